@@ -1,0 +1,259 @@
+package onnx
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// rope is a message under construction: small pieces are built, tensors are
+// pointed to, so that writing a model copies no weight.
+type rope struct {
+	parts [][]byte
+	size  int
+}
+
+func (r *rope) raw(b []byte) {
+	if len(b) > 0 {
+		r.parts, r.size = append(r.parts, b), r.size+len(b)
+	}
+}
+
+func (r *rope) varint(num protowire.Number, v uint64) {
+	r.raw(protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.VarintType), v))
+}
+
+func (r *rope) bytes(num protowire.Number, b []byte) {
+	r.raw(protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.BytesType), uint64(len(b))))
+	r.raw(b)
+}
+
+func (r *rope) str(num protowire.Number, s string) {
+	if s != "" {
+		r.bytes(num, []byte(s))
+	}
+}
+
+func (r *rope) message(num protowire.Number, c *rope) {
+	r.raw(protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.BytesType), uint64(c.size)))
+	r.parts, r.size = append(r.parts, c.parts...), r.size+c.size
+}
+
+func (r *rope) props(num protowire.Number, ps []Prop) {
+	for _, p := range ps {
+		c := &rope{}
+		c.str(1, p.Key)
+		c.str(2, p.Value)
+		r.message(num, c)
+	}
+}
+
+func (m *Model) encode() *rope {
+	r := &rope{}
+	r.varint(1, uint64(m.IR))
+	r.str(2, m.Producer)
+	r.str(3, m.ProducerVersion)
+	r.message(7, m.Graph.encode())
+	for _, o := range m.Opsets {
+		c := &rope{}
+		c.str(1, o.Domain)
+		c.varint(2, uint64(o.Version))
+		r.message(8, c)
+	}
+	r.props(14, m.Meta)
+	r.raw(m.unknown)
+	return r
+}
+
+func (g *Graph) encode() *rope {
+	r := &rope{}
+	for _, n := range g.Nodes {
+		r.message(1, n.encode())
+	}
+	r.str(2, g.Name)
+	for _, t := range g.Initializers {
+		r.bytes(5, t.msg)
+	}
+	for num, vs := range [][]*Value{g.Inputs, g.Outputs, g.Values} {
+		for _, v := range vs {
+			r.message(protowire.Number(11+num), v.encode())
+		}
+	}
+	r.raw(g.unknown)
+	return r
+}
+
+func (n *Node) encode() *rope {
+	r := &rope{}
+	for _, s := range n.Inputs {
+		r.bytes(1, []byte(s)) // an omitted input is an empty string and must be written
+	}
+	for _, s := range n.Outputs {
+		r.bytes(2, []byte(s))
+	}
+	r.str(3, n.Name)
+	r.str(4, n.Op)
+	for _, a := range n.Attrs {
+		r.message(5, a.encode())
+	}
+	r.str(7, n.Domain)
+	r.props(9, n.Meta)
+	r.raw(n.unknown)
+	return r
+}
+
+func (a *Attr) encode() *rope {
+	r := &rope{}
+	r.str(1, a.Name)
+	switch a.Type {
+	case AttrFloat:
+		r.raw(protowire.AppendFixed32(protowire.AppendTag(nil, 2, protowire.Fixed32Type), math.Float32bits(a.Float)))
+	case AttrInt:
+		r.varint(3, uint64(a.Int))
+	case AttrString:
+		r.bytes(4, a.String)
+	}
+	if a.Tensor != nil {
+		r.bytes(5, a.Tensor.msg)
+	}
+	if a.Graph != nil {
+		r.message(6, a.Graph.encode())
+	}
+	for _, f := range a.Floats {
+		r.raw(protowire.AppendFixed32(protowire.AppendTag(nil, 7, protowire.Fixed32Type), math.Float32bits(f)))
+	}
+	for _, i := range a.Ints {
+		r.varint(8, uint64(i))
+	}
+	for _, s := range a.Strings {
+		r.bytes(9, s)
+	}
+	for _, g := range a.Graphs {
+		r.message(11, g.encode())
+	}
+	if a.Type != 0 {
+		r.varint(20, uint64(a.Type))
+	}
+	r.raw(a.unknown)
+	return r
+}
+
+func (v *Value) encode() *rope {
+	r := &rope{}
+	r.str(1, v.Name)
+	switch {
+	case v.typ != nil:
+		r.bytes(2, v.typ)
+	case v.DType != 0 || v.hasShape:
+		tt := &rope{}
+		tt.varint(1, uint64(v.DType))
+		if v.hasShape {
+			sh := &rope{}
+			for _, d := range v.Shape {
+				c := &rope{}
+				switch {
+				case d.Param != "":
+					c.str(2, d.Param)
+				case d.Size >= 0:
+					c.varint(1, uint64(d.Size))
+				}
+				sh.message(1, c)
+			}
+			tt.message(2, sh)
+		}
+		ty := &rope{}
+		ty.message(1, tt)
+		r.message(2, ty)
+	}
+	r.raw(v.unknown)
+	return r
+}
+
+// Marshal is the model's protobuf. External data stays external: the bytes hold
+// references relative to Dir.
+func (m *Model) Marshal() ([]byte, error) {
+	r := m.encode()
+	if r.size > math.MaxInt32 {
+		return nil, fmt.Errorf("encoding the model: %d bytes, and protobuf readers stop at 2 GiB; keep its weights as external data", r.size)
+	}
+	b := make([]byte, 0, r.size)
+	for _, p := range r.parts {
+		b = append(b, p...)
+	}
+	return b, nil
+}
+
+// WriteTo writes the model's protobuf without gathering it in memory.
+func (m *Model) WriteTo(w io.Writer) (int64, error) {
+	r := m.encode()
+	if r.size > math.MaxInt32 {
+		return 0, fmt.Errorf("writing the model: %d bytes, and protobuf readers stop at 2 GiB; keep its weights as external data", r.size)
+	}
+	bw := bufio.NewWriterSize(w, 1<<20)
+	var n int64
+	for _, p := range r.parts {
+		k, err := bw.Write(p)
+		n += int64(k)
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, bw.Flush()
+}
+
+// Save writes the model to path, whole or not at all. External data is kept by
+// reference, so path must be in the folder that holds it.
+func (m *Model) Save(path string) error {
+	if m.HasExternal() {
+		same, err := sameFolder(filepath.Dir(path), m.Dir)
+		if err != nil {
+			return fmt.Errorf("saving %q: %w", path, err)
+		}
+		if !same {
+			return fmt.Errorf("saving %q: the model keeps its weights in %v beside it in %q, and a model can only refer to data in its own folder; save it there, or copy that data first",
+				path, m.ExternalFiles(), m.Dir)
+		}
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".onnxprobe-*.tmp")
+	if err != nil {
+		return fmt.Errorf("saving %q: %w", path, err)
+	}
+	defer os.Remove(f.Name())
+	if _, err := m.WriteTo(f); err != nil {
+		f.Close()
+		return fmt.Errorf("saving %q: %w", path, err)
+	}
+	if err := f.Chmod(0o644); err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("saving %q: %w", path, err)
+	}
+	return nil
+}
+
+func sameFolder(a, b string) (bool, error) {
+	if b == "" {
+		b = "."
+	}
+	ia, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	ib, err := os.Stat(b)
+	if err != nil {
+		return false, err
+	}
+	return os.SameFile(ia, ib), nil
+}

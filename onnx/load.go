@@ -1,0 +1,332 @@
+package onnx
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// LoadOptions relax what Load insists on.
+type LoadOptions struct {
+	// AllowLinks accepts external data behind symbolic links that leave the
+	// model's folder and hard links, as some model caches lay files out. Without
+	// it a model file cannot make the program read anything outside its folder.
+	AllowLinks bool
+	// NoData accepts a model whose external data is not there, to look at its
+	// structure.
+	NoData bool
+}
+
+// Load reads a model file, checks it and sorts its nodes into an order they can
+// run in. Weights stay in the file, which is memory-mapped: it must not be
+// changed while the model is in use. Operators it does not know load as well;
+// whether a model can run is the backend's to say.
+func Load(path string) (*Model, error) { return LoadWith(path, LoadOptions{}) }
+
+// LoadWith is Load with options.
+func LoadWith(path string, o LoadOptions) (*Model, error) {
+	m, err := load(path, o)
+	if err != nil {
+		return nil, fmt.Errorf("loading %q: %w", path, err)
+	}
+	return m, nil
+}
+
+func load(path string, o LoadOptions) (*Model, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer f.Close()
+	src, err := mapFile(f)
+	if err != nil {
+		return nil, err
+	}
+	m, err := parse(src.data, src)
+	if err != nil {
+		return nil, err
+	}
+	m.Path, m.Dir = path, filepath.Dir(path)
+	m.files = &files{allowLinks: o.AllowLinks, open: map[string]*mapping{}}
+	if err := m.Graph.Sort(); err != nil {
+		return nil, err
+	}
+	if err := m.Check(); err != nil {
+		return nil, err
+	}
+	if err := m.checkExternal(o.NoData); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// reason drops the path that os errors repeat.
+func reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// mapping is a file's bytes. Whoever aliases them holds the mapping.
+type mapping struct{ data []byte }
+
+// Small files are read: a mapping costs more, and a reader of one gets a fault
+// when the file shrinks.
+const smallFile = 1 << 20
+
+func mapFile(f *os.File) (*mapping, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, reason(err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("it is not a regular file but %s", kind(st.Mode()))
+	}
+	if st.Size() <= smallFile {
+		b, err := io.ReadAll(io.LimitReader(f, smallFile))
+		return &mapping{b}, err
+	}
+	b, unmap, err := mmap(f, st.Size())
+	if err != nil {
+		return nil, err
+	}
+	m := &mapping{b}
+	runtime.AddCleanup(m, func(u func()) { u() }, unmap)
+	return m, nil
+}
+
+func kind(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder"
+	case m&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case m&fs.ModeDevice != 0:
+		return "a device"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a special file"
+}
+
+// External is where a tensor's data lies outside the model file.
+type External struct {
+	Location string // slash-separated, relative to the model's folder
+	Offset   int64
+	Length   int64 // -1 when not declared: what the tensor's type and shape need
+}
+
+func parseExternal(ps []Prop) (*External, error) {
+	e := &External{Length: -1}
+	for _, p := range ps {
+		var err error
+		switch p.Key {
+		case "location":
+			e.Location = p.Value
+		case "offset":
+			e.Offset, err = strconv.ParseInt(p.Value, 10, 64)
+		case "length":
+			e.Length, err = strconv.ParseInt(p.Value, 10, 64)
+		default:
+			continue
+		}
+		if err != nil || e.Offset < 0 || p.Key == "length" && e.Length < 0 {
+			return nil, fmt.Errorf("external data: %s %q is not a size", p.Key, p.Value)
+		}
+	}
+	return e, nil
+}
+
+// localPath is nil when a location stays inside the model's folder, judged by
+// its text alone.
+func localPath(loc string) error {
+	switch {
+	case loc == "":
+		return errors.New("external data: no location")
+	case strings.ContainsRune(loc, 0), strings.ContainsAny(loc, `\`), !filepath.IsLocal(filepath.FromSlash(loc)),
+		len(loc) > 1 && loc[1] == ':', slices.Contains(strings.Split(loc, "/"), ".."):
+		return fmt.Errorf("external data: location %q leaves the model's folder; a model may only refer to data beside it", loc)
+	}
+	return nil
+}
+
+// files are the external data files of a model, shared by its clones.
+type files struct {
+	allowLinks bool
+	mu         sync.Mutex
+	open       map[string]*mapping
+}
+
+// openExternal opens a data file without ever leaving the model's folder.
+func (m *Model) openExternal(loc string) (*os.File, fs.FileInfo, error) {
+	if err := localPath(loc); err != nil {
+		return nil, nil, err
+	}
+	fail := func(err error) (*os.File, fs.FileInfo, error) {
+		return nil, nil, fmt.Errorf("external data %q in %q: %w", loc, m.Dir, reason(err))
+	}
+	path := filepath.FromSlash(loc)
+	links := m.files != nil && m.files.allowLinks
+	stat := func() (fs.FileInfo, error) { return os.Stat(filepath.Join(m.Dir, path)) }
+	open := func() (*os.File, error) { return os.Open(filepath.Join(m.Dir, path)) }
+	if !links {
+		root, err := os.OpenRoot(m.Dir)
+		if err != nil {
+			return fail(err)
+		}
+		defer root.Close()
+		stat = func() (fs.FileInfo, error) { return root.Stat(path) }
+		open = func() (*os.File, error) { return root.Open(path) }
+	}
+	// Looked at before it is opened: opening a pipe would wait for a writer.
+	st, err := stat()
+	if err != nil {
+		return fail(err)
+	}
+	if !st.Mode().IsRegular() {
+		return fail(fmt.Errorf("it is not a regular file but %s", kind(st.Mode())))
+	}
+	f, err := open()
+	if err != nil {
+		return fail(err)
+	}
+	if st, err = f.Stat(); err == nil && !st.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	if err == nil && !links && hardLinks(st) > 1 {
+		err = errors.New("it has more than one hard link, so it may be a file from elsewhere; copy it, or allow links (--allow-links)")
+	}
+	if err != nil {
+		f.Close()
+		return fail(err)
+	}
+	return f, st, nil
+}
+
+// checkExternal verifies that every reference resolves inside the model's folder
+// to bytes that exist.
+func (m *Model) checkExternal(noData bool) error {
+	var errs faults
+	sizes := map[string]int64{}
+	for _, t := range m.Tensors() {
+		if t.External == nil {
+			continue
+		}
+		loc := t.External.Location
+		size, seen := sizes[loc]
+		if !seen {
+			size = -1
+			if err := localPath(loc); err != nil {
+				errs.add(fmt.Errorf("tensor %q: %w", t.Name, err))
+			} else if f, st, err := m.openExternal(loc); err == nil {
+				size = st.Size()
+				f.Close()
+			} else if !noData || !errors.Is(err, fs.ErrNotExist) {
+				errs.add(err)
+			}
+			sizes[loc] = size
+		}
+		want, err := t.size()
+		if err != nil || size < 0 || want < 0 {
+			continue // reported elsewhere
+		}
+		if t.External.Offset > size || want > size-t.External.Offset {
+			errs.add(fmt.Errorf("tensor %q: its data is bytes %d to %d of %q, which has %d", t.Name, t.External.Offset, t.External.Offset+want, loc, size))
+		}
+	}
+	return errs.join()
+}
+
+// HasExternal reports whether any constant lies outside the model file.
+func (m *Model) HasExternal() bool {
+	return slices.ContainsFunc(m.Tensors(), func(t *Tensor) bool { return t.External != nil })
+}
+
+// ExternalFiles lists the locations of external data, sorted.
+func (m *Model) ExternalFiles() []string {
+	set := map[string]bool{}
+	for _, t := range m.Tensors() {
+		if t.External != nil {
+			set[t.External.Location] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// external is the bytes of an external tensor, aliasing a mapping that lives as
+// long as the model.
+func (m *Model) external(t *Tensor) ([]byte, error) {
+	if m.files == nil {
+		return nil, fmt.Errorf("tensor %q: the model was not loaded from a folder, so its external data %q cannot be found", t.Name, t.External.Location)
+	}
+	m.files.mu.Lock()
+	defer m.files.mu.Unlock()
+	mp := m.files.open[t.External.Location]
+	if mp == nil {
+		f, _, err := m.openExternal(t.External.Location)
+		if err != nil {
+			return nil, err
+		}
+		mp, err = mapFile(f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("external data %q: %w", t.External.Location, err)
+		}
+		m.files.open[t.External.Location] = mp
+	}
+	want, err := t.size()
+	if err != nil {
+		return nil, err
+	}
+	if want < 0 || t.External.Offset > int64(len(mp.data)) || want > int64(len(mp.data))-t.External.Offset {
+		return nil, fmt.Errorf("tensor %q: its data is not inside %q", t.Name, t.External.Location)
+	}
+	return mp.data[t.External.Offset:][:want], nil
+}
+
+// Sum256 is the SHA-256 of the model file and of each external data file, in hex
+// by file name: the identity of a model. Replacing the weights leaves the model
+// file's own sum unchanged, hence all of them.
+func (m *Model) Sum256() (map[string]string, error) {
+	sums := map[string]string{}
+	f, err := os.Open(m.Path)
+	if err != nil {
+		return nil, fmt.Errorf("hashing the model: %w", err)
+	}
+	defer f.Close()
+	if sums[filepath.Base(m.Path)], err = sum(sha256.New(), f); err != nil {
+		return nil, fmt.Errorf("hashing the model: %w", err)
+	}
+	for _, loc := range m.ExternalFiles() {
+		f, _, err := m.openExternal(loc)
+		if err != nil {
+			return nil, fmt.Errorf("hashing the model: %w", err)
+		}
+		sums[loc], err = sum(sha256.New(), f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("hashing the model: %w", err)
+		}
+	}
+	return sums, nil
+}
+
+func sum(h hash.Hash, r io.Reader) (string, error) {
+	if _, err := io.Copy(h, r); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
+}
