@@ -50,8 +50,8 @@ func (m *Model) Check() error {
 	}
 	seen := map[string]bool{}
 	for _, o := range m.Opsets {
-		if seen[o.Domain] {
-			fs.addf("operator set %q is imported twice", o.Domain)
+		if seen[o.Domain] && m.Opset(o.Domain) != o.Version {
+			fs.addf("operator set %q is imported in versions %d and %d", o.Domain, m.Opset(o.Domain), o.Version)
 		}
 		seen[o.Domain] = true
 	}

@@ -1,0 +1,996 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// inference says what each operator's outputs look like. Operators of every
+// opset are covered where the rule is the same or can tell them apart.
+var inference map[string]func(call) ([]Fact, error)
+
+func init() {
+	inference = map[string]func(call) ([]Fact, error){
+		"Constant": func(c call) ([]Fact, error) {
+			if t := constantOf(c.n); t != nil {
+				return one(c.constant(t))
+			}
+			return nil, nil
+		},
+		"ConstantOfShape": constantOfShape,
+		"Shape":           shapeOf,
+		"Size": func(c call) ([]Fact, error) {
+			f := Fact{DType: tensor.Int64, Shape: []int64{}}
+			if n := count(c.at(0).Shape); c.at(0).Shape != nil && n >= 0 {
+				f.Const = []float64{float64(n)}
+			}
+			return one(f)
+		},
+		"Cast": func(c call) ([]Fact, error) { return one(castTo(c.at(0), tensor.DType(c.n.Int("to", 0)))) },
+		"CastLike": func(c call) ([]Fact, error) {
+			return one(castTo(c.at(0), c.at(1).DType))
+		},
+		"Conv": conv, "ConvInteger": conv, "ConvTranspose": convTranspose,
+		"MaxPool": pool, "AveragePool": pool, "LpPool": pool,
+		"GlobalAveragePool": globalPool, "GlobalMaxPool": globalPool, "GlobalLpPool": globalPool,
+		"Gemm": gemm, "MatMul": matMul, "MatMulInteger": matMul,
+		"Flatten": flatten, "Reshape": reshape, "Transpose": transpose,
+		"Squeeze": squeeze, "Unsqueeze": unsqueeze, "Concat": concat, "Split": split, "Slice": slice,
+		"Gather": gather, "GatherElements": likeSecond, "Expand": expand, "Tile": tile, "Pad": pad,
+		"Resize": resize, "Upsample": resize, "Range": rangeOf,
+		"DepthToSpace": depthToSpace, "SpaceToDepth": spaceToDepth,
+		"LayerNormalization": firstOnly, "GroupNormalization": firstOnly, "BatchNormalization": firstOnly,
+		"RMSNormalization": firstOnly, "SimplifiedLayerNormalization": firstOnly,
+		"Dropout": func(c call) ([]Fact, error) {
+			return []Fact{c.same(0), {DType: tensor.Bool, Shape: c.at(0).Shape}}, nil
+		},
+		"Where": func(c call) ([]Fact, error) { return elementwise(c, c.at(1).DType, nil, 0, 1, 2) },
+		"TopK":  topK, "RoiAlign": roiAlign,
+	}
+	for _, op := range []string{"ArgMax", "ArgMin"} {
+		inference[op] = func(c call) ([]Fact, error) { return reduce(c, []int64{c.n.Int("axis", 0)}, tensor.Int64) }
+	}
+	for _, op := range []string{"Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare"} {
+		inference["Reduce"+op] = func(c call) ([]Fact, error) {
+			as, ok := c.ints(1, "axes")
+			if !ok {
+				return nil, nil
+			}
+			if len(as) == 0 && c.n.Int("noop_with_empty_axes", 0) == 1 {
+				return one(c.same(0))
+			}
+			return reduce(c, as, c.at(0).DType)
+		}
+	}
+	for _, op := range []string{"Relu", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "Clip", "HardSigmoid",
+		"HardSwish", "Gelu", "Mish", "Swish", "Sigmoid", "Tanh", "Softplus", "Softsign", "Softmax", "LogSoftmax", "Hardmax", "Erf", "Exp",
+		"Log", "Sqrt", "Reciprocal", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh",
+		"Sign", "Round", "BitShift", "Identity", "Shrink", "LRN", "LpNormalization",
+		"InstanceNormalization", "MeanVarianceNormalization", "CumSum", "Trilu", "ScatterND", "ScatterElements", "Scatter",
+		"ReverseSequence"} {
+		inference[op] = func(c call) ([]Fact, error) { return one(c.same(0)) }
+	}
+	inference["Identity"] = func(c call) ([]Fact, error) { return one(c.at(0)) }
+	inference["EyeLike"] = func(c call) ([]Fact, error) {
+		return one(Fact{DType: tensor.DType(c.n.Int("dtype", int64(c.at(0).DType))), Shape: c.at(0).Shape})
+	}
+	inference["QuantizeLinear"] = func(c call) ([]Fact, error) {
+		f := Fact{DType: tensor.Uint8, Shape: c.at(0).Shape}
+		if c.at(2).DType != 0 {
+			f.DType = c.at(2).DType
+		}
+		return one(f)
+	}
+	inference["DequantizeLinear"] = func(c call) ([]Fact, error) {
+		return one(Fact{DType: c.at(1).DType, Shape: c.at(0).Shape})
+	}
+	unary := map[string]func(float64) float64{"Neg": func(a float64) float64 { return -a }, "Abs": math.Abs, "Floor": math.Floor, "Ceil": math.Ceil}
+	for op, f := range unary {
+		inference[op] = func(c call) ([]Fact, error) {
+			out := c.same(0)
+			for _, v := range c.at(0).Const {
+				out.Const = append(out.Const, f(v))
+			}
+			return one(out)
+		}
+	}
+	for op, f := range map[string]func(a, b float64) float64{
+		"Add": func(a, b float64) float64 { return a + b }, "Sub": func(a, b float64) float64 { return a - b },
+		"Mul": func(a, b float64) float64 { return a * b }, "Div": nil, "Mod": nil, "Pow": math.Pow,
+		"BitwiseAnd": nil, "BitwiseOr": nil, "BitwiseXor": nil,
+	} {
+		inference[op] = func(c call) ([]Fact, error) {
+			g := f
+			if c.n.Op == "Div" {
+				whole := !c.at(0).DType.IsFloat()
+				g = func(a, b float64) float64 {
+					if whole {
+						return math.Trunc(a / b)
+					}
+					return a / b
+				}
+			}
+			return elementwise(c, c.at(0).DType, g, 0, 1)
+		}
+	}
+	for op, f := range map[string]func(a, b float64) bool{
+		"Equal": func(a, b float64) bool { return a == b }, "Greater": func(a, b float64) bool { return a > b },
+		"Less": func(a, b float64) bool { return a < b }, "GreaterOrEqual": nil, "LessOrEqual": nil, "And": nil, "Or": nil, "Xor": nil,
+	} {
+		inference[op] = func(c call) ([]Fact, error) {
+			var g func(a, b float64) float64
+			if f != nil {
+				g = func(a, b float64) float64 {
+					if f(a, b) {
+						return 1
+					}
+					return 0
+				}
+			}
+			return elementwise(c, tensor.Bool, g, 0, 1)
+		}
+	}
+	for _, op := range []string{"Not", "IsNaN", "IsInf"} {
+		inference[op] = func(c call) ([]Fact, error) {
+			return one(Fact{DType: tensor.Bool, Shape: c.at(0).Shape})
+		}
+	}
+	for _, op := range []string{"Max", "Min", "Sum", "Mean"} {
+		inference[op] = func(c call) ([]Fact, error) {
+			idx := make([]int, len(c.in))
+			for i := range idx {
+				idx[i] = i
+			}
+			return elementwise(c, c.at(0).DType, nil, idx...)
+		}
+	}
+}
+
+func one(f Fact) ([]Fact, error) { return []Fact{f}, nil }
+
+// same is an output of input i's type and shape, of unknown content.
+func (c call) same(i int) Fact { return Fact{DType: c.at(i).DType, Shape: c.at(i).Shape} }
+
+func firstOnly(c call) ([]Fact, error) { return one(c.same(0)) }
+
+func likeSecond(c call) ([]Fact, error) {
+	return one(Fact{DType: c.at(0).DType, Shape: c.at(1).Shape})
+}
+
+func castTo(f Fact, to tensor.DType) Fact {
+	out := Fact{DType: to, Shape: f.Shape, Const: slices.Clone(f.Const)}
+	if !to.IsFloat() {
+		for i, v := range out.Const {
+			out.Const[i] = math.Trunc(v)
+		}
+	}
+	return out
+}
+
+// elementwise broadcasts the chosen inputs and, where all are known constants,
+// computes.
+func elementwise(c call, d tensor.DType, f func(a, b float64) float64, idx ...int) ([]Fact, error) {
+	var shapes [][]int64
+	consts := true
+	for _, i := range idx {
+		shapes = append(shapes, c.at(i).Shape)
+		consts = consts && c.at(i).Const != nil
+	}
+	shape, err := broadcast(shapes...)
+	if err != nil {
+		return nil, err
+	}
+	out := Fact{DType: d, Shape: shape}
+	n := count(shape)
+	if !consts || shape == nil || n < 0 || n > maxConst {
+		return one(out)
+	}
+	pick := func(i int, k int64) float64 {
+		f := c.at(i)
+		off, scale := int64(0), n
+		rem := k
+		for a := range shape {
+			scale /= max(shape[a], 1)
+			pos := rem / max(scale, 1)
+			rem %= max(scale, 1)
+			if j := a - (len(shape) - len(f.Shape)); j >= 0 {
+				if f.Shape[j] == 1 {
+					pos = 0
+				}
+				off = off*f.Shape[j] + pos
+			}
+		}
+		return f.Const[off]
+	}
+	for k := range n {
+		switch {
+		case c.n.Op == "Where":
+			if pick(0, k) != 0 {
+				out.Const = append(out.Const, pick(1, k))
+			} else {
+				out.Const = append(out.Const, pick(2, k))
+			}
+		case f != nil && len(idx) == 2:
+			out.Const = append(out.Const, f(pick(0, k), pick(1, k)))
+		default:
+			return one(out)
+		}
+	}
+	return one(out)
+}
+
+func constantOfShape(c call) ([]Fact, error) {
+	f := Fact{DType: tensor.Float32}
+	v := 0.0
+	if a := c.n.Attr("value"); a != nil && a.Tensor != nil {
+		f.DType = a.Tensor.DType
+		if t, err := c.m.Values(a.Tensor); err == nil && len(t.Float64s()) > 0 {
+			v = t.Float64s()[0]
+		}
+	}
+	if shape, ok := c.ints(0, ""); ok {
+		f.Shape = append([]int64{}, shape...)
+		if n := count(shape); n >= 0 && n <= maxConst {
+			f.Const = slices.Repeat([]float64{v}, int(n))
+		}
+	}
+	return one(f)
+}
+
+func shapeOf(c call) ([]Fact, error) {
+	f := Fact{DType: tensor.Int64}
+	s := c.at(0).Shape
+	if s == nil {
+		return one(f)
+	}
+	clamp := func(v int64) int64 {
+		if v < 0 {
+			v += int64(len(s))
+		}
+		return min(max(v, 0), int64(len(s)))
+	}
+	start, end := clamp(c.n.Int("start", 0)), clamp(c.n.Int("end", int64(len(s))))
+	s = s[start:max(start, end)]
+	f.Shape = []int64{int64(len(s))}
+	if !slices.Contains(s, -1) {
+		f.Const = []float64{}
+		for _, d := range s {
+			f.Const = append(f.Const, float64(d))
+		}
+	}
+	return one(f)
+}
+
+// window is the output length of a convolution or pooling along one axis.
+func window(size, kernel, stride, dilation, before, after int64, auto string, ceil bool) int64 {
+	if size < 0 || kernel <= 0 || stride <= 0 || dilation <= 0 {
+		return -1
+	}
+	extent := (kernel-1)*dilation + 1
+	switch auto {
+	case "SAME_UPPER", "SAME_LOWER":
+		return (size + stride - 1) / stride
+	case "VALID":
+		before, after = 0, 0
+	}
+	room := size + before + after - extent
+	if room < 0 {
+		return -2
+	}
+	out := room/stride + 1
+	if ceil && room%stride != 0 && (out)*stride < size+before {
+		out++ // a window may start in the input or its leading pad, never beyond
+	}
+	return out
+}
+
+func (c call) spatial(x, kernel []int64) ([]int64, error) {
+	k := len(x)
+	attr := func(name string, absent int64, n int) ([]int64, error) {
+		v := c.n.Ints(name)
+		if v == nil {
+			return slices.Repeat([]int64{absent}, n), nil
+		}
+		if len(v) != n {
+			return nil, fmt.Errorf("%s %v has %d entries, the input has %d spatial axes", name, v, len(v), k)
+		}
+		return v, nil
+	}
+	if len(kernel) != k {
+		return nil, fmt.Errorf("kernel %v does not fit an input with %d spatial axes", kernel, k)
+	}
+	strides, err := attr("strides", 1, k)
+	if err != nil {
+		return nil, err
+	}
+	dil, err := attr("dilations", 1, k)
+	if err != nil {
+		return nil, err
+	}
+	pads, err := attr("pads", 0, 2*k)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int64, k)
+	for i := range out {
+		out[i] = window(x[i], kernel[i], strides[i], dil[i], pads[i], pads[i+k], c.n.Str("auto_pad", "NOTSET"), c.n.Int("ceil_mode", 0) == 1)
+	}
+	return out, nil
+}
+
+func conv(c call) ([]Fact, error) {
+	x, w := c.at(0).Shape, c.at(1).Shape
+	f := Fact{DType: c.at(0).DType}
+	if c.n.Op == "ConvInteger" {
+		f.DType = tensor.Int32
+	}
+	if x == nil || w == nil {
+		return one(f)
+	}
+	if len(x) < 3 || len(w) != len(x) {
+		return nil, fmt.Errorf("input %v and weight %v do not fit a convolution", x, w)
+	}
+	if g := c.n.Int("group", 1); g < 1 || x[1] >= 0 && w[1] >= 0 && x[1] != w[1]*g || w[0]%g != 0 {
+		return nil, fmt.Errorf("input %v and weight %v do not fit %d groups", x, w, g)
+	}
+	if b := c.at(2).Shape; len(c.in) > 2 && c.n.Op == "Conv" && len(b) == 1 && b[0] != w[0] {
+		return nil, fmt.Errorf("the bias has %d elements for %d output channels", b[0], w[0])
+	}
+	sp, err := c.spatial(x[2:], w[2:])
+	f.Shape = append([]int64{x[0], w[0]}, sp...)
+	return []Fact{f}, err
+}
+
+func convTranspose(c call) ([]Fact, error) {
+	x, w := c.at(0).Shape, c.at(1).Shape
+	f := Fact{DType: c.at(0).DType}
+	if x == nil || w == nil || len(x) < 3 || len(w) != len(x) {
+		return one(f)
+	}
+	k := len(x) - 2
+	get := func(name string, absent int64, n int) []int64 {
+		if v := c.n.Ints(name); len(v) == n {
+			return v
+		}
+		return slices.Repeat([]int64{absent}, n)
+	}
+	st, dil, pads, extra := get("strides", 1, k), get("dilations", 1, k), get("pads", 0, 2*k), get("output_padding", 0, k)
+	f.Shape = []int64{x[0], w[1] * c.n.Int("group", 1)}
+	given := c.n.Ints("output_shape")
+	for i := range k {
+		d := int64(-1)
+		switch {
+		case len(given) == k:
+			d = given[i]
+		case x[2+i] >= 0 && c.n.Str("auto_pad", "NOTSET") == "NOTSET":
+			d = st[i]*(x[2+i]-1) + extra[i] + (w[2+i]-1)*dil[i] + 1 - pads[i] - pads[i+k]
+		case x[2+i] >= 0 && c.n.Str("auto_pad", "") != "VALID":
+			d = x[2+i] * st[i]
+		}
+		f.Shape = append(f.Shape, d)
+	}
+	return one(f)
+}
+
+func pool(c call) ([]Fact, error) {
+	x := c.at(0).Shape
+	f := Fact{DType: c.at(0).DType}
+	if x == nil {
+		return one(f)
+	}
+	if len(x) < 3 {
+		return nil, fmt.Errorf("input %v has no spatial axes to pool", x)
+	}
+	sp, err := c.spatial(x[2:], c.n.Ints("kernel_shape"))
+	f.Shape = append([]int64{x[0], x[1]}, sp...)
+	return []Fact{f, {DType: tensor.Int64, Shape: f.Shape}}, err
+}
+
+func globalPool(c call) ([]Fact, error) {
+	f := c.same(0)
+	if len(f.Shape) > 2 {
+		f.Shape = append(slices.Clone(f.Shape[:2]), slices.Repeat([]int64{1}, len(f.Shape)-2)...)
+	}
+	return one(f)
+}
+
+func gemm(c call) ([]Fact, error) {
+	a, b := c.at(0).Shape, c.at(1).Shape
+	f := Fact{DType: c.at(0).DType}
+	if a == nil || b == nil {
+		return one(f)
+	}
+	if len(a) != 2 || len(b) != 2 {
+		return nil, fmt.Errorf("Gemm takes matrices, got %v and %v", a, b)
+	}
+	ta, tb := c.n.Int("transA", 0) == 1, c.n.Int("transB", 0) == 1
+	m, k := a[0], a[1]
+	if ta {
+		m, k = k, m
+	}
+	l, n := b[0], b[1]
+	if tb {
+		l, n = n, l
+	}
+	if k >= 0 && l >= 0 && k != l {
+		return nil, fmt.Errorf("matrices %v and %v do not fit", a, b)
+	}
+	f.Shape = []int64{m, n}
+	return one(f)
+}
+
+func matMul(c call) ([]Fact, error) {
+	a, b := c.at(0).Shape, c.at(1).Shape
+	f := Fact{DType: c.at(0).DType}
+	if c.n.Op == "MatMulInteger" {
+		f.DType = tensor.Int32
+	}
+	if a == nil || b == nil {
+		return one(f)
+	}
+	if len(a) == 0 || len(b) == 0 {
+		return nil, fmt.Errorf("MatMul takes no scalars, got %v and %v", a, b)
+	}
+	va, vb := len(a) == 1, len(b) == 1
+	if va {
+		a = []int64{1, a[0]}
+	}
+	if vb {
+		b = []int64{b[0], 1}
+	}
+	if k, l := a[len(a)-1], b[len(b)-2]; k >= 0 && l >= 0 && k != l {
+		return nil, fmt.Errorf("shapes %v and %v do not fit", c.at(0).Shape, c.at(1).Shape)
+	}
+	lead, err := broadcast(a[:len(a)-2], b[:len(b)-2])
+	if err != nil {
+		return nil, err
+	}
+	f.Shape = append([]int64{}, lead...)
+	if !va {
+		f.Shape = append(f.Shape, a[len(a)-2])
+	}
+	if !vb {
+		f.Shape = append(f.Shape, b[len(b)-1])
+	}
+	return one(f)
+}
+
+func flatten(c call) ([]Fact, error) {
+	f := Fact{DType: c.at(0).DType}
+	if x := c.at(0).Shape; x != nil {
+		a := c.n.Int("axis", 1)
+		if a < 0 {
+			a += int64(len(x))
+		}
+		if a < 0 || a > int64(len(x)) {
+			return nil, fmt.Errorf("axis %d is outside a shape of rank %d", a, len(x))
+		}
+		f.Shape = []int64{count(x[:a]), count(x[a:])}
+	}
+	return one(f)
+}
+
+func reshape(c call) ([]Fact, error) {
+	f := Fact{DType: c.at(0).DType, Const: c.at(0).Const}
+	want, ok := c.ints(1, "shape")
+	if !ok {
+		if s := c.at(1).Shape; len(s) == 1 && s[0] >= 0 {
+			f.Shape = slices.Repeat([]int64{-1}, int(min(s[0], 64)))
+		}
+		return one(f)
+	}
+	x := c.at(0).Shape
+	total := int64(-1)
+	if x != nil {
+		total = count(x)
+	}
+	f.Shape = make([]int64, len(want))
+	open, rest := -1, int64(1)
+	for i, d := range want {
+		switch {
+		case d == 0 && c.n.Int("allowzero", 0) == 0:
+			if x != nil && i >= len(x) {
+				return nil, fmt.Errorf("shape %v copies axis %d of an input of shape %v", want, i, x)
+			}
+			d = -1
+			if x != nil {
+				d = x[i]
+			}
+		case d == -1:
+			if open >= 0 {
+				return nil, fmt.Errorf("shape %v leaves two dimensions open", want)
+			}
+			open = i
+			f.Shape[i] = -1
+			continue
+		case d < -1:
+			return nil, fmt.Errorf("shape %v has dimension %d", want, d)
+		}
+		f.Shape[i] = d
+		if rest >= 0 && d >= 0 {
+			rest *= d
+		} else {
+			rest = -1
+		}
+	}
+	if total < 0 || rest < 0 {
+		return one(f)
+	}
+	if open >= 0 {
+		if rest == 0 || total%rest != 0 {
+			return nil, fmt.Errorf("an input of shape %v does not fit shape %v", x, want)
+		}
+		f.Shape[open] = total / rest
+	} else if rest != total {
+		return nil, fmt.Errorf("an input of shape %v does not fit shape %v", x, want)
+	}
+	return one(f)
+}
+
+func transpose(c call) ([]Fact, error) {
+	x := c.at(0).Shape
+	f := Fact{DType: c.at(0).DType}
+	if x == nil {
+		return one(f)
+	}
+	perm := c.n.Ints("perm")
+	if perm == nil {
+		for i := range x {
+			perm = append(perm, int64(len(x)-1-i))
+		}
+	}
+	if len(perm) != len(x) {
+		return nil, fmt.Errorf("perm %v does not fit shape %v", perm, x)
+	}
+	for _, p := range perm {
+		if p < 0 || p >= int64(len(x)) {
+			return nil, fmt.Errorf("perm %v does not fit shape %v", perm, x)
+		}
+		f.Shape = append(f.Shape, x[p])
+	}
+	if f.Shape == nil {
+		f.Shape = []int64{}
+	}
+	return one(f)
+}
+
+func squeeze(c call) ([]Fact, error) {
+	x := c.at(0).Shape
+	f := Fact{DType: c.at(0).DType, Const: c.at(0).Const}
+	as, ok := c.ints(1, "axes")
+	if x == nil || !ok {
+		return one(f)
+	}
+	drop, err := axes(as, len(x))
+	if err != nil {
+		return nil, err
+	}
+	f.Shape = []int64{}
+	for i, d := range x {
+		gone := slices.Contains(drop, i)
+		if gone && d > 1 {
+			return nil, fmt.Errorf("axis %d of %v cannot be squeezed", i, x)
+		}
+		if len(as) == 0 && d == -1 {
+			return one(Fact{DType: f.DType})
+		}
+		if !gone && !(len(as) == 0 && d == 1) {
+			f.Shape = append(f.Shape, d)
+		}
+	}
+	return one(f)
+}
+
+func unsqueeze(c call) ([]Fact, error) {
+	x := c.at(0).Shape
+	f := Fact{DType: c.at(0).DType, Const: c.at(0).Const}
+	as, ok := c.ints(1, "axes")
+	if x == nil || !ok {
+		return one(f)
+	}
+	rank := len(x) + len(as)
+	add, err := axes(as, rank)
+	if err != nil {
+		return nil, err
+	}
+	rest := x
+	for i := range rank {
+		if slices.Contains(add, i) {
+			f.Shape = append(f.Shape, 1)
+		} else if len(rest) > 0 {
+			f.Shape, rest = append(f.Shape, rest[0]), rest[1:]
+		}
+	}
+	if f.Shape == nil {
+		f.Shape = []int64{}
+	}
+	return one(f)
+}
+
+func concat(c call) ([]Fact, error) {
+	f := Fact{DType: c.at(0).DType}
+	consts := true
+	for i := range c.in {
+		s := c.in[i].Shape
+		consts = consts && c.in[i].Const != nil
+		if s == nil {
+			return one(Fact{DType: f.DType})
+		}
+		if i == 0 {
+			f.Shape = slices.Clone(s)
+			continue
+		}
+		a, err := axis(c.n.Int("axis", 0), len(s))
+		if err != nil {
+			return nil, err
+		}
+		if len(s) != len(f.Shape) {
+			return nil, fmt.Errorf("shapes %v do not concatenate", c.shapes())
+		}
+		for j := range s {
+			switch {
+			case j == a && (s[j] < 0 || f.Shape[j] < 0):
+				f.Shape[j] = -1
+			case j == a:
+				f.Shape[j] += s[j]
+			case f.Shape[j] < 0:
+				f.Shape[j] = s[j]
+			case s[j] >= 0 && s[j] != f.Shape[j]:
+				return nil, fmt.Errorf("shapes %v do not concatenate along axis %d", c.shapes(), a)
+			}
+		}
+	}
+	if consts && len(f.Shape) == 1 {
+		for i := range c.in {
+			f.Const = append(f.Const, c.in[i].Const...)
+		}
+	}
+	return one(f)
+}
+
+func split(c call) ([]Fact, error) {
+	x := c.at(0).Shape
+	outs := make([]Fact, len(c.n.Outputs))
+	for i := range outs {
+		outs[i].DType = c.at(0).DType
+	}
+	if x == nil {
+		return outs, nil
+	}
+	a, err := axis(c.n.Int("axis", 0), len(x))
+	if err != nil {
+		return nil, err
+	}
+	sizes, ok := c.ints(1, "split")
+	if !ok {
+		sizes = nil
+	}
+	parts := c.n.Int("num_outputs", int64(len(outs)))
+	if parts < 1 {
+		return nil, fmt.Errorf("it is split into %d parts", parts)
+	}
+	for i := range outs {
+		outs[i].Shape = slices.Clone(x)
+		switch {
+		case !ok || x[a] < 0 && len(sizes) == 0:
+			outs[i].Shape[a] = -1
+		case len(sizes) > 0:
+			if i >= len(sizes) {
+				return nil, fmt.Errorf("%d outputs for the split %v", len(outs), sizes)
+			}
+			outs[i].Shape[a] = sizes[i]
+		default:
+			chunk := (x[a] + parts - 1) / parts
+			outs[i].Shape[a] = max(min(chunk, x[a]-chunk*int64(i)), 0)
+		}
+	}
+	return outs, nil
+}
+
+func slice(c call) ([]Fact, error) {
+	x := c.at(0)
+	f := Fact{DType: x.DType}
+	if x.Shape == nil {
+		return one(f)
+	}
+	starts, ok1 := c.ints(1, "starts")
+	ends, ok2 := c.ints(2, "ends")
+	as, ok3 := c.ints(3, "axes")
+	steps, ok4 := c.ints(4, "")
+	f.Shape = slices.Clone(x.Shape)
+	if !ok3 {
+		return one(Fact{DType: f.DType, Shape: slices.Repeat([]int64{-1}, len(x.Shape))})
+	}
+	if as == nil {
+		if !ok1 || !ok2 {
+			return one(Fact{DType: f.DType, Shape: slices.Repeat([]int64{-1}, len(x.Shape))})
+		}
+		for i := range max(len(starts), len(ends)) {
+			as = append(as, int64(i))
+		}
+	}
+	where, err := axes(as, len(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	if !ok1 || !ok2 || !ok4 {
+		for _, a := range where {
+			f.Shape[a] = -1
+		}
+		return one(f)
+	}
+	if len(starts) != len(where) || len(ends) != len(where) || steps != nil && len(steps) != len(where) {
+		return nil, fmt.Errorf("%d starts, %d ends and %d axes do not fit", len(starts), len(ends), len(where))
+	}
+	for i, a := range where {
+		d, st, en, step := x.Shape[a], starts[i], ends[i], int64(1)
+		if steps != nil {
+			step = steps[i]
+		}
+		if step == 0 || step == math.MinInt64 {
+			return nil, fmt.Errorf("step %d", step)
+		}
+		if d < 0 {
+			f.Shape[a] = -1
+			continue
+		}
+		lo, hi := int64(0), d
+		if step < 0 {
+			lo, hi = -1, d-1
+		}
+		bound := func(v int64) int64 {
+			if v < 0 {
+				v = max(v, math.MinInt64/2) + d
+				if step < 0 {
+					return max(v, -1)
+				}
+			}
+			return min(max(v, lo), hi)
+		}
+		st, en = bound(st), bound(en)
+		n := int64(0)
+		if step > 0 && en > st {
+			n = (en - st + step - 1) / step
+		} else if step < 0 && st > en {
+			n = (st - en - step - 1) / -step
+		}
+		f.Shape[a] = n
+		if x.Const != nil && len(x.Shape) == 1 {
+			f.Const = []float64{}
+			for k := range n {
+				f.Const = append(f.Const, x.Const[st+k*step])
+			}
+		}
+	}
+	if len(where) == 0 {
+		f.Const = x.Const
+	}
+	return one(f)
+}
+
+func gather(c call) ([]Fact, error) {
+	x, idx := c.at(0), c.at(1)
+	f := Fact{DType: x.DType}
+	if x.Shape == nil || idx.Shape == nil {
+		return one(f)
+	}
+	a, err := axis(c.n.Int("axis", 0), len(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	f.Shape = slices.Concat(x.Shape[:a], idx.Shape, x.Shape[a+1:])
+	if f.Shape == nil {
+		f.Shape = []int64{}
+	}
+	if x.Const != nil && idx.Const != nil && len(x.Shape) == 1 {
+		f.Const = []float64{}
+		for _, i := range toInts(idx.Const) {
+			if i < 0 {
+				i += int64(len(x.Const))
+			}
+			if i < 0 || i >= int64(len(x.Const)) {
+				return nil, fmt.Errorf("index %d is outside a list of %d", i, len(x.Const))
+			}
+			f.Const = append(f.Const, x.Const[i])
+		}
+	}
+	return one(f)
+}
+
+func expand(c call) ([]Fact, error) {
+	f := Fact{DType: c.at(0).DType}
+	want, ok := c.ints(1, "shape")
+	if !ok || c.at(0).Shape == nil {
+		return one(f)
+	}
+	var err error
+	f.Shape, err = broadcast(c.at(0).Shape, append([]int64{}, want...))
+	if x := c.at(0).Const; len(x) == 1 && err == nil {
+		if n := count(f.Shape); n >= 0 && n <= maxConst {
+			f.Const = slices.Repeat(x, int(n))
+		}
+	}
+	return []Fact{f}, err
+}
+
+func tile(c call) ([]Fact, error) {
+	f := Fact{DType: c.at(0).DType}
+	reps, ok := c.ints(1, "repeats")
+	if x := c.at(0).Shape; x != nil && ok {
+		if len(reps) != len(x) {
+			return nil, fmt.Errorf("repeats %v do not fit shape %v", reps, x)
+		}
+		f.Shape = slices.Clone(x)
+		for i, r := range reps {
+			if f.Shape[i] >= 0 {
+				f.Shape[i] *= r
+			}
+		}
+	}
+	return one(f)
+}
+
+func pad(c call) ([]Fact, error) {
+	f := c.same(0)
+	pads, ok := c.ints(1, "pads")
+	if f.Shape == nil || !ok {
+		f.Shape = nil
+		return one(f)
+	}
+	as, ok := c.ints(3, "")
+	if !ok {
+		return one(Fact{DType: f.DType})
+	}
+	if as == nil {
+		for i := range f.Shape {
+			as = append(as, int64(i))
+		}
+	}
+	where, err := axes(as, len(f.Shape))
+	if err != nil || len(pads) != 2*len(where) {
+		return nil, fmt.Errorf("pads %v do not fit shape %v", pads, f.Shape)
+	}
+	f.Shape = slices.Clone(f.Shape)
+	for i, a := range where {
+		if f.Shape[a] >= 0 {
+			f.Shape[a] += pads[i] + pads[i+len(where)]
+		}
+	}
+	return one(f)
+}
+
+func resize(c call) ([]Fact, error) {
+	x := c.at(0).Shape
+	f := Fact{DType: c.at(0).DType}
+	if x == nil || c.n.Attr("axes") != nil {
+		return one(f)
+	}
+	f.Shape = slices.Repeat([]int64{-1}, len(x))
+	scalesAt := 2
+	if c.n.Op == "Upsample" || c.opset < 11 {
+		scalesAt = 1
+	}
+	var scales []float64
+	if c.n.Input(scalesAt) != "" {
+		scales = c.at(scalesAt).Const
+	} else if a := c.n.Attr("scales"); a != nil {
+		for _, v := range a.Floats {
+			scales = append(scales, float64(v))
+		}
+	}
+	if len(scales) == len(x) {
+		for i, d := range x {
+			if d >= 0 {
+				f.Shape[i] = int64(math.Floor(float64(d) * scales[i]))
+			}
+		}
+	} else if s := c.at(3).Const; scalesAt == 2 && len(s) == len(x) && c.n.Str("keep_aspect_ratio_policy", "stretch") == "stretch" {
+		f.Shape = toInts(s)
+	}
+	return one(f)
+}
+
+func rangeOf(c call) ([]Fact, error) {
+	f := Fact{DType: c.at(0).DType, Shape: []int64{-1}}
+	a, b, s := c.at(0).Const, c.at(1).Const, c.at(2).Const
+	if len(a) == 1 && len(b) == 1 && len(s) == 1 && s[0] != 0 {
+		n := math.Max(math.Ceil((b[0]-a[0])/s[0]), 0)
+		if n < 1<<40 {
+			f.Shape[0] = int64(n)
+		}
+		if n <= maxConst {
+			f.Const = []float64{}
+			for i := range int(n) {
+				f.Const = append(f.Const, a[0]+float64(i)*s[0])
+			}
+		}
+	}
+	return one(f)
+}
+
+func depthToSpace(c call) ([]Fact, error) { return blocks(c, c.n.Int("blocksize", 0), true) }
+func spaceToDepth(c call) ([]Fact, error) { return blocks(c, c.n.Int("blocksize", 0), false) }
+
+func blocks(c call, b int64, toSpace bool) ([]Fact, error) {
+	f := c.same(0)
+	if len(f.Shape) != 4 || b < 1 || b > 1<<20 {
+		f.Shape = nil
+		return one(f)
+	}
+	f.Shape = slices.Clone(f.Shape)
+	for i := 1; i < 4; i++ {
+		k := b
+		if i == 1 {
+			k = b * b
+		}
+		switch {
+		case f.Shape[i] < 0:
+		case (i == 1) == toSpace:
+			f.Shape[i] /= k
+		default:
+			f.Shape[i] *= k
+		}
+	}
+	return one(f)
+}
+
+func reduce(c call, as []int64, d tensor.DType) ([]Fact, error) {
+	x := c.at(0).Shape
+	f := Fact{DType: d}
+	if x == nil {
+		return one(f)
+	}
+	where, err := axes(as, len(x))
+	if err != nil {
+		return nil, err
+	}
+	f.Shape = []int64{}
+	for i, v := range x {
+		gone := len(where) == 0 || slices.Contains(where, i)
+		switch {
+		case !gone:
+			f.Shape = append(f.Shape, v)
+		case c.n.Int("keepdims", 1) == 1:
+			f.Shape = append(f.Shape, 1)
+		}
+	}
+	if in := c.at(0).Const; c.n.Op == "ReduceProd" && len(in) > 0 && count(f.Shape) == 1 {
+		p := 1.0
+		for _, v := range in {
+			p *= v
+		}
+		f.Const = []float64{p}
+	}
+	return one(f)
+}
+
+func topK(c call) ([]Fact, error) {
+	f := c.same(0)
+	k, ok := c.ints(1, "")
+	if k == nil && ok {
+		k = []int64{c.n.Int("k", -1)}
+	}
+	if f.Shape != nil {
+		a, err := axis(c.n.Int("axis", -1), len(f.Shape))
+		if err != nil {
+			return nil, err
+		}
+		f.Shape = slices.Clone(f.Shape)
+		f.Shape[a] = -1
+		if ok && len(k) == 1 {
+			f.Shape[a] = k[0]
+		}
+	}
+	return []Fact{f, {DType: tensor.Int64, Shape: f.Shape}}, nil
+}
+
+func roiAlign(c call) ([]Fact, error) {
+	f := Fact{DType: c.at(0).DType}
+	if x, r := c.at(0).Shape, c.at(1).Shape; len(x) == 4 && len(r) == 2 {
+		f.Shape = []int64{r[0], x[1], c.n.Int("output_height", 1), c.n.Int("output_width", 1)}
+	}
+	return one(f)
+}

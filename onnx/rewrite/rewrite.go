@@ -1,0 +1,186 @@
+// Package rewrite is the one way to change a model: passes that edit a clone,
+// which is sorted and checked after each of them.
+package rewrite
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// Pass is one named change to a model.
+type Pass struct {
+	Name string
+	Do   func(*Edit) error
+}
+
+// Apply clones m, runs the passes on the clone and returns it. m is never
+// changed; weights are shared with it. A pass that leaves a broken graph is an
+// error.
+func Apply(m *onnx.Model, passes ...Pass) (*onnx.Model, error) {
+	m = m.Clone()
+	for _, p := range passes {
+		e := &Edit{Model: m, Graph: m.Graph, names: newNames(m.Graph)}
+		if err := p.Do(e); err != nil {
+			return nil, fmt.Errorf("pass %s: %w", p.Name, err)
+		}
+		err := m.Graph.Sort()
+		if err == nil {
+			err = m.Check()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pass %s left a broken graph: %w", p.Name, err)
+		}
+	}
+	return m, nil
+}
+
+// Edit is a model being changed by a pass.
+type Edit struct {
+	Model *onnx.Model
+	Graph *onnx.Graph
+
+	scope string
+	names *names
+}
+
+// names are the value and node names in use, and the constants already added.
+type names struct {
+	used   map[string]bool
+	consts map[string]*onnx.Tensor
+	data   map[string][]byte
+}
+
+func newNames(g *onnx.Graph) *names {
+	s := &names{map[string]bool{}, map[string]*onnx.Tensor{}, map[string][]byte{}}
+	s.collect(g)
+	return s
+}
+
+// collect takes the names of subgraphs too: an outer name must not shadow them.
+func (s *names) collect(g *onnx.Graph) {
+	for _, vs := range [][]*onnx.Value{g.Inputs, g.Outputs, g.Values} {
+		for _, v := range vs {
+			s.used[v.Name] = true
+		}
+	}
+	for _, t := range g.Initializers {
+		s.used[t.Name] = true
+	}
+	for _, n := range g.Nodes {
+		s.used[n.Name] = true
+		for _, v := range slices.Concat(n.Inputs, n.Outputs) {
+			s.used[v] = true
+		}
+		for _, sub := range n.Subgraphs() {
+			s.collect(sub)
+		}
+	}
+}
+
+// In returns an Edit of the same graph whose new names start with scope and a
+// slash, so that a reader of the file sees who added what.
+func (e *Edit) In(scope string) *Edit {
+	c := *e
+	c.scope = e.scope + scope + "/"
+	return &c
+}
+
+// Name returns a name not in use yet, in the present scope.
+func (e *Edit) Name(base string) string {
+	name := e.scope + base
+	for i := 1; e.names.used[name]; i++ {
+		name = fmt.Sprintf("%s%s_%d", e.scope, base, i)
+	}
+	e.names.used[name] = true
+	return name
+}
+
+// Op adds a node of one output and returns the output's name. Attribute values
+// are int, int64, float32, string, []int64 or []float32.
+func (e *Edit) Op(op string, attrs map[string]any, in ...string) string {
+	name := e.Name(op)
+	n := &onnx.Node{Name: name, Op: op, Inputs: in, Outputs: []string{e.Name(op + ".out")}}
+	for _, k := range sortedKeys(attrs) {
+		a := &onnx.Attr{Name: k}
+		switch v := attrs[k].(type) {
+		case int:
+			a.Type, a.Int = onnx.AttrInt, int64(v)
+		case int64:
+			a.Type, a.Int = onnx.AttrInt, v
+		case float32:
+			a.Type, a.Float = onnx.AttrFloat, v
+		case string:
+			a.Type, a.String = onnx.AttrString, []byte(v)
+		case []int64:
+			a.Type, a.Ints = onnx.AttrInts, v
+		case []float32:
+			a.Type, a.Floats = onnx.AttrFloats, v
+		default:
+			panic(fmt.Sprintf("rewrite: attribute %q has the unsupported type %T", k, v))
+		}
+		n.Attrs = append(n.Attrs, a)
+	}
+	e.Graph.Nodes = append(e.Graph.Nodes, n)
+	return n.Outputs[0]
+}
+
+func sortedKeys(m map[string]any) []string {
+	var ks []string
+	for k := range m {
+		ks = append(ks, k)
+	}
+	slices.Sort(ks)
+	return ks
+}
+
+// Const adds a constant, or finds an equal one that this pass added before, and
+// returns its name.
+func (e *Edit) Const(t *tensor.Tensor) string {
+	data := t.Bytes()
+	for name, c := range e.names.consts {
+		if c.DType == t.DType && sameShape(c, t) && bytes.Equal(e.names.data[name], data) {
+			return name
+		}
+	}
+	root := *e
+	root.scope = "onnxprobe/"
+	c := onnx.NewTensor(root.Name("const"), t)
+	e.names.consts[c.Name], e.names.data[c.Name] = c, data
+	e.Graph.Initializers = append(e.Graph.Initializers, c)
+	return c.Name
+}
+
+func sameShape(c *onnx.Tensor, t *tensor.Tensor) bool {
+	return slices.EqualFunc(c.Dims, t.Shape, func(a int64, b int) bool { return a == int64(b) })
+}
+
+// Rename gives a value that this pass made its final name, which must not be in
+// use.
+func (e *Edit) Rename(from, to string) error {
+	if e.names.used[to] {
+		return fmt.Errorf("naming %q: the model has a value of that name already", to)
+	}
+	e.names.used[to] = true
+	for _, n := range e.Graph.Nodes {
+		for i, v := range n.Inputs {
+			if v == from {
+				n.Inputs[i] = to
+			}
+		}
+		for i, v := range n.Outputs {
+			if v == from {
+				n.Outputs[i] = to
+			}
+		}
+	}
+	return nil
+}
+
+// Output makes value v a graph output, after the present ones.
+func (e *Edit) Output(v string, d tensor.DType, shape []onnx.Dim) {
+	e.Graph.Outputs = append(e.Graph.Outputs, onnx.NewValue(v, d, shape))
+}
