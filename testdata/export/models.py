@@ -207,9 +207,9 @@ class Activations(nn.Module):
             "selu": nn.SELU(), "celu": nn.CELU(0.8), "maximum": Maximum(-0.25), "clamp_min": ClampMin(0.2),
             "clamp": Clamp(-1.0, 0.5), "gelu": nn.GELU(), "gelu_tanh": nn.GELU(approximate="tanh"),
             "quick_gelu": QuickGELU(), "silu": nn.SiLU(), "mish": nn.Mish()}
-        self.convs = nn.ModuleDict({name: nn.Conv2d(8, 6, 1) for name in activations})
         self.names = list(activations)
         for name, module in activations.items():
+            self.add_module(f"conv_{name}", nn.Conv2d(8, 6, 1))
             self.add_module(name, module)
         with torch.no_grad():
             self.prelu.weight.copy_(torch.linspace(0.05, 0.55, 6))
@@ -217,14 +217,14 @@ class Activations(nn.Module):
 
     def forward(self, x):
         x = self.stem(x)
-        features = [getattr(self, name)(self.convs[name](x)).mean((2, 3)) for name in self.names]
+        features = [self.get_submodule(name)(self.get_submodule(f"conv_{name}")(x)).mean((2, 3)) for name in self.names]
         return self.head(torch.cat(features, 1))
 
     @torch.no_grad()
     def spread(self, x):
         x = self.stem(x)
         for name in self.names:
-            conv = self.convs[name]
+            conv = self.get_submodule(f"conv_{name}")
             value = conv(x)
             std = {"relu6": 4.0, "hardswish": 3.0, "hardsigmoid": 3.0}.get(name, 1.0)
             mean = 3.0 if name == "relu6" else 0.0
