@@ -1,0 +1,294 @@
+package sink
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress/zstd"
+	"github.com/parquet-go/parquet-go/encoding"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+const (
+	// rowGroupBytes of values are held, compressed, before they go to the file.
+	// A file has at most parquet.MaxRowGroups (32767) groups, so this also limits
+	// a file to 2 TB of values.
+	rowGroupBytes = 64 << 20
+	// chunkBytes of values go to the page buffers at a time.
+	chunkBytes = 1 << 20
+	// manifestKey is where the manifest is in the file's own metadata.
+	manifestKey = "onnxprobe.manifest"
+)
+
+// maxFixed is the widest FIXED_LEN_BYTE_ARRAY that parquet-go writes and reads.
+const maxFixed = encoding.MaxFixedLenByteArraySize
+
+// table writes Parquet: every column optional, strings as UTF8, vectors as LIST,
+// columns with parts as one column NAME.PART for each, and binary columns as
+// FIXED_LEN_BYTE_ARRAY, or as BYTE_ARRAY when wider than maxFixed.
+type table struct {
+	out    *output
+	w      *parquet.Writer
+	fields []field
+	values []parquet.Value // reused
+	row    int             // bytes of one row, about
+	held   int             // bytes in the open row group
+}
+
+// field is one column of the file: values [offset, offset+width) of each row of
+// a Column.
+type field struct {
+	name          string
+	col           int
+	offset, width int
+	kind          kind
+}
+
+type kind int
+
+const (
+	scalar kind = iota
+	list
+	bytesKind
+)
+
+func openParquet(path string, _ Options, add func(string) (*output, error)) (encoder, error) {
+	f, err := add(path)
+	if err != nil {
+		return nil, err
+	}
+	return &table{out: f}, nil
+}
+
+func (t *table) begin(cols []probes.Column) error {
+	t.fields = fieldsOf(cols)
+	if len(t.fields) > parquet.MaxColumnIndex {
+		return fmt.Errorf("%d columns, counting parts; a Parquet file here holds %d", len(t.fields), parquet.MaxColumnIndex)
+	}
+	root := ordered{Group: parquet.Group{}}
+	options := []parquet.WriterOption{
+		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+		parquet.PageBufferSize(chunkBytes),
+	}
+	for _, f := range t.fields {
+		if root.Group[f.name] != nil {
+			return fmt.Errorf("two columns would be named %q: a part's column is NAME.PART", f.name)
+		}
+		node := leafOf(cols[f.col].Values)
+		t.row += f.width * 8
+		switch f.kind {
+		case list:
+			node = parquet.List(node)
+		case bytesKind:
+			node = bytesOf(f.width)
+			t.row += f.width - f.width*8
+			// The bounds of a code are as long as the code, for every row group.
+			options = append(options, parquet.SkipPageBounds(f.name), parquet.SkipPageStatistics(f.name))
+		}
+		node = parquet.Optional(node)
+		root.Group[f.name] = node
+		root.fields = append(root.fields, namedNode{node, f.name})
+	}
+	t.w = parquet.NewWriter(t.out, append(options, parquet.NewSchema("onnxprobe", root))...)
+	return nil
+}
+
+// fieldsOf spreads columns with parts.
+func fieldsOf(cols []probes.Column) (fields []field) {
+	for i, c := range cols {
+		kindOf := func(width int, one bool) kind {
+			switch {
+			case isBinary(c):
+				return bytesKind
+			case one:
+				return scalar
+			}
+			return list
+		}
+		if c.Parts == nil {
+			fields = append(fields, field{c.Name, i, 0, max(c.Width, 1), kindOf(c.Width, c.Width == 0)})
+			continue
+		}
+		offset := 0
+		for _, p := range c.Parts {
+			fields = append(fields, field{c.Name + "." + p.Name, i, offset, p.Width, kindOf(p.Width, p.Width == 1)})
+			offset += p.Width
+		}
+	}
+	return fields
+}
+
+func bytesOf(width int) parquet.Node {
+	if width > maxFixed {
+		return parquet.Encoded(parquet.Leaf(parquet.ByteArrayType), &parquet.Plain)
+	}
+	return parquet.Leaf(parquet.FixedLenByteArrayType(width))
+}
+
+func leafOf(values any) parquet.Node {
+	switch values.(type) {
+	case []string:
+		return parquet.Encoded(parquet.String(), &parquet.Plain)
+	case []int64:
+		return parquet.Int(64)
+	case []int32:
+		return parquet.Int(32)
+	case []float64:
+		return parquet.Leaf(parquet.DoubleType)
+	case []float32:
+		return parquet.Leaf(parquet.FloatType)
+	case []uint8:
+		return parquet.Uint(8)
+	default:
+		return parquet.Leaf(parquet.BooleanType)
+	}
+}
+
+func (t *table) write(cols []probes.Column, rows int) error {
+	step := max(chunkBytes/t.row, 1)
+	for lo := 0; lo < rows; lo += step {
+		hi := min(lo+step, rows)
+		for leaf, f := range t.fields {
+			t.values = t.values[:0]
+			for row := lo; row < hi; row++ {
+				t.appendRow(cols[f.col], f, leaf, row)
+			}
+			if _, err := t.w.ColumnWriters()[leaf].WriteRowValues(t.values); err != nil {
+				return err
+			}
+			for _, v := range t.values {
+				t.held += sizeOf(v)
+			}
+			clear(t.values) // they point into cols
+		}
+		if t.held >= rowGroupBytes {
+			if err := t.w.Flush(); err != nil {
+				return err
+			}
+			t.held = 0
+		}
+	}
+	return nil
+}
+
+// appendRow appends one row's values with their repetition and definition
+// levels: see "Nested Encoding" in the Parquet format's README.
+func (t *table) appendRow(c probes.Column, f field, leaf, row int) {
+	lo := row*max(c.Width, 1) + f.offset
+	switch {
+	case c.Null != nil && c.Null[row]:
+		t.values = append(t.values, parquet.NullValue().Level(0, 0, leaf))
+	case f.kind == bytesKind:
+		b := c.Values.([]uint8)[lo : lo+f.width]
+		v := parquet.FixedLenByteArrayValue(b)
+		if f.width > maxFixed {
+			v = parquet.ByteArrayValue(b)
+		}
+		t.values = append(t.values, v.Level(0, 1, leaf))
+	case f.kind == scalar:
+		t.values = append(t.values, valueAt(c.Values, lo).Level(0, 1, leaf))
+	default:
+		for i := range f.width {
+			t.values = append(t.values, valueAt(c.Values, lo+i).Level(min(i, 1), 2, leaf))
+		}
+	}
+}
+
+func valueAt(values any, i int) parquet.Value {
+	switch v := values.(type) {
+	case []string:
+		return parquet.ByteArrayValue([]byte(strings.ToValidUTF8(v[i], "\uFFFD")))
+	case []int64:
+		return parquet.Int64Value(v[i])
+	case []int32:
+		return parquet.Int32Value(v[i])
+	case []float64:
+		return parquet.DoubleValue(v[i])
+	case []float32:
+		return parquet.FloatValue(v[i])
+	case []uint8:
+		return parquet.Int32Value(int32(v[i]))
+	default:
+		return parquet.BooleanValue(v.([]bool)[i])
+	}
+}
+
+func sizeOf(v parquet.Value) int {
+	switch v.Kind() {
+	case parquet.ByteArray, parquet.FixedLenByteArray:
+		return len(v.ByteArray())
+	}
+	return 8
+}
+
+func (t *table) end(manifest []byte) error {
+	if t.w == nil { // nothing was written: a table without columns
+		if err := t.begin(nil); err != nil {
+			return err
+		}
+	}
+	t.w.SetKeyValueMetadata(manifestKey, string(manifest))
+	if err := t.w.Close(); err != nil {
+		return err
+	}
+	return t.dropColumnIndexes()
+}
+
+// dropColumnIndexes writes the footer anew without references to the column
+// indexes, which are optional. For binary pages without bounds parquet-go
+// v0.32.0 leaves entries out or makes the bounds empty, and a reader that trusts
+// them skips rows that match. Row groups keep their statistics.
+func (t *table) dropColumnIndexes() error {
+	meta := t.w.File().Metadata()
+	for _, group := range meta.RowGroups {
+		for i := range group.Columns {
+			group.Columns[i].ColumnIndexOffset, group.Columns[i].ColumnIndexLength = 0, 0
+		}
+	}
+	var footer bytes.Buffer
+	if err := thrift.NewEncoder(new(thrift.CompactProtocol).NewWriter(&footer)).Encode(meta); err != nil {
+		return err
+	}
+	var tail [8]byte // the old footer's length and the magic number
+	at, err := t.out.Seek(-int64(len(tail)), io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if _, err := t.out.ReadAt(tail[:], at); err != nil {
+		return err
+	}
+	at -= int64(binary.LittleEndian.Uint32(tail[:4]))
+	binary.LittleEndian.PutUint32(tail[:4], uint32(footer.Len()))
+	if err := t.out.Truncate(at); err != nil {
+		return err
+	}
+	_, err = t.out.WriteAt(append(footer.Bytes(), tail[:]...), at)
+	return err
+}
+
+// ordered is a group whose fields keep their order; parquet.Group sorts them.
+type ordered struct {
+	parquet.Group
+	fields []parquet.Field
+}
+
+func (o ordered) Fields() []parquet.Field { return o.fields }
+
+// namedNode is a field of ordered.
+type namedNode struct {
+	parquet.Node
+	name string
+}
+
+func (n namedNode) Name() string { return n.name }
+
+func (n namedNode) Value(row reflect.Value) reflect.Value {
+	return row.MapIndex(reflect.ValueOf(n.name))
+}
