@@ -1,0 +1,251 @@
+package ort
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// InstallOptions say what Install provides and from where. The zero value gets
+// the CPU library through a package client.
+type InstallOptions struct {
+	// From is a wheel, an npm archive, the library itself, or a folder that holds
+	// one of these: for machines without a network. "" asks a package client.
+	From string
+	// Client is "pip" or "npm" to use only that one; "" tries pip, then npm.
+	Client string
+	// CUDA asks for the build with the CUDA provider. CUDA's and cuDNN's own
+	// libraries are not part of it.
+	CUDA bool
+	// Root is the folder to install under; "" is the user's cache folder, the
+	// only place that is searched later.
+	Root string
+	// Log receives lines of progress; nil drops them.
+	Log io.Writer
+}
+
+func (o InstallOptions) logf(format string, args ...any) {
+	if o.Log != nil {
+		fmt.Fprintf(o.Log, format+"\n", args...)
+	}
+}
+
+// Root is the folder that Install fills, onnxprobe/runtime in the user's cache
+// folder.
+func Root() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the user's cache folder: %w; set HOME or XDG_CACHE_HOME", err)
+	}
+	return filepath.Join(cache, "onnxprobe", "runtime"), nil
+}
+
+// folder is where one build lies under root.
+func folder(root string, cuda bool) string {
+	if cuda {
+		return filepath.Join(root, Pinned+"-cuda")
+	}
+	return filepath.Join(root, Pinned)
+}
+
+// Install puts ONNX Runtime where the backend looks for it and returns the
+// library's path. Every file is compared with a SHA-256 that is part of this
+// program; one that differs is an error and is not kept. A second Install finds
+// the first one's work and does nothing. An interrupted Install leaves the
+// library absent, never half there, and the next one goes on from what was
+// already downloaded. Installs that run at the same time wait for each other.
+func Install(ctx context.Context, o InstallOptions) (string, error) {
+	arts, err := forSystem(runtime.GOOS, runtime.GOARCH, o.CUDA)
+	if err != nil {
+		return "", err
+	}
+	if o.Client != "" && o.Client != "pip" && o.Client != "npm" {
+		return "", fmt.Errorf("installing ONNX Runtime: no package client is called %q; the choices are pip and npm", o.Client)
+	}
+	if o.Root == "" {
+		if o.Root, err = Root(); err != nil {
+			return "", err
+		}
+	}
+	return install(ctx, o, arts)
+}
+
+func install(ctx context.Context, o InstallOptions, arts []artifact) (string, error) {
+	dir := folder(o.Root, o.CUDA)
+	if installed(dir, arts) {
+		return arts[0].target(dir, 0), nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("installing ONNX Runtime: %w", err)
+	}
+	unlock, err := lock(ctx, filepath.Join(o.Root, "lock"), func() {
+		o.logf("another install is running; waiting for it")
+	})
+	if err != nil {
+		return "", fmt.Errorf("installing ONNX Runtime: %w", err)
+	}
+	defer unlock()
+	if installed(dir, arts) { // by the one we waited for
+		return arts[0].target(dir, 0), nil
+	}
+	// Whoever left these is gone: the lock is ours.
+	for _, pattern := range []string{"*.tmp", "download-*"} {
+		stale, _ := filepath.Glob(filepath.Join(dir, pattern))
+		for _, f := range stale {
+			os.RemoveAll(f)
+		}
+	}
+	if o.From != "" {
+		err = installFrom(o, arts, dir)
+	} else {
+		err = installClient(ctx, o, arts, dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	path := arts[0].target(dir, 0)
+	o.logf("installed %s", path)
+	return path, nil
+}
+
+// installed reports whether dir holds every file of one of arts, unchanged.
+func installed(dir string, arts []artifact) bool {
+	for _, a := range arts {
+		ok := true
+		for i, m := range a.members {
+			ok = ok && checkFile(a.target(dir, i), m.size, m.sha256) == nil
+		}
+		if ok {
+			return true
+		}
+	}
+	return false
+}
+
+// installClient downloads the first artifact that a client here can get.
+func installClient(ctx context.Context, o InstallOptions, arts []artifact, dir string) error {
+	var faults []error
+	tried := false
+	for _, a := range arts {
+		if o.Client != "" && a.client != o.Client {
+			continue
+		}
+		archive := filepath.Join(dir, a.file)
+		if err := checkFile(archive, 0, a.sha256); err == nil {
+			o.logf("%s is already downloaded", a.file)
+		} else {
+			os.Remove(archive) // cut short or changed
+			cmd := findClient(ctx, a.client)
+			if cmd == nil {
+				faults = append(faults, fmt.Errorf("there is no %s here", a.client))
+				continue
+			}
+			tried = true
+			o.logf("downloading %s %s with %s", a.pkg, Pinned, strings.Join(cmd, " "))
+			if err := download(ctx, cmd, a, dir); err != nil {
+				if ctx.Err() != nil {
+					return fmt.Errorf("downloading %s: %w", a.file, ctx.Err())
+				}
+				faults = append(faults, err)
+				continue
+			}
+		}
+		if err := unpack(archive, a, dir); err != nil {
+			os.Remove(archive)
+			return err
+		}
+		os.Remove(archive)
+		return nil
+	}
+	err := fmt.Errorf("installing ONNX Runtime %s: %w", Pinned, errors.Join(faults...))
+	if !tried {
+		return fmt.Errorf("%w; install pip or npm, or bring %s from another machine and pass it with --from", err, arts[0].file)
+	}
+	return fmt.Errorf("%w; or bring %s from another machine and pass it with --from", err, arts[0].file)
+}
+
+// installFrom takes the library out of what the user named.
+func installFrom(o InstallOptions, arts []artifact, dir string) error {
+	info, err := os.Stat(o.From)
+	if err != nil {
+		return fmt.Errorf("installing from %q: %w", o.From, err)
+	}
+	if !info.IsDir() {
+		return installFile(o.From, arts, dir)
+	}
+	// A folder: an archive by its name, or the files themselves.
+	for _, a := range arts {
+		if f := filepath.Join(o.From, a.file); exists(f) {
+			return installFile(f, arts, dir)
+		}
+	}
+	for _, a := range arts {
+		if exists(filepath.Join(o.From, filepath.Base(a.members[0].path))) {
+			return installFile(filepath.Join(o.From, filepath.Base(a.members[0].path)), arts, dir)
+		}
+	}
+	var want []string
+	for _, a := range arts {
+		want = append(want, a.file, filepath.Base(a.members[0].path))
+	}
+	return fmt.Errorf("installing from the folder %q: it holds none of %q", o.From, want)
+}
+
+// installFile takes the library out of one file: a wheel, an npm archive, or
+// the library itself. What decides is the file's content, never its name.
+func installFile(path string, arts []artifact, dir string) error {
+	kind, err := sniff(path)
+	if err != nil {
+		return fmt.Errorf("installing from %q: %w", path, err)
+	}
+	var faults []error
+	for _, a := range arts {
+		switch {
+		case kind == "library":
+			err = copyMembers(path, a, dir)
+		case kind == archiveKind(a):
+			err = unpack(path, a, dir)
+		default:
+			continue
+		}
+		if err == nil {
+			return nil
+		}
+		faults = append(faults, err)
+	}
+	if faults == nil {
+		faults = []error{fmt.Errorf("%q is a %s, which no artifact for %s/%s is", path, kind, runtime.GOOS, runtime.GOARCH)}
+	}
+	return fmt.Errorf("%w; a library of your own needs no install: name it with --library or %s", errors.Join(faults...), EnvLibrary)
+}
+
+// copyMembers installs a library that lies unpacked at path, with the files
+// that belong to it beside it.
+func copyMembers(path string, a artifact, dir string) error {
+	for i := len(a.members) - 1; i >= 0; i-- { // the library last: it marks the install as whole
+		from := path
+		if i > 0 {
+			from = filepath.Join(filepath.Dir(path), filepath.Base(a.members[i].path))
+		}
+		f, err := os.Open(from)
+		if err != nil {
+			return fmt.Errorf("installing %q: %w", from, err)
+		}
+		err = place(f, a.members[i], from, a.target(dir, i))
+		f.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

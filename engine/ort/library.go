@@ -1,0 +1,263 @@
+package ort
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+)
+
+// EnvLibrary names the environment variable that holds the path of the ONNX
+// Runtime library to use.
+const EnvLibrary = "ONNXPROBE_ORT_LIBRARY"
+
+// minMinor is the oldest 1.x release that speaks the binding's C interface.
+const minMinor = 29
+
+const remedy = "run \"onnxprobe runtime install\", or name a library with --library or " + EnvLibrary
+
+// Where a candidate was found, in the order they are tried.
+const (
+	FromFlag    = "--library"
+	FromEnv     = EnvLibrary
+	FromInstall = "onnxprobe runtime install"
+	FromSystem  = "system"
+)
+
+// Candidate is one ONNX Runtime library on this machine.
+type Candidate struct {
+	Path    string // as found; links are not followed
+	Version string // "" when the file does not say
+	From    string // one of the From constants
+	CUDA    bool   // the CUDA provider lies beside it
+	// Fault is nil when the library can be used, else why not.
+	Fault error
+}
+
+// List is every candidate in the order the backend tries them; the first one
+// without a fault is the one a plain run uses.
+func List() []Candidate {
+	found := find("")
+	for i := range found {
+		if c := &found[i]; c.Fault == nil {
+			c.Fault = loadable(c.Path)
+		}
+	}
+	return found
+}
+
+// find lists the candidates for Options.Library without loading any. A library
+// that was asked for, by flag or environment, is the only one.
+func find(library string) []Candidate {
+	if library != "" {
+		return []Candidate{inspect(library, FromFlag)}
+	}
+	if env := os.Getenv(EnvLibrary); env != "" {
+		return []Candidate{inspect(env, FromEnv)}
+	}
+	var out []Candidate
+	seen := map[string]bool{}
+	add := func(path, from string) {
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil || seen[real] {
+			return
+		}
+		seen[real] = true
+		out = append(out, inspect(path, from))
+	}
+	if root, err := Root(); err == nil {
+		for _, cuda := range []bool{true, false} {
+			if p := filepath.Join(folder(root, cuda), libraryName()); exists(p) {
+				add(p, FromInstall)
+			}
+		}
+	}
+	for _, dir := range systemDirs() {
+		for _, p := range librariesIn(dir) {
+			add(p, FromSystem)
+		}
+	}
+	return out
+}
+
+// librariesIn lists the ONNX Runtime libraries of one folder, the newest name
+// first.
+func librariesIn(dir string) []string {
+	pattern := "libonnxruntime.so*"
+	switch runtime.GOOS {
+	case "windows":
+		pattern = "onnxruntime.dll"
+	case "darwin":
+		pattern = "libonnxruntime*.dylib"
+	}
+	found, _ := filepath.Glob(filepath.Join(dir, pattern))
+	slices.SortFunc(found, func(a, b string) int { return slices.Compare(numbers(b), numbers(a)) })
+	return found
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+func numbers(path string) []int {
+	var out []int
+	for _, d := range digits.FindAllString(filepath.Base(path), -1) {
+		n, _ := strconv.Atoi(d)
+		out = append(out, n)
+	}
+	return out
+}
+
+// systemDirs is where this system keeps libraries, what its loader is told
+// first.
+func systemDirs() []string {
+	var dirs []string
+	switch runtime.GOOS {
+	case "windows":
+		dirs = filepath.SplitList(os.Getenv("PATH"))
+	case "darwin":
+		dirs = append(filepath.SplitList(os.Getenv("DYLD_LIBRARY_PATH")), "/usr/local/lib", "/opt/homebrew/lib", "/opt/onnxruntime/lib")
+	default:
+		dirs = append(filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")), "/opt/onnxruntime/lib", "/usr/local/lib")
+		dirs = append(dirs, ldconfDirs("/etc/ld.so.conf", 0)...)
+		dirs = append(dirs, "/usr/lib64", "/lib64", "/usr/lib", "/lib")
+	}
+	var out []string
+	for _, d := range dirs {
+		if filepath.IsAbs(d) && !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// ldconfDirs reads the folders that ldconfig caches.
+func ldconfDirs(path string, depth int) []string {
+	text, err := os.ReadFile(path)
+	if err != nil || depth > 4 {
+		return nil
+	}
+	var out []string
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		line = strings.TrimSpace(line)
+		if pattern, ok := strings.CutPrefix(line, "include "); ok {
+			pattern = strings.TrimSpace(pattern)
+			if !filepath.IsAbs(pattern) {
+				pattern = filepath.Join(filepath.Dir(path), pattern)
+			}
+			files, _ := filepath.Glob(pattern)
+			for _, f := range files {
+				out = append(out, ldconfDirs(f, depth+1)...)
+			}
+		} else if line != "" {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// inspect says what can be known of a library without loading it.
+func inspect(path, from string) Candidate {
+	c := Candidate{Path: path, From: from}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		c.Fault = err
+		return c
+	case !info.Mode().IsRegular():
+		c.Fault = fmt.Errorf("%s is not a file; name the library itself, such as %s", path, filepath.Join(path, libraryName()))
+		return c
+	}
+	c.CUDA = exists(cudaProvider(path))
+	if c.Version, c.Fault = fileVersion(path); c.Fault == nil && c.Version != "" {
+		c.Fault = checkVersion(c.Version)
+	}
+	return c
+}
+
+// cudaProvider is where the CUDA half of the library at path would be.
+func cudaProvider(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	name := "libonnxruntime_providers_cuda.so"
+	if runtime.GOOS == "windows" {
+		name = "onnxruntime_providers_cuda.dll"
+	}
+	return filepath.Join(filepath.Dir(path), name)
+}
+
+var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+
+// fileVersion reads the release out of the file: from the symbol version
+// VERS_1.30.0 in an ELF library, elsewhere from the file's name; "" when neither
+// tells. A library for another processor is an error.
+func fileVersion(path string) (string, error) {
+	if runtime.GOOS == "linux" {
+		f, err := elf.Open(path)
+		if err != nil {
+			return "", fmt.Errorf("%s is not a shared library: %w", path, err)
+		}
+		defer f.Close()
+		if want, ok := machines[runtime.GOARCH]; ok && f.Machine != want {
+			return "", fmt.Errorf("%s is built for %v, this program for %v", path, f.Machine, want)
+		}
+		versions, err := f.DynamicVersions()
+		if err == nil {
+			for _, v := range versions {
+				if s, ok := strings.CutPrefix(v.Name, "VERS_"); ok {
+					return s, nil
+				}
+			}
+		}
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return versionInName.FindString(filepath.Base(path)), nil
+}
+
+var versionInName = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+`)
+
+// checkVersion is nil when the binding can use this release.
+func checkVersion(version string) error {
+	parts := strings.Split(version, ".")
+	if len(parts) >= 2 {
+		major, err1 := strconv.Atoi(parts[0])
+		minor, err2 := strconv.Atoi(parts[1])
+		if err1 == nil && err2 == nil && major == 1 {
+			if minor >= minMinor {
+				return nil
+			}
+			return fmt.Errorf("it is ONNX Runtime %s, too old: this program needs 1.%d or newer", version, minMinor)
+		}
+	}
+	return fmt.Errorf("it says it is ONNX Runtime %q; this program needs 1.%d or newer", version, minMinor)
+}
+
+// unusable is the error for candidates that all have faults.
+func unusable(found []Candidate) error {
+	if len(found) == 0 {
+		return unavailable("no ONNX Runtime library was found on this machine", remedy)
+	}
+	var faults []error
+	for _, c := range found {
+		faults = append(faults, fmt.Errorf("%s (%s): %w", c.Path, c.From, c.Fault))
+	}
+	return unavailable("no usable ONNX Runtime library: "+join(faults), remedy)
+}
+
+func join(faults []error) string {
+	return strings.ReplaceAll(errors.Join(faults...).Error(), "\n", "; ")
+}
+
+func unavailable(reason, remedy string) error {
+	return &engine.UnavailableError{Backend: "ort", Reason: reason, Remedy: remedy}
+}

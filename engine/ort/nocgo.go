@@ -1,0 +1,33 @@
+//go:build !cgo
+
+package ort
+
+import (
+	"errors"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/onnx"
+)
+
+var errNoCgo = errors.New("this onnxprobe was built without cgo, which ONNX Runtime needs")
+
+// Backend runs models on ONNX Runtime; in this build it is never available.
+type Backend struct{}
+
+// Name is "ort".
+func (Backend) Name() string { return "ort" }
+
+// Version is "".
+func (Backend) Version() string { return "" }
+
+// Available says that this build has no ONNX Runtime.
+func (Backend) Available(engine.Options) error {
+	return unavailable(errNoCgo.Error(), "build it with CGO_ENABLED=1 and a C compiler, or take --backend gorgonia")
+}
+
+// Prepare says that this build has no ONNX Runtime.
+func (b Backend) Prepare(_ *onnx.Model, o engine.Options) (engine.Session, error) {
+	return nil, b.Available(o)
+}
+
+func loadable(string) error { return errNoCgo }

@@ -1,0 +1,217 @@
+//go:build cgo
+
+// Package ort runs models on ONNX Runtime, on the CPU or on CUDA. The library is
+// not part of the program: it is found, or installed, at run time.
+package ort
+
+import (
+	"fmt"
+	"regexp"
+	"runtime"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// Backend runs models on ONNX Runtime. All sessions of a process share one
+// library.
+type Backend struct{}
+
+// Name is "ort".
+func (Backend) Name() string { return "ort" }
+
+// Version is the release of the library in use or, before one is, of the first
+// that can be.
+func (Backend) Version() string {
+	loaded.Lock()
+	defer loaded.Unlock()
+	if loaded.ok {
+		return loaded.version
+	}
+	for _, c := range find("") {
+		if c.Fault == nil {
+			return c.Version
+		}
+	}
+	return ""
+}
+
+// Library is the path of the library in use, "" before the first use.
+func Library() string {
+	loaded.Lock()
+	defer loaded.Unlock()
+	return loaded.path
+}
+
+// Available loads the library.
+func (Backend) Available(o engine.Options) error {
+	if err := load(o.Library); err != nil {
+		return err
+	}
+	if o.Device.Kind == "cuda" {
+		return cudaAvailable()
+	}
+	return nil
+}
+
+// Prepare makes a session of m, which it copies: m may change afterwards. It
+// never moves work to another device than the one asked for.
+func (b Backend) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error) {
+	if err := b.Available(o); err != nil {
+		return nil, err
+	}
+	proto, err := m.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("preparing the model for ort: %w", err)
+	}
+	if len(proto) > maxProto {
+		return nil, fmt.Errorf("preparing the model for ort: it is %d bytes without its external data and ONNX Runtime reads at most %d; save its weights as external data", len(proto), maxProto)
+	}
+	dir := ""
+	if m.HasExternal() {
+		dir = m.Dir
+	}
+	s, err := prepare(proto, dir, o)
+	if err != nil {
+		return nil, explain(err, m)
+	}
+	return s, nil
+}
+
+// maxProto is the size of message that protobuf in C++ reads.
+const maxProto = 1<<31 - 1
+
+// prepare makes a session of a serialized model whose external data lies in dir.
+func prepare(proto []byte, dir string, o engine.Options) (*session, error) {
+	so, err := sessionOptions(dir, o)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the model for ort: %w", err)
+	}
+	defer so.Destroy()
+	create := func() (*ort.DynamicAdvancedSession, error) {
+		return ort.NewDynamicAdvancedSessionWithONNXData(proto, nil, nil, so)
+	}
+	if o.Device.Kind == "cuda" {
+		inner := create
+		create = func() (*ort.DynamicAdvancedSession, error) { return keepSignals(inner) }
+	}
+	das, err := create()
+	if err != nil {
+		return nil, fmt.Errorf("preparing the model for ort: %w", err)
+	}
+	s, err := newSession(das)
+	if err != nil {
+		das.Destroy()
+		return nil, fmt.Errorf("preparing the model for ort: %w", err)
+	}
+	return s, nil
+}
+
+var levels = map[string]ort.GraphOptimizationLevel{
+	"": ort.GraphOptimizationLevelEnableAll, "all": ort.GraphOptimizationLevelEnableAll,
+	"extended": ort.GraphOptimizationLevelEnableExtended, "basic": ort.GraphOptimizationLevelEnableBasic,
+	"none": ort.GraphOptimizationLevelDisableAll,
+}
+
+func sessionOptions(dir string, o engine.Options) (_ *ort.SessionOptions, err error) {
+	level, ok := levels[o.Optimize]
+	if !ok {
+		return nil, fmt.Errorf("no level of optimisation is called %q; the choices are all, extended, basic and none", o.Optimize)
+	}
+	if o.Threads < 0 {
+		return nil, fmt.Errorf("got %d threads; want 0 for the default, or more", o.Threads)
+	}
+	so, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			so.Destroy()
+		}
+	}()
+	steps := []func() error{
+		func() error { return so.SetGraphOptimizationLevel(level) },
+		func() error { return so.SetIntraOpNumThreads(threads(o.Threads)) },
+		func() error { return so.SetInterOpNumThreads(1) },
+		func() error { return so.SetCpuMemArena(!o.NoArena) },
+		func() error { return so.SetMemPattern(!o.NoArena) },
+		// Threads may spin while a run goes on, not between runs, when the
+		// processor belongs to the decoding of the next batch.
+		func() error { return so.AddSessionConfigEntry("session.force_spinning_stop", "1") },
+	}
+	if dir != "" {
+		steps = append(steps, func() error {
+			return so.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", dir)
+		})
+	}
+	switch o.Device.Kind {
+	case "", "cpu":
+	case "cuda":
+		steps = append(steps, func() error { return addCUDA(so, o.Device.Index) })
+	default:
+		return nil, fmt.Errorf("ort has no device %q; the devices are cpu, cuda and cuda:N", o.Device.Kind)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return so, nil
+}
+
+// threads is how many ONNX Runtime may use. Its own default, 0, is every
+// physical core, tied to them; where the process may not use the whole machine
+// (a container's share, an affinity mask) it would start far too many.
+func threads(asked int) int {
+	if asked == 0 && runtime.GOMAXPROCS(0) < runtime.NumCPU() {
+		return runtime.GOMAXPROCS(0)
+	}
+	return asked
+}
+
+// ONNX Runtime names only the first node it cannot run, in one of these ways.
+var (
+	noKernel   = regexp.MustCompile(`Could not find an implementation for (\w+)\(\d+\) node with name '([^']*)'`)
+	noOperator = regexp.MustCompile(`(?:^|[ :])([\w.]*):(\w+)\((-?\d+)\) is not a registered function/op`)
+)
+
+// explain finds in m the nodes that a session error is about. An error that
+// names none is returned as it is.
+func explain(err error, m *onnx.Model) error {
+	var same func(n *onnx.Node) bool
+	if g := noKernel.FindStringSubmatch(err.Error()); g != nil {
+		same = func(n *onnx.Node) bool { return n.Op == g[1] && n.Name == g[2] }
+	} else if g := noOperator.FindStringSubmatch(err.Error()); g != nil {
+		same = func(n *onnx.Node) bool { return n.Op == g[2] && domain(n.Domain) == domain(g[1]) }
+	} else {
+		return err
+	}
+	var nodes []*onnx.Node
+	var walk func(g *onnx.Graph)
+	walk = func(g *onnx.Graph) {
+		for _, n := range g.Nodes {
+			if same(n) {
+				nodes = append(nodes, n)
+			}
+			for _, sub := range n.Subgraphs() {
+				walk(sub)
+			}
+		}
+	}
+	if m.Graph != nil {
+		walk(m.Graph)
+	}
+	if nodes == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", &engine.UnsupportedError{Backend: "ort", Nodes: nodes}, err)
+}
+
+func domain(d string) string {
+	if d == "ai.onnx" {
+		return ""
+	}
+	return d
+}

@@ -1,0 +1,283 @@
+//go:build cgo
+
+package ort
+
+// #include "ortapi.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"slices"
+	"unsafe"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// session is a model in ONNX Runtime. Inputs are read where they lie. An output
+// whose shape is known beforehand (declared, or the same as last time for inputs
+// of the same shapes) is written straight into the caller's new slice; another
+// is copied once.
+type session struct {
+	das     *ort.DynamicAdvancedSession // nil after Close
+	ptr     unsafe.Pointer              // its OrtSession
+	options *ort.RunOptions
+	optptr  unsafe.Pointer
+	in, out []engine.Port
+
+	// In C memory, for one Run at a time: inputs, then outputs.
+	names   []*C.char
+	values  []unsafe.Pointer
+	tensors []C.op_tensor
+
+	asked   [][]int // the input shapes of the last run
+	made    [][]int // its output shapes
+	depends []bool  // outputs whose shape does not follow from the inputs' shapes
+}
+
+// field reads an unexported pointer of the binding, which keeps ONNX Runtime's
+// objects to itself.
+func field(v any, path ...string) (unsafe.Pointer, error) {
+	r := reflect.ValueOf(v)
+	for _, name := range path {
+		if r = reflect.Indirect(r); r.Kind() == reflect.Struct {
+			r = r.FieldByName(name)
+		}
+		if !r.IsValid() || r.Kind() != reflect.Pointer || r.IsNil() {
+			return nil, fmt.Errorf("this release of onnxruntime_go has no %T.%s", v, name)
+		}
+	}
+	return r.UnsafePointer(), nil
+}
+
+func newSession(das *ort.DynamicAdvancedSession) (*session, error) {
+	s := &session{das: das}
+	var err error
+	if s.ptr, err = field(das, "s", "ortSession"); err != nil {
+		return nil, err
+	}
+	for i, ports := range []*[]engine.Port{&s.in, &s.out} {
+		var n C.size_t
+		if err := goError(C.op_count(loaded.api, s.ptr, C.int(i), &n)); err != nil {
+			return nil, err
+		}
+		for j := range n {
+			p, err := port(s.ptr, i, j)
+			if err != nil {
+				return nil, fmt.Errorf("reading %s %d: %w", []string{"input", "output"}[i], j, err)
+			}
+			*ports = append(*ports, p)
+		}
+	}
+	if s.options, err = ort.NewRunOptions(); err != nil {
+		return nil, err
+	}
+	if s.optptr, err = field(s.options, "o"); err != nil {
+		s.options.Destroy()
+		return nil, err
+	}
+	total := len(s.in) + len(s.out)
+	s.names = unsafe.Slice((**C.char)(C.calloc(C.size_t(total+1), C.size_t(unsafe.Sizeof(uintptr(0))))), total+1)[:total]
+	s.values = unsafe.Slice((*unsafe.Pointer)(C.calloc(C.size_t(total+1), C.size_t(unsafe.Sizeof(uintptr(0))))), total+1)[:total]
+	s.tensors = unsafe.Slice((*C.op_tensor)(C.calloc(C.size_t(total+1), C.sizeof_op_tensor)), total+1)[:total]
+	for i, p := range slices.Concat(s.in, s.out) {
+		s.names[i] = C.CString(p.Name)
+	}
+	s.made = make([][]int, len(s.out))
+	s.depends = make([]bool, len(s.out))
+	return s, nil
+}
+
+func port(s unsafe.Pointer, output int, i C.size_t) (engine.Port, error) {
+	var name *C.char
+	var t C.op_tensor
+	err := goError(C.op_port(loaded.api, s, C.int(output), i, &name, &t))
+	p := engine.Port{DType: tensor.DType(t.elem)}
+	if name != nil {
+		p.Name = C.GoString(name)
+		C.free(unsafe.Pointer(name))
+	}
+	if err != nil {
+		return p, err
+	}
+	if p.DType == tensor.Undefined {
+		return p, fmt.Errorf("%q is not a tensor; sequences, maps and optional values are not supported", p.Name)
+	}
+	if _, err := tensor.New(p.DType, 0); err != nil {
+		return p, fmt.Errorf("%q: %w", p.Name, err)
+	}
+	if t.rank >= 0 {
+		p.Shape = shapeOf(&t)
+		for k, d := range p.Shape {
+			p.Shape[k] = max(d, -1)
+		}
+	}
+	return p, nil
+}
+
+func shapeOf(t *C.op_tensor) []int {
+	shape := make([]int, t.rank)
+	for i := range shape {
+		shape[i] = int(t.dims[i])
+	}
+	return shape
+}
+
+func (s *session) Inputs() []engine.Port  { return clonePorts(s.in) }
+func (s *session) Outputs() []engine.Port { return clonePorts(s.out) }
+
+func clonePorts(ports []engine.Port) []engine.Port {
+	out := slices.Clone(ports)
+	for i := range out {
+		out[i].Shape = slices.Clone(out[i].Shape)
+	}
+	return out
+}
+
+// Close gives the session's memory back. A second Close does nothing.
+func (s *session) Close() error {
+	if s.das == nil {
+		return nil
+	}
+	err := errors.Join(s.das.Destroy(), s.options.Destroy())
+	for _, n := range s.names {
+		C.free(unsafe.Pointer(n))
+	}
+	C.free(unsafe.Pointer(unsafe.SliceData(s.names)))
+	C.free(unsafe.Pointer(unsafe.SliceData(s.values)))
+	C.free(unsafe.Pointer(unsafe.SliceData(s.tensors)))
+	*s = session{in: s.in, out: s.out}
+	return err
+}
+
+// Run evaluates the model. A cancelled context is seen between two nodes, so a
+// single long node runs to its end.
+func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+	if s.das == nil {
+		return nil, errors.New("running a model on ort: the session is closed")
+	}
+	if err := check(s.in, in); err != nil {
+		return nil, fmt.Errorf("running a model on ort: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if ctx.Done() != nil {
+		done := make(chan struct{})
+		stop := context.AfterFunc(ctx, func() {
+			defer close(done)
+			s.options.Terminate()
+		})
+		defer func() {
+			if !stop() {
+				<-done
+				s.options.UnsetTerminate()
+			}
+		}()
+	}
+	out, bound, err := s.run(in, s.expect(in))
+	if err != nil && bound && ctx.Err() == nil {
+		// A declared or remembered shape may be wrong this time; ONNX Runtime
+		// then refuses the slice before it writes to it.
+		expected := s.expect(in)
+		if out, _, err = s.run(in, make([][]int, len(s.out))); err == nil {
+			for i, t := range out {
+				s.depends[i] = s.depends[i] || expected[i] != nil && !slices.Equal(expected[i], t.Shape)
+			}
+		}
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("running a model on ort: %w", err)
+	}
+	s.asked = s.asked[:0]
+	for _, t := range in {
+		s.asked = append(s.asked, slices.Clone(t.Shape))
+	}
+	for i, t := range out {
+		s.made[i] = slices.Clone(t.Shape)
+	}
+	return out, nil
+}
+
+// expect is the shape of each output as far as it is known before the run, else
+// nil.
+func (s *session) expect(in []*tensor.Tensor) [][]int {
+	same := len(s.asked) == len(in)
+	for i := 0; same && i < len(in); i++ {
+		same = slices.Equal(s.asked[i], in[i].Shape)
+	}
+	shapes := make([][]int, len(s.out))
+	for i, p := range s.out {
+		switch {
+		case s.depends[i]:
+		case same && s.made[i] != nil:
+			shapes[i] = s.made[i]
+		case p.Shape != nil && !slices.Contains(p.Shape, -1):
+			shapes[i] = p.Shape
+		}
+	}
+	return shapes
+}
+
+// run evaluates the model once, with outputs of the given shapes, nil for
+// unknown. bound reports whether any was given.
+func (s *session) run(in []*tensor.Tensor, shapes [][]int) (out []*tensor.Tensor, bound bool, err error) {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	fill := func(i int, t *tensor.Tensor) {
+		c := &s.tensors[i]
+		data, size, first := memory(t)
+		if size == 0 {
+			data = unsafe.Pointer(c) // never read, and null means none
+		} else {
+			pin.Pin(first)
+		}
+		c.data, c.bytes, c.elem, c.rank = data, C.size_t(size), C.int32_t(t.DType), C.int32_t(len(t.Shape))
+		for k, d := range t.Shape {
+			c.dims[k] = C.int64_t(d)
+		}
+	}
+	for i, t := range in {
+		fill(i, t)
+	}
+	out = make([]*tensor.Tensor, len(s.out))
+	for i, shape := range shapes {
+		s.tensors[len(in)+i].data = nil
+		if shape == nil || tensor.Count(shape) == 0 {
+			continue
+		}
+		if out[i], err = tensor.New(s.out[i].DType, shape...); err != nil {
+			return nil, bound, err
+		}
+		fill(len(in)+i, out[i])
+		bound = true
+	}
+	all := unsafe.SliceData(s.tensors)
+	defer C.op_release(loaded.api, all, C.size_t(len(s.tensors)))
+	err = goError(C.op_run(loaded.api, s.ptr, s.optptr, loaded.memory, unsafe.SliceData(s.names),
+		unsafe.SliceData(s.values), all, C.size_t(len(in)), C.size_t(len(out))))
+	if err != nil {
+		return nil, bound, err
+	}
+	for i := range out {
+		if out[i] != nil {
+			continue
+		}
+		c := &s.tensors[len(in)+i]
+		if out[i], err = tensor.New(tensor.DType(c.elem), shapeOf(c)...); err != nil {
+			return nil, bound, fmt.Errorf("output %q: %w", s.out[i].Name, err)
+		}
+		if data, size, _ := memory(out[i]); size > 0 {
+			copy(unsafe.Slice((*byte)(data), size), unsafe.Slice((*byte)(c.data), size))
+		}
+	}
+	return out, bound, nil
+}
