@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 )
 
@@ -18,7 +18,7 @@ type array struct {
 	items  *jsonl
 	name   string // the column that becomes the array
 	col    int
-	descr  string // numpy's name of the element type
+	dtype  tensor.DType
 	width  int
 	scalar bool
 	rows   int
@@ -52,17 +52,17 @@ func (a *array) begin(cols []probes.Column) error {
 	a.width, a.scalar = c.Width, c.Width == 0
 	switch c.Values.(type) {
 	case []uint8:
-		a.descr = "|u1"
+		a.dtype = tensor.Uint8
 	case []int32:
-		a.descr = "<i4"
+		a.dtype = tensor.Int32
 	case []int64:
-		a.descr = "<i8"
+		a.dtype = tensor.Int64
 	case []float32:
-		a.descr = "<f4"
+		a.dtype = tensor.Float32
 	case []float64:
-		a.descr = "<f8"
+		a.dtype = tensor.Float64
 	case []bool:
-		a.descr = "|b1"
+		a.dtype = tensor.Bool
 	default:
 		return fmt.Errorf("column %q holds %T; a .npy array holds numbers or booleans", c.Name, c.Values)
 	}
@@ -92,8 +92,8 @@ func (a *array) write(cols []probes.Column, rows int) error {
 // end writes the header with the number of rows. When nothing was ever written
 // the array is uint8 of shape (0, 0).
 func (a *array) end([]byte) error {
-	if a.descr == "" {
-		a.descr = "|u1"
+	if a.dtype == tensor.Undefined {
+		a.dtype = tensor.Uint8
 	}
 	return a.header()
 }
@@ -101,15 +101,14 @@ func (a *array) end([]byte) error {
 // header writes the header at the start of the file. Its length does not depend
 // on the number of rows, so that end can write it again.
 func (a *array) header() error {
-	shape := fmt.Sprintf("(%d, %d)", a.rows, a.width)
+	shape := []int{a.rows, a.width}
 	if a.scalar {
-		shape = fmt.Sprintf("(%d,)", a.rows)
+		shape = shape[:1]
 	}
-	const size = 128
-	h := append([]byte("\x93NUMPY\x01\x00"), 0, 0)
-	binary.LittleEndian.PutUint16(h[8:], size-10)
-	h = fmt.Appendf(h, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", a.descr, shape)
-	h = append(h, strings.Repeat(" ", size-1-len(h))+"\n"...)
-	_, err := a.out.WriteAt(h, 0)
+	h, err := tensor.AppendNpyHeader(nil, a.dtype, shape...)
+	if err != nil {
+		return err
+	}
+	_, err = a.out.WriteAt(h, 0)
 	return err
 }

@@ -1,0 +1,299 @@
+package probes
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// Fit says how samples enter a model: which input they go to, their shape, and
+// whether several can go in at once.
+type Fit struct {
+	// Input is the name of the model's data input and DType its type.
+	Input string
+	DType tensor.DType
+	// Sample is the shape of one sample, without the batch axis.
+	Sample []int
+	// Batch is the fixed number of samples of a run, or 0 when it is free.
+	Batch int
+	// Freed marks a model exported for a batch of 1 whose batch was made free by
+	// rewriting; Plan.Open verifies it on the engine.
+	Freed bool
+	// Note says why items run one by one, for the user; "" when they need not.
+	Note string
+
+	model *onnx.Model
+}
+
+// DataInput is the model's one input that is not a constant.
+func DataInput(m *onnx.Model) (*onnx.Value, error) {
+	consts := map[string]bool{}
+	for _, t := range m.Graph.Initializers {
+		consts[t.Name] = true
+	}
+	var in []*onnx.Value
+	var names []string
+	for _, v := range m.Graph.Inputs {
+		if !consts[v.Name] {
+			in = append(in, v)
+			names = append(names, v.Name)
+		}
+	}
+	switch {
+	case len(in) == 0:
+		return nil, fmt.Errorf("the model has no input to feed data to")
+	case len(in) > 1:
+		return nil, fmt.Errorf("the model has %d inputs, %q; models with one data input are supported", len(in), names)
+	case !in[0].DType.IsFloat() && in[0].DType != tensor.Uint8:
+		return nil, fmt.Errorf("the model's input %q takes %s; float inputs and uint8 pictures are supported", in[0].Name, in[0].DType)
+	}
+	return in[0], nil
+}
+
+// SampleShape is the declared shape of one sample, -1 where the model leaves a
+// dimension open; nil when even the rank is open.
+func SampleShape(v *onnx.Value) []int {
+	if !v.HasShape() || len(v.Shape) == 0 {
+		return nil
+	}
+	s := make([]int, 0, len(v.Shape)-1)
+	for _, d := range v.Shape[1:] {
+		n := -1
+		if d.Param == "" && d.Size > 0 {
+			n = int(d.Size)
+		}
+		s = append(s, n)
+	}
+	return s
+}
+
+// fit decides how samples of the given shape (nil: as declared) enter m, and
+// fills in the shapes of the sites.
+func fit(m *onnx.Model, sites []Site, sample []int) (*Fit, error) {
+	v, err := DataInput(m)
+	if err != nil {
+		return nil, err
+	}
+	declared := SampleShape(v)
+	if sample == nil {
+		sample = declared
+	}
+	if sample == nil || slices.Contains(sample, -1) {
+		return nil, fmt.Errorf("the model leaves the shape of its input %q open (%s); say the size of a sample, for images with --input-size HxW", v.Name, describe(v))
+	}
+	if declared != nil {
+		ok := len(declared) == len(sample)
+		for i := 0; ok && i < len(sample); i++ {
+			ok = declared[i] < 0 || declared[i] == sample[i]
+		}
+		if !ok {
+			return nil, fmt.Errorf("the model's input %q takes samples of %s, these have shape %v", v.Name, describe(v), sample)
+		}
+	}
+	f := &Fit{Input: v.Name, DType: v.DType, Sample: slices.Clone(sample), model: m}
+	batch := int64(-1)
+	if v.HasShape() && len(v.Shape) > 0 && v.Shape[0].Param == "" && v.Shape[0].Size > 0 {
+		batch = v.Shape[0].Size
+	}
+	if batch == 1 {
+		if freed, err := rewrite.Apply(m, freeBatch(f)); err == nil && f.free(freed, sites) == nil {
+			f.model, f.Freed = freed, true
+			return f, nil
+		}
+		f.Batch, f.Note = 1, "the export fixes the batch at 1, so items run one by one"
+		return f, f.fixed(m, sites, 1)
+	}
+	if batch > 1 {
+		f.Batch = int(batch)
+		return f, f.fixed(m, sites, batch)
+	}
+	free := f.free(m, sites)
+	if free == nil {
+		return f, nil
+	}
+	f.Batch, f.Note = 1, fmt.Sprintf("items run one by one: %v", free)
+	if err := f.fixed(m, sites, 1); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func describe(v *onnx.Value) string {
+	if !v.HasShape() {
+		return "any shape"
+	}
+	var parts []string
+	for _, d := range v.Shape {
+		switch {
+		case d.Param != "":
+			parts = append(parts, d.Param)
+		case d.Size >= 0:
+			parts = append(parts, fmt.Sprint(d.Size))
+		default:
+			parts = append(parts, "?")
+		}
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
+}
+
+func (f *Fit) infer(m *onnx.Model, batch int64) (map[string]onnx.Fact, error) {
+	shape := []int64{batch}
+	for _, d := range f.Sample {
+		shape = append(shape, int64(d))
+	}
+	return m.Infer(map[string][]int64{f.Input: shape})
+}
+
+// free checks that the batch can vary and fills in the sites' shapes: at two
+// batch sizes that nothing else in a network equals, each site must lead with
+// the batch and be the same beyond.
+func (f *Fit) free(m *onnx.Model, sites []Site) error {
+	const a, b = 41, 43
+	fa, err := f.infer(m, a)
+	if err != nil {
+		return err
+	}
+	fb, err := f.infer(m, b)
+	if err != nil {
+		return err
+	}
+	for i := range sites {
+		s := &sites[i]
+		for _, name := range s.values() {
+			x, y := fa[name], fb[name]
+			switch {
+			case !x.Known() || !y.Known():
+				return fmt.Errorf("the shape of site %s cannot be told from the model", s.Name)
+			case len(x.Shape) == 0 || x.Shape[0] != a || y.Shape[0] != b || !slices.Equal(x.Shape[1:], y.Shape[1:]):
+				return fmt.Errorf("the first axis of site %s is not the batch: its shape is %v for a batch of %d and %v for %d", s.Name, x.Shape, a, y.Shape, b)
+			}
+		}
+		if err := s.shape(fa, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fixed fills in the shapes for a batch that cannot vary. A batch of 1 holds one
+// item whatever its axes mean.
+func (f *Fit) fixed(m *onnx.Model, sites []Site, batch int64) error {
+	facts, err := f.infer(m, batch)
+	if err != nil {
+		return err
+	}
+	var unknown []string
+	for i := range sites {
+		s := &sites[i]
+		for _, name := range s.values() {
+			x := facts[name]
+			lead := x.Known() && len(x.Shape) > 0 && x.Shape[0] == batch
+			if !x.Known() || batch > 1 && !lead {
+				unknown = append(unknown, s.Name)
+				break
+			}
+			skip := 0
+			if lead {
+				skip = 1
+			}
+			if err := s.shape(facts, skip); err != nil {
+				return err
+			}
+		}
+	}
+	if unknown != nil {
+		return fmt.Errorf("the shapes of %d site(s) cannot be told from the model: %q; choose others with --sites", len(unknown), unknown)
+	}
+	return nil
+}
+
+// values are what a site reads: its tap and, where another, its input.
+func (s *Site) values() []string {
+	if s.Op == "MaxPool" || s.bend.Tap == s.Pre {
+		return []string{s.Pre}
+	}
+	return []string{s.Pre, s.bend.Tap}
+}
+
+// maxUnits bounds a site: its bits must be countable in an ONNX tensor.
+const maxUnits = 1 << 33
+
+func (s *Site) shape(facts map[string]onnx.Fact, skip int) error {
+	f := facts[s.Pre]
+	s.dtype = f.DType
+	if !f.DType.IsFloat() {
+		return fmt.Errorf("site %s is of type %s; floating-point sites are supported", s.Name, f.DType)
+	}
+	dims := f.Shape[skip:]
+	if s.Op == "MaxPool" {
+		w, out, err := newWindow(s, f.Shape, facts)
+		if err != nil {
+			return err
+		}
+		s.window, dims = w, out[skip:]
+	}
+	s.Shape, s.Units = make([]int, len(dims)), 1
+	for i, d := range dims {
+		s.Shape[i] = int(d)
+		if d != 0 && int64(s.Units) > maxUnits/d {
+			return fmt.Errorf("site %s has shape %v: more units than can be handled", s.Name, dims)
+		}
+		s.Units *= int(d)
+	}
+	if s.Units == 0 {
+		return fmt.Errorf("site %s is empty: its shape is %v", s.Name, dims)
+	}
+	return nil
+}
+
+// freeBatch makes the batch of a model exported for one item free: the input's
+// first dimension becomes a symbol and reshapes that have the 1 written into
+// them are opened.
+func freeBatch(f *Fit) rewrite.Pass {
+	return rewrite.Pass{Name: "free-batch", Do: func(e *rewrite.Edit) error {
+		one, err := f.infer(e.Model, 1)
+		if err != nil {
+			return err
+		}
+		symbol := onnx.Dim{Size: -1, Param: "batch"}
+		for _, v := range e.Graph.Inputs {
+			if v.Name == f.Input {
+				v.Shape[0] = symbol
+			}
+		}
+		for _, v := range e.Graph.Outputs {
+			if v.HasShape() && len(v.Shape) > 0 && v.Shape[0].Size == 1 {
+				v.Shape[0] = symbol
+			}
+		}
+		e.Graph.Values = nil // they declare shapes for a batch of 1
+		ix := e.Graph.Index()
+		for _, n := range e.Graph.Nodes {
+			if !n.IsOp("Reshape") || ix.Const[n.Input(1)] == nil {
+				continue
+			}
+			in, out := one[n.Input(0)], one[n.Outputs[0]]
+			if !in.Known() || !out.Known() || ix.Const[n.Input(0)] != nil {
+				continue
+			}
+			t, err := e.Model.Values(ix.Const[n.Input(1)])
+			if err != nil {
+				return err
+			}
+			target, ok := t.Data.([]int64)
+			at := slices.Index(out.Shape, 1)
+			if !ok || at < 0 || len(target) != len(out.Shape) || target[at] == 0 {
+				continue
+			}
+			// Every dimension is known for one item, so the batch can be the open one.
+			want := slices.Clone(out.Shape)
+			want[at] = -1
+			n.Inputs[1] = e.Const(tensor.Of(want, len(want)))
+		}
+		return nil
+	}}
+}
