@@ -14,12 +14,13 @@ golden/NAME.npz:
     near          uint8, laid out like code: 1 where |value - knot| <= tolerance * scale of the site, scale being the
                   largest |value| there over the golden inputs. Rounding may flip these bits, and no others
     frame         float32 [P, d]: orthonormal rows
-    radii         float64 [R]
+    radii         float64 [R]; vertices are x + float32(r) * q in float32 (mlp_half: all in float16)
     lc            int64 [R, points, sites]: local complexity of the first inputs, that is the number of units with a
                   bit that is not the same at all vertices x + r*q_p, x - r*q_p
     lc_sign3      the same with sign(value - knot) in {-1, 0, 1} instead of the bit
     lc_ambiguous  the number of units with |value - knot| <= tolerance * scale at some vertex
 golden/NAME.json: sites, accuracy, the pictures that are the inputs, the models that must give these numbers.
+mlp_half takes and returns float16; its arrays are stored as float32.
 
 Training again on another machine gives other weights, as sums round differently, so commit models and goldens together.
 """
