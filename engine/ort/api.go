@@ -143,7 +143,9 @@ func start(c Candidate) error {
 		return err
 	}
 	ort.SetSharedLibraryPath(abs)
-	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
+	// Every error is also returned; logged, it would be written to stderr, even
+	// for a cancelled run.
+	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return err
 	}
 	err = ort.DisableTelemetry()

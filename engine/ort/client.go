@@ -24,7 +24,7 @@ func findClient(ctx context.Context, client string) []string {
 		if _, err := exec.LookPath(cmd[0]); err != nil {
 			continue
 		}
-		if run(ctx, "", append(cmd[1:len(cmd):len(cmd)], "--version"), cmd[0]) == nil {
+		if runClient(ctx, "", append(cmd[1:len(cmd):len(cmd)], "--version"), cmd[0]) == nil {
 			return cmd
 		}
 	}
@@ -47,7 +47,7 @@ func download(ctx context.Context, cmd []string, a artifact, dir string) error {
 	} else {
 		args = append(args, "pack", a.pkg+"@"+Pinned, "--pack-destination", tmp)
 	}
-	if err := run(ctx, tmp, args, cmd[0]); err != nil {
+	if err := runClient(ctx, tmp, args, cmd[0]); err != nil {
 		return err
 	}
 	got := filepath.Join(tmp, a.file)
@@ -67,9 +67,9 @@ func download(ctx context.Context, cmd []string, a artifact, dir string) error {
 	return nil
 }
 
-// run runs a client in dir. Its error ends with the tail of what the client
+// runClient runs a client in dir. Its error ends with the tail of what the client
 // wrote.
-func run(ctx context.Context, dir string, args []string, name string) error {
+func runClient(ctx context.Context, dir string, args []string, name string) error {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Dir = dir
 	c.WaitDelay = 5 * time.Second

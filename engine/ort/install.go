@@ -227,6 +227,9 @@ func installFile(path string, arts []artifact, dir string) error {
 // copyMembers installs a library that lies unpacked at path, with the files
 // that belong to it beside it.
 func copyMembers(path string, a artifact, dir string) error {
+	if err := checkFile(path, a.members[0].size, a.members[0].sha256); err != nil {
+		return fmt.Errorf("installing ONNX Runtime %s: %w", Pinned, err)
+	}
 	for i := len(a.members) - 1; i >= 0; i-- { // the library last: it marks the install as whole
 		from := path
 		if i > 0 {

@@ -65,9 +65,6 @@ func (b Backend) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error
 	if err != nil {
 		return nil, fmt.Errorf("preparing the model for ort: %w", err)
 	}
-	if len(proto) > maxProto {
-		return nil, fmt.Errorf("preparing the model for ort: it is %d bytes without its external data and ONNX Runtime reads at most %d; save its weights as external data", len(proto), maxProto)
-	}
 	dir := ""
 	if m.HasExternal() {
 		dir = m.Dir
@@ -78,9 +75,6 @@ func (b Backend) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error
 	}
 	return s, nil
 }
-
-// maxProto is the size of message that protobuf in C++ reads.
-const maxProto = 1<<31 - 1
 
 // prepare makes a session of a serialized model whose external data lies in dir.
 func prepare(proto []byte, dir string, o engine.Options) (*session, error) {
@@ -171,20 +165,26 @@ func threads(asked int) int {
 	return asked
 }
 
-// ONNX Runtime names only the first node it cannot run, in one of these ways.
+// ONNX Runtime names only the first node it cannot run, in one of these ways:
+// an operator without a kernel for these types, one it does not know in a
+// domain it does not know, and one it does not know in a domain it does.
 var (
 	noKernel   = regexp.MustCompile(`Could not find an implementation for (\w+)\(\d+\) node with name '([^']*)'`)
-	noOperator = regexp.MustCompile(`(?:^|[ :])([\w.]*):(\w+)\((-?\d+)\) is not a registered function/op`)
+	noDomain   = regexp.MustCompile(`([\w.\-]*):(\w+)\(-?\d+\) is not a registered function/op`)
+	noOperator = regexp.MustCompile(`In Node, \("[^"]*", (\w+), "([^"]*)", -?\d+\).*No Op registered for`)
 )
 
 // explain finds in m the nodes that a session error is about. An error that
 // names none is returned as it is.
 func explain(err error, m *onnx.Model) error {
 	var same func(n *onnx.Node) bool
-	if g := noKernel.FindStringSubmatch(err.Error()); g != nil {
+	msg := err.Error()
+	if g := noKernel.FindStringSubmatch(msg); g != nil {
 		same = func(n *onnx.Node) bool { return n.Op == g[1] && n.Name == g[2] }
-	} else if g := noOperator.FindStringSubmatch(err.Error()); g != nil {
+	} else if g := noDomain.FindStringSubmatch(msg); g != nil {
 		same = func(n *onnx.Node) bool { return n.Op == g[2] && domain(n.Domain) == domain(g[1]) }
+	} else if g := noOperator.FindStringSubmatch(msg); g != nil {
+		same = func(n *onnx.Node) bool { return n.Op == g[1] && domain(n.Domain) == domain(g[2]) }
 	} else {
 		return err
 	}
