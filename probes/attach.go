@@ -58,11 +58,14 @@ func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{Own: len(m.Graph.Outputs), Sites: sites, Fit: *f, options: o, source: m}
-	p.Model, err = rewrite.Apply(f.model, rewrite.Pass{Name: "attach", Do: p.attach})
-	if err != nil {
+	if p.Model, err = p.rewrite(); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+func (p *Plan) rewrite() (*onnx.Model, error) {
+	return rewrite.Apply(p.Fit.model, rewrite.Pass{Name: "attach", Do: p.attach})
 }
 
 // output names a site's probe output.
@@ -90,11 +93,13 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 	for i := range p.Sites {
 		s := &p.Sites[i]
 		e := e.In("onnxprobe").In(s.Name)
-		pk := &packer{e: e, lead: 0, opset: p.Model0().Opset("")}
+		pk := &packer{e: e, lead: 0, opset: p.source.Opset("")}
 		if p.Fit.Batch == 1 {
 			pk.lead = 1
 		}
 		switch {
+		case p.options.Values && s.window != nil: // its code is no side of a value
+			continue
 		case p.options.Values:
 			flat := e.Op("Reshape", nil, pk.wide(s, s.Pre), pk.ints(pk.lead, -1))
 			if err := emit("value", s, flat, s.float(), s.Units); err != nil {
@@ -128,10 +133,6 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 	}
 	return nil
 }
-
-// Model0 is the model as it was before the probes were attached, its batch made
-// free where that was done.
-func (p *Plan) Model0() *onnx.Model { return p.Fit.model }
 
 // float is the type in which a site's values are compared: 16-bit floats are
 // widened, exactly, since few kernels compare them.

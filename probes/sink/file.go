@@ -65,14 +65,3 @@ func mustNotExist(path string) error {
 	}
 	return nil
 }
-
-// syncDir makes new names in a folder survive a crash. Systems that cannot sync
-// a folder are not an error: the files themselves are on the disk.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	_ = d.Sync()
-	return d.Close()
-}

@@ -187,11 +187,7 @@ func (t *table) appendRow(c probes.Column, f field, leaf, row int) {
 		t.values = append(t.values, parquet.NullValue().Level(0, 0, leaf))
 	case f.kind == bytesKind:
 		b := c.Values.([]uint8)[lo : lo+f.width]
-		v := parquet.FixedLenByteArrayValue(b)
-		if f.width > maxFixed {
-			v = parquet.ByteArrayValue(b)
-		}
-		t.values = append(t.values, v.Level(0, 1, leaf))
+		t.values = append(t.values, parquet.ByteArrayValue(b).Level(0, 1, leaf))
 	case f.kind == scalar:
 		t.values = append(t.values, valueAt(c.Values, lo).Level(0, 1, leaf))
 	default:
@@ -221,8 +217,7 @@ func valueAt(values any, i int) parquet.Value {
 }
 
 func sizeOf(v parquet.Value) int {
-	switch v.Kind() {
-	case parquet.ByteArray, parquet.FixedLenByteArray:
+	if v.Kind() == parquet.ByteArray {
 		return len(v.ByteArray())
 	}
 	return 8

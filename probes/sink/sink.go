@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/onnxprobe/onnxprobe/probes"
 )
@@ -202,6 +203,23 @@ func (s *sink) commit(manifest any) error {
 			return err
 		}
 	}
+	return s.publish(data)
+}
+
+// publishing is held while files get their names: a result of several files
+// must not mix with another's that is committed to the same path.
+var publishing sync.Mutex
+
+// publish names all files, when those in data may be replaced or are new.
+func (s *sink) publish(data []*output) error {
+	publishing.Lock()
+	defer publishing.Unlock()
+	dir, err := os.Open(filepath.Dir(s.path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	lock(dir)
 	if !s.force {
 		for _, f := range data {
 			if err := mustNotExist(f.path); err != nil {
@@ -214,7 +232,9 @@ func (s *sink) commit(manifest any) error {
 			return err
 		}
 	}
-	return syncDir(filepath.Dir(s.path))
+	// Makes the names survive a crash. Not every system can sync a folder.
+	_ = dir.Sync()
+	return nil
 }
 
 func (s *sink) Abort() error {

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+func newAttach() *cobra.Command {
+	var mf modelFlags
+	var out string
+	var sign3, force bool
+	var fragile float64
+	c := &cobra.Command{
+		Use:   "attach MODEL -o PROBED.onnx",
+		Short: "The probed model as one standard ONNX file",
+		Long: `Writes the model with its probes as an ordinary ONNX file. Run by any ONNX runtime it
+returns the original outputs, unchanged and in their order, and for each site one
+more: "onnxprobe.code/SITE", uint8 [batch, bytes], packed as numpy.packbits does.
+Weights kept as external data stay where they are: write the file beside them.`,
+		Example: `  onnxprobe attach resnet50.onnx -o resnet50_probed.onnx
+  python -c "import onnxruntime as o, numpy as n; s = o.InferenceSession('resnet50_probed.onnx'); \
+    print(n.unpackbits(s.run(['onnxprobe.code/relu'], {'input': x})[0], axis=1))"`,
+		Args: exactly(1, "one model"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if out == "" {
+				return usagef("say where to write the probed model: -o PROBED.onnx")
+			}
+			if a, err := os.Stat(args[0]); err == nil {
+				if b, err := os.Stat(out); err == nil && os.SameFile(a, b) {
+					return usagef("-o %s is the model itself; write the probed model elsewhere", out)
+				} else if err == nil && !force {
+					return usagef("%s exists; write elsewhere, or replace it with --force", out)
+				}
+			}
+			m, err := mf.load(args[0])
+			if err != nil {
+				return err
+			}
+			sample, err := mf.sample(m)
+			if err != nil {
+				return err
+			}
+			plan, err := probes.Attach(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample, Sign3: sign3, Fragile: fragile})
+			if err != nil {
+				return err
+			}
+			if plan.Fit.Freed {
+				note(c, "the export fixes the batch at 1; the probed model's is free. onnxprobe codes checks on the engine that the numbers stay the same")
+			}
+			if plan.Fit.Note != "" {
+				note(c, "%s", plan.Fit.Note)
+			}
+			probed, err := probes.Strip(plan.Model)
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+				return err
+			}
+			if err := probed.Save(out); err != nil {
+				return err
+			}
+			if mf.json {
+				return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"model": out, "sites": plan.Sites, "units": plan.Units(), "code_bytes": plan.CodeBytes()})
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: %d sites, %s units, a code of %s bytes an item\n", out, len(plan.Sites), grouped(int64(plan.Units())), grouped(int64(plan.CodeBytes())))
+			return nil
+		},
+	}
+	mf.add(c.Flags())
+	c.Flags().StringVarP(&out, "output", "o", "", "the `FILE` to write")
+	c.Flags().BoolVar(&sign3, "sign3", false, `add "onnxprobe.below/SITE": the bits of "below the knot"`)
+	c.Flags().Float64Var(&fragile, "fragile", 0, `add "onnxprobe.fragile/SITE": how many values lie within this distance of a knot`)
+	c.Flags().BoolVar(&force, "force", false, "replace an existing file")
+	return c
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+// modelFlags say how a model is read and where it is probed.
+type modelFlags struct {
+	sites            []string
+	maxPool, gemm    bool
+	inputSize        string
+	allowLinks, json bool
+}
+
+func (f *modelFlags) add(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&f.sites, "sites", nil, "probe only the sites whose name matches `GLOB` (repeatable)")
+	fs.BoolVar(&f.maxPool, "include-maxpool", false, "make the arg-max of every max-pooling a site too")
+	fs.BoolVar(&f.gemm, "include-gemm", false, "make linear layers without an activation sites too, with knot 0")
+	fs.StringVar(&f.inputSize, "input-size", "", "`SHAPE` of a sample, where the model leaves it open: HxW or CxHxW")
+	fs.BoolVar(&f.allowLinks, "allow-links", false, "follow links from the model's folder to external data elsewhere")
+	fs.BoolVar(&f.json, "json", false, "print JSON instead of tables")
+}
+
+func (f *modelFlags) siteOptions() probes.SiteOptions {
+	return probes.SiteOptions{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm}
+}
+
+func (f *modelFlags) load(path string) (*onnx.Model, error) {
+	return onnx.LoadWith(path, onnx.LoadOptions{AllowLinks: f.allowLinks})
+}
+
+// sample is the shape given by --input-size, completed from the model's
+// declaration; nil leaves it to the model.
+func (f *modelFlags) sample(m *onnx.Model) ([]int, error) {
+	if f.inputSize == "" {
+		return nil, nil
+	}
+	var dims []int
+	for _, s := range strings.Split(strings.ToLower(f.inputSize), "x") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > 1<<20 {
+			return nil, usagef("--input-size %q: write HxW or CxHxW, for example 224x224", f.inputSize)
+		}
+		dims = append(dims, n)
+	}
+	v, err := probes.DataInput(m)
+	if err != nil {
+		return nil, err
+	}
+	declared := probes.SampleShape(v)
+	if len(declared) == len(dims)+1 && declared[0] > 0 {
+		dims = append([]int{declared[0]}, dims...)
+	} else if declared == nil && len(dims) == 2 {
+		dims = append([]int{3}, dims...)
+	}
+	return dims, nil
+}
+
+// engineFlags choose the engine.
+type engineFlags struct {
+	backend, device, library, optimize string
+	threads, batch                     int
+	noArena                            bool
+}
+
+func (f *engineFlags) add(fs *pflag.FlagSet) {
+	f.addNoBatch(fs)
+	fs.IntVar(&f.batch, "batch", 0, "samples of a run; 0 chooses by the size of a sample. Recorded: another batch may round differently")
+}
+
+func (f *engineFlags) addNoBatch(fs *pflag.FlagSet) {
+	fs.StringVar(&f.backend, "backend", "auto", "engine to run on; auto takes the first that is available and says which")
+	fs.StringVar(&f.device, "device", "cpu", "cpu, cuda or cuda:N")
+	fs.StringVar(&f.library, "library", "", "ONNX Runtime library to use, a `FILE`")
+	fs.IntVar(&f.threads, "threads", 0, "threads of the engine; 0 takes all cores")
+	fs.BoolVar(&f.noArena, "no-arena", false, "give memory back between runs: slower, smaller")
+	fs.StringVar(&f.optimize, "optimize", "", "graph optimisation: all, extended, basic or none")
+}
+
+func (f *engineFlags) options() (engine.Options, error) {
+	d, err := engine.ParseDevice(f.device)
+	if err != nil {
+		return engine.Options{}, usageError{err}
+	}
+	if f.threads < 0 || f.batch < 0 {
+		return engine.Options{}, usagef("--threads and --batch are 0 or more")
+	}
+	switch f.optimize {
+	case "", "all", "extended", "basic", "none":
+	default:
+		return engine.Options{}, usagef("--optimize %q; the levels are all, extended, basic and none", f.optimize)
+	}
+	return engine.Options{Threads: f.threads, Device: d, Library: f.library, NoArena: f.noArena, Optimize: f.optimize}, nil
+}
+
+// choose finds the engine; auto says on standard error which it took.
+func (f *engineFlags) choose(c *cobra.Command) (engine.Backend, engine.Options, error) {
+	o, err := f.options()
+	if err != nil {
+		return nil, o, err
+	}
+	b, err := backends.Find(f.backend, o)
+	if err != nil {
+		return nil, o, err
+	}
+	if f.backend == "auto" {
+		note(c, "engine: %s %s on %s", b.Name(), b.Version(), o.Device)
+	}
+	return b, o, nil
+}
+
+// batchFor is the batch size of a run: as asked, or by the size of a sample.
+func (f *engineFlags) batchFor(sample []int) int {
+	if f.batch > 0 {
+		return f.batch
+	}
+	switch n := tensor.Count(sample); {
+	case n >= 100_000:
+		return 8
+	case n >= 20_000:
+		return 16
+	}
+	return 64
+}
+
+func quiet(c *cobra.Command) bool {
+	q, _ := c.Flags().GetBool("quiet")
+	return q
+}
+
+// note tells the user something on standard error.
+func note(c *cobra.Command, format string, args ...any) {
+	if !quiet(c) {
+		fmt.Fprintf(c.ErrOrStderr(), format+"\n", args...)
+	}
+}
+
+// progress shows how far a run is, where someone is looking.
+func progress(c *cobra.Command, total int, what string) (func(probes.Summary), func()) {
+	w := c.ErrOrStderr()
+	f, ok := w.(*os.File)
+	if quiet(c) || !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil, func() {}
+	}
+	bar := progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+	return func(s probes.Summary) {
+		if s.Failed > 0 {
+			bar.Describe(fmt.Sprintf("%s (%d failed)", what, s.Failed))
+		}
+		_ = bar.Set(s.Items)
+	}, func() { _ = bar.Finish() }
+}
+
+// elapsed reports a finished run.
+func elapsed(c *cobra.Command, s probes.Summary, start time.Time, unit string) {
+	d := time.Since(start)
+	note(c, "%d %s in %s, %.4g a second", s.Items, unit, d.Round(time.Millisecond), float64(s.Items)/d.Seconds())
+}
+
+// table writes aligned columns.
+func table(w io.Writer, rows [][]string) {
+	widths := map[int]int{}
+	for _, r := range rows {
+		for i, s := range r {
+			widths[i] = max(widths[i], len([]rune(s)))
+		}
+	}
+	for _, r := range rows {
+		var b strings.Builder
+		for i, s := range r {
+			b.WriteString(s)
+			if i < len(r)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-len([]rune(s))+2))
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+	}
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+// inspection is the contract of inspect --json.
+type inspection struct {
+	Model     string        `json:"model"`
+	Producer  string        `json:"producer"`
+	IR        int64         `json:"ir_version"`
+	Inputs    []port        `json:"inputs"`
+	Outputs   []port        `json:"outputs"`
+	Opset     int64         `json:"opset"`
+	Nodes     int           `json:"nodes"`
+	Operators []string      `json:"operators"`
+	Params    int64         `json:"parameters"`
+	External  []string      `json:"external_data"`
+	Sites     []probes.Site `json:"sites"`
+	Units     int           `json:"units"`
+	CodeBytes int           `json:"code_bytes"`
+	Backends  []runnable    `json:"backends"`
+	Notes     []string      `json:"notes"`
+}
+
+type port struct {
+	Name  string `json:"name"`
+	DType string `json:"dtype"`
+	Shape []any  `json:"shape"`
+}
+
+type runnable struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Runs    bool   `json:"runs"`
+	Why     string `json:"why,omitempty"`
+}
+
+func newInspect() *cobra.Command {
+	var mf modelFlags
+	var ef engineFlags
+	c := &cobra.Command{
+		Use:   "inspect MODEL",
+		Short: "Inputs, sites, units, shapes, knots, and what can run the model",
+		Long: `Shows what onnxprobe finds in a model: its inputs and outputs, every site (a place
+where an activation is applied) with its name, shape and knots (where it bends), and
+which engines can run it here.`,
+		Example: `  onnxprobe inspect resnet50.onnx
+  onnxprobe inspect resnet50.onnx --json | jq '.sites[].name'
+  onnxprobe inspect segmenter.onnx --input-size 512x512`,
+		Args: exactly(1, "one model"),
+		RunE: func(c *cobra.Command, args []string) error {
+			m, err := mf.load(args[0])
+			if err != nil {
+				return err
+			}
+			o, err := ef.options()
+			if err != nil {
+				return err
+			}
+			in, err := inspect(m, mf, o)
+			if err != nil {
+				return err
+			}
+			if mf.json {
+				e := json.NewEncoder(c.OutOrStdout())
+				e.SetIndent("", "  ")
+				return e.Encode(in)
+			}
+			in.print(c.OutOrStdout())
+			return nil
+		},
+	}
+	mf.add(c.Flags())
+	ef.addNoBatch(c.Flags())
+	return c
+}
+
+func inspect(m *onnx.Model, mf modelFlags, o engine.Options) (*inspection, error) {
+	in := &inspection{Model: m.Path, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion), IR: m.IR, Opset: m.Opset(""),
+		Inputs: []port{}, Outputs: ports(m.Graph.Outputs), Nodes: len(m.Graph.Nodes), External: m.ExternalFiles(), Sites: []probes.Site{}, Notes: []string{}}
+	consts := map[string]bool{}
+	for _, t := range m.Graph.Initializers {
+		consts[t.Name] = true
+		if n, err := t.Count(); err == nil && t.DType.IsFloat() {
+			in.Params += n
+		}
+	}
+	for _, p := range ports(m.Graph.Inputs) {
+		if !consts[p.Name] {
+			in.Inputs = append(in.Inputs, p)
+		}
+	}
+	in.Operators = operators(m)
+	if len(m.Functions) > 0 {
+		in.Notes = append(in.Notes, fmt.Sprintf("activations inside its %d model-local functions are not looked for", len(m.Functions)))
+	}
+	sample, err := mf.sample(m)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := probes.Attach(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample})
+	if err != nil {
+		// The model can still be described: without shapes, or without sites.
+		sites, serr := probes.Sites(m, mf.siteOptions())
+		if serr != nil && len(mf.sites) > 0 {
+			return nil, serr
+		}
+		in.Sites = append(in.Sites, sites...)
+		in.Notes = append(in.Notes, err.Error())
+	} else {
+		in.Sites, in.Units, in.CodeBytes = plan.Sites, plan.Units(), plan.CodeBytes()
+		if plan.Fit.Note != "" {
+			in.Notes = append(in.Notes, plan.Fit.Note)
+		}
+		if plan.Fit.Freed {
+			in.Notes = append(in.Notes, "the export fixes the batch at 1; probing frees it, and checks on the engine that the numbers stay the same")
+		}
+	}
+	smooth := 0
+	for _, s := range in.Sites {
+		if s.Smooth {
+			smooth++
+		}
+	}
+	if smooth > 0 {
+		in.Notes = append(in.Notes, probes.SmoothNote(smooth, len(in.Sites)))
+	}
+	for _, b := range backends.All {
+		r := runnable{Name: b.Name(), Version: b.Version()}
+		s, err := b.Prepare(m, o)
+		if err == nil {
+			r.Runs = true
+			s.Close()
+		} else {
+			r.Why = err.Error()
+		}
+		in.Backends = append(in.Backends, r)
+	}
+	return in, nil
+}
+
+func operators(m *onnx.Model) []string {
+	count := map[string]int{}
+	var names []string
+	for _, n := range m.Graph.Nodes {
+		op := n.Op
+		if n.Domain != "" && n.Domain != "ai.onnx" {
+			op = n.Domain + "." + op
+		}
+		if count[op]++; count[op] == 1 {
+			names = append(names, op)
+		}
+	}
+	for i, op := range names {
+		names[i] = fmt.Sprintf("%s %d", op, count[op])
+	}
+	return names
+}
+
+func ports(vs []*onnx.Value) []port {
+	ps := []port{}
+	for _, v := range vs {
+		p := port{Name: v.Name, DType: v.DType.String(), Shape: []any{}}
+		for _, d := range v.Shape {
+			switch {
+			case d.Param != "":
+				p.Shape = append(p.Shape, d.Param)
+			case d.Size >= 0:
+				p.Shape = append(p.Shape, d.Size)
+			default:
+				p.Shape = append(p.Shape, nil)
+			}
+		}
+		if !v.HasShape() {
+			p.Shape = nil
+		}
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+func (p port) String() string {
+	if p.Shape == nil {
+		return p.Name + " " + p.DType + " (any shape)"
+	}
+	dims := make([]string, len(p.Shape))
+	for i, d := range p.Shape {
+		dims[i] = "?"
+		if d != nil {
+			dims[i] = fmt.Sprint(d)
+		}
+	}
+	return fmt.Sprintf("%s %s [%s]", p.Name, p.DType, strings.Join(dims, " x "))
+}
+
+func (in *inspection) print(w io.Writer) {
+	fmt.Fprintf(w, "%s: opset %d, IR %d, %d nodes, %s parameters", in.Model, in.Opset, in.IR, in.Nodes, grouped(in.Params))
+	if in.Producer != "" {
+		fmt.Fprintf(w, ", from %s", in.Producer)
+	}
+	fmt.Fprintln(w)
+	for _, p := range in.Inputs {
+		fmt.Fprintln(w, "input  ", p)
+	}
+	for _, p := range in.Outputs {
+		fmt.Fprintln(w, "output ", p)
+	}
+	for _, f := range in.External {
+		fmt.Fprintln(w, "weights in", f)
+	}
+	fmt.Fprintln(w)
+	if len(in.Sites) > 0 {
+		rows := [][]string{{"SITE", "ACTIVATION", "SHAPE", "UNITS", "KNOTS"}}
+		for _, s := range in.Sites {
+			units, shape := "?", "?"
+			if s.Units > 0 {
+				units, shape = grouped(int64(s.Units)), strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Shape), " ", " x "), "[]")
+			}
+			knots := strings.Trim(fmt.Sprint(s.Knots), "[]")
+			switch {
+			case s.Smooth:
+				knots += " (sign code)"
+			case s.Op == "MaxPool":
+				knots = "arg-max"
+			}
+			rows = append(rows, []string{s.Name, s.Op, shape, units, knots})
+		}
+		table(w, rows)
+		fmt.Fprintf(w, "\n%d sites", len(in.Sites))
+		if in.Units > 0 {
+			fmt.Fprintf(w, ", %s units, a code of %s bytes", grouped(int64(in.Units)), grouped(int64(in.CodeBytes)))
+		}
+		fmt.Fprintln(w)
+	} else {
+		fmt.Fprintln(w, "operators:", strings.Join(in.Operators, ", "))
+	}
+	for _, b := range in.Backends {
+		if b.Runs {
+			fmt.Fprintf(w, "runs on %s %s\n", b.Name, b.Version)
+		} else {
+			fmt.Fprintf(w, "does not run on %s: %s\n", b.Name, b.Why)
+		}
+	}
+	for _, n := range in.Notes {
+		fmt.Fprintln(w, "note:", n)
+	}
+}
+
+// grouped writes 9608704 as 9,608,704.
+func grouped(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

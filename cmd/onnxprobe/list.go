@@ -1,0 +1,108 @@
+package main
+
+import (
+	"encoding/json"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
+)
+
+// entry is one thing that the tool offers.
+type entry struct {
+	Name string `json:"name"`
+	Doc  string `json:"doc"`
+}
+
+// lists is what "onnxprobe list" can show, each from the table that defines it.
+var lists = map[string]func() []entry{
+	"backends": func() (es []entry) {
+		for _, b := range backends.All {
+			doc := "available, version " + b.Version()
+			if err := b.Available(engine.Options{}); err != nil {
+				doc = err.Error()
+			}
+			es = append(es, entry{b.Name(), doc})
+		}
+		return es
+	},
+	"activations": func() (es []entry) {
+		for _, a := range probes.Activations {
+			doc := a.Doc
+			if a.Smooth {
+				doc += ": a sign code"
+			}
+			es = append(es, entry{a.Name, doc})
+		}
+		return append(es, entry{"MaxPool", "which element of its window a unit takes, with --include-maxpool"},
+			entry{"Linear", "the sign of a linear layer that no activation follows, with --include-gemm"})
+	},
+	"probes": func() []entry {
+		return []entry{
+			{"code", "one bit a unit and knot: is the value before the activation above the knot"},
+			{"digest", "128-bit hash of an item's whole code: the id of its linear region"},
+			{"sketch", "K sampled bits of the code, whose Hamming distances estimate those of codes"},
+			{"fragile", "how many values lie within a stated distance of their knot"},
+			{"complexity", "local complexity: units whose bit is not the same all around the item"},
+		}
+	},
+	"datasets": func() (es []entry) {
+		for _, f := range dataset.Formats {
+			es = append(es, entry{f.Name, f.Doc})
+		}
+		return es
+	},
+	"formats": func() (es []entry) {
+		for _, f := range sink.Formats {
+			es = append(es, entry{f.Name, f.Doc})
+		}
+		return es
+	},
+	"presets": func() (es []entry) {
+		for _, p := range dataset.Presets {
+			es = append(es, entry{p.Name, p.Doc})
+		}
+		return es
+	},
+}
+
+func newList() *cobra.Command {
+	var names []string
+	for n := range lists {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	var asJSON bool
+	c := &cobra.Command{
+		Use:       "list " + strings.Join(names, "|"),
+		Short:     "What there is to choose from",
+		Example:   "  onnxprobe list activations",
+		ValidArgs: names,
+		Args:      exactly(1, "one of "+strings.Join(names, ", ")),
+		RunE: func(c *cobra.Command, args []string) error {
+			l := lists[args[0]]
+			if l == nil {
+				return usagef("there is no list of %q; the lists are %s", args[0], strings.Join(names, ", "))
+			}
+			if asJSON {
+				e := json.NewEncoder(c.OutOrStdout())
+				e.SetIndent("", "  ")
+				return e.Encode(l())
+			}
+			var rows [][]string
+			for _, e := range l() {
+				rows = append(rows, []string{e.Name, e.Doc})
+			}
+			table(c.OutOrStdout(), rows)
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}

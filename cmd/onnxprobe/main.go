@@ -1,0 +1,132 @@
+// Command onnxprobe finds where a network bends and reports on which side of
+// every bend each input falls.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+// The exit codes, a contract with scripts.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitSomeFailed  = 3
+	exitUnavailable = 4
+)
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// someFailed ends a run that finished although items could not be read.
+type someFailed struct{ probes.Summary }
+
+func (e someFailed) Error() string {
+	s := fmt.Sprintf("%d of %d items could not be used; their rows say why", e.Failed, e.Items)
+	for _, m := range e.Errors[:min(3, len(e.Errors))] {
+		s += "\n  " + m
+	}
+	return s
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the whole program, for tests too.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		stop() // a second signal ends the program at once
+	}()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var (
+		usage       usageError
+		unavailable *engine.UnavailableError
+		partial     someFailed
+	)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &partial):
+		fmt.Fprintln(stderr, "onnxprobe:", err)
+		return exitSomeFailed
+	case errors.As(err, &usage):
+		fmt.Fprintln(stderr, "onnxprobe:", err)
+		return exitUsage
+	case errors.As(err, &unavailable):
+		fmt.Fprintln(stderr, "onnxprobe:", err)
+		return exitUnavailable
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "onnxprobe: interrupted; nothing was written")
+		return exitFailed
+	}
+	fmt.Fprintln(stderr, "onnxprobe:", err)
+	return exitFailed
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "onnxprobe",
+		Short: "Activation codes and local complexity of networks exported to ONNX",
+		Long: `onnxprobe loads a network from ONNX, finds every place where it bends, and
+reports, at inference, which side of each bend every input falls on: the input's
+activation code, its address among the network's linear regions, and the local
+complexity around it, how many regions crowd there.
+
+Results go to standard output or to files, messages to standard error. Exit codes:
+0 done; 1 failed; 2 wrong usage; 3 finished, but some items could not be read;
+4 the backend is not available here.`,
+		Example: `  onnxprobe demo
+  onnxprobe inspect resnet50.onnx
+  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet -o codes.parquet
+  onnxprobe complexity resnet18.onnx data_batch_1.bin --preprocess cifar10 -o lc.parquet
+  onnxprobe runtime install`,
+		Version:       probes.Version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w; see %s --help", err, c.CommandPath())
+	})
+	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newRuntime(), newList(), newDemo())
+	root.PersistentFlags().Bool("quiet", false, "no progress and no notes on standard error")
+	return root
+}
+
+// exactly and atLeast are cobra's argument checks as usage errors.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usagef("%s takes %s; see %s --help", c.Name(), what, c.CommandPath())
+		}
+		return nil
+	}
+}
+
+func atLeast(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usagef("%s takes %s; see %s --help", c.Name(), what, c.CommandPath())
+		}
+		return nil
+	}
+}

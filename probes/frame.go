@@ -1,0 +1,97 @@
+package probes
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// Frame is P orthonormal directions in input space, shared by all items of a
+// run: float32 [P, d], d the product of the sample's shape.
+type Frame struct {
+	Directions int
+	Dim        int
+	Data       []float32
+}
+
+// NewFrame draws a random frame: the Q-factor, with positive diagonal R, of
+// Gaussian directions, so that it is uniform among all frames. The same seed
+// gives the same frame on every machine.
+func NewFrame(directions, dim int, seed uint64) (*Frame, error) {
+	if directions < 1 || directions > dim {
+		return nil, fmt.Errorf("a frame of %d orthogonal directions in an input space of %d dimensions: between 1 and %d can be had", directions, dim, dim)
+	}
+	r := rand.New(rand.NewPCG(seed, 0x6672616d65))
+	q := make([][]float64, directions)
+	for i := range q {
+		q[i] = make([]float64, dim)
+		for j := range q[i] {
+			q[i][j] = r.NormFloat64()
+		}
+		// Gram-Schmidt, twice: once leaves an error that grows with directions.
+		for range 2 {
+			for _, p := range q[:i] {
+				dot := 0.0
+				for j, v := range p {
+					dot += v * q[i][j]
+				}
+				for j, v := range p {
+					q[i][j] -= dot * v
+				}
+			}
+		}
+		norm := 0.0
+		for _, v := range q[i] {
+			norm += v * v
+		}
+		if norm = math.Sqrt(norm); norm < 1e-9 {
+			return nil, fmt.Errorf("a frame of %d directions in %d dimensions: the random directions are dependent; take another seed", directions, dim)
+		}
+		for j := range q[i] {
+			q[i][j] /= norm
+		}
+	}
+	f := &Frame{directions, dim, make([]float32, 0, directions*dim)}
+	for _, row := range q {
+		for _, v := range row {
+			f.Data = append(f.Data, float32(v))
+		}
+	}
+	return f, nil
+}
+
+// FrameOf takes directions from an array [P, ...], such as a frame that the
+// authors' code drew. The rows must be orthonormal to within float32 rounding.
+func FrameOf(t *tensor.Tensor) (*Frame, error) {
+	if len(t.Shape) < 2 || t.Shape[0] < 1 || !t.DType.IsFloat() {
+		return nil, fmt.Errorf("a frame is an array of floats, directions by input dimensions; this one is %s %v", t.DType, t.Shape)
+	}
+	f := &Frame{Directions: t.Shape[0], Dim: tensor.Count(t.Shape[1:])}
+	if f.Dim < 1 {
+		return nil, fmt.Errorf("a frame of shape %v is empty", t.Shape)
+	}
+	for _, v := range t.Float64s() {
+		f.Data = append(f.Data, float32(v))
+	}
+	for i := range f.Directions {
+		for j := range i + 1 {
+			dot := 0.0
+			for k := range f.Dim {
+				dot += float64(f.Data[i*f.Dim+k]) * float64(f.Data[j*f.Dim+k])
+			}
+			want := 0.0
+			if i == j {
+				want = 1
+			}
+			if !(math.Abs(dot-want) < 1e-4) {
+				return nil, fmt.Errorf("the frame is not orthonormal: the product of directions %d and %d is %.6g, want %g", i, j, dot, want)
+			}
+		}
+	}
+	return f, nil
+}
+
+// Tensor is the frame as an array [P, d].
+func (f *Frame) Tensor() *tensor.Tensor { return tensor.Of(f.Data, f.Directions, f.Dim) }

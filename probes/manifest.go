@@ -1,0 +1,112 @@
+package probes
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
+)
+
+// Manifest says how a result came about: enough to run it again and to tell
+// whether two results can be compared.
+type Manifest struct {
+	Tool    string   `json:"tool"`
+	Version string   `json:"version"`
+	Verb    string   `json:"verb"`
+	Command []string `json:"command"`
+	// Model holds the SHA-256 of the model file and of its external data.
+	Model      string            `json:"model"`
+	SHA256     map[string]string `json:"sha256"`
+	Sites      []ManifestSite    `json:"sites,omitempty"`
+	CodeBytes  int               `json:"code_bytes,omitempty"`
+	BitOrder   string            `json:"bit_order,omitempty"`
+	Units      int               `json:"units,omitempty"`
+	Input      string            `json:"input"`
+	Sample     []int             `json:"sample"`
+	Batch      int               `json:"batch"`
+	Backend    string            `json:"backend"`
+	Runtime    string            `json:"backend_version"`
+	Device     string            `json:"device"`
+	Threads    int               `json:"threads"`
+	Optimize   string            `json:"optimize"`
+	Precision  string            `json:"precision"`
+	Preprocess any               `json:"preprocess"`
+	Dataset    ManifestData      `json:"dataset"`
+	Settings   map[string]any    `json:"settings,omitempty"`
+	Summary    Summary           `json:"summary"`
+	Notes      []string          `json:"notes,omitempty"`
+}
+
+// ManifestSite is a site with its place in the whole code.
+type ManifestSite struct {
+	Site
+	Planes int `json:"planes"`
+	// Offset and Bytes are the site's place in the whole code.
+	Offset int `json:"offset"`
+	Bytes  int `json:"bytes"`
+}
+
+// ManifestData says what went in.
+type ManifestData struct {
+	Sources []string `json:"sources"`
+	Items   int      `json:"items"`
+	// IDs is a digest of the items' ids in order.
+	IDs string `json:"ids"`
+}
+
+// NewManifest fills in what follows from the model and the prober. The caller
+// adds the command, the data and the verb's own settings.
+func (r *Prober) NewManifest(m *onnx.Model) (*Manifest, error) {
+	sums, err := m.Sum256()
+	if err != nil {
+		return nil, err
+	}
+	mf := &Manifest{
+		Tool: "onnxprobe", Version: Version(), Model: m.Path, SHA256: sums,
+		CodeBytes: r.Plan.CodeBytes(), Units: r.Plan.Units(), BitOrder: "big (numpy.packbits)",
+		Input: r.Plan.Fit.Input, Sample: r.Plan.Fit.Sample, Batch: r.Batch,
+		Backend: r.Backend.Name(), Runtime: r.Backend.Version(), Device: r.Options.Device.String(),
+		Threads: r.Options.Threads, Optimize: r.Options.Optimize, Precision: "float32, TF32 off",
+	}
+	if mf.Optimize == "" {
+		mf.Optimize = "all"
+	}
+	if r.Plan.Fit.Note != "" {
+		mf.Notes = append(mf.Notes, r.Plan.Fit.Note)
+	}
+	smooth, offset := 0, 0
+	for _, s := range r.Plan.Sites {
+		mf.Sites = append(mf.Sites, ManifestSite{s, s.Planes(), offset, s.Bytes()})
+		offset += s.Bytes()
+		if s.Smooth {
+			smooth++
+		}
+	}
+	if smooth > 0 {
+		mf.Notes = append(mf.Notes, SmoothNote(smooth, len(r.Plan.Sites)))
+	}
+	return mf, nil
+}
+
+// SmoothNote is what every output says about sites that bend everywhere.
+func SmoothNote(smooth, all int) string {
+	return fmt.Sprintf("%d of %d sites are", smooth, all) + " smooth (GELU, SiLU and their like bend everywhere): their bits are sign codes, not sides of linear regions"
+}
+
+// Version is the tool's version, from the build.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
+			v = "devel-" + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	if v == "" {
+		v = "devel"
+	}
+	return v
+}

@@ -1,0 +1,260 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// Prober is a plan made ready on an engine, at one batch size. It is used by one
+// goroutine at a time.
+type Prober struct {
+	Plan *Plan
+	// Batch is the number of samples of every run.
+	Batch   int
+	Backend engine.Backend
+	Options engine.Options
+
+	session engine.Session
+}
+
+// Open readies the plan on a backend. batch is the wanted number of samples of a
+// run; a model whose batch is fixed has the last word. The session's outputs are
+// checked against the plan: a probe that the engine optimised away is an error,
+// never a silent gap.
+func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, batch int) (*Prober, error) {
+	if batch < 1 {
+		return nil, fmt.Errorf("a batch of %d samples", batch)
+	}
+	if p.Fit.Batch > 0 {
+		batch = p.Fit.Batch
+	}
+	s, err := b.Prepare(p.Model, o)
+	if err != nil {
+		return nil, err
+	}
+	r := &Prober{Plan: p, Batch: batch, Backend: b, Options: o, session: s}
+	if err := r.check(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if p.Fit.Freed {
+		same, err := r.sameAsSource(ctx)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		if !same {
+			s.Close()
+			return p.singly(ctx, b, o)
+		}
+	}
+	return r, nil
+}
+
+// Close releases the session.
+func (r *Prober) Close() error { return r.session.Close() }
+
+// check compares the session's outputs with the plan's.
+func (r *Prober) check() error {
+	out := r.session.Outputs()
+	want := r.Plan.Model.Graph.Outputs
+	if len(out) != len(want) {
+		return fmt.Errorf("the session has %d outputs, the probed model %d", len(out), len(want))
+	}
+	for i, v := range want {
+		if out[i].Name != v.Name {
+			return fmt.Errorf("output %d of the session is %q, the probed model's is %q", i, out[i].Name, v.Name)
+		}
+	}
+	return nil
+}
+
+// singly attaches again for items one by one.
+func (p *Plan) singly(ctx context.Context, b engine.Backend, o engine.Options) (*Prober, error) {
+	q := *p
+	f := p.Fit
+	f.model, f.Freed, f.Batch = p.source, false, 1
+	f.Note = "the export fixes the batch at 1 and gives other numbers for larger ones, so items run one by one"
+	if err := f.fixed(p.source, q.Sites, 1); err != nil {
+		return nil, err
+	}
+	q.Fit = f
+	var err error
+	if q.Model, err = q.rewrite(); err != nil {
+		return nil, err
+	}
+	*p = q
+	return p.Open(ctx, b, o, 1)
+}
+
+// sameAsSource runs two random samples through the model as exported, one by
+// one, and through the rewritten one together.
+func (r *Prober) sameAsSource(ctx context.Context) (bool, error) {
+	src, err := r.Backend.Prepare(r.Plan.source, r.Options)
+	if err != nil {
+		return false, err
+	}
+	defer src.Close()
+	n := tensor.Count(r.Plan.Fit.Sample)
+	rng := rand.New(rand.NewPCG(1, 2))
+	both := make([]float32, r.Batch*n)
+	for i := range both {
+		both[i] = rng.Float32()
+	}
+	in := tensor.Of(both, append([]int{r.Batch}, r.Plan.Fit.Sample...)...)
+	got, err := r.Run(ctx, in)
+	if err != nil {
+		return false, nil // the rewritten model does not run: the exported one may
+	}
+	for k := range min(r.Batch, 3) {
+		one := tensor.Of(both[k*n:(k+1)*n], append([]int{1}, r.Plan.Fit.Sample...)...)
+		if one, err = convert(one, r.Plan.Fit.DType); err != nil {
+			return false, err
+		}
+		want, err := src.Run(ctx, []*tensor.Tensor{one})
+		if err != nil {
+			return false, err
+		}
+		for j, w := range want {
+			if !w.DType.IsFloat() {
+				continue
+			}
+			a, b := w.Float64s(), got[j].Float64s()
+			if len(a)*r.Batch != len(b) {
+				return false, nil
+			}
+			scale := 0.0
+			for _, v := range a {
+				scale = math.Max(scale, math.Abs(v))
+			}
+			for i, v := range a {
+				// Rounding differs between batch sizes, by far less than this.
+				if d := math.Abs(v - b[k*len(a)+i]); !(d <= 1e-3*scale+1e-6) && !math.IsNaN(v) {
+					return false, nil
+				}
+			}
+		}
+	}
+	return true, nil
+}
+
+// Run evaluates a batch, float32 [Batch, Sample...], and returns the outputs of
+// the probed model: the original's own, then one or more for each site. Every
+// probe output is verified to have the size that the plan says.
+func (r *Prober) Run(ctx context.Context, in *tensor.Tensor) ([]*tensor.Tensor, error) {
+	x, err := convert(in, r.Plan.Fit.DType)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.session.Run(ctx, []*tensor.Tensor{x})
+	if err != nil {
+		return nil, err
+	}
+	decl := r.Plan.Model.Graph.Outputs
+	if len(out) != len(decl) {
+		return nil, fmt.Errorf("the engine returned %d outputs, want %d", len(out), len(decl))
+	}
+	for i := r.Plan.Own; i < len(out); i++ {
+		want := r.Batch
+		for _, d := range decl[i].Shape[1:] {
+			want *= int(d.Size)
+		}
+		if got := tensor.Count(out[i].Shape); got != want || out[i].DType != decl[i].DType {
+			return nil, fmt.Errorf("probe output %q has %d elements of %s, want %d of %s; try --optimize basic", decl[i].Name, got, out[i].DType, want, decl[i].DType)
+		}
+	}
+	return out, nil
+}
+
+// convert brings samples to the type a model takes. Pixels given as floats round
+// to the nearest level.
+func convert(t *tensor.Tensor, d tensor.DType) (*tensor.Tensor, error) {
+	if t.DType == d {
+		return t, nil
+	}
+	src := tensor.Data[float32](t)
+	out, err := tensor.New(d, t.Shape...)
+	if err != nil {
+		return nil, err
+	}
+	switch dst := out.Data.(type) {
+	case []float64:
+		for i, v := range src {
+			dst[i] = float64(v)
+		}
+	case []uint8:
+		for i, v := range src {
+			dst[i] = uint8(math.RoundToEven(float64(min(max(v, 0), 255))))
+		}
+	case []uint16:
+		for i, v := range src {
+			if d == tensor.Float16 {
+				dst[i] = tensor.Float32ToHalf(v)
+			} else {
+				dst[i] = tensor.Float32ToBFloat(v)
+			}
+		}
+	default:
+		return nil, fmt.Errorf("the model takes %s, which samples cannot be converted to", d)
+	}
+	return out, nil
+}
+
+// probe is the outputs of a run that belong to one kind of probe, by site.
+func (r *Prober) probe(out []*tensor.Tensor, kind string) []*tensor.Tensor {
+	by := map[string]*tensor.Tensor{}
+	for i := r.Plan.Own; i < len(out); i++ {
+		by[r.Plan.Model.Graph.Outputs[i].Name] = out[i]
+	}
+	ts := make([]*tensor.Tensor, len(r.Plan.Sites))
+	for i := range r.Plan.Sites {
+		ts[i] = by[output(kind, &r.Plan.Sites[i])]
+	}
+	return ts
+}
+
+// codes writes the whole codes of a run's items one after the other to dst, which
+// holds Batch times CodeBytes bytes.
+func (r *Prober) codes(dst []byte, out []*tensor.Tensor, kind string) {
+	width := r.Plan.CodeBytes()
+	offset := 0
+	for i, t := range r.probe(out, kind) {
+		n := r.Plan.Sites[i].Bytes()
+		src := tensor.Data[uint8](t)
+		for k := range r.Batch {
+			copy(dst[k*width+offset:], src[k*n:(k+1)*n])
+		}
+		offset += n
+	}
+}
+
+// nan reports for each item whether any of the model's own outputs is not a
+// number. A NaN inside the network shows there: activations, convolutions and
+// poolings hand it on.
+func (r *Prober) nan(out []*tensor.Tensor) []bool {
+	bad := make([]bool, r.Batch)
+	for _, t := range out[:r.Plan.Own] {
+		if !t.DType.IsFloat() || len(t.Shape) == 0 || t.Shape[0] != r.Batch {
+			continue
+		}
+		per := tensor.Count(t.Shape) / r.Batch
+		if d, ok := t.Data.([]float32); ok {
+			for i, v := range d {
+				if v != v {
+					bad[i/per] = true
+				}
+			}
+			continue
+		}
+		for i, v := range t.Float64s() {
+			if v != v {
+				bad[i/per] = true
+			}
+		}
+	}
+	return bad
+}
