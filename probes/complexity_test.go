@@ -1,0 +1,341 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// points is a dataset in memory; a nil sample cannot be read.
+type points struct {
+	shape []int
+	x     [][]float32
+}
+
+func (p points) Len() int     { return len(p.x) }
+func (p points) Shape() []int { return p.shape }
+func (p points) Item(i int) dataset.Item {
+	return dataset.Item{ID: string(rune('a' + i)), Path: "memory", Label: -1}
+}
+func (p points) Sample(i int, dst []float32) error {
+	if p.x[i] == nil {
+		return errors.New("this one is bad")
+	}
+	copy(dst, p.x[i])
+	return nil
+}
+
+// pointsOf splits an array [n, ...] into samples.
+func pointsOf(t *tensor.Tensor, n int) points {
+	p := points{shape: t.Shape[1:]}
+	dim := tensor.Count(p.shape)
+	for i := range n {
+		p.x = append(p.x, tensor.Data[float32](t)[i*dim:(i+1)*dim])
+	}
+	return p
+}
+
+// memory is a sink that keeps what it gets.
+type memory struct {
+	rows int
+	cols map[string]Column
+}
+
+func (m *memory) Write(cols []Column) error {
+	if m.cols == nil {
+		m.cols = map[string]Column{}
+	}
+	for _, c := range cols {
+		k := m.cols[c.Name]
+		k.Name, k.Width, k.Parts = c.Name, c.Width, c.Parts
+		k.Null = append(k.Null, c.Null...)
+		switch v := c.Values.(type) {
+		case []string:
+			m.rows += len(v) * b2i(c.Name == "id")
+			old, _ := k.Values.([]string)
+			k.Values = append(old, v...)
+		case []int64:
+			old, _ := k.Values.([]int64)
+			k.Values = append(old, v...)
+		case []float64:
+			old, _ := k.Values.([]float64)
+			k.Values = append(old, v...)
+		case []uint8:
+			old, _ := k.Values.([]uint8)
+			k.Values = append(old, v...)
+		}
+		m.cols[c.Name] = k
+	}
+	return nil
+}
+func (m *memory) Commit(any) error { return nil }
+func (m *memory) Abort() error     { return nil }
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (m *memory) ints(name string) []int64 { return m.cols[name].Values.([]int64) }
+
+func complexity(t *testing.T, r *Prober, ds dataset.Dataset, nb Neighborhood) (*memory, Summary) {
+	t.Helper()
+	m := &memory{}
+	sum, err := r.Complexity(context.Background(), ds, nb, m, RunOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, sum
+}
+
+// Local complexity of PyTorch, for the frame it stored, agrees in every site to
+// within the units that have a value near a knot at some vertex; both with a
+// two-valued and with the authors' three-valued sign.
+func TestComplexityIsThatOfPyTorch(t *testing.T) {
+	eachGolden(t, func(t *testing.T, g *golden, m *onnx.Model) {
+		frame, err := FrameOf(g.arrays["frame"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sign3 := range []bool{false, true} {
+			want := g.arrays[map[bool]string{false: "lc", true: "lc_sign3"}[sign3]]
+			ambiguous := tensor.Data[int64](g.arrays["lc_ambiguous"])
+			radii, n, sites := want.Shape[0], want.Shape[1], want.Shape[2]
+			r := open(t, m, AttachOptions{Sign3: sign3}, 11) // does not divide the vertices
+			nb := Neighborhood{Frame: frame, Radii: []float64{0.01, 0.1, 0.5}}
+			if radii != len(nb.Radii) {
+				t.Fatalf("the golden has %d radii, want %d", radii, len(nb.Radii))
+			}
+			got, _ := complexity(t, r, pointsOf(g.arrays["input"], n), nb)
+			counts, wants := got.ints("count"), tensor.Data[int64](want)
+			off, sum := 0, int64(0)
+			for i := range n {
+				for ri := range radii {
+					total := int64(0)
+					for s := range sites {
+						a, at := counts[(i*radii+ri)*sites+s], (ri*n+i)*sites+s
+						total += a
+						sum += wants[at]
+						if d := a - wants[at]; d < -ambiguous[at] || d > ambiguous[at] {
+							t.Fatalf("sign3 %v, radius %g, point %d, site %s: %d units change, PyTorch counts %d and %d near a knot",
+								sign3, nb.Radii[ri], i, r.Plan.Sites[s].Name, a, wants[at], ambiguous[at])
+						} else if d != 0 {
+							off++
+						}
+						if f := got.cols["fraction"].Values.([]float64)[(i*radii+ri)*sites+s]; f != float64(a)/float64(r.Plan.Sites[s].Units) {
+							t.Fatalf("a fraction of %g for %d units of %d", f, a, r.Plan.Sites[s].Units)
+						}
+					}
+					if c := got.ints("complexity")[i*radii+ri]; c != total {
+						t.Fatalf("a total of %d, the sites add up to %d", c, total)
+					}
+				}
+			}
+			if sum == 0 {
+				t.Error("PyTorch's counts are all zero: the golden tests nothing")
+			}
+			t.Logf("sign3 %v: %d of %d counts differ, within the ambiguous units", sign3, off, len(counts))
+		}
+	})
+}
+
+// network makes a model of one input of d floats from a function that adds its
+// nodes and returns the output.
+func network(t *testing.T, d int, build func(e *rewrite.Edit, x string) string) *onnx.Model {
+	t.Helper()
+	m := &onnx.Model{IR: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{Name: "test",
+		Inputs: []*onnx.Value{onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Size: -1, Param: "n"}, {Size: int64(d)}})}}}
+	m, err := rewrite.Apply(m, rewrite.Pass{Name: "build", Do: func(e *rewrite.Edit) error {
+		e.Output(build(e, "x"), tensor.Float32, nil)
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// layer adds x W + b with a Relu; w is [in, out].
+func layer(e *rewrite.Edit, x string, w []float32, b []float32) string {
+	return e.Op("Relu", nil, e.Op("Gemm", nil, x, e.Const(tensor.Of(w, len(w)/len(b), len(b))), e.Const(tensor.Of(b, len(b)))))
+}
+
+// The hand cases of two directions, the unit vectors, radius 1, x = 0 and one
+// neuron of weight (1, 0).
+func TestComplexityHandCases(t *testing.T) {
+	frame, err := FrameOf(tensor.Of([]float32{1, 0, 0, 1}, 2, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		bias          float32
+		sign3, centre bool
+		want          int64
+	}{
+		{0.5, false, false, 1}, {1.5, false, false, 0}, {1, false, false, 1}, {-1, false, false, 0},
+		{0.5, true, false, 1}, {1.5, true, false, 0}, {1, true, false, 1}, {-1, true, false, 1},
+		{0.5, false, true, 1}, {-1, true, true, 1},
+	} {
+		m := network(t, 2, func(e *rewrite.Edit, x string) string { return layer(e, x, []float32{1, 0}, []float32{c.bias}) })
+		r := open(t, m, AttachOptions{Sign3: c.sign3}, 3)
+		got, _ := complexity(t, r, points{[]int{2}, [][]float32{{0, 0}}}, Neighborhood{Frame: frame, Radii: []float64{1}, Centre: c.centre})
+		if n := got.ints("complexity")[0]; n != c.want {
+			t.Errorf("bias %g, sign3 %v, centre %v: complexity %d, want %d", c.bias, c.sign3, c.centre, n, c.want)
+		}
+	}
+	// A bump that only the centre sees: relu(1 - |x| - |y| ...) is on at 0 alone.
+	m := network(t, 2, func(e *rewrite.Edit, x string) string {
+		h := layer(e, x, []float32{1, -1, 0, 0, 0, 0, 1, -1}, []float32{0, 0, 0, 0})
+		return layer(e, h, []float32{-1, -1, -1, -1}, []float32{0.5})
+	})
+	for _, c := range []struct {
+		centre bool
+		want   int64
+	}{{false, 0}, {true, 1}} {
+		r := open(t, m, AttachOptions{}, 4)
+		got, _ := complexity(t, r, points{[]int{2}, [][]float32{{0, 0}}}, Neighborhood{Frame: frame, Radii: []float64{1}, Centre: c.centre})
+		if n := got.ints("count")[1]; n != c.want {
+			t.Errorf("centre %v: the bump counts %d, want %d", c.centre, n, c.want)
+		}
+	}
+}
+
+// In the first layer no forward pass is needed: the hyperplane of w.x + b meets
+// the cross-polytope exactly when |w.x + b| <= r max_p |w.q_p|.
+func TestComplexityFirstLayerOracle(t *testing.T) {
+	const d, units, n = 37, 101, 9
+	rng := rand.New(rand.NewPCG(3, 4))
+	normal := func(k int) []float32 {
+		v := make([]float32, k)
+		for i := range v {
+			v[i] = float32(rng.NormFloat64())
+		}
+		return v
+	}
+	w, b := normal(d*units), normal(units)
+	m := network(t, d, func(e *rewrite.Edit, x string) string { return layer(e, x, w, b) })
+	frame, err := NewFrame(7, d, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p points
+	p.shape = []int{d}
+	for range n {
+		p.x = append(p.x, normal(d))
+	}
+	radii := []float64{0.1, 1, 4}
+	r := open(t, m, AttachOptions{}, 8)
+	got, _ := complexity(t, r, p, Neighborhood{Frame: frame, Radii: radii})
+	counted := int64(0)
+	for i, x := range p.x {
+		for ri, radius := range radii {
+			want, slack := int64(0), int64(0)
+			for u := range units {
+				z, reach := float64(b[u]), 0.0
+				for k := range d {
+					z += float64(w[k*units+u]) * float64(x[k])
+				}
+				for q := range frame.Directions {
+					dot := 0.0
+					for k := range d {
+						dot += float64(w[k*units+u]) * float64(frame.Data[q*d+k])
+					}
+					reach = math.Max(reach, math.Abs(dot))
+				}
+				if math.Abs(z) < radius*reach {
+					want++
+				}
+				if math.Abs(math.Abs(z)-radius*reach) < 1e-5 {
+					slack++
+				}
+			}
+			counted += want
+			if c := got.ints("count")[i*len(radii)+ri]; c < want-slack || c > want+slack {
+				t.Errorf("point %d, radius %g: %d units, the oracle says %d", i, radius, c, want)
+			}
+		}
+	}
+	if counted == 0 {
+		t.Error("the oracle counts nothing")
+	}
+}
+
+// A bad item is one row with an error, in its place, and the others keep theirs;
+// a batch that does not divide the vertices changes nothing.
+func TestComplexityRowsKeepTheirPlace(t *testing.T) {
+	m := network(t, 2, func(e *rewrite.Edit, x string) string {
+		return layer(e, x, []float32{1, 0, 0, 1}, []float32{0, 0})
+	})
+	frame, err := NewFrame(2, 2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := [][]float32{{0, 9}, nil, {9, 9}, {float32(math.NaN()), 0}, {0, 0}, nil}
+	var first []int64
+	for _, batch := range []int{1, 3, 4, 100} {
+		r := open(t, m, AttachOptions{}, batch)
+		got, sum := complexity(t, r, points{[]int{2}, x}, Neighborhood{Frame: frame, Radii: []float64{1, 2}})
+		if sum.Items != 6 || sum.Failed != 3 {
+			t.Fatalf("batch %d: %d items, %d failed; want 6 and 3", batch, sum.Items, sum.Failed)
+		}
+		if ids := got.cols["id"].Values.([]string); !slices.Equal(ids, []string{"a", "b", "c", "d", "e", "f"}) {
+			t.Fatalf("batch %d: rows %q", batch, ids)
+		}
+		if null := got.cols["complexity"].Null; !slices.Equal(null, []bool{false, true, false, true, false, true}) {
+			t.Fatalf("batch %d: nulls %v", batch, null)
+		}
+		c := got.ints("complexity")
+		if want := []int64{1, 1, 0, 0, 0, 0, 0, 0, 2, 2, 0, 0}; !slices.Equal(c, want) {
+			t.Fatalf("batch %d: complexity %v, want %v", batch, c, want)
+		}
+		if first == nil {
+			first = c
+		}
+	}
+}
+
+func TestFrames(t *testing.T) {
+	f, err := NewFrame(20, 300, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FrameOf(f.Tensor()); err != nil {
+		t.Errorf("a new frame is refused: %v", err)
+	}
+	again, _ := NewFrame(20, 300, 7)
+	other, _ := NewFrame(20, 300, 8)
+	if !slices.Equal(f.Data, again.Data) || slices.Equal(f.Data, other.Data) {
+		t.Error("a frame depends on its seed, and on nothing else")
+	}
+	if _, err := NewFrame(3, 3, 1); err != nil {
+		t.Errorf("a full frame: %v", err)
+	}
+	for _, c := range []struct {
+		frame *tensor.Tensor
+		want  string
+	}{
+		{tensor.Of([]float32{1, 0, 1, 0}, 2, 2), "not orthonormal"},
+		{tensor.Of([]float32{2, 0, 0, 2}, 2, 2), "not orthonormal"},
+		{tensor.Of([]float32{float32(math.NaN()), 0}, 1, 2), "not orthonormal"},
+		{tensor.Of([]int64{1, 0}, 1, 2), "array of floats"},
+		{tensor.Of([]float32{1}, 1), "array of floats"},
+	} {
+		if _, err := FrameOf(c.frame); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("frame %v: %v, want %q", c.frame.Data, err, c.want)
+		}
+	}
+	if _, err := NewFrame(4, 3, 1); err == nil || !strings.Contains(err.Error(), "between 1 and 3") {
+		t.Errorf("4 directions in 3 dimensions: %v", err)
+	}
+}
