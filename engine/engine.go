@@ -44,7 +44,8 @@ type Session interface {
 	Close() error
 }
 
-// Port is one input or output of a session.
+// Port is one input or output of a session. In Shape an unknown dimension is -1;
+// a nil Shape is an unknown rank, an empty one a scalar.
 type Port struct {
 	Name  string
 	DType tensor.DType

@@ -31,7 +31,7 @@ func Names() []string {
 // available with these options; its Name says which. A backend asked for by name
 // is never replaced by another: when it is not available the error is its
 // *engine.UnavailableError. With "auto" and none available, the error joins
-// everyone's.
+// everyone's, one a line.
 func Find(name string, o engine.Options) (engine.Backend, error) {
 	return find(All, name, o)
 }
@@ -47,9 +47,6 @@ func find(all []engine.Backend, name string, o engine.Options) (engine.Backend, 
 		err := b.Available(o)
 		if err == nil {
 			return b, nil
-		}
-		if name == b.Name() {
-			return nil, err
 		}
 		faults = append(faults, err)
 	}

@@ -106,6 +106,27 @@ func TestShapeDependsOnValues(t *testing.T) {
 			t.Errorf("run %d: %v", i, err)
 		}
 	}
+	// Known by now, so that no run is done twice.
+	if got := s.(*session).expect([]*tensor.Tensor{tensor.Of(make([]float32, 4), 4)}); got[0] != nil {
+		t.Errorf("the session expects the shape %v", got[0])
+	}
+}
+
+// Shapes are remembered for inputs of the same shapes and for no others, and not
+// where the caller could change them; otherwise runs would be done twice.
+func TestShapesAreRemembered(t *testing.T) {
+	s := prepared(t, model([]*onnx.Value{value("x", tensor.Float32, -1, 2)}, []*onnx.Value{onnx.NewValue("y", tensor.Float32, nil)}, nil,
+		node("Relu", "r", "x", "y")), engine.Options{}).(*session)
+	for _, n := range []int{2, 2, 5, 5, 1} {
+		x := tensor.Of(make([]float32, n*2), n, 2)
+		run(t, s, x)[0].Shape[0] = 99
+		if s.depends[0] {
+			t.Fatalf("after a batch of %d the shape is taken for one that depends on values", n)
+		}
+		if got := fmt.Sprint(s.expect([]*tensor.Tensor{x})); got != fmt.Sprintf("[[%d 2]]", n) {
+			t.Errorf("after a batch of %d the session expects %s", n, got)
+		}
+	}
 }
 
 // A model may declare a shape that is not the one it makes.
