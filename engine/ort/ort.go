@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"runtime"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -92,7 +93,11 @@ func prepare(proto []byte, dir string, o engine.Options) (*session, error) {
 	}
 	das, err := create()
 	if err != nil {
-		return nil, fmt.Errorf("preparing the model for ort: %w", err)
+		msg := strings.TrimPrefix(err.Error(), "Error creating C session: ")
+		if strings.Contains(msg, "escapes model directory") {
+			msg += "; ONNX Runtime follows no link out of the model's folder: copy the model and its data into one folder"
+		}
+		return nil, fmt.Errorf("preparing the model for ort: %s", msg)
 	}
 	s, err := newSession(das)
 	if err != nil {
