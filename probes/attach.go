@@ -90,13 +90,15 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		e.Output(name, d, shape)
 		return nil
 	}
+	if !p.options.Values {
+		if err := p.watch(e, batch); err != nil {
+			return err
+		}
+	}
 	for i := range p.Sites {
 		s := &p.Sites[i]
 		e := e.In("onnxprobe").In(s.Name)
-		pk := &packer{e: e, lead: 0, opset: p.source.Opset("")}
-		if p.Fit.Batch == 1 {
-			pk.lead = 1
-		}
+		pk := p.packer(e)
 		switch {
 		case p.options.Values && s.window != nil: // its code is no side of a value
 			continue
@@ -134,6 +136,27 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 	return nil
 }
 
+// watched names the outputs that show a NaN where the network would drop it.
+const watched = "onnxprobe.nan/"
+
+// watch adds, for every max-pooling, the sum of its input for each item. All else
+// hands a NaN on, to the model's own outputs; a maximum may drop it.
+func (p *Plan) watch(e *rewrite.Edit, batch onnx.Dim) error {
+	for i, pool := range p.Fit.pools {
+		pk := p.packer(e.In("onnxprobe").In("nan"))
+		x := pool.value
+		if pool.dtype != tensor.Float32 && pool.dtype != tensor.Float64 {
+			x, pool.dtype = pk.cast(x, tensor.Float32), tensor.Float32
+		}
+		name := fmt.Sprint(watched, i)
+		if err := e.Rename(pk.sum(pk.e.Op("Reshape", nil, x, pk.ints(pk.lead, -1))), name); err != nil {
+			return err
+		}
+		e.Output(name, pool.dtype, []onnx.Dim{batch})
+	}
+	return nil
+}
+
 // float is the type in which a site's values are compared: 16-bit floats are
 // widened, exactly, since few kernels compare them.
 func (s *Site) float() tensor.DType {
@@ -148,6 +171,14 @@ type packer struct {
 	e     *rewrite.Edit
 	lead  int64 // the leading entry of reshapes: 0 keeps the batch axis, 1 is one item
 	opset int64
+}
+
+func (p *Plan) packer(e *rewrite.Edit) *packer {
+	pk := &packer{e: e, opset: p.source.Opset("")}
+	if p.Fit.Batch == 1 {
+		pk.lead = 1
+	}
+	return pk
 }
 
 func (p *packer) ints(v ...int64) string { return p.e.Const(tensor.Of(v, len(v))) }
@@ -216,11 +247,15 @@ func (p *packer) fragile(s *Site, x string, knots []float64, tol float64) string
 			near = p.e.Op("Or", nil, near, c)
 		}
 	}
-	flat := p.e.Op("Reshape", nil, p.cast(near, tensor.Float32), p.ints(p.lead, -1))
+	return p.sum(p.e.Op("Reshape", nil, p.cast(near, tensor.Float32), p.ints(p.lead, -1)))
+}
+
+// sum adds up a matrix [batch, n] to [batch].
+func (p *packer) sum(x string) string {
 	if p.opset >= 13 {
-		return p.e.Op("ReduceSum", map[string]any{"keepdims": 0}, flat, p.ints(1))
+		return p.e.Op("ReduceSum", map[string]any{"keepdims": 0}, x, p.ints(1))
 	}
-	return p.e.Op("ReduceSum", map[string]any{"axes": []int64{1}, "keepdims": 0}, flat)
+	return p.e.Op("ReduceSum", map[string]any{"axes": []int64{1}, "keepdims": 0}, x)
 }
 
 // Bytes is the length of the site's packed code.

@@ -27,6 +27,27 @@ type Fit struct {
 	Note string
 
 	model *onnx.Model
+	pools []pool
+}
+
+// pool is the input of a max-pooling, which may drop a NaN.
+type pool struct {
+	value string
+	dtype tensor.DType
+}
+
+func (f *Fit) findPools(m *onnx.Model, facts map[string]onnx.Fact, batch int64) {
+	f.pools = nil
+	for _, n := range m.Graph.Nodes {
+		if !n.IsOp("MaxPool") && !n.IsOp("GlobalMaxPool") {
+			continue
+		}
+		x := facts[n.Input(0)]
+		p := pool{n.Input(0), x.DType}
+		if x.DType.IsFloat() && len(x.Shape) > 0 && x.Shape[0] == batch && !slices.Contains(f.pools, p) {
+			f.pools = append(f.pools, p)
+		}
+	}
 }
 
 // DataInput is the model's one input that is not a constant.
@@ -161,6 +182,7 @@ func (f *Fit) free(m *onnx.Model, sites []Site) error {
 	if err != nil {
 		return err
 	}
+	f.findPools(m, fa, a)
 	for i := range sites {
 		s := &sites[i]
 		for _, name := range s.values() {
@@ -186,6 +208,7 @@ func (f *Fit) fixed(m *onnx.Model, sites []Site, batch int64) error {
 	if err != nil {
 		return err
 	}
+	f.findPools(m, facts, batch)
 	var unknown []string
 	for i := range sites {
 		s := &sites[i]

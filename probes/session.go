@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -232,13 +233,16 @@ func (r *Prober) codes(dst []byte, out []*tensor.Tensor, kind string) {
 	}
 }
 
-// nan reports for each item whether any of the model's own outputs is not a
-// number. A NaN inside the network shows there: activations, convolutions and
-// poolings hand it on.
+// nan reports for each item whether the network came upon a NaN: in one of its
+// own outputs, or on the way into a max-pooling.
 func (r *Prober) nan(out []*tensor.Tensor) []bool {
 	bad := make([]bool, r.Batch)
-	for _, t := range out[:r.Plan.Own] {
-		if !t.DType.IsFloat() || len(t.Shape) == 0 || t.Shape[0] != r.Batch {
+	for i, t := range out {
+		name := r.Plan.Model.Graph.Outputs[i].Name
+		if i >= r.Plan.Own && !strings.HasPrefix(name, watched) {
+			continue
+		}
+		if !t.DType.IsFloat() || len(t.Shape) == 0 || t.Shape[0] != r.Batch || tensor.Count(t.Shape) == 0 {
 			continue
 		}
 		per := tensor.Count(t.Shape) / r.Batch

@@ -46,6 +46,7 @@ Running it again does nothing; running it after an interruption goes on.`,
 		},
 	}
 	c.Flags().StringVar(&o.From, "from", "", "install from a wheel, an npm archive, a library or a folder with one: for machines without a network")
+	c.Flags().BoolVar(&o.CUDA, "cuda", false, "the build with the CUDA provider; CUDA and cuDNN themselves are not part of it")
 	c.Flags().StringVar(&o.Client, "client", "", "package client to use: pip or npm; either by default")
 	return c
 }

@@ -1,0 +1,42 @@
+# Two commands do everything on a fresh machine: make demo, make test.
+GO ?= go
+BIN := bin/onnxprobe
+
+.PHONY: all build runtime demo test lint fuzz bench clean
+
+all: build
+
+build:
+	$(GO) build -o $(BIN) ./cmd/onnxprobe
+
+# ONNX Runtime goes to the user's cache folder; a second time this does nothing.
+runtime: build
+	$(BIN) runtime install
+
+demo: runtime
+	$(BIN) demo
+
+# With ONNX Runtime required, so that nothing is skipped for want of it.
+test: runtime
+	ONNXPROBE_REQUIRE_ORT=1 $(GO) test ./...
+
+lint:
+	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	CGO_ENABLED=0 $(GO) build ./...
+
+# One minute for each fuzz target; FUZZTIME=5s for a short one.
+FUZZTIME ?= 60s
+fuzz:
+	@grep -rl --include='*_test.go' 'func Fuzz' . | xargs -n1 dirname | sort -u | while read p; do \
+	  for f in $$(grep -ho 'func Fuzz[A-Za-z0-9]*' $$p/*_test.go | cut -c6-); do \
+	    echo "$$p $$f"; $(GO) test $$p -run='^$$' -fuzz="^$$f$$" -fuzztime=$(FUZZTIME) || exit 1; \
+	  done; done
+
+# See benchmarks/README.md for the comparison with PyTorch and on other models.
+bench: runtime
+	$(GO) test ./benchmarks -run='^$$' -bench=. -benchtime=10x
+
+clean:
+	rm -rf bin

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/testdata"
+)
+
+func newDemo() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "The main job on a real network and pictures that come with the program",
+		Long: `Runs the main job on a small residual network, trained on handwritten digits and
+exported by PyTorch, and on digits it has not seen; then holds the codes against the
+ones that PyTorch gave.`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if dir == "" {
+				d, err := os.MkdirTemp("", "onnxprobe-demo-")
+				if err != nil {
+					return err
+				}
+				dir = d
+			}
+			return demo(c, dir)
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "folder for the demo's files; a temporary one by default")
+	return c
+}
+
+func demo(c *cobra.Command, dir string) error {
+	start := time.Now()
+	if err := unpack(dir); err != nil {
+		return err
+	}
+	w := c.OutOrStdout()
+	at := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
+	model, digits := at("models/resnet_basic_dynamo.onnx"), at("images/digits")
+	fmt.Fprintf(w, "A residual network trained on handwritten digits, exported by PyTorch, and 100 digits\nit has not seen, are in %s\n", dir)
+	step := func(why string, args ...string) error {
+		shown := strings.ReplaceAll(strings.Join(args, " "), dir+string(filepath.Separator), "")
+		fmt.Fprintf(w, "\n%s\n$ onnxprobe %s\n", why, shown)
+		root := newRoot()
+		root.SetArgs(append(args, "--quiet"))
+		root.SetOut(w)
+		root.SetErr(c.ErrOrStderr())
+		return root.ExecuteContext(c.Context())
+	}
+	for _, s := range []struct {
+		why  string
+		args []string
+	}{
+		{"Where does it bend?", []string{"inspect", model}},
+		{"What does it see?", []string{"run", model, filepath.Join(digits, "3"), "--preprocess", "mnist-01", "--softmax", "--top", "2"}},
+		{"On which side of every bend does each picture fall?", []string{"codes", model, digits, "--preprocess", "mnist-01", "-o", at("codes.npy"), "--force"}},
+		{"How many regions crowd around each picture?", []string{"complexity", model, digits, "--preprocess", "mnist-01", "--radius", "0.05", "--directions", "20", "-o", at("complexity.jsonl"), "--force"}},
+		{"Do the codes depend on how the engine optimises the graph?", []string{"compare", model, digits, "--preprocess", "mnist-01", "-a", "ort", "-b", "ort,optimize=none"}},
+	} {
+		if err := step(s.why, s.args...); err != nil {
+			return err
+		}
+	}
+	if err := againstPyTorch(c, at); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, `
+Done in %.1f s. What to try next:
+  onnxprobe inspect YOUR_MODEL.onnx
+  onnxprobe codes YOUR_MODEL.onnx YOUR_PICTURES/ --preprocess imagenet -o codes.parquet
+  onnxprobe complexity YOUR_MODEL.onnx YOUR_PICTURES/ --preprocess imagenet --radius 0.05 -o complexity.parquet
+  onnxprobe attach YOUR_MODEL.onnx -o probed.onnx     the same codes from any ONNX runtime
+  python3 -c "import numpy as n; print(n.unpackbits(n.load('%s'), axis=1))"
+`, time.Since(start).Seconds(), at("codes.npy"))
+	return nil
+}
+
+func unpack(dir string) error {
+	return fs.WalkDir(testdata.Files, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dir, filepath.FromSlash(p))
+		if d.IsDir() {
+			return os.MkdirAll(to, 0o755)
+		}
+		b, err := testdata.Files.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, b, 0o644)
+	})
+}
+
+// againstPyTorch compares the codes just written with those that PyTorch gave for
+// some of the pictures.
+func againstPyTorch(c *cobra.Command, at func(string) string) error {
+	want, err := tensor.ReadNpzFile(at("golden/resnet_basic.npz"))
+	if err != nil {
+		return err
+	}
+	got, err := tensor.ReadNpyFile(at("codes.npy"))
+	if err != nil {
+		return err
+	}
+	items, err := os.ReadFile(sink.ItemsPath(at("codes.npy")))
+	if err != nil {
+		return err
+	}
+	row := map[string]int{}
+	for i, line := range bytes.Split(bytes.TrimSpace(items), []byte("\n")) {
+		var it struct{ Path string }
+		if err := json.Unmarshal(line, &it); err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(at("."), it.Path)
+		if err != nil {
+			return err
+		}
+		row[filepath.ToSlash(rel)] = i
+	}
+	var golden struct{ Images []string }
+	b, err := os.ReadFile(at("golden/resnet_basic.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &golden)
+	}
+	if err != nil {
+		return err
+	}
+	code, near := tensor.Data[uint8](want["code"]), tensor.Data[uint8](want["near"])
+	width := got.Shape[1]
+	differ, fragile := 0, 0
+	for k, name := range golden.Images {
+		i, ok := row[name]
+		if !ok {
+			return fmt.Errorf("the demo's picture %q has no code", name)
+		}
+		for b := range width {
+			d := code[k*width+b] ^ tensor.Data[uint8](got)[i*width+b]
+			for ; d != 0; d &= d - 1 {
+				if d&-d&near[k*width+b] == 0 {
+					differ++
+				} else {
+					fragile++
+				}
+			}
+		}
+	}
+	w := c.OutOrStdout()
+	fmt.Fprintf(w, "\nAre they right? Of the %s bits that PyTorch gave for %d of the pictures, %d differ", grouped(int64(8*len(code))), len(golden.Images), differ+fragile)
+	if fragile > 0 {
+		fmt.Fprintf(w, ", %d of them within rounding of their knot", fragile)
+	}
+	fmt.Fprintln(w, ".")
+	if differ > 0 {
+		return fmt.Errorf("%d bits differ from PyTorch's that rounding does not explain; please report this", differ)
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package probes
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// Plain is a plan without probes: the model as it is, for inference. sample is as
+// in AttachOptions.
+func Plain(m *onnx.Model, sample []int) (*Plan, error) {
+	f, err := fit(m, nil, sample)
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Fit: *f, source: m}, nil
+}
+
+// OutputOptions say what Outputs writes.
+type OutputOptions struct {
+	RunOptions
+	// Top is the number of highest entries of the first output to name; 0 names
+	// none.
+	Top int
+	// Softmax turns the first output into probabilities before that.
+	Softmax bool
+	// Labels names the entries of the first output.
+	Labels []string
+	// Full writes the outputs themselves, one column each.
+	Full bool
+}
+
+// Outputs runs plain inference and writes a row for every item, in order. Outputs
+// that are not one row an item are left out.
+func (r *Prober) Outputs(ctx context.Context, ds dataset.Dataset, sink Sink, o OutputOptions) (Summary, error) {
+	names := r.Plan.Model.Graph.Outputs
+	return r.each(ctx, ds, o.RunOptions, func(out []*tensor.Tensor, rows *rows) error {
+		cols := rows.columns()
+		first := true
+		for i, t := range out[:r.Plan.Own] {
+			if len(t.Shape) == 0 || t.Shape[0] != r.Batch || t.DType == tensor.String || t.Data == nil {
+				continue
+			}
+			all := t.Float64s()
+			per := len(all) / r.Batch
+			if per == 0 {
+				continue
+			}
+			v := all[:rows.n*per]
+			for k := range rows.n {
+				row := v[k*per : (k+1)*per]
+				if rows.failed[k] {
+					clear(row)
+				} else if first && o.Softmax {
+					softmax(row)
+				}
+			}
+			if first && o.Top > 0 {
+				top, err := topColumns(v, per, rows, o)
+				if err != nil {
+					return err
+				}
+				cols = append(cols, top...)
+			}
+			if o.Full {
+				f := make([]float32, len(v))
+				for k, x := range v {
+					f[k] = float32(x)
+				}
+				cols = append(cols, Column{Name: names[i].Name, Values: f, Width: per, Null: rows.failed})
+			}
+			first = false
+		}
+		return sink.Write(cols)
+	})
+}
+
+func softmax(v []float64) {
+	m, sum := slices.Max(v), 0.0
+	for i := range v {
+		v[i] = math.Exp(v[i] - m)
+		sum += v[i]
+	}
+	for i := range v {
+		v[i] /= sum
+	}
+}
+
+func topColumns(v []float64, per int, rows *rows, o OutputOptions) ([]Column, error) {
+	if o.Labels != nil && len(o.Labels) != per {
+		return nil, fmt.Errorf("%d labels for an output of %d entries", len(o.Labels), per)
+	}
+	k := min(o.Top, per)
+	index, score, label := make([]int64, 0, rows.n*k), make([]float64, 0, rows.n*k), make([]string, rows.n)
+	order := make([]int, per)
+	for i := range rows.n {
+		row := v[i*per : (i+1)*per]
+		for j := range order {
+			order[j] = j
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(row[b], row[a]) })
+		for _, j := range order[:k] {
+			index, score = append(index, int64(j)), append(score, row[j])
+		}
+		if o.Labels != nil && !rows.failed[i] {
+			label[i] = o.Labels[order[0]]
+		}
+	}
+	cols := []Column{{Name: "top", Values: index, Width: k, Null: rows.failed}, {Name: "score", Values: score, Width: k, Null: rows.failed}}
+	if o.Labels != nil {
+		cols = append(cols, Column{Name: "prediction", Values: label, Null: rows.failed})
+	}
+	return cols, nil
+}
