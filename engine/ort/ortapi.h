@@ -120,10 +120,13 @@ done:
 
 #define OP_RANK 32
 
-// op_tensor is a tensor on its way in or out. data is the caller's memory; in an
-// output null asks ONNX Runtime for memory, which lives until op_release.
+// op_tensor is a tensor on its way in or out. data is the address of the caller's
+// memory, a number: Go's write barrier would take a pointer left here by an
+// earlier run for one of its own. In an output 0 asks ONNX Runtime for memory,
+// made, which lives until op_release.
 typedef struct {
-  void *data;
+  uintptr_t data;
+  void *made;
   size_t bytes;
   int32_t elem;  // ONNXTensorElementDataType, numbered as TensorProto.DataType up to bfloat16
   int32_t rank;  // -1: unknown
@@ -200,7 +203,7 @@ static char *op_run(op_api api, void *session, void *options, void *memory, cons
     t[i].value = NULL;
     if (!t[i].data) continue;
     OP_TRY(api, CreateTensorWithDataAsOrtValue, (void *, void *, size_t, const int64_t *, size_t, int32_t, void **),
-           memory, t[i].data, t[i].bytes, t[i].dims, (size_t)t[i].rank, t[i].elem, &t[i].value);
+           memory, (void *)t[i].data, t[i].bytes, t[i].dims, (size_t)t[i].rank, t[i].elem, &t[i].value);
     values[i] = t[i].value;
   }
   OP_TRY(api, Run, (void *, void *, const char **, void **, size_t, const char **, size_t, void **),
@@ -217,7 +220,7 @@ static char *op_run(op_api api, void *session, void *options, void *memory, cons
     if (err) goto done;
     OP_FREE(api, ReleaseTensorTypeAndShapeInfo, info);
     info = NULL;
-    OP_TRY(api, GetTensorMutableData, (void *, void **), values[i], &t[i].data);
+    OP_TRY(api, GetTensorMutableData, (void *, void **), values[i], &t[i].made);
   }
 done:
   if (info) OP_FREE(api, ReleaseTensorTypeAndShapeInfo, info);

@@ -236,11 +236,11 @@ func (s *session) run(in []*tensor.Tensor, shapes [][]int) (out []*tensor.Tensor
 		c := &s.tensors[i]
 		data, size, first := memory(t)
 		if size == 0 {
-			data = unsafe.Pointer(c) // never read, and null means none
+			data = unsafe.Pointer(c) // never read, and 0 means none
 		} else {
 			pin.Pin(first)
 		}
-		c.data, c.bytes, c.elem, c.rank = data, C.size_t(size), C.int32_t(t.DType), C.int32_t(len(t.Shape))
+		c.data, c.bytes, c.elem, c.rank = C.uintptr_t(uintptr(data)), C.size_t(size), C.int32_t(t.DType), C.int32_t(len(t.Shape))
 		for k, d := range t.Shape {
 			c.dims[k] = C.int64_t(d)
 		}
@@ -250,7 +250,7 @@ func (s *session) run(in []*tensor.Tensor, shapes [][]int) (out []*tensor.Tensor
 	}
 	out = make([]*tensor.Tensor, len(s.out))
 	for i, shape := range shapes {
-		s.tensors[len(in)+i].data = nil
+		s.tensors[len(in)+i].data = 0
 		if shape == nil || tensor.Count(shape) == 0 {
 			continue
 		}
@@ -276,7 +276,7 @@ func (s *session) run(in []*tensor.Tensor, shapes [][]int) (out []*tensor.Tensor
 			return nil, bound, fmt.Errorf("output %q: %w", s.out[i].Name, err)
 		}
 		if data, size, _ := memory(out[i]); size > 0 {
-			copy(unsafe.Slice((*byte)(data), size), unsafe.Slice((*byte)(c.data), size))
+			copy(unsafe.Slice((*byte)(data), size), unsafe.Slice((*byte)(c.made), size))
 		}
 	}
 	return out, bound, nil
