@@ -21,6 +21,9 @@ type AttachOptions struct {
 	// Fragile, when positive, adds for each item and site the number of units
 	// whose value lies within this distance of a knot (or is NaN).
 	Fragile float64
+	// CPU packs with a product of unsigned bytes, the fastest form on a CPU, which
+	// ONNX Runtime's CUDA provider cannot run. The codes are the same.
+	CPU bool
 	// Values adds the values before the activations, in float, instead of codes.
 	Values bool
 }
@@ -42,9 +45,8 @@ type Plan struct {
 // each an output "onnxprobe.code/SITE" of uint8 [batch, bytes], packed as
 // numpy.packbits does. m is not changed.
 //
-// Only standard operators are used, all of which have CUDA kernels in ONNX
-// Runtime: bits become bytes by a matrix product with the powers of two, exact
-// in any precision.
+// Only standard operators are used, with types for which ONNX Runtime has CUDA
+// kernels: bits become bytes by an integer matrix product with the powers of two.
 func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 	sites, err := Sites(m, o.Sites)
 	if err != nil {
@@ -71,6 +73,12 @@ func (p *Plan) rewrite() (*onnx.Model, error) {
 // output names a site's probe output.
 func output(kind string, s *Site) string { return "onnxprobe." + kind + "/" + s.Name }
 
+// tap is the work at one place of the graph, in the order of its place.
+type tap struct {
+	at int
+	do func() error
+}
+
 func (p *Plan) attach(e *rewrite.Edit) error {
 	batch := onnx.Dim{Size: -1, Param: "batch"}
 	for _, v := range e.Graph.Inputs {
@@ -78,83 +86,114 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 			batch = v.Shape[0]
 		}
 	}
-	emit := func(kind string, s *Site, v string, d tensor.DType, dims ...int) error {
-		name := output(kind, s)
-		if err := e.Rename(v, name); err != nil {
-			return err
-		}
+	outputs := map[string]*onnx.Value{}
+	var order []string
+	emit := func(name, v string, d tensor.DType, dims ...int) error {
 		shape := []onnx.Dim{batch}
 		for _, n := range dims {
 			shape = append(shape, onnx.Dim{Size: int64(n)})
 		}
-		e.Output(name, d, shape)
-		return nil
+		outputs[name] = onnx.NewValue(name, d, shape)
+		return e.Rename(v, name)
 	}
-	if !p.options.Values {
-		if err := p.watch(e, batch); err != nil {
-			return err
+	place := map[string]int{}
+	for i, n := range e.Graph.Nodes {
+		for _, o := range n.Outputs {
+			place[o] = i
 		}
 	}
+	var taps []tap
 	for i := range p.Sites {
 		s := &p.Sites[i]
-		e := e.In("onnxprobe").In(s.Name)
-		pk := p.packer(e)
-		switch {
-		case p.options.Values && s.window != nil: // its code is no side of a value
-			continue
-		case p.options.Values:
-			flat := e.Op("Reshape", nil, pk.wide(s, s.Pre), pk.ints(pk.lead, -1))
-			if err := emit("value", s, flat, s.float(), s.Units); err != nil {
-				return err
-			}
-			continue
-		case s.window != nil:
-			if err := emit("code", s, pk.pack(s, s.window.planesOf(e)), tensor.Uint8, s.Bytes()); err != nil {
-				return err
-			}
-			continue
+		for _, kind := range p.kinds() {
+			order = append(order, output(kind, s))
 		}
-		tap, knots := s.bend.Tap, s.bend.TapKnots
-		if p.options.Sign3 || p.options.Fragile > 0 {
-			tap, knots = s.Pre, s.Knots
+		at := place[s.bend.Tap]
+		if s.window != nil {
+			at = place[s.window.node.Outputs[0]]
 		}
-		x := pk.wide(s, tap)
-		if err := emit("code", s, pk.pack(s, pk.compare("Greater", s, x, knots)), tensor.Uint8, s.Bytes()); err != nil {
+		taps = append(taps, tap{at, func() error { return p.attachSite(p.packer(e.In("onnxprobe").In(s.Name)), s, emit) }})
+	}
+	for i, pool := range p.Fit.pools {
+		if p.options.Values {
+			break
+		}
+		name := fmt.Sprint(watched, i)
+		order = append(order, name)
+		taps = append(taps, tap{place[pool.value], func() error {
+			return p.watch(p.packer(e.In("onnxprobe").In("nan")), pool, name, emit)
+		}})
+	}
+	// The last place first: ONNX Runtime starts with the ancestors of the last of
+	// the nodes that nothing reads. So each value is packed as soon as it is made,
+	// while it is in the cache, and its memory is free for the next; the other way
+	// round every activation of the network would be kept until the end.
+	slices.SortStableFunc(taps, func(a, b tap) int { return b.at - a.at })
+	for _, t := range taps {
+		if err := t.do(); err != nil {
 			return err
 		}
-		if p.options.Sign3 {
-			if err := emit("below", s, pk.pack(s, pk.compare("Less", s, x, knots)), tensor.Uint8, s.Bytes()); err != nil {
-				return err
-			}
-		}
-		if p.options.Fragile > 0 {
-			if err := emit("fragile", s, pk.fragile(s, x, knots, p.options.Fragile), tensor.Float32); err != nil {
-				return err
-			}
+	}
+	for _, name := range order {
+		if v := outputs[name]; v != nil {
+			e.Graph.Outputs = append(e.Graph.Outputs, v)
 		}
 	}
 	return nil
 }
 
+// kinds lists the outputs that the options ask for at each site.
+func (p *Plan) kinds() []string {
+	if p.options.Values {
+		return []string{"value"}
+	}
+	kinds := []string{"code"}
+	if p.options.Sign3 {
+		kinds = append(kinds, "below")
+	}
+	if p.options.Fragile > 0 {
+		kinds = append(kinds, "fragile")
+	}
+	return kinds
+}
+
+type emitter func(name, v string, d tensor.DType, dims ...int) error
+
+func (p *Plan) attachSite(pk *packer, s *Site, emit emitter) error {
+	switch {
+	case p.options.Values && s.window != nil: // its code is no side of a value
+		return nil
+	case p.options.Values:
+		return emit(output("value", s), pk.e.Op("Reshape", nil, pk.wide(s, s.Pre), pk.ints(pk.lead, -1)), s.float(), s.Units)
+	case s.window != nil:
+		return emit(output("code", s), pk.pack(s, s.window.planesOf(pk)), tensor.Uint8, s.Bytes())
+	}
+	from, knots := s.bend.Tap, s.bend.TapKnots
+	if p.options.Sign3 || p.options.Fragile > 0 {
+		from, knots = s.Pre, s.Knots
+	}
+	x := pk.wide(s, from)
+	err := emit(output("code", s), pk.pack(s, pk.compare("Greater", s, x, knots)), tensor.Uint8, s.Bytes())
+	if err == nil && p.options.Sign3 {
+		err = emit(output("below", s), pk.pack(s, pk.compare("Less", s, x, knots)), tensor.Uint8, s.Bytes())
+	}
+	if err == nil && p.options.Fragile > 0 {
+		err = emit(output("fragile", s), pk.fragile(s, x, knots, p.options.Fragile), tensor.Float32)
+	}
+	return err
+}
+
 // watched names the outputs that show a NaN where the network would drop it.
 const watched = "onnxprobe.nan/"
 
-// watch adds, for every max-pooling, the sum of its input for each item. All else
-// hands a NaN on, to the model's own outputs; a maximum may drop it.
-func (p *Plan) watch(e *rewrite.Edit, batch onnx.Dim) error {
-	for i, pool := range p.Fit.pools {
-		pk := p.packer(e.In("onnxprobe").In("nan"))
-		x := pool.value
-		if pool.dtype != tensor.Float32 && pool.dtype != tensor.Float64 {
-			x, pool.dtype = pk.cast(x, tensor.Float32), tensor.Float32
-		}
-		name := fmt.Sprint(watched, i)
-		if err := e.Rename(pk.sum(pk.e.Op("Reshape", nil, x, pk.ints(pk.lead, -1))), name); err != nil {
-			return err
-		}
-		e.Output(name, pool.dtype, []onnx.Dim{batch})
+// watch adds the sum of a max-pooling's input for each item. All else hands a NaN
+// on, to the model's own outputs; a maximum may drop it.
+func (p *Plan) watch(pk *packer, pool pool, name string, emit emitter) error {
+	x := pool.value
+	if pool.dtype != tensor.Float32 && pool.dtype != tensor.Float64 {
+		x, pool.dtype = pk.cast(x, tensor.Float32), tensor.Float32
 	}
-	return nil
+	return emit(name, pk.sum(pk.e.Op("Reshape", nil, x, pk.ints(pk.lead, -1))), pool.dtype)
 }
 
 // float is the type in which a site's values are compared: 16-bit floats are
@@ -171,10 +210,11 @@ type packer struct {
 	e     *rewrite.Edit
 	lead  int64 // the leading entry of reshapes: 0 keeps the batch axis, 1 is one item
 	opset int64
+	cpu   bool
 }
 
 func (p *Plan) packer(e *rewrite.Edit) *packer {
-	pk := &packer{e: e, opset: p.source.Opset("")}
+	pk := &packer{e: e, opset: p.source.Opset(""), cpu: p.options.CPU}
 	if p.Fit.Batch == 1 {
 		pk.lead = 1
 	}
@@ -201,19 +241,36 @@ func (p *packer) number(s *Site, v float64) string {
 	return p.e.Const(tensor.Scalar(float32(v)))
 }
 
-// compare makes one plane of 0.0 and 1.0 for each knot.
+// bit is the type of a plane's zeros and ones: bytes move a quarter of what floats
+// do, but multiply only from opset 10 on.
+func (p *packer) bit() tensor.DType {
+	switch {
+	case p.opset < 10:
+		return tensor.Float32
+	case p.cpu:
+		return tensor.Uint8
+	}
+	return tensor.Int8
+}
+
+// compare makes one plane of zeros and ones for each knot.
 func (p *packer) compare(op string, s *Site, x string, knots []float64) []string {
 	var planes []string
 	for _, k := range knots {
-		planes = append(planes, p.cast(p.e.Op(op, nil, x, p.number(s, k)), tensor.Float32))
+		planes = append(planes, p.cast(p.e.Op(op, nil, x, p.number(s, k)), p.bit()))
 	}
 	return planes
 }
 
-// pack turns planes of 0.0 and 1.0 into bytes, most significant bit first.
+// pack turns planes of zeros and ones into bytes, most significant bit first.
 func (p *packer) pack(s *Site, planes []string) string {
+	// A row of the product makes so many bytes: the wider, the better it runs, and
+	// the more padding it needs.
+	rows := map[tensor.DType]int{tensor.Float32: 1, tensor.Int8: 4, tensor.Uint8: 8}[p.bit()]
+	unit := 8 * rows
 	bits := len(planes) * s.Units
-	if pad := (8 - bits%8) % 8; len(planes) > 1 || pad > 0 {
+	pad := (unit - bits%unit) % unit
+	if len(planes) > 1 || pad > 0 {
 		for i := range planes {
 			planes[i] = p.e.Op("Reshape", nil, planes[i], p.ints(p.lead, -1))
 		}
@@ -221,17 +278,47 @@ func (p *packer) pack(s *Site, planes []string) string {
 		if len(planes) > 1 {
 			flat = p.e.Op("Concat", map[string]any{"axis": 1}, planes...)
 		}
-		if pad > 0 && p.opset >= 11 {
-			flat = p.e.Op("Pad", nil, flat, p.ints(0, 0, 0, int64(pad)))
-		} else if pad > 0 {
-			flat = p.e.Op("Pad", map[string]any{"pads": []int64{0, 0, 0, int64(pad)}}, flat)
+		if pad > 0 {
+			flat = p.pad(flat, pad)
 		}
 		planes = []string{flat}
 	}
-	eights := p.e.Op("Reshape", nil, planes[0], p.ints(p.lead, -1, 8))
-	weights := p.e.Const(tensor.Of([]float32{128, 64, 32, 16, 8, 4, 2, 1}, 8, 1))
-	bytes := p.cast(p.e.Op("MatMul", nil, eights, weights), tensor.Uint8)
-	return p.e.Op("Reshape", nil, bytes, p.ints(p.lead, -1))
+	in := p.e.Op("Reshape", nil, planes[0], p.ints(p.lead, -1, int64(unit)))
+	product, weights := "MatMulInteger", make([]uint8, unit*rows)
+	for r := range rows {
+		for i := range 8 {
+			weights[(8*r+i)*rows+r] = 128 >> i
+		}
+	}
+	w := tensor.Of(weights, unit, rows)
+	switch p.bit() {
+	case tensor.Float32:
+		product, w = "MatMul", tensor.Of([]float32{128, 64, 32, 16, 8, 4, 2, 1}, 8, 1)
+	case tensor.Int8:
+		// The highest bit weighs -128 then; the lowest byte of the sum, which the
+		// cast keeps, is the same.
+		signed := make([]int8, len(weights))
+		for i, v := range weights {
+			signed[i] = int8(v)
+		}
+		w = tensor.Of(signed, unit, rows)
+	}
+	bytes := p.e.Op("Reshape", nil, p.cast(p.e.Op(product, nil, in, p.e.Const(w)), tensor.Uint8), p.ints(p.lead, -1))
+	if (bits+7)/8 == (bits+pad)/8 {
+		return bytes
+	}
+	return p.e.Op("Slice", nil, bytes, p.ints(0), p.ints(int64(s.Bytes())), p.ints(1))
+}
+
+// pad appends n zeros to the rows of a matrix. Pad itself lacks kernels for 8-bit
+// integers, so the zeros are the first column times zeros.
+func (p *packer) pad(x string, n int) string {
+	if p.opset < 10 {
+		return p.e.Op("Pad", map[string]any{"pads": []int64{0, 0, 0, int64(n)}}, x)
+	}
+	column := p.cast(p.e.Op("Slice", nil, x, p.ints(0), p.ints(1), p.ints(1)), tensor.Int32)
+	zeros := p.e.Op("Mul", nil, column, p.e.Const(tensor.Of(make([]int32, n), 1, n)))
+	return p.e.Op("Concat", map[string]any{"axis": 1}, x, p.cast(zeros, p.bit()))
 }
 
 // fragile counts the units within tol of any knot.

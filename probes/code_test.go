@@ -23,7 +23,7 @@ import (
 func TestPackingEqualsHost(t *testing.T) {
 	eachGolden(t, func(t *testing.T, g *golden, m *onnx.Model) {
 		in := g.arrays["input"]
-		for _, o := range []AttachOptions{{}, {Sign3: true}, {Fragile: 1e-3}} {
+		for _, o := range []AttachOptions{{}, {CPU: true}, {Sign3: true}, {Fragile: 1e-3}} {
 			open(t, m, o, 1) // needs the engine
 			d, err := Compare(context.Background(), m, o, pointsOf(in, in.Shape[0]),
 				Setting{Backend: ort.Backend{}, Batch: 7, Options: engine.Options{Optimize: "none"}},

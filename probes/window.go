@@ -5,7 +5,6 @@ import (
 	"math/bits"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -63,7 +62,8 @@ func newWindow(s *Site, x []int64, facts map[string]onnx.Fact) (*window, []int64
 
 // planesOf adds the nodes that turn the operator's Indices output, positions in
 // the whole input, into planes of bits.
-func (w *window) planesOf(e *rewrite.Edit) []string {
+func (w *window) planesOf(p *packer) []string {
+	e := p.e
 	n := e.Graph.Nodes[indexOf(e.Graph.Nodes, w.node)]
 	for len(n.Outputs) < 2 {
 		n.Outputs = append(n.Outputs, "")
@@ -105,7 +105,7 @@ func (w *window) planesOf(e *rewrite.Edit) []string {
 	var planes []string
 	for j := range w.planes {
 		bit := e.Op("Mod", nil, e.Op("Div", nil, pos, num(1<<j)), num(2))
-		planes = append(planes, e.Op("Cast", map[string]any{"to": int(tensor.Float32)}, bit))
+		planes = append(planes, p.cast(bit, p.bit()))
 	}
 	return planes
 }
