@@ -1,0 +1,355 @@
+package dataset
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+func isNpyName(path string) bool {
+	ext := strings.ToLower(filepath.Ext(path))
+	return ext == ".npy" || ext == ".npz" || hasMagic(firstBytes(path), "\x93NUMPY")
+}
+
+// The names of arrays in .npz files.
+var (
+	dataNames  = []string{"x", "images", "data", "input"}
+	labelNames = []string{"y", "labels", "label", "targets"}
+)
+
+func openNpy(path string, o Options) ([]source, error) {
+	return eachFile(path, isNpyName, func(file string) (source, error) {
+		f, size, err := openRegular(file)
+		if err != nil {
+			return nil, err
+		}
+		var s source
+		if hasMagic(firstBytes(file), "PK") {
+			s, err = openNpz(f, size, file, o)
+		} else {
+			s, err = openArray(f, io.NewSectionReader(f, 0, size), file, "", nil, o)
+		}
+		if err != nil {
+			f.Close()
+		}
+		return s, err
+	})
+}
+
+// openNpz picks the arrays of an archive. One that is stored as it is stays in
+// the file; compressed ones are unpacked.
+func openNpz(f io.ReaderAt, size int64, path string, o Options) (source, error) {
+	z, err := zip.NewReader(f, size)
+	if err != nil {
+		return nil, fmt.Errorf("it is not a zip archive: %w", err)
+	}
+	var arrays []string
+	members := map[string]*zip.File{}
+	for _, m := range z.File {
+		if name, ok := strings.CutSuffix(m.Name, ".npy"); ok {
+			arrays, members[name] = append(arrays, name), m
+		}
+	}
+	pick := func(usual []string) string {
+		for _, want := range usual {
+			for _, name := range arrays {
+				if strings.EqualFold(name, want) {
+					return name
+				}
+			}
+		}
+		return ""
+	}
+	labelled := pick(labelNames)
+	name := pick(dataNames)
+	for _, a := range arrays {
+		if name == "" && a != labelled {
+			name = a
+		}
+	}
+	if name == "" {
+		return nil, fmt.Errorf("it has no array of samples, only %q", arrays)
+	}
+	if labelled == "" { // as in train_images and train_labels
+		if beside := strings.Replace(name, "images", "labels", 1); beside != name && members[beside] != nil {
+			labelled = beside
+		}
+	}
+	left := o.MaxUnpacked
+	var labels []int
+	if labelled != "" {
+		t, used, err := tensor.ReadNpzMember(members[labelled], left)
+		if err == nil {
+			labels, err = labelsOf(t)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("labels %q: %w", labelled, err)
+		}
+		left -= used
+	}
+	m := members[name]
+	if at, err := m.DataOffset(); err == nil && m.Method == zip.Store && at+int64(m.UncompressedSize64) <= size {
+		return openArray(f, io.NewSectionReader(f, at, int64(m.UncompressedSize64)), path, name, labels, o)
+	}
+	t, _, err := tensor.ReadNpzMember(m, left)
+	if err != nil {
+		return nil, err
+	}
+	return newArray(tensor.NpyHeader{DType: t.DType, Shape: t.Shape}, bytes.NewReader(t.Bytes()), path, name, labels, o)
+}
+
+func labelsOf(t *tensor.Tensor) ([]int, error) {
+	long := slices.DeleteFunc(slices.Clone(t.Shape), func(d int) bool { return d == 1 })
+	if len(long) > 1 || t.DType.IsFloat() {
+		return nil, fmt.Errorf("want one whole number for each sample, got %s %v", t.DType, t.Shape)
+	}
+	var labels []int
+	for _, v := range t.Float64s() {
+		labels = append(labels, int(v))
+	}
+	return labels, nil
+}
+
+// openArray reads a .npy header at the start of data, and leaves the rest there
+// unless its axes are in Fortran's order.
+func openArray(f io.ReaderAt, data *io.SectionReader, path, name string, labels []int, o Options) (source, error) {
+	h, err := tensor.ReadNpyHeader(data)
+	if err != nil {
+		return nil, err
+	}
+	if have := data.Size() - h.Offset; h.DataBytes() > have {
+		return nil, fmt.Errorf("the data is cut short: %s %v needs %d bytes, there are %d", h.DType, h.Shape, h.DataBytes(), have)
+	}
+	if h.Fortran && len(h.Shape) > 1 {
+		if h.DataBytes() > o.MaxUnpacked {
+			return nil, fmt.Errorf("%d bytes in Fortran order do not fit the limit of %d in memory; save it with np.ascontiguousarray", h.DataBytes(), o.MaxUnpacked)
+		}
+		if _, err := data.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		t, err := tensor.ReadNpy(data)
+		if err != nil {
+			return nil, err
+		}
+		return newArray(tensor.NpyHeader{DType: t.DType, Shape: t.Shape}, bytes.NewReader(t.Bytes()), path, name, labels, o)
+	}
+	return newArray(h, data, path, name, labels, o)
+}
+
+func newArray(h tensor.NpyHeader, r io.ReaderAt, path, name string, labels []int, o Options) (source, error) {
+	if slices.Contains(h.Shape, 0) || len(h.Shape) == 0 {
+		return nil, fmt.Errorf("the array has shape %v, which holds no samples", h.Shape)
+	}
+	id := filepath.Base(path)
+	if name != "" {
+		id += ":" + name
+	}
+	label := func(n int) (func(int) int, error) {
+		if labels == nil {
+			return nil, nil
+		}
+		if len(labels) != n {
+			return nil, fmt.Errorf("there are %d labels for %d samples", len(labels), n)
+		}
+		return func(i int) int { return labels[i] }, nil
+	}
+	if h.DType == tensor.Uint8 {
+		l, err := pictureAxes(h.Shape, o)
+		if err != nil {
+			return nil, err
+		}
+		s := &records{path: path, format: "npy", name: id, r: r, offset: h.Offset, stride: int64(l.c) * int64(l.h) * int64(l.w),
+			n: l.n, c: l.c, h: l.h, w: l.w, last: l.last}
+		if s.label, err = label(l.n); err != nil {
+			return nil, err
+		}
+		if s.stride > o.MaxPixels*3 {
+			return nil, fmt.Errorf("a picture of %d x %d pixels is over the limit of %d", l.h, l.w, o.MaxPixels)
+		}
+		return s.ready(o)
+	}
+	a := &array{path: path, name: id, r: r, h: h}
+	if err := a.axes(o); err != nil {
+		return nil, err
+	}
+	var err error
+	a.label, err = label(a.n)
+	return a, err
+}
+
+// array is samples that are model inputs already.
+type array struct {
+	path, name, before string
+	r                  io.ReaderAt
+	h                  tensor.NpyHeader
+	n, count           int   // samples, and elements of one
+	shape              []int // of a sample, as the model takes it
+	stored             []int // of a sample in the file, where it must be turned
+	order              []int // the stored axis that each axis of shape is
+	label              func(i int) int
+}
+
+// axes tells which axis counts samples, and whether channels must move.
+func (a *array) axes(o Options) error {
+	whole := a.h.Shape
+	sample := whole[1:]
+	if len(whole) == 1 {
+		sample = whole // one point
+	}
+	settle := func(sample, shape, order []int) error {
+		a.shape, a.order, a.stored = shape, order, sample
+		a.count = tensor.Count(sample)
+		a.n = tensor.Count(whole) / a.count
+		return nil
+	}
+	turns := [][]int{{2, 0, 1}, {1, 2, 0}} // to [C,H,W] and to [H,W,C]
+	turned := func(order []int) []int { return []int{sample[order[0]], sample[order[1]], sample[order[2]]} }
+	if o.Layout == "nhwc" && len(sample) == 3 && !planesOf(o.Input).last {
+		if shape, ok := form(turned(turns[0]), o.Input); ok {
+			return settle(sample, shape, turns[0])
+		}
+		return shapeError(turned(turns[0]), o.Input)
+	}
+	if shape, ok := form(sample, o.Input); ok {
+		return settle(sample, shape, nil)
+	}
+	for _, order := range turns {
+		if len(sample) == 3 && o.Layout == "" {
+			if shape, ok := form(turned(order), o.Input); ok {
+				return settle(sample, shape, order)
+			}
+		}
+	}
+	if shape, ok := form(whole, o.Input); ok {
+		return settle(whole, shape, nil)
+	}
+	return shapeError(sample, o.Input)
+}
+
+func (a *array) prefix(p string)   { a.before = p }
+func (a *array) classes() []string { return nil }
+func (a *array) Len() int          { return a.n }
+func (a *array) Shape() []int      { return slices.Clone(a.shape) }
+
+func (a *array) Item(i int) Item {
+	it := Item{ID: fmt.Sprintf("%s[%d]", plain(a.before+a.name), i), Path: a.path, Label: -1}
+	if a.label != nil {
+		it.Label = a.label(i)
+	}
+	return it
+}
+
+func (a *array) Sample(i int, dst []float32) error {
+	if len(dst) != a.count {
+		return fmt.Errorf("reading sample %d of %q: the buffer has %d elements, want %d", i, a.path, len(dst), a.count)
+	}
+	size := a.h.DType.Bits() / 8
+	raw := make([]byte, a.count*size)
+	if err := readAt(a.r, raw, a.h.Offset+int64(i)*int64(len(raw))); err != nil {
+		return fmt.Errorf("reading sample %d of %q: %w", i, a.path, err)
+	}
+	if a.order == nil {
+		floats(a.h, raw, dst)
+		return nil
+	}
+	flat := make([]float32, a.count)
+	floats(a.h, raw, flat)
+	s := a.stored
+	stride := []int{s[1] * s[2], s[2], 1}
+	for k := range dst {
+		z := k % s[a.order[2]]
+		y := k / s[a.order[2]] % s[a.order[1]]
+		x := k / s[a.order[2]] / s[a.order[1]]
+		dst[k] = flat[x*stride[a.order[0]]+y*stride[a.order[1]]+z*stride[a.order[2]]]
+	}
+	return nil
+}
+
+func (a *array) describe() Description {
+	return Description{Sources: []Source{{Path: a.path, Format: "npy", Items: a.n}}}
+}
+
+// floats converts elements of any numeric type.
+func floats(h tensor.NpyHeader, raw []byte, dst []float32) {
+	order := h.Order()
+	if h.DType == tensor.Float32 {
+		for i := range dst {
+			dst[i] = math.Float32frombits(order.Uint32(raw[4*i:]))
+		}
+		return
+	}
+	if h.BigEndian { // tensor decodes little-endian bytes
+		raw = swapped(raw, h.DType.Bits()/8)
+	}
+	t, err := tensor.Decode(h.DType, []int{len(dst)}, raw)
+	if err != nil {
+		panic(err) // the header was checked
+	}
+	for i, v := range t.Float64s() {
+		dst[i] = float32(v)
+	}
+}
+
+func swapped(raw []byte, size int) []byte {
+	out := bytes.Clone(raw)
+	for ; len(raw) >= size && size > 1; raw = raw[size:] {
+		slices.Reverse(out[len(out)-len(raw) : len(out)-len(raw)+size])
+	}
+	return out
+}
+
+// pictures says how the axes of a uint8 array are read.
+type pictures struct {
+	n, c, h, w int
+	last       bool
+}
+
+func pictureAxes(s []int, o Options) (pictures, error) {
+	want := planesOf(o.Input)
+	if o.Preprocess != nil && o.Preprocess.Channels != 0 {
+		want.c = o.Preprocess.Channels
+	}
+	isChannels := func(d int) bool { return d == 1 || d == 3 }
+	switch len(s) {
+	case 4:
+		first, last := isChannels(s[1]), isChannels(s[3])
+		if first && last && want.c != 0 && s[1] != s[3] {
+			first, last = s[1] == want.c, s[3] == want.c
+		}
+		switch {
+		case o.Layout == "nhwc" && isChannels(s[3]), o.Layout == "" && last && !first:
+			return pictures{s[0], s[3], s[1], s[2], true}, nil
+		case o.Layout == "nchw" && isChannels(s[1]), o.Layout == "" && first && !last:
+			return pictures{s[0], s[1], s[2], s[3], false}, nil
+		case first && last && o.Layout == "":
+			return pictures{}, fmt.Errorf("shape %v can be read both ways; give --layout nchw or nhwc", s)
+		}
+		return pictures{}, fmt.Errorf("shape %v: the axis of channels has neither 1 nor 3", s)
+	case 3:
+		switch {
+		case want.c != 1 && s[2] == 3 && o.Layout != "nchw":
+			return pictures{1, 3, s[0], s[1], true}, nil
+		case want.c != 1 && s[0] == 3 && o.Layout != "nhwc":
+			return pictures{1, 3, s[1], s[2], false}, nil
+		}
+		return pictures{s[0], 1, s[1], s[2], false}, nil
+	case 2:
+		if in := planesOf(o.Input); in.h > 0 && in.w > 0 && in.c*in.h*in.w == s[1] {
+			return pictures{s[0], in.c, in.h, in.w, in.last}, nil // pictures laid flat
+		}
+		if want.h == s[0] && want.w == s[1] {
+			return pictures{1, 1, s[0], s[1], false}, nil
+		}
+		return pictures{s[0], 1, 1, s[1], false}, nil
+	case 1:
+		return pictures{1, 1, 1, s[0], false}, nil
+	}
+	return pictures{}, fmt.Errorf("shape %v: pictures have 2 to 4 axes", s)
+}

@@ -1,0 +1,179 @@
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// Batch is consecutive samples of a dataset. Its memory is used again for a
+// later batch: it is valid until the next iteration.
+type Batch struct {
+	// Start is the index of the first sample in the dataset, and N how many
+	// follow it here: fewer than Input has rows in the last batch only.
+	Start, N int
+	// Items and Errs have N elements. A sample whose error is not nil could not
+	// be read, or has a NaN or an infinity in it; its row is zero.
+	Items []Item
+	Errs  []error
+	// Input is float32 of shape [size, sample shape...]. Rows from N on are zero.
+	Input *tensor.Tensor
+}
+
+// inFlight is how many batches there are: one with the consumer, one complete
+// and waiting, and one being filled.
+const inFlight = 3
+
+// Batches reads ds in order, size samples at a time, on workers goroutines that
+// work ahead of the consumer by a fixed number of batches. The last batch is
+// padded, never dropped. One bad sample is one error in its batch; a panic in
+// Sample is that sample's error too. The iteration ends with an error only when
+// ctx is done or the sizes make no sense. When it ends, for whatever reason,
+// all goroutines have ended.
+func Batches(ctx context.Context, ds Dataset, size, workers int) iter.Seq2[*Batch, error] {
+	return func(yield func(*Batch, error) bool) {
+		shape := append([]int{size}, ds.Shape()...)
+		width, err := rowWidth(ds, size, workers)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		r := &reader{ds: ds, size: size, width: width, free: make(chan *filling, inFlight),
+			ordered: make(chan *filling, inFlight), rows: make(chan row)}
+		for range inFlight {
+			r.free <- &filling{data: make([]float32, size*width), Batch: Batch{Items: make([]Item, size), Errs: make([]error, size)}}
+		}
+		var all sync.WaitGroup
+		defer all.Wait()
+		defer cancel()
+		all.Go(func() { r.dispatch(ctx) })
+		for range workers {
+			all.Go(func() { r.work(ctx) })
+		}
+		next := 0
+		for f := range r.ordered {
+			select {
+			case <-f.done:
+			case <-ctx.Done():
+			}
+			if ctx.Err() != nil {
+				break
+			}
+			next = f.Start + f.N
+			b := f.Batch
+			b.Items, b.Errs, b.Input = b.Items[:b.N], b.Errs[:b.N], tensor.Of(f.data, shape...)
+			if !yield(&b, nil) {
+				return
+			}
+			r.free <- f
+		}
+		if next < ds.Len() { // only the context ends it early
+			yield(nil, fmt.Errorf("reading the dataset: %w", context.Cause(ctx)))
+		}
+	}
+}
+
+// rowWidth is the number of elements of a sample.
+func rowWidth(ds Dataset, size, workers int) (int, error) {
+	if size < 1 || workers < 1 {
+		return 0, fmt.Errorf("reading in batches of %d on %d workers: want at least 1 of both", size, workers)
+	}
+	width := 1
+	for _, d := range ds.Shape() {
+		if d < 1 || d > math.MaxInt32/width {
+			return 0, fmt.Errorf("reading in batches: samples of shape %v are empty or too large", ds.Shape())
+		}
+		width *= d
+	}
+	if size > math.MaxInt32/width {
+		return 0, fmt.Errorf("reading in batches of %d: samples of %d elements make this too large; give a smaller --batch", size, width)
+	}
+	return width, nil
+}
+
+// filling is a batch that workers write to; done is closed by the last of them.
+type filling struct {
+	Batch
+	data []float32
+	left atomic.Int64
+	done chan struct{}
+}
+
+// row is one sample to read.
+type row struct {
+	f *filling
+	i int
+}
+
+type reader struct {
+	ds            Dataset
+	size, width   int
+	free, ordered chan *filling
+	rows          chan row
+}
+
+// dispatch hands out the rows of batch after batch.
+func (r *reader) dispatch(ctx context.Context) {
+	defer close(r.ordered)
+	defer close(r.rows)
+	for start := 0; start < r.ds.Len(); start += r.size {
+		var f *filling
+		select {
+		case f = <-r.free:
+		case <-ctx.Done():
+			return
+		}
+		f.Start, f.N, f.done = start, min(r.size, r.ds.Len()-start), make(chan struct{})
+		f.left.Store(int64(f.N))
+		clear(f.data[f.N*r.width:])
+		r.ordered <- f // has room for all batches there are
+		for i := range f.N {
+			select {
+			case r.rows <- row{f, i}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (r *reader) work(ctx context.Context) {
+	for w := range r.rows {
+		if ctx.Err() != nil {
+			return
+		}
+		dst := w.f.data[w.i*r.width : (w.i+1)*r.width]
+		w.f.Items[w.i], w.f.Errs[w.i] = r.read(w.f.Start+w.i, dst)
+		if w.f.Errs[w.i] != nil {
+			clear(dst)
+		}
+		if w.f.left.Add(-1) == 0 {
+			close(w.f.done)
+		}
+	}
+}
+
+func (r *reader) read(i int, dst []float32) (it Item, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("reading sample %d: panic: %v", i, p)
+		}
+	}()
+	it = Item{ID: fmt.Sprintf("[%d]", i), Label: -1} // should Item panic
+	it = r.ds.Item(i)
+	if err := r.ds.Sample(i, dst); err != nil {
+		return it, err
+	}
+	for k, v := range dst {
+		if !finite(v) {
+			return it, fmt.Errorf("reading sample %d: element %d is %v; a network's input must be finite", i, k, v)
+		}
+	}
+	return it, nil
+}

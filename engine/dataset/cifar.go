@@ -1,0 +1,93 @@
+package dataset
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// cifarKinds are the binary layouts of https://www.cs.toronto.edu/~kriz/cifar.html:
+// label bytes, of which the last is the class, and then three planes of 32x32.
+var cifarKinds = map[int]struct {
+	labels int
+	limits []byte // what each label byte is below
+	names  string // the file of class names
+	files  func(string) bool
+}{
+	10:  {1, []byte{10}, "batches.meta.txt", isCifarName("data_batch_", "test_batch")},
+	100: {2, []byte{20, 100}, "fine_label_names.txt", isCifarName("train.bin", "test.bin")},
+}
+
+var cifar10Classes = []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
+
+func isCifarName(prefixes ...string) func(string) bool {
+	return func(name string) bool {
+		return filepath.Ext(name) == ".bin" && slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+	}
+}
+
+// looksCifar tells a .bin file by its size and the labels of its first record.
+func looksCifar(kind int) func(string) bool {
+	return func(path string) bool {
+		if filepath.Ext(path) != ".bin" {
+			return false
+		}
+		s, err := newCifar(kind, path)
+		if err == nil {
+			s.r.(io.Closer).Close()
+		}
+		return err == nil
+	}
+}
+
+// newCifar checks a file's layout.
+func newCifar(kind int, path string) (*records, error) {
+	k := cifarKinds[kind]
+	record := int64(k.labels + 3*32*32)
+	f, size, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	if size == 0 || size%record != 0 {
+		f.Close()
+		return nil, fmt.Errorf("it has %d bytes, want a multiple of %d", size, record)
+	}
+	label := make([]byte, k.labels)
+	err = readAt(f, label, 0)
+	for i, v := range label {
+		if err == nil && v >= k.limits[i] {
+			err = fmt.Errorf("label byte %d of the first picture is %d, want less than %d", i, v, k.limits[i])
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &records{path: path, format: fmt.Sprintf("cifar%d", kind), r: f, offset: int64(k.labels), stride: record, n: int(size / record),
+		c: 3, h: 32, w: 32, label: func(i int) int {
+			var b [1]byte
+			if readAt(f, b[:], int64(i)*record+int64(k.labels)-1) != nil {
+				return -1
+			}
+			return int(b[0])
+		}}, nil
+}
+
+func openCifar(kind int) func(string, Options) ([]source, error) {
+	return func(path string, o Options) ([]source, error) {
+		k := cifarKinds[kind]
+		return eachFile(path, k.files, func(file string) (source, error) {
+			s, err := newCifar(kind, file)
+			if err != nil {
+				return nil, err
+			}
+			s.class = readLines(filepath.Join(filepath.Dir(file), k.names))
+			if kind == 10 && len(s.class) != 10 {
+				s.class = cifar10Classes
+			}
+			return s.ready(o)
+		})
+	}
+}

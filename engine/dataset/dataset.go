@@ -1,0 +1,157 @@
+// Package dataset turns folders of images, array files and the classical
+// dataset formats into a stream of fixed-shape batches.
+//
+// Open makes a Dataset of files, in memory that does not grow with the number
+// of pixels; Batches reads it on worker goroutines in order. Pictures are
+// decoded as PIL decodes them and resized and normalised as torchvision does:
+// resizing is bit for bit PIL's, JPEG decoding differs from libjpeg-turbo's by
+// a few hundredths of a level on average. Every file is taken for hostile.
+package dataset
+
+import (
+	"fmt"
+	"io"
+)
+
+// Item says which piece of a dataset a sample is.
+type Item struct {
+	// ID is unique in the dataset and stable between runs: the path relative to
+	// the source for image files, NAME[i] for the i-th element of an array file;
+	// with the source before it where there are several. It is valid UTF-8 on
+	// one line: other bytes of a file's name are escaped as \xNN.
+	ID string
+	// Path is the file the sample was read from.
+	Path string
+	// Label is the class index, or -1 where the dataset has none.
+	Label int
+	// Class is the class's name where the dataset has names, else "".
+	Class string
+}
+
+// Dataset is a finite, indexable collection of samples of one shape.
+type Dataset interface {
+	// Len is the number of samples, bad ones included.
+	Len() int
+	// Shape is the shape of one sample, without the batch axis: [C,H,W] for
+	// images.
+	Shape() []int
+	// Item describes sample i without reading it.
+	Item(i int) Item
+	// Sample writes sample i, preprocessed, to dst, which holds the product of
+	// Shape elements. An error means that this item cannot be read; the others
+	// still can. Sample is safe for use from many goroutines.
+	Sample(i int, dst []float32) error
+}
+
+// Options say how Open reads its sources. The zero Options suit most.
+type Options struct {
+	// Format is a name of Formats for all sources; "" or "auto" tells each by its
+	// name and first bytes.
+	Format string
+	// Layout is the order of a picture's axes in arrays: "nchw", "nhwc", or ""
+	// and "auto" to tell by which axis has 1 or 3 elements or by the model.
+	Layout string
+	// Preprocess is applied to pictures; nil is the preset none. Arrays of floats
+	// are model inputs already and are not touched.
+	Preprocess *Preprocess
+	// Input is the shape of the model's input without the batch axis, with -1 for
+	// sizes that are free; nil when there is no model. Samples get this shape or
+	// Open fails.
+	Input []int
+	// EXIF turns pictures as their orientation tag says. PIL and torchvision do
+	// not, and neither do models trained with them.
+	EXIF bool
+	// MaxPixels bounds a picture before it is decoded, and what it is resized to;
+	// 0 is DefaultMaxPixels.
+	MaxPixels int64
+	// MaxFileBytes bounds an image file; 0 is DefaultMaxFileBytes.
+	MaxFileBytes int64
+	// MaxUnpacked bounds what a compressed or column-major array file takes in
+	// memory; 0 is DefaultMaxUnpacked. Plain array files are read in place.
+	MaxUnpacked int64
+	// Stdin is where the source "-" reads its list of paths: one a line, or
+	// separated by NUL bytes.
+	Stdin io.Reader
+}
+
+// DefaultMaxUnpacked bounds an array file that must be unpacked into memory.
+const DefaultMaxUnpacked = 1 << 30
+
+func (o Options) withDefaults() (Options, error) {
+	for _, d := range []struct {
+		v       *int64
+		or      int64
+		meaning string
+	}{
+		{&o.MaxPixels, DefaultMaxPixels, "pixels"}, {&o.MaxFileBytes, DefaultMaxFileBytes, "bytes of an image file"},
+		{&o.MaxUnpacked, DefaultMaxUnpacked, "unpacked bytes"},
+	} {
+		if *d.v < 0 {
+			return o, fmt.Errorf("a limit of %d %s: want more than 0", *d.v, d.meaning)
+		}
+		if *d.v == 0 {
+			*d.v = d.or
+		}
+	}
+	switch o.Layout {
+	case "", "auto":
+		o.Layout = ""
+	case "nchw", "nhwc":
+	default:
+		return o, fmt.Errorf("layout %q is not known, want auto, nchw or nhwc", o.Layout)
+	}
+	return o, nil
+}
+
+func (o Options) limits() limits { return limits{o.MaxPixels, o.MaxFileBytes} }
+
+// Description is what a manifest says about a dataset.
+type Description struct {
+	Sources []Source `json:"sources,omitempty"`
+	Items   int      `json:"items"`
+	Shape   []int    `json:"shape"`
+	Classes []string `json:"classes,omitempty"`
+}
+
+// Source is one of the files and folders that a dataset was made of.
+type Source struct {
+	Path   string `json:"path"`
+	Format string `json:"format"`
+	Items  int    `json:"items"`
+	// Preprocess is what was applied to the pictures, with what the model's input
+	// settled; nil where the samples are model inputs already.
+	Preprocess *Preprocess `json:"preprocess,omitempty"`
+}
+
+// Describe says where ds comes from; datasets that this package did not make
+// have a size and a shape only.
+func Describe(ds Dataset) Description {
+	if d, ok := ds.(interface{ describe() Description }); ok {
+		return d.describe()
+	}
+	return Description{Items: ds.Len(), Shape: ds.Shape()}
+}
+
+// Range is samples from (inclusive) to (exclusive) of ds, as a dataset of its
+// own whose items keep their IDs.
+func Range(ds Dataset, from, to int) (Dataset, error) {
+	if from < 0 || to > ds.Len() || from > to {
+		return nil, fmt.Errorf("samples %d to %d of a dataset of %d: out of range", from, to, ds.Len())
+	}
+	return view{ds, from, to - from}, nil
+}
+
+type view struct {
+	Dataset
+	from, n int
+}
+
+func (v view) Len() int                          { return v.n }
+func (v view) Item(i int) Item                   { return v.Dataset.Item(v.from + i) }
+func (v view) Sample(i int, dst []float32) error { return v.Dataset.Sample(v.from+i, dst) }
+
+func (v view) describe() Description {
+	d := Describe(v.Dataset)
+	d.Items = v.n
+	return d
+}

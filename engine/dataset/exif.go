@@ -1,0 +1,114 @@
+package dataset
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// orientation is the EXIF orientation of an image file, 1 to 8; 1, upright,
+// when it has none that can be read.
+func orientation(b []byte) int {
+	t := exifOf(b)
+	if len(t) < 8 {
+		return 1
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if t[0] == 'M' {
+		order = binary.BigEndian
+	}
+	at := int64(order.Uint32(t[4:]))
+	if at+2 > int64(len(t)) {
+		return 1
+	}
+	entries := t[at+2:]
+	for range order.Uint16(t[at:]) {
+		if len(entries) < 12 {
+			break
+		}
+		if order.Uint16(entries) == 0x0112 {
+			if o := int(order.Uint16(entries[8:])); o >= 1 && o <= 8 {
+				return o
+			}
+			break
+		}
+		entries = entries[12:]
+	}
+	return 1
+}
+
+// exifOf finds the EXIF data, itself a small TIFF file, of an image file.
+func exifOf(b []byte) []byte {
+	switch {
+	case hasMagic(b, "II*\x00"), hasMagic(b, "MM\x00*"):
+		return b
+	case hasMagic(b, "\xff\xd8"):
+		for at := 2; at+4 <= len(b) && b[at] == 0xff && b[at+1] != 0xda; {
+			n := int(binary.BigEndian.Uint16(b[at+2:]))
+			if n < 2 || at+2+n > len(b) {
+				break
+			}
+			if data, ok := bytes.CutPrefix(b[at+4:at+2+n], []byte("Exif\x00\x00")); ok && b[at+1] == 0xe1 {
+				return data
+			}
+			at += 2 + n
+		}
+	case hasMagic(b, "\x89PNG"):
+		for at := int64(8); at+12 <= int64(len(b)); {
+			n := int64(binary.BigEndian.Uint32(b[at:]))
+			if at+12+n > int64(len(b)) {
+				break
+			}
+			if string(b[at+4:at+8]) == "eXIf" {
+				return b[at+8 : at+8+n]
+			}
+			at += 12 + n
+		}
+	case hasMagic(b, "RIFF????WEBP"):
+		for at := int64(12); at+8 <= int64(len(b)); {
+			n := int64(binary.LittleEndian.Uint32(b[at+4:]))
+			if at+8+n > int64(len(b)) {
+				break
+			}
+			if string(b[at:at+4]) == "EXIF" {
+				return bytes.TrimPrefix(b[at+8:at+8+n], []byte("Exif\x00\x00"))
+			}
+			at += 8 + n + n%2
+		}
+	}
+	return nil
+}
+
+// upright turns a picture stored with an EXIF orientation.
+func (p *picture) upright(orientation int) *picture {
+	if orientation <= 1 {
+		return p
+	}
+	w, h := p.w, p.h
+	if orientation >= 5 {
+		w, h = h, w
+	}
+	q := newPicture(w, h, p.c)
+	for y := range h {
+		for x := range w {
+			var sx, sy int
+			switch orientation {
+			case 2:
+				sx, sy = w-1-x, y
+			case 3:
+				sx, sy = w-1-x, h-1-y
+			case 4:
+				sx, sy = x, h-1-y
+			case 5:
+				sx, sy = y, x
+			case 6:
+				sx, sy = y, w-1-x
+			case 7:
+				sx, sy = h-1-y, w-1-x
+			case 8:
+				sx, sy = h-1-y, x
+			}
+			copy(q.pix[(y*w+x)*p.c:(y*w+x+1)*p.c], p.pix[(sy*p.w+sx)*p.c:])
+		}
+	}
+	return q
+}

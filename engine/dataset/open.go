@@ -1,0 +1,223 @@
+package dataset
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Format is a kind of source that Open reads.
+type Format struct {
+	Name, Doc string
+	// looks tells whether a file or a folder, by its entries, is of this kind.
+	looksFile   func(path string) bool
+	looksFolder func(names []string) bool
+	open        func(path string, o Options) ([]source, error)
+}
+
+// Formats are the kinds of sources, in the order in which they are tried.
+var Formats []Format
+
+func init() { // openImages reads Formats
+	Formats = []Format{
+		{"npy", "NumPy .npy and .npz (x or images, with y or labels): uint8 arrays are pictures, others model inputs",
+			isNpyName, someName(isNpyName), openNpy},
+		{"cifar10", "CIFAR-10 binary: .bin files of 1+3072 bytes a picture, or their folder",
+			looksCifar(10), someName(cifarKinds[10].files), openCifar(10)},
+		{"cifar100", "CIFAR-100 binary: .bin files of 2+3072 bytes a picture, or their folder",
+			looksCifar(100), someName(cifarKinds[100].files), openCifar(100)},
+		{"mnist", "MNIST's IDX files, plain or .gz: the images file, its labels found beside it, or their folder",
+			isIdxName, someName(isIdxImages), openIdx},
+		{"images", "JPEG, PNG, WebP, GIF, BMP and TIFF: files, or a folder whose sub-folders are the classes",
+			looksImage, func([]string) bool { return true }, openImages},
+	}
+}
+
+func someName(is func(string) bool) func([]string) bool {
+	return func(names []string) bool {
+		for _, n := range names {
+			if is(n) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// source is a dataset of one file or folder.
+type source interface {
+	Dataset
+	classes() []string
+	describe() Description
+	// prefix is put before the IDs when there are several sources.
+	prefix(string)
+}
+
+// Open makes a dataset of files and folders, one after the other: folders of
+// images, image files, array files and the other Formats, glob patterns, and
+// "-" for a list of these on o.Stdin. What is wrong with one picture shows when
+// it is read; what is wrong with a source, or an empty dataset, is an error.
+// Where image folders have different classes, labels count their sorted union.
+func Open(sources []string, o Options) (Dataset, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("opening a dataset: %w", err)
+	}
+	format, err := formatNamed(o.Format)
+	if err != nil {
+		return nil, fmt.Errorf("opening a dataset: %w", err)
+	}
+	paths, err := expand(sources, o.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	first := o.Input == nil
+	var parts []source
+	for len(paths) > 0 {
+		path, n := paths[0], 1
+		f := format
+		if f == nil {
+			if f, err = formatOf(path); err != nil {
+				return nil, fmt.Errorf("opening dataset %q: %w", path, err)
+			}
+		}
+		var got []source
+		if f.Name == "images" && isFile(path) {
+			for n < len(paths) && isFile(paths[n]) && (format != nil || isImageName(paths[n])) {
+				n++
+			}
+			got, err = openImageFiles(paths[:n], o)
+		} else {
+			got, err = f.open(path, o)
+		}
+		if err != nil {
+			if first && len(parts) > 0 {
+				err = fmt.Errorf("beside %q, whose samples are %v: %w", parts[0].describe().Sources[0].Path, o.Input, err)
+			}
+			return nil, fmt.Errorf("opening dataset %q as %s: %w", path, f.Name, err)
+		}
+		if o.Input == nil {
+			o.Input = got[0].Shape()
+		}
+		parts, paths = append(parts, got...), paths[n:]
+		if len(paths) > 0 || len(parts) > len(got) { // IDs need their source before them
+			before := strings.TrimSuffix(path, filepath.Base(path))
+			if !isFile(path) {
+				before = filepath.Clean(path) + "/"
+			}
+			for _, s := range got {
+				s.prefix(before)
+			}
+		}
+	}
+	ds := join(parts)
+	if ds.Len() == 0 {
+		return nil, fmt.Errorf("opening dataset %q: it has no samples", sources)
+	}
+	return ds, nil
+}
+
+func formatNamed(name string) (*Format, error) {
+	if name == "" || name == "auto" {
+		return nil, nil
+	}
+	names := []string{"auto"}
+	for i := range Formats {
+		if Formats[i].Name == name {
+			return &Formats[i], nil
+		}
+		names = append(names, Formats[i].Name)
+	}
+	return nil, fmt.Errorf("format %q is not known, want one of %s", name, strings.Join(names, ", "))
+}
+
+func formatOf(path string) (*Format, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	var names []string
+	if st.IsDir() {
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return nil, reason(err)
+		}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+	}
+	for i := range Formats {
+		if f := &Formats[i]; st.IsDir() && f.looksFolder(names) || !st.IsDir() && f.looksFile(path) {
+			return f, nil
+		}
+	}
+	names = nil
+	for _, f := range Formats {
+		names = append(names, f.Name)
+	}
+	return nil, fmt.Errorf("cannot tell its format by its name or first bytes; give --format, one of %s", strings.Join(names, ", "))
+}
+
+func isFile(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && !st.IsDir()
+}
+
+// expand resolves globs and the list on standard input.
+func expand(sources []string, stdin io.Reader) ([]string, error) {
+	var paths []string
+	for _, s := range sources {
+		if s == "-" {
+			listed, err := readList(stdin)
+			if err != nil {
+				return nil, fmt.Errorf("reading the list of paths from standard input: %w", err)
+			}
+			paths = append(paths, listed...)
+			continue
+		}
+		if _, err := os.Lstat(s); err == nil || !strings.ContainsAny(s, "*?[") {
+			paths = append(paths, s)
+			continue
+		}
+		found, err := filepath.Glob(s)
+		if err != nil {
+			return nil, fmt.Errorf("opening dataset %q: %w", s, err)
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("opening dataset %q: the pattern matches no file", s)
+		}
+		paths = append(paths, found...)
+	}
+	if len(paths) == 0 {
+		return nil, errors.New("opening a dataset: no source is given; give a folder of images, image files, or array files")
+	}
+	return paths, nil
+}
+
+func readList(r io.Reader) ([]string, error) {
+	if r == nil {
+		return nil, errors.New("there is none")
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	sep := "\n"
+	if bytes.IndexByte(b, 0) >= 0 {
+		sep = "\x00"
+	}
+	var paths []string
+	for line := range strings.SplitSeq(string(b), sep) {
+		if sep == "\n" {
+			line = strings.TrimSuffix(line, "\r")
+		}
+		if line != "" {
+			paths = append(paths, line)
+		}
+	}
+	return paths, nil
+}

@@ -1,0 +1,190 @@
+package dataset
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// The golden arrays were made by PIL and torchvision: testdata/export/pillow.py.
+const pillow = "../../testdata/golden/pillow"
+
+type pilIndex struct {
+	Decode []struct{ File, Array string }
+	Resize []struct {
+		File, Array, Filter string
+		Size                [2]int // width, height
+	}
+	Pipeline []struct {
+		File, Array, Cropped, Filter string
+		Resize, Crop                 int
+		Mean, Std                    []float64
+	}
+}
+
+func pilGoldens(t *testing.T) (pilIndex, map[string]*tensor.Tensor) {
+	t.Helper()
+	var index pilIndex
+	b, err := os.ReadFile(filepath.Join(pillow, "index.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &index); err != nil {
+		t.Fatal(err)
+	}
+	arrays, err := tensor.ReadNpzFile(filepath.Join(pillow, "arrays.npz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(index.Decode) == 0 || len(index.Resize) == 0 || len(index.Pipeline) == 0 {
+		t.Fatal("the index of golden arrays is empty")
+	}
+	return index, arrays
+}
+
+func decodeFile(t *testing.T, path string) *picture {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := decodeImage(b, limits{DefaultMaxPixels, DefaultMaxFileBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// differs compares bytes: the greatest and the mean difference.
+func differs(t *testing.T, got, want []uint8) (most int, mean float64) {
+	t.Helper()
+	if len(got) != len(want) || len(got) == 0 {
+		t.Fatalf("got %d bytes, want %d", len(got), len(want))
+	}
+	for i := range got {
+		d := int(got[i]) - int(want[i])
+		most, mean = max(most, d, -d), mean+float64(max(d, -d))
+	}
+	return most, mean / float64(len(got))
+}
+
+// Decoding is exact but for JPEG's inverse cosine transform, which libjpeg and
+// Go round differently: one level in a plane is up to 1.8 levels in a colour,
+// and clipping after chroma upsampling adds to it. For YCCK files, which libjpeg
+// upsamples like any other, Go has already converted without the triangle.
+func TestDecodeLikePIL(t *testing.T) {
+	index, arrays := pilGoldens(t)
+	for _, c := range index.Decode {
+		t.Run(c.File, func(t *testing.T) {
+			got := decodeFile(t, filepath.Join(pillow, c.File)).channels(3)
+			want := arrays[c.Array]
+			if want.Shape[0] != got.h || want.Shape[1] != got.w {
+				t.Fatalf("got %d x %d, want %v", got.w, got.h, want.Shape)
+			}
+			most, mean := differs(t, got.pix, tensor.Data[uint8](want))
+			mostAllowed, meanAllowed := 0, 0.0
+			if strings.HasSuffix(c.File, ".jpg") {
+				mostAllowed, meanAllowed = 3, 0.12
+			}
+			t.Logf("differs by at most %d, %.4f on average", most, mean)
+			if most > mostAllowed || mean > meanAllowed {
+				t.Errorf("differs by at most %d, %.4f on average; allowed %d and %.2f", most, mean, mostAllowed, meanAllowed)
+			}
+		})
+	}
+}
+
+func TestResizeLikePIL(t *testing.T) {
+	index, arrays := pilGoldens(t)
+	for _, c := range index.Resize {
+		t.Run(strings.TrimPrefix(c.Array, "resize/"), func(t *testing.T) {
+			p := decodeFile(t, filepath.Join(pillow, c.File))
+			got := p.resize(c.Size[0], c.Size[1], Filter(c.Filter))
+			if most, mean := differs(t, got.pix, tensor.Data[uint8](arrays[c.Array])); most != 0 {
+				t.Errorf("differs by at most %d, %.4f on average; want bit for bit", most, mean)
+			}
+			// One channel takes a path of its own; PIL resamples bands alike.
+			red := newPicture(p.w, p.h, 1)
+			for i := range red.pix {
+				red.pix[i] = p.pix[3*i]
+			}
+			red = red.resize(c.Size[0], c.Size[1], Filter(c.Filter))
+			for i, v := range red.pix {
+				if v != got.pix[3*i] {
+					t.Fatalf("one channel: element %d is %d, want %d", i, v, got.pix[3*i])
+				}
+			}
+		})
+	}
+}
+
+// The picture is PIL's own, so that JPEG decoding plays no part: what follows
+// is bit for bit torchvision's Resize, CenterCrop, ToTensor and Normalize.
+func TestPipelineLikeTorchvision(t *testing.T) {
+	index, arrays := pilGoldens(t)
+	for _, c := range index.Pipeline {
+		t.Run(strings.TrimPrefix(c.Array, "pipeline/"), func(t *testing.T) {
+			source := arrays["decode/"+c.File]
+			p := &picture{source.Shape[1], source.Shape[0], 3, tensor.Data[uint8](source)}
+			o := Options{MaxPixels: DefaultMaxPixels, Preprocess: &Preprocess{Resize: Resize{Shorter, Size{c.Resize, c.Resize}},
+				Interpolation: Filter(c.Filter), Crop: Size{c.Crop, c.Crop}, Mean: c.Mean, Std: c.Std}}
+			cropped, err := o.Preprocess.scene(p, o.MaxPixels)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if most, _ := differs(t, cropped.pix, tensor.Data[uint8](arrays[c.Cropped])); most != 0 {
+				t.Errorf("cropped: differs by at most %d, want bit for bit", most)
+			}
+			r, err := newRenderer(o, 3, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want := make([]float32, 3*c.Crop*c.Crop), tensor.Data[float32](arrays[c.Array])
+			if err := r.render(p, got); err != nil {
+				t.Fatal(err)
+			}
+			for i := range got {
+				if got[i] != want[i] {
+					t.Fatalf("element %d is %v, want %v exactly", i, got[i], want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestEXIFOrientationLikePIL(t *testing.T) {
+	_, arrays := pilGoldens(t)
+	path := filepath.Join(pillow, "orientation6.jpg")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := orientation(b); o != 6 {
+		t.Fatalf("orientation is %d, want 6", o)
+	}
+	want := arrays["exif_transpose/orientation6.jpg"]
+	got := decodeFile(t, path).channels(3).upright(6)
+	if got.h != want.Shape[0] || got.w != want.Shape[1] {
+		t.Fatalf("got %d x %d, want %v", got.h, got.w, want.Shape)
+	}
+	if most, _ := differs(t, got.pix, tensor.Data[uint8](want)); most > 3 { // JPEG, as in TestDecodeLikePIL
+		t.Errorf("differs by at most %d, allowed 3", most)
+	}
+}
+
+// Each orientation undone by the one that turns it back.
+func TestUprightInverts(t *testing.T) {
+	p := &picture{3, 2, 1, []uint8{1, 2, 3, 4, 5, 6}}
+	for o, want := range map[int][]uint8{
+		1: {1, 2, 3, 4, 5, 6}, 2: {3, 2, 1, 6, 5, 4}, 3: {6, 5, 4, 3, 2, 1}, 4: {4, 5, 6, 1, 2, 3},
+		5: {1, 4, 2, 5, 3, 6}, 6: {4, 1, 5, 2, 6, 3}, 7: {6, 3, 5, 2, 4, 1}, 8: {3, 6, 2, 5, 1, 4},
+	} {
+		if got := p.upright(o); string(got.pix) != string(want) {
+			t.Errorf("orientation %d: got %v, want %v", o, got.pix, want)
+		}
+	}
+}

@@ -1,0 +1,275 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Size is a height and a width in pixels; the zero Size is none.
+type Size struct {
+	H int `json:"h"`
+	W int `json:"w"`
+}
+
+func (s Size) String() string { return fmt.Sprintf("%dx%d", s.H, s.W) }
+
+// Resize modes. The zero Resize leaves pictures as they are.
+const (
+	Shorter = "shorter" // the shorter edge becomes H, the other follows: torchvision's Resize(int)
+	Exact   = "exact"   // H x W whatever the proportions: torchvision's Resize((H, W))
+	Fit     = "fit"     // as large as fits into H x W: timm's crop mode "border"
+	Cover   = "cover"   // as small as covers H x W: timm's mode "center" for oblong models
+)
+
+// Resize says how a picture is brought to size before it is cropped.
+type Resize struct {
+	Mode string `json:"mode"`
+	Size
+}
+
+// Preprocess turns a picture into a model's input, in the order of its fields
+// and with torchvision's roundings: resize, centre crop, channels, scale,
+// normalise. It marshals to JSON, and ParsePreprocess reads that back.
+type Preprocess struct {
+	// Name is the preset or the file it came from.
+	Name          string `json:"name,omitempty"`
+	Resize        Resize `json:"resize,omitzero"`
+	Interpolation Filter `json:"interpolation,omitempty"`
+	// Crop is cut from the centre; where the picture is smaller, Fill is added
+	// around it: one value for each channel, black when empty.
+	Crop Size  `json:"crop,omitzero"`
+	Fill []int `json:"fill,omitempty"`
+	// Floor rounds an odd crop offset down, as Hugging Face does; torchvision
+	// rounds it half to even.
+	Floor bool `json:"crop_floor,omitempty"`
+	// Channels is 1 or 3; 0 takes what the model wants.
+	Channels int  `json:"channels,omitempty"`
+	BGR      bool `json:"bgr,omitempty"`
+	// Scale multiplies the pixels 0 to 255. 0 stands for 1/255.
+	Scale float64 `json:"scale,omitempty"`
+	// Mean and Std normalise after scaling, (x-mean)/std in float32: none, one
+	// value, or one for each channel.
+	Mean []float64 `json:"mean,omitempty"`
+	Std  []float64 `json:"std,omitempty"`
+	// ChannelsLast lays a sample out as [H,W,C], for models converted from
+	// TensorFlow. Open sets it from the model's input.
+	ChannelsLast bool `json:"channels_last,omitempty"`
+}
+
+// maxEdge bounds the sizes that flags and files can ask for.
+const maxEdge = 1 << 16
+
+// Check reports every fault of p's values.
+func (p Preprocess) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	sized := func(s Size) bool { return s.H >= 1 && s.W >= 1 && s.H <= maxEdge && s.W <= maxEdge }
+	switch p.Resize.Mode {
+	case "":
+	case Shorter, Exact, Fit, Cover:
+		if !sized(p.Resize.Size) {
+			bad("resize %s: both edges must be 1 to %d", p.Resize.Size, maxEdge)
+		}
+	default:
+		bad("resize mode %q is not known, want %s, %s, %s or %s", p.Resize.Mode, Shorter, Exact, Fit, Cover)
+	}
+	if p.Crop != (Size{}) && !sized(p.Crop) {
+		bad("crop %s: both edges must be 1 to %d", p.Crop, maxEdge)
+	}
+	if r := p.Resize; r.Mode == Exact && (p.Crop.H > r.H || p.Crop.W > r.W) {
+		bad("crop %s is larger than resize %s, which would add a black border; give both --resize and --crop", p.Crop, r.Size)
+	}
+	if p.Channels != 0 && p.Channels != 1 && p.Channels != 3 {
+		bad("channels %d: want 1 or 3", p.Channels)
+	}
+	if p.BGR && p.Channels != 3 {
+		bad("bgr needs channels 3, got %d", p.Channels)
+	}
+	if math.IsNaN(p.Scale) || math.IsInf(p.Scale, 0) {
+		bad("scale %v is not a number", p.Scale)
+	}
+	if len(p.Mean) != len(p.Std) {
+		bad("mean has %d values and std %d: give both, alike", len(p.Mean), len(p.Std))
+	}
+	for _, vs := range [][]float64{p.Mean, p.Std} {
+		if n := len(vs); n > 1 && n != 3 || n == 3 && p.Channels == 1 {
+			bad("mean and std %v: %d values do not suit %d channels", vs, n, p.Channels)
+		}
+	}
+	for i := range min(len(p.Mean), len(p.Std)) {
+		if m, s := float32(p.Mean[i]), float32(p.Std[i]); s == 0 || !finite(m) || !finite(s) {
+			bad("mean %v and std %v: want finite numbers and no std of 0", p.Mean[i], p.Std[i])
+		}
+	}
+	for _, v := range p.Fill {
+		if v < 0 || v > 255 {
+			bad("fill %d is not a pixel value 0 to 255", v)
+		}
+	}
+	if err := p.Interpolation.check(); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("preprocessing %q: %w", p.Name, errors.Join(errs...))
+	}
+	return nil
+}
+
+func finite(v float32) bool { return v-v == 0 }
+
+// fixed is the size that every picture comes out with, if that does not depend
+// on the picture.
+func (p Preprocess) fixed() Size {
+	if p.Crop == (Size{}) && p.Resize.Mode == Exact {
+		return p.Resize.Size
+	}
+	return p.Crop
+}
+
+// resized is the size that a picture of w x h is resampled to.
+func (p Preprocess) resized(w, h int) (int, int) {
+	r := p.Resize
+	// Python's int(size * long / short): a float division, cut off.
+	along := func(long, short int) int { return int(float64(r.H*long) / float64(short)) }
+	switch r.Mode {
+	case Shorter:
+		if w <= h {
+			return r.H, along(h, w)
+		}
+		return along(w, h), r.H
+	case Exact:
+		return r.W, r.H
+	case Fit, Cover:
+		ratio := max(float64(h)/float64(r.H), float64(w)/float64(r.W))
+		if r.Mode == Cover {
+			ratio = min(float64(h)/float64(r.H), float64(w)/float64(r.W))
+		}
+		return int(math.RoundToEven(float64(w) / ratio)), int(math.RoundToEven(float64(h) / ratio))
+	}
+	return w, h
+}
+
+// size is what a picture of w x h comes out with.
+func (p Preprocess) size(w, h int) (int, int) {
+	if p.Crop != (Size{}) {
+		return p.Crop.W, p.Crop.H
+	}
+	return p.resized(w, h)
+}
+
+// offset is where a centre crop of size out begins on an axis; negative where
+// the axis is shorter than the crop.
+func (p Preprocess) offset(in, out int) int {
+	d := in - out
+	switch {
+	case p.Floor:
+		return d >> 1
+	case d < 0:
+		return d / 2
+	}
+	return int(math.RoundToEven(float64(d) / 2))
+}
+
+// scene resizes and crops. Limit bounds the pixels of what it makes on the way.
+func (p Preprocess) scene(m *picture, limit int64) (*picture, error) {
+	w, h := p.resized(m.w, m.h)
+	if w < 1 || h < 1 || int64(w) > limit/int64(h) {
+		return nil, fmt.Errorf("resizing %d x %d pixels to %d x %d: want at least 1 and at most %d pixels; crop such long pictures first, or give --resize HxW",
+			m.w, m.h, w, h, limit)
+	}
+	m = m.resize(w, h, p.Interpolation)
+	if p.Crop == (Size{}) {
+		return m, nil
+	}
+	fill := make([]uint8, len(p.Fill))
+	for i, v := range p.Fill {
+		fill[i] = uint8(v)
+	}
+	if m.c == 1 && len(fill) == 3 && !(fill[0] == fill[1] && fill[1] == fill[2]) {
+		m = m.channels(3)
+	}
+	return m.crop(p.offset(m.w, p.Crop.W), p.offset(m.h, p.Crop.H), p.Crop.W, p.Crop.H, fill), nil
+}
+
+// table is the float32 that each pixel value of a channel becomes. The scaling
+// is Hugging Face's; with 1/255 it gives torchvision's x/255 in every bit.
+func (p Preprocess) table(channel int) (t [256]float32) {
+	scale := p.Scale
+	if scale == 0 {
+		scale = 1.0 / 255
+	}
+	for v := range t {
+		t[v] = float32(float64(v) * scale)
+		if n := len(p.Mean); n > 0 {
+			t[v] = (t[v] - float32(p.Mean[channel%n])) / float32(p.Std[channel%n])
+		}
+	}
+	return t
+}
+
+// Overrides are preprocessing flags that replace parts of a preset. Zero values
+// leave the preset's.
+type Overrides struct {
+	Resize        string // "256" for the shorter edge, "224x224" for height x width, "none"
+	Crop          string // "224", "224x160" or "none"
+	Interpolation string
+	Mean, Std     []float64
+	Scale         float64
+}
+
+// With is p with flags applied, checked.
+func (p Preprocess) With(o Overrides) (Preprocess, error) {
+	if o.Resize != "" {
+		s, square, err := parseSize("resize", o.Resize)
+		if err != nil {
+			return p, err
+		}
+		p.Resize = Resize{Exact, s}
+		switch {
+		case s == Size{}:
+			p.Resize = Resize{}
+		case square:
+			p.Resize.Mode = Shorter
+		}
+	}
+	if o.Crop != "" {
+		s, _, err := parseSize("crop", o.Crop)
+		if err != nil {
+			return p, err
+		}
+		p.Crop = s
+	}
+	if o.Interpolation != "" {
+		p.Interpolation = Filter(strings.ToLower(o.Interpolation))
+	}
+	if len(o.Mean) > 0 {
+		p.Mean = slices.Clone(o.Mean)
+	}
+	if len(o.Std) > 0 {
+		p.Std = slices.Clone(o.Std)
+	}
+	if o.Scale != 0 {
+		p.Scale = o.Scale
+	}
+	return p, p.Check()
+}
+
+func parseSize(flag, s string) (size Size, single bool, err error) {
+	if s == "none" {
+		return Size{}, false, nil
+	}
+	hs, ws, two := strings.Cut(s, "x")
+	if !two {
+		ws = hs
+	}
+	h, err1 := strconv.Atoi(hs)
+	w, err2 := strconv.Atoi(ws)
+	if errors.Join(err1, err2) != nil || h < 1 || w < 1 || max(h, w) > maxEdge {
+		return Size{}, false, fmt.Errorf("--%s %q: want a number of pixels up to %d, HEIGHTxWIDTH, or none", flag, s, maxEdge)
+	}
+	return Size{h, w}, !two, nil
+}

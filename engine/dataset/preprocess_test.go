@@ -1,0 +1,216 @@
+package dataset
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestPresetsCheckAndSurviveJSON(t *testing.T) {
+	for _, p := range Presets {
+		got, err := ParsePreprocess(p.Name)
+		if err != nil || p.Doc == "" || got.Check() != nil {
+			t.Fatalf("%s: %v, %v", p.Name, err, got.Check())
+		}
+		b, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "manifest.json")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if back, err := ParsePreprocess(path); err != nil || !reflect.DeepEqual(back, got) {
+			t.Errorf("%s became %+v (error %v) by way of %s", p.Name, back, err, b)
+		}
+	}
+}
+
+func TestUnknownPresetListsThem(t *testing.T) {
+	_, err := ParsePreprocess("imagnet")
+	for _, p := range Presets {
+		if err == nil || !strings.Contains(err.Error(), p.Name) {
+			t.Errorf("error %v does not name %s", err, p.Name)
+		}
+	}
+}
+
+// x/255 in float32 is torchvision's; x*(1/255) in float64, rounded, Hugging
+// Face's. They are the same number for every pixel, which table relies on.
+func TestScaleIsDivision(t *testing.T) {
+	table := Preprocess{}.table(0)
+	for v, got := range table {
+		if want := float32(v) / 255; got != want {
+			t.Errorf("pixel %d: got %v, want %v", v, got, want)
+		}
+	}
+}
+
+// What torchvision 0.29's Resize(256) and CenterCrop gave for these sizes, in
+// Python: int(size*long/short), int(round((h-th)/2.0)) and _center_crop_compute_padding.
+func TestSizesLikeTorchvision(t *testing.T) {
+	p := Preprocess{Resize: Resize{Shorter, Size{256, 256}}}
+	for _, c := range [][4]int{{500, 375, 341, 256}, {375, 500, 256, 341}, {256, 256, 256, 256}, {1, 1, 256, 256}, {333, 1000, 256, 768}, {640, 427, 383, 256}} {
+		if w, h := p.resized(c[0], c[1]); w != c[2] || h != c[3] {
+			t.Errorf("%d x %d: got %d x %d, want %d x %d", c[0], c[1], w, h, c[2], c[3])
+		}
+	}
+	for _, c := range []struct{ in, out, round, floor int }{
+		{256, 224, 16, 16}, {227, 224, 2, 1}, {225, 224, 0, 0}, {229, 224, 2, 2}, {224, 224, 0, 0}, {221, 224, -1, -2}, {220, 224, -2, -2}, {1, 4, -1, -2},
+	} {
+		if got := (Preprocess{}).offset(c.in, c.out); got != c.round {
+			t.Errorf("crop %d of %d: offset %d, want %d", c.out, c.in, got, c.round)
+		}
+		if got := (Preprocess{Floor: true}).offset(c.in, c.out); got != c.floor {
+			t.Errorf("crop %d of %d, rounding down: offset %d, want %d", c.out, c.in, got, c.floor)
+		}
+	}
+}
+
+func TestCropPads(t *testing.T) {
+	p := Preprocess{Crop: Size{3, 4}, Fill: []int{9}}
+	got, err := p.scene(&picture{1, 2, 1, []uint8{5, 6}}, 100)
+	if want := []uint8{9, 5, 9, 9, 9, 6, 9, 9, 9, 9, 9, 9}; err != nil || !reflect.DeepEqual(got.pix, want) {
+		t.Errorf("got %v (error %v), want %v", got, err, want)
+	}
+}
+
+func TestConfigs(t *testing.T) {
+	imagenet := `"image_mean":[0.485,0.456,0.406],"image_std":[0.229,0.224,0.225]`
+	third := 1.0 / 255
+	norm := func(p Preprocess) Preprocess {
+		p.Channels, p.Scale = 3, third
+		if p.Mean == nil {
+			p.Mean, p.Std = imagenetMean, imagenetStd
+		}
+		return p
+	}
+	for _, c := range []struct {
+		name, file string
+		want       Preprocess
+	}{
+		{"ViT", `{"image_processor_type":"ViTImageProcessor","size":{"height":224,"width":224},"do_resize":true,"resample":2,` + imagenet + `}`,
+			norm(Preprocess{Resize: Resize{Exact, Size{224, 224}}, Interpolation: Bilinear, Floor: true})},
+		{"old ViT, bare number", `{"feature_extractor_type":"ViTFeatureExtractor","size":224,"resample":3,` + imagenet + `}`,
+			norm(Preprocess{Resize: Resize{Exact, Size{224, 224}}, Interpolation: Bicubic, Floor: true})},
+		{"CLIP, bare numbers", `{"feature_extractor_type":"CLIPFeatureExtractor","size":224,"crop_size":200,"do_center_crop":true,"resample":3,` + imagenet + `}`,
+			norm(Preprocess{Resize: Resize{Shorter, Size{224, 224}}, Crop: Size{200, 200}, Interpolation: Bicubic, Floor: true})},
+		{"DINOv2", `{"image_processor_type":"BitImageProcessor","size":{"shortest_edge":256},"crop_size":{"height":224,"width":224},"do_center_crop":true,"resample":3,"rescale_factor":0.00392156862745098,` + imagenet + `}`,
+			norm(Preprocess{Resize: Resize{Shorter, Size{256, 256}}, Crop: Size{224, 224}, Interpolation: Bicubic, Floor: true})},
+		{"ConvNext below 384", `{"image_processor_type":"ConvNextImageProcessor","size":{"shortest_edge":224},"crop_pct":0.875,"resample":3,` + imagenet + `}`,
+			norm(Preprocess{Resize: Resize{Shorter, Size{256, 256}}, Crop: Size{224, 224}, Interpolation: Bicubic, Floor: true})},
+		{"ConvNext at 384", `{"image_processor_type":"ConvNextImageProcessor","size":{"shortest_edge":384},"crop_pct":0.875,"resample":3,` + imagenet + `}`,
+			norm(Preprocess{Resize: Resize{Exact, Size{384, 384}}, Interpolation: Bicubic, Floor: true})},
+		{"no resize, no normalisation, BGR", `{"do_resize":false,"do_normalize":false,"do_rescale":false,"size":7,"do_flip_channel_order":true}`,
+			Preprocess{Channels: 3, Floor: true, Scale: 1, BGR: true}},
+		{"timm", `{"architecture":"resnet50","pretrained_cfg":{"input_size":[3,224,224],"interpolation":"bicubic","crop_pct":0.95,"crop_mode":"center","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]}}`,
+			norm(Preprocess{Resize: Resize{Shorter, Size{235, 235}}, Crop: Size{224, 224}, Interpolation: Bicubic})},
+		{"timm squash", `{"input_size":[3,224,224],"interpolation":"bilinear","crop_pct":1.0,"crop_mode":"squash"}`,
+			norm(Preprocess{Resize: Resize{Exact, Size{224, 224}}, Crop: Size{224, 224}, Interpolation: Bilinear})},
+		{"timm border", `{"input_size":[3,224,224],"crop_pct":1.0,"crop_mode":"border","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5]}`,
+			norm(Preprocess{Resize: Resize{Fit, Size{224, 224}}, Crop: Size{224, 224}, Interpolation: Bicubic, Fill: []int{128, 128, 128},
+				Mean: []float64{.5, .5, .5}, Std: []float64{.5, .5, .5}})},
+		{"timm oblong", `{"input_size":[3,224,448],"crop_pct":1.0}`,
+			norm(Preprocess{Resize: Resize{Cover, Size{224, 448}}, Crop: Size{224, 448}, Interpolation: Bicubic})},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := parseConfig([]byte(c.file))
+			if err != nil || !reflect.DeepEqual(got, c.want) {
+				t.Errorf("got  %+v (error %v)\nwant %+v", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestConfigsRefused(t *testing.T) {
+	for file, want := range map[string]string{
+		``:                              "not a JSON object",
+		`[1]`:                           "not a JSON object",
+		`{"a":1}`:                       "neither image_mean",
+		`{"do_resize":true,"size":224}`: "resample",
+		`{"do_resize":true,"resample":2,"size":{"longest_edge":5}}`: "shortest_edge alone",
+		`{"do_normalize":true}`: "image_mean and image_std",
+		`{"do_normalize":true,"image_mean":[1,2],"image_std":[1,2]}`: "2 values",
+		`{"do_normalize":true,"image_mean":[1],"image_std":[0]}`:     "no std of 0",
+		`{"do_pad":true,"do_resize":false}`:                          "do_pad is not supported",
+		`{"pretrained_cfg":{}}`:                                      "input_size []",
+		`{"input_size":[3,224,224],"crop_pct":0}`:                    "crop_pct 0",
+		`{"input_size":[3,224,224],"crop_pct":1e-300}`:               "both edges must be",
+		`{"input_size":[3,-1,224]}`:                                  "both edges must be",
+		`{"input_size":[3,9,9],"crop_mode":"x"}`:                     "center, squash or border",
+		`{"input_size":[3,9,9],"interpolation":"cubic"}`:             "bicubic lanczos",
+		`{"scale":1,"resize":{"mode":"larger","h":1,"w":1}}`:         `resize mode "larger"`,
+		`{"scale":1,"bgr":true}`:                                     "bgr needs channels 3",
+	} {
+		if _, err := parseConfig([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got error %v, want one with %q", file, err, want)
+		}
+	}
+}
+
+func TestOverrides(t *testing.T) {
+	p, _ := ParsePreprocess("imagenet")
+	got, err := p.With(Overrides{Resize: "300x400", Crop: "288", Interpolation: "Bicubic", Mean: []float64{0.5}, Std: []float64{0.25}, Scale: 1})
+	want := p
+	want.Resize, want.Crop, want.Interpolation = Resize{Exact, Size{300, 400}}, Size{288, 288}, Bicubic
+	want.Mean, want.Std, want.Scale = []float64{0.5}, []float64{0.25}, 1
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v (error %v), want %+v", got, err, want)
+	}
+	got, err = p.With(Overrides{Resize: "240", Crop: "none"})
+	if err != nil || got.Resize != (Resize{Shorter, Size{240, 240}}) || got.Crop != (Size{}) {
+		t.Errorf("got %+v (error %v)", got, err)
+	}
+	for _, o := range []Overrides{{Resize: "x"}, {Resize: "0"}, {Crop: "-5"}, {Crop: "1x2x3"}, {Resize: "9999999999"}, {Interpolation: "area"},
+		{Mean: []float64{1, 2, 3, 4}}, {Mean: []float64{1}}, {Resize: "32x32"}} {
+		if got, err := p.With(o); err == nil {
+			t.Errorf("%+v was accepted: %+v", o, got)
+		}
+	}
+}
+
+func TestCheckShape(t *testing.T) {
+	for _, c := range []struct {
+		sample, input []int
+		want          string // part of the error; "" for none
+	}{
+		{[]int{3, 224, 224}, []int{3, 224, 224}, ""},
+		{[]int{3, 224, 224}, []int{3, -1, -1}, ""},
+		{[]int{1, 28, 28}, []int{784}, ""},
+		{[]int{1, 28, 28}, []int{28, 28}, ""},
+		{[]int{5}, []int{1, 1, 5}, ""},
+		{[]int{3, 32, 32}, []int{3, 224, 224}, "--resize 224x224"},
+		{[]int{3, 28, 28}, []int{1, 28, 28}, "mnist"},
+		{[]int{784}, []int{1, 28, 28}, "the model takes [1 28 28]"},
+		{[]int{2, 3}, []int{3, 2}, "model's shape"},
+	} {
+		err := CheckShape(c.sample, c.input)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v for a model of %v: got error %v, want %q", c.sample, c.input, err, c.want)
+		}
+	}
+}
+
+func FuzzPreprocess(f *testing.F) {
+	f.Add([]byte(`{"image_processor_type":"ConvNextImageProcessor","size":{"shortest_edge":224},"crop_pct":0.875,"resample":3}`), 7, 5)
+	f.Add([]byte(`{"input_size":[3,24,24],"crop_pct":0.5,"crop_mode":"border"}`), 1, 9)
+	f.Add([]byte(`{"scale":1,"resize":{"mode":"cover","h":3,"w":4},"crop":{"h":2,"w":2}}`), 4, 4)
+	f.Fuzz(func(t *testing.T, b []byte, w, h int) {
+		p, err := parseConfig(b)
+		if err != nil {
+			return
+		}
+		if _, err := json.Marshal(p); err != nil {
+			t.Fatalf("%+v does not marshal: %v", p, err)
+		}
+		w, h = w&15+1, h&15+1
+		o := Options{Preprocess: &p, MaxPixels: 1 << 12}
+		r, err := newRenderer(o, 3, func() (int, int, error) { return w, h, nil })
+		if err == nil {
+			_ = r.render(newPicture(w, h, 3), make([]float32, r.c*r.h*r.w))
+		}
+	})
+}

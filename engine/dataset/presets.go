@@ -1,0 +1,43 @@
+package dataset
+
+// Preset is a preprocessing with a name.
+type Preset struct {
+	Name, Doc  string
+	Preprocess Preprocess
+}
+
+var (
+	imagenetMean = []float64{0.485, 0.456, 0.406}
+	imagenetStd  = []float64{0.229, 0.224, 0.225}
+)
+
+// Presets are the names that ParsePreprocess knows.
+var Presets = presets([]Preset{
+	{Doc: "torchvision's V1 weights: shorter edge 256, centre 224, bilinear, ImageNet mean and std",
+		Preprocess: Preprocess{Name: "imagenet", Resize: Resize{Shorter, Size{256, 256}}, Interpolation: Bilinear,
+			Crop: Size{224, 224}, Channels: 3, Mean: imagenetMean, Std: imagenetStd}},
+	{Doc: "torchvision's V2 weights: shorter edge 232, centre 224, bilinear, ImageNet mean and std",
+		Preprocess: Preprocess{Name: "imagenet-v2", Resize: Resize{Shorter, Size{232, 232}}, Interpolation: Bilinear,
+			Crop: Size{224, 224}, Channels: 3, Mean: imagenetMean, Std: imagenetStd}},
+	{Doc: "32x32 pictures as they are, the usual CIFAR-10 mean and std",
+		Preprocess: Preprocess{Name: "cifar10", Channels: 3,
+			Mean: []float64{0.4914, 0.4822, 0.4465}, Std: []float64{0.2023, 0.1994, 0.2010}}},
+	{Doc: "one channel as it is, mean 0.1307 and std 0.3081",
+		Preprocess: Preprocess{Name: "mnist", Channels: 1, Mean: []float64{0.1307}, Std: []float64{0.3081}}},
+	{Doc: "one channel as it is, pixels / 255",
+		Preprocess: Preprocess{Name: "mnist-01", Channels: 1}},
+	{Doc: "CLIP: shorter edge 224, centre 224, bicubic, CLIP's mean and std",
+		Preprocess: Preprocess{Name: "clip", Resize: Resize{Shorter, Size{224, 224}}, Interpolation: Bicubic,
+			Crop: Size{224, 224}, Channels: 3,
+			Mean: []float64{0.48145466, 0.4578275, 0.40821073}, Std: []float64{0.26862954, 0.26130258, 0.27577711}}},
+	{Doc: "torchvision's ToTensor alone: pixels / 255, no resizing, no normalisation",
+		Preprocess: Preprocess{Name: "none"}},
+})
+
+func presets(list []Preset) []Preset {
+	for i := range list {
+		list[i].Name = list[i].Preprocess.Name
+		list[i].Preprocess.Scale = 1.0 / 255
+	}
+	return list
+}

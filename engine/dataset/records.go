@@ -1,0 +1,153 @@
+package dataset
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// records is pictures of 8-bit pixels at equal distances in a file: CIFAR, IDX
+// and uint8 arrays.
+type records struct {
+	path, format   string
+	name, before   string // of the IDs
+	r              io.ReaderAt
+	offset, stride int64 // of the first picture's pixels, and between pictures
+	n              int
+	c, h, w        int
+	last           bool // pixels lie as [H,W,C]
+	label          func(i int) int
+	class          []string
+	*renderer
+}
+
+// ready settles what samples look like.
+func (s *records) ready(o Options) (*records, error) {
+	var err error
+	s.renderer, err = newRenderer(o, s.c, func() (int, int, error) { return s.w, s.h, nil })
+	if s.name == "" {
+		s.name = filepath.Base(s.path)
+	}
+	return s, err
+}
+
+func (s *records) prefix(p string)   { s.before = p }
+func (s *records) classes() []string { return s.class }
+func (s *records) Len() int          { return s.n }
+func (s *records) Shape() []int      { return slices.Clone(s.shape) }
+
+func (s *records) Item(i int) Item {
+	it := Item{ID: fmt.Sprintf("%s[%d]", plain(s.before+s.name), i), Path: s.path, Label: -1}
+	if s.label != nil {
+		it.Label = s.label(i)
+	}
+	if it.Label >= 0 && it.Label < len(s.class) {
+		it.Class = s.class[it.Label]
+	}
+	return it
+}
+
+func (s *records) Sample(i int, dst []float32) error {
+	p := newPicture(s.w, s.h, s.c)
+	raw := p.pix
+	if s.c > 1 && !s.last {
+		raw = make([]uint8, len(p.pix))
+	}
+	if err := readAt(s.r, raw, s.offset+int64(i)*s.stride); err != nil {
+		return fmt.Errorf("reading picture %d of %q: %w", i, s.path, err)
+	}
+	if s.c > 1 && !s.last {
+		for k, v := range raw {
+			p.pix[k%(s.w*s.h)*s.c+k/(s.w*s.h)] = v
+		}
+	}
+	if err := s.render(p, dst); err != nil {
+		return fmt.Errorf("reading picture %d of %q: %w", i, s.path, err)
+	}
+	return nil
+}
+
+func (s *records) describe() Description {
+	return Description{Sources: []Source{{Path: s.path, Format: s.format, Items: s.n, Preprocess: &s.pre}}}
+}
+
+// readAt fills b, or says that the file has become too short.
+func readAt(r io.ReaderAt, b []byte, at int64) error {
+	n, err := r.ReadAt(b, at)
+	if n == len(b) {
+		return nil
+	}
+	if err == io.EOF {
+		return fmt.Errorf("the file ends at byte %d, want %d", at+int64(n), at+int64(len(b)))
+	}
+	return reason(err)
+}
+
+// openRegular opens a file for reading in place, and gives its size.
+func openRegular(path string) (*os.File, int64, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, reason(err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%q is not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, reason(err)
+	}
+	return f, st.Size(), nil
+}
+
+// filesOf is path itself, or the files in the folder path that are of a kind.
+func filesOf(path string, is func(name string) bool) ([]string, error) {
+	if isFile(path) {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	var out []string
+	for _, e := range entries {
+		if is(e.Name()) && isFile(filepath.Join(path, e.Name())) {
+			out = append(out, filepath.Join(path, e.Name()))
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("the folder holds no file of this format")
+	}
+	return out, nil
+}
+
+// eachFile opens the files of a source one by one.
+func eachFile(path string, is func(name string) bool, open func(path string) (source, error)) ([]source, error) {
+	files, err := filesOf(path, is)
+	if err != nil {
+		return nil, err
+	}
+	var out []source
+	for _, f := range files {
+		s, err := open(f)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", filepath.Base(f), err)
+		}
+		if len(out) > 0 && !slices.Equal(s.Shape(), out[0].Shape()) {
+			return nil, fmt.Errorf("%q has samples of %v, the files before it of %v", filepath.Base(f), s.Shape(), out[0].Shape())
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// readLines is the lines of a small text file beside the data; nil without it.
+func readLines(path string) []string {
+	b, err := readRegular(path, 1<<16)
+	if err != nil {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
+}
