@@ -65,7 +65,7 @@ func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dat
 		d.Sites[i].Site = plan.Sites[i].Name
 	}
 	width := plan.CodeBytes()
-	for batch, err := range dataset.Batches(ctx, ds, max(sa.batch(), sb.batch()), ro.Workers) {
+	for batch, err := range dataset.Batches(ctx, ds, max(sa.batch(), sb.batch()), ro.workers()) {
 		if err != nil {
 			return nil, err
 		}

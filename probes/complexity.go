@@ -119,7 +119,7 @@ func (r *Prober) Complexity(ctx context.Context, ds dataset.Dataset, nb Neighbor
 		}
 		return nil
 	}
-	for b, err := range dataset.Batches(ctx, ds, 1, o.Workers) {
+	for b, err := range dataset.Batches(ctx, ds, 1, o.workers()) {
 		if err != nil {
 			return sum, err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
@@ -30,7 +31,6 @@ type Manifest struct {
 	Threads    int               `json:"threads"`
 	Optimize   string            `json:"optimize"`
 	Precision  string            `json:"precision"`
-	Preprocess any               `json:"preprocess"`
 	Dataset    ManifestData      `json:"dataset"`
 	Settings   map[string]any    `json:"settings,omitempty"`
 	Summary    Summary           `json:"summary"`
@@ -48,8 +48,7 @@ type ManifestSite struct {
 
 // ManifestData says what went in.
 type ManifestData struct {
-	Sources []string `json:"sources"`
-	Items   int      `json:"items"`
+	dataset.Description
 	// IDs is a digest of the items' ids in order.
 	IDs string `json:"ids"`
 }

@@ -3,6 +3,7 @@ package probes
 import (
 	"context"
 	"errors"
+	"runtime"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -15,6 +16,13 @@ type RunOptions struct {
 	Workers int
 	// Progress is told how far the run is, after every batch.
 	Progress func(Summary)
+}
+
+func (o RunOptions) workers() int {
+	if o.Workers > 0 {
+		return o.Workers
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 func (o RunOptions) progress(s Summary) {
@@ -155,7 +163,7 @@ func (r *Prober) Codes(ctx context.Context, ds dataset.Dataset, sink Sink, o Cod
 // as zeros; use sees all of them, and must treat rows.failed.
 func (r *Prober) each(ctx context.Context, ds dataset.Dataset, o RunOptions, use func([]*tensor.Tensor, *rows) error) (Summary, error) {
 	var sum Summary
-	for b, err := range dataset.Batches(ctx, ds, r.Batch, o.Workers) {
+	for b, err := range dataset.Batches(ctx, ds, r.Batch, o.workers()) {
 		if err != nil {
 			return sum, err
 		}

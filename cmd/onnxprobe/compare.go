@@ -19,7 +19,6 @@ func newCompare() *cobra.Command {
 	var ef engineFlags
 	var df dataFlags
 	var a, b string
-	var random int
 	c := &cobra.Command{
 		Use:   "compare MODEL DATA... -a X -b Y",
 		Short: "Bits that differ between two engines or settings, with margins",
@@ -40,7 +39,6 @@ float values before the activations: the check of the packing itself.`,
 			if err != nil {
 				return err
 			}
-			df.random = random
 			ds, sample, err := df.open(c, m, args[1:], sample)
 			if err != nil {
 				return err
@@ -59,7 +57,7 @@ float values before the activations: the check of the packing itself.`,
 			}
 			start := time.Now()
 			show, done := progress(c, ds.Len(), "comparing")
-			d, err := probes.Compare(c.Context(), m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample}, ds, sa, sb, probes.RunOptions{Workers: df.workers, Progress: show})
+			d, err := probes.Compare(c.Context(), m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample, CPU: sa.Options.Device.Kind != "cuda" && sb.Options.Device.Kind != "cuda"}, ds, sa, sb, probes.RunOptions{Workers: df.workers, Progress: show})
 			done()
 			if err != nil {
 				return err
@@ -83,7 +81,7 @@ float values before the activations: the check of the packing itself.`,
 	df.add(c.Flags())
 	c.Flags().StringVarP(&a, "a", "a", "ort", "one `SETTING`")
 	c.Flags().StringVarP(&b, "b", "b", "ort,optimize=none", "the other `SETTING`")
-	c.Flags().IntVar(&random, "random", 0, "compare on `N` random points instead of data")
+	df.addRandom(c.Flags())
 	return c
 }
 

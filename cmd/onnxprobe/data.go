@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"github.com/zeebo/xxh3"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+// dataFlags say what goes into the model.
+type dataFlags struct {
+	preprocess, format, layout             string
+	resize, crop, mean, std, interpolation string
+	scale                                  float64
+	exif                                   bool
+	maxPixels                              int64
+	workers, limit                         int
+	random                                 int
+	low, high                              float64
+	seed                                   uint64
+}
+
+func (f *dataFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.preprocess, "preprocess", "", "how pictures become inputs: a `PRESET` (see list presets), or a Hugging Face or timm JSON file")
+	fs.StringVar(&f.resize, "resize", "", "override: 256 for the shorter edge, 224x224, or none")
+	fs.StringVar(&f.crop, "crop", "", "override: centre crop, 224, 224x160 or none")
+	fs.StringVar(&f.mean, "mean", "", "override: mean of each channel, comma-separated")
+	fs.StringVar(&f.std, "std", "", "override: standard deviation of each channel, comma-separated")
+	fs.StringVar(&f.interpolation, "interpolation", "", "override: nearest, box, bilinear, hamming, bicubic or lanczos")
+	fs.Float64Var(&f.scale, "scale", 0, "override: factor for pixels 0 to 255; 1/255 by default")
+	fs.StringVar(&f.format, "format", "auto", "kind of data (see list datasets); told by name and first bytes by default")
+	fs.StringVar(&f.layout, "layout", "auto", "axes of pictures in arrays: nchw or nhwc")
+	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF tag says; PIL and torchvision do not")
+	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse larger pictures before decoding them; 0 takes PIL's limit")
+	fs.IntVar(&f.workers, "workers", 0, "goroutines that read and preprocess; 0 takes one for each core")
+	fs.IntVar(&f.limit, "limit", 0, "use only the first `N` items")
+}
+
+// addRandom adds points drawn at random as a kind of data.
+func (f *dataFlags) addRandom(fs *pflag.FlagSet) {
+	fs.IntVar(&f.random, "random", 0, "use `N` random points, uniform between --low and --high, instead of data")
+	fs.Float64Var(&f.low, "low", 0, "lowest value of a random point")
+	fs.Float64Var(&f.high, "high", 1, "highest value of a random point")
+}
+
+func numbers(flag, s string) ([]float64, error) {
+	if s == "" {
+		return nil, nil
+	}
+	var out []float64
+	for _, p := range strings.Split(s, ",") {
+		v, err := strconv.ParseFloat(strings.TrimSpace(p), 64)
+		if err != nil {
+			return nil, usagef("--%s %q: %q is not a number", flag, s, p)
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// settings is the preprocessing that was asked for; nil when none was.
+func (f *dataFlags) settings() (*dataset.Preprocess, error) {
+	o := dataset.Overrides{Resize: f.resize, Crop: f.crop, Interpolation: f.interpolation, Scale: f.scale}
+	var err error
+	if o.Mean, err = numbers("mean", f.mean); err != nil {
+		return nil, err
+	}
+	if o.Std, err = numbers("std", f.std); err != nil {
+		return nil, err
+	}
+	changed := o.Resize != "" || o.Crop != "" || o.Interpolation != "" || o.Scale != 0 || o.Mean != nil || o.Std != nil
+	if f.preprocess == "" && !changed {
+		return nil, nil
+	}
+	name := f.preprocess
+	if name == "" {
+		name = "none"
+	}
+	p, err := dataset.ParsePreprocess(name)
+	if err == nil {
+		p, err = p.With(o)
+	}
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return &p, nil
+}
+
+// open makes the dataset and settles the shape of a sample, which the model may
+// leave open: sample is what --input-size says, or nil.
+func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, sample []int) (dataset.Dataset, []int, error) {
+	if f.workers < 0 || f.limit < 0 || f.random < 0 {
+		return nil, nil, usagef("--workers, --limit and --random are 0 or more")
+	}
+	if f.workers == 0 {
+		f.workers = runtime.GOMAXPROCS(0)
+	}
+	v, err := probes.DataInput(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	input := sample
+	if input == nil {
+		input = probes.SampleShape(v)
+	}
+	if f.random > 0 {
+		if len(sources) > 0 {
+			return nil, nil, usagef("give data or --random, not both")
+		}
+		if !(f.low < f.high) {
+			return nil, nil, usagef("--low %g is not below --high %g", f.low, f.high)
+		}
+		if input == nil || slices.Contains(input, -1) {
+			return nil, nil, usagef("the model leaves the shape of its input open; give --input-size")
+		}
+		return dataset.Random(f.random, input, f.low, f.high, f.seed), input, nil
+	}
+	if len(sources) == 0 {
+		return nil, nil, usagef("say what to run the model on; see %s --help", c.CommandPath())
+	}
+	p, err := f.settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	o := dataset.Options{Format: f.format, Layout: f.layout, Preprocess: p, Input: input, EXIF: f.exif, MaxPixels: f.maxPixels, Stdin: c.InOrStdin()}
+	if v.DType == tensor.Uint8 && p == nil {
+		raw := dataset.Preprocess{Name: "pixels", Scale: 1} // the model takes pixels as they are
+		o.Preprocess = &raw
+	}
+	ds, err := dataset.Open(sources, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.Preprocess == nil {
+		for _, s := range dataset.Describe(ds).Sources {
+			if s.Preprocess != nil {
+				return nil, nil, usagef("say how pictures become inputs, as when the model was trained: --preprocess %s, or a JSON file; --preprocess none takes pixels / 255. See list presets", suggest(input))
+			}
+		}
+	}
+	if f.limit > 0 && f.limit < ds.Len() {
+		if ds, err = dataset.Range(ds, 0, f.limit); err != nil {
+			return nil, nil, err
+		}
+	}
+	return ds, ds.Shape(), nil
+}
+
+// suggest names the preset that models of an input shape are usually trained
+// with.
+func suggest(input []int) string {
+	switch {
+	case slices.Equal(input, []int{3, 32, 32}):
+		return "cifar10"
+	case len(input) > 0 && input[0] == 1, len(input) == 1:
+		return "mnist"
+	}
+	return "imagenet"
+}
+
+// manifestData describes a dataset for the manifest.
+func manifestData(ds dataset.Dataset) probes.ManifestData {
+	h := xxh3.New()
+	for i := range ds.Len() {
+		_, _ = h.WriteString(ds.Item(i).ID)
+		_, _ = h.Write([]byte{0})
+	}
+	return probes.ManifestData{Description: dataset.Describe(ds), IDs: fmt.Sprintf("xxh3:%016x", h.Sum64())}
+}

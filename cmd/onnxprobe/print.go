@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+// printer is a sink that shows plain inference to a person, a line an item.
+type printer struct {
+	w      *bufio.Writer
+	labels []string
+}
+
+func (p *printer) Write(cols []probes.Column) error {
+	by := map[string]probes.Column{}
+	for _, c := range cols {
+		by[c.Name] = c
+	}
+	ids := by["id"].Values.([]string)
+	top, ranked := by["top"].Values.([]int64)
+	score, _ := by["score"].Values.([]float64)
+	for i, id := range ids {
+		fmt.Fprint(p.w, id)
+		if by["status"].Values.([]string)[i] != "ok" {
+			fmt.Fprintf(p.w, "  error: %s\n", by["error"].Values.([]string)[i])
+			continue
+		}
+		if ranked {
+			k := by["top"].Width
+			for j := i * k; j < (i+1)*k; j++ {
+				name := fmt.Sprint(top[j])
+				if p.labels != nil {
+					name = p.labels[top[j]]
+				}
+				fmt.Fprintf(p.w, "  %s %.4g", name, score[j])
+			}
+		}
+		fmt.Fprintln(p.w)
+	}
+	return p.w.Flush()
+}
+
+func (p *printer) Commit(any) error { return p.w.Flush() }
+func (p *printer) Abort() error     { return nil }
+
+func openFrame(path string, directions int, sample []int, seed uint64) (*probes.Frame, error) {
+	if path == "" {
+		return probes.NewFrame(directions, tensor.Count(sample), seed)
+	}
+	t, err := tensor.ReadNpyFile(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := probes.FrameOf(t)
+	if err != nil {
+		return nil, fmt.Errorf("the frame %q: %w", path, err)
+	}
+	return f, nil
+}
+
+func saveFrame(path string, f *probes.Frame) error {
+	w, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("saving the frame: %w", err)
+	}
+	err = tensor.WriteNpy(w, f.Tensor())
+	if cerr := w.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("saving the frame: %w", err)
+	}
+	return nil
+}
