@@ -280,3 +280,30 @@ func HalfToFloat32(h uint16) float32 {
 	}
 	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }
+
+// Float32ToHalf rounds to the nearest IEEE 754 binary16, ties to even.
+func Float32ToHalf(f float32) uint16 {
+	b := math.Float32bits(f)
+	sign := uint16(b >> 16 & 0x8000)
+	abs := math.Float32frombits(b &^ (1 << 31))
+	switch {
+	case abs != abs:
+		return sign | 0x7e00
+	case abs >= 65520:
+		return sign | 0x7c00
+	case abs < 1.0/(1<<14):
+		return sign | uint16(math.RoundToEven(float64(abs)*(1<<24)))
+	}
+	b &^= 1 << 31
+	b += 0xfff + b>>13&1
+	return sign | uint16((b-(112<<23))>>13)
+}
+
+// Float32ToBFloat rounds to the nearest bfloat16, ties to even.
+func Float32ToBFloat(f float32) uint16 {
+	b := math.Float32bits(f)
+	if f != f {
+		return uint16(b>>16) | 0x40
+	}
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}
