@@ -81,7 +81,7 @@ func readAt(r io.ReaderAt, b []byte, at int64) error {
 		return nil
 	}
 	if err == io.EOF {
-		return fmt.Errorf("the file ends at byte %d, want %d", at+int64(n), at+int64(len(b)))
+		return fmt.Errorf("the file is too short: got %d bytes of %d at byte %d", n, len(b), at)
 	}
 	return reason(err)
 }
