@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // faults gathers independent errors, keeping a message readable.
@@ -38,32 +39,42 @@ func (f *faults) join() error {
 // domains without a version, tensors whose data does not fit their shape.
 // Whether operators are used rightly is the backend's to say.
 func (m *Model) Check() error {
-	var fs faults
 	if m.Graph == nil {
-		return errors.New("the model has no graph")
+		return errNoGraph
 	}
+	var fs faults
 	if m.IR < 1 {
 		fs.addf("the model declares IR version %d; ONNX starts at 1", m.IR)
 	}
 	if len(m.Opsets) == 0 && m.IR >= 3 {
 		fs.addf("the model imports no operator set, so the meaning of its operators is not defined")
 	}
-	seen := map[string]bool{}
+	imported := map[string]int64{}
 	for _, o := range m.Opsets {
-		if seen[o.Domain] && m.Opset(o.Domain) != o.Version {
-			fs.addf("operator set %q is imported in versions %d and %d", o.Domain, m.Opset(o.Domain), o.Version)
+		d := domain(o.Domain)
+		if v, ok := imported[d]; ok && v != o.Version {
+			fs.addf("operator set %q is imported in versions %d and %d", o.Domain, v, o.Version)
+		} else if !ok {
+			imported[d] = o.Version
 		}
-		seen[o.Domain] = true
 	}
-	m.Graph.check(&fs, map[string]bool{}, len(m.Graph.Nodes) > 0)
-	unknown := map[string]bool{}
+	m.Graph.check(&fs, nil, len(m.Graph.Nodes) > 0)
 	m.Graph.eachNode(func(n *Node) {
-		if n.Domain != "" && n.Domain != "ai.onnx" && !seen[n.Domain] && !unknown[n.Domain] {
-			unknown[n.Domain] = true
+		d := domain(n.Domain)
+		if _, ok := imported[d]; !ok && len(m.Opsets) > 0 {
+			imported[d] = 0
 			fs.addf("node %s: domain %q is not among the imported operator sets", n, n.Domain)
 		}
 	})
 	return fs.join()
+}
+
+// domain maps both names of ONNX's own operators to one.
+func domain(d string) string {
+	if d == "ai.onnx" {
+		return ""
+	}
+	return d
 }
 
 func (g *Graph) eachNode(f func(*Node)) {
@@ -83,9 +94,26 @@ func (n *Node) String() string {
 	return fmt.Sprintf("%s %q", n.Op, n.Name)
 }
 
+// scope holds the names that a graph defines, with what defines each, and those
+// of the graphs around it.
+type scope struct {
+	defined map[string]string
+	outer   *scope
+}
+
+func (s *scope) knows(name string) bool {
+	for ; s != nil; s = s.outer {
+		if s.defined[name] != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // check verifies one graph; outer holds what the enclosing graphs define.
-func (g *Graph) check(fs *faults, outer map[string]bool, needOutputs bool) {
+func (g *Graph) check(fs *faults, outer *scope, needOutputs bool) {
 	defined := map[string]string{}
+	here := &scope{defined, outer}
 	define := func(name, what string) {
 		if prev, dup := defined[name]; dup {
 			fs.addf("%q is defined twice: by %s and by %s", name, prev, what)
@@ -118,7 +146,6 @@ func (g *Graph) check(fs *faults, outer map[string]bool, needOutputs bool) {
 	for _, t := range g.sparse() {
 		define(t, "a sparse initializer")
 	}
-	known := func(name string) bool { return defined[name] != "" || outer[name] }
 	made := map[string]bool{}
 	for _, n := range g.Nodes {
 		for _, o := range n.Outputs {
@@ -131,27 +158,25 @@ func (g *Graph) check(fs *faults, outer map[string]bool, needOutputs bool) {
 		}
 		for _, in := range slices.Sorted(maps.Keys(n.reads())) {
 			switch {
-			case known(in):
+			case here.knows(in):
 			case made[in]:
 				fs.addf("node %s reads %q, which is made after it or depends on it", n, in)
 			default:
 				fs.addf("node %s reads %q, which nothing makes", n, in)
 			}
 		}
+		attrs := map[string]bool{}
 		for _, a := range n.Attrs {
+			if attrs[a.Name] {
+				fs.addf("node %s has two attributes %q", n, a.Name)
+			}
+			attrs[a.Name] = true
 			if a.Tensor != nil {
 				fs.add(a.Tensor.check())
 			}
 		}
 		for _, s := range n.Subgraphs() {
-			all := map[string]bool{}
-			for k := range outer {
-				all[k] = true
-			}
-			for k := range defined {
-				all[k] = true
-			}
-			s.check(fs, all, false)
+			s.check(fs, here, false)
 		}
 		for _, o := range n.Outputs {
 			if o != "" {
@@ -162,29 +187,32 @@ func (g *Graph) check(fs *faults, outer map[string]bool, needOutputs bool) {
 	if needOutputs && len(g.Outputs) == 0 {
 		fs.addf("the graph has no outputs")
 	}
-	var outs []string
+	outs := map[string]bool{}
 	for _, v := range g.Outputs {
 		switch {
 		case v.Name == "":
 			fs.addf("a graph output has no name")
-		case slices.Contains(outs, v.Name):
+		case outs[v.Name]:
 			fs.addf("%q is a graph output twice", v.Name)
-		case !known(v.Name):
+		case !here.knows(v.Name):
 			fs.addf("nothing makes the graph output %q", v.Name)
 		}
-		outs = append(outs, v.Name)
+		outs[v.Name] = true
 	}
 }
 
 // sparse lists the names of sparse initializers, which are kept but not decoded.
 func (g *Graph) sparse() []string {
 	var names []string
-	d := decoder{}
-	_ = d.fields("graph", g.unknown, nil, func(f field) (bool, error) {
+	if len(g.unknown) == 0 {
+		return nil
+	}
+	var d decoder
+	_ = d.fields("graph", graphWire, g.unknown, nil, func(f field) (bool, error) {
 		if f.num != 15 {
 			return true, nil
 		}
-		return true, d.fields("sparse", f.bytes, nil, func(f field) (bool, error) {
+		return true, d.fields("sparse", sparseWire, f.bytes, nil, func(f field) (bool, error) {
 			if f.num == 1 {
 				if t, err := d.tensor(f.bytes); err == nil && t.Name != "" {
 					names = append(names, t.Name)
@@ -197,8 +225,10 @@ func (g *Graph) sparse() []string {
 }
 
 // Sort puts the nodes into an order they can run in, keeping the present order
-// where it can. Nodes that depend on themselves are an error that lists them.
+// where it can. Nodes that depend on themselves are an error that lists them, and
+// stay out of order.
 func (g *Graph) Sort() error {
+	var fs faults
 	maker := map[string]int{}
 	for i, n := range g.Nodes {
 		for _, o := range n.Outputs {
@@ -207,9 +237,7 @@ func (g *Graph) Sort() error {
 			}
 		}
 		for _, s := range n.Subgraphs() {
-			if err := s.Sort(); err != nil {
-				return err
-			}
+			fs.add(s.Sort())
 		}
 	}
 	const (
@@ -254,10 +282,33 @@ func (g *Graph) Sort() error {
 				state[j] = open
 				stack = append(stack, frame{j, deps(j)})
 			case open:
-				return fmt.Errorf("the graph has a cycle through node %s", g.Nodes[j])
+				var path []*Node
+				for k := len(stack) - 1; len(path) <= longCycle; k-- {
+					path = append(path, g.Nodes[stack[k].node])
+					if stack[k].node == j {
+						break
+					}
+				}
+				fs.add(cycle(path))
 			}
 		}
 	}
 	g.Nodes = order
-	return nil
+	return fs.join()
+}
+
+// longCycle is the number of nodes that are named of a long one.
+const longCycle = 8
+
+// cycle is the error for nodes of which each feeds the next and the last the
+// first.
+func cycle(nodes []*Node) error {
+	var names []string
+	for _, n := range nodes[:min(len(nodes), longCycle)] {
+		names = append(names, n.String())
+	}
+	if len(nodes) > longCycle {
+		names = append(names, "...")
+	}
+	return fmt.Errorf("the graph has a cycle: %s, which feeds the first", strings.Join(names, ", which feeds "))
 }

@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -43,6 +44,11 @@ func NewTensor(name string, t *tensor.Tensor) *Tensor {
 	return c
 }
 
+const (
+	maxRank     = 64      // numpy's limit; real models stay below 10
+	maxElements = 1 << 48 // of one tensor, and in one dimension
+)
+
 // Count is the number of elements, or an error for dimensions that are negative
 // or whose product is beyond any memory.
 func (t *Tensor) Count() (int64, error) {
@@ -51,10 +57,13 @@ func (t *Tensor) Count() (int64, error) {
 		if d < 0 {
 			return 0, fmt.Errorf("tensor %q: dimension %d in %v", t.Name, d, t.Dims)
 		}
-		if d != 0 && n > math.MaxInt64/16/d {
+		if n > maxElements/max(d, 1) {
 			return 0, fmt.Errorf("tensor %q: dimensions %v overflow", t.Name, t.Dims)
 		}
-		n *= d
+		n *= max(d, 1)
+	}
+	if slices.Contains(t.Dims, 0) {
+		return 0, nil
 	}
 	return n, nil
 }
@@ -66,7 +75,7 @@ func (t *Tensor) size() (int64, error) {
 	if err != nil || t.DType.Bits() == 0 {
 		return -1, err
 	}
-	return (n*int64(t.DType.Bits()) + 7) / 8, nil
+	return (n*int64(t.DType.Bits()) + 7) / 8, nil // at most 2^55
 }
 
 // check finds what is wrong with a tensor by itself.
@@ -76,48 +85,79 @@ func (t *Tensor) check() error {
 		return fmt.Errorf("tensor %q: unknown element type %d", t.Name, t.DType)
 	case t.hasRaw && t.typed && len(t.raw) > 0:
 		return fmt.Errorf("tensor %q: data in raw_data and in a typed field", t.Name)
+	case t.DType == tensor.String && (t.hasRaw || t.External != nil):
+		return fmt.Errorf("tensor %q: strings in raw_data or external data", t.Name)
 	}
 	want, err := t.size()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if t.External == nil && t.hasRaw && want >= 0 && int64(len(t.raw)) != want {
-		return fmt.Errorf("tensor %q: %s %v needs %d bytes, raw_data has %d", t.Name, t.DType, t.Dims, want, len(t.raw))
-	}
-	if t.External != nil && want >= 0 && t.External.Length >= 0 && t.External.Length != want {
-		return fmt.Errorf("tensor %q: %s %v needs %d bytes, external data of length %d is declared", t.Name, t.DType, t.Dims, want, t.External.Length)
-	}
-	if t.External == nil && !t.hasRaw && want > 0 {
-		got, err := t.typedCount()
-		if err != nil {
-			return err
+	case t.External != nil:
+		if t.External.Length >= 0 && t.External.Length != want {
+			return fmt.Errorf("tensor %q: %s %v needs %d bytes, external data of length %d is declared", t.Name, t.DType, t.Dims, want, t.External.Length)
 		}
-		if n, _ := t.Count(); got != n && t.DType.Bits() >= 8 && t.DType < tensor.Complex64 {
+	case t.hasRaw:
+		if int64(len(t.raw)) != want {
+			return fmt.Errorf("tensor %q: %s %v needs %d bytes, raw_data has %d", t.Name, t.DType, t.Dims, want, len(t.raw))
+		}
+	default:
+		num, n := t.typedField()
+		got, err := t.typedCount(num)
+		if err != nil {
+			return fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		if got != n {
 			return fmt.Errorf("tensor %q: %s %v needs %d values, the file has %d", t.Name, t.DType, t.Dims, n, got)
 		}
 	}
 	return nil
 }
 
-// typedCount is the number of values in the typed fields.
-func (t *Tensor) typedCount() (n int64, err error) {
-	d := decoder{}
-	err = d.fields("tensor", t.msg, nil, func(f field) (bool, error) {
-		switch f.num {
-		case 4, 10:
-			if f.typ != protowire.BytesType {
-				n++
-			} else if w := map[protowire.Number]int{4: 4, 10: 8}[f.num]; len(f.bytes)%w == 0 {
-				n += int64(len(f.bytes) / w)
-			} else {
-				return false, fmt.Errorf("tensor %q: packed values of %d bytes", t.Name, len(f.bytes))
-			}
-		case 5, 7, 11:
-			v, err := appendInts(nil, f)
-			n += int64(len(v))
-			return true, err
-		case 6:
+// typedField is the field of TensorProto that holds elements of t's type when
+// raw_data does not, and the number of values in it. Types below 8 bits are packed
+// into bytes there too.
+func (t *Tensor) typedField() (num protowire.Number, n int64) {
+	n, _ = t.Count()
+	switch t.DType {
+	case tensor.Float32:
+		return 4, n
+	case tensor.Complex64:
+		return 4, 2 * n
+	case tensor.Float64:
+		return 10, n
+	case tensor.Complex128:
+		return 10, 2 * n
+	case tensor.Int64:
+		return 7, n
+	case tensor.Uint32, tensor.Uint64:
+		return 11, n
+	case tensor.String:
+		return 6, n
+	}
+	if bits := t.DType.Bits(); bits < 8 {
+		n, _ = t.size()
+	}
+	return 5, n
+}
+
+// typedCount is the number of values in one of the typed fields.
+func (t *Tensor) typedCount(num protowire.Number) (n int64, err error) {
+	defer runtime.KeepAlive(t) // msg points into the mapped file
+	err = (&decoder{}).fields("tensor", tensorWire, t.msg, nil, func(f field) (bool, error) {
+		switch {
+		case f.num != num:
+		case f.typ != protowire.BytesType || num == 6:
 			n++
+		case num == 4 || num == 10:
+			width := map[protowire.Number]int{4: 4, 10: 8}[num]
+			if len(f.bytes)%width != 0 {
+				return false, fmt.Errorf("packed values of %d bytes", len(f.bytes))
+			}
+			n += int64(len(f.bytes) / width)
+		default:
+			k, err := countVarints(f.bytes)
+			n += int64(k)
+			return true, err
 		}
 		return true, nil
 	})
@@ -129,6 +169,8 @@ const maxDecoded = 1 << 33
 
 // Values decodes a tensor into memory of the caller's.
 func (m *Model) Values(t *Tensor) (*tensor.Tensor, error) {
+	defer runtime.KeepAlive(t) // raw and msg point into the mapped file,
+	defer runtime.KeepAlive(m) // external data into one that the model holds
 	if err := t.check(); err != nil {
 		return nil, err
 	}
@@ -143,7 +185,7 @@ func (m *Model) Values(t *Tensor) (*tensor.Tensor, error) {
 	raw := t.raw
 	if t.External != nil {
 		var err error
-		if raw, err = m.external(t); err != nil {
+		if raw, err = m.externalData(t); err != nil {
 			return nil, err
 		}
 	}
@@ -165,14 +207,15 @@ func (t *Tensor) decodeTyped(shape []int) (*tensor.Tensor, error) {
 	var floats []float32
 	var ints []int64
 	var doubles []float64
-	d := decoder{}
-	err = d.fields("tensor", t.msg, nil, func(f field) (ok bool, err error) {
-		switch f.num {
-		case 4:
+	num, _ := t.typedField()
+	err = (&decoder{}).fields("tensor", tensorWire, t.msg, nil, func(f field) (ok bool, err error) {
+		switch {
+		case f.num != num:
+		case num == 4:
 			floats, err = appendFloats(floats, f)
-		case 5, 7, 11:
+		case num == 5 || num == 7 || num == 11:
 			ints, err = appendInts(ints, f)
-		case 10:
+		case num == 10:
 			b := f.bytes
 			if f.typ != protowire.BytesType {
 				b = protowire.AppendFixed64(nil, f.varint)

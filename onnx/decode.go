@@ -3,19 +3,16 @@ package onnx
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strings"
-	"unicode/utf8"
-
-	"google.golang.org/protobuf/encoding/protowire"
-
-	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
-// Bounds on what a file may claim. Real models stay orders of magnitude below.
+// Bounds on what a file may claim, so that decoding takes memory in proportion to
+// the file. Real models stay orders of magnitude below.
 const (
 	maxDepth = 32      // nested subgraphs
 	maxNodes = 1 << 20 // nodes, attributes, values or tensors in one file
+	maxParts = 1 << 23 // strings and messages of any kind in one file
+	maxInts  = 1 << 26 // integers and floats in attributes
+	maxName  = 1 << 14 // bytes in one name
 )
 
 // Parse reads a model from its protobuf bytes. Tensor data is aliased, so data
@@ -23,20 +20,22 @@ const (
 // model has no folder: its external data, if any, cannot be resolved.
 func Parse(data []byte) (*Model, error) { return parse(data, nil) }
 
+var errNoGraph = errors.New("the model has no graph")
+
 func parse(data []byte, src *mapping) (*Model, error) {
 	if len(data) == 0 {
 		return nil, errors.New("the file is empty")
 	}
 	d := &decoder{src: src}
 	m := &Model{}
-	err := d.fields("model", data, &m.unknown, func(f field) (bool, error) {
+	err := d.fields("model", modelWire, data, &m.unknown, func(f field) (bool, error) {
 		switch f.num {
 		case 1:
 			m.IR = int64(f.varint)
 		case 2:
-			m.Producer = f.str()
+			m.Producer = string(f.bytes)
 		case 3:
-			m.ProducerVersion = f.str()
+			m.ProducerVersion = string(f.bytes)
 		case 7:
 			if m.Graph != nil {
 				return false, errors.New("model: two graphs")
@@ -46,10 +45,10 @@ func parse(data []byte, src *mapping) (*Model, error) {
 			return true, err
 		case 8:
 			var o Opset
-			err := d.fields("opset_import", f.bytes, nil, func(f field) (bool, error) {
+			err := d.fields("opset_import", opsetWire, f.bytes, nil, func(f field) (bool, error) {
 				switch f.num {
 				case 1:
-					o.Domain = f.str()
+					o.Domain = string(f.bytes)
 				case 2:
 					o.Version = int64(f.varint)
 				}
@@ -62,15 +61,11 @@ func parse(data []byte, src *mapping) (*Model, error) {
 			m.Meta = append(m.Meta, p)
 			return true, err
 		case 25:
-			name := "?"
-			err := d.fields("function", f.bytes, nil, func(f field) (bool, error) {
-				if f.num == 1 {
-					name = f.str()
-				}
-				return true, nil
-			})
+			name, err := d.function(f.bytes)
 			m.Functions = append(m.Functions, name)
 			return false, err
+		case 20:
+			return false, d.training(f.bytes)
 		default:
 			return false, nil
 		}
@@ -82,84 +77,10 @@ func parse(data []byte, src *mapping) (*Model, error) {
 	case m.Graph == nil && m.IR == 0 && len(m.Opsets) == 0:
 		return nil, errors.New("this is not an ONNX model: it has no graph, IR version or opset")
 	case m.Graph == nil:
-		return nil, errors.New("the model has no graph")
+		return nil, errNoGraph
 	}
+	m.hidden = d.hidden
 	return m, nil
-}
-
-type decoder struct {
-	src   *mapping
-	count int
-}
-
-// wants are the wire types of the known fields' numbers; see field.
-type field struct {
-	num    protowire.Number
-	typ    protowire.Type
-	varint uint64
-	bytes  []byte
-}
-
-func (f field) str() string { return strings.ToValidUTF8(string(f.bytes), "\uFFFD") }
-
-// fields walks a message. use returns whether it took the field; the others go,
-// copied, to unknown (nil drops them).
-func (d *decoder) fields(what string, b []byte, unknown *[]byte, use func(field) (bool, error)) error {
-	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return fmt.Errorf("%s: %w", what, protowire.ParseError(n))
-		}
-		f := field{num: num, typ: typ}
-		k := 0
-		switch typ {
-		case protowire.VarintType:
-			f.varint, k = protowire.ConsumeVarint(b[n:])
-		case protowire.Fixed32Type:
-			var v uint32
-			v, k = protowire.ConsumeFixed32(b[n:])
-			f.varint = uint64(v)
-		case protowire.Fixed64Type:
-			f.varint, k = protowire.ConsumeFixed64(b[n:])
-		case protowire.BytesType:
-			f.bytes, k = protowire.ConsumeBytes(b[n:])
-		default:
-			return fmt.Errorf("%s: field %d has wire type %d, which ONNX does not use", what, num, typ)
-		}
-		if k < 0 {
-			return fmt.Errorf("%s: field %d: %w", what, num, protowire.ParseError(k))
-		}
-		taken, err := use(f)
-		if err != nil {
-			return err
-		}
-		if !taken && unknown != nil {
-			*unknown = append(*unknown, b[:n+k]...)
-		}
-		b = b[n+k:]
-	}
-	return nil
-}
-
-func (d *decoder) bump(what string) error {
-	if d.count++; d.count > maxNodes {
-		return fmt.Errorf("%s: more than %d nodes, attributes and tensors in one file", what, maxNodes)
-	}
-	return nil
-}
-
-func (d *decoder) prop(b []byte) (Prop, error) {
-	var p Prop
-	err := d.fields("metadata_props", b, nil, func(f field) (bool, error) {
-		switch f.num {
-		case 1:
-			p.Key = string(f.bytes)
-		case 2:
-			p.Value = string(f.bytes)
-		}
-		return true, nil
-	})
-	return p, err
 }
 
 func (d *decoder) graph(b []byte, depth int) (*Graph, error) {
@@ -167,7 +88,7 @@ func (d *decoder) graph(b []byte, depth int) (*Graph, error) {
 		return nil, fmt.Errorf("graph: subgraphs nested deeper than %d", maxDepth)
 	}
 	g := &Graph{}
-	err := d.fields("graph", b, &g.unknown, func(f field) (bool, error) {
+	err := d.fields("graph", graphWire, b, &g.unknown, func(f field) (bool, error) {
 		switch f.num {
 		case 1:
 			n, err := d.node(f.bytes, depth)
@@ -191,6 +112,8 @@ func (d *decoder) graph(b []byte, depth int) (*Graph, error) {
 			v, err := d.value(f.bytes)
 			g.Values = append(g.Values, v)
 			return true, err
+		case 15:
+			return false, d.sparse(f.bytes)
 		default:
 			return false, nil
 		}
@@ -204,7 +127,7 @@ func (d *decoder) node(b []byte, depth int) (*Node, error) {
 	if err := d.bump("node"); err != nil {
 		return n, err
 	}
-	err := d.fields("node", b, &n.unknown, func(f field) (bool, error) {
+	err := d.fields("node", nodeWire, b, &n.unknown, func(f field) (bool, error) {
 		switch f.num {
 		case 1:
 			n.Inputs = append(n.Inputs, string(f.bytes))
@@ -230,199 +153,7 @@ func (d *decoder) node(b []byte, depth int) (*Node, error) {
 		return true, nil
 	})
 	if err != nil {
-		return n, fmt.Errorf("node %s %q: %w", n.Op, n.Name, err)
+		return n, fmt.Errorf("node %s: %w", n, err)
 	}
 	return n, nil
-}
-
-func (d *decoder) attr(b []byte, depth int) (*Attr, error) {
-	a := &Attr{}
-	if err := d.bump("attribute"); err != nil {
-		return a, err
-	}
-	err := d.fields("attribute", b, &a.unknown, func(f field) (bool, error) {
-		var err error
-		switch f.num {
-		case 1:
-			a.Name = string(f.bytes)
-		case 2:
-			a.Float = math.Float32frombits(uint32(f.varint))
-			a.implied(AttrFloat)
-		case 3:
-			a.Int = int64(f.varint)
-			a.implied(AttrInt)
-		case 4:
-			a.String = append([]byte{}, f.bytes...)
-			a.implied(AttrString)
-		case 5:
-			a.Tensor, err = d.tensor(f.bytes)
-			a.implied(AttrTensor)
-		case 6:
-			a.Graph, err = d.graph(f.bytes, depth+1)
-			a.implied(AttrGraph)
-		case 7:
-			a.Floats, err = appendFloats(a.Floats, f)
-			a.implied(AttrFloats)
-		case 8:
-			a.Ints, err = appendInts(a.Ints, f)
-			a.implied(AttrInts)
-		case 9:
-			a.Strings = append(a.Strings, append([]byte{}, f.bytes...))
-			a.implied(AttrStrings)
-		case 11:
-			var g *Graph
-			g, err = d.graph(f.bytes, depth+1)
-			a.Graphs = append(a.Graphs, g)
-			a.implied(AttrGraphs)
-		case 20:
-			a.Type = AttrType(f.varint)
-		default:
-			return false, nil
-		}
-		return true, err
-	})
-	if err != nil {
-		return a, fmt.Errorf("attribute %q: %w", a.Name, err)
-	}
-	return a, nil
-}
-
-// implied sets the type of an attribute from its value: files before IR 4 leave
-// the type out.
-func (a *Attr) implied(t AttrType) {
-	if a.Type == 0 {
-		a.Type = t
-	}
-}
-
-func appendFloats(dst []float32, f field) ([]float32, error) {
-	if f.typ != protowire.BytesType {
-		return append(dst, math.Float32frombits(uint32(f.varint))), nil
-	}
-	if len(f.bytes)%4 != 0 {
-		return dst, fmt.Errorf("packed floats: %d bytes is not a multiple of 4", len(f.bytes))
-	}
-	for b := f.bytes; len(b) > 0; b = b[4:] {
-		v, _ := protowire.ConsumeFixed32(b)
-		dst = append(dst, math.Float32frombits(v))
-	}
-	return dst, nil
-}
-
-func appendInts(dst []int64, f field) ([]int64, error) {
-	if f.typ != protowire.BytesType {
-		return append(dst, int64(f.varint)), nil
-	}
-	for b := f.bytes; len(b) > 0; {
-		v, n := protowire.ConsumeVarint(b)
-		if n < 0 {
-			return dst, fmt.Errorf("packed integers: %w", protowire.ParseError(n))
-		}
-		dst, b = append(dst, int64(v)), b[n:]
-	}
-	return dst, nil
-}
-
-func (d *decoder) value(b []byte) (*Value, error) {
-	v := &Value{}
-	if err := d.bump("value"); err != nil {
-		return v, err
-	}
-	err := d.fields("value", b, &v.unknown, func(f field) (bool, error) {
-		switch f.num {
-		case 1:
-			v.Name = string(f.bytes)
-			return true, nil
-		case 2:
-			v.typ = append([]byte{}, f.bytes...)
-			return true, d.fields("type", f.bytes, nil, func(f field) (bool, error) {
-				if f.num == 1 {
-					v.typ = nil
-					return true, d.tensorType(f.bytes, v)
-				}
-				return true, nil
-			})
-		}
-		return false, nil
-	})
-	if err != nil {
-		return v, fmt.Errorf("value %q: %w", v.Name, err)
-	}
-	return v, nil
-}
-
-func (d *decoder) tensorType(b []byte, v *Value) error {
-	return d.fields("tensor type", b, nil, func(f field) (bool, error) {
-		switch f.num {
-		case 1:
-			v.DType = tensor.DType(f.varint)
-		case 2:
-			v.Shape, v.hasShape = []Dim{}, true
-			return true, d.fields("shape", f.bytes, nil, func(f field) (bool, error) {
-				if f.num != 1 {
-					return true, nil
-				}
-				dim := Dim{Size: -1}
-				err := d.fields("dimension", f.bytes, nil, func(f field) (bool, error) {
-					switch f.num {
-					case 1:
-						dim.Size = int64(f.varint)
-					case 2:
-						dim.Param = string(f.bytes)
-					}
-					return true, nil
-				})
-				if len(v.Shape) >= 64 {
-					return true, errors.New("shape: more than 64 dimensions")
-				}
-				v.Shape = append(v.Shape, dim)
-				return true, err
-			})
-		}
-		return true, nil
-	})
-}
-
-func (d *decoder) tensor(b []byte) (*Tensor, error) {
-	t := &Tensor{msg: b, src: d.src}
-	if err := d.bump("tensor"); err != nil {
-		return t, err
-	}
-	external := false
-	var ext []Prop
-	err := d.fields("tensor", b, nil, func(f field) (bool, error) {
-		var err error
-		switch f.num {
-		case 1:
-			t.Dims, err = appendInts(t.Dims, f)
-			if len(t.Dims) > 64 {
-				err = errors.New("more than 64 dimensions")
-			}
-		case 2:
-			t.DType = tensor.DType(f.varint)
-		case 4, 5, 6, 7, 10, 11:
-			t.typed = true
-		case 8:
-			t.Name = string(f.bytes)
-		case 9:
-			t.raw, t.hasRaw = f.bytes, true
-		case 13:
-			var p Prop
-			p, err = d.prop(f.bytes)
-			ext = append(ext, p)
-		case 14:
-			external = f.varint == 1
-		}
-		return true, err
-	})
-	if err == nil && external {
-		t.External, err = parseExternal(ext)
-	}
-	if err != nil {
-		return t, fmt.Errorf("tensor %q: %w", t.Name, err)
-	}
-	if !utf8.ValidString(t.Name) {
-		return t, fmt.Errorf("tensor %q: the name is not UTF-8", t.Name)
-	}
-	return t, nil
 }

@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -147,12 +149,12 @@ func (v *Value) encode() *rope {
 	r := &rope{}
 	r.str(1, v.Name)
 	switch {
-	case v.typ != nil:
+	case v.typ != nil && v.sameType():
 		r.bytes(2, v.typ)
-	case v.DType != 0 || v.hasShape:
+	case v.DType != 0 || v.Shape != nil:
 		tt := &rope{}
 		tt.varint(1, uint64(v.DType))
-		if v.hasShape {
+		if v.Shape != nil {
 			sh := &rope{}
 			for _, d := range v.Shape {
 				c := &rope{}
@@ -174,9 +176,20 @@ func (v *Value) encode() *rope {
 	return r
 }
 
+// sameType reports whether the value still has the type that the file gave it.
+func (v *Value) sameType() bool {
+	var was Value
+	err := (&decoder{}).typ(v.typ, &was)
+	return err == nil && was.DType == v.DType && slices.Equal(was.Shape, v.Shape) && was.HasShape() == v.HasShape()
+}
+
 // Marshal is the model's protobuf. External data stays external: the bytes hold
 // references relative to Dir.
 func (m *Model) Marshal() ([]byte, error) {
+	defer runtime.KeepAlive(m) // its parts point into the mapped file
+	if m.Graph == nil {
+		return nil, errNoGraph
+	}
 	r := m.encode()
 	if r.size > math.MaxInt32 {
 		return nil, fmt.Errorf("encoding the model: %d bytes, and protobuf readers stop at 2 GiB; keep its weights as external data", r.size)
@@ -190,6 +203,10 @@ func (m *Model) Marshal() ([]byte, error) {
 
 // WriteTo writes the model's protobuf without gathering it in memory.
 func (m *Model) WriteTo(w io.Writer) (int64, error) {
+	defer runtime.KeepAlive(m)
+	if m.Graph == nil {
+		return 0, errNoGraph
+	}
 	r := m.encode()
 	if r.size > math.MaxInt32 {
 		return 0, fmt.Errorf("writing the model: %d bytes, and protobuf readers stop at 2 GiB; keep its weights as external data", r.size)
@@ -228,7 +245,7 @@ func (m *Model) Save(path string) error {
 		f.Close()
 		return fmt.Errorf("saving %q: %w", path, err)
 	}
-	if err := f.Chmod(0o644); err == nil {
+	if err = f.Chmod(0o644); err == nil {
 		err = f.Sync()
 	}
 	if cerr := f.Close(); err == nil {

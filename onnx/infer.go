@@ -2,7 +2,9 @@ package onnx
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -29,22 +31,28 @@ func (f Fact) Known() bool {
 // given shapes; inputs left out take their declared shape, in which symbols are
 // unknown. It follows operators, not the declared shapes of intermediates: those
 // speak of the batch the exporter saw. A value that an operator unknown to it
-// makes is left out of the result.
+// makes is left out of the result. Nodes whose inputs contradict each other, or
+// make something larger than any memory, are an error, beside which the facts are
+// still returned. It takes memory in proportion to the model, whatever sizes the
+// model asks for.
 func (m *Model) Infer(inputs map[string][]int64) (map[string]Fact, error) {
-	in := inferrer{m: m, facts: map[string]Fact{}, opset: m.Opset("")}
+	in := inferrer{m: m, facts: map[string]Fact{}, opset: m.Opset(""), budget: maxConsts}
+	var errs faults
 	inits := map[string]bool{}
 	for _, t := range m.Graph.Initializers {
 		inits[t.Name] = true
 		in.facts[t.Name] = in.constant(t)
 	}
+	given := maps.Clone(inputs)
 	for _, v := range m.Graph.Inputs {
+		delete(given, v.Name)
 		if inits[v.Name] {
 			continue
 		}
 		f := Fact{DType: v.DType}
 		if shape, ok := inputs[v.Name]; ok {
 			f.Shape = slices.Clone(shape)
-		} else if v.hasShape {
+		} else if v.HasShape() {
 			f.Shape = make([]int64, len(v.Shape))
 			for i, d := range v.Shape {
 				f.Shape[i] = -1
@@ -53,9 +61,15 @@ func (m *Model) Infer(inputs map[string][]int64) (map[string]Fact, error) {
 				}
 			}
 		}
+		if err := f.plausible(); err != nil {
+			errs.addf("input %q: %w", v.Name, err)
+			f.Shape = nil
+		}
 		in.facts[v.Name] = f
 	}
-	var errs faults
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		errs.addf("a shape is given for %q, which is not an input of the model", name)
+	}
 	for _, n := range m.Graph.Nodes {
 		if err := in.node(n); err != nil {
 			errs.addf("node %s: %w", n, err)
@@ -71,10 +85,28 @@ type inferrer struct {
 	m     *Model
 	facts map[string]Fact
 	opset int64
+	// budget is the number of elements that may still be computed or kept.
+	budget int
 }
 
-// maxConst bounds the size of values that are computed ahead of running.
-const maxConst = 4096
+// Bounds on values that are computed ahead of running.
+const (
+	maxConst  = 4096    // elements of one
+	maxConsts = 1 << 24 // elements of all in a model
+)
+
+// plausible is nil for a shape that a value in memory can have.
+func (f Fact) plausible() error {
+	if len(f.Shape) > maxRank {
+		return fmt.Errorf("a value of rank %d; at most %d is accepted", len(f.Shape), maxRank)
+	}
+	for _, d := range f.Shape {
+		if d < -1 || d > maxElements {
+			return fmt.Errorf("the shape %v is not possible", f.Shape)
+		}
+	}
+	return nil
+}
 
 func (in *inferrer) constant(t *Tensor) Fact {
 	f := Fact{DType: t.DType, Shape: append([]int64{}, t.Dims...)}
@@ -88,16 +120,16 @@ func (in *inferrer) constant(t *Tensor) Fact {
 
 // node records what is known of n's outputs. Only a contradiction is an error.
 func (in *inferrer) node(n *Node) error {
+	rule := inference[n.Op]
+	if rule == nil || domain(n.Domain) != "" {
+		return nil
+	}
 	c := call{inferrer: in, n: n, in: make([]Fact, len(n.Inputs))}
 	for i, name := range n.Inputs {
 		c.in[i] = in.facts[name]
-	}
-	if n.Domain != "" && n.Domain != "ai.onnx" {
-		return nil
-	}
-	rule := inference[n.Op]
-	if rule == nil {
-		return nil
+		if in.budget <= 0 {
+			c.in[i].Const = nil
+		}
 	}
 	out, err := rule(c)
 	if err != nil {
@@ -107,17 +139,24 @@ func (in *inferrer) node(n *Node) error {
 		if i >= len(n.Outputs) || n.Outputs[i] == "" {
 			continue
 		}
-		if f.Const != nil && (!f.Known() || count(f.Shape) != int64(len(f.Const))) {
+		if err := f.plausible(); err != nil {
+			return fmt.Errorf("%w: inputs of shapes %v", err, c.shapes())
+		}
+		if f.Const != nil && (!f.Known() || count(f.Shape) != int64(len(f.Const)) || !f.holds()) {
 			f.Const = nil
 		}
-		for _, d := range f.Shape {
-			if d < -1 {
-				return fmt.Errorf("its inputs %v give the output shape %v", c.shapes(), f.Shape)
-			}
+		if in.budget -= len(f.Const); in.budget < 0 {
+			f.Const = nil
 		}
 		in.facts[n.Outputs[i]] = f
 	}
 	return nil
+}
+
+// holds reports whether a value's type can hold its content: division by zero
+// gives no integer.
+func (f Fact) holds() bool {
+	return f.DType.IsFloat() || !slices.ContainsFunc(f.Const, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
 }
 
 // call is one node with what is known of its inputs.
@@ -129,7 +168,7 @@ type call struct {
 
 func (c call) shapes() [][]int64 {
 	var s [][]int64
-	for _, f := range c.in {
+	for _, f := range c.in[:min(len(c.in), 8)] { // for messages
 		s = append(s, f.Shape)
 	}
 	return s
@@ -158,6 +197,7 @@ func toInts(f []float64) []int64 {
 	out := make([]int64, len(f))
 	for i, v := range f {
 		switch {
+		case math.IsNaN(v): // stays 0
 		case v >= math.MaxInt64:
 			out[i] = math.MaxInt64
 		case v <= math.MinInt64:
@@ -175,17 +215,47 @@ func count(shape []int64) int64 {
 		if d < 0 {
 			return -1
 		}
-		if d != 0 && n > math.MaxInt64/d {
-			return math.MaxInt64
-		}
-		n *= d
+		n = times(n, d)
 	}
 	return n
 }
 
+// times and plus compute with sizes; beyond int64 they stay at its ends.
+func times(a, b int64) int64 {
+	hi, lo := bits.Mul64(magnitude(a), magnitude(b))
+	negative := (a < 0) != (b < 0)
+	switch {
+	case (hi != 0 || lo > math.MaxInt64) && negative:
+		return math.MinInt64
+	case hi != 0 || lo > math.MaxInt64:
+		return math.MaxInt64
+	case negative:
+		return -int64(lo)
+	}
+	return int64(lo)
+}
+
+func magnitude(a int64) uint64 {
+	if a < 0 {
+		return -uint64(a)
+	}
+	return uint64(a)
+}
+
+func plus(a, b int64) int64 {
+	s := a + b
+	switch {
+	case a > 0 && b > 0 && s < 0:
+		return math.MaxInt64
+	case a < 0 && b < 0 && s >= 0:
+		return math.MinInt64
+	}
+	return s
+}
+
 // axis makes a possibly negative axis absolute.
 func axis(a int64, rank int) (int, error) {
-	if a < 0 {
+	if a < 0 && a >= -int64(rank) {
 		a += int64(rank)
 	}
 	if a < 0 || a >= int64(rank) {
@@ -195,11 +265,17 @@ func axis(a int64, rank int) (int, error) {
 }
 
 func axes(as []int64, rank int) ([]int, error) {
+	if len(as) > rank {
+		return nil, fmt.Errorf("%d axes of a shape of rank %d", len(as), rank)
+	}
 	out := make([]int, len(as))
 	for i, a := range as {
 		var err error
 		if out[i], err = axis(a, rank); err != nil {
 			return nil, err
+		}
+		if slices.Contains(out[:i], out[i]) {
+			return nil, fmt.Errorf("axes %v name one axis twice", as)
 		}
 	}
 	return out, nil
@@ -227,7 +303,7 @@ func broadcast(shapes ...[]int64) ([]int64, error) {
 			case out[i] == 1, out[i] == -1:
 				out[i] = s[j]
 			case s[j] != -1 && s[j] != out[i]:
-				return nil, fmt.Errorf("shapes %v do not broadcast", shapes)
+				return nil, fmt.Errorf("shapes %v do not broadcast", shapes[:min(len(shapes), 8)])
 			}
 		}
 	}

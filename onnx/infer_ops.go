@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -162,8 +163,13 @@ func likeSecond(c call) ([]Fact, error) {
 
 func castTo(f Fact, to tensor.DType) Fact {
 	out := Fact{DType: to, Shape: f.Shape, Const: slices.Clone(f.Const)}
-	if !to.IsFloat() {
-		for i, v := range out.Const {
+	for i, v := range out.Const {
+		switch {
+		case to == tensor.Bool && v != 0:
+			out.Const[i] = 1
+		case to == tensor.Float32:
+			out.Const[i] = float64(float32(v))
+		case !to.IsFloat():
 			out.Const[i] = math.Trunc(v)
 		}
 	}
@@ -173,6 +179,9 @@ func castTo(f Fact, to tensor.DType) Fact {
 // elementwise broadcasts the chosen inputs and, where all are known constants,
 // computes.
 func elementwise(c call, d tensor.DType, f func(a, b float64) float64, idx ...int) ([]Fact, error) {
+	if a := c.n.Attr("broadcast"); a != nil && c.opset < 7 { // the second input is laid along an axis of the first
+		return one(Fact{DType: d, Shape: c.at(0).Shape})
+	}
 	var shapes [][]int64
 	consts := true
 	for _, i := range idx {
@@ -214,7 +223,11 @@ func elementwise(c call, d tensor.DType, f func(a, b float64) float64, idx ...in
 				out.Const = append(out.Const, pick(2, k))
 			}
 		case f != nil && len(idx) == 2:
-			out.Const = append(out.Const, f(pick(0, k), pick(1, k)))
+			v := f(pick(0, k), pick(1, k))
+			if d == tensor.Float32 {
+				v = float64(float32(v))
+			}
+			out.Const = append(out.Const, v)
 		default:
 			return one(out)
 		}
@@ -227,13 +240,17 @@ func constantOfShape(c call) ([]Fact, error) {
 	v := 0.0
 	if a := c.n.Attr("value"); a != nil && a.Tensor != nil {
 		f.DType = a.Tensor.DType
-		if t, err := c.m.Values(a.Tensor); err == nil && len(t.Float64s()) > 0 {
-			v = t.Float64s()[0]
+		v = math.NaN()
+		if f := c.constant(a.Tensor); len(f.Const) == 1 {
+			v = f.Const[0]
 		}
 	}
 	if shape, ok := c.ints(0, ""); ok {
 		f.Shape = append([]int64{}, shape...)
-		if n := count(shape); n >= 0 && n <= maxConst {
+		if slices.ContainsFunc(shape, func(d int64) bool { return d < 0 }) {
+			return nil, fmt.Errorf("the shape %v is not possible", shape)
+		}
+		if n := count(shape); n <= maxConst && !math.IsNaN(v) {
 			f.Const = slices.Repeat([]float64{v}, int(n))
 		}
 	}
@@ -248,7 +265,7 @@ func shapeOf(c call) ([]Fact, error) {
 	}
 	clamp := func(v int64) int64 {
 		if v < 0 {
-			v += int64(len(s))
+			v = plus(v, int64(len(s)))
 		}
 		return min(max(v, 0), int64(len(s)))
 	}
@@ -266,52 +283,66 @@ func shapeOf(c call) ([]Fact, error) {
 
 // window is the output length of a convolution or pooling along one axis.
 func window(size, kernel, stride, dilation, before, after int64, auto string, ceil bool) int64 {
-	if size < 0 || kernel <= 0 || stride <= 0 || dilation <= 0 {
+	if size < 0 || kernel < 0 {
 		return -1
 	}
-	extent := (kernel-1)*dilation + 1
 	switch auto {
 	case "SAME_UPPER", "SAME_LOWER":
 		return (size + stride - 1) / stride
 	case "VALID":
 		before, after = 0, 0
 	}
-	room := size + before + after - extent
+	room := size + before + after - ((kernel-1)*dilation + 1)
 	if room < 0 {
 		return -2
 	}
 	out := room/stride + 1
-	if ceil && room%stride != 0 && (out)*stride < size+before {
+	if ceil && room%stride != 0 && out*stride < size+before {
 		out++ // a window may start in the input or its leading pad, never beyond
 	}
 	return out
 }
 
+// maxWindow bounds kernels, strides, dilations and pads, so that computing with
+// them cannot overflow.
+const maxWindow = 1 << 24
+
+// listed is an attribute with one entry for each spatial axis (or n/k of them),
+// each at least low.
+func (c call) listed(name string, absent, low int64, n, k int) ([]int64, error) {
+	v := c.n.Ints(name)
+	if v == nil {
+		return slices.Repeat([]int64{absent}, n), nil
+	}
+	if len(v) != n {
+		return nil, fmt.Errorf("%s has %d entries, the input has %d spatial axes", name, len(v), k)
+	}
+	return v, inWindow(name, v, low)
+}
+
+func inWindow(name string, v []int64, low int64) error {
+	for _, d := range v {
+		if d < low || d > maxWindow {
+			return fmt.Errorf("%s %v: %d is out of range", name, v, d)
+		}
+	}
+	return nil
+}
+
 func (c call) spatial(x, kernel []int64) ([]int64, error) {
 	k := len(x)
-	attr := func(name string, absent int64, n int) ([]int64, error) {
-		v := c.n.Ints(name)
-		if v == nil {
-			return slices.Repeat([]int64{absent}, n), nil
-		}
-		if len(v) != n {
-			return nil, fmt.Errorf("%s %v has %d entries, the input has %d spatial axes", name, v, len(v), k)
-		}
-		return v, nil
-	}
 	if len(kernel) != k {
-		return nil, fmt.Errorf("kernel %v does not fit an input with %d spatial axes", kernel, k)
+		return nil, fmt.Errorf("a kernel with %d axes does not fit an input with %d spatial axes", len(kernel), k)
 	}
-	strides, err := attr("strides", 1, k)
-	if err != nil {
-		return nil, err
+	for _, d := range kernel {
+		if d != -1 && (d < 1 || d > maxWindow) {
+			return nil, fmt.Errorf("kernel %v: %d is out of range", kernel, d)
+		}
 	}
-	dil, err := attr("dilations", 1, k)
-	if err != nil {
-		return nil, err
-	}
-	pads, err := attr("pads", 0, 2*k)
-	if err != nil {
+	strides, err1 := c.listed("strides", 1, 1, k, k)
+	dil, err2 := c.listed("dilations", 1, 1, k, k)
+	pads, err3 := c.listed("pads", 0, -maxWindow, 2*k, k)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	out := make([]int64, k)
@@ -333,15 +364,21 @@ func conv(c call) ([]Fact, error) {
 	if len(x) < 3 || len(w) != len(x) {
 		return nil, fmt.Errorf("input %v and weight %v do not fit a convolution", x, w)
 	}
-	if g := c.n.Int("group", 1); g < 1 || x[1] >= 0 && w[1] >= 0 && x[1] != w[1]*g || w[0]%g != 0 {
+	if g := c.n.Int("group", 1); g < 1 || x[1] >= 0 && w[1] >= 0 && x[1] != times(w[1], g) || w[0] >= 0 && w[0]%g != 0 {
 		return nil, fmt.Errorf("input %v and weight %v do not fit %d groups", x, w, g)
 	}
-	if b := c.at(2).Shape; len(c.in) > 2 && c.n.Op == "Conv" && len(b) == 1 && b[0] != w[0] {
-		return nil, fmt.Errorf("the bias has %d elements for %d output channels", b[0], w[0])
+	if b := c.at(2).Shape; b != nil && c.n.Op == "Conv" && (len(b) != 1 || b[0] >= 0 && w[0] >= 0 && b[0] != w[0]) {
+		return nil, fmt.Errorf("the bias has the shape %v for %d output channels", b, w[0])
+	}
+	if ks := c.n.Ints("kernel_shape"); ks != nil && !slices.Contains(w[2:], -1) && !slices.Equal(ks, w[2:]) {
+		return nil, fmt.Errorf("kernel_shape %v is not that of the weight %v", ks, w)
 	}
 	sp, err := c.spatial(x[2:], w[2:])
+	if err != nil {
+		return nil, err
+	}
 	f.Shape = append([]int64{x[0], w[0]}, sp...)
-	return []Fact{f}, err
+	return one(f)
 }
 
 func convTranspose(c call) ([]Fact, error) {
@@ -351,24 +388,32 @@ func convTranspose(c call) ([]Fact, error) {
 		return one(f)
 	}
 	k := len(x) - 2
-	get := func(name string, absent int64, n int) []int64 {
-		if v := c.n.Ints(name); len(v) == n {
-			return v
-		}
-		return slices.Repeat([]int64{absent}, n)
+	st, err1 := c.listed("strides", 1, 1, k, k)
+	dil, err2 := c.listed("dilations", 1, 1, k, k)
+	pads, err3 := c.listed("pads", 0, -maxWindow, 2*k, k)
+	extra, err4 := c.listed("output_padding", 0, 0, k, k)
+	if err := errors.Join(err1, err2, err3, err4, inWindow("kernel", w[2:], -1)); err != nil {
+		return nil, err
 	}
-	st, dil, pads, extra := get("strides", 1, k), get("dilations", 1, k), get("pads", 0, 2*k), get("output_padding", 0, k)
-	f.Shape = []int64{x[0], w[1] * c.n.Int("group", 1)}
+	f.Shape = []int64{x[0], -1}
+	if w[1] >= 0 {
+		f.Shape[1] = times(w[1], c.n.Int("group", 1))
+	}
 	given := c.n.Ints("output_shape")
 	for i := range k {
 		d := int64(-1)
 		switch {
 		case len(given) == k:
 			d = given[i]
-		case x[2+i] >= 0 && c.n.Str("auto_pad", "NOTSET") == "NOTSET":
-			d = st[i]*(x[2+i]-1) + extra[i] + (w[2+i]-1)*dil[i] + 1 - pads[i] - pads[i+k]
-		case x[2+i] >= 0 && c.n.Str("auto_pad", "") != "VALID":
-			d = x[2+i] * st[i]
+		case x[2+i] < 0 || w[2+i] < 0:
+		case c.n.Str("auto_pad", "NOTSET") == "NOTSET":
+			d = times(st[i], x[2+i]-1) // saturates, and is then refused
+			d = plus(d, extra[i]+(w[2+i]-1)*dil[i]+1-pads[i]-pads[i+k])
+			if d < 0 {
+				return nil, fmt.Errorf("an input of shape %v and pads %v leave nothing", x, pads)
+			}
+		case c.n.Str("auto_pad", "") != "VALID":
+			d = times(x[2+i], st[i])
 		}
 		f.Shape = append(f.Shape, d)
 	}
@@ -385,8 +430,11 @@ func pool(c call) ([]Fact, error) {
 		return nil, fmt.Errorf("input %v has no spatial axes to pool", x)
 	}
 	sp, err := c.spatial(x[2:], c.n.Ints("kernel_shape"))
+	if err != nil {
+		return nil, err
+	}
 	f.Shape = append([]int64{x[0], x[1]}, sp...)
-	return []Fact{f, {DType: tensor.Int64, Shape: f.Shape}}, err
+	return []Fact{f, {DType: tensor.Int64, Shape: f.Shape}}, nil
 }
 
 func globalPool(c call) ([]Fact, error) {
@@ -406,7 +454,7 @@ func gemm(c call) ([]Fact, error) {
 	if len(a) != 2 || len(b) != 2 {
 		return nil, fmt.Errorf("Gemm takes matrices, got %v and %v", a, b)
 	}
-	ta, tb := c.n.Int("transA", 0) == 1, c.n.Int("transB", 0) == 1
+	ta, tb := c.n.Int("transA", 0) != 0, c.n.Int("transB", 0) != 0
 	m, k := a[0], a[1]
 	if ta {
 		m, k = k, m
@@ -419,6 +467,9 @@ func gemm(c call) ([]Fact, error) {
 		return nil, fmt.Errorf("matrices %v and %v do not fit", a, b)
 	}
 	f.Shape = []int64{m, n}
+	if s, err := broadcast(f.Shape, c.at(2).Shape); c.at(2).Shape != nil && c.opset >= 7 && (err != nil || len(s) != 2 || m >= 0 && s[0] > m || n >= 0 && s[1] > n) {
+		return nil, fmt.Errorf("the bias %v does not fit a product of shape %v", c.at(2).Shape, f.Shape)
+	}
 	return one(f)
 }
 
@@ -463,7 +514,7 @@ func flatten(c call) ([]Fact, error) {
 	if x := c.at(0).Shape; x != nil {
 		a := c.n.Int("axis", 1)
 		if a < 0 {
-			a += int64(len(x))
+			a = plus(a, int64(len(x)))
 		}
 		if a < 0 || a > int64(len(x)) {
 			return nil, fmt.Errorf("axis %d is outside a shape of rank %d", a, len(x))
@@ -511,12 +562,12 @@ func reshape(c call) ([]Fact, error) {
 		}
 		f.Shape[i] = d
 		if rest >= 0 && d >= 0 {
-			rest *= d
+			rest = times(rest, d)
 		} else {
 			rest = -1
 		}
 	}
-	if total < 0 || rest < 0 {
+	if total < 0 || rest < 0 || total == math.MaxInt64 || rest == math.MaxInt64 {
 		return one(f)
 	}
 	if open >= 0 {
@@ -571,7 +622,7 @@ func squeeze(c call) ([]Fact, error) {
 	f.Shape = []int64{}
 	for i, d := range x {
 		gone := slices.Contains(drop, i)
-		if gone && d > 1 {
+		if gone && d != 1 && d != -1 {
 			return nil, fmt.Errorf("axis %d of %v cannot be squeezed", i, x)
 		}
 		if len(as) == 0 && d == -1 {
@@ -635,7 +686,7 @@ func concat(c call) ([]Fact, error) {
 			case j == a && (s[j] < 0 || f.Shape[j] < 0):
 				f.Shape[j] = -1
 			case j == a:
-				f.Shape[j] += s[j]
+				f.Shape[j] = plus(f.Shape[j], s[j])
 			case f.Shape[j] < 0:
 				f.Shape[j] = s[j]
 			case s[j] >= 0 && s[j] != f.Shape[j]:
@@ -645,6 +696,10 @@ func concat(c call) ([]Fact, error) {
 	}
 	if consts && len(f.Shape) == 1 {
 		for i := range c.in {
+			if len(f.Const)+len(c.in[i].Const) > maxConst {
+				f.Const = nil
+				break
+			}
 			f.Const = append(f.Const, c.in[i].Const...)
 		}
 	}
@@ -657,7 +712,7 @@ func split(c call) ([]Fact, error) {
 	for i := range outs {
 		outs[i].DType = c.at(0).DType
 	}
-	if x == nil {
+	if x == nil || len(outs) > maxConst {
 		return outs, nil
 	}
 	a, err := axis(c.n.Int("axis", 0), len(x))
@@ -669,8 +724,18 @@ func split(c call) ([]Fact, error) {
 		sizes = nil
 	}
 	parts := c.n.Int("num_outputs", int64(len(outs)))
-	if parts < 1 {
-		return nil, fmt.Errorf("it is split into %d parts", parts)
+	if parts != int64(len(outs)) || parts < 1 {
+		return nil, fmt.Errorf("it is split into %d parts and has %d outputs", parts, len(outs))
+	}
+	total := int64(0)
+	for _, n := range sizes {
+		if n < 0 {
+			return nil, fmt.Errorf("it is split into %v", sizes)
+		}
+		total = plus(total, n)
+	}
+	if len(sizes) > 0 && (len(sizes) != len(outs) || x[a] >= 0 && total != x[a]) {
+		return nil, fmt.Errorf("%d outputs and the split %v for an axis of %d", len(outs), sizes, x[a])
 	}
 	for i := range outs {
 		outs[i].Shape = slices.Clone(x)
@@ -678,9 +743,6 @@ func split(c call) ([]Fact, error) {
 		case !ok || x[a] < 0 && len(sizes) == 0:
 			outs[i].Shape[a] = -1
 		case len(sizes) > 0:
-			if i >= len(sizes) {
-				return nil, fmt.Errorf("%d outputs for the split %v", len(outs), sizes)
-			}
 			outs[i].Shape[a] = sizes[i]
 		default:
 			chunk := (x[a] + parts - 1) / parts
@@ -741,21 +803,18 @@ func slice(c call) ([]Fact, error) {
 		if step < 0 {
 			lo, hi = -1, d-1
 		}
-		bound := func(v int64) int64 {
+		bound := func(v, lo int64) int64 {
 			if v < 0 {
-				v = max(v, math.MinInt64/2) + d
-				if step < 0 {
-					return max(v, -1)
-				}
+				v = plus(v, d)
 			}
 			return min(max(v, lo), hi)
 		}
-		st, en = bound(st), bound(en)
+		st, en = bound(st, 0), bound(en, lo)
 		n := int64(0)
 		if step > 0 && en > st {
-			n = (en - st + step - 1) / step
+			n = (en-st-1)/step + 1
 		} else if step < 0 && st > en {
-			n = (st - en - step - 1) / -step
+			n = (st-en-1)/-step + 1
 		}
 		f.Shape[a] = n
 		if x.Const != nil && len(x.Shape) == 1 {
@@ -825,8 +884,11 @@ func tile(c call) ([]Fact, error) {
 		}
 		f.Shape = slices.Clone(x)
 		for i, r := range reps {
+			if r < 0 {
+				return nil, fmt.Errorf("repeats %v", reps)
+			}
 			if f.Shape[i] >= 0 {
-				f.Shape[i] *= r
+				f.Shape[i] = times(f.Shape[i], r)
 			}
 		}
 	}
@@ -856,7 +918,10 @@ func pad(c call) ([]Fact, error) {
 	f.Shape = slices.Clone(f.Shape)
 	for i, a := range where {
 		if f.Shape[a] >= 0 {
-			f.Shape[a] += pads[i] + pads[i+len(where)]
+			f.Shape[a] = plus(f.Shape[a], plus(pads[i], pads[i+len(where)]))
+			if f.Shape[a] < 0 {
+				return nil, fmt.Errorf("pads %v leave nothing of shape %v", pads, c.at(0).Shape)
+			}
 		}
 	}
 	return one(f)
@@ -884,7 +949,11 @@ func resize(c call) ([]Fact, error) {
 	if len(scales) == len(x) {
 		for i, d := range x {
 			if d >= 0 {
-				f.Shape[i] = int64(math.Floor(float64(d) * scales[i]))
+				// In float32, as runtimes compute it.
+				f.Shape[i] = toInts([]float64{math.Floor(float64(float32(d) * float32(scales[i])))})[0]
+				if f.Shape[i] < 0 {
+					return nil, fmt.Errorf("scales %v", scales)
+				}
 			}
 		}
 	} else if s := c.at(3).Const; scalesAt == 2 && len(s) == len(x) && c.n.Str("keep_aspect_ratio_policy", "stretch") == "stretch" {
@@ -929,9 +998,12 @@ func blocks(c call, b int64, toSpace bool) ([]Fact, error) {
 		switch {
 		case f.Shape[i] < 0:
 		case (i == 1) == toSpace:
+			if f.Shape[i]%k != 0 {
+				return nil, fmt.Errorf("blocks of %d do not fit shape %v", b, c.at(0).Shape)
+			}
 			f.Shape[i] /= k
 		default:
-			f.Shape[i] *= k
+			f.Shape[i] = times(f.Shape[i], k)
 		}
 	}
 	return one(f)

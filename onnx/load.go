@@ -1,10 +1,10 @@
 package onnx
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"maps"
@@ -44,7 +44,8 @@ func LoadWith(path string, o LoadOptions) (*Model, error) {
 }
 
 func load(path string, o LoadOptions) (*Model, error) {
-	f, err := os.Open(path)
+	// A pipe would make opening wait for a writer; mapFile refuses it.
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, reason(err)
 	}
@@ -54,18 +55,14 @@ func load(path string, o LoadOptions) (*Model, error) {
 		return nil, err
 	}
 	m, err := parse(src.data, src)
+	runtime.KeepAlive(src)
 	if err != nil {
 		return nil, err
 	}
 	m.Path, m.Dir = path, filepath.Dir(path)
-	m.files = &files{allowLinks: o.AllowLinks, open: map[string]*mapping{}}
-	if err := m.Graph.Sort(); err != nil {
-		return nil, err
-	}
-	if err := m.Check(); err != nil {
-		return nil, err
-	}
-	if err := m.checkExternal(o.NoData); err != nil {
+	m.files = &files{allowLinks: o.AllowLinks, model: src, open: map[string]*mapping{}}
+	// Sort leaves nodes on a cycle out of order, which Check then reports.
+	if err := errors.Join(m.Graph.Sort(), m.Check(), m.checkExternal(o.NoData)); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -151,21 +148,24 @@ func parseExternal(ps []Prop) (*External, error) {
 }
 
 // localPath is nil when a location stays inside the model's folder, judged by
-// its text alone.
+// its text alone and by the rules of every system.
 func localPath(loc string) error {
 	switch {
 	case loc == "":
 		return errors.New("external data: no location")
-	case strings.ContainsRune(loc, 0), strings.ContainsAny(loc, `\`), !filepath.IsLocal(filepath.FromSlash(loc)),
-		len(loc) > 1 && loc[1] == ':', slices.Contains(strings.Split(loc, "/"), ".."):
-		return fmt.Errorf("external data: location %q leaves the model's folder; a model may only refer to data beside it", loc)
+	case strings.ContainsRune(loc, 0):
+		return fmt.Errorf("external data: location %q is not a file name", loc)
+	case strings.Contains(loc, `\`), len(loc) > 1 && loc[1] == ':',
+		!filepath.IsLocal(filepath.FromSlash(loc)), slices.Contains(strings.Split(loc, "/"), ".."):
+		return fmt.Errorf("external data: location %q is not a plain path inside the model's folder; a model may only refer to data beside it", loc)
 	}
 	return nil
 }
 
-// files are the external data files of a model, shared by its clones.
+// files are the files of a model, shared by its clones.
 type files struct {
 	allowLinks bool
+	model      *mapping // the model file itself
 	mu         sync.Mutex
 	open       map[string]*mapping
 }
@@ -181,17 +181,26 @@ func (m *Model) openExternal(loc string) (*os.File, fs.FileInfo, error) {
 	path := filepath.FromSlash(loc)
 	links := m.files != nil && m.files.allowLinks
 	stat := func() (fs.FileInfo, error) { return os.Stat(filepath.Join(m.Dir, path)) }
-	open := func() (*os.File, error) { return os.Open(filepath.Join(m.Dir, path)) }
+	open := func() (*os.File, error) {
+		return os.OpenFile(filepath.Join(m.Dir, path), os.O_RDONLY|nonblock, 0)
+	}
 	if !links {
-		root, err := os.OpenRoot(m.Dir)
+		root, err := os.OpenRoot(cmp.Or(m.Dir, "."))
 		if err != nil {
 			return fail(err)
 		}
 		defer root.Close()
-		stat = func() (fs.FileInfo, error) { return root.Stat(path) }
-		open = func() (*os.File, error) { return root.Open(path) }
+		stat = func() (fs.FileInfo, error) {
+			st, err := root.Stat(path)
+			if err != nil && throughLink(root, path) {
+				return nil, fmt.Errorf("it is behind a symbolic link that does not resolve inside the model's folder (%w); copy the file there, or allow links (--allow-links)", reason(err))
+			}
+			return st, err
+		}
+		open = func() (*os.File, error) { return root.OpenFile(path, os.O_RDONLY|nonblock, 0) }
 	}
-	// Looked at before it is opened: opening a pipe would wait for a writer.
+	// Looked at before it is opened, because opening a device may do things, and
+	// again after, because it may have been replaced.
 	st, err := stat()
 	if err != nil {
 		return fail(err)
@@ -204,7 +213,7 @@ func (m *Model) openExternal(loc string) (*os.File, fs.FileInfo, error) {
 		return fail(err)
 	}
 	if st, err = f.Stat(); err == nil && !st.Mode().IsRegular() {
-		err = errors.New("it is not a regular file")
+		err = fmt.Errorf("it is not a regular file but %s", kind(st.Mode()))
 	}
 	if err == nil && !links && hardLinks(st) > 1 {
 		err = errors.New("it has more than one hard link, so it may be a file from elsewhere; copy it, or allow links (--allow-links)")
@@ -216,26 +225,33 @@ func (m *Model) openExternal(loc string) (*os.File, fs.FileInfo, error) {
 	return f, st, nil
 }
 
+// throughLink reports whether a path leads through a symbolic link.
+func throughLink(root *os.Root, path string) bool {
+	for p := filepath.Clean(path); p != "."; p = filepath.Dir(p) {
+		if st, err := root.Lstat(p); err == nil && st.Mode()&fs.ModeSymlink != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // checkExternal verifies that every reference resolves inside the model's folder
 // to bytes that exist.
 func (m *Model) checkExternal(noData bool) error {
 	var errs faults
 	sizes := map[string]int64{}
-	for _, t := range m.Tensors() {
-		if t.External == nil {
-			continue
-		}
+	for _, t := range m.external() {
 		loc := t.External.Location
 		size, seen := sizes[loc]
 		if !seen {
 			size = -1
 			if err := localPath(loc); err != nil {
-				errs.add(fmt.Errorf("tensor %q: %w", t.Name, err))
+				errs.addf("tensor %q: %w", t.Name, err)
 			} else if f, st, err := m.openExternal(loc); err == nil {
 				size = st.Size()
 				f.Close()
 			} else if !noData || !errors.Is(err, fs.ErrNotExist) {
-				errs.add(err)
+				errs.addf("tensor %q: %w", t.Name, err)
 			}
 			sizes[loc] = size
 		}
@@ -244,48 +260,59 @@ func (m *Model) checkExternal(noData bool) error {
 			continue // reported elsewhere
 		}
 		if t.External.Offset > size || want > size-t.External.Offset {
-			errs.add(fmt.Errorf("tensor %q: its data is bytes %d to %d of %q, which has %d", t.Name, t.External.Offset, t.External.Offset+want, loc, size))
+			errs.addf("tensor %q: its data is %d bytes from %d on of %q, which has %d", t.Name, want, t.External.Offset, loc, size)
 		}
 	}
 	return errs.join()
 }
 
-// HasExternal reports whether any constant lies outside the model file.
-func (m *Model) HasExternal() bool {
-	return slices.ContainsFunc(m.Tensors(), func(t *Tensor) bool { return t.External != nil })
+// external lists the tensors whose data lies outside the model file.
+func (m *Model) external() []*Tensor {
+	return slices.DeleteFunc(slices.Concat(m.Tensors(), m.hidden), func(t *Tensor) bool { return t.External == nil })
 }
+
+// HasExternal reports whether any constant lies outside the model file.
+func (m *Model) HasExternal() bool { return len(m.external()) > 0 }
 
 // ExternalFiles lists the locations of external data, sorted.
 func (m *Model) ExternalFiles() []string {
 	set := map[string]bool{}
-	for _, t := range m.Tensors() {
-		if t.External != nil {
-			set[t.External.Location] = true
-		}
+	for _, t := range m.external() {
+		set[t.External.Location] = true
 	}
 	return slices.Sorted(maps.Keys(set))
 }
 
-// external is the bytes of an external tensor, aliasing a mapping that lives as
-// long as the model.
-func (m *Model) external(t *Tensor) ([]byte, error) {
+// mapped is an external data file's bytes, which the model keeps: whatever
+// happens to the file's name later, all readers see the same data.
+func (m *Model) mapped(loc string) (*mapping, error) {
 	if m.files == nil {
-		return nil, fmt.Errorf("tensor %q: the model was not loaded from a folder, so its external data %q cannot be found", t.Name, t.External.Location)
+		return nil, fmt.Errorf("the model was not loaded from a folder, so its external data %q cannot be found", loc)
 	}
 	m.files.mu.Lock()
 	defer m.files.mu.Unlock()
-	mp := m.files.open[t.External.Location]
-	if mp == nil {
-		f, _, err := m.openExternal(t.External.Location)
-		if err != nil {
-			return nil, err
-		}
-		mp, err = mapFile(f)
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("external data %q: %w", t.External.Location, err)
-		}
-		m.files.open[t.External.Location] = mp
+	if mp := m.files.open[loc]; mp != nil {
+		return mp, nil
+	}
+	f, _, err := m.openExternal(loc)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	mp, err := mapFile(f)
+	if err != nil {
+		return nil, fmt.Errorf("external data %q: %w", loc, err)
+	}
+	m.files.open[loc] = mp
+	return mp, nil
+}
+
+// externalData is the bytes of an external tensor, aliasing a mapping that lives
+// as long as the model.
+func (m *Model) externalData(t *Tensor) ([]byte, error) {
+	mp, err := m.mapped(t.External.Location)
+	if err != nil {
+		return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 	}
 	want, err := t.size()
 	if err != nil {
@@ -299,34 +326,25 @@ func (m *Model) external(t *Tensor) ([]byte, error) {
 
 // Sum256 is the SHA-256 of the model file and of each external data file, in hex
 // by file name: the identity of a model. Replacing the weights leaves the model
-// file's own sum unchanged, hence all of them.
+// file's own sum unchanged, hence all of them. What is summed is what was loaded,
+// even when the files have been replaced since; a clone has its original's sums.
 func (m *Model) Sum256() (map[string]string, error) {
+	if m.files == nil {
+		return nil, errors.New("hashing the model: it was not read from a file")
+	}
 	sums := map[string]string{}
-	f, err := os.Open(m.Path)
-	if err != nil {
-		return nil, fmt.Errorf("hashing the model: %w", err)
-	}
-	defer f.Close()
-	if sums[filepath.Base(m.Path)], err = sum(sha256.New(), f); err != nil {
-		return nil, fmt.Errorf("hashing the model: %w", err)
-	}
 	for _, loc := range m.ExternalFiles() {
-		f, _, err := m.openExternal(loc)
+		mp, err := m.mapped(loc)
 		if err != nil {
 			return nil, fmt.Errorf("hashing the model: %w", err)
 		}
-		sums[loc], err = sum(sha256.New(), f)
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("hashing the model: %w", err)
-		}
+		sums[loc] = mp.sum()
 	}
+	sums[filepath.Base(m.Path)] = m.files.model.sum()
 	return sums, nil
 }
 
-func sum(h hash.Hash, r io.Reader) (string, error) {
-	if _, err := io.Copy(h, r); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%x", h.Sum(nil)), nil
+func (mp *mapping) sum() string {
+	defer runtime.KeepAlive(mp)
+	return fmt.Sprintf("%x", sha256.Sum256(mp.data))
 }

@@ -16,3 +16,6 @@ func mmap(f *os.File, size int64) ([]byte, func(), error) {
 }
 
 func hardLinks(fs.FileInfo) uint64 { return 1 }
+
+// nonblock keeps opening a pipe from waiting for its other end.
+const nonblock = 0

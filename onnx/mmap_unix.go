@@ -25,3 +25,6 @@ func hardLinks(st fs.FileInfo) uint64 {
 	}
 	return 1
 }
+
+// nonblock keeps opening a pipe from waiting for its other end.
+const nonblock = syscall.O_NONBLOCK

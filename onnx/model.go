@@ -30,6 +30,9 @@ type Model struct {
 	Path, Dir string
 
 	files *files
+	// hidden are the tensors in parts of the file that are kept but not decoded:
+	// functions, sparse tensors, training graphs.
+	hidden []*Tensor
 
 	unknown []byte
 }
@@ -104,12 +107,11 @@ type Attr struct {
 type Value struct {
 	Name  string
 	DType tensor.DType // Undefined when the value is not a dense tensor
-	// Shape is nil when the rank is not known.
+	// Shape is nil when the rank is not known, empty for a scalar.
 	Shape []Dim
 
-	hasShape bool
-	typ      []byte // TypeProto of a value that is not a dense tensor
-	unknown  []byte
+	typ     []byte // the TypeProto in the file, written back unless the type was changed
+	unknown []byte
 }
 
 // Dim is one dimension: a size, or a symbol, or (Size -1, Param "") unknown.
@@ -121,11 +123,11 @@ type Dim struct {
 // NewValue declares a dense tensor. A nil shape leaves the rank open; an empty
 // one is a scalar.
 func NewValue(name string, d tensor.DType, shape []Dim) *Value {
-	return &Value{Name: name, DType: d, Shape: shape, hasShape: shape != nil}
+	return &Value{Name: name, DType: d, Shape: shape}
 }
 
 // HasShape reports whether the rank is declared.
-func (v *Value) HasShape() bool { return v.hasShape }
+func (v *Value) HasShape() bool { return v.Shape != nil }
 
 // Opset is the imported version of a domain ("" or "ai.onnx" is ONNX's own), or
 // 0 when the model does not import it.
@@ -167,7 +169,11 @@ func (g *Graph) clone() *Graph {
 			for l, s := range b.Graphs {
 				b.Graphs[l] = s.clone()
 			}
-			b.Ints, b.Floats = slices.Clone(a.Ints), slices.Clone(a.Floats)
+			b.Ints, b.Floats, b.String = slices.Clone(a.Ints), slices.Clone(a.Floats), slices.Clone(a.String)
+			b.Strings = slices.Clone(a.Strings)
+			for l, s := range b.Strings {
+				b.Strings[l] = slices.Clone(s)
+			}
 			k.Attrs[j] = &b
 		}
 		c.Nodes[i] = &k
@@ -231,7 +237,7 @@ func (n *Node) Str(name, absent string) string {
 
 // Input is the i-th input's name, "" when omitted.
 func (n *Node) Input(i int) string {
-	if i < len(n.Inputs) {
+	if i >= 0 && i < len(n.Inputs) {
 		return n.Inputs[i]
 	}
 	return ""
@@ -307,6 +313,9 @@ func (n *Node) reads() map[string]bool {
 		}
 		for _, t := range g.Initializers {
 			own[t.Name] = true
+		}
+		for _, t := range g.sparse() {
+			own[t] = true
 		}
 		for _, k := range g.Nodes {
 			for _, o := range k.Outputs {
