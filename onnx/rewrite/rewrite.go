@@ -3,7 +3,7 @@
 package rewrite
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -50,12 +50,12 @@ type Edit struct {
 // names are the value and node names in use, and the constants already added.
 type names struct {
 	used   map[string]bool
-	consts map[string]*onnx.Tensor
-	data   map[string][]byte
+	next   map[string]int    // the number after a name that is taken
+	consts map[string]string // names of constants by type, shape and content
 }
 
 func newNames(g *onnx.Graph) *names {
-	s := &names{map[string]bool{}, map[string]*onnx.Tensor{}, map[string][]byte{}}
+	s := &names{map[string]bool{}, map[string]int{}, map[string]string{}}
 	s.collect(g)
 	return s
 }
@@ -91,9 +91,11 @@ func (e *Edit) In(scope string) *Edit {
 
 // Name returns a name not in use yet, in the present scope.
 func (e *Edit) Name(base string) string {
-	name := e.scope + base
-	for i := 1; e.names.used[name]; i++ {
-		name = fmt.Sprintf("%s%s_%d", e.scope, base, i)
+	base = e.scope + base
+	name := base
+	for e.names.used[name] {
+		e.names.next[base]++
+		name = fmt.Sprintf("%s_%d", base, e.names.next[base])
 	}
 	e.names.used[name] = true
 	return name
@@ -103,7 +105,7 @@ func (e *Edit) Name(base string) string {
 // are int, int64, float32, string, []int64 or []float32.
 func (e *Edit) Op(op string, attrs map[string]any, in ...string) string {
 	name := e.Name(op)
-	n := &onnx.Node{Name: name, Op: op, Inputs: in, Outputs: []string{e.Name(op + ".out")}}
+	n := &onnx.Node{Name: name, Op: op, Inputs: slices.Clone(in), Outputs: []string{e.Name(op + ".out")}}
 	for _, k := range sortedKeys(attrs) {
 		a := &onnx.Attr{Name: k}
 		switch v := attrs[k].(type) {
@@ -116,9 +118,9 @@ func (e *Edit) Op(op string, attrs map[string]any, in ...string) string {
 		case string:
 			a.Type, a.String = onnx.AttrString, []byte(v)
 		case []int64:
-			a.Type, a.Ints = onnx.AttrInts, v
+			a.Type, a.Ints = onnx.AttrInts, slices.Clone(v)
 		case []float32:
-			a.Type, a.Floats = onnx.AttrFloats, v
+			a.Type, a.Floats = onnx.AttrFloats, slices.Clone(v)
 		default:
 			panic(fmt.Sprintf("rewrite: attribute %q has the unsupported type %T", k, v))
 		}
@@ -138,46 +140,55 @@ func sortedKeys(m map[string]any) []string {
 }
 
 // Const adds a constant, or finds an equal one that this pass added before, and
-// returns its name.
+// returns its name. It copies t's data.
 func (e *Edit) Const(t *tensor.Tensor) string {
-	data := t.Bytes()
-	for name, c := range e.names.consts {
-		if c.DType == t.DType && sameShape(c, t) && bytes.Equal(e.names.data[name], data) {
-			return name
-		}
+	key := fmt.Sprintf("%d %v %x", t.DType, t.Shape, sha256.Sum256(t.Bytes()))
+	if name, ok := e.names.consts[key]; ok {
+		return name
 	}
 	root := *e
 	root.scope = "onnxprobe/"
 	c := onnx.NewTensor(root.Name("const"), t)
-	e.names.consts[c.Name], e.names.data[c.Name] = c, data
+	e.names.consts[key] = c.Name
 	e.Graph.Initializers = append(e.Graph.Initializers, c)
 	return c.Name
 }
 
-func sameShape(c *onnx.Tensor, t *tensor.Tensor) bool {
-	return slices.EqualFunc(c.Dims, t.Shape, func(a int64, b int) bool { return a == int64(b) })
-}
-
-// Rename gives a value that this pass made its final name, which must not be in
-// use.
+// Rename gives a value that a node makes another name, which must not be in use.
+// Its readers follow: nodes, those of subgraphs too, and graph outputs.
 func (e *Edit) Rename(from, to string) error {
 	if e.names.used[to] {
 		return fmt.Errorf("naming %q: the model has a value of that name already", to)
 	}
+	made := slices.ContainsFunc(e.Graph.Nodes, func(n *onnx.Node) bool { return slices.Contains(n.Outputs, from) })
+	if !made || from == "" {
+		return fmt.Errorf("naming %q: no node makes %q", to, from)
+	}
 	e.names.used[to] = true
-	for _, n := range e.Graph.Nodes {
-		for i, v := range n.Inputs {
-			if v == from {
-				n.Inputs[i] = to
+	rename(e.Graph, from, to)
+	return nil
+}
+
+func rename(g *onnx.Graph, from, to string) {
+	for _, n := range g.Nodes {
+		for _, names := range [][]string{n.Inputs, n.Outputs} {
+			for i, v := range names {
+				if v == from {
+					names[i] = to
+				}
 			}
 		}
-		for i, v := range n.Outputs {
-			if v == from {
-				n.Outputs[i] = to
+		for _, sub := range n.Subgraphs() {
+			rename(sub, from, to)
+		}
+	}
+	for _, vs := range [][]*onnx.Value{g.Outputs, g.Values} {
+		for _, v := range vs {
+			if v.Name == from {
+				v.Name = to
 			}
 		}
 	}
-	return nil
 }
 
 // Output makes value v a graph output, after the present ones.

@@ -139,9 +139,12 @@ func Data[T Element](t *Tensor) []T {
 }
 
 // New makes a zeroed tensor. Types without a Go slice (strings, complex,
-// 8-bit and narrower floats) are an error.
+// 8-bit and narrower floats) are an error, and so are shapes that no memory holds.
 func New(d DType, shape ...int) (*Tensor, error) {
-	n := Count(shape)
+	n, err := size(shape)
+	if err != nil {
+		return nil, fmt.Errorf("making a tensor of %s: %w", d, err)
+	}
 	t := &Tensor{DType: d, Shape: slices.Clone(shape)}
 	switch d {
 	case Float32:
@@ -174,8 +177,15 @@ func New(d DType, shape ...int) (*Tensor, error) {
 
 // Decode copies little-endian bytes, ONNX's raw_data, into a new tensor.
 func Decode(d DType, shape []int, raw []byte) (*Tensor, error) {
-	n := Count(shape)
-	if w := d.Bits() / 8; w == 0 || len(raw) != n*w {
+	n, err := size(shape)
+	if err != nil {
+		return nil, fmt.Errorf("decoding a tensor of %s: %w", d, err)
+	}
+	w := d.Bits() / 8
+	if w == 0 {
+		return nil, fmt.Errorf("decoding a tensor of %s: this type is not supported", d)
+	}
+	if len(raw) != n*w {
 		return nil, fmt.Errorf("decoding a tensor of %s %v: got %d bytes, want %d", d, shape, len(raw), n*w)
 	}
 	t, err := New(d, shape...)
@@ -211,6 +221,21 @@ func Count(shape []int) int {
 		n *= d
 	}
 	return n
+}
+
+// size is Count for a shape that may come from anywhere.
+func size(shape []int) (int, error) {
+	n := 1
+	for _, d := range shape {
+		if d < 0 || n > math.MaxInt/16/max(d, 1) {
+			return 0, fmt.Errorf("the shape %v is not possible", shape)
+		}
+		n *= max(d, 1)
+	}
+	if slices.Contains(shape, 0) {
+		return 0, nil
+	}
+	return n, nil
 }
 
 // Float64s converts any numeric tensor to float64 values. Every type up to 32
