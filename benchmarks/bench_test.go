@@ -5,12 +5,18 @@
 // TestRatios interleaves the variants and prints medians side by side:
 //
 //	ONNXPROBE_BENCH_MODELS=/path/to/exports go test ./benchmarks -run TestRatios -v
+//
+// With ONNXPROBE_BENCH_PYTHON, a Python that has torch and torchvision, it runs
+// hooks.py beside them: PyTorch's eager forward hooks with packbits.
 package benchmarks
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -54,7 +60,7 @@ func variants(tb testing.TB, file string) []variant {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	codes, err := probes.Attach(m, probes.AttachOptions{})
+	codes, err := probes.Attach(m, probes.AttachOptions{CPU: true})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -137,25 +143,67 @@ func TestRatios(t *testing.T) {
 	}
 	t.Logf("%s/%s, %d processors, ONNX Runtime %s, batch %d", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), ort.Backend{}.Version(), batch)
 	for _, file := range models(t) {
-		vs := variants(t, file)
-		times := make([][]time.Duration, len(vs))
-		for round := range 13 {
-			for i, v := range vs {
-				start := time.Now()
-				v.run(t)
-				if round >= 2 {
-					times[i] = append(times[i], time.Since(start))
-				}
-			}
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".onnx"), func(t *testing.T) { ratios(t, file) })
+	}
+}
+
+func ratios(t *testing.T, file string) {
+	vs := variants(t, file)
+	var times [3][]time.Duration
+	// The float variant writes so much that it would disturb what runs after it,
+	// so it has rounds of its own, between which plain inference runs too.
+	round := func(which ...int) {
+		for _, i := range which {
+			start := time.Now()
+			vs[i].run(t)
+			times[i] = append(times[i], time.Since(start))
 		}
-		var plain time.Duration
-		for i, v := range vs {
-			slices.Sort(times[i])
-			median := times[i][len(times[i])/2]
-			if i == 0 {
-				plain = median
-			}
-			t.Logf("%-32s %-7s %8.1f images/s  %.3f of plain's time", filepath.Base(file), v.name, batch/median.Seconds(), median.Seconds()/plain.Seconds())
+	}
+	round(0, 1, 2)
+	clear(times[:])
+	for range 11 {
+		round(0, 1)
+	}
+	ratio := func(i int) { report(t, vs[i].name, median(times[i]), median(times[0])) }
+	ratio(0)
+	ratio(1)
+	times[0] = nil
+	for range 7 {
+		round(0, 2)
+	}
+	ratio(2)
+	peer(t, file, median(times[0]))
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+func report(t *testing.T, name string, d, plain time.Duration) {
+	t.Logf("%-22s %8.1f images/s  %.3f of plain's time", name, batch/d.Seconds(), d.Seconds()/plain.Seconds())
+}
+
+// peer runs the same network in PyTorch, where the script knows it.
+func peer(t *testing.T, file string, plain time.Duration) {
+	python := os.Getenv("ONNXPROBE_BENCH_PYTHON")
+	name, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".onnx"), "_")
+	if python == "" || !slices.Contains([]string{"resnet18", "resnet50", "preact"}, name) {
+		return
+	}
+	for _, mode := range []string{"plain", "hooks"} {
+		out, err := exec.Command(python, "hooks.py", "--model", name, "--mode", mode, "--batch", fmt.Sprint(batch),
+			"--threads", fmt.Sprint(runtime.NumCPU()), "--images", "64").Output()
+		if err != nil {
+			t.Fatalf("running hooks.py: %v", err)
 		}
+		var r struct {
+			Name   string
+			Images float64 `json:"images_per_s"`
+		}
+		if err := json.Unmarshal(out, &r); err != nil {
+			t.Fatalf("reading what hooks.py printed: %v", err)
+		}
+		report(t, r.Name, time.Duration(float64(batch)/r.Images*float64(time.Second)), plain)
 	}
 }
