@@ -581,6 +581,29 @@ func reshape(c call) ([]Fact, error) {
 	return one(f)
 }
 
+// pick computes a constant of the given shape whose elements are x's, from where
+// place turns an index of the result into.
+func pick(x Fact, shape []int64, place func(at []int64)) []float64 {
+	n := count(shape)
+	if x.Const == nil || n < 0 || n > maxConst {
+		return nil
+	}
+	out := make([]float64, 0, n)
+	at := make([]int64, len(shape))
+	for k := range n {
+		for a, rest := len(shape)-1, k; a >= 0; a-- {
+			at[a], rest = rest%shape[a], rest/shape[a]
+		}
+		place(at)
+		off := int64(0)
+		for a, d := range x.Shape {
+			off = off*d + at[a]
+		}
+		out = append(out, x.Const[off])
+	}
+	return out
+}
+
 func transpose(c call) ([]Fact, error) {
 	x := c.at(0).Shape
 	f := Fact{DType: c.at(0).DType}
@@ -605,6 +628,13 @@ func transpose(c call) ([]Fact, error) {
 	if f.Shape == nil {
 		f.Shape = []int64{}
 	}
+	f.Const = pick(c.at(0), f.Shape, func(at []int64) {
+		from := make([]int64, len(at))
+		for a, p := range perm {
+			from[p] = at[a]
+		}
+		copy(at, from)
+	})
 	return one(f)
 }
 
@@ -787,6 +817,7 @@ func slice(c call) ([]Fact, error) {
 	if len(starts) != len(where) || len(ends) != len(where) || steps != nil && len(steps) != len(where) {
 		return nil, fmt.Errorf("%d starts, %d ends and %d axes do not fit", len(starts), len(ends), len(where))
 	}
+	first, stride := make([]int64, len(x.Shape)), slices.Repeat([]int64{1}, len(x.Shape))
 	for i, a := range where {
 		d, st, en, step := x.Shape[a], starts[i], ends[i], int64(1)
 		if steps != nil {
@@ -816,17 +847,13 @@ func slice(c call) ([]Fact, error) {
 		} else if step < 0 && st > en {
 			n = (st-en-1)/-step + 1
 		}
-		f.Shape[a] = n
-		if x.Const != nil && len(x.Shape) == 1 {
-			f.Const = []float64{}
-			for k := range n {
-				f.Const = append(f.Const, x.Const[st+k*step])
-			}
+		f.Shape[a], first[a], stride[a] = n, st, step
+	}
+	f.Const = pick(x, f.Shape, func(at []int64) {
+		for a := range at {
+			at[a] = first[a] + at[a]*stride[a]
 		}
-	}
-	if len(where) == 0 {
-		f.Const = x.Const
-	}
+	})
 	return one(f)
 }
 

@@ -65,7 +65,26 @@ func load(path string, o LoadOptions) (*Model, error) {
 	if err := errors.Join(m.Graph.Sort(), m.Check(), m.checkExternal(o.NoData)); err != nil {
 		return nil, err
 	}
+	m.Graph.tellApart()
 	return m, nil
+}
+
+// tellApart gives nodes of one name different ones. Names of nodes mean nothing to
+// a model, but ONNX Runtime refuses two alike.
+func (g *Graph) tellApart() {
+	used := map[string]bool{}
+	for _, n := range g.Nodes {
+		used[n.Name] = true
+	}
+	seen := map[string]bool{}
+	for _, n := range g.Nodes {
+		for base, i := n.Name, 1; n.Name != "" && seen[n.Name]; i++ {
+			if name := fmt.Sprintf("%s_%d", base, i); !used[name] {
+				n.Name = name
+			}
+		}
+		seen[n.Name], used[n.Name] = true, true
+	}
 }
 
 // reason drops the path that os errors repeat.

@@ -231,6 +231,26 @@ func TestFixedBatch(t *testing.T) {
 	}
 }
 
+// A model of one vector, without a batch axis, runs item by item.
+func TestModelWithoutBatchAxis(t *testing.T) {
+	m := network(t, 3, func(e *rewrite.Edit, x string) string {
+		return e.Op("Relu", nil, e.Op("MatMul", nil, e.Const(tensor.Of([]float32{1, 0, 0, 0, -1, 0}, 2, 3)), x))
+	})
+	m.Graph.Inputs[0].Shape = []onnx.Dim{{Size: 3}}
+	r := open(t, m, AttachOptions{}, 8)
+	if r.Batch != 1 || r.Plan.Fit.Note == "" || r.Plan.Units() != 2 {
+		t.Errorf("batch %d, note %q, %d units", r.Batch, r.Plan.Fit.Note, r.Plan.Units())
+	}
+	mem := &memory{}
+	sum, err := r.Codes(context.Background(), points{[]int{3}, [][]float32{{1, 1, 1}, {-1, -1, 0}, nil, {float32(math.NaN()), 0, 0}}}, mem, CodeOptions{Full: true})
+	if err != nil || sum.Failed != 2 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	if got := mem.cols["code"].Values.([]uint8); !bytes.Equal(got, []byte{0b10000000, 0b01000000, 0, 0}) {
+		t.Errorf("codes %08b", got)
+	}
+}
+
 func TestUnitsWithSeveralKnotsCountOnce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 500 {

@@ -20,6 +20,8 @@ type Fit struct {
 	Sample []int
 	// Batch is the fixed number of samples of a run, or 0 when it is free.
 	Batch int
+	// Unbatched marks a model whose input is one sample without a batch axis.
+	Unbatched bool
 	// Freed marks a model exported for a batch of 1 whose batch was made free by
 	// rewriting; Plan.Open verifies it on the engine.
 	Freed bool
@@ -44,7 +46,7 @@ func (f *Fit) findPools(m *onnx.Model, facts map[string]onnx.Fact, batch int64) 
 		}
 		x := facts[n.Input(0)]
 		p := pool{n.Input(0), x.DType}
-		if x.DType.IsFloat() && len(x.Shape) > 0 && x.Shape[0] == batch && !slices.Contains(f.pools, p) {
+		if x.DType.IsFloat() && len(x.Shape) > 0 && (x.Shape[0] == batch || batch == 1) && !slices.Contains(f.pools, p) {
 			f.pools = append(f.pools, p)
 		}
 	}
@@ -81,6 +83,9 @@ func SampleShape(v *onnx.Value) []int {
 	if !v.HasShape() || len(v.Shape) == 0 {
 		return nil
 	}
+	if unbatched(v) {
+		return []int{int(v.Shape[0].Size)}
+	}
 	s := make([]int, 0, len(v.Shape)-1)
 	for _, d := range v.Shape[1:] {
 		n := -1
@@ -90,6 +95,11 @@ func SampleShape(v *onnx.Value) []int {
 		s = append(s, n)
 	}
 	return s
+}
+
+// unbatched reports whether an input is a single vector of fixed size.
+func unbatched(v *onnx.Value) bool {
+	return len(v.Shape) == 1 && v.Shape[0].Param == "" && v.Shape[0].Size > 0
 }
 
 // fit decides how samples of the given shape (nil: as declared) enter m, and
@@ -116,6 +126,10 @@ func fit(m *onnx.Model, sites []Site, sample []int) (*Fit, error) {
 		}
 	}
 	f := &Fit{Input: v.Name, DType: v.DType, Sample: slices.Clone(sample), model: m}
+	if unbatched(v) {
+		f.Unbatched, f.Batch, f.Note = true, 1, "the model's input has no batch axis, so items run one by one"
+		return f, f.fixed(m, sites, 1)
+	}
 	batch := int64(-1)
 	if v.HasShape() && len(v.Shape) > 0 && v.Shape[0].Param == "" && v.Shape[0].Size > 0 {
 		batch = v.Shape[0].Size
@@ -163,6 +177,9 @@ func describe(v *onnx.Value) string {
 
 func (f *Fit) infer(m *onnx.Model, batch int64) (map[string]onnx.Fact, error) {
 	shape := []int64{batch}
+	if f.Unbatched {
+		shape = nil
+	}
 	for _, d := range f.Sample {
 		shape = append(shape, int64(d))
 	}
@@ -214,7 +231,7 @@ func (f *Fit) fixed(m *onnx.Model, sites []Site, batch int64) error {
 		s := &sites[i]
 		for _, name := range s.values() {
 			x := facts[name]
-			lead := x.Known() && len(x.Shape) > 0 && x.Shape[0] == batch
+			lead := x.Known() && len(x.Shape) > 0 && x.Shape[0] == batch && !f.Unbatched
 			if !x.Known() || batch > 1 && !lead {
 				unknown = append(unknown, s.Name)
 				break

@@ -16,25 +16,25 @@ type Manifest struct {
 	Verb    string   `json:"verb"`
 	Command []string `json:"command"`
 	// Model holds the SHA-256 of the model file and of its external data.
-	Model      string            `json:"model"`
-	SHA256     map[string]string `json:"sha256"`
-	Sites      []ManifestSite    `json:"sites,omitempty"`
-	CodeBytes  int               `json:"code_bytes,omitempty"`
-	BitOrder   string            `json:"bit_order,omitempty"`
-	Units      int               `json:"units,omitempty"`
-	Input      string            `json:"input"`
-	Sample     []int             `json:"sample"`
-	Batch      int               `json:"batch"`
-	Backend    string            `json:"backend"`
-	Runtime    string            `json:"backend_version"`
-	Device     string            `json:"device"`
-	Threads    int               `json:"threads"`
-	Optimize   string            `json:"optimize"`
-	Precision  string            `json:"precision"`
-	Dataset    ManifestData      `json:"dataset"`
-	Settings   map[string]any    `json:"settings,omitempty"`
-	Summary    Summary           `json:"summary"`
-	Notes      []string          `json:"notes,omitempty"`
+	Model     string            `json:"model"`
+	SHA256    map[string]string `json:"sha256"`
+	Sites     []ManifestSite    `json:"sites,omitempty"`
+	CodeBytes int               `json:"code_bytes,omitempty"`
+	BitOrder  string            `json:"bit_order,omitempty"`
+	Units     int               `json:"units,omitempty"`
+	Input     string            `json:"input"`
+	Sample    []int             `json:"sample"`
+	Batch     int               `json:"batch"`
+	Backend   string            `json:"backend"`
+	Runtime   string            `json:"backend_version"`
+	Device    string            `json:"device"`
+	Threads   int               `json:"threads"`
+	Optimize  string            `json:"optimize"`
+	Precision string            `json:"precision"`
+	Dataset   ManifestData      `json:"dataset"`
+	Settings  map[string]any    `json:"settings,omitempty"`
+	Summary   Summary           `json:"summary"`
+	Notes     []string          `json:"notes,omitempty"`
 }
 
 // ManifestSite is a site with its place in the whole code.

@@ -151,9 +151,17 @@ func (r *Prober) Run(ctx context.Context, in *tensor.Tensor) ([]*tensor.Tensor, 
 	if err != nil {
 		return nil, err
 	}
+	if r.Plan.Fit.Unbatched {
+		x = &tensor.Tensor{DType: x.DType, Shape: r.Plan.Fit.Sample, Data: x.Data}
+	}
 	out, err := r.session.Run(ctx, []*tensor.Tensor{x})
 	if err != nil {
 		return nil, err
+	}
+	if r.Plan.Fit.Unbatched {
+		for i, t := range out[:min(r.Plan.Own, len(out))] {
+			out[i] = &tensor.Tensor{DType: t.DType, Shape: append([]int{1}, t.Shape...), Data: t.Data}
+		}
 	}
 	decl := r.Plan.Model.Graph.Outputs
 	if len(out) != len(decl) {
