@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
 // Activation is a kind of non-linearity: how to find it in a graph and where it
@@ -110,8 +109,7 @@ func (g *graph) scalar(name string) (float64, bool) {
 	return v[0], true
 }
 
-// only reports whether a value is read by one node and is no graph output, so
-// that it exists for the sake of that node alone.
+// inner is the node that makes a value which one node alone reads, else nil.
 func (g *graph) inner(name string) *onnx.Node {
 	if n := g.Maker[name]; n != nil && len(g.Readers[name]) == 1 {
 		return n
@@ -509,6 +507,3 @@ func mish(n *onnx.Node, g *graph) (Bend, bool) {
 	}
 	return Bend{}, false
 }
-
-// isFloat reports whether knots can be compared in the type.
-func isFloat(d tensor.DType) bool { return d.IsFloat() }

@@ -47,10 +47,9 @@ func (nb *Neighborhood) vertex(dst, x, scaled []float32, j int) {
 
 // tally gathers the vertices of one item at one radius.
 type tally struct {
-	item, radius, seen int
-	first, second      []byte // codes of the reference vertex: above, and below for sign3
-	differ             []byte // bits that were not the same at every vertex
-	nan                bool
+	radius, seen  int
+	first, second []byte // codes of the reference vertex: above, and below for sign3
+	differ        []byte // bits that were not the same at every vertex
 }
 
 // Complexity measures local complexity for every item of a dataset and writes a
@@ -129,7 +128,7 @@ func (r *Prober) Complexity(ctx context.Context, ds dataset.Dataset, nb Neighbor
 			it.left = len(nb.Radii)
 			x := tensor.Data[float32](b.Input)[:dim]
 			for ri := range nb.Radii {
-				t := &tally{item: 0, radius: ri, differ: make([]byte, c.width)}
+				t := &tally{radius: ri, differ: make([]byte, c.width)}
 				for j := range nb.vertices() {
 					nb.vertex(c.in[c.n*dim:(c.n+1)*dim], x, scaled[ri], j)
 					if err := c.push(ctx, it, t); err != nil {

@@ -35,7 +35,7 @@ const maxFixed = encoding.MaxFixedLenByteArraySize
 // FIXED_LEN_BYTE_ARRAY, or as BYTE_ARRAY when wider than maxFixed.
 type table struct {
 	out    *output
-	w      *parquet.Writer
+	w      *parquet.GenericWriter[any]
 	fields []field
 	values []parquet.Value // reused
 	row    int             // bytes of one row, about
@@ -96,7 +96,7 @@ func (t *table) begin(cols []probes.Column) error {
 		root.Group[f.name] = node
 		root.fields = append(root.fields, namedNode{node, f.name})
 	}
-	t.w = parquet.NewWriter(t.out, append(options, parquet.NewSchema("onnxprobe", root))...)
+	t.w = parquet.NewGenericWriter[any](t.out, append(options, parquet.NewSchema("onnxprobe", root))...)
 	return nil
 }
 
