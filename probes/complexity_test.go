@@ -305,6 +305,25 @@ func TestComplexityRowsKeepTheirPlace(t *testing.T) {
 	}
 }
 
+// Windows whose arg-max changes count too, with either sign convention.
+func TestComplexityOfMaxPool(t *testing.T) {
+	m := network(t, 4, func(e *rewrite.Edit, x string) string {
+		x = e.Op("Reshape", nil, e.Op("Relu", nil, x), e.Const(tensor.Of([]int64{-1, 1, 2, 2}, 4)))
+		return e.Op("MaxPool", map[string]any{"kernel_shape": []int64{2, 2}}, x)
+	})
+	frame, err := FrameOf(tensor.Of([]float32{1, 0, 0, 0, 0, 1, 0, 0}, 2, 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sign3 := range []bool{false, true} {
+		r := open(t, m, AttachOptions{Sign3: sign3, Sites: SiteOptions{MaxPool: true}}, 3)
+		got, _ := complexity(t, r, points{[]int{4}, [][]float32{{5, 5, 4, 4}, {9, 5, 4, 4}}}, Neighborhood{Frame: frame, Radii: []float64{1}})
+		if n := got.ints("count"); !slices.Equal(n, []int64{0, 1, 0, 0}) {
+			t.Errorf("sign3 %v: counts %v, want the first item's window alone", sign3, n)
+		}
+	}
+}
+
 func TestFrames(t *testing.T) {
 	f, err := NewFrame(20, 300, 7)
 	if err != nil {

@@ -233,6 +233,10 @@ func (r *Prober) codes(dst []byte, out []*tensor.Tensor, kind string) {
 	offset := 0
 	for i, t := range r.probe(out, kind) {
 		n := r.Plan.Sites[i].Bytes()
+		if t == nil { // an arg-max is never below itself
+			offset += n
+			continue
+		}
 		src := tensor.Data[uint8](t)
 		for k := range r.Batch {
 			copy(dst[k*width+offset:], src[k*n:(k+1)*n])
