@@ -29,9 +29,11 @@ func (f Fact) Known() bool {
 
 // Infer finds the shapes of the top-level graph's values when the inputs have the
 // given shapes; inputs left out take their declared shape, in which symbols are
-// unknown. It follows operators, not the declared shapes of intermediates: those
-// speak of the batch the exporter saw. A value that an operator unknown to it
-// makes is left out of the result. Nodes whose inputs contradict each other, or
+// unknown. It follows operators; declared shapes of intermediates, which may speak
+// of the batch the exporter saw, fill in only what an operator unknown to it
+// leaves open, with the symbols that the inputs bind, and only where no input
+// departs from its own declaration. A value that is still unknown is left out of
+// the result. Nodes whose inputs contradict each other, or
 // make something larger than any memory, are an error, beside which the facts are
 // still returned. It takes memory in proportion to the model, whatever sizes the
 // model asks for.
@@ -70,15 +72,81 @@ func (m *Model) Infer(inputs map[string][]int64) (map[string]Fact, error) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		errs.addf("a shape is given for %q, which is not an input of the model", name)
 	}
+	declared := m.Graph.declared(in.facts)
 	for _, n := range m.Graph.Nodes {
 		if err := in.node(n); err != nil {
 			errs.addf("node %s: %w", n, err)
+		}
+		for _, o := range n.Outputs {
+			if f, ok := declared[o]; ok {
+				in.facts[o] = in.facts[o].or(f)
+			}
 		}
 	}
 	if err := errs.join(); err != nil {
 		return in.facts, fmt.Errorf("inferring shapes: %w", err)
 	}
 	return in.facts, nil
+}
+
+// declared is what the model declares of its intermediates, with the symbols that
+// its inputs bind put in; nothing when an input has another shape than declared.
+func (g *Graph) declared(inputs map[string]Fact) map[string]Fact {
+	symbols := map[string]int64{}
+	for _, v := range g.Inputs {
+		f := inputs[v.Name]
+		if len(f.Shape) != len(v.Shape) {
+			continue
+		}
+		for i, d := range v.Shape {
+			switch size, seen := symbols[d.Param]; {
+			case d.Param != "" && seen && size != f.Shape[i]:
+				return nil
+			case d.Param != "":
+				symbols[d.Param] = f.Shape[i]
+			case d.Size > 0 && f.Shape[i] >= 0 && d.Size != f.Shape[i]:
+				return nil
+			}
+		}
+	}
+	facts := map[string]Fact{}
+	for _, v := range g.Values {
+		f := Fact{DType: v.DType}
+		if v.HasShape() {
+			f.Shape = make([]int64, len(v.Shape))
+		}
+		for i, d := range v.Shape {
+			f.Shape[i] = -1
+			if size, bound := symbols[d.Param]; d.Param != "" && bound {
+				f.Shape[i] = size
+			} else if d.Param == "" && d.Size >= 0 {
+				f.Shape[i] = d.Size
+			}
+		}
+		if f.plausible() == nil {
+			facts[v.Name] = f
+		}
+	}
+	return facts
+}
+
+// or fills in what f leaves open from g.
+func (f Fact) or(g Fact) Fact {
+	if f.DType == tensor.Undefined {
+		f.DType = g.DType
+	}
+	if f.Shape == nil {
+		f.Shape = g.Shape
+	}
+	if len(f.Shape) == len(g.Shape) && !f.Known() {
+		f.Shape = slices.Clone(f.Shape)
+		for i, d := range f.Shape {
+			if d < 0 {
+				f.Shape[i] = g.Shape[i]
+			}
+		}
+	}
+	return f
 }
 
 type inferrer struct {
