@@ -276,6 +276,9 @@ func narrow[T int32 | int16 | int8 | uint8 | uint16 | uint32 | uint64](dst []T, 
 func (m *Model) Tensors() []*Tensor { return m.Graph.tensors() }
 
 func (g *Graph) tensors() []*Tensor {
+	if g == nil {
+		return nil
+	}
 	ts := slices.Clone(g.Initializers)
 	for _, n := range g.Nodes {
 		for _, a := range n.Attrs {

@@ -1,0 +1,190 @@
+//go:build unix
+
+package onnx
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// externalTensor is a uint8 tensor of n elements with external data entries.
+func externalTensor(name string, n int64, kv ...string) pb {
+	p := tensorOf(name, tensor.Uint8, n).v(14, 1)
+	for i := 0; i < len(kv); i += 2 {
+		p = p.b(13, pb{}.s(1, kv[i]).s(2, kv[i+1]))
+	}
+	return p
+}
+
+// A model in dir/model may read dir/model/w.bin (8 bytes) and nothing of
+// dir/outside. Every way out that the text of a location, the file system or a
+// size offers must be refused, by Load, without reading or waiting.
+func TestExternalData(t *testing.T) {
+	const outside = "more than one hard link|symbolic link|plain path inside"
+	cases := []struct {
+		name, location string
+		rest           []string
+		want           string // fragments, any of which does; "" loads
+		links          string // with AllowLinks; "" loads
+	}{
+		{"beside", "w.bin", nil, "", ""},
+		{"in a folder", "sub/w.bin", nil, "", ""},
+		{"dotted", "./w.bin", nil, "", ""},
+		{"a link inside", "inside", nil, "", ""},
+		{"with an offset", "w.bin", []string{"offset", "2", "length", "4"}, "", ""},
+		{"up", "../outside/w.bin", nil, "plain path", "plain path"},
+		{"up and back", "../model/w.bin", nil, "plain path", "plain path"},
+		{"through a folder", "sub/../w.bin", nil, "plain path", "plain path"},
+		{"absolute", "/etc/passwd", nil, "plain path", "plain path"},
+		{"drive", `C:\w.bin`, nil, "plain path", "plain path"},
+		{"drive, relative", `C:w.bin`, nil, "plain path", "plain path"},
+		{"share", `\\server\share\w.bin`, nil, "plain path", "plain path"},
+		{"share with slashes", `//server/share/w.bin`, nil, "plain path", "plain path"},
+		{"NUL", "w.bin\x00.onnx", nil, "not a file name", "not a file name"},
+		{"empty", "", nil, "no location", "no location"},
+		{"missing", "none.bin", nil, "no such file", "no such file"},
+		{"a folder", "sub", nil, "a folder", "a folder"},
+		{"the folder itself", ".", nil, "a folder", "a folder"},
+		{"a link out", "link", nil, outside, ""},
+		{"a linked folder", "linked/w.bin", nil, outside, ""},
+		{"an absolute link", "absolute", nil, outside, ""},
+		{"a hard link", "hard", nil, outside, ""},
+		{"a link to itself", "loop", nil, "symbolic link", "too many"},
+		{"a pipe", "fifo", nil, "a pipe", "a pipe"},
+		{"a device", "zero", nil, outside, "a device"},
+		{"negative offset", "w.bin", []string{"offset", "-1"}, "not a size", "not a size"},
+		{"negative length", "w.bin", []string{"length", "-4"}, "not a size", "not a size"},
+		{"offset not a number", "w.bin", []string{"offset", "0x10"}, "not a size", "not a size"},
+		{"offset beyond int64", "w.bin", []string{"offset", "9223372036854775808"}, "not a size", "not a size"},
+		{"offset past the end", "w.bin", []string{"offset", "9"}, "which has 8", "which has 8"},
+		{"largest offset", "w.bin", []string{"offset", "9223372036854775807"}, "which has 8", "which has 8"},
+		{"end past the end", "w.bin", []string{"offset", "5"}, "which has 8", "which has 8"},
+		{"length of another size", "w.bin", []string{"length", "8"}, "length 8", "length 8"},
+	}
+	dir := externalFolder(t)
+	for _, c := range cases {
+		file := modelOf(pb{}.b(5, externalTensor("w", 4, append([]string{"location", c.location}, c.rest...)...)))
+		path := write(t, filepath.Join(dir, "m.onnx"), file)
+		for _, links := range []bool{false, true} {
+			want := c.want
+			if links {
+				want = c.links
+			}
+			m, err := LoadWith(path, LoadOptions{AllowLinks: links})
+			if want == "" && err == nil {
+				_, err = m.Values(m.Graph.Initializers[0])
+			}
+			ok := want == "" && err == nil
+			for _, f := range strings.Split(want, "|") {
+				ok = ok || want != "" && err != nil && strings.Contains(err.Error(), f)
+			}
+			if !ok {
+				t.Errorf("%s, links %v: got %v, want %q", c.name, links, err, want)
+			}
+		}
+	}
+}
+
+// The same references are found where the file is kept but not decoded.
+func TestExternalDataInHiddenParts(t *testing.T) {
+	dir := externalFolder(t)
+	out := externalTensor("w", 4, "location", "../outside/w.bin")
+	attr := pb{}.s(1, "value").b(5, out).v(20, 4)
+	constant := pb{}.s(2, "c").s(4, "Constant").b(5, attr)
+	sparse := pb{}.b(1, out)
+	list := func(num int, p pb) pb {
+		return modelOf(pb{}.b(1, pb{}.s(2, "c").s(4, "Constant").b(5, pb{}.s(1, "a").b(num, p))).b(12, pb{}.s(1, "c")))
+	}
+	for name, file := range map[string]pb{
+		"function":           modelOf(nil).b(25, pb{}.s(1, "f").b(7, constant)),
+		"function attribute": modelOf(nil).b(25, pb{}.s(1, "f").b(11, attr)),
+		"training graph":     modelOf(nil).b(20, pb{}.b(2, pb{}.b(5, out))),
+		"sparse initializer": modelOf(pb{}.b(15, sparse)),
+		"constant":           modelOf(pb{}.b(1, constant).b(12, pb{}.s(1, "c"))),
+		"tensors":            list(10, out),
+		"sparse tensor":      list(22, sparse),
+		"sparse tensors":     list(23, sparse),
+	} {
+		_, err := Load(write(t, filepath.Join(dir, "m.onnx"), file))
+		if err == nil || !strings.Contains(err.Error(), "plain path") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNoData(t *testing.T) {
+	dir := externalFolder(t)
+	for location, want := range map[string]string{
+		"none.bin": "", "sub/none.bin": "", "w.bin": "",
+		"../none.bin": "plain path", "link": "symbolic link", "sub": "a folder",
+	} {
+		path := write(t, filepath.Join(dir, "m.onnx"), modelOf(pb{}.b(5, externalTensor("w", 4, "location", location))))
+		m, err := LoadWith(path, LoadOptions{NoData: true})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", location, err)
+		}
+		if err == nil && location != "w.bin" {
+			_, err = m.Values(m.Graph.Initializers[0])
+			wantError(t, err, "no such file", location)
+		}
+	}
+	m, err := Parse(modelOf(pb{}.b(5, externalTensor("w", 4, "location", "w.bin"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.Values(m.Graph.Initializers[0])
+	wantError(t, err, "not loaded from a folder")
+}
+
+// The sums cover all files, and are of what was loaded.
+func TestSum256(t *testing.T) {
+	dir := externalFolder(t)
+	path := write(t, filepath.Join(dir, "m.onnx"), modelOf(pb{}.
+		b(5, externalTensor("a", 4, "location", "w.bin")).b(5, externalTensor("b", 4, "location", "sub/w.bin"))))
+	sums := func(m *Model) map[string]string {
+		t.Helper()
+		s, err := m.Sum256()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	load := func() *Model {
+		t.Helper()
+		m, err := Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	m := load()
+	first := sums(m)
+	if got := slices.Sorted(maps.Keys(first)); !slices.Equal(got, []string{"m.onnx", "sub/w.bin", "w.bin"}) {
+		t.Fatalf("sums of %v", got)
+	}
+	// sha256sum of "12345678".
+	if want := "ef797c8118f02dfb649607dd5d3f8c7623048c9c063d532cc95c5ed7a898a64f"; first["w.bin"] != want {
+		t.Errorf("w.bin has the sum %s", first["w.bin"])
+	}
+	swapped := filepath.Join(dir, "swap")
+	if err := os.Rename(write(t, swapped, []byte("87654321")), filepath.Join(dir, "w.bin")); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(sums(m.Clone()), first) {
+		t.Error("the sums followed a file that was replaced after it was loaded")
+	}
+	if v, err := m.Values(m.Graph.Initializers[0]); err != nil || v.Data.([]uint8)[0] != '1' {
+		t.Errorf("the values followed a file that was replaced: %v, %v", v, err)
+	}
+	if now := sums(load()); now["w.bin"] == first["w.bin"] || now["m.onnx"] != first["m.onnx"] {
+		t.Error("replacing weights did not change the sums as it should")
+	}
+	_, err := small(value("x", 1)).Sum256()
+	wantError(t, err, "not read from a file")
+}
