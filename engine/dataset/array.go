@@ -13,9 +13,13 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
-func isNpyName(path string) bool {
-	ext := strings.ToLower(filepath.Ext(path))
-	return ext == ".npy" || ext == ".npz" || hasMagic(firstBytes(path), "\x93NUMPY")
+func isNpyName(name string) bool {
+	ext := strings.ToLower(filepath.Ext(name))
+	return ext == ".npy" || ext == ".npz"
+}
+
+func looksNpy(path string) bool {
+	return isNpyName(path) || hasMagic(firstBytes(path), "\x93NUMPY")
 }
 
 // The names of arrays in .npz files.

@@ -228,6 +228,10 @@ func TestCifar(t *testing.T) {
 	if got := list(ds); !reflect.DeepEqual(got, []string{"test.bin[0]=99:", "test.bin[1]=2:"}) || Describe(ds).Sources[0].Format != "cifar100" {
 		t.Errorf("got %q", got)
 	}
+	o.Input = []int{3, 224, 224}
+	if _, err := Open([]string{filepath.Join(dir, "ten")}, o); err == nil || !strings.Contains(err.Error(), "--resize 224x224") {
+		t.Errorf("a model for larger pictures: got error %v, want one with --resize 224x224", err)
+	}
 	for name, want := range map[string]string{"odd.bin": "multiple of 3073", "labels.bin": "want less than 10"} {
 		if _, err := Open([]string{filepath.Join(dir, name)}, Options{Format: "cifar10"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want one with %q", name, err, want)

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
@@ -152,16 +153,13 @@ func hasMagic(b []byte, magic string) bool {
 // convert("RGB") or, for grey images, convert("L") gives it.
 func decodeImage(b []byte, l limits) (p *picture, err error) {
 	defer rescue(&err)
-	format, w, h, err := imageSize(b, l)
+	format, _, _, err := imageSize(b, l)
 	if err != nil {
 		return nil, err
 	}
 	name := imageFormats[format].name
 	if p, err = imageFormats[format].decode(b); err != nil {
 		return nil, fmt.Errorf("decoding %s: %w", name, err)
-	}
-	if p.w != w || p.h != h {
-		return nil, fmt.Errorf("decoding %s: got %d x %d pixels, the header says %d x %d", name, p.w, p.h, w, h)
 	}
 	return p, nil
 }
@@ -175,7 +173,7 @@ func rescue(err *error) {
 }
 
 func decodeJPEG(b []byte) (*picture, error) {
-	if n := bytes.Count(b, []byte{0xff, 0xda}); n > maxScans {
+	if n := scans(b); n > maxScans {
 		return nil, fmt.Errorf("it has %d scans, at most %d are accepted", n, maxScans)
 	}
 	m, err := jpeg.Decode(bytes.NewReader(b))
@@ -186,6 +184,31 @@ func decodeJPEG(b []byte) (*picture, error) {
 		return fromYCbCr(y), nil
 	}
 	return fromImage(m), nil
+}
+
+// scans counts a JPEG's scans: its SOS markers up to the end of the image.
+func scans(b []byte) (n int) {
+	for at := 2; at+4 <= len(b); {
+		next := bytes.IndexByte(b[at:], 0xff)
+		if next < 0 || at+next+4 > len(b) {
+			break
+		}
+		at += next
+		switch m := b[at+1]; {
+		case m == 0xff: // fill
+			at++
+		case m <= 1, m >= 0xd0 && m <= 0xd8: // a stuffed byte, a restart
+			at += 2
+		case m == 0xd9:
+			return n
+		default:
+			if m == 0xda {
+				n++
+			}
+			at += 2 + int(binary.BigEndian.Uint16(b[at+2:]))
+		}
+	}
+	return n
 }
 
 func decodeWebP(b []byte) (*picture, error) {

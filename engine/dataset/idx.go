@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-func isIdxName(path string) bool {
-	name := filepath.Base(path)
-	return strings.Contains(name, "idx") && strings.Contains(name, "ubyte") || strings.HasSuffix(name, ".idx") ||
-		strings.HasSuffix(name, ".idx.gz") || hasMagic(firstBytes(path), "\x00\x00\x08\x03")
+func isIdxName(name string) bool {
+	return strings.Contains(name, "idx") && strings.Contains(name, "ubyte") || strings.HasSuffix(strings.TrimSuffix(name, ".gz"), ".idx")
 }
 
-func isIdxImages(name string) bool {
-	return isIdxName(name) && strings.Contains(name, "images")
+func isIdxImages(name string) bool { return isIdxName(name) && strings.Contains(name, "images") }
+
+func looksIdx(path string) bool {
+	return isIdxName(filepath.Base(path)) || hasMagic(firstBytes(path), "\x00\x00\x08\x03")
 }
 
 // openIdx opens images in the IDX format of http://yann.lecun.com/exdb/mnist.

@@ -7,13 +7,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // Format is a kind of source that Open reads.
 type Format struct {
 	Name, Doc string
-	// looks tells whether a file or a folder, by its entries, is of this kind.
+	// looksFile tells a file of this kind, looksFolder a folder by the names in
+	// it; a folder with any image in it is one of images.
 	looksFile   func(path string) bool
 	looksFolder func(names []string) bool
 	open        func(path string, o Options) ([]source, error)
@@ -25,26 +27,22 @@ var Formats []Format
 func init() { // openImages reads Formats
 	Formats = []Format{
 		{"npy", "NumPy .npy and .npz (x or images, with y or labels): uint8 arrays are pictures, others model inputs",
-			isNpyName, someName(isNpyName), openNpy},
+			looksNpy, someName(isNpyName), openNpy},
 		{"cifar10", "CIFAR-10 binary: .bin files of 1+3072 bytes a picture, or their folder",
 			looksCifar(10), someName(cifarKinds[10].files), openCifar(10)},
 		{"cifar100", "CIFAR-100 binary: .bin files of 2+3072 bytes a picture, or their folder",
 			looksCifar(100), someName(cifarKinds[100].files), openCifar(100)},
 		{"mnist", "MNIST's IDX files, plain or .gz: the images file, its labels found beside it, or their folder",
-			isIdxName, someName(isIdxImages), openIdx},
+			looksIdx, someName(isIdxImages), openIdx},
 		{"images", "JPEG, PNG, WebP, GIF, BMP and TIFF: files, or a folder whose sub-folders are the classes",
 			looksImage, func([]string) bool { return true }, openImages},
 	}
 }
 
+// someName tells a folder without images that has some name of a kind.
 func someName(is func(string) bool) func([]string) bool {
 	return func(names []string) bool {
-		for _, n := range names {
-			if is(n) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(names, is) && !slices.ContainsFunc(names, isImageName)
 	}
 }
 
@@ -147,7 +145,9 @@ func formatOf(path string) (*Format, error) {
 			return nil, reason(err)
 		}
 		for _, e := range entries {
-			names = append(names, e.Name())
+			if !strings.HasPrefix(e.Name(), ".") {
+				names = append(names, e.Name())
+			}
 		}
 	}
 	for i := range Formats {

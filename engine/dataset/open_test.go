@@ -96,6 +96,10 @@ func TestImageFolder(t *testing.T) {
 	if got := sample(t, ds, 0); !reflect.DeepEqual(got, slicesOf(1, 12)) {
 		t.Errorf("sample %v, want 12 ones", got)
 	}
+	mixed := tree(t, map[string][]byte{"x.png": p, "features.npy": nil, "data_batch_1.bin": nil, "images-idx3-ubyte": nil})
+	if got := list(open(t, Options{}, mixed)); !reflect.DeepEqual(got, []string{"x.png=-1:"}) {
+		t.Errorf("images beside array files: got %q", got)
+	}
 	flat := open(t, Options{}, filepath.Join(dir, "cat"))
 	if got := list(flat)[0]; got != "deep/er/c.png=0:deep" {
 		t.Errorf("a folder whose only sub-folder has pictures: got %q", got)
@@ -121,6 +125,9 @@ func TestSeveralSources(t *testing.T) {
 		"s.png#2=-1:", "u.png=-1:", "u.png#2=-1:", "s.png#3=-1:"}
 	if got := list(ds); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if got := Describe(ds).Classes; !reflect.DeepEqual(got, []string{"cat", "dog", "owl"}) {
+		t.Errorf("classes %q", got)
 	}
 	view, err := Range(ds, 3, 5)
 	if err != nil || !reflect.DeepEqual(list(view), want[3:5]) || Describe(view).Items != 2 {
@@ -189,23 +196,37 @@ func jpegOf(t testing.TB, w, h int) []byte {
 	return b.Bytes()
 }
 
+// A WebP whose canvas is not the size of its picture.
+func canvasWebP(t testing.TB) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(pillow, "lossy.webp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	canvas := []byte("VP8X\x0a\x00\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00" + "\x00\x00\x00") // 1 x 1
+	out := append(append(bytes.Clone(b[:12]), canvas...), b[12:]...)
+	binary.LittleEndian.PutUint32(out[4:], uint32(len(out)-8))
+	return out
+}
+
 // One bad picture is one error; the others are read.
 func TestHostileImages(t *testing.T) {
 	j, p := jpegOf(t, 40, 40), pngOf(t, 40, 40, 9)
-	scans := append(bytes.Clone(j[:20]), bytes.Repeat([]byte{0xff, 0xda}, maxScans+1)...)
+	sos := bytes.Index(j, []byte{0xff, 0xda})
+	many := append(bytes.Clone(j[:len(j)-2]), bytes.Repeat(j[sos:sos+14], maxScans)...)
 	files := map[string][]byte{
 		"zero.jpg": nil, "html.jpg": []byte("<!DOCTYPE html><html>"), "cut.jpg": j[:len(j)/2], "cut.png": p[:len(p)-20],
 		"huge.png": bombPNG(65535, 65535), "overflow.png": bombPNG(1<<31-1, 1<<31-1), "noise.webp": []byte("RIFF\x10\x00\x00\x00WEBPVP8 junk"),
 		"header.gif": []byte("GIF89a\xff\xff\xff\xff\xf7\x00\x00"), "junk.bmp": []byte("BM" + strings.Repeat("\xff", 60)),
-		"junk.tiff": []byte("II*\x00\x08\x00\x00\x00\xff\xff" + strings.Repeat("\x01", 200)), "scans.jpg": append(scans, j[20:]...),
-		"needle.png": pngOf(t, 1, 60000, 1),
+		"junk.tiff": []byte("II*\x00\x08\x00\x00\x00\xff\xff" + strings.Repeat("\x01", 200)), "scans.jpg": many,
+		"needle.png": pngOf(t, 1, 60000, 1), "canvas.webp": canvasWebP(t),
 	}
 	wants := map[string]string{
 		"zero.jpg": "the file is empty", "html.jpg": `begins with "<!DOCTYPE ht"`, "cut.jpg": "decoding JPEG", "cut.png": "EOF",
-		"huge.png": "65535 x 65535 pixels, the limit", "overflow.png": "decoding PNG", "scans.jpg": "scans", "needle.png": "crop such long pictures first",
+		"huge.png": "65535 x 65535 pixels, the limit", "overflow.png": "decoding PNG", "scans.jpg": "at most 1000 are accepted", "needle.png": "crop such long pictures first", "canvas.webp": "decoding WebP",
 	}
 	good := map[string][]byte{
-		"1x1.png": pngOf(t, 1, 1, 51), "1xN.png": pngOf(t, 1, 30, 51), "Nx1.png": pngOf(t, 30, 1, 51), "name.gif.png": p, "really-png.jpg": p, "ok.jpg": j,
+		"1x1.png": pngOf(t, 1, 1, 51), "1xN.png": pngOf(t, 1, 30, 51), "Nx1.png": pngOf(t, 30, 1, 51), "name.gif.png": p, "really-png.jpg": p, "ok.jpg": j, "video behind.jpg": append(bytes.Clone(j), bytes.Repeat([]byte{0xff, 0xda, 0, 2}, 20*maxScans)...),
 	}
 	all := map[string][]byte{}
 	for _, m := range []map[string][]byte{files, good} {

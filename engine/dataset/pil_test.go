@@ -2,6 +2,8 @@ package dataset
 
 import (
 	"encoding/json"
+	"image"
+	"image/color"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,6 +187,44 @@ func TestUprightInverts(t *testing.T) {
 	} {
 		if got := p.upright(o); string(got.pix) != string(want) {
 			t.Errorf("orientation %d: got %v, want %v", o, got.pix, want)
+		}
+	}
+}
+
+// The chroma of 4:4:0 JPEGs, which PIL does not write: libjpeg-turbo's
+// h1v2_fancy_upsample, three parts near and one far, plus 1 in upper rows and 2
+// in lower ones.
+func TestUpsampleRows(t *testing.T) {
+	m := image.NewYCbCr(image.Rect(0, 0, 1, 4), image.YCbCrSubsampleRatio440)
+	u := newUpsampler(m)
+	plane, got := []uint8{10, 12}, []uint8{}
+	for y := range 4 {
+		row := make([]uint8, u.room)
+		u.row(row, plane, y)
+		got = append(got, row[0])
+	}
+	if want := []uint8{10, 11, 11, 12}; string(got) != string(want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestConversionsLikePIL(t *testing.T) {
+	rgba := image.NewRGBA(image.Rect(0, 0, 2, 1))
+	copy(rgba.Pix, []uint8{100, 1, 128, 128, 7, 8, 9, 0})
+	cmyk := image.NewCMYK(image.Rect(0, 0, 1, 1))
+	copy(cmyk.Pix, []uint8{100, 0, 255, 55})
+	deep := image.NewRGBA64(image.Rect(0, 0, 1, 1))
+	deep.Set(0, 0, color.RGBA64{0x12ff, 0xab00, 0x00ff, 0xffff})
+	for _, c := range []struct {
+		m    image.Image
+		want []uint8
+	}{
+		{rgba, []uint8{199, 1, 255, 7, 8, 9}}, // RGBa to RGB: 255*v/alpha, cut off
+		{cmyk, []uint8{122, 200, 0}},          // 200 - 100*200/255
+		{deep, []uint8{0x12, 0xab, 0}},
+	} {
+		if got := fromImage(c.m).pix; string(got) != string(c.want) {
+			t.Errorf("%T: got %v, want %v", c.m, got, c.want)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // shared is a folder of real data that is no part of the repository: the one in
 // ONNXPROBE_SHARED_DATA, or shared/data beside the repository.
-func shared(t *testing.T, name string) string {
+func shared(t testing.TB, name string) string {
 	t.Helper()
 	root := os.Getenv("ONNXPROBE_SHARED_DATA")
 	if root == "" {
@@ -125,5 +125,32 @@ func TestRealCifarAgreesWithCSV(t *testing.T) {
 				t.Fatalf("picture %d, pixel %d: got %v, want %v", i, k, v, want)
 			}
 		}
+	}
+}
+
+// One photograph from file to sample: decoding, resizing, normalising.
+func BenchmarkPhotograph(b *testing.B) {
+	pre, err := ParsePreprocess("imagenet")
+	if err != nil {
+		b.Fatal(err)
+	}
+	ds := open(b, Options{Preprocess: &pre}, shared(b, "imagenet"))
+	dst := make([]float32, tensor.Count(ds.Shape()))
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if err := ds.Sample(i%ds.Len(), dst); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkResize(b *testing.B) {
+	p := newPicture(500, 375, 3)
+	for _, f := range []Filter{Bilinear, Bicubic, Lanczos} {
+		b.Run(string(f), func(b *testing.B) {
+			for b.Loop() {
+				p.resize(341, 256, f)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,14 +25,18 @@ type records struct {
 	*renderer
 }
 
-// ready settles what samples look like.
+// ready settles what samples look like. Pictures of a wrong size, which here are
+// all of them, are an error at once.
 func (s *records) ready(o Options) (*records, error) {
 	var err error
 	s.renderer, err = newRenderer(o, s.c, func() (int, int, error) { return s.w, s.h, nil })
+	if err != nil {
+		return nil, err
+	}
 	if s.name == "" {
 		s.name = filepath.Base(s.path)
 	}
-	return s, err
+	return s, s.checkSize(s.pre.size(s.w, s.h))
 }
 
 func (s *records) prefix(p string)   { s.before = p }
@@ -113,12 +118,12 @@ func filesOf(path string, is func(name string) bool) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		if is(e.Name()) && isFile(filepath.Join(path, e.Name())) {
+		if is(e.Name()) && !strings.HasPrefix(e.Name(), ".") && isFile(filepath.Join(path, e.Name())) {
 			out = append(out, filepath.Join(path, e.Name()))
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("the folder holds no file of this format")
+		return nil, errors.New("the folder holds no file of this format")
 	}
 	return out, nil
 }

@@ -76,9 +76,8 @@ func (r *renderer) render(p *picture, dst []float32) error {
 	if err != nil {
 		return err
 	}
-	if p.w != r.w || p.h != r.h {
-		return fmt.Errorf("the picture is %d x %d (height x width) after preprocessing, samples are %d x %d; give --resize %dx%d or a preset that resizes, such as imagenet",
-			p.h, p.w, r.h, r.w, r.h, r.w)
+	if err := r.checkSize(p.w, p.h); err != nil {
+		return err
 	}
 	if len(dst) != r.c*r.h*r.w {
 		return fmt.Errorf("the buffer has %d elements, want %d", len(dst), r.c*r.h*r.w)
@@ -100,6 +99,15 @@ func (r *renderer) render(p *picture, dst []float32) error {
 			dst[o] = table[p.pix[i]]
 			o += step
 		}
+	}
+	return nil
+}
+
+// checkSize compares a picture's size after preprocessing with the samples'.
+func (r *renderer) checkSize(w, h int) error {
+	if w != r.w || h != r.h {
+		return fmt.Errorf("the picture is %d x %d (height x width) after preprocessing, samples are %d x %d; give --resize %dx%d or a preset that resizes, such as imagenet",
+			h, w, r.h, r.w, r.h, r.w)
 	}
 	return nil
 }
