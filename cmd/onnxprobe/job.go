@@ -88,6 +88,9 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 			note(c, "%s", n)
 		}
 	}
+	if j.exif {
+		j.settings["exif"] = true
+	}
 	mf.Verb, mf.Command, mf.Settings, mf.Dataset = c.Name(), os.Args, j.settings, manifestData(ds)
 	start := time.Now()
 	show, done := progress(c, ds.Len(), c.Name())
