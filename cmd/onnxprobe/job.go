@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -104,6 +105,12 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 		return err
 	}
 	elapsed(c, sum, start, "items")
+	if j.json && j.output != "" && j.output != "-" {
+		if err := json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"output": j.output,
+			"manifest": sink.ManifestPath(j.output), "summary": sum}); err != nil {
+			return err
+		}
+	}
 	if sum.Failed > 0 {
 		return someFailed{sum}
 	}
