@@ -3,7 +3,6 @@ package onnx
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -98,7 +97,17 @@ func (n *Node) String() string {
 // of the graphs around it.
 type scope struct {
 	defined map[string]string
+	made    map[string]bool // by its nodes, sooner or later
 	outer   *scope
+}
+
+func (s *scope) makes(name string) bool {
+	for ; s != nil; s = s.outer {
+		if s.made[name] {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *scope) knows(name string) bool {
@@ -113,7 +122,8 @@ func (s *scope) knows(name string) bool {
 // check verifies one graph; outer holds what the enclosing graphs define.
 func (g *Graph) check(fs *faults, outer *scope, needOutputs bool) {
 	defined := map[string]string{}
-	here := &scope{defined, outer}
+	made := map[string]bool{}
+	here := &scope{defined, made, outer}
 	define := func(name, what string) {
 		if prev, dup := defined[name]; dup {
 			fs.addf("%q is defined twice: by %s and by %s", name, prev, what)
@@ -138,7 +148,7 @@ func (g *Graph) check(fs *faults, outer *scope, needOutputs bool) {
 			fs.addf("initializer %q is defined twice", t.Name)
 		}
 		inits[t.Name] = true
-		if defined[t.Name] != "a graph input" { // up to IR 3 initializers are inputs too
+		if defined[t.Name] == "" { // up to IR 3 initializers are inputs too
 			define(t.Name, "an initializer")
 		}
 		fs.add(t.check())
@@ -146,7 +156,6 @@ func (g *Graph) check(fs *faults, outer *scope, needOutputs bool) {
 	for _, t := range g.sparse() {
 		define(t, "a sparse initializer")
 	}
-	made := map[string]bool{}
 	for _, n := range g.Nodes {
 		for _, o := range n.Outputs {
 			made[o] = true
@@ -156,10 +165,11 @@ func (g *Graph) check(fs *faults, outer *scope, needOutputs bool) {
 		if n.Op == "" {
 			fs.addf("node %q has no operator", n.Name)
 		}
-		for _, in := range slices.Sorted(maps.Keys(n.reads())) {
+		for i, in := range n.Inputs {
 			switch {
+			case in == "" || slices.Contains(n.Inputs[:min(i, 8)], in): // omitted, or said before
 			case here.knows(in):
-			case made[in]:
+			case here.makes(in):
 				fs.addf("node %s reads %q, which is made after it or depends on it", n, in)
 			default:
 				fs.addf("node %s reads %q, which nothing makes", n, in)

@@ -194,6 +194,9 @@ func (in *inferrer) node(n *Node) error {
 	}
 	c := call{inferrer: in, n: n, in: make([]Fact, len(n.Inputs))}
 	for i, name := range n.Inputs {
+		if name == "" {
+			continue
+		}
 		c.in[i] = in.facts[name]
 		if in.budget <= 0 {
 			c.in[i].Const = nil

@@ -82,6 +82,8 @@ func init() {
 		f := Fact{DType: tensor.Uint8, Shape: c.at(0).Shape}
 		if c.at(2).DType != 0 {
 			f.DType = c.at(2).DType
+		} else if d := c.n.Int("output_dtype", 0); d != 0 {
+			f.DType = tensor.DType(d)
 		}
 		return one(f)
 	}
@@ -619,8 +621,8 @@ func transpose(c call) ([]Fact, error) {
 	if len(perm) != len(x) {
 		return nil, fmt.Errorf("perm %v does not fit shape %v", perm, x)
 	}
-	for _, p := range perm {
-		if p < 0 || p >= int64(len(x)) {
+	for i, p := range perm {
+		if p < 0 || p >= int64(len(x)) || slices.Contains(perm[:i], p) {
 			return nil, fmt.Errorf("perm %v does not fit shape %v", perm, x)
 		}
 		f.Shape = append(f.Shape, x[p])
