@@ -70,6 +70,42 @@ func TestCompareReportsMargins(t *testing.T) {
 	}
 }
 
+// flipping is ONNX Runtime with one bit wrong.
+type flipping struct{ ort.Backend }
+
+func (b flipping) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error) {
+	s, err := b.Backend.Prepare(m, o)
+	return flipped{s}, err
+}
+
+type flipped struct{ engine.Session }
+
+func (s flipped) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+	out, err := s.Session.Run(ctx, in)
+	if err == nil {
+		tensor.Data[uint8](out[len(out)-1])[0] ^= 0b00100000
+	}
+	return out, err
+}
+
+// A wrong bit is counted, at its site and in the first item of each batch.
+func TestCompareCountsFlips(t *testing.T) {
+	m := network(t, 3, func(e *rewrite.Edit, x string) string { return e.Op("Relu", nil, e.Op("Abs", nil, x)) })
+	open(t, m, AttachOptions{}, 1)
+	ds := points{[]int{3}, [][]float32{{1, 2, 0.5}, {1, 2, 3}, {4, 5, 2}, nil}}
+	d, err := Compare(context.Background(), m, AttachOptions{}, ds, Setting{Backend: ort.Backend{}, Batch: 2}, Setting{Backend: flipping{}, Batch: 2}, RunOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	abs, relu := d.Sites[0], d.Sites[1]
+	if abs.Flips != 0 || abs.Bits != 9 || relu.Flips != 2 || relu.Items != 2 || d.Regions != 2 || d.Items != 4 || d.Failed != 1 {
+		t.Errorf("%+v", d)
+	}
+	if relu.Margin != 2 || relu.Scale != 5 {
+		t.Errorf("margin %g of scale %g, want 2 of 5", relu.Margin, relu.Scale)
+	}
+}
+
 func TestCodesRows(t *testing.T) {
 	m := network(t, 9, op("Relu", nil))
 	nan := make([]float32, 9)
@@ -115,9 +151,28 @@ func TestNaNInsideIsReported(t *testing.T) {
 	})
 	r := open(t, m, AttachOptions{}, 4)
 	mem := &memory{}
-	sum, err := r.Codes(context.Background(), points{[]int{2}, [][]float32{{1, 2}, {1, -2}, {-1, 3}, {4, 5}, {6, -7}}}, mem, CodeOptions{})
+	ds := points{[]int{2}, [][]float32{{1, 2}, {1, -2}, {-1, 3}, {4, 5}, {6, -7}}}
+	sum, err := r.Codes(context.Background(), ds, mem, CodeOptions{Full: true})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i, b := range mem.cols["code"].Values.([]uint8) {
+		if item := i / r.Plan.CodeBytes(); mem.cols["digest"].Null[item] && b != 0 {
+			t.Errorf("item %d has no code, yet its row is not zero", item)
+		}
+	}
+	frame, err := NewFrame(2, 2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lc, _ := complexity(t, r, ds, Neighborhood{Frame: frame, Radii: []float64{1.5}})
+	if null := lc.cols["complexity"].Null; !slices.Equal(null, []bool{true, true, true, false, true}) {
+		t.Errorf("nulls %v", null)
+	}
+	for i, n := range lc.ints("complexity") {
+		if lc.cols["complexity"].Null[i] && n != 0 {
+			t.Errorf("item %d has no complexity, yet its row says %d", i, n)
+		}
 	}
 	if null := mem.cols["digest"].Null; sum.Failed != 3 || !slices.Equal(null, []bool{false, true, true, false, true}) {
 		t.Errorf("%d failed, nulls %v", sum.Failed, null)
@@ -227,6 +282,20 @@ func TestFixedBatch(t *testing.T) {
 		t.Errorf("a model that mixes its batch: freed %v, batch %d, note %q", f.Freed, r.Batch, f.Note)
 	}
 	if code := codesOf(t, r, []float32{1, -1, 1, -1, -1, 1, 1, -1}, 2); !bytes.Equal(code, []byte{0b10100000, 0b01100000}) {
+		t.Errorf("codes %08b", code)
+	}
+}
+
+// A site whose first axis is not the batch is right item by item.
+func TestSiteThatDoesNotLeadWithTheBatch(t *testing.T) {
+	m := network(t, 3, func(e *rewrite.Edit, x string) string {
+		return e.Op("Transpose", nil, e.Op("Relu", nil, e.Op("Transpose", nil, x)))
+	})
+	r := open(t, m, AttachOptions{}, 8)
+	if r.Batch != 1 || !strings.Contains(r.Plan.Fit.Note, "first axis") {
+		t.Errorf("batch %d, note %q", r.Batch, r.Plan.Fit.Note)
+	}
+	if code := codesOf(t, r, []float32{1, -1, 1, -1, -1, 1}, 2); !bytes.Equal(code, []byte{0b10100000, 0b00100000}) {
 		t.Errorf("codes %08b", code)
 	}
 }
