@@ -3,6 +3,7 @@ package probes
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
@@ -48,6 +49,11 @@ type Plan struct {
 // Only standard operators are used, with types for which ONNX Runtime has CUDA
 // kernels: bits become bytes by an integer matrix product with the powers of two.
 func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
+	for _, v := range m.Graph.Outputs {
+		if strings.HasPrefix(v.Name, "onnxprobe.") {
+			return nil, fmt.Errorf("the model is probed already: it has the output %q; take the model it was made from", v.Name)
+		}
+	}
 	sites, err := Sites(m, o.Sites)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,9 @@
 package probes
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -91,6 +94,13 @@ func FrameOf(t *tensor.Tensor) (*Frame, error) {
 		}
 	}
 	return f, nil
+}
+
+// SHA256 is the hash, in hex, of the directions as little-endian float32.
+func (f *Frame) SHA256() string {
+	h := sha256.New()
+	_ = binary.Write(h, binary.LittleEndian, f.Data) // a hash does not fail
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Tensor is the frame as an array [P, d].

@@ -49,8 +49,8 @@ type ManifestSite struct {
 // ManifestData says what went in.
 type ManifestData struct {
 	dataset.Description
-	// IDs is a digest of the items' ids in order.
-	IDs string `json:"ids"`
+	// IDs is a digest of the items' ids in order; "" for random points.
+	IDs string `json:"ids,omitempty"`
 }
 
 // NewManifest fills in what follows from the model and the prober. The caller
@@ -104,7 +104,7 @@ func Version() string {
 			v = "devel-" + s.Value[:min(12, len(s.Value))]
 		}
 	}
-	if v == "" {
+	if v == "" || v == "(devel)" {
 		v = "devel"
 	}
 	return v

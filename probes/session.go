@@ -24,6 +24,9 @@ type Prober struct {
 	session engine.Session
 }
 
+// maxBatchBytes bounds the samples and codes of one run.
+const maxBatchBytes = 1 << 30
+
 // Open readies the plan on a backend. batch is the wanted number of samples of a
 // run; a model whose batch is fixed has the last word. The session's outputs are
 // checked against the plan: a probe that the engine optimised away is an error,
@@ -34,6 +37,9 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 	}
 	if p.Fit.Batch > 0 {
 		batch = p.Fit.Batch
+	}
+	if per := 4*tensor.Count(p.Fit.Sample) + p.CodeBytes(); batch > maxBatchBytes/max(per, 1) {
+		return nil, fmt.Errorf("a batch of %d samples: each takes %d bytes with its code, and a batch may take %d; give a smaller one", batch, per, maxBatchBytes)
 	}
 	s, err := b.Prepare(p.Model, o)
 	if err != nil {

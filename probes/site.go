@@ -61,8 +61,8 @@ type SiteOptions struct {
 }
 
 // Sites finds the activations of the model's top-level graph, in the order they
-// run. Shapes are not filled in yet; see Fit. A glob that matches nothing is an
-// error that lists the names.
+// run. Shapes are not filled in yet; see Fit. A glob that matches nothing is a
+// *PatternError that lists the names.
 func Sites(m *onnx.Model, o SiteOptions) ([]Site, error) {
 	g := &graph{m.Graph.Index(), m}
 	type found struct {
@@ -170,6 +170,10 @@ func linear(n *onnx.Node, g *graph) bool {
 	return true
 }
 
+// PatternError says what is wrong with a glob of SiteOptions: it matches nothing,
+// or it is not a pattern.
+type PatternError struct{ error }
+
 func choose(sites []Site, globs []string) ([]Site, error) {
 	if len(globs) == 0 {
 		return sites, nil
@@ -182,7 +186,7 @@ func choose(sites []Site, globs []string) ([]Site, error) {
 			// path.Match's * stops at slashes; site names of odd models have some.
 			ok, err := path.Match(strings.ReplaceAll(glob, "/", "\x00"), strings.ReplaceAll(s.Name, "/", "\x00"))
 			if err != nil {
-				return nil, fmt.Errorf("site pattern %q: %w", glob, err)
+				return nil, &PatternError{fmt.Errorf("site pattern %q: %w", glob, err)}
 			}
 			hit = hit || ok
 			keep[i] = keep[i] || ok
@@ -196,7 +200,7 @@ func choose(sites []Site, globs []string) ([]Site, error) {
 		for i, s := range sites {
 			names[i] = s.Name
 		}
-		return nil, fmt.Errorf("no site matches %q; this model has %d: %q", missed, len(sites), names)
+		return nil, &PatternError{fmt.Errorf("no site matches %q; this model has %d: %q", missed, len(sites), names)}
 	}
 	var out []Site
 	for i, s := range sites {

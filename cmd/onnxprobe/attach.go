@@ -31,16 +31,23 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if out == "" {
 				return usagef("say where to write the probed model: -o PROBED.onnx")
 			}
-			if a, err := os.Stat(args[0]); err == nil {
-				if b, err := os.Stat(out); err == nil && os.SameFile(a, b) {
-					return usagef("-o %s is the model itself; write the probed model elsewhere", out)
-				} else if err == nil && !force {
-					return usagef("%s exists; write elsewhere, or replace it with --force", out)
-				}
+			if err := distance("fragile", fragile); err != nil {
+				return err
+			}
+			if err := keep(out, args); err != nil {
+				return err
+			}
+			if _, err := os.Lstat(out); err == nil && !force {
+				return usagef("%s exists; --force replaces it", out)
 			}
 			m, err := mf.load(args[0])
 			if err != nil {
 				return err
+			}
+			for _, f := range m.ExternalFiles() {
+				if err := keep(out, []string{filepath.Join(m.Dir, filepath.FromSlash(f))}); err != nil {
+					return err
+				}
 			}
 			sample, err := mf.sample(m)
 			if err != nil {
@@ -61,7 +68,7 @@ Weights kept as external data stay where they are: write the file beside them.`,
 				return err
 			}
 			if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-				return err
+				return fmt.Errorf("making the folder for %s: %w", out, err)
 			}
 			if err := probed.Save(out); err != nil {
 				return err
@@ -73,6 +80,7 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			return nil
 		},
 	}
+	mf.addSites(c.Flags())
 	mf.add(c.Flags())
 	c.Flags().StringVarP(&out, "output", "o", "", "the `FILE` to write")
 	c.Flags().BoolVar(&sign3, "sign3", false, `add "onnxprobe.below/SITE": the bits of "below the knot"`)

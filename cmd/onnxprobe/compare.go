@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/probes"
 )
@@ -31,6 +30,14 @@ float values before the activations: the check of the packing itself.`,
   onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=host`,
 		Args: atLeast(1, "a model and data"),
 		RunE: func(c *cobra.Command, args []string) error {
+			fa, err := setting("-a", a, ef)
+			if err != nil {
+				return err
+			}
+			fb, err := setting("-b", b, ef)
+			if err != nil {
+				return err
+			}
 			m, err := mf.load(args[0])
 			if err != nil {
 				return err
@@ -43,17 +50,13 @@ float values before the activations: the check of the packing itself.`,
 			if err != nil {
 				return err
 			}
-			base, err := ef.options()
+			sa, err := fa.choose(c, sample)
 			if err != nil {
-				return err
+				return fmt.Errorf("-a %s: %w", a, err)
 			}
-			sa, err := setting(a, base, ef.batchFor(sample))
+			sb, err := fb.choose(c, sample)
 			if err != nil {
-				return err
-			}
-			sb, err := setting(b, base, ef.batchFor(sample))
-			if err != nil {
-				return err
+				return fmt.Errorf("-b %s: %w", b, err)
 			}
 			start := time.Now()
 			show, done := progress(c, ds.Len(), "comparing")
@@ -76,48 +79,73 @@ float values before the activations: the check of the packing itself.`,
 			return err
 		},
 	}
+	mf.addSites(c.Flags())
 	mf.add(c.Flags())
-	ef.add(c.Flags())
+	ef.addOptions(c.Flags())
+	ef.addBatch(c.Flags())
 	df.add(c.Flags())
 	c.Flags().StringVarP(&a, "a", "a", "ort", "one `SETTING`")
 	c.Flags().StringVarP(&b, "b", "b", "ort,optimize=none", "the other `SETTING`")
 	df.addRandom(c.Flags())
+	c.Flags().Uint64Var(&df.seed, "seed", 0, "seed of --random")
 	return c
 }
 
-// setting reads "ort,optimize=none,batch=1".
-func setting(s string, base engine.Options, batch int) (probes.Setting, error) {
-	name, rest, _ := strings.Cut(s, ",")
-	st := probes.Setting{Options: base, Batch: batch}
-	for _, kv := range strings.FieldsFunc(rest, func(r rune) bool { return r == ',' }) {
+// side is one setting as it was written.
+type side struct {
+	engineFlags
+	host bool
+}
+
+// setting reads "ort,optimize=none,batch=1", changes to what the flags say.
+func setting(flag, s string, base engineFlags) (side, error) {
+	parts := strings.Split(s, ",")
+	sd := side{engineFlags: base}
+	if parts[0] == "" {
+		return sd, usagef("%s %q: a setting begins with an engine: %s", flag, s, strings.Join(backends.Names(), ", "))
+	}
+	sd.backend = parts[0]
+	for _, kv := range parts[1:] {
 		k, v, _ := strings.Cut(kv, "=")
-		n, nerr := strconv.Atoi(v)
 		var err error
 		switch k {
 		case "device":
-			st.Options.Device, err = engine.ParseDevice(v)
+			sd.device = v
 		case "threads":
-			st.Options.Threads, err = n, nerr
+			sd.threads, err = count(v, 0)
 		case "batch":
-			if st.Batch, err = n, nerr; n < 1 && err == nil {
-				err = fmt.Errorf("a batch has 1 sample or more")
-			}
+			sd.batch, err = count(v, 1)
 		case "optimize":
-			st.Options.Optimize = v
+			sd.optimize = v
 		case "codes":
-			if st.Host = v == "host"; v != "host" && v != "graph" {
+			if sd.host = v == "host"; v != "host" && v != "graph" {
 				err = fmt.Errorf("codes are computed in the graph or on the host")
 			}
 		default:
 			err = fmt.Errorf("the keys are device, threads, batch, optimize and codes")
 		}
 		if err != nil {
-			return st, usagef("setting %q: %q: %w", s, kv, err)
+			return sd, usagef("%s %q: %q: %w", flag, s, kv, err)
 		}
 	}
-	var err error
-	st.Backend, err = backends.Find(name, st.Options)
-	return st, err
+	if _, err := sd.options(); err != nil {
+		return sd, fmt.Errorf("%s %q: %w", flag, s, err)
+	}
+	return sd, nil
+}
+
+func count(s string, least int) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < least {
+		return 0, fmt.Errorf("want a whole number, %d or more", least)
+	}
+	return n, nil
+}
+
+// choose finds the engine.
+func (sd *side) choose(c *cobra.Command, sample []int) (probes.Setting, error) {
+	b, o, err := sd.engineFlags.choose(c)
+	return probes.Setting{Backend: b, Options: o, Batch: sd.batchFor(sample), Host: sd.host}, err
 }
 
 func printDiff(c *cobra.Command, d *probes.Diff) {

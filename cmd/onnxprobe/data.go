@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strconv"
@@ -105,6 +106,9 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 	if f.workers == 0 {
 		f.workers = runtime.GOMAXPROCS(0)
 	}
+	if err := f.check(); err != nil {
+		return nil, nil, err
+	}
 	v, err := probes.DataInput(m)
 	if err != nil {
 		return nil, nil, err
@@ -117,8 +121,8 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 		if len(sources) > 0 {
 			return nil, nil, usagef("give data or --random, not both")
 		}
-		if !(f.low < f.high) {
-			return nil, nil, usagef("--low %g is not below --high %g", f.low, f.high)
+		if !(f.low < f.high) || math.IsInf(f.high-f.low, 0) {
+			return nil, nil, usagef("--low %g is not below --high %g, both finite", f.low, f.high)
 		}
 		if input == nil || slices.Contains(input, -1) {
 			return nil, nil, usagef("the model leaves the shape of its input open; give --input-size")
@@ -156,6 +160,29 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 	return ds, ds.Shape(), nil
 }
 
+// check reports names that nothing has.
+func (f *dataFlags) check() error {
+	formats := []string{"auto"}
+	for _, k := range dataset.Formats {
+		formats = append(formats, k.Name)
+	}
+	if !slices.Contains(formats, f.format) {
+		return usagef("--format %q; the formats are %s", f.format, strings.Join(formats, ", "))
+	}
+	if layouts := []string{"auto", "nchw", "nhwc"}; !slices.Contains(layouts, f.layout) {
+		return usagef("--layout %q; the layouts are %s", f.layout, strings.Join(layouts, ", "))
+	}
+	return nil
+}
+
+// distance checks a flag that is a distance, 0 for none.
+func distance(flag string, d float64) error {
+	if !(d >= 0) || math.IsInf(d, 0) {
+		return usagef("--%s %g: a distance is 0 or more, and finite", flag, d)
+	}
+	return nil
+}
+
 // suggest names the preset that models of an input shape are usually trained
 // with.
 func suggest(input []int) string {
@@ -168,8 +195,12 @@ func suggest(input []int) string {
 	return "imagenet"
 }
 
-// manifestData describes a dataset for the manifest.
-func manifestData(ds dataset.Dataset) probes.ManifestData {
+// manifestData describes a dataset for the manifest. The ids of random points
+// say nothing, and there can be very many of them.
+func manifestData(ds dataset.Dataset, random bool) probes.ManifestData {
+	if random {
+		return probes.ManifestData{Description: dataset.Describe(ds)}
+	}
 	h := xxh3.New()
 	for i := range ds.Len() {
 		_, _ = h.WriteString(ds.Item(i).ID)

@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +28,8 @@ func newDemo() *cobra.Command {
 		Long: `Runs the main job on a small residual network, trained on handwritten digits and
 exported by PyTorch, and on digits it has not seen; then holds the codes against the
 ones that PyTorch gave.`,
+		Example: `  onnxprobe demo
+  onnxprobe demo --dir /tmp/digits`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if dir == "" {
@@ -53,23 +58,28 @@ func demo(c *cobra.Command, dir string) error {
 	step := func(why string, args ...string) error {
 		shown := strings.ReplaceAll(strings.Join(args, " "), dir+string(filepath.Separator), "")
 		fmt.Fprintf(w, "\n%s\n$ onnxprobe %s\n", why, shown)
-		root := newRoot()
-		root.SetArgs(append(args, "--quiet"))
-		root.SetOut(w)
-		root.SetErr(c.ErrOrStderr())
-		return root.ExecuteContext(c.Context())
+		return perform(c.Context(), append(args, "--quiet"), c.InOrStdin(), w, c.ErrOrStderr())
 	}
 	for _, s := range []struct {
 		why  string
 		args []string
+		say  func(w io.Writer) error // what came out
 	}{
-		{"Where does it bend?", []string{"inspect", model}},
-		{"What does it see?", []string{"run", model, filepath.Join(digits, "3"), "--preprocess", "mnist-01", "--softmax", "--top", "2"}},
-		{"On which side of every bend does each picture fall?", []string{"codes", model, digits, "--preprocess", "mnist-01", "-o", at("codes.npy"), "--force"}},
-		{"How many regions crowd around each picture?", []string{"complexity", model, digits, "--preprocess", "mnist-01", "--radius", "0.05", "--directions", "20", "-o", at("complexity.jsonl"), "--force"}},
-		{"Do the codes depend on how the engine optimises the graph?", []string{"compare", model, digits, "--preprocess", "mnist-01", "-a", "ort", "-b", "ort,optimize=none"}},
+		{"Where does it bend?", []string{"inspect", model}, nil},
+		{"What does it see?", []string{"run", model, filepath.Join(digits, "3"), "--preprocess", "mnist-01", "--softmax", "--top", "2"}, nil},
+		{"On which side of every bend does each picture fall?", []string{"codes", model, digits, "--preprocess", "mnist-01", "-o", at("codes.npy"), "--force"},
+			func(w io.Writer) error { return sayRegions(w, sink.ItemsPath(at("codes.npy"))) }},
+		{"How many regions crowd around each picture?", []string{"complexity", model, digits, "--preprocess", "mnist-01", "--radius", "0.05", "--directions", "20", "-o", at("complexity.jsonl"), "--force"},
+			func(w io.Writer) error { return sayComplexity(w, at("complexity.jsonl")) }},
+		{"Do the codes depend on how the engine optimises the graph?", []string{"compare", model, digits, "--preprocess", "mnist-01", "-a", "ort", "-b", "ort,optimize=none"}, nil},
 	} {
 		if err := step(s.why, s.args...); err != nil {
+			return err
+		}
+		if s.say == nil {
+			continue
+		}
+		if err := s.say(w); err != nil {
 			return err
 		}
 	}
@@ -104,6 +114,56 @@ func unpack(dir string) error {
 	})
 }
 
+// demoRow is what the demo reads of a line of its own results.
+type demoRow struct {
+	ID, Path, Digest string
+	Complexity       int
+}
+
+func readRows(path string) ([]demoRow, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var rows []demoRow
+	for d := json.NewDecoder(bytes.NewReader(b)); d.More(); {
+		var r demoRow
+		if err := d.Decode(&r); err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+func sayRegions(w io.Writer, path string) error {
+	rows, err := readRows(path)
+	if err != nil {
+		return err
+	}
+	regions := map[string]bool{}
+	for _, r := range rows {
+		regions[r.Digest] = true
+	}
+	fmt.Fprintf(w, "The %d pictures fall in %d linear regions.\n", len(rows), len(regions))
+	return nil
+}
+
+func sayComplexity(w io.Writer, path string) error {
+	rows, err := readRows(path)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(rows, func(a, b demoRow) int { return cmp.Compare(a.Complexity, b.Complexity) })
+	for _, p := range []struct {
+		name string
+		at   int
+	}{{"smallest", 0}, {"median", len(rows) / 2}, {"largest", len(rows) - 1}} {
+		fmt.Fprintf(w, "%-8s  %4d of the units change their side around %s\n", p.name, rows[p.at].Complexity, rows[p.at].ID)
+	}
+	return nil
+}
+
 // againstPyTorch compares the codes just written with those that PyTorch gave for
 // some of the pictures.
 func againstPyTorch(c *cobra.Command, at func(string) string) error {
@@ -115,16 +175,12 @@ func againstPyTorch(c *cobra.Command, at func(string) string) error {
 	if err != nil {
 		return err
 	}
-	items, err := os.ReadFile(sink.ItemsPath(at("codes.npy")))
+	items, err := readRows(sink.ItemsPath(at("codes.npy")))
 	if err != nil {
 		return err
 	}
 	row := map[string]int{}
-	for i, line := range bytes.Split(bytes.TrimSpace(items), []byte("\n")) {
-		var it struct{ Path string }
-		if err := json.Unmarshal(line, &it); err != nil {
-			return err
-		}
+	for i, it := range items {
 		rel, err := filepath.Rel(at("."), it.Path)
 		if err != nil {
 			return err

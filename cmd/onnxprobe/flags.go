@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,10 +29,13 @@ type modelFlags struct {
 	allowLinks, json bool
 }
 
-func (f *modelFlags) add(fs *pflag.FlagSet) {
+func (f *modelFlags) addSites(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.sites, "sites", nil, "probe only the sites whose name matches `GLOB` (repeatable)")
 	fs.BoolVar(&f.maxPool, "include-maxpool", false, "make the arg-max of every max-pooling a site too")
 	fs.BoolVar(&f.gemm, "include-gemm", false, "make linear layers without an activation sites too, with knot 0")
+}
+
+func (f *modelFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.inputSize, "input-size", "", "`SHAPE` of a sample, where the model leaves it open: HxW or CxHxW")
 	fs.BoolVar(&f.allowLinks, "allow-links", false, "follow links from the model's folder to external data elsewhere")
 	fs.BoolVar(&f.json, "json", false, "print JSON instead of tables")
@@ -79,13 +83,15 @@ type engineFlags struct {
 	noArena                            bool
 }
 
-func (f *engineFlags) add(fs *pflag.FlagSet) {
-	f.addNoBatch(fs)
+func (f *engineFlags) addBatch(fs *pflag.FlagSet) {
 	fs.IntVar(&f.batch, "batch", 0, "samples of a run; 0 chooses by the size of a sample. Recorded: another batch may round differently")
 }
 
-func (f *engineFlags) addNoBatch(fs *pflag.FlagSet) {
-	fs.StringVar(&f.backend, "backend", "auto", "engine to run on; auto takes the first that is available and says which")
+func (f *engineFlags) addBackend(fs *pflag.FlagSet) {
+	fs.StringVar(&f.backend, "backend", backends.Auto, "engine to run on; auto takes the first that is available and says which")
+}
+
+func (f *engineFlags) addOptions(fs *pflag.FlagSet) {
 	fs.StringVar(&f.device, "device", "cpu", "cpu, cuda or cuda:N")
 	fs.StringVar(&f.library, "library", "", "ONNX Runtime library to use, a `FILE`")
 	fs.IntVar(&f.threads, "threads", 0, "threads of the engine; 0 takes all cores")
@@ -94,6 +100,9 @@ func (f *engineFlags) addNoBatch(fs *pflag.FlagSet) {
 }
 
 func (f *engineFlags) options() (engine.Options, error) {
+	if names := backends.Names(); !slices.Contains(names, f.backend) {
+		return engine.Options{}, usagef("no engine is called %q; the choices are %s", f.backend, strings.Join(names, ", "))
+	}
 	d, err := engine.ParseDevice(f.device)
 	if err != nil {
 		return engine.Options{}, usageError{err}
@@ -119,7 +128,7 @@ func (f *engineFlags) choose(c *cobra.Command) (engine.Backend, engine.Options, 
 	if err != nil {
 		return nil, o, err
 	}
-	if f.backend == "auto" {
+	if f.backend == backends.Auto {
 		note(c, "engine: %s %s on %s", b.Name(), b.Version(), o.Device)
 	}
 	return b, o, nil

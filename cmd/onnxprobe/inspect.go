@@ -60,15 +60,15 @@ which engines can run it here.`,
   onnxprobe inspect segmenter.onnx --input-size 512x512`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
-			m, err := mf.load(args[0])
-			if err != nil {
-				return err
-			}
 			o, err := ef.options()
 			if err != nil {
 				return err
 			}
-			in, err := inspect(m, mf, o)
+			m, err := mf.load(args[0])
+			if err != nil {
+				return err
+			}
+			in, err := inspect(m, mf, ef.backend, o)
 			if err != nil {
 				return err
 			}
@@ -81,12 +81,14 @@ which engines can run it here.`,
 			return nil
 		},
 	}
+	mf.addSites(c.Flags())
 	mf.add(c.Flags())
-	ef.addNoBatch(c.Flags())
+	ef.addBackend(c.Flags())
+	ef.addOptions(c.Flags())
 	return c
 }
 
-func inspect(m *onnx.Model, mf modelFlags, o engine.Options) (*inspection, error) {
+func inspect(m *onnx.Model, mf modelFlags, backend string, o engine.Options) (*inspection, error) {
 	in := &inspection{Model: m.Path, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion), IR: m.IR, Opset: m.Opset(""),
 		Inputs: []port{}, Outputs: ports(m.Graph.Outputs), Nodes: len(m.Graph.Nodes), External: m.ExternalFiles(), Sites: []probes.Site{}, Notes: []string{}}
 	consts := map[string]bool{}
@@ -137,6 +139,9 @@ func inspect(m *onnx.Model, mf modelFlags, o engine.Options) (*inspection, error
 		in.Notes = append(in.Notes, probes.SmoothNote(smooth, len(in.Sites)))
 	}
 	for _, b := range backends.All {
+		if backend != backends.Auto && backend != b.Name() {
+			continue
+		}
 		r := runnable{Name: b.Name(), Version: b.Version()}
 		s, err := b.Prepare(m, o)
 		if err == nil {

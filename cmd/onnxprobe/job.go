@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +38,9 @@ type job struct {
 func (j *job) add(c *cobra.Command) {
 	fs := c.Flags()
 	j.modelFlags.add(fs)
-	j.engineFlags.add(fs)
+	j.addBackend(fs)
+	j.addOptions(fs)
+	j.addBatch(fs)
 	j.dataFlags.add(fs)
 	fs.StringVarP(&j.output, "output", "o", "", "the `FILE` to write: .parquet, .npy or .jsonl; - is JSON Lines on standard output")
 	fs.BoolVar(&j.force, "force", false, "replace an existing result")
@@ -45,6 +49,12 @@ func (j *job) add(c *cobra.Command) {
 
 // run does the job. to is where results go when no file was asked for.
 func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
+	if err := j.checkOutput(args); err != nil {
+		return err
+	}
+	if _, err := j.options(); err != nil {
+		return err
+	}
 	m, err := j.load(args[0])
 	if err != nil {
 		return err
@@ -89,10 +99,14 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 			note(c, "%s", n)
 		}
 	}
+	mf.Verb, mf.Command, mf.Settings, mf.Dataset = c.Name(), commandLine(c), j.settings, manifestData(ds, j.random > 0)
+	j.settings["seed"] = j.seed
 	if j.exif {
 		j.settings["exif"] = true
 	}
-	mf.Verb, mf.Command, mf.Settings, mf.Dataset = c.Name(), os.Args, j.settings, manifestData(ds)
+	if j.random > 0 {
+		j.settings["random"], j.settings["low"], j.settings["high"] = j.random, j.low, j.high
+	}
 	start := time.Now()
 	show, done := progress(c, ds.Len(), c.Name())
 	sum, err := j.use(r, ds, to, probes.RunOptions{Workers: j.workers, Progress: show})
@@ -117,8 +131,36 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 	return nil
 }
 
-// needOutput reports a missing -o.
+// checkOutput reports what is wrong with -o before anything is loaded.
+func (j *job) checkOutput(args []string) error {
+	if j.output == "" || j.output == "-" {
+		return nil
+	}
+	if err := sink.Check(j.output, j.force); err != nil {
+		return usageError{err}
+	}
+	return keep(j.output, args)
+}
+
+// keep refuses to write a result over what it is made from.
+func keep(output string, inputs []string) error {
+	out, err := os.Stat(output)
+	if err != nil {
+		return nil
+	}
+	for _, path := range inputs {
+		if in, err := os.Stat(path); err == nil && os.SameFile(in, out) {
+			return usagef("%s is what the result would be made from; write it elsewhere", output)
+		}
+	}
+	return nil
+}
+
+// needOutput reports a missing -o; --json alone stands for standard output.
 func (j *job) needOutput() error {
+	if j.output == "" && j.json {
+		j.output = "-"
+	}
 	if j.output == "" {
 		return usagef("say where the results go: -o FILE.parquet, FILE.npy or FILE.jsonl, or -o - for standard output")
 	}
@@ -145,6 +187,7 @@ folders of images, image and array files, glob patterns, or - for a list on stan
 	}
 	j.add(c)
 	fs := c.Flags()
+	j.addSites(fs)
 	fs.BoolVar(&perSite, "per-site", false, "write each site's code as a column of its own")
 	fs.BoolVar(&noCode, "no-code", false, "leave the code out; write digests, and what else is asked for")
 	fs.IntVar(&bits, "sketch", 0, "add a sketch of `K` bits sampled from the code by --seed")
@@ -153,14 +196,17 @@ folders of images, image and array files, glob patterns, or - for a list on stan
 		if err := j.needOutput(); err != nil {
 			return err
 		}
-		if fragile < 0 || bits < 0 {
-			return usagef("--fragile and --sketch are 0 or more")
+		if bits < 0 {
+			return usagef("--sketch %d: 0 or more", bits)
+		}
+		if err := distance("fragile", fragile); err != nil {
+			return err
 		}
 		if noCode && strings.HasSuffix(strings.ToLower(j.output), ".npy") {
 			return usagef("a .npy file holds the code; write .parquet or .jsonl without it")
 		}
 		j.array = "code"
-		j.settings = map[string]any{"sketch": bits, "fragile": fragile, "seed": j.seed}
+		j.settings = map[string]any{"sketch": bits, "fragile": fragile}
 		j.attach = func(m *onnx.Model, sample []int, cpu bool) (*probes.Plan, error) {
 			return probes.Attach(m, probes.AttachOptions{Sites: j.siteOptions(), Sample: sample, Fragile: fragile, CPU: cpu})
 		}
@@ -168,7 +214,7 @@ folders of images, image and array files, glob patterns, or - for a list on stan
 			co := probes.CodeOptions{RunOptions: o, Full: !noCode, PerSite: perSite && !noCode}
 			if bits > 0 {
 				if co.Sketch, err = r.Plan.NewSketch(bits, j.seed); err != nil {
-					return sum, err
+					return sum, usageError{err}
 				}
 			}
 			return r.Codes(c.Context(), ds, to, co)
@@ -197,6 +243,7 @@ orthonormal frame that all items share ("Deep Networks Always Grok and Here is W
 	}
 	j.add(c)
 	fs := c.Flags()
+	j.addSites(fs)
 	j.addRandom(fs)
 	fs.Float64SliceVar(&radii, "radius", []float64{0.005}, "distance of the vertices, in the units of the model's input; several give several counts")
 	fs.IntVar(&directions, "directions", 20, "orthonormal directions; each gives two vertices")
@@ -208,16 +255,27 @@ orthonormal frame that all items share ("Deep Networks Always Grok and Here is W
 		if err := j.needOutput(); err != nil {
 			return err
 		}
-		for _, r := range radii {
-			if !(r > 0) {
-				return usagef("--radius %g: a radius is positive", r)
+		for i, r := range radii {
+			if !(r > 0) || math.IsInf(r, 0) {
+				return usagef("--radius %g: a radius is positive and finite", r)
+			}
+			if slices.Contains(radii[:i], r) {
+				return usagef("--radius %g is given twice", r)
 			}
 		}
 		if frame != "" && fs.Changed("directions") {
 			return usagef("--frame has its own number of directions; leave --directions out")
 		}
+		if save != "" {
+			if _, err := os.Lstat(save); err == nil && !j.force {
+				return usagef("--save-frame: %s exists; --force replaces it", save)
+			}
+			if err := keep(save, append(args, frame)); err != nil {
+				return err
+			}
+		}
 		j.array = "count"
-		j.settings = map[string]any{"radius": radii, "sign3": sign3, "include_centre": centre, "seed": j.seed, "frame": frame, "random": j.random, "low": j.low, "high": j.high}
+		j.settings = map[string]any{"radius": radii, "sign3": sign3, "include_centre": centre}
 		j.attach = func(m *onnx.Model, sample []int, cpu bool) (*probes.Plan, error) {
 			return probes.Attach(m, probes.AttachOptions{Sites: j.siteOptions(), Sample: sample, Sign3: sign3, CPU: cpu})
 		}
@@ -229,7 +287,7 @@ orthonormal frame that all items share ("Deep Networks Always Grok and Here is W
 			if err != nil {
 				return probes.Summary{}, err
 			}
-			j.settings["directions"] = f.Directions
+			j.settings["frame"] = map[string]any{"file": frame, "directions": f.Directions, "sha256": f.SHA256()}
 			return r.Complexity(c.Context(), ds, probes.Neighborhood{Frame: f, Radii: radii, Centre: centre}, to, o)
 		}
 		return j.run(c, args, nil)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -52,14 +53,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		<-ctx.Done()
 		stop() // a second signal ends the program at once
 	}()
-	root := newRoot()
-	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := perform(ctx, args, stdin, stdout, stderr)
 	var (
 		usage       usageError
+		pattern     *probes.PatternError
 		unavailable *engine.UnavailableError
 		partial     someFailed
 	)
@@ -69,21 +66,37 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case errors.As(err, &partial):
 		fmt.Fprintln(stderr, "onnxprobe:", err)
 		return exitSomeFailed
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &pattern):
 		fmt.Fprintln(stderr, "onnxprobe:", err)
 		return exitUsage
 	case errors.As(err, &unavailable):
 		fmt.Fprintln(stderr, "onnxprobe:", err)
 		return exitUnavailable
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, "onnxprobe: interrupted; nothing was written")
+		fmt.Fprintln(stderr, "onnxprobe: interrupted; no result was written")
 		return exitFailed
 	}
 	fmt.Fprintln(stderr, "onnxprobe:", err)
 	return exitFailed
 }
 
-func newRoot() *cobra.Command {
+// commandKey is where the context of a verb keeps its command line.
+type commandKey struct{}
+
+// perform runs one command line.
+func perform(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	root := newRoot(stdin, stdout, stderr)
+	root.SetArgs(args)
+	return root.ExecuteContext(context.WithValue(ctx, commandKey{}, append([]string{root.Name()}, args...)))
+}
+
+// commandLine is the command line that c serves, for manifests.
+func commandLine(c *cobra.Command) []string {
+	line, _ := c.Context().Value(commandKey{}).([]string)
+	return line
+}
+
+func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "onnxprobe",
 		Short: "Activation codes and local complexity of networks exported to ONNX",
@@ -109,7 +122,53 @@ Results go to standard output or to files, messages to standard error. Exit code
 	})
 	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newRuntime(), newList(), newDemo())
 	root.PersistentFlags().Bool("quiet", false, "no progress and no notes on standard error")
+	root.SetIn(stdin)
+	root.SetOut(stdout) // before the completion command, which keeps it
+	root.SetErr(stderr)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	group(root)
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "completion", "runtime":
+			group(c)
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return unknownCommand(found, args)
+				}
+				return nil
+			}
+		}
+	}
 	return root
+}
+
+// group makes c, which only gathers other commands, print its help when none of
+// them is named, and report one that it does not have.
+func group(c *cobra.Command) {
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(c, args)
+		}
+		return nil
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+}
+
+func unknownCommand(c *cobra.Command, args []string) error {
+	name := args[len(args)-1]
+	c.SuggestionsMinimumDistance = 2
+	choices, said := c.SuggestionsFor(name), "did you mean"
+	if len(choices) == 0 {
+		said = "the commands are"
+		for _, s := range c.Commands() {
+			if s.IsAvailableCommand() {
+				choices = append(choices, s.Name())
+			}
+		}
+	}
+	return usagef("%s has no command %q; %s: %s", c.CommandPath(), name, said, strings.Join(choices, ", "))
 }
 
 // exactly and atLeast are cobra's argument checks as usage errors.

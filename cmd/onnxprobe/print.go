@@ -49,11 +49,15 @@ func (p *printer) Abort() error     { return nil }
 
 func openFrame(path string, directions int, sample []int, seed uint64) (*probes.Frame, error) {
 	if path == "" {
-		return probes.NewFrame(directions, tensor.Count(sample), seed)
+		f, err := probes.NewFrame(directions, tensor.Count(sample), seed)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--directions %d: %w", directions, err)}
+		}
+		return f, nil
 	}
 	t, err := tensor.ReadNpyFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the frame %q: %w", path, err)
 	}
 	f, err := probes.FrameOf(t)
 	if err != nil {

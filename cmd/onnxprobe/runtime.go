@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +15,8 @@ func newRuntime() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "runtime",
 		Short: "ONNX Runtime for this machine: install, list",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, args []string) error { return usagef("say runtime install or runtime list") },
+		Example: `  onnxprobe runtime install
+  onnxprobe runtime list`,
 	}
 	c.AddCommand(newRuntimeInstall(), newRuntimeList())
 	return c
@@ -37,6 +38,12 @@ Running it again does nothing; running it after an interruption goes on.`,
 			if quiet(c) {
 				o.Log = io.Discard
 			}
+			if o.From != "" {
+				// Said even where an installed runtime leaves nothing to do.
+				if _, err := os.Stat(o.From); err != nil {
+					return fmt.Errorf("installing ONNX Runtime from %q: %w", o.From, err)
+				}
+			}
 			path, err := ort.Install(c.Context(), o)
 			if err != nil {
 				return err
@@ -54,9 +61,10 @@ Running it again does nothing; running it after an interruption goes on.`,
 func newRuntimeList() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "list",
-		Short: "The ONNX Runtime libraries on this machine, in the order they are tried",
-		Args:  exactly(0, "no arguments"),
+		Use:     "list",
+		Short:   "The ONNX Runtime libraries on this machine, in the order they are tried",
+		Example: "  onnxprobe runtime list --json",
+		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, args []string) error {
 			type entry struct {
 				Path    string `json:"path"`

@@ -62,6 +62,21 @@ type encoder interface {
 	end(manifest []byte) error
 }
 
+// Check reports what Create would find wrong with path by its name: an extension
+// that says no format, or, unless force is set, a result that exists.
+func Check(path string, force bool) error {
+	if path == "-" {
+		return nil
+	}
+	if _, err := formatOf(path); err != nil || force {
+		return err
+	}
+	if _, err := os.Lstat(path); err != nil {
+		return nil // whatever is wrong is Create's to say
+	}
+	return mustNotExist(path)
+}
+
 // Create opens a sink that writes to path, in the format of its extension, and
 // makes the folders above it. The path "-" streams JSON Lines to o.Stdout as
 // rows come: such a result cannot be taken back and has no manifest.
