@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
@@ -25,6 +26,16 @@ func c(e *rewrite.Edit, v float32) string { return e.Const(tensor.Scalar(v)) }
 // op is a form of one operator with attributes.
 func op(name string, attrs map[string]any) func(e *rewrite.Edit, x string) string {
 	return func(e *rewrite.Edit, x string) string { return e.Op(name, attrs, x) }
+}
+
+// contrib is a form of one of ONNX Runtime's own operators.
+func contrib(name string) func(e *rewrite.Edit, x string) string {
+	return func(e *rewrite.Edit, x string) string {
+		y := e.Op(name, nil, x)
+		e.Graph.Nodes[len(e.Graph.Nodes)-1].Domain = "com.microsoft"
+		e.Model.Opsets = append(e.Model.Opsets, onnx.Opset{Domain: "com.microsoft", Version: 1})
+		return y
+	}
 }
 
 func mul(e *rewrite.Edit, a, b string) string { return e.Op("Mul", nil, a, b) }
@@ -76,6 +87,8 @@ var forms = []form{
 	{"Max", "commuted", []float64{0}, true, func(e *rewrite.Edit, x string) string { return e.Op("Max", nil, c(e, 0), x) }},
 	{"Min", "", []float64{0.25}, false, func(e *rewrite.Edit, x string) string { return e.Op("Min", nil, x, c(e, 0.25)) }},
 	{"Min", "commuted", []float64{0.25}, false, func(e *rewrite.Edit, x string) string { return e.Op("Min", nil, c(e, 0.25), x) }},
+	{"Gelu", "ONNX Runtime's own", []float64{0}, false, contrib("Gelu")},
+	{"Gelu", "ONNX Runtime's own by tanh", []float64{0}, false, contrib("FastGelu")},
 	{"Gelu", "x Phi(x) spelled out", []float64{0}, false, func(e *rewrite.Edit, x string) string {
 		erf := e.Op("Erf", nil, e.Op("Div", nil, x, c(e, math.Sqrt2)))
 		return mul(e, mul(e, x, add(e, erf, c(e, 1))), c(e, 0.5))

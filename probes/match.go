@@ -310,6 +310,11 @@ func gelu(n *onnx.Node, g *graph) (Bend, bool) {
 	if b, ok := plain("Gelu", 0)(n, g); ok {
 		return b, true
 	}
+	// ONNX Runtime's optimiser and quantisers write its own operator; both forms
+	// without a bias are functions of their one input.
+	if n.Domain == "com.microsoft" && (n.Op == "Gelu" || n.Op == "FastGelu" && n.Input(1) == "") {
+		return signCode(n.Input(0), nil), true
+	}
 	p, ok := g.product(n)
 	if !ok || len(p.factors) != 2 || !near(p.scale, 0.5) {
 		return Bend{}, false
