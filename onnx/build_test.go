@@ -44,6 +44,15 @@ func tensorOf(name string, d tensor.DType, dims ...int64) pb {
 	return p.v(2, uint64(d)).s(8, name)
 }
 
+// externalTensor is a uint8 tensor of n elements with external data entries.
+func externalTensor(name string, n int64, kv ...string) pb {
+	p := tensorOf(name, tensor.Uint8, n).v(14, 1)
+	for i := 0; i < len(kv); i += 2 {
+		p = p.b(13, pb{}.s(1, kv[i]).s(2, kv[i+1]))
+	}
+	return p
+}
+
 // value is a float32 ValueInfo; -1 leaves a dimension open.
 func value(name string, dims ...int64) *Value {
 	shape := []Dim{}

@@ -136,7 +136,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	m.with(zeros(t, "w", 1), zeros(t, "w", 1))
 	file := marshal(t, m)
 	bad := pb{}.b(5, tensorOf("short", tensor.Float32, 2).b(9, []byte{1})).
-		b(5, externalTensorOf("far", "../w.bin")).b(5, externalTensorOf("gone", "gone.bin"))
+		b(5, externalTensor("far", 1, "location", "../w.bin")).b(5, externalTensor("gone", 1, "location", "gone.bin"))
 	file = pb(file).b(7, bad)
 	_, err := Parse(file)
 	wantError(t, err, "two graphs")
@@ -155,8 +155,4 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		many = append(many, node("Relu", "nowhere", "y"))
 	}
 	wantError(t, small(value("x"), many...).Check(), "and 1979 more")
-}
-
-func externalTensorOf(name, location string) pb {
-	return tensorOf(name, tensor.Uint8, 1).v(14, 1).b(13, pb{}.s(1, "location").s(2, location))
 }

@@ -9,18 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
-
-// externalTensor is a uint8 tensor of n elements with external data entries.
-func externalTensor(name string, n int64, kv ...string) pb {
-	p := tensorOf(name, tensor.Uint8, n).v(14, 1)
-	for i := 0; i < len(kv); i += 2 {
-		p = p.b(13, pb{}.s(1, kv[i]).s(2, kv[i+1]))
-	}
-	return p
-}
 
 // A model in dir/model may read dir/model/w.bin (8 bytes) and nothing of
 // dir/outside. Every way out that the text of a location, the file system or a

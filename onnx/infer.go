@@ -216,9 +216,7 @@ func (in *inferrer) node(n *Node) error {
 		if f.Const != nil && (!f.Known() || count(f.Shape) != int64(len(f.Const)) || !f.holds()) {
 			f.Const = nil
 		}
-		if in.budget -= len(f.Const); in.budget < 0 {
-			f.Const = nil
-		}
+		in.budget -= len(f.Const)
 		in.facts[n.Outputs[i]] = f
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +83,23 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	}
 	if got := edited.Graph.Inputs[0].Shape; len(got) != 1 || got[0].Param != "batch" {
 		t.Errorf("a changed shape was written as %v", got)
+	}
+}
+
+// Inputs and outputs are known by their place, so omitted ones keep it.
+func TestOmittedNamesKeepTheirPlace(t *testing.T) {
+	n := node("Resize", "", "", ints("empty"))
+	n.Inputs, n.Outputs = []string{"x", "", "s", ""}, []string{"", "y"}
+	m, err := Parse(marshal(t, small(value("x", 1), n)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := m.Graph.Nodes[0]
+	if !slices.Equal(got.Inputs, n.Inputs) || !slices.Equal(got.Outputs, n.Outputs) {
+		t.Errorf("read back %q and %q", got.Inputs, got.Outputs)
+	}
+	if a := got.Attr("empty"); a == nil || a.Type != AttrInts || len(a.Ints) != 0 {
+		t.Errorf("an empty list came back as %+v", a)
 	}
 }
 
