@@ -31,7 +31,7 @@ FUZZTIME ?= 60s
 fuzz:
 	@grep -rl --include='*_test.go' 'func Fuzz' . | xargs -n1 dirname | sort -u | while read p; do \
 	  for f in $$(grep -ho 'func Fuzz[A-Za-z0-9]*' $$p/*_test.go | cut -c6-); do \
-	    echo "$$p $$f"; $(GO) test $$p -run='^$$' -fuzz="^$$f$$" -fuzztime=$(FUZZTIME) || exit 1; \
+	    echo "$$p $$f"; $(GO) test $$p -run='^$$' -fuzz="^$$f$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1x || exit 1; \
 	  done; done
 
 # See benchmarks/README.md for the comparison with PyTorch and on other models.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"math"
 	"path/filepath"
 	"slices"
@@ -68,7 +70,14 @@ func complexityOf(t *testing.T, args ...string) []map[string]any {
 func TestFramesAreSavedAndRead(t *testing.T) {
 	needORT(t)
 	frame := filepath.Join(t.TempDir(), "frame.npy")
-	want := complexityOf(t, "--radius", "0.3", "--directions", "9", "--save-frame", frame)
+	out := filepath.Join(t.TempDir(), "lc.jsonl")
+	stdoutOf(t, "complexity", mlp, "--random", "6", "--seed", "5", "--radius", "0.3", "--directions", "9", "--save-frame", frame, "-o", out)
+	want := rows(t, slurp(t, out))
+	raw := []byte(slurp(t, frame))
+	sum := sha256.Sum256(raw[len(raw)-4*9*64:])
+	if f, _ := readManifest(t, out).Settings["frame"].(map[string]any); f["directions"] != 9.0 || f["sha256"] != hex.EncodeToString(sum[:]) {
+		t.Errorf("the manifest has the frame %v, want 9 directions with SHA-256 %x", f, sum)
+	}
 	if f := readArray(t, frame); !slices.Equal(f.Shape, []int{9, 64}) {
 		t.Fatalf("the frame has shape %v, want 9 directions of 64 dimensions", f.Shape)
 	}

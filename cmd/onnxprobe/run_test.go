@@ -116,7 +116,8 @@ func TestCompare(t *testing.T) {
 	seed := func(s string) string {
 		return stdoutOf(t, "compare", resnet, "--random", "50", "--json", "--seed", s, "--low", "-3", "--high", "3")
 	}
-	if seed("1") != seed("1") || seed("1") == seed("2") {
+	one, again, two := seed("1"), seed("1"), seed("2")
+	if one != again || one == two {
 		t.Error("compare does not follow --seed")
 	}
 }
