@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
+	"github.com/parquet-go/parquet-go/compress/snappy"
 	"github.com/parquet-go/parquet-go/encoding"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 
@@ -17,10 +17,9 @@ import (
 )
 
 const (
-	// rowGroupBytes of values are held, compressed, before they go to the file.
-	// A file has at most parquet.MaxRowGroups (32767) groups, so this also limits
-	// a file to 2 TB of values.
-	rowGroupBytes = 64 << 20
+	// rowGroupBytes of values are held, compressed, before they go to the file. A
+	// file has at most 32767 groups, so groups grow when there are many.
+	rowGroupBytes, rowGroupBytesLate, lateGroup = 2 << 20, 64 << 20, 8192
 	// chunkBytes of values go to the page buffers at a time.
 	chunkBytes = 1 << 20
 	// manifestKey is where the manifest is in the file's own metadata.
@@ -40,6 +39,7 @@ type table struct {
 	values []parquet.Value // reused
 	row    int             // bytes of one row, about
 	held   int             // bytes in the open row group
+	groups int             // row groups written
 }
 
 // field is one column of the file: values [offset, offset+width) of each row of
@@ -74,7 +74,7 @@ func (t *table) begin(cols []probes.Column) error {
 	}
 	root := ordered{Group: parquet.Group{}}
 	options := []parquet.WriterOption{
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+		parquet.Compression(&snappy.Codec{}),
 		parquet.PageBufferSize(chunkBytes),
 	}
 	for _, f := range t.fields {
@@ -168,7 +168,12 @@ func (t *table) write(cols []probes.Column, rows int) error {
 			}
 			clear(t.values) // they point into cols
 		}
-		if t.held >= rowGroupBytes {
+		limit := rowGroupBytes
+		if t.groups > lateGroup {
+			limit = rowGroupBytesLate
+		}
+		if t.held >= limit {
+			t.groups++
 			if err := t.w.Flush(); err != nil {
 				return err
 			}

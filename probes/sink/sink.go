@@ -38,7 +38,7 @@ type Format struct {
 
 // Formats lists what Create can write.
 var Formats = []Format{
-	{"parquet", "columnar table, zstd; a column with parts becomes NAME.PART columns; read by pandas, pyarrow, DuckDB, Spark", openParquet},
+	{"parquet", "columnar table, snappy; a column with parts becomes NAME.PART columns; read by pandas, pyarrow, DuckDB, Spark", openParquet},
 	{"npy", "one array [rows, width] for numpy.load, memory-mappable; the other columns go to FILE.items.jsonl", openNpy},
 	{"jsonl", `JSON Lines, one object per row, binary columns as hex; "-" writes it to stdout`, openJSONL},
 }
