@@ -121,6 +121,9 @@ func (e *UnavailableError) Error() string {
 type UnsupportedError struct {
 	Backend string
 	Nodes   []*onnx.Node
+	// Why says for each node, by its place, what of it is not supported; "" or a
+	// list that is too short say that it is the operator itself.
+	Why []string
 }
 
 func (e *UnsupportedError) Error() string {
@@ -134,7 +137,10 @@ func (e *UnsupportedError) Error() string {
 		if i > 0 {
 			b.WriteString(",")
 		}
-		fmt.Fprintf(&b, " %s %q", n.Op, n.Name)
+		fmt.Fprintf(&b, " %s", n)
+		if i < len(e.Why) && e.Why[i] != "" {
+			fmt.Fprintf(&b, " (%s)", e.Why[i])
+		}
 	}
 	return b.String()
 }

@@ -188,44 +188,76 @@ func (in *inferrer) constant(t *Tensor) Fact {
 
 // node records what is known of n's outputs. Only a contradiction is an error.
 func (in *inferrer) node(n *Node) error {
-	rule := inference[n.Op]
-	if rule == nil || domain(n.Domain) != "" {
-		return nil
-	}
-	c := call{inferrer: in, n: n, in: make([]Fact, len(n.Inputs))}
+	known := make([]Fact, len(n.Inputs))
 	for i, name := range n.Inputs {
 		if name == "" {
 			continue
 		}
-		c.in[i] = in.facts[name]
+		known[i] = in.facts[name]
 		if in.budget <= 0 {
-			c.in[i].Const = nil
+			known[i].Const = nil
 		}
 	}
+	out, err := in.apply(n, known)
+	for i, f := range out {
+		if i < len(n.Outputs) && n.Outputs[i] != "" {
+			in.budget -= len(f.Const)
+			in.facts[n.Outputs[i]] = f
+		}
+	}
+	return err
+}
+
+// apply is what the operator's rule says of n's outputs, up to one that no value
+// can be.
+func (in *inferrer) apply(n *Node, known []Fact) ([]Fact, error) {
+	rule := inference[n.Op]
+	if rule == nil || domain(n.Domain) != "" {
+		return nil, nil
+	}
+	c := call{inferrer: in, n: n, in: known}
 	out, err := rule(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i, f := range out {
 		if i >= len(n.Outputs) || n.Outputs[i] == "" {
 			continue
 		}
 		if err := f.plausible(); err != nil {
-			return fmt.Errorf("%w: inputs of shapes %v", err, c.shapes())
+			return out[:i], fmt.Errorf("%w: inputs of shapes %v", err, c.shapes())
 		}
 		if f.Const != nil && (!f.Known() || count(f.Shape) != int64(len(f.Const)) || !f.holds()) {
-			f.Const = nil
+			out[i].Const = nil
 		}
-		in.budget -= len(f.Const)
-		in.facts[n.Outputs[i]] = f
 	}
-	return nil
+	return out, nil
+}
+
+// Infer finds what is known of n's outputs from what is known of its inputs, one
+// Fact for each, where n's operator is of the given version. The result is empty
+// for an operator without a rule, and can be shorter or longer than n's outputs.
+func (n *Node) Infer(opset int64, inputs []Fact) ([]Fact, error) {
+	if len(inputs) != len(n.Inputs) {
+		return nil, fmt.Errorf("inferring shapes of node %s: got %d facts, want %d", n, len(inputs), len(n.Inputs))
+	}
+	return (&inferrer{m: &Model{}, opset: opset, budget: maxConsts}).apply(n, inputs)
 }
 
 // holds reports whether a value's type can hold its content: division by zero
-// gives no integer.
+// gives no integer, and a sum beyond the type's range another one than here.
 func (f Fact) holds() bool {
-	return f.DType.IsFloat() || !slices.ContainsFunc(f.Const, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
+	if f.DType.IsFloat() {
+		return true
+	}
+	low, high := math.Inf(-1), math.Inf(1)
+	switch bits := float64(f.DType.Bits()); f.DType {
+	case tensor.Int8, tensor.Int16, tensor.Int32:
+		low, high = -math.Exp2(bits-1), math.Exp2(bits-1)-1
+	case tensor.Uint8, tensor.Uint16, tensor.Uint32:
+		low, high = 0, math.Exp2(bits)-1
+	}
+	return !slices.ContainsFunc(f.Const, func(v float64) bool { return !(v >= low && v <= high) || math.IsInf(v, 0) })
 }
 
 // call is one node with what is known of its inputs.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
@@ -30,7 +31,13 @@ func init() {
 			}
 			return one(f)
 		},
-		"Cast": func(c call) ([]Fact, error) { return one(castTo(c.at(0), tensor.DType(c.n.Int("to", 0)))) },
+		"Cast": func(c call) ([]Fact, error) {
+			to := tensor.DType(c.n.Int("to", 0))
+			if word := c.n.Str("to", ""); word != "" { // before version 6
+				to = typeWords[word]
+			}
+			return one(castTo(c.at(0), to))
+		},
 		"CastLike": func(c call) ([]Fact, error) {
 			return one(castTo(c.at(0), c.at(1).DType))
 		},
@@ -49,7 +56,7 @@ func init() {
 			return []Fact{c.same(0), {DType: tensor.Bool, Shape: c.at(0).Shape}}, nil
 		},
 		"Where": func(c call) ([]Fact, error) { return elementwise(c, c.at(1).DType, nil, 0, 1, 2) },
-		"TopK":  topK, "RoiAlign": roiAlign,
+		"TopK":  topK, "RoiAlign": roiAlign, "Einsum": einsum,
 	}
 	for _, op := range []string{"ArgMax", "ArgMin"} {
 		inference[op] = func(c call) ([]Fact, error) { return reduce(c, []int64{c.n.Int("axis", 0)}, tensor.Int64) }
@@ -116,12 +123,24 @@ func init() {
 					return a / b
 				}
 			}
+			if c.n.Op == "Mod" {
+				truncated := c.n.Int("fmod", 0) != 0
+				g = func(a, b float64) float64 {
+					m := math.Mod(a, b)
+					if !truncated && m != 0 && (m < 0) != (b < 0) { // it has the divisor's sign
+						m += b
+					}
+					return m
+				}
+			}
 			return elementwise(c, c.at(0).DType, g, 0, 1)
 		}
 	}
 	for op, f := range map[string]func(a, b float64) bool{
 		"Equal": func(a, b float64) bool { return a == b }, "Greater": func(a, b float64) bool { return a > b },
-		"Less": func(a, b float64) bool { return a < b }, "GreaterOrEqual": nil, "LessOrEqual": nil, "And": nil, "Or": nil, "Xor": nil,
+		"Less": func(a, b float64) bool { return a < b }, "GreaterOrEqual": func(a, b float64) bool { return a >= b },
+		"LessOrEqual": func(a, b float64) bool { return a <= b }, "Xor": func(a, b float64) bool { return (a != 0) != (b != 0) },
+		"And": func(a, b float64) bool { return a != 0 && b != 0 }, "Or": func(a, b float64) bool { return a != 0 || b != 0 },
 	} {
 		inference[op] = func(c call) ([]Fact, error) {
 			var g func(a, b float64) float64
@@ -138,16 +157,28 @@ func init() {
 	}
 	for _, op := range []string{"Not", "IsNaN", "IsInf"} {
 		inference[op] = func(c call) ([]Fact, error) {
-			return one(Fact{DType: tensor.Bool, Shape: c.at(0).Shape})
+			f := Fact{DType: tensor.Bool, Shape: c.at(0).Shape}
+			if c.n.Op == "Not" && c.at(0).Const != nil {
+				f.Const = make([]float64, len(c.at(0).Const))
+				for i, v := range c.at(0).Const {
+					if v == 0 {
+						f.Const[i] = 1
+					}
+				}
+			}
+			return one(f)
 		}
 	}
-	for _, op := range []string{"Max", "Min", "Sum", "Mean"} {
+	for op, f := range map[string]func(a, b float64) float64{"Max": math.Max, "Min": math.Min, "Sum": func(a, b float64) float64 { return a + b }, "Mean": nil} {
 		inference[op] = func(c call) ([]Fact, error) {
+			if len(c.in) == 1 {
+				return one(c.at(0))
+			}
 			idx := make([]int, len(c.in))
 			for i := range idx {
 				idx[i] = i
 			}
-			return elementwise(c, c.at(0).DType, nil, idx...)
+			return elementwise(c, c.at(0).DType, f, idx...)
 		}
 	}
 }
@@ -163,10 +194,20 @@ func likeSecond(c call) ([]Fact, error) {
 	return one(Fact{DType: c.at(0).DType, Shape: c.at(1).Shape})
 }
 
+// typeWords are the element types as Cast named them before version 6.
+var typeWords = map[string]tensor.DType{"FLOAT": tensor.Float32, "UINT8": tensor.Uint8, "INT8": tensor.Int8, "UINT16": tensor.Uint16,
+	"INT16": tensor.Int16, "INT32": tensor.Int32, "INT64": tensor.Int64, "STRING": tensor.String, "BOOL": tensor.Bool,
+	"FLOAT16": tensor.Float16, "DOUBLE": tensor.Float64, "UINT32": tensor.Uint32, "UINT64": tensor.Uint64,
+	"COMPLEX64": tensor.Complex64, "COMPLEX128": tensor.Complex128, "BFLOAT16": tensor.BFloat16}
+
 func castTo(f Fact, to tensor.DType) Fact {
 	out := Fact{DType: to, Shape: f.Shape, Const: slices.Clone(f.Const)}
 	for i, v := range out.Const {
 		switch {
+		case to == tensor.Float16:
+			out.Const[i] = float64(tensor.HalfToFloat32(tensor.Float32ToHalf(float32(v))))
+		case to == tensor.BFloat16:
+			out.Const[i] = float64(math.Float32frombits(uint32(tensor.Float32ToBFloat(float32(v))) << 16))
 		case to == tensor.Bool && v != 0:
 			out.Const[i] = 1
 		case to == tensor.Float32:
@@ -196,7 +237,7 @@ func elementwise(c call, d tensor.DType, f func(a, b float64) float64, idx ...in
 	}
 	out := Fact{DType: d, Shape: shape}
 	n := count(shape)
-	if !consts || shape == nil || n < 0 || n > maxConst {
+	if !consts || shape == nil || n < 0 || n > maxConst || c.n.Op != "Where" && !c.exact() {
 		return one(out)
 	}
 	pick := func(i int, k int64) float64 {
@@ -235,6 +276,17 @@ func elementwise(c call, d tensor.DType, f func(a, b float64) float64, idx ...in
 		}
 	}
 	return one(out)
+}
+
+// exact reports whether float64 holds the inputs' content as it is: not so for
+// integers from 2^53 on, which are known near enough to be the end of a slice.
+func (c call) exact() bool {
+	for _, f := range c.in {
+		if !f.DType.IsFloat() && slices.ContainsFunc(f.Const, func(v float64) bool { return math.Abs(v) >= 1<<53 }) {
+			return false
+		}
+	}
+	return true
 }
 
 func constantOfShape(c call) ([]Fact, error) {
@@ -401,21 +453,28 @@ func convTranspose(c call) ([]Fact, error) {
 	if w[1] >= 0 {
 		f.Shape[1] = times(w[1], c.n.Int("group", 1))
 	}
-	given := c.n.Ints("output_shape")
+	given, auto := c.n.Ints("output_shape"), c.n.Str("auto_pad", "NOTSET")
+	if len(given) == k+2 { // some exporters name all axes
+		given = given[2:]
+	}
 	for i := range k {
 		d := int64(-1)
 		switch {
 		case len(given) == k:
 			d = given[i]
 		case x[2+i] < 0 || w[2+i] < 0:
-		case c.n.Str("auto_pad", "NOTSET") == "NOTSET":
+		case auto == "SAME_UPPER" || auto == "SAME_LOWER":
+			d = times(x[2+i], st[i])
+		default:
+			before, after := pads[i], pads[i+k]
+			if auto == "VALID" {
+				before, after = 0, 0
+			}
 			d = times(st[i], x[2+i]-1) // saturates, and is then refused
-			d = plus(d, extra[i]+(w[2+i]-1)*dil[i]+1-pads[i]-pads[i+k])
+			d = plus(d, extra[i]+(w[2+i]-1)*dil[i]+1-before-after)
 			if d < 0 {
 				return nil, fmt.Errorf("an input of shape %v and pads %v leave nothing", x, pads)
 			}
-		case c.n.Str("auto_pad", "") != "VALID":
-			d = times(x[2+i], st[i])
 		}
 		f.Shape = append(f.Shape, d)
 	}
@@ -706,7 +765,7 @@ func concat(c call) ([]Fact, error) {
 			f.Shape = slices.Clone(s)
 			continue
 		}
-		a, err := axis(c.n.Int("axis", 0), len(s))
+		a, err := axis(c.n.Int("axis", 1), len(s)) // 1 by default before version 4
 		if err != nil {
 			return nil, err
 		}
@@ -907,6 +966,15 @@ func expand(c call) ([]Fact, error) {
 func tile(c call) ([]Fact, error) {
 	f := Fact{DType: c.at(0).DType}
 	reps, ok := c.ints(1, "repeats")
+	if along, known := c.ints(2, ""); ok && c.opset < 6 && len(reps) == 1 && len(c.in) == 3 { // one axis at a time
+		a, err := axis(append(along, -1)[0], len(c.at(0).Shape))
+		if !known || c.at(0).Shape == nil || err != nil {
+			return one(f)
+		}
+		n := reps[0]
+		reps = slices.Repeat([]int64{1}, len(c.at(0).Shape))
+		reps[a] = n
+	}
 	if x := c.at(0).Shape; x != nil && ok {
 		if len(reps) != len(x) {
 			return nil, fmt.Errorf("repeats %v do not fit shape %v", reps, x)
@@ -927,6 +995,9 @@ func tile(c call) ([]Fact, error) {
 func pad(c call) ([]Fact, error) {
 	f := c.same(0)
 	pads, ok := c.ints(1, "pads")
+	if old := c.n.Ints("paddings"); old != nil && c.opset < 2 {
+		pads = old
+	}
 	if f.Shape == nil || !ok {
 		f.Shape = nil
 		return one(f)
@@ -959,10 +1030,24 @@ func pad(c call) ([]Fact, error) {
 func resize(c call) ([]Fact, error) {
 	x := c.at(0).Shape
 	f := Fact{DType: c.at(0).DType}
-	if x == nil || c.n.Attr("axes") != nil {
+	if x == nil {
 		return one(f)
 	}
+	where := make([]int, len(x))
+	for i := range where {
+		where[i] = i
+	}
 	f.Shape = slices.Repeat([]int64{-1}, len(x))
+	if as := c.n.Ints("axes"); as != nil { // the others stay
+		var err error
+		if where, err = axes(as, len(x)); err != nil {
+			return nil, err
+		}
+		f.Shape = slices.Clone(x)
+		for _, a := range where {
+			f.Shape[a] = -1
+		}
+	}
 	scalesAt := 2
 	if c.n.Op == "Upsample" || c.opset < 11 {
 		scalesAt = 1
@@ -975,18 +1060,20 @@ func resize(c call) ([]Fact, error) {
 			scales = append(scales, float64(v))
 		}
 	}
-	if len(scales) == len(x) {
-		for i, d := range x {
-			if d >= 0 {
+	if len(scales) > 0 && len(scales) == len(where) {
+		for i, a := range where {
+			if d := x[a]; d >= 0 {
 				// In float32, as runtimes compute it.
-				f.Shape[i] = toInts([]float64{math.Floor(float64(float32(d) * float32(scales[i])))})[0]
-				if f.Shape[i] < 0 {
+				f.Shape[a] = toInts([]float64{math.Floor(float64(float32(d) * float32(scales[i])))})[0]
+				if f.Shape[a] < 0 {
 					return nil, fmt.Errorf("scales %v", scales)
 				}
 			}
 		}
-	} else if s := c.at(3).Const; scalesAt == 2 && len(s) == len(x) && c.n.Str("keep_aspect_ratio_policy", "stretch") == "stretch" {
-		f.Shape = toInts(s)
+	} else if s := c.at(3).Const; scalesAt == 2 && len(s) == len(where) && c.n.Str("keep_aspect_ratio_policy", "stretch") == "stretch" {
+		for i, d := range toInts(s) {
+			f.Shape[where[i]] = d
+		}
 	}
 	return one(f)
 }
@@ -994,7 +1081,7 @@ func resize(c call) ([]Fact, error) {
 func rangeOf(c call) ([]Fact, error) {
 	f := Fact{DType: c.at(0).DType, Shape: []int64{-1}}
 	a, b, s := c.at(0).Const, c.at(1).Const, c.at(2).Const
-	if len(a) == 1 && len(b) == 1 && len(s) == 1 && s[0] != 0 {
+	if len(a) == 1 && len(b) == 1 && len(s) == 1 && s[0] != 0 && c.exact() {
 		n := math.Max(math.Ceil((b[0]-a[0])/s[0]), 0)
 		if n < 1<<40 {
 			f.Shape[0] = int64(n)
@@ -1058,10 +1145,12 @@ func reduce(c call, as []int64, d tensor.DType) ([]Fact, error) {
 			f.Shape = append(f.Shape, 1)
 		}
 	}
-	if in := c.at(0).Const; c.n.Op == "ReduceProd" && len(in) > 0 && count(f.Shape) == 1 {
-		p := 1.0
-		for _, v := range in {
-			p *= v
+	combine := map[string]func(a, b float64) float64{"ReduceMax": math.Max, "ReduceMin": math.Min,
+		"ReduceSum": func(a, b float64) float64 { return a + b }, "ReduceProd": func(a, b float64) float64 { return a * b }}[c.n.Op]
+	if in := c.at(0).Const; combine != nil && len(in) > 0 && count(f.Shape) == 1 && c.exact() {
+		p := in[0]
+		for _, v := range in[1:] {
+			p = combine(p, v)
 		}
 		f.Const = []float64{p}
 	}
@@ -1092,6 +1181,54 @@ func roiAlign(c call) ([]Fact, error) {
 	f := Fact{DType: c.at(0).DType}
 	if x, r := c.at(0).Shape, c.at(1).Shape; len(x) == 4 && len(r) == 2 {
 		f.Shape = []int64{r[0], x[1], c.n.Int("output_height", 1), c.n.Int("output_width", 1)}
+	}
+	return one(f)
+}
+
+// einsum follows equations without an ellipsis.
+func einsum(c call) ([]Fact, error) {
+	f := Fact{DType: c.at(0).DType}
+	eq := strings.ReplaceAll(c.n.Str("equation", ""), " ", "")
+	terms, out, explicit := strings.Cut(eq, "->")
+	in := strings.Split(terms, ",")
+	if eq == "" || strings.Contains(eq, ".") || len(in) != len(c.in) {
+		return one(f)
+	}
+	dims := map[byte]int64{}
+	for i, labels := range in {
+		s := c.in[i].Shape
+		if s == nil {
+			return one(f)
+		}
+		if len(s) != len(labels) {
+			return nil, fmt.Errorf("equation %q and input %d of shape %v", eq, i, s)
+		}
+		for j, d := range s {
+			switch was, seen := dims[labels[j]]; {
+			case !seen || was == -1 || was == 1:
+				dims[labels[j]] = d
+			case d != -1 && d != 1 && d != was:
+				return nil, fmt.Errorf("equation %q and shapes %v", eq, c.shapes())
+			}
+		}
+	}
+	if !explicit { // the labels that appear once, in alphabetical order
+		var once []byte
+		for label := range dims {
+			if strings.Count(terms, string(rune(label))) == 1 {
+				once = append(once, label)
+			}
+		}
+		slices.Sort(once)
+		out = string(once)
+	}
+	f.Shape = []int64{}
+	for i := range len(out) {
+		d, ok := dims[out[i]]
+		if !ok {
+			return nil, fmt.Errorf("equation %q", eq)
+		}
+		f.Shape = append(f.Shape, d)
 	}
 	return one(f)
 }

@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 )
 
 // All is every backend, the preferred first. To add one, add a line.
 var All = []engine.Backend{
 	ort.Backend{},
+	gorgonia.Backend{},
 }
 
 // Auto is the name that lets Find choose.

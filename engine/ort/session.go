@@ -37,7 +37,7 @@ type session struct {
 
 	asked   [][]int // the input shapes of the last run
 	made    [][]int // its output shapes
-	depends []bool  // outputs whose shape does not follow from the inputs' shapes
+	depends []bool  // outputs whose shape does not follow from the inputs' shapes, and those that are inputs
 }
 
 // field reads an unexported pointer of the binding, which keeps ONNX Runtime's
@@ -90,6 +90,11 @@ func newSession(das *ort.DynamicAdvancedSession) (*session, error) {
 	}
 	s.made = make([][]int, len(s.out))
 	s.depends = make([]bool, len(s.out))
+	for i, p := range s.out {
+		// ONNX Runtime hands such an output the input's memory, and leaves the
+		// slice it was given for it as it is.
+		s.depends[i] = slices.ContainsFunc(s.in, func(in engine.Port) bool { return in.Name == p.Name })
+	}
 	return s, nil
 }
 
@@ -161,7 +166,7 @@ func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tenso
 	if s.das == nil {
 		return nil, errors.New("running a model on ort: the session is closed")
 	}
-	if err := check(s.in, in); err != nil {
+	if err := engine.CheckInputs(s.in, in); err != nil {
 		return nil, fmt.Errorf("running a model on ort: %w", err)
 	}
 	if err := ctx.Err(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 )
 
@@ -213,6 +214,9 @@ func (t *Tensor) Bytes() []byte {
 	}
 	return b
 }
+
+// Len is the number of elements that Data holds.
+func (t *Tensor) Len() int { return reflect.ValueOf(t.Data).Len() }
 
 // Count is the number of elements of a shape; 1 for a scalar.
 func Count(shape []int) int {

@@ -1,0 +1,426 @@
+package gorgonia
+
+import (
+	"slices"
+
+	"github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// forAny chooses among the makers of all element types. 16-bit floats are moved
+// as their bits.
+func forAny[A any](d tensor.DType, b, u8, i8, u16, i16, u32, i32, u64, i64, f32, f64 maker[A]) maker[A] {
+	return map[tensor.DType]maker[A]{tensor.Bool: b, tensor.Uint8: u8, tensor.Int8: i8, tensor.Uint16: u16, tensor.Float16: u16, tensor.BFloat16: u16,
+		tensor.Int16: i16, tensor.Uint32: u32, tensor.Int32: i32, tensor.Uint64: u64, tensor.Int64: i64, tensor.Float32: f32, tensor.Float64: f64}[d]
+}
+
+// moved makes the kernel of a move; fill is the number of the input that holds
+// what fills the places nothing is moved to, 0 for zeros.
+func (c *call) moved(dims []int, offset [][]int, fill int) {
+	c.out = value{dtype: c.args[0].dtype, dims: dims}
+	m := &movement{kernel.NewMove(offset), fill}
+	c.do = forAny(c.out.dtype, moveIn[bool], moveIn[uint8], moveIn[int8], moveIn[uint16], moveIn[int16], moveIn[uint32], moveIn[int32],
+		moveIn[uint64], moveIn[int64], moveIn[float32], moveIn[float64])(c, m)
+}
+
+type movement struct {
+	*kernel.Move
+	fill int
+}
+
+func moveIn[T any](c *call, m *movement) func(*tensor.Tensor, []*tensor.Tensor) {
+	return func(out *tensor.Tensor, in []*tensor.Tensor) {
+		var fill T
+		if m.fill > 0 {
+			fill = in[m.fill].Data.([]T)[0]
+		}
+		kernel.MoveForward(c.run, m.Move, out.Data.([]T), in[0].Data.([]T), fill)
+	}
+}
+
+// offsets are those of a tensor of shape dims moved nowhere.
+func offsets(dims []int) [][]int {
+	strides := kernel.Strides(dims)
+	out := make([][]int, len(dims))
+	for a, n := range dims {
+		out[a] = make([]int, n)
+		for j := range n {
+			out[a][j] = j * strides[a]
+		}
+	}
+	return out
+}
+
+// layout is how an operator of the move family finds its elements.
+type layout func(c *call) (dims []int, offset [][]int, fill int, err error)
+
+// mover makes the row of a move, and those of its derivative: pushed it moves
+// tangents, pulled it adds cotangents up where they came from.
+func mover(name string, find layout) []row {
+	push, pull := name+".push", name+".pull"
+	return []row{
+		{name: name, make: func(c *call) error {
+			dims, offset, fill, err := find(c)
+			if err == nil {
+				c.moved(dims, offset, fill)
+			}
+			return err
+		}, push: func(d *derivative, t []value) (value, error) {
+			if t[0].node == nil {
+				return value{}, d.refuse("it depends on the input by its filling alone")
+			}
+			return d.apply(push, map[string]any{"of": d.call}, t[0])
+		}, pull: func(d *derivative, g value, i int) (value, error) {
+			if i != 0 {
+				return value{}, d.refuse("its input %d depends on the input", i)
+			}
+			return d.apply(pull, map[string]any{"of": d.call}, g)
+		}},
+		{name: push, make: func(c *call) error {
+			dims, offset, _, err := find(c.attrs["of"].(*call))
+			if err == nil {
+				c.moved(dims, offset, 0)
+			}
+			return err
+		}},
+		{name: pull, make: func(c *call) error {
+			of := c.attrs["of"].(*call)
+			_, offset, _, err := find(of)
+			if err != nil {
+				return err
+			}
+			c.adjoint(of.args[0].dims, kernel.NewMove(offset))
+			return nil
+		}},
+	}
+}
+
+func (c *call) adjoint(dims []int, m *kernel.Move) {
+	c.out = value{dtype: c.args[0].dtype, dims: dims}
+	if c.out.dtype == tensor.Float64 {
+		c.do = func(out *tensor.Tensor, in []*tensor.Tensor) {
+			kernel.MoveAdjoint(m, tensor.Data[float64](out), tensor.Data[float64](in[0]))
+		}
+		return
+	}
+	c.do = func(out *tensor.Tensor, in []*tensor.Tensor) {
+		kernel.MoveAdjoint(m, tensor.Data[float32](out), tensor.Data[float32](in[0]))
+	}
+}
+
+func transposed(c *call) ([]int, [][]int, int, error) {
+	if err := c.inputs(1, 1); err != nil {
+		return nil, nil, 0, err
+	}
+	x := c.args[0].dims
+	perm := c.list("perm")
+	if perm == nil {
+		for i := range x {
+			perm = append(perm, len(x)-1-i)
+		}
+	}
+	if len(perm) != len(x) {
+		return nil, nil, 0, c.refuse("perm %v for a shape %v", perm, x)
+	}
+	own, dims, offset := offsets(x), make([]int, len(x)), make([][]int, len(x))
+	for i, p := range perm {
+		if p < 0 || p >= len(x) || slices.Contains(perm[:i], p) {
+			return nil, nil, 0, c.refuse("perm %v for a shape %v", perm, x)
+		}
+		dims[i], offset[i] = x[p], own[p]
+	}
+	return dims, offset, 0, nil
+}
+
+func sliced(c *call) ([]int, [][]int, int, error) {
+	if err := c.inputs(3, 5); err != nil {
+		return nil, nil, 0, err
+	}
+	x := c.args[0].dims
+	lists := make([][]int, 5)
+	for i := 1; i < len(c.args); i++ {
+		var err error
+		if lists[i], err = c.constant(i); err != nil {
+			return nil, nil, 0, err
+		}
+	}
+	starts, ends, axes, steps := lists[1], lists[2], lists[3], lists[4]
+	if len(c.args) < 4 {
+		for i := range starts {
+			axes = append(axes, i)
+		}
+	}
+	if len(c.args) < 5 {
+		steps = slices.Repeat([]int{1}, len(starts))
+	}
+	if len(starts) != len(ends) || len(starts) != len(axes) || len(starts) != len(steps) {
+		return nil, nil, 0, c.refuse("starts %v, ends %v, axes %v and steps %v", starts, ends, axes, steps)
+	}
+	dims, offset, strides := slices.Clone(x), offsets(x), kernel.Strides(x)
+	for i, a := range axes {
+		if a < 0 {
+			a += len(x)
+		}
+		if a < 0 || a >= len(x) || steps[i] == 0 {
+			return nil, nil, 0, c.refuse("axis %d with step %d for a shape %v", axes[i], steps[i], x)
+		}
+		n, step := x[a], steps[i]
+		low, high := 0, n
+		if step < 0 {
+			low, high = -1, n-1
+		}
+		from, to := starts[i], ends[i]
+		if from < 0 {
+			from += n
+		}
+		if to < 0 {
+			to += n
+		}
+		from, to = min(max(from, 0), high), min(max(to, low), high)
+		var o []int
+		for j := from; step > 0 && j < to || step < 0 && j > to; j += step {
+			o = append(o, j*strides[a])
+		}
+		dims[a], offset[a] = len(o), o
+	}
+	return dims, offset, 0, nil
+}
+
+func expanded(c *call) ([]int, [][]int, int, error) {
+	shape, ok := c.attrs["dims"].([]int)
+	if !ok {
+		if err := c.inputs(2, 2); err != nil {
+			return nil, nil, 0, err
+		}
+		var err error
+		if shape, err = c.constant(1); err != nil {
+			return nil, nil, 0, err
+		}
+	}
+	x := c.args[0].dims
+	dims, err := broadcastDims(x, shape)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	return dims, expandOffsets(x, dims), 0, nil
+}
+
+// expandOffsets repeats a tensor of shape x along dims.
+func expandOffsets(x, dims []int) [][]int {
+	own, offset := offsets(x), make([][]int, len(dims))
+	for a := range dims {
+		i := a - (len(dims) - len(x))
+		if i >= 0 && x[i] == dims[a] {
+			offset[a] = own[i]
+		} else {
+			offset[a] = make([]int, dims[a])
+		}
+	}
+	return offset
+}
+
+func padded(c *call) ([]int, [][]int, int, error) {
+	if err := c.inputs(2, 3); err != nil {
+		return nil, nil, 0, err
+	}
+	x := c.args[0].dims
+	pads, err := c.constant(1)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	if len(pads) != 2*len(x) {
+		return nil, nil, 0, c.refuse("pads %v for a shape %v", pads, x)
+	}
+	fill := 0
+	if len(c.args) == 3 {
+		if c.args[2].dtype != c.args[0].dtype || tensor.Count(c.args[2].dims) != 1 {
+			return nil, nil, 0, c.refuse("a filling of %s %v", c.args[2].dtype, c.args[2].dims)
+		}
+		fill = 2
+	}
+	mode := c.text("mode", "constant")
+	dims, offset, strides := slices.Clone(x), offsets(x), kernel.Strides(x)
+	for a, n := range x {
+		before, after := pads[a], pads[a+len(x)]
+		if before == 0 && after == 0 {
+			continue
+		}
+		dims[a] = n + before + after
+		if dims[a] < 1 || dims[a] > 1<<40 {
+			return nil, nil, 0, c.refuse("pads %v for a shape %v", pads, x)
+		}
+		o := make([]int, dims[a])
+		for j := range o {
+			k := j - before
+			switch {
+			case k >= 0 && k < n:
+			case mode == "constant":
+				k = -1
+			case mode == "edge":
+				k = min(max(k, 0), n-1)
+			case mode == "wrap":
+				k = ((k % n) + n) % n
+			case mode == "reflect" && n > 1:
+				k = ((k % (2*n - 2)) + 2*n - 2) % (2*n - 2)
+				k = min(k, 2*n-2-k)
+			case mode == "reflect":
+				k = 0
+			default:
+				return nil, nil, 0, c.refuse("mode %q", mode)
+			}
+			o[j] = -1
+			if k >= 0 {
+				o[j] = k * strides[a]
+			}
+		}
+		offset[a] = o
+	}
+	return dims, offset, fill, nil
+}
+
+func moveRows() []row {
+	rows := slices.Concat(mover("Transpose", transposed), mover("Slice", sliced), mover("Pad", padded), mover("Gather", gathered), mover("Expand", expanded))
+	for i := range rows {
+		switch rows[i].name {
+		case "Gather":
+			rows[i] = gather(rows[i])
+		case "Expand.push": // serves other operators too
+			rows[i].make = func(c *call) error {
+				dims, ok := c.attrs["dims"].([]int)
+				if !ok {
+					dims = c.attrs["of"].(*call).out.dims
+				}
+				c.moved(dims, expandOffsets(c.args[0].dims, dims), 0)
+				return nil
+			}
+		case "Expand.pull":
+			rows[i].make = func(c *call) error {
+				dims, ok := c.attrs["dims"].([]int)
+				if !ok {
+					dims = c.attrs["of"].(*call).args[0].dims
+				}
+				return c.sumTo(dims)
+			}
+		}
+	}
+	return append(rows, reshapeRow(), copyRow(), concatRow(), scatterRow())
+}
+
+// sumTo is the adjoint of repeating: what was repeated is added up.
+func (c *call) sumTo(dims []int) error {
+	x := c.args[0].dims
+	lead := len(x) - len(dims)
+	if lead < 0 {
+		return c.refuse("a sum of shape %v to %v", x, dims)
+	}
+	gone := make([]bool, len(x))
+	for a := range x {
+		gone[a] = a < lead || dims[a-lead] == 1
+	}
+	m := kernel.NewReduce(x, gone)
+	c.out = value{dtype: c.args[0].dtype, dims: dims}
+	c.do = sumOf(c, m, 1)
+	return nil
+}
+
+func reshapeRow() row {
+	return row{name: "Reshape", make: func(c *call) error {
+		dims, ok := c.attrs["dims"].([]int)
+		if !ok {
+			if err := c.inputs(2, 2); err != nil {
+				return err
+			}
+			var err error
+			if dims, err = c.constant(1); err != nil {
+				return err
+			}
+		}
+		if tensor.Count(dims) != tensor.Count(c.args[0].dims) {
+			return c.refuse("shape %v for an input of shape %v", dims, c.args[0].dims)
+		}
+		c.moved(dims, offsets(dims), 0) // for where the program needs a copy
+		c.view = true
+		return nil
+	}, push: func(d *derivative, t []value) (value, error) {
+		return d.apply("Reshape", map[string]any{"dims": d.out.dims}, t[0])
+	}, pull: func(d *derivative, g value, _ int) (value, error) {
+		return d.apply("Reshape", map[string]any{"dims": d.input(0).dims}, g)
+	}}
+}
+
+// copyRow is a copy, by which a program hands a value out.
+func copyRow() row {
+	return row{name: "Identity", make: func(c *call) error {
+		if err := c.inputs(1, 1); err != nil {
+			return err
+		}
+		c.moved(c.args[0].dims, offsets(c.args[0].dims), 0)
+		return nil
+	}, push: func(d *derivative, t []value) (value, error) { return t[0], nil },
+		pull: func(d *derivative, g value, _ int) (value, error) { return g, nil }}
+}
+
+func concatRow() row {
+	return row{name: "Concat", make: func(c *call) error {
+		if err := c.inputs(1, 1<<20); err != nil {
+			return err
+		}
+		axis, first := c.integer("axis", 0), c.args[0].dims
+		if axis < 0 {
+			axis += len(first)
+		}
+		if axis < 0 || axis >= len(first) {
+			return c.refuse("axis %d for a shape %v", axis, first)
+		}
+		dims, inner := slices.Clone(first), tensor.Count(first[axis+1:])
+		dims[axis] = 0
+		widths := make([]int, len(c.args))
+		for i, a := range c.args {
+			if a.dtype != c.args[0].dtype || len(a.dims) != len(first) || !slices.Equal(a.dims[:axis], first[:axis]) || !slices.Equal(a.dims[axis+1:], first[axis+1:]) {
+				return c.refuse("inputs of %s %v and %s %v", c.args[0].dtype, first, a.dtype, a.dims)
+			}
+			dims[axis] += a.dims[axis]
+			widths[i] = a.dims[axis] * inner
+		}
+		c.out = value{dtype: c.args[0].dtype, dims: dims}
+		c.do = forAny(c.out.dtype, concatIn[bool], concatIn[uint8], concatIn[int8], concatIn[uint16], concatIn[int16], concatIn[uint32], concatIn[int32],
+			concatIn[uint64], concatIn[int64], concatIn[float32], concatIn[float64])(c, widths)
+		return nil
+	}, push: func(d *derivative, t []value) (value, error) {
+		all := slices.Clone(t)
+		for i := range all {
+			if all[i].node == nil {
+				all[i] = constant(zeros(d.out.dtype, d.input(i).dims...))
+			}
+		}
+		return d.apply("Concat", d.attrs, all...)
+	}, pull: func(d *derivative, g value, i int) (value, error) {
+		axis := d.integer("axis", 0)
+		if axis < 0 {
+			axis += len(g.dims)
+		}
+		from := 0
+		for _, a := range d.args[:i] {
+			from += a.dims[axis]
+		}
+		list := func(v int) value { return constant(tensor.Of([]int64{int64(v)}, 1)) }
+		return d.apply("Slice", nil, g, list(from), list(from+d.input(i).dims[axis]), list(axis))
+	}}
+}
+
+func concatIn[T any](c *call, widths []int) func(*tensor.Tensor, []*tensor.Tensor) {
+	total := 0
+	for _, w := range widths {
+		total += w
+	}
+	return func(out *tensor.Tensor, in []*tensor.Tensor) {
+		y, at := out.Data.([]T), 0
+		for i, w := range widths {
+			x := in[i].Data.([]T)
+			for row := 0; row*w < len(x); row++ {
+				copy(y[row*total+at:], x[row*w:(row+1)*w])
+			}
+			at += w
+		}
+	}
+}

@@ -1,0 +1,301 @@
+package gorgonia
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// source is the model a session runs, with the weights that its programs share.
+type source struct {
+	model  *onnx.Model
+	inputs []*onnx.Value // those that are not initializers
+	run    *kernel.Runner
+	// decoded are the model's own constants, which programs only read.
+	decoded map[*onnx.Tensor]*tensor.Tensor
+}
+
+func newSource(m *onnx.Model, threads int) *source {
+	s := &source{model: m, run: kernel.NewRunner(threads), decoded: map[*onnx.Tensor]*tensor.Tensor{}}
+	inits := map[string]bool{}
+	for _, t := range m.Graph.Initializers {
+		inits[t.Name] = true
+		s.decoded[t] = nil
+	}
+	for _, v := range m.Graph.Inputs {
+		if !inits[v.Name] {
+			s.inputs = append(s.inputs, v)
+		}
+	}
+	return s
+}
+
+// values decodes a constant of a lowered model.
+func (s *source) values(m *onnx.Model, t *onnx.Tensor) (*tensor.Tensor, error) {
+	known, own := s.decoded[t]
+	if known != nil {
+		return known, nil
+	}
+	v, err := m.Values(t)
+	if err == nil && own {
+		s.decoded[t] = v
+	}
+	return v, err
+}
+
+// network adds the model, for inputs of the given shapes, to a graph, and returns
+// its values by name. wrt names the input that is differentiated by, if any.
+// Nodes that the engine does not run are an *engine.UnsupportedError.
+func (s *source) network(g *graph, shapes map[string][]int64, wrt string) (map[string]value, error) {
+	m, facts, err := rewrite.Lower(s.model, shapes)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]value{}
+	for _, t := range m.Graph.Initializers {
+		v, err := s.values(m, t)
+		if err != nil {
+			return nil, err
+		}
+		values[t.Name] = constant(v)
+	}
+	for _, in := range s.inputs {
+		dims := make([]int, len(shapes[in.Name]))
+		for i, d := range shapes[in.Name] {
+			dims[i] = int(d)
+		}
+		if values[in.Name], err = g.input(in.Name, in.DType, dims, in.Name == wrt); err != nil {
+			return nil, err
+		}
+	}
+	faults := &unsupported{source: s.model, nodes: map[*onnx.Node]bool{}}
+	made := map[string]*onnx.Node{}
+	var nodes []*onnx.Node
+	for _, n := range m.Graph.Nodes {
+		if table[n.Op] == nil || n.Domain != "" || len(n.Outputs) != 1 {
+			faults.add(n, "")
+			continue
+		}
+		nodes = append(nodes, n)
+		made[n.Outputs[0]] = n
+	}
+	steps, err := decode(m, nodes)
+	if err != nil {
+		return nil, err
+	}
+	for _, st := range steps {
+		in := make([]value, len(st.in))
+		missing := false
+		for i, name := range st.in {
+			v, ok := values[name]
+			in[i], missing = v, missing || !ok
+		}
+		if missing { // a node that is not supported makes it
+			continue
+		}
+		node := made[st.out]
+		v, err := g.apply(st.op, st.attrs, in...)
+		if r := (refusal{}); errors.As(err, &r) {
+			faults.add(node, r.why)
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("preparing %s: %w", node, err)
+		}
+		if f, ok := facts[st.out]; ok && (f.DType != v.dtype || !sameDims(f.Shape, v.dims)) {
+			return nil, fmt.Errorf("preparing %s: it makes %s %v here, and %s %v by the model's shapes", node, v.dtype, v.dims, f.DType, f.Shape)
+		}
+		values[st.out] = v
+	}
+	return values, faults.err()
+}
+
+func sameDims(a []int64, b []int) bool {
+	return slices.EqualFunc(a, b, func(x int64, y int) bool { return x == int64(y) })
+}
+
+// unsupported gathers the nodes that the engine does not run, as the model knows
+// them.
+type unsupported struct {
+	source *onnx.Model
+	nodes  map[*onnx.Node]bool
+	list   engine.UnsupportedError
+}
+
+func (u *unsupported) add(n *onnx.Node, why string) {
+	for _, p := range n.Meta {
+		if p.Key == rewrite.LeftKey && why == "" {
+			why = p.Value
+		}
+	}
+	for _, o := range u.source.Graph.Nodes {
+		if o.Name == n.Name && o.Op == n.Op || slices.ContainsFunc(o.Outputs, func(v string) bool { return v != "" && slices.Contains(n.Outputs, v) }) {
+			n = o
+			break
+		}
+	}
+	if u.nodes[n] {
+		return
+	}
+	u.nodes[n] = true
+	u.list.Nodes, u.list.Why = append(u.list.Nodes, n), append(u.list.Why, why)
+}
+
+func (u *unsupported) err() error {
+	if len(u.list.Nodes) == 0 {
+		return nil
+	}
+	u.list.Backend = Name
+	return &u.list
+}
+
+// program is a graph with its machine, for inputs of fixed shapes.
+type program struct {
+	*graph
+	machine gorgonia.VM // nil where nothing is left to compute
+	inputs  []value
+	outputs []result
+}
+
+// result is one output: what an operator makes, or a constant.
+type result struct {
+	op    *op
+	known *tensor.Tensor
+}
+
+// returns makes v an output of the program.
+func (p *program) returns(v value) error {
+	if v.known != nil {
+		p.outputs = append(p.outputs, result{known: v.known})
+		return nil
+	}
+	if _, err := p.apply("Identity", nil, v); err != nil {
+		return err
+	}
+	o := p.ops[len(p.ops)-1]
+	o.sink = true
+	p.outputs = append(p.outputs, result{op: o})
+	return nil
+}
+
+// build makes a program: fill adds what it computes to its graph.
+func (s *source) build(fill func(p *program) error) (*program, error) {
+	for salt := range 8 {
+		p := &program{graph: newGraph(s.run, salt)}
+		if err := fill(p); err != nil {
+			return nil, err
+		}
+		if len(p.ops) == 0 {
+			return p, nil
+		}
+		machine, err := p.compile()
+		if errors.Is(err, errCollision) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		p.machine = machine
+		return p, nil
+	}
+	return nil, errCollision
+}
+
+// plain makes the program that computes the model's outputs.
+func (s *source) plain(shapes map[string][]int64) (*program, error) {
+	return s.build(func(p *program) error {
+		values, err := s.network(p.graph, shapes, "")
+		if err != nil {
+			return err
+		}
+		for _, in := range s.inputs {
+			p.inputs = append(p.inputs, values[in.Name])
+		}
+		for _, o := range s.model.Graph.Outputs {
+			v, ok := values[o.Name]
+			if !ok {
+				return fmt.Errorf("preparing the model: nothing makes its output %q", o.Name)
+			}
+			if err := p.returns(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// do runs the program.
+func (p *program) do(ctx context.Context, in []*tensor.Tensor) (out []*tensor.Tensor, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	defer recovered("running the model", &err)
+	for _, r := range p.outputs {
+		if r.op == nil {
+			t, err := tensor.Decode(r.known.DType, r.known.Shape, r.known.Bytes())
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, t)
+			continue
+		}
+		t, err := tensor.New(r.op.out.dtype, r.op.out.dims...)
+		if err != nil {
+			return nil, err
+		}
+		r.op.result, r.op.carrier = t, wrapDense(t)
+		out = append(out, t)
+	}
+	if p.machine == nil {
+		return out, nil
+	}
+	for i, v := range p.inputs {
+		if v.node == nil { // an empty one, which nothing reads
+			continue
+		}
+		if err := gorgonia.Let(v.node, wrapDense(&tensor.Tensor{DType: v.dtype, Shape: v.dims, Data: in[i].Data})); err != nil {
+			return nil, fmt.Errorf("running the model: input %d: %w", i, err)
+		}
+	}
+	p.ctx = ctx
+	err = p.machine.RunAll()
+	p.machine.Reset()
+	for _, r := range p.outputs {
+		if r.op != nil {
+			r.op.result, r.op.carrier = nil, nil
+		}
+	}
+	if cause := ctx.Err(); cause != nil {
+		return nil, cause
+	}
+	if err != nil {
+		return nil, fmt.Errorf("running the model: %w", err)
+	}
+	return out, nil
+}
+
+// recovered turns a panic, gorgonia's or that of a kernel, into an error.
+func recovered(doing string, err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%s on %s: %v", doing, Name, r)
+	}
+}
+
+// shapeKey names a set of input shapes.
+func shapeKey(shapes map[string][]int64) string {
+	s := ""
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		s += fmt.Sprintf("%q%v", name, shapes[name])
+	}
+	return s
+}

@@ -1,0 +1,37 @@
+package gorgonia_test
+
+import (
+	"testing"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/enginetest"
+	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
+	"github.com/onnxprobe/onnxprobe/engine/ort"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+const testdata = "../../testdata"
+
+func TestSuite(t *testing.T) { enginetest.Run(t, gorgonia.Backend{}, engine.Options{}) }
+
+func TestSuiteOneThreadNoArena(t *testing.T) {
+	enginetest.Run(t, gorgonia.Backend{}, engine.Options{Threads: 1, NoArena: true, Optimize: "none"})
+}
+
+func TestModels(t *testing.T) { enginetest.Models(t, gorgonia.Backend{}, one, testdata) }
+
+// Every value of every shipped network is ONNX Runtime's.
+func TestAgreesWithONNXRuntime(t *testing.T) {
+	enginetest.Need(t, ort.Backend{}, engine.Options{})
+	ours := enginetest.Runner{Backend: gorgonia.Backend{}, Options: one}
+	theirs := enginetest.Runner{Backend: ort.Backend{}, Options: engine.Options{Threads: 1, Optimize: "none"}}
+	for _, c := range enginetest.Ship(t, testdata) {
+		t.Run(c.Name, func(t *testing.T) {
+			within := enginetest.Alike
+			if c.Input.DType == tensor.Float16 {
+				within = c.Tolerance // every step is rounded to eleven bits
+			}
+			t.Log(enginetest.Agree(t, ours, theirs, c.Model, []*tensor.Tensor{c.Batch()}, within, 0), "values compared")
+		})
+	}
+}
