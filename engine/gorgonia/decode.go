@@ -16,10 +16,10 @@ import (
 // step is one node as onnx-go hands it over: an operator, its attributes, and the
 // names of the values it reads and makes.
 type step struct {
-	op      string
-	attrs   map[string]any
-	in      []string
-	out     string
+	op    string
+	attrs map[string]any
+	in    []string
+	out   string
 }
 
 // decode sends nodes of a lowered model through onnx-go. Its decoder is of 2017: it knows

@@ -121,6 +121,9 @@ func (c *call) bias(n int) error {
 	if err := c.float(len(c.args)); err != nil {
 		return err
 	}
+	if c.args[1].active {
+		return c.refuse("its weight depends on the input that is differentiated by")
+	}
 	if len(c.args) == 3 && !slices.Equal(c.args[2].dims, []int{n}) {
 		return c.refuse("a bias of shape %v for %d channels", c.args[2].dims, n)
 	}
@@ -151,9 +154,6 @@ func convRows() []row {
 		}}
 	}
 	push := func(d *derivative, t []value) (value, error) {
-		if t[1].node != nil {
-			return value{}, d.refuse("its weight depends on the input")
-		}
 		var out value
 		var err error
 		if t[0].node != nil {
@@ -170,17 +170,14 @@ func convRows() []row {
 		return out, err
 	}
 	pull := func(d *derivative, g value, i int) (value, error) {
-		switch i {
-		case 0:
+		if i == 0 {
 			return d.apply("Conv.pull", map[string]any{"of": d.call}, g, d.input(1))
-		case 2:
-			g, err := d.sumTo(g, []int{1, g.dims[1], 1, 1})
-			if err == nil {
-				g, err = d.apply("Reshape", map[string]any{"dims": d.input(2).dims}, g)
-			}
-			return g, err
 		}
-		return value{}, d.refuse("its weight depends on the input")
+		g, err := d.sumTo(g, []int{1, g.dims[1], 1, 1}) // of the bias
+		if err == nil {
+			g, err = d.apply("Reshape", map[string]any{"dims": d.input(2).dims}, g)
+		}
+		return g, err
 	}
 	return []row{
 		{name: "Conv", make: func(c *call) error {
@@ -312,13 +309,11 @@ func matMulRows() []row {
 			}
 			return d.add(parts[0], parts[1])
 		}, pull: func(d *derivative, g value, i int) (value, error) {
-			if d.integer("transA", 0) != 0 || d.integer("transB", 0) != 0 {
-				return value{}, d.refuse("it is the derivative of a product already")
-			}
-			var v value
-			var err error
+			// A network's second input may be a constant that is read transposed.
+			back := map[string]any{"transB": 1 - int64(d.integer("transB", 0))}
+			v, err := value{}, error(nil)
 			if i == 0 {
-				v, err = d.apply("MatMul", map[string]any{"transB": int64(1)}, g, d.input(1))
+				v, err = d.apply("MatMul", back, g, d.input(1))
 			} else {
 				v, err = d.apply("MatMul", map[string]any{"transA": int64(1)}, d.input(0), g)
 			}

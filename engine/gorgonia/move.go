@@ -61,19 +61,17 @@ func mover(name string, find layout) []row {
 	return []row{
 		{name: name, make: func(c *call) error {
 			dims, offset, fill, err := find(c)
-			if err == nil {
-				c.moved(dims, offset, fill)
+			if err != nil {
+				return err
 			}
-			return err
+			if fill > 0 && c.args[fill].active {
+				return c.refuse("its filling depends on the input that is differentiated by")
+			}
+			c.moved(dims, offset, fill)
+			return nil
 		}, push: func(d *derivative, t []value) (value, error) {
-			if t[0].node == nil {
-				return value{}, d.refuse("it depends on the input by its filling alone")
-			}
 			return d.apply(push, map[string]any{"of": d.call}, t[0])
 		}, pull: func(d *derivative, g value, i int) (value, error) {
-			if i != 0 {
-				return value{}, d.refuse("its input %d depends on the input", i)
-			}
 			return d.apply(pull, map[string]any{"of": d.call}, g)
 		}},
 		{name: push, make: func(c *call) error {

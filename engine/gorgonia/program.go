@@ -93,7 +93,14 @@ func (s *source) network(g *graph, shapes map[string][]int64, wrt string) (map[s
 	if err != nil {
 		return nil, err
 	}
+	turned := s.transposes(m, values)
 	for _, st := range steps {
+		if st.op == "Transpose" && turned[st.out] != "" {
+			continue
+		}
+		if st.op == "MatMul" && turned[st.in[1]] != "" {
+			st.in[1], st.attrs = turned[st.in[1]], map[string]any{"transB": int64(1)}
+		}
 		in := make([]value, len(st.in))
 		missing := false
 		for i, name := range st.in {
@@ -118,6 +125,24 @@ func (s *source) network(g *graph, shapes map[string][]int64, wrt string) (map[s
 		values[st.out] = v
 	}
 	return values, faults.err()
+}
+
+// transposes finds the constant matrices that only products read, transposed: a
+// product reads the matrix itself as well. It maps what is not needed to what it
+// is made from.
+func (s *source) transposes(m *onnx.Model, values map[string]value) map[string]string {
+	found, ix := map[string]string{}, m.Graph.Index()
+	for _, n := range m.Graph.Nodes {
+		if !n.IsOp("Transpose") || values[n.Input(0)].known == nil || len(values[n.Input(0)].dims) != 2 || !slices.Equal(n.Ints("perm"), []int64{1, 0}) {
+			continue
+		}
+		v := n.Outputs[0]
+		other := slices.ContainsFunc(ix.Readers[v], func(r *onnx.Node) bool { return !r.IsOp("MatMul") || r.Input(1) != v || r.Input(0) == v })
+		if !other && !slices.ContainsFunc(m.Graph.Outputs, func(o *onnx.Value) bool { return o.Name == v }) {
+			found[v] = n.Input(0)
+		}
+	}
+	return found
 }
 
 func sameDims(a []int64, b []int) bool {

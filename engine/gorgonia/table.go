@@ -172,8 +172,12 @@ type derivative struct{ *op }
 func (d *derivative) input(i int) value { return d.args[i] }
 func (d *derivative) output() value     { return d.graph.wrap(d.node, d.out) }
 
-// apply adds an operator of the table.
+// apply adds an operator of the table. What it makes is not differentiated again.
 func (d *derivative) apply(name string, attrs map[string]any, in ...value) (value, error) {
+	in = slices.Clone(in)
+	for i := range in {
+		in[i].active = false
+	}
 	return d.graph.apply(name, attrs, in...)
 }
 
@@ -202,12 +206,4 @@ func (d *derivative) add(a, b value) (value, error) {
 		return a, nil
 	}
 	return d.apply("Add", nil, a, b)
-}
-
-// each dispatches on the two types the engine differentiates in.
-func float[T32, T64 any](d tensor.DType, single T32, double T64) any {
-	if d == tensor.Float64 {
-		return double
-	}
-	return single
 }

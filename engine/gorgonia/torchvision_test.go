@@ -20,8 +20,8 @@ import (
 const envTorchvision = "ONNXPROBE_TORCHVISION"
 
 // Well-known networks as both exporters of PyTorch write them, untouched: logits
-// and a handful of intermediates are PyTorch's, and a spread of values is ONNX
-// Runtime's.
+// and a handful of intermediates are those that PyTorch has in float64, and a
+// spread of values is ONNX Runtime's.
 func TestTorchvision(t *testing.T) {
 	dir := os.Getenv(envTorchvision)
 	if dir == "" {
@@ -42,6 +42,9 @@ func TestTorchvision(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			// Where PyTorch's own rounding comes to that much, so may that of two others,
+			// which add up between them.
+			within := max(enginetest.Alike, 3*tensor.Data[float64](arrays["rounding"])[0])
 			backends := []engine.Backend{gorgonia.Backend{}}
 			if (ort.Backend{}).Available(one) == nil {
 				backends = append(backends, ort.Backend{})
@@ -51,7 +54,7 @@ func TestTorchvision(t *testing.T) {
 			}
 			if len(backends) == 2 && !t.Failed() {
 				a, b := enginetest.Runner{Backend: backends[0], Options: one}, enginetest.Runner{Backend: backends[1], Options: one}
-				t.Log(enginetest.Agree(t, a, b, m, []*tensor.Tensor{arrays["input"]}, enginetest.Alike, 20), "values compared with ONNX Runtime")
+				t.Log(enginetest.Agree(t, a, b, m, []*tensor.Tensor{arrays["input"]}, within, 20), "values compared with ONNX Runtime")
 			}
 		})
 	}

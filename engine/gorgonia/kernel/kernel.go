@@ -31,7 +31,6 @@ type Float interface{ float32 | float64 }
 type Runner struct {
 	threads int
 	workers []worker
-	shared  worker // what the workers of one call read
 }
 
 // NewRunner makes a Runner of that many threads; 0 for GOMAXPROCS.
