@@ -1,8 +1,6 @@
 package rewrite
 
 import (
-	"fmt"
-	"math"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -59,109 +57,6 @@ func (l *lowering) shape(v string) []int64 {
 
 func (l *lowering) dtype(v string) tensor.DType { return l.facts[v].DType }
 
-// constant is the tensor that a fact's content says, nil when there is none that
-// it says exactly: facts hold every number as a float64.
-func constant(f onnx.Fact) *tensor.Tensor {
-	if f.Known() && size(f.Shape) == 0 {
-		f.Const = []float64{} // all there is of an empty value
-	}
-	if f.Const == nil || !f.Known() || size(f.Shape) != int64(len(f.Const)) || !computable(f.DType) || f.DType == tensor.Undefined {
-		return nil
-	}
-	if !f.DType.IsFloat() {
-		for _, v := range f.Const {
-			if math.Abs(v) >= 1<<53 {
-				return nil
-			}
-		}
-	}
-	t := fill(f.DType, f.Shape, f.Const)
-	for i, v := range t.Float64s() {
-		if v != f.Const[i] && !(math.IsNaN(v) && math.IsNaN(f.Const[i])) {
-			return nil
-		}
-	}
-	return t
-}
-
-// exact reports whether float64 holds all of a constant's numbers.
-func exact(t *tensor.Tensor) bool {
-	return t.DType.IsFloat() || !slices.ContainsFunc(t.Float64s(), func(v float64) bool { return math.Abs(v) >= 1<<53 })
-}
-
-// size is the number of elements of a complete shape.
-func size(shape []int64) int64 {
-	n := int64(1)
-	if slices.Contains(shape, 0) {
-		return 0
-	}
-	for _, d := range shape {
-		if n > math.MaxInt64/d {
-			return math.MaxInt64
-		}
-		n *= d
-	}
-	return n
-}
-
-func sizes(shape []int64) []int {
-	out := make([]int, len(shape))
-	for i, d := range shape {
-		out[i] = int(d)
-	}
-	return out
-}
-
-// fill makes a tensor of any computable type; each value is rounded once.
-func fill(d tensor.DType, shape []int64, v []float64) *tensor.Tensor {
-	t, err := tensor.New(d, sizes(shape)...)
-	if err != nil {
-		panic(fmt.Sprintf("rewrite: %v", err)) // callers ask for computable types and counted shapes
-	}
-	switch dst := t.Data.(type) {
-	case []float64:
-		copy(dst, v)
-	case []float32:
-		convert(dst, v)
-	case []int8:
-		convert(dst, v)
-	case []uint8:
-		convert(dst, v)
-	case []int16:
-		convert(dst, v)
-	case []int32:
-		convert(dst, v)
-	case []uint32:
-		convert(dst, v)
-	case []int64:
-		convert(dst, v)
-	case []uint64:
-		convert(dst, v)
-	case []bool:
-		for i := range dst {
-			dst[i] = v[i] != 0
-		}
-	case []uint16:
-		for i := range dst {
-			switch d {
-			case tensor.Float16:
-				dst[i] = tensor.Float32ToHalf(float32(v[i]))
-			case tensor.BFloat16:
-				dst[i] = tensor.Float32ToBFloat(float32(v[i]))
-			default:
-				dst[i] = uint16(v[i])
-			}
-		}
-	}
-	return t
-}
-
-func convert[T float32 | int8 | uint8 | int16 | int32 | uint32 | int64 | uint64](dst []T, v []float64) {
-	for i := range dst {
-		dst[i] = T(v[i])
-	}
-}
-
 // afford reports whether a constant of n elements may still be made.
 func (l *lowering) afford(n int64) bool {
 	if n < 0 || n > l.budget {
@@ -174,8 +69,14 @@ func (l *lowering) afford(n int64) bool {
 	return true
 }
 
-// make adds a constant, or finds the equal one.
+// make adds a constant, or finds the equal one. That of no tensor gives the row up.
 func (l *lowering) make(t *tensor.Tensor) string {
+	if t == nil {
+		if l.err == nil {
+			l.err = left("a constant of it is not possible")
+		}
+		return ""
+	}
 	before := len(l.Graph.Initializers)
 	name := l.Const(t)
 	if len(l.Graph.Initializers) > before {
@@ -253,9 +154,14 @@ func (l *lowering) cast(v string, to tensor.DType) string {
 	if c, ok := l.casts[cast{v, to}]; ok {
 		return c.Outputs[0]
 	}
+	if c, ok := l.recast[cast{v, to}]; ok {
+		return c
+	}
 	if from.IsFloat() && (to == tensor.Float32 || to == tensor.Float64) {
-		if t := l.known(v); t != nil && l.afford(int64(tensor.Count(t.Shape))) {
-			return l.make(fill(to, l.facts[v].Shape, t.Float64s()))
+		if t := l.known(v); t != nil {
+			c := l.make(fill(to, l.facts[v].Shape, t.Float64s()))
+			l.recast[cast{v, to}] = c
+			return c
 		}
 	}
 	out := l.op("Cast", attrs{"to": int(to)}, v)
@@ -286,11 +192,7 @@ func (l *lowering) weight(v string) *tensor.Tensor {
 	if l.consts[v] == nil {
 		return nil
 	}
-	t := l.known(v)
-	if t == nil || !l.afford(0) {
-		return nil
-	}
-	return t
+	return l.known(v)
 }
 
 // transpose permutes v's axes: axis i of the result is axis perm[i] of v.
@@ -299,11 +201,17 @@ func (l *lowering) transpose(v string, perm ...int64) string {
 	if l.err != nil || len(perm) != len(shape) || ascending(perm) {
 		return v
 	}
-	if t := l.weight(v); t != nil && len(perm) == 2 {
-		return l.make(turned(t))
+	if len(perm) == 2 && size(shape) <= maxTurned {
+		if t := l.weight(v); t != nil {
+			return l.make(turned(t))
+		}
 	}
 	return l.op("Transpose", attrs{"perm": perm}, v)
 }
+
+// maxTurned is the size of a matrix above which copying it costs more than an
+// engine's transposing it, or reading it so, costs.
+const maxTurned = 1 << 20
 
 func ascending(perm []int64) bool {
 	for i, p := range perm {
@@ -312,49 +220,6 @@ func ascending(perm []int64) bool {
 		}
 	}
 	return true
-}
-
-// turned transposes a matrix.
-func turned(t *tensor.Tensor) *tensor.Tensor {
-	out, err := tensor.New(t.DType, t.Shape[1], t.Shape[0])
-	if err != nil {
-		return t
-	}
-	switch dst := out.Data.(type) {
-	case []float64:
-		turn(dst, t)
-	case []float32:
-		turn(dst, t)
-	case []int8:
-		turn(dst, t)
-	case []uint8:
-		turn(dst, t)
-	case []int16:
-		turn(dst, t)
-	case []uint16:
-		turn(dst, t)
-	case []int32:
-		turn(dst, t)
-	case []uint32:
-		turn(dst, t)
-	case []int64:
-		turn(dst, t)
-	case []uint64:
-		turn(dst, t)
-	case []bool:
-		turn(dst, t)
-	}
-	return out
-}
-
-func turn[T tensor.Element](dst []T, t *tensor.Tensor) {
-	src := tensor.Data[T](t)
-	rows, cols := t.Shape[0], t.Shape[1]
-	for i := range rows {
-		for j := range cols {
-			dst[j*rows+i] = src[i*cols+j]
-		}
-	}
 }
 
 // axis makes a possibly negative axis absolute.

@@ -92,7 +92,7 @@ func gemm(l *lowering, n *onnx.Node) (string, error) {
 		}
 		return l.op("Mul", nil, v, l.scalar(v, by))
 	}
-	if l.weight(b) != nil || l.weight(a) == nil {
+	if l.consts[b] != nil || l.consts[a] == nil {
 		b = scale(b, alpha)
 	} else {
 		a = scale(a, alpha)

@@ -35,8 +35,9 @@ func softmax(l *lowering, n *onnx.Node) (string, error) {
 }
 
 // reduction lowers an operator that reduces axes: all where it names none, unless
-// it says that none means none. compose reduces while keeping the axes as 1.
-func reduction(compose func(l *lowering, x string, axes []int64) string) row {
+// it says that none means none: then nothing happens, but what a composed operator
+// does has been said in two ways. compose reduces while keeping the axes as 1.
+func reduction(compose func(l *lowering, x string, axes []int64) string, plain bool) row {
 	return row{do: func(l *lowering, n *onnx.Node) (string, error) {
 		x := n.Input(0)
 		s := l.shape(x)
@@ -46,6 +47,9 @@ func reduction(compose func(l *lowering, x string, axes []int64) string) row {
 		}
 		if len(given) == 0 {
 			if n.Int("noop_with_empty_axes", 0) != 0 {
+				if !plain {
+					return "", left("noop_with_empty_axes is 1")
+				}
 				return x, nil
 			}
 			given = span(0, len(s))
@@ -60,7 +64,7 @@ func reduction(compose func(l *lowering, x string, axes []int64) string) row {
 }
 
 func reduces(op string) row {
-	return reduction(func(l *lowering, x string, axes []int64) string { return l.reduce(op, x, axes) })
+	return reduction(func(l *lowering, x string, axes []int64) string { return l.reduce(op, x, axes) }, true)
 }
 
 func reduceL1(l *lowering, x string, axes []int64) string {
@@ -233,12 +237,15 @@ func ranged(l *lowering, n *onnx.Node) (string, error) {
 	if start == nil || step == nil || len(s) != 1 || !l.afford(s[0]) {
 		return "", left("its bounds are not constant")
 	}
-	v := make([]float64, s[0])
+	if tensor.Count(start.Shape) != 1 || tensor.Count(step.Shape) != 1 {
+		return "", left("its bounds are no scalars")
+	}
+	v, a, d := make([]float64, s[0]), start.Float64s()[0], step.Float64s()[0]
 	for i := range v {
-		v[i] = start.Float64s()[0] + float64(i)*step.Float64s()[0]
+		v[i] = a + float64(i)*d
 	}
 	t := fill(start.DType, s, v)
-	if !exact(t) {
+	if t == nil || !exact(t) {
 		return "", left("its numbers are too large")
 	}
 	l.named(n.Outputs[0], t)

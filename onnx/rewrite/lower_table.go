@@ -43,8 +43,8 @@ func init() {
 		"Softmax": {do: softmax}, "LogSoftmax": {do: softmax},
 		"ReduceSum": reduces("ReduceSum"), "ReduceMean": reduces("ReduceMean"), "ReduceMax": reduces("ReduceMax"),
 		"ReduceMin": reduces("ReduceMin"), "ReduceProd": reduces("ReduceProd"),
-		"ReduceL1": reduction(reduceL1), "ReduceL2": reduction(reduceL2), "ReduceSumSquare": reduction(reduceSumSquare),
-		"ReduceLogSum": reduction(reduceLogSum), "ReduceLogSumExp": reduction(reduceLogSumExp),
+		"ReduceL1": reduction(reduceL1, false), "ReduceL2": reduction(reduceL2, false), "ReduceSumSquare": reduction(reduceSumSquare, false),
+		"ReduceLogSum": reduction(reduceLogSum, false), "ReduceLogSumExp": reduction(reduceLogSumExp, false),
 		"ArgMax": {do: argument}, "ArgMin": {do: argument}, "CumSum": {do: cumSum},
 
 		"Reshape": {do: reshaped, moves: true}, "Flatten": {do: reshaped, moves: true},
