@@ -76,6 +76,12 @@ func arithmeticIn[T kernel.Number](op byte) maker[*kernel.Broadcast] {
 	}
 }
 
+func dividing[T kernel.Float](c *call, w *kernel.Broadcast) func(*tensor.Tensor, []*tensor.Tensor) {
+	return func(out *tensor.Tensor, in []*tensor.Tensor) {
+		kernel.Divide(c.run, w, tensor.Data[T](out), tensor.Data[T](in[0]), tensor.Data[T](in[1]))
+	}
+}
+
 // map2 makes a kernel of a function of two elements.
 func map2[T, U any](f func(a, b T) U) maker[*kernel.Broadcast] {
 	return func(c *call, w *kernel.Broadcast) func(*tensor.Tensor, []*tensor.Tensor) {
@@ -99,8 +105,6 @@ func lesser[T cmp.Ordered](a, b T) T {
 	}
 	return b
 }
-
-func quotient[T kernel.Float](a, b T) T { return a / b }
 
 // whole divides as C does; by zero it gives zero, where C has no answer.
 func whole[T int8 | uint8 | int16 | uint16 | int32 | uint32 | int64 | uint64](a, b T) T {
@@ -313,7 +317,7 @@ func binaryRows() []row {
 			return d.add(parts[0], parts[1])
 		}, pull: func(d *derivative, g value, i int) (value, error) { return d.product(g, d.input(1-i), i) }},
 		{name: "Div", make: func(c *call) error {
-			return c.numbers(map2(quotient[float32]), map2(quotient[float64]), map2(whole[int8]), map2(whole[uint8]), map2(whole[int16]), map2(whole[uint16]),
+			return c.numbers(dividing[float32], dividing[float64], map2(whole[int8]), map2(whole[uint8]), map2(whole[int16]), map2(whole[uint16]),
 				map2(whole[int32]), map2(whole[uint32]), map2(whole[int64]), map2(whole[uint64]))
 		}, push: weighted, pull: weightedPull},
 		slope2("Div", func(of int, a, b float64) float64 {
@@ -428,17 +432,8 @@ func clipRows() []row {
 
 func clipIn[T kernel.Number](c *call, _ any) func(*tensor.Tensor, []*tensor.Tensor) {
 	low, high := tensor.Data[T](c.args[1].known)[0], tensor.Data[T](c.args[2].known)[0]
-	f := func(v T) T {
-		if v < low {
-			v = low
-		}
-		if v > high {
-			v = high
-		}
-		return v
-	}
 	return func(out *tensor.Tensor, in []*tensor.Tensor) {
-		kernel.Map(c.run, tensor.Data[T](out), tensor.Data[T](in[0]), f)
+		kernel.Clip(c.run, tensor.Data[T](out), tensor.Data[T](in[0]), low, high)
 	}
 }
 

@@ -30,7 +30,7 @@ func (b Backend) Linearize(m *onnx.Model, wrt string, values []string, o engine.
 	if err != nil {
 		return nil, fmt.Errorf("preparing derivatives on %s: %w", Name, err)
 	}
-	l := &linearization{source: newSource(m.Clone(), o.Threads), wrt: -1, values: slices.Clone(values), programs: map[string]*derived{}}
+	l := &linearization{source: newSource(m.Clone(), o.Threads, b.Observe), wrt: -1, values: slices.Clone(values), programs: map[string]*derived{}}
 	l.in = ports(l.inputs)
 	for i, v := range l.inputs {
 		if v.Name != wrt {

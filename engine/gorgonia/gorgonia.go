@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -29,7 +30,12 @@ import (
 const Name = "gorgonia"
 
 // Backend runs models in pure Go. It is available everywhere.
-type Backend struct{}
+type Backend struct {
+	// Observe, when not nil, is told after every operator its name and how long it
+	// took: where the time of a run goes. Sessions call it from the goroutine of
+	// their Run.
+	Observe func(op string, took time.Duration)
+}
 
 var _ engine.Differentiator = Backend{}
 
@@ -83,7 +89,7 @@ func (b Backend) Prepare(m *onnx.Model, o engine.Options) (_ engine.Session, err
 	if m.Graph == nil {
 		return nil, fmt.Errorf("preparing the model for %s: it has no graph", Name)
 	}
-	s := &session{source: newSource(m.Clone(), o.Threads), keep: 3}
+	s := &session{source: newSource(m.Clone(), o.Threads, b.Observe), keep: 3}
 	if o.NoArena {
 		s.keep = 1
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"gorgonia.org/gorgonia"
 
@@ -32,9 +33,8 @@ type graph struct {
 	consts map[*tensor.Tensor]*gorgonia.Node
 	salt   int
 	bytes  int // of the memory that outputs share
-	// profile, when set, is told that an operator begins and returns what to call
-	// when it ends.
-	profile func(name string) func()
+	// observe, when not nil, is told of every operator that ran.
+	observe func(op string, took time.Duration)
 }
 
 func newGraph(run *kernel.Runner, salt int) *graph {
@@ -98,6 +98,9 @@ func (g *graph) wrap(n *gorgonia.Node, is value) value {
 	return value{node: n, dtype: is.dtype, dims: is.dims, active: true}
 }
 
+// maxElements bounds one value.
+const maxElements = 1 << 32
+
 // apply adds an application of the operator called name. One whose inputs are all
 // constants is computed now. A form that the engine does not run is a refusal.
 func (g *graph) apply(name string, attrs map[string]any, in ...value) (value, error) {
@@ -117,8 +120,12 @@ func (g *graph) apply(name string, attrs map[string]any, in ...value) (value, er
 	if err := r.make(c); err != nil {
 		return value{}, err
 	}
-	if slices.Contains(c.out.dims, 0) || slices.ContainsFunc(c.out.dims, func(d int) bool { return d < 0 }) {
-		return value{}, c.refuse("an output of shape %v", c.out.dims)
+	n := 1
+	for _, d := range c.out.dims {
+		if d < 1 || n > maxElements/d {
+			return value{}, c.refuse("an output of shape %v", c.out.dims)
+		}
+		n *= d
 	}
 	folds := len(in) > 0
 	for _, a := range in {
@@ -146,13 +153,16 @@ func (g *graph) apply(name string, attrs map[string]any, in ...value) (value, er
 		c.out.active = false // whole numbers do not move
 		clear(o.active)
 	}
-	n, err := gorgonia.ApplyOp(o, children...)
+	node, err := gorgonia.ApplyOp(o, children...)
 	if err != nil {
 		return value{}, fmt.Errorf("adding %s to the graph: %w", name, err)
 	}
-	o.node, c.out.node = n, n
+	if _, taken := g.values[node]; taken {
+		return value{}, errCollision
+	}
+	o.node, c.out.node = node, node
 	g.ops = append(g.ops, o)
-	g.values[n] = c.out
+	g.values[node] = c.out
 	return c.out, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"gorgonia.org/gorgonia"
 
@@ -21,12 +22,14 @@ type source struct {
 	model  *onnx.Model
 	inputs []*onnx.Value // those that are not initializers
 	run    *kernel.Runner
+	// observe is told of every operator that ran.
+	observe func(op string, took time.Duration)
 	// decoded are the model's own constants, which programs only read.
 	decoded map[*onnx.Tensor]*tensor.Tensor
 }
 
-func newSource(m *onnx.Model, threads int) *source {
-	s := &source{model: m, run: kernel.NewRunner(threads), decoded: map[*onnx.Tensor]*tensor.Tensor{}}
+func newSource(m *onnx.Model, threads int, observe func(string, time.Duration)) *source {
+	s := &source{model: m, run: kernel.NewRunner(threads), observe: observe, decoded: map[*onnx.Tensor]*tensor.Tensor{}}
 	inits := map[string]bool{}
 	for _, t := range m.Graph.Initializers {
 		inits[t.Name] = true
@@ -217,21 +220,14 @@ func (p *program) returns(v value) error {
 func (s *source) build(fill func(p *program) error) (*program, error) {
 	for salt := range 8 {
 		p := &program{graph: newGraph(s.run, salt)}
-		if err := fill(p); err != nil {
-			return nil, err
+		p.observe = s.observe
+		err := fill(p)
+		if err == nil && len(p.ops) > 0 {
+			p.machine, err = p.compile()
 		}
-		if len(p.ops) == 0 {
-			return p, nil
+		if !errors.Is(err, errCollision) {
+			return p, err
 		}
-		machine, err := p.compile()
-		if errors.Is(err, errCollision) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		p.machine = machine
-		return p, nil
 	}
 	return nil, errCollision
 }

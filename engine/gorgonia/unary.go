@@ -195,15 +195,7 @@ func mapping[T kernel.Float](f func(float64) float64) func(*call, []T, []T) {
 }
 
 func reluOf[T kernel.Float](c *call, y, x []T) {
-	c.run.Each(len(y), 1<<14, func(lo, hi int) {
-		y, x := y[lo:hi], x[lo:hi]
-		for i, v := range x {
-			if v <= 0 {
-				v = 0
-			}
-			y[i] = v
-		}
-	})
+	kernel.Clip(c.run, y, x, 0, T(math.Inf(1)))
 }
 
 func slopeOf(c *call, f func(float64) float64, df func(x, y float64) float64) func(*tensor.Tensor, []*tensor.Tensor) {

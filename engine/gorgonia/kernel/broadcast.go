@@ -157,6 +157,41 @@ func right[T Number](op byte, y, a []T, b T) {
 	}
 }
 
+// Divide computes y = a / b over the broadcast.
+func Divide[T Float](r *Runner, w *Broadcast, y, a, b []T) {
+	w.Rows(r, func(out, n int, at, step []int) {
+		y, i, j := y[out:out+n], at[0], at[1]
+		if step[0] == 1 && step[1] == 0 {
+			a, by := a[i:i+n], b[j]
+			for k := range y {
+				y[k] = a[k] / by
+			}
+			return
+		}
+		for k := range y {
+			y[k] = a[i] / b[j]
+			i += step[0]
+			j += step[1]
+		}
+	})
+}
+
+// Clip computes y = min(max(x, low), high), element by element. A NaN stays one.
+func Clip[T Number](r *Runner, y, x []T, low, high T) {
+	r.Each(len(y), 1<<14, func(lo, hi int) {
+		y, x := y[lo:hi], x[lo:hi]
+		for i, v := range x {
+			if v < low {
+				v = low
+			}
+			if v > high {
+				v = high
+			}
+			y[i] = v
+		}
+	})
+}
+
 // Map computes y = f(x), element by element.
 func Map[T, U any](r *Runner, y []U, x []T, f func(T) U) {
 	r.Each(len(y), 1<<12, func(lo, hi int) {
