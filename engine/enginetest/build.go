@@ -105,3 +105,12 @@ func sizes(t *tensor.Tensor) []int64 {
 	}
 	return out
 }
+
+func text(name, v string) *onnx.Attr {
+	return &onnx.Attr{Name: name, Type: onnx.AttrString, String: []byte(v)}
+}
+func value(name string, t *tensor.Tensor) *onnx.Attr {
+	return &onnx.Attr{Name: name, Type: onnx.AttrTensor, Tensor: onnx.NewTensor("", t)}
+}
+
+func scalar(v float32) *tensor.Tensor { return tensor.Scalar(v) }

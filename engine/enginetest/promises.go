@@ -24,7 +24,7 @@ var promises = []struct {
 	{"ports", ports}, {"bad inputs", badInputs}, {"bad options", badOptions}, {"batch sizes", batchSizes},
 	{"inputs are only read", inputsAreRead}, {"outputs are the caller's", outputsAreOwned},
 	{"cancelled before", cancelledBefore}, {"cancelled during", cancelledDuring}, {"closed", closed},
-	{"two at once", twoAtOnce}, {"every unsupported node is named", unsupported}, {"the model is not changed", modelKept},
+	{"two at once", twoAtOnce}, {"every unsupported node is named", unsupported}, {"another domain's operator is not ONNX's", foreign}, {"the model is not changed", modelKept},
 }
 
 // affine is y = relu(x * w + b), then y again plus one: [N,3] to [N,2] twice.
@@ -311,6 +311,22 @@ func unsupported(t *testing.T, b engine.Backend, o engine.Options) {
 	}
 	if want := []string{"node_a", "node_y"}; !slices.Equal(names, want) {
 		t.Errorf("got the nodes %q, want %q", names, want)
+	}
+}
+
+func foreign(t *testing.T, b engine.Backend, o engine.Options) {
+	m := build(func(b *builder) {
+		b.op("Mul", "y", []string{b.in("x", tensor.Float32, -1, 3), "x"})
+		b.outAny("y", tensor.Float32)
+	})
+	m.Opsets = append(m.Opsets, onnx.Opset{Domain: "com.example", Version: 1})
+	m.Graph.Nodes[0].Domain = "com.example"
+	s, err := b.Prepare(m, o)
+	if err == nil {
+		s.Close()
+	}
+	if u := new(engine.UnsupportedError); !errors.As(err, &u) || len(u.Nodes) != 1 || u.Nodes[0].Name != "node_y" {
+		t.Errorf("got %v, want an UnsupportedError with the node", err)
 	}
 }
 

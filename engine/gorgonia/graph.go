@@ -109,11 +109,11 @@ func (g *graph) apply(name string, attrs map[string]any, in ...value) (value, er
 		return value{}, refusal{}
 	}
 	c := &call{row: r, args: in, attrs: attrs, run: g.run}
-	for _, a := range in {
+	for i, a := range in {
 		if _, ok := machineType[a.dtype]; !ok {
 			return value{}, c.refuse("an input of type %s", a.dtype)
 		}
-		if slices.Contains(a.dims, 0) && a.known == nil {
+		if slices.Contains(a.dims, 0) && (a.known == nil || i == 0) { // other constants can be lists
 			return value{}, c.refuse("an input of shape %v, without elements", a.dims)
 		}
 	}

@@ -26,30 +26,45 @@ const (
 	models = "../../testdata/models/"
 )
 
-func TestSuite(t *testing.T) { enginetest.Run(t, Backend{}, engine.Options{}) }
+// noDouble are the cases in float64 that ONNX Runtime has no kernel for.
+var noDouble = append(enginetest.Double("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "Conv", "ConvTranspose", "Cosh", "Elu", "Erf", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid",
+	"Hardmax", "InstanceNormalization", "LRN", "Mean", "NonZero", "OneHot", "Resize", "Selu", "Sinh", "Softplus", "Softsign", "Tan", "ThresholdedRelu", "Upsample"),
+	"clip of older opsets in float64")
+
+func TestSuite(t *testing.T) { enginetest.Run(t, Backend{}, engine.Options{}, noDouble...) }
 
 func TestSuiteOneThreadNoArena(t *testing.T) {
-	enginetest.Run(t, Backend{}, engine.Options{Threads: 1, NoArena: true, Optimize: "none"})
+	enginetest.Run(t, Backend{}, engine.Options{Threads: 1, NoArena: true, Optimize: "none"}, noDouble...)
 }
 
 func TestSuiteCUDA(t *testing.T) {
-	enginetest.Run(t, Backend{}, engine.Options{Device: engine.Device{Kind: "cuda"}})
+	enginetest.Run(t, Backend{}, engine.Options{Device: engine.Device{Kind: "cuda"}}, noDouble...)
 }
 
 func TestConformance(t *testing.T) {
-	text, err := os.ReadFile(cases + "ort-web-1.30.0-not-passing.tsv")
-	if err != nil {
-		t.Skip(err)
-	}
-	for _, suite := range []string{"node-opset-latest-2026-08", "node-v1.9.0-opset14", "node-v1.5.0-opset10"} {
-		skip := map[string]string{"test_averagepool_2d_ceil_last_window_starts_on_pad": "its expected values are rounded to four digits"}
-		for line := range strings.Lines(string(text)) {
-			if c := strings.Split(line, "\t"); c[0] == suite {
-				skip[c[1]] = c[3]
-			}
-		}
+	skips := enginetest.Skips(t, "conformance.txt")
+	for _, suite := range []string{"node-opset-latest-2026-08", "node-v1.9.0-opset14", "node-v1.5.0-opset10", "pytorch-converted", "pytorch-operator", "simple"} {
 		t.Run(suite, func(t *testing.T) {
-			t.Logf("%d passed", enginetest.Conformance(t, Backend{}, engine.Options{Threads: 1}, cases+suite, skip))
+			t.Log(enginetest.Conformance(t, Backend{}, engine.Options{Threads: 1}, cases+suite, skips))
+		})
+	}
+	t.Run("light", func(t *testing.T) { t.Log(enginetest.Light(t, Backend{}, engine.Options{Threads: 1}, cases+"light")) })
+}
+
+func TestModels(t *testing.T) {
+	enginetest.Models(t, Backend{}, engine.Options{Threads: 1}, "../../testdata")
+}
+
+// What the optimiser of the graph fuses, it may not change.
+func TestOptimizedAgrees(t *testing.T) {
+	enginetest.Need(t, Backend{}, engine.Options{})
+	all, none := enginetest.Runner{Backend: Backend{}, Options: engine.Options{Threads: 1}}, enginetest.Runner{Backend: Backend{}, Options: engine.Options{Threads: 1, Optimize: "none"}}
+	for _, c := range enginetest.Ship(t, "../../testdata") {
+		t.Run(c.Name, func(t *testing.T) {
+			if c.Model.Graph.Inputs[0].DType == tensor.Float16 {
+				t.Skip("half precision rounds every step, and fusion leaves out steps")
+			}
+			t.Log(enginetest.Agree(t, all, none, c.Model, []*tensor.Tensor{c.Batch()}, enginetest.Alike, 0), "values compared")
 		})
 	}
 }
