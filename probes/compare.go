@@ -8,6 +8,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -19,6 +20,18 @@ type Setting struct {
 	// Host computes the codes outside the graph, from the float values before
 	// the activations: the reference for the bits that the graph packs.
 	Host bool
+	// Double runs the model widened to float64, with the weights and knots of the
+	// model as it is.
+	Double bool
+}
+
+// CompareOptions say how Compare goes about it.
+type CompareOptions struct {
+	RunOptions
+	// Judge, when not nil, is a third setting that decides every bit on which the
+	// two differ; with Double, and a Batch of 1, which wastes nothing on items
+	// without flips.
+	Judge *Setting
 }
 
 // SiteDiff says how two settings differ at one site.
@@ -30,10 +43,15 @@ type SiteDiff struct {
 	// Items is the number of items with any flip here.
 	Items int `json:"items"`
 	// Margin is the largest distance to its knot among the values behind the
-	// flipped bits, on side a, and Scale the largest absolute value of the site
-	// over the items with flips: a flip of rounding has a Margin far below Scale.
+	// flipped bits, on the judge's side or else on side a, and Scale the largest
+	// absolute value of the site over the items with flips: a flip of rounding has a
+	// Margin far below Scale.
 	Margin float64 `json:"margin"`
 	Scale  float64 `json:"scale"`
+	// ForA and ForB count the flips on which the judge's bit is that of side a and
+	// of side b; a value exactly on its knot is not above it. nil without a judge.
+	ForA *int64 `json:"for_a,omitempty"`
+	ForB *int64 `json:"for_b,omitempty"`
 }
 
 // Diff is the result of a comparison.
@@ -45,10 +63,17 @@ type Diff struct {
 	// Outputs is the largest absolute difference between the model's own outputs
 	// on the two sides.
 	Outputs float64 `json:"outputs"`
+	// Judge is the name of the judge's engine, "" without a judge; ForA and ForB add
+	// up the sites'.
+	Judge string `json:"judge,omitempty"`
+	ForA  *int64 `json:"for_a,omitempty"`
+	ForB  *int64 `json:"for_b,omitempty"`
 }
 
 // Compare runs a dataset through two settings and counts the bits that differ.
-func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dataset, a, b Setting, ro RunOptions) (*Diff, error) {
+// With a judge it says for each of them which side is right, as far as the judge
+// is to be trusted.
+func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dataset, a, b Setting, co CompareOptions) (*Diff, error) {
 	sa, err := newSide(ctx, m, o, a)
 	if err != nil {
 		return nil, fmt.Errorf("side a: %w", err)
@@ -60,12 +85,33 @@ func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dat
 	}
 	defer sb.close()
 	plan := sa.plan()
+	if err := sameSites(plan, sb.plan()); err != nil {
+		return nil, fmt.Errorf("side b: %w", err)
+	}
 	d := &Diff{Sites: make([]SiteDiff, len(plan.Sites))}
 	for i := range plan.Sites {
 		d.Sites[i].Site = plan.Sites[i].Name
 	}
-	width := plan.CodeBytes()
-	for batch, err := range dataset.Batches(ctx, ds, max(sa.batch(), sb.batch()), ro.workers()) {
+	var judge *side
+	if co.Judge != nil {
+		j := *co.Judge
+		// The bits follow from the values, which are needed for the margins anyway;
+		// those of an arg-max only the graph gives.
+		j.Host = !o.Sites.MaxPool
+		if judge, err = newSide(ctx, m, o, j); err != nil {
+			return nil, fmt.Errorf("the judge: %w", err)
+		}
+		defer judge.close()
+		if err := sameSites(plan, judge.plan()); err != nil {
+			return nil, fmt.Errorf("the judge: %w", err)
+		}
+		d.Judge, d.ForA, d.ForB = j.Backend.Name(), new(int64), new(int64)
+		for i := range d.Sites {
+			d.Sites[i].ForA, d.Sites[i].ForB = new(int64), new(int64)
+		}
+	}
+	width, dim := plan.CodeBytes(), tensor.Count(plan.Fit.Sample)
+	for batch, err := range dataset.Batches(ctx, ds, max(sa.batch(), sb.batch()), co.workers()) {
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +125,7 @@ func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dat
 		if err != nil {
 			return nil, fmt.Errorf("side b: %w", err)
 		}
-		flipped := false
+		var flipped []int
 		for i := range n {
 			d.count(batch.Errs[i])
 			if batch.Errs[i] != nil {
@@ -100,43 +146,123 @@ func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dat
 			}
 			if any {
 				d.Regions++
-				flipped = true
+				flipped = append(flipped, i)
 			}
 		}
-		if flipped {
-			if err := d.margins(ctx, sa, x, n, ca, cb); err != nil {
-				return nil, err
+		switch {
+		case flipped == nil:
+		case judge == nil:
+			err = d.margins(ctx, sa, x, n, ca, cb)
+		default:
+			// The judge sees only what it has to decide.
+			var jx []float32
+			var ja, jb []byte
+			for _, i := range flipped {
+				jx = append(jx, x[i*dim:(i+1)*dim]...)
+				ja, jb = append(ja, ca[i*width:(i+1)*width]...), append(jb, cb[i*width:(i+1)*width]...)
 			}
+			err = d.judge(ctx, judge, jx, len(flipped), ja, jb)
 		}
-		ro.progress(d.Summary)
+		if err != nil {
+			return nil, err
+		}
+		co.progress(d.Summary)
 	}
 	return d, ctx.Err()
 }
 
+// sameSites checks that the bits of two plans stand for the same units.
+func sameSites(a, b *Plan) error {
+	if len(a.Sites) != len(b.Sites) {
+		return fmt.Errorf("it has %d sites, side a has %d", len(b.Sites), len(a.Sites))
+	}
+	for i := range a.Sites {
+		s, t := &a.Sites[i], &b.Sites[i]
+		if s.Name != t.Name || s.Units != t.Units || s.Planes() != t.Planes() {
+			return fmt.Errorf("site %d is %q with %d units and %d planes, on side a it is %q with %d and %d", i, t.Name, t.Units, t.Planes(), s.Name, s.Units, s.Planes())
+		}
+	}
+	return nil
+}
+
+// judge decides the flipped bits of n samples: which side's bit is the one that j
+// finds. It finds the margins too.
+func (d *Diff) judge(ctx context.Context, j *side, x []float32, n int, ca, cb []byte) error {
+	plan, width := j.plan(), j.plan().CodeBytes()
+	if j.code != nil {
+		cj, _, err := j.codes(ctx, x, n)
+		if err != nil {
+			return fmt.Errorf("the judge: %w", err)
+		}
+		for i := range n {
+			d.decide(plan, ca[i*width:], cb[i*width:], cj[i*width:])
+		}
+	}
+	code := make([]byte, width)
+	err := j.values(ctx, x, n, func(item, at int, vals []*tensor.Tensor) {
+		a, b := ca[item*width:], cb[item*width:]
+		if j.code == nil {
+			clear(code)
+			packValues(code, plan, vals, at)
+			d.decide(plan, a, b, code)
+		}
+		d.measure(plan, at, vals, a, b)
+	})
+	if err != nil {
+		return fmt.Errorf("the judge: %w", err)
+	}
+	return nil
+}
+
+// decide counts, for one item, the flipped bits for the side whose bit is j's.
+func (d *Diff) decide(plan *Plan, a, b, j []byte) {
+	at := 0
+	for i := range plan.Sites {
+		site := &plan.Sites[i]
+		for p := 8 * at; p < 8*at+site.Units*site.Planes(); p++ {
+			switch bit := Bit(a, p); {
+			case bit == Bit(b, p):
+			case bit == Bit(j, p):
+				*d.Sites[i].ForA++
+				*d.ForA++
+			default:
+				*d.Sites[i].ForB++
+				*d.ForB++
+			}
+		}
+		at += site.Bytes()
+	}
+}
+
 // margins finds the values behind the flipped bits.
 func (d *Diff) margins(ctx context.Context, s *side, x []float32, n int, ca, cb []byte) error {
-	plan, width := s.plan(), s.plan().CodeBytes()
+	width := s.plan().CodeBytes()
 	return s.values(ctx, x, n, func(item, at int, vals []*tensor.Tensor) {
-		offset := item * width
-		for i := range plan.Sites {
-			site := &plan.Sites[i]
-			a, b := ca[offset:offset+site.Bytes()], cb[offset:offset+site.Bytes()]
-			offset += site.Bytes()
-			if vals[i] == nil || Hamming(a, b) == 0 {
-				continue
-			}
-			value := valuesAt(vals[i])
-			for u := range site.Units {
-				v := value(at*site.Units + u)
-				d.Sites[i].Scale = math.Max(d.Sites[i].Scale, math.Abs(v))
-				for k, knot := range site.Knots {
-					if p := k*site.Units + u; Bit(a, p) != Bit(b, p) {
-						d.Sites[i].Margin = math.Max(d.Sites[i].Margin, math.Abs(v-knot))
-					}
+		d.measure(s.plan(), at, vals, ca[item*width:], cb[item*width:])
+	})
+}
+
+// measure finds the margins of one item, whose values are in place at.
+func (d *Diff) measure(plan *Plan, at int, vals []*tensor.Tensor, ca, cb []byte) {
+	offset := 0
+	for i := range plan.Sites {
+		site := &plan.Sites[i]
+		a, b := ca[offset:offset+site.Bytes()], cb[offset:offset+site.Bytes()]
+		offset += site.Bytes()
+		if vals[i] == nil || Hamming(a, b) == 0 {
+			continue
+		}
+		value := valuesAt(vals[i])
+		for u := range site.Units {
+			v := value(at*site.Units + u)
+			d.Sites[i].Scale = math.Max(d.Sites[i].Scale, math.Abs(v))
+			for k, knot := range site.Knots {
+				if p := k*site.Units + u; Bit(a, p) != Bit(b, p) {
+					d.Sites[i].Margin = math.Max(d.Sites[i].Margin, math.Abs(v-knot))
 				}
 			}
 		}
-	})
+	}
 }
 
 func valuesAt(t *tensor.Tensor) func(int) float64 {
@@ -167,6 +293,12 @@ type side struct {
 }
 
 func newSide(ctx context.Context, m *onnx.Model, o AttachOptions, s Setting) (*side, error) {
+	if s.Double {
+		var err error
+		if m, err = rewrite.Widen(m); err != nil {
+			return nil, err
+		}
+	}
 	sd := &side{setting: s, m: m, o: o}
 	if s.Host {
 		if o.Sites.MaxPool {

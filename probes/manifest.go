@@ -6,6 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
 // Manifest says how a result came about: enough to run it again and to tell
@@ -65,7 +66,7 @@ func (r *Prober) NewManifest(m *onnx.Model) (*Manifest, error) {
 		CodeBytes: r.Plan.CodeBytes(), Units: r.Plan.Units(), BitOrder: "big (numpy.packbits)",
 		Input: r.Plan.Fit.Input, Sample: r.Plan.Fit.Sample, Batch: r.Batch,
 		Backend: r.Backend.Name(), Runtime: r.Backend.Version(), Device: r.Options.Device.String(),
-		Threads: r.Options.Threads, Optimize: r.Options.Optimize, Precision: "float32, TF32 off",
+		Threads: r.Options.Threads, Optimize: r.Options.Optimize, Precision: r.Plan.Precision(),
 	}
 	if mf.Optimize == "" {
 		mf.Optimize = "all"
@@ -85,6 +86,22 @@ func (r *Prober) NewManifest(m *onnx.Model) (*Manifest, error) {
 		mf.Notes = append(mf.Notes, SmoothNote(smooth, len(r.Plan.Sites)))
 	}
 	return mf, nil
+}
+
+// Precision is the type that the model computes in, as the manifest has it: a
+// 16-bit model's sites are widened to float32.
+func (p *Plan) Precision() string {
+	double := p.Fit.DType == tensor.Float64
+	for i := range p.Sites {
+		double = double || p.Sites[i].dtype == tensor.Float64
+	}
+	for _, v := range p.Model.Graph.Outputs[:p.Own] {
+		double = double || v.DType == tensor.Float64
+	}
+	if double {
+		return "float64"
+	}
+	return "float32, TF32 off"
 }
 
 // SmoothNote is what every output says about sites that bend everywhere.

@@ -22,6 +22,20 @@ func Plain(m *onnx.Model, sample []int) (*Plan, error) {
 	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Fit: *f, source: m}, nil
 }
 
+// Locate is a plan without probes that knows the sites: their shapes, and how
+// samples enter the model. Use it to read the values at the sites some other way.
+func Locate(m *onnx.Model, o SiteOptions, sample []int) (*Plan, error) {
+	sites, err := Sites(m, o)
+	if err != nil {
+		return nil, err
+	}
+	f, err := fit(m, sites, sample)
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Sites: sites, Fit: *f, source: m}, nil
+}
+
 // OutputOptions say what Outputs writes.
 type OutputOptions struct {
 	RunOptions
@@ -32,7 +46,8 @@ type OutputOptions struct {
 	Softmax bool
 	// Labels names the entries of the first output.
 	Labels []string
-	// Full writes the outputs themselves, one column each.
+	// Full writes the outputs themselves, one column each: as float32, or float64
+	// where the model gives that.
 	Full bool
 }
 
@@ -68,7 +83,10 @@ func (r *Prober) Outputs(ctx context.Context, ds dataset.Dataset, sink Sink, o O
 				}
 				cols = append(cols, top...)
 			}
-			if o.Full {
+			switch {
+			case o.Full && t.DType == tensor.Float64:
+				cols = append(cols, Column{Name: names[i].Name, Values: v, Width: per, Null: rows.failed})
+			case o.Full:
 				f := make([]float32, len(v))
 				for k, x := range v {
 					f[k] = float32(x)

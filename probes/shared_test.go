@@ -378,7 +378,7 @@ func TestCodesOfTrainedNetworks(t *testing.T) {
 				s := Setting{Backend: ort.Backend{}, Options: engine.Options{Optimize: level}, Batch: 4}
 				host := s
 				host.Host = true
-				d, err := Compare(context.Background(), m, o, ds, s, host, RunOptions{})
+				d, err := Compare(context.Background(), m, o, ds, s, host, CompareOptions{})
 				if err != nil {
 					if _, plain := (ort.Backend{}).Prepare(m, s.Options); plain != nil {
 						t.Skipf("ONNX Runtime refuses the network itself: %v", plain)

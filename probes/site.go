@@ -34,8 +34,21 @@ type Site struct {
 	Pre  string `json:"pre"`
 
 	bend   Bend
+	end    *onnx.Node
 	dtype  tensor.DType
 	window *window // of a MaxPool
+}
+
+// Nodes are the nodes that the activation consists of, in the model it was found
+// in: the one that ends it first.
+func (s *Site) Nodes() []*onnx.Node {
+	nodes := []*onnx.Node{s.end}
+	for _, n := range s.bend.Inner {
+		if n != s.end {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
 }
 
 // Planes is the number of bits a unit has: one a knot, or enough to write a
@@ -109,7 +122,7 @@ func Sites(m *onnx.Model, o SiteOptions) ([]Site, error) {
 			continue
 		}
 		s := f.site
-		s.Node = f.node.Name
+		s.Node, s.end = f.node.Name, f.node
 		s.Name = namer.name(f.node, s.Op)
 		for base, i := s.Name, 1; used[s.Name]; i++ {
 			s.Name = fmt.Sprintf("%s_%d", base, i)
@@ -118,10 +131,13 @@ func Sites(m *onnx.Model, o SiteOptions) ([]Site, error) {
 		sites = append(sites, s)
 	}
 	if len(sites) == 0 {
-		return nil, fmt.Errorf("the model has no activation that onnxprobe knows; it has %s", operators(m))
+		return nil, &NoSitesError{fmt.Errorf("the model has no activation that onnxprobe knows; it has %s", operators(m))}
 	}
 	return choose(sites, o.Globs)
 }
+
+// NoSitesError says that a model has no activation that Activations finds.
+type NoSitesError struct{ error }
 
 // operators lists the operators of a graph, for messages.
 func operators(m *onnx.Model) string {

@@ -20,7 +20,7 @@ type window struct {
 
 func newWindow(s *Site, x []int64, facts map[string]onnx.Fact) (*window, []int64, error) {
 	node := s.bend.Inner
-	if len(node) != 1 || len(x) < 3 {
+	if len(node) != 1 || len(x) < 3 || len(x) > 10 {
 		return nil, nil, fmt.Errorf("site %s: a MaxPool over a value of shape %v", s.Name, x)
 	}
 	n := node[0]
@@ -58,6 +58,47 @@ func newWindow(s *Site, x []int64, facts map[string]onnx.Fact) (*window, []int64
 	}
 	w.planes = max(bits.Len64(uint64(total-1)), 1)
 	return w, out.Shape, nil
+}
+
+// AppendWindow appends to dst the elements that unit u of a MaxPool takes the
+// largest of, in the window's order: their places in the item's pooled value, in
+// row-major order. Elements in the padding are left out. Other sites have none.
+func (s *Site) AppendWindow(dst []int, u int) []int {
+	w := s.window
+	if w == nil {
+		return dst
+	}
+	k := len(w.size)
+	var corner, at [8]int64
+	if k > len(at) {
+		panic(fmt.Sprintf("probes: a MaxPool over %d axes", k))
+	}
+	for a := k - 1; a >= 0; a-- {
+		n := int(w.out[a])
+		corner[a] = int64(u%n)*w.strides[a] - w.pad[a]
+		u /= n
+	}
+	for {
+		place, inside := u, true
+		for a := range k {
+			c := corner[a] + at[a]*w.dil[a]
+			inside = inside && c >= 0 && c < w.size[a]
+			place = place*int(w.size[a]) + int(c)
+		}
+		if inside {
+			dst = append(dst, place)
+		}
+		a := k - 1
+		for ; a >= 0; a-- {
+			if at[a]++; at[a] < w.kernel[a] {
+				break
+			}
+			at[a] = 0
+		}
+		if a < 0 {
+			return dst
+		}
+	}
 }
 
 // planesOf adds the nodes that turn the operator's Indices output, positions in

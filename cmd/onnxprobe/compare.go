@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 )
 
@@ -17,16 +18,23 @@ func newCompare() *cobra.Command {
 	var mf modelFlags
 	var ef engineFlags
 	var df dataFlags
-	var a, b string
+	var a, b, precision string
 	c := &cobra.Command{
 		Use:   "compare MODEL DATA... -a X -b Y",
 		Short: "Bits that differ between two engines or settings, with margins",
 		Long: `Runs the same items through two settings and counts, site by site, the bits that
 differ and how far from their knot the values behind them lie. A setting is an engine
 and changes to it: "ort", "ort,optimize=none", "ort,threads=1,batch=1",
-"ort,device=cuda:0". With "codes=host" the codes are computed outside the graph, from the
-float values before the activations: the check of the packing itself.`,
+"ort,device=cuda:0". With "precision=float64" the side runs the model widened to float64.
+With "codes=host" the codes are computed outside the graph, from the float values before
+the activations: the check of the packing itself.
+
+With --precision float64 the pure-Go engine finds in float64 the value behind every bit on
+which the sides differ, and decides for the side whose bit is that value's. The margins are
+its distances to the knot then.`,
 		Example: `  onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b ort,optimize=none
+  onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b gorgonia --precision float64
+  onnxprobe compare resnet18.onnx --random 64 -a ort -b gorgonia,precision=float64
   onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=host`,
 		Args: atLeast(1, "a model and data"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -37,6 +45,9 @@ float values before the activations: the check of the packing itself.`,
 			fb, err := setting("-b", b, ef)
 			if err != nil {
 				return err
+			}
+			if precision != "" && precision != "float64" {
+				return usagef("--precision %q: the judge of a comparison computes in float64; for a side write -a ENGINE,precision=...", precision)
 			}
 			m, err := mf.load(args[0])
 			if err != nil {
@@ -50,17 +61,27 @@ float values before the activations: the check of the packing itself.`,
 			if err != nil {
 				return err
 			}
-			sa, err := fa.choose(c, sample)
+			sa, err := fa.choose(c, m, sample)
 			if err != nil {
 				return fmt.Errorf("-a %s: %w", a, err)
 			}
-			sb, err := fb.choose(c, sample)
+			sb, err := fb.choose(c, m, sample)
 			if err != nil {
 				return fmt.Errorf("-b %s: %w", b, err)
 			}
+			o := probes.CompareOptions{RunOptions: probes.RunOptions{Workers: df.workers}}
+			if precision != "" {
+				j := side{engineFlags: engineFlags{backend: double, device: "cpu", threads: ef.threads, batch: 1, precision: precision}}
+				judge, err := j.choose(c, m, sample)
+				if err != nil {
+					return fmt.Errorf("--precision %s: %w", precision, err)
+				}
+				o.Judge = &judge
+			}
 			start := time.Now()
 			show, done := progress(c, ds.Len(), "comparing")
-			d, err := probes.Compare(c.Context(), m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample, CPU: sa.Options.Device.Kind != "cuda" && sb.Options.Device.Kind != "cuda"}, ds, sa, sb, probes.RunOptions{Workers: df.workers, Progress: show})
+			o.Progress = show
+			d, err := probes.Compare(c.Context(), m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample, CPU: sa.Options.Device.Kind != "cuda" && sb.Options.Device.Kind != "cuda"}, ds, sa, sb, o)
 			done()
 			if err != nil {
 				return err
@@ -71,7 +92,7 @@ float values before the activations: the check of the packing itself.`,
 				e.SetIndent("", "  ")
 				err = e.Encode(d)
 			} else {
-				printDiff(c, d)
+				printDiff(c, d, a, b)
 			}
 			if err == nil && d.Failed > 0 {
 				err = someFailed{d.Summary}
@@ -86,6 +107,7 @@ float values before the activations: the check of the packing itself.`,
 	df.add(c.Flags())
 	c.Flags().StringVarP(&a, "a", "a", "ort", "one `SETTING`")
 	c.Flags().StringVarP(&b, "b", "b", "ort,optimize=none", "the other `SETTING`")
+	c.Flags().StringVar(&precision, "precision", "", "float64: decide in it, on the pure-Go engine, which side is right")
 	df.addRandom(c.Flags())
 	c.Flags().Uint64Var(&df.seed, "seed", 0, "seed of --random")
 	return c
@@ -117,12 +139,14 @@ func setting(flag, s string, base engineFlags) (side, error) {
 			sd.batch, err = count(v, 1)
 		case "optimize":
 			sd.optimize = v
+		case "precision":
+			sd.precision = v
 		case "codes":
 			if sd.host = v == "host"; v != "host" && v != "graph" {
 				err = fmt.Errorf("codes are computed in the graph or on the host")
 			}
 		default:
-			err = fmt.Errorf("the keys are device, threads, batch, optimize and codes")
+			err = fmt.Errorf("the keys are device, threads, batch, optimize, precision and codes")
 		}
 		if err != nil {
 			return sd, usagef("%s %q: %q: %w", flag, s, kv, err)
@@ -143,13 +167,22 @@ func count(s string, least int) (int, error) {
 }
 
 // choose finds the engine.
-func (sd *side) choose(c *cobra.Command, sample []int) (probes.Setting, error) {
+func (sd *side) choose(c *cobra.Command, m *onnx.Model, sample []int) (probes.Setting, error) {
+	if sd.precision == "float32" {
+		if _, err := sd.precise(m); err != nil {
+			return probes.Setting{}, err
+		}
+	}
 	b, o, err := sd.engineFlags.choose(c)
-	return probes.Setting{Backend: b, Options: o, Batch: sd.batchFor(sample), Host: sd.host}, err
+	return probes.Setting{Backend: b, Options: o, Batch: sd.batchFor(sample), Host: sd.host, Double: sd.precision == "float64"}, err
 }
 
-func printDiff(c *cobra.Command, d *probes.Diff) {
-	rows := [][]string{{"SITE", "BITS", "FLIPS", "ITEMS", "LARGEST MARGIN", "OF SCALE"}}
+func printDiff(c *cobra.Command, d *probes.Diff, a, b string) {
+	header := []string{"SITE", "BITS", "FLIPS", "ITEMS", "LARGEST MARGIN", "OF SCALE"}
+	if d.Judge != "" {
+		header = append(header, "FOR A", "FOR B")
+	}
+	rows := [][]string{header}
 	var bits, flips int64
 	for _, s := range d.Sites {
 		bits, flips = bits+s.Bits, flips+s.Flips
@@ -160,10 +193,17 @@ func printDiff(c *cobra.Command, d *probes.Diff) {
 				of = fmt.Sprintf("%.2g", s.Margin/s.Scale)
 			}
 		}
-		rows = append(rows, []string{s.Site, grouped(s.Bits), grouped(s.Flips), fmt.Sprint(s.Items), margin, of})
+		row := []string{s.Site, grouped(s.Bits), grouped(s.Flips), fmt.Sprint(s.Items), margin, of}
+		if d.Judge != "" && s.Flips > 0 {
+			row = append(row, grouped(*s.ForA), grouped(*s.ForB))
+		}
+		rows = append(rows, row)
 	}
 	w := c.OutOrStdout()
 	table(w, rows)
 	fmt.Fprintf(w, "\n%s of %s bits differ, in %d of %d items; the model's own outputs differ by at most %.3g\n",
 		grouped(flips), grouped(bits), d.Regions, d.Items-d.Failed, d.Outputs)
+	if d.Judge != "" {
+		fmt.Fprintf(w, "float64 decides %s for a (%s) and %s for b (%s)\n", grouped(*d.ForA), a, grouped(*d.ForB), b)
+	}
 }

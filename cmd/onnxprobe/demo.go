@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
 	"github.com/onnxprobe/onnxprobe/testdata"
@@ -60,18 +62,27 @@ func demo(c *cobra.Command, dir string) error {
 		fmt.Fprintf(w, "\n%s\n$ onnxprobe %s\n", why, shown)
 		return perform(c.Context(), append(args, "--quiet"), c.InOrStdin(), w, c.ErrOrStderr())
 	}
-	for _, s := range []struct {
+	type job struct {
 		why  string
 		args []string
 		say  func(w io.Writer) error // what came out
-	}{
+	}
+	compare := job{"Do two engines agree, and if not, who is right?",
+		[]string{"compare", model, digits, "--preprocess", "mnist-01", "-a", "ort", "-b", "gorgonia", "--precision", "float64"}, nil}
+	if err := (ort.Backend{}).Available(engine.Options{}); err != nil {
+		note(c, "engine: gorgonia, in pure Go; %v", err)
+		compare.why = "Do the codes depend on the precision?"
+		compare.args = []string{"compare", model, digits, "--preprocess", "mnist-01", "-a", "gorgonia", "-b", "gorgonia,precision=float64"}
+	}
+	for _, s := range []job{
 		{"Where does it bend?", []string{"inspect", model}, nil},
 		{"What does it see?", []string{"run", model, filepath.Join(digits, "3"), "--preprocess", "mnist-01", "--softmax", "--top", "2"}, nil},
 		{"On which side of every bend does each picture fall?", []string{"codes", model, digits, "--preprocess", "mnist-01", "-o", at("codes.npy"), "--force"},
 			func(w io.Writer) error { return sayRegions(w, sink.ItemsPath(at("codes.npy"))) }},
 		{"How many regions crowd around each picture?", []string{"complexity", model, digits, "--preprocess", "mnist-01", "--radius", "0.05", "--directions", "20", "-o", at("complexity.jsonl"), "--force"},
 			func(w io.Writer) error { return sayComplexity(w, at("complexity.jsonl")) }},
-		{"Do the codes depend on how the engine optimises the graph?", []string{"compare", model, digits, "--preprocess", "mnist-01", "-a", "ort", "-b", "ort,optimize=none"}, nil},
+		{"What does the network do in the region around one picture?", []string{"affine", model, at("images/digits/3/0213.png"), "--preprocess", "mnist-01"}, nil},
+		compare,
 	} {
 		if err := step(s.why, s.args...); err != nil {
 			return err

@@ -17,6 +17,7 @@ func TestExitCodes(t *testing.T) {
 	codes := []string{"codes", resnet, digits, "--preprocess", "mnist-01", "-o", "$T/out.npy"}
 	complexity := []string{"complexity", resnet, "--random", "2", "-o", "$T/out.npy"}
 	compare := []string{"compare", resnet, "--random", "2"}
+	affine := []string{"affine", mlp, "--random", "1"}
 	for _, c := range []struct {
 		name string
 		args []string
@@ -25,7 +26,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"nothing", nil, 0, ""},
 		{"help", []string{"--help"}, 0, ""},
-		{"unknown verb", []string{"nope"}, 2, "the commands are: attach, "},
+		{"unknown verb", []string{"nope"}, 2, "the commands are: affine, attach, "},
 		{"misspelt verb", []string{"inspec"}, 2, "did you mean: inspect"},
 		{"unknown sub-command", []string{"runtime", "instal"}, 2, "did you mean: install"},
 		{"help of an unknown verb", []string{"help", "nope"}, 2, "the commands are"},
@@ -70,7 +71,7 @@ func TestExitCodes(t *testing.T) {
 		{"no model", []string{"inspect"}, 2, "inspect takes one model"},
 		{"two models", []string{"attach", resnet, cnn, "-o", "$T/p.onnx"}, 2, "attach takes one model"},
 		{"pictures without preprocessing", []string{"codes", resnet, digits, "-o", "$T/a.npy"}, 2, "--preprocess mnist, or a JSON file"},
-		{"setting with an unknown key", with(compare, "-a", "ort,x=1"), 2, "the keys are device, threads, batch, optimize and codes"},
+		{"setting with an unknown key", with(compare, "-a", "ort,x=1"), 2, "the keys are device, threads, batch, optimize, precision and codes"},
 		{"setting with a bad number", with(compare, "-b", "ort,threads=a"), 2, "want a whole number, 0 or more"},
 		{"setting with an empty batch", with(compare, "-b", "ort,batch=0"), 2, "1 or more"},
 		{"setting with an unknown engine", with(compare, "-a", "nope"), 2, "auto, ort"},
@@ -79,6 +80,24 @@ func TestExitCodes(t *testing.T) {
 		{"setting with an unknown level", with(compare, "-a", "ort,optimize=max"), 2, "all, extended, basic and none"},
 		{"setting with an unknown device", with(compare, "-a", "ort,device=gpu"), 2, "cpu, cuda and cuda:N"},
 		{"setting with unknown codes", with(compare, "-a", "ort,codes=disk"), 2, "on the host"},
+
+		{"unknown precision", with(codes, "--precision", "float16"), 2, "the precisions are float32 and float64"},
+		{"float32 of a float16 model", []string{"codes", data + "models/mlp_half.onnx", digits, "--preprocess", "mnist-01", "-o", "$T/a.npy", "--precision", "float32"}, 2, "is float16; leave --precision out"},
+		{"unknown precision in a setting", with(compare, "-a", "ort,precision=half"), 2, "the precisions are float32 and float64"},
+		{"judge in float32", with(compare, "--precision", "float32"), 2, "the judge of a comparison computes in float64"},
+		{"affine on an engine without derivatives", with(affine, "--backend", "ort"), 2, "--backend ort gives no derivatives; those that do: gorgonia"},
+		{"affine of many items", []string{"affine", resnet, digits, "--preprocess", "mnist-01"}, 2, "affine takes one item, and the data has 100; choose one with --index 0 to 99"},
+		{"affine of an item that is not there", []string{"affine", resnet, digits, "--preprocess", "mnist-01", "--index", "100"}, 2, "the data has 100 items"},
+		{"affine of a negative item", []string{"affine", resnet, digits, "--preprocess", "mnist-01", "--index", "-1"}, 2, "counted from 0"},
+		{"affine of a row that is not there", with(affine, "--row", "10"), 2, "the output has no row 10; it has 10"},
+		{"affine of a value that is not there", with(affine, "--value", "nope"), 2, "no node of the model makes a value of that name"},
+		{"affine of rows twice", with(affine, "--row", "1", "--all"), 2, "not both"},
+		{"affine to an unknown format", with(affine, "-o", "$T/a.parquet"), 2, "use .npz, or .npy"},
+		{"affine over its input", []string{"affine", mlp, "$T/x.npy", "--force", "-o", "$T/x.npy"}, 1, "no such file"},
+		{"affine of no such site", with(affine, "--sites", "nope"), 2, "no site matches"},
+		{"affine in another precision", with(affine, "--precision", "float16"), 2, "the precisions are float32 and float64"},
+		{"affine of a float16 model as it is", []string{"affine", data + "models/mlp_half.onnx", "--random", "1", "--precision", "float32"}, 2, "leave --precision out"},
+		{"affine of nothing", []string{"affine", mlp}, 2, "onnxprobe affine --help"},
 
 		{"missing model", []string{"inspect", "$T/nope.onnx"}, 1, "no such file"},
 		{"a folder for a model", []string{"inspect", "$T"}, 1, "loading"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,7 +17,9 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 )
@@ -79,8 +82,13 @@ func (f *modelFlags) sample(m *onnx.Model) ([]int, error) {
 // engineFlags choose the engine.
 type engineFlags struct {
 	backend, device, library, optimize string
+	precision                          string // "" is the model's own
 	threads, batch                     int
 	noArena                            bool
+}
+
+func (f *engineFlags) addPrecision(fs *pflag.FlagSet) {
+	fs.StringVar(&f.precision, "precision", "", "float64 widens the whole model first, and auto takes the pure-Go engine; float32 asserts that the model is")
 }
 
 func (f *engineFlags) addBatch(fs *pflag.FlagSet) {
@@ -115,8 +123,15 @@ func (f *engineFlags) options() (engine.Options, error) {
 	default:
 		return engine.Options{}, usagef("--optimize %q; the levels are all, extended, basic and none", f.optimize)
 	}
+	if !slices.Contains([]string{"", "float32", "float64"}, f.precision) {
+		return engine.Options{}, usagef("--precision %q; the precisions are float32 and float64", f.precision)
+	}
 	return engine.Options{Threads: f.threads, Device: d, Library: f.library, NoArena: f.noArena, Optimize: f.optimize}, nil
 }
+
+// double is the engine that auto takes for float64: ONNX Runtime has no
+// convolution in it.
+const double = "gorgonia"
 
 // choose finds the engine; auto says on standard error which it took.
 func (f *engineFlags) choose(c *cobra.Command) (engine.Backend, engine.Options, error) {
@@ -124,14 +139,81 @@ func (f *engineFlags) choose(c *cobra.Command) (engine.Backend, engine.Options, 
 	if err != nil {
 		return nil, o, err
 	}
-	b, err := backends.Find(f.backend, o)
+	name := f.backend
+	switch {
+	case name != backends.Auto:
+	case f.library != "": // which asks for the engine that it is a library of
+		name = ort.Backend{}.Name()
+	case f.precision == "float64":
+		name = double
+	}
+	b, err := backends.Find(name, o)
 	if err != nil {
 		return nil, o, err
 	}
 	if f.backend == backends.Auto {
-		note(c, "engine: %s %s on %s", b.Name(), b.Version(), o.Device)
+		f.noteEngine(c, b, o)
 	}
 	return b, o, nil
+}
+
+// noteEngine says which engine was taken.
+func (f *engineFlags) noteEngine(c *cobra.Command, b engine.Backend, o engine.Options) {
+	in := ""
+	if f.precision != "" {
+		in = " in " + f.precision
+	}
+	note(c, "engine: %s %s on %s%s", b.Name(), b.Version(), o.Device, in)
+}
+
+// differentiator finds an engine that gives derivatives.
+func (f *engineFlags) differentiator(c *cobra.Command) (engine.Differentiator, engine.Options, error) {
+	o, err := f.options()
+	if err != nil {
+		return nil, o, err
+	}
+	var able []string
+	var faults []error
+	for _, b := range backends.All {
+		d, ok := b.(engine.Differentiator)
+		if !ok {
+			continue
+		}
+		able = append(able, b.Name())
+		if f.backend != backends.Auto && f.backend != b.Name() {
+			continue
+		}
+		if err := b.Available(o); err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		if f.backend == backends.Auto {
+			f.noteEngine(c, b, o)
+		}
+		return d, o, nil
+	}
+	switch {
+	case faults != nil:
+		return nil, o, errors.Join(faults...)
+	case able == nil:
+		return nil, o, errors.New("no engine of this build gives derivatives")
+	}
+	return nil, o, usagef("--backend %s gives no derivatives; those that do: %s", f.backend, strings.Join(able, ", "))
+}
+
+// precise is m in the precision that was asked for.
+func (f *engineFlags) precise(m *onnx.Model) (*onnx.Model, error) {
+	switch f.precision {
+	case "float64":
+		return rewrite.Widen(m)
+	case "float32":
+		v, err := probes.DataInput(m)
+		if err == nil && v.DType != tensor.Float32 && v.DType != tensor.Uint8 {
+			err = usagef("--precision float32: the model's input %q is %s; leave --precision out to run it as it is, or take float64", v.Name, v.DType)
+		}
+		return m, err
+	}
+	return m, nil
 }
 
 // batchFor is the batch size of a run: as asked, or by the size of a sample.

@@ -40,6 +40,7 @@ func (j *job) add(c *cobra.Command) {
 	j.modelFlags.add(fs)
 	j.addBackend(fs)
 	j.addOptions(fs)
+	j.addPrecision(fs)
 	j.addBatch(fs)
 	j.dataFlags.add(fs)
 	fs.StringVarP(&j.output, "output", "o", "", "the `FILE` to write: .parquet, .npy or .jsonl; - is JSON Lines on standard output")
@@ -72,7 +73,11 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 	if err != nil {
 		return err
 	}
-	plan, err := j.attach(m, sample, o.Device.Kind != "cuda")
+	precise, err := j.precise(m)
+	if err != nil {
+		return err
+	}
+	plan, err := j.attach(precise, sample, o.Device.Kind != "cuda")
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,7 @@ var lists = map[string]func() []entry{
 			{"sketch", "K sampled bits of the code, whose Hamming distances estimate those of codes"},
 			{"fragile", "how many values lie within a stated distance of their knot"},
 			{"complexity", "local complexity: units whose bit is not the same all around the item"},
+			{"affine", "the affine map of an item's linear region, and how far its boundaries are along it"},
 		}
 	},
 	"datasets": func() (es []entry) {

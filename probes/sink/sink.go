@@ -277,3 +277,28 @@ func (s *sink) discard() error {
 	s.files = nil
 	return errors.Join(errs...)
 }
+
+// Save writes one whole file with its manifest beside it, under the rules of
+// Create: both appear complete, or not at all. write makes the file's bytes.
+func Save(path string, force bool, manifest any, write func(io.Writer) error) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return fmt.Errorf("making the folder for %s: %w", path, err)
+	}
+	s := &sink{path: path, manifest: ManifestPath(path), force: force}
+	out, err := s.add(path)
+	if err != nil {
+		return err
+	}
+	s.enc = whole{out, write}
+	return s.Commit(manifest)
+}
+
+// whole is a file that is not made of columns.
+type whole struct {
+	out   *output
+	bytes func(io.Writer) error
+}
+
+func (w whole) begin([]probes.Column) error      { return nil }
+func (w whole) write([]probes.Column, int) error { return nil }
+func (w whole) end([]byte) error                 { return w.bytes(w.out) }

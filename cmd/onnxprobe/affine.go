@@ -1,0 +1,286 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/partition"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
+)
+
+func newAffine() *cobra.Command {
+	var j job
+	var index int
+	var rows []int
+	var all bool
+	var value string
+	c := &cobra.Command{
+		Use:   "affine MODEL IMAGE [-o FILE]",
+		Short: "The affine map of an item's linear region",
+		Long: `Inside the linear region that holds an item x, row k of the model's first output is
+exactly <A_k, x> + b_k. affine finds rows of A and b (that of the largest output unless
+told), and how far it is from x to the boundaries along the unit direction A_k / |A_k|, in
+which the row grows fastest, and against it: for each site where the first unit reaches a
+knot, for each max-pooling where a window takes another element. The nearest boundary of
+all sites is exact; those behind it are where they would be if the map went on.
+
+The map is checked: half way to the nearest boundaries the network has to equal it, and
+just beyond them the unit that was predicted has to change sides. Where a network is not
+piecewise linear (GELU, Softmax, products of activations) the map is its tangent, and that
+is said. An item on a boundary, such as a picture whose flat parts give a max-pooling
+several largest elements, has the map of one of the regions that meet there, and that is
+said too. Everything is computed in float64 unless --precision says otherwise. A .npz file
+gets weight [rows, sample...], bias, value, norm, row and input; a .npy file the weight
+alone.`,
+		Example: `  onnxprobe affine mnist.onnx seven.png --preprocess mnist
+  onnxprobe affine resnet18.onnx dog.jpg --preprocess imagenet --row 207 --row 208 -o dog.npz
+  onnxprobe affine mlp.onnx inputs.npy --index 3 --all --json
+  onnxprobe affine squeezenet.onnx dog.jpg --preprocess imagenet --value pool10_1
+  onnxprobe affine mlp.onnx --random 1 --seed 7`,
+		Args: atLeast(1, "a model and one item"),
+	}
+	fs := c.Flags()
+	j.modelFlags.add(fs)
+	fs.StringArrayVar(&j.sites, "sites", nil, "report only the sites whose name matches `GLOB` (repeatable); all bound the region")
+	j.addBackend(fs)
+	j.addOptions(fs)
+	j.dataFlags.add(fs)
+	j.addRandom(fs)
+	fs.StringVar(&j.precision, "precision", "float64", "float64 widens the whole model first; float32 runs a float32 model as it is")
+	fs.IntVar(&index, "index", -1, "which item of the data to take, counted from 0, where there are several")
+	fs.IntSliceVar(&rows, "row", nil, "row `K` of the output, counted from 0 (repeatable); the direction is that of the first")
+	fs.StringVar(&value, "value", "", "find the map of this value of the graph, a `NAME`, instead of the first output: the logits before a Softmax")
+	fs.BoolVar(&all, "all", false, "find all rows; the direction is that of the largest")
+	fs.StringVarP(&j.output, "output", "o", "", "write the map to a .npz or .npy `FILE`")
+	fs.BoolVar(&j.force, "force", false, "replace an existing result")
+	fs.Uint64Var(&j.seed, "seed", 0, "seed of --random")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if all && len(rows) > 0 {
+			return usagef("give --row or --all, not both")
+		}
+		if err := checkMapFile(j.output, j.force, args); err != nil {
+			return err
+		}
+		d, eo, err := j.differentiator(c)
+		if err != nil {
+			return err
+		}
+		m, err := j.load(args[0])
+		if err != nil {
+			return err
+		}
+		if j.precision == "float32" {
+			if _, err := j.precise(m); err != nil {
+				return err
+			}
+		}
+		if value != "" && m.Graph.Index().Maker[value] == nil {
+			return usagef("--value %q: no node of the model makes a value of that name", value)
+		}
+		sample, err := j.sample(m)
+		if err != nil {
+			return err
+		}
+		j.dataFlags.seed = j.seed
+		ds, sample, err := j.open(c, m, args[1:], sample)
+		if err != nil {
+			return err
+		}
+		x, item, ds, err := takeOne(ds, index, c.Flags().Changed("index"))
+		if err != nil {
+			return err
+		}
+		mp, err := partition.Open(m, d, eo, partition.Options{Sites: j.sites, Sample: sample, Output: value, Float32: j.precision == "float32"})
+		if err != nil {
+			return err
+		}
+		defer mp.Close()
+		a, err := mp.At(c.Context(), x, partition.Query{Rows: rows, All: all})
+		var row *partition.RowError
+		if errors.As(err, &row) {
+			return usagef("--row %d: %w", row.Row, err)
+		}
+		if err != nil {
+			return err
+		}
+		if j.output != "" {
+			p := probes.Prober{Plan: mp.Plan, Batch: 1, Backend: d, Options: eo}
+			mf, err := p.NewManifest(m)
+			if err != nil {
+				return err
+			}
+			mf.Verb, mf.Command, mf.Dataset = c.Name(), commandLine(c), manifestData(ds, j.random > 0)
+			mf.Summary = probes.Summary{Items: 1}
+			mf.Settings = map[string]any{"item": item.ID, "index": max(index, 0), "seed": j.seed, "exif": j.exif, "map": a}
+			if j.random > 0 {
+				mf.Settings["random"], mf.Settings["low"], mf.Settings["high"] = j.random, j.low, j.high
+			}
+			if err := saveMap(j.output, j.force, mf, a, x, sample); err != nil {
+				return err
+			}
+		}
+		if j.json {
+			e := json.NewEncoder(c.OutOrStdout())
+			e.SetIndent("", "  ")
+			return e.Encode(affineResult{args[0], item.ID, j.output, a})
+		}
+		printAffine(c.OutOrStdout(), a)
+		return nil
+	}
+	return c
+}
+
+// affineResult is the contract of affine --json.
+type affineResult struct {
+	Model string `json:"model"`
+	Item  string `json:"item"`
+	File  string `json:"file,omitempty"`
+	*partition.Affine
+}
+
+// checkMapFile reports what is wrong with -o before anything is loaded.
+func checkMapFile(path string, force bool, inputs []string) error {
+	if path == "" {
+		return nil
+	}
+	if ext := strings.ToLower(filepath.Ext(path)); ext != ".npz" && ext != ".npy" {
+		return usagef("writing %q: extension %q names no format; use .npz, or .npy for the weight alone", path, ext)
+	}
+	if _, err := os.Lstat(path); err == nil && !force {
+		return usagef("%s exists; --force replaces it", path)
+	}
+	return keep(path, inputs)
+}
+
+// takeOne reads the one item of a dataset that was asked for.
+func takeOne(ds dataset.Dataset, index int, chosen bool) ([]float64, dataset.Item, dataset.Dataset, error) {
+	n := ds.Len()
+	switch {
+	case !chosen && n != 1:
+		return nil, dataset.Item{}, nil, usagef("affine takes one item, and the data has %d; choose one with --index 0 to %d", n, n-1)
+	case chosen && (index < 0 || index >= n):
+		return nil, dataset.Item{}, nil, usagef("--index %d: the data has %d items, counted from 0", index, n)
+	case chosen:
+		var err error
+		if ds, err = dataset.Range(ds, index, index+1); err != nil {
+			return nil, dataset.Item{}, nil, err
+		}
+	}
+	f := make([]float32, tensor.Count(ds.Shape()))
+	if err := ds.Sample(0, f); err != nil {
+		return nil, dataset.Item{}, nil, err
+	}
+	x := make([]float64, len(f))
+	for i, v := range f {
+		x[i] = float64(v)
+	}
+	return x, ds.Item(0), ds, nil
+}
+
+// saveMap writes the map with its manifest beside it.
+func saveMap(path string, force bool, mf *probes.Manifest, a *partition.Affine, x []float64, sample []int) error {
+	n := len(a.Rows)
+	weight := tensor.Of(a.Weight, append([]int{n}, sample...)...)
+	return sink.Save(path, force, mf, func(w io.Writer) error {
+		if strings.EqualFold(filepath.Ext(path), ".npy") {
+			return tensor.WriteNpy(w, weight)
+		}
+		rows := make([]int64, n)
+		for i, k := range a.Rows {
+			rows[i] = int64(k)
+		}
+		return tensor.WriteNpz(w, tensor.Named{Name: "weight", Array: weight}, tensor.Named{Name: "bias", Array: tensor.Of(a.Bias, n)},
+			tensor.Named{Name: "value", Array: tensor.Of(a.Value, n)}, tensor.Named{Name: "norm", Array: tensor.Of(a.Norm, n)},
+			tensor.Named{Name: "row", Array: tensor.Of(rows, n)}, tensor.Named{Name: "input", Array: tensor.Of(x, sample...)})
+	})
+}
+
+func printAffine(w io.Writer, a *partition.Affine) {
+	rows := [][]string{{"ROW", "VALUE", "NORM", "BIAS"}}
+	for i, k := range a.Rows {
+		rows = append(rows, []string{fmt.Sprint(k), fmt.Sprintf("%.6g", a.Value[i]), fmt.Sprintf("%.6g", a.Norm[i]), fmt.Sprintf("%.6g", a.Bias[i])})
+	}
+	table(w, rows)
+	if a.Direction == nil {
+		fmt.Fprintf(w, "\nThe weight of row %d of %q is 0: the output is constant here, and there is no direction to look along.\n", a.Along, a.Output)
+		return
+	}
+	largest := ""
+	if a.Along == a.Largest {
+		largest = ", the largest"
+	}
+	fmt.Fprintf(w, "\nDistances along the direction in which row %d of %q grows fastest%s:\n\n", a.Along, a.Output, largest)
+	rows = [][]string{{"SITE", "AHEAD", "UNIT", "BEHIND", "UNIT"}}
+	for _, s := range a.Sites {
+		row := []string{s.Site}
+		for _, c := range []*partition.Crossing{s.Ahead, s.Behind} {
+			if c == nil {
+				row = append(row, "none", "")
+			} else {
+				row = append(row, fmt.Sprintf("%.6g", c.Distance), fmt.Sprint(c.Index))
+			}
+		}
+		rows = append(rows, row)
+	}
+	table(w, rows)
+	fmt.Fprintf(w, "\n%s\n", strings.Join(verdict(a), "\n"))
+}
+
+// verdict says in sentences how far the map is to be trusted.
+func verdict(a *partition.Affine) []string {
+	var s []string
+	if a.OnKnot > 0 {
+		s = append(s, fmt.Sprintf("The item lies on a boundary, and the map is that of one of the regions that meet there: %d unit(s) are exactly on their knot, and count as not above it, or have several largest elements, of which the first counts.", a.OnKnot))
+	}
+	if c := a.Check; c == nil {
+		s = append(s, "There is a boundary at distance 0 both ways, so there is nothing to check the map on.")
+	} else {
+		for _, side := range c.Sides {
+			where := "to the nearest boundary " + side.Side
+			if side.Beyond == nil {
+				where = fmt.Sprintf("of %.3g %s, where there is no boundary", 2*side.At, side.Side)
+			}
+			s = append(s, fmt.Sprintf("Half the way %s the network and the map differ by %.2g of the largest output; %d unit(s) changed pieces.", where, side.Error, side.Changed))
+			if b := side.Beyond; b != nil {
+				said := "the unit that was to change has"
+				if b.Tied > 1 {
+					said = fmt.Sprintf("of the %d units that reach it together %d have changed pieces", b.Tied, b.Crossed)
+				} else if b.Crossed == 0 {
+					said = "the unit that was to change has not, which rounding hides"
+				}
+				s = append(s, fmt.Sprintf("  At %.6g, beyond it, they differ by %.2g, the slope by %.2g of itself; %s, %d unit(s) in all.", b.At, b.Error, b.Bend, said, b.Changed))
+			}
+		}
+		switch {
+		case c.Exact:
+			s = append(s, fmt.Sprintf("Exact: inside the region the map is the network, to within %.0e.", c.Tolerance))
+		case len(a.Bent) > 0:
+			s = append(s, fmt.Sprintf("Not exact: the network is not piecewise linear, so this is its tangent. What bends: %s.", some(a.Bent)))
+		default:
+			s = append(s, fmt.Sprintf("Not exact: inside the region the map and the network differ by %.2g, more than the %.0e of rounding.", c.Error, c.Tolerance))
+		}
+	}
+	if len(a.Unwatched) > 0 {
+		s = append(s, fmt.Sprintf("Boundaries of nodes that are no sites were not looked for: %s.", some(a.Unwatched)))
+	}
+	return s
+}
+
+// some joins the first few names.
+func some(names []string) string {
+	const most = 8
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
