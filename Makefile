@@ -2,12 +2,16 @@
 GO ?= go
 BIN := bin/onnxprobe
 
-.PHONY: all build runtime demo test lint fuzz bench clean
+.PHONY: all build static runtime demo test lint fuzz bench clean
 
 all: build
 
 build:
 	$(GO) build -o $(BIN) ./cmd/onnxprobe
+
+# One file that needs no library, with the pure-Go engine alone.
+static:
+	CGO_ENABLED=0 $(GO) build -o $(BIN)-static ./cmd/onnxprobe
 
 # ONNX Runtime goes to the user's cache folder; a second time this does nothing.
 runtime: build
@@ -24,7 +28,6 @@ lint:
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 ./... # some messages begin with a name
-	CGO_ENABLED=0 $(GO) build ./...
 
 # One minute for each fuzz target; FUZZTIME=5s for a short one.
 FUZZTIME ?= 60s
