@@ -181,13 +181,7 @@ func Clip[T Number](r *Runner, y, x []T, low, high T) {
 	r.Each(len(y), 1<<14, func(lo, hi int) {
 		y, x := y[lo:hi], x[lo:hi]
 		for i, v := range x {
-			if v < low {
-				v = low
-			}
-			if v > high {
-				v = high
-			}
-			y[i] = v
+			y[i] = min(max(v, low), high) // the built-ins do not branch
 		}
 	})
 }
