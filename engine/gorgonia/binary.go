@@ -138,7 +138,7 @@ func pow[T kernel.Float](a, b T) T  { return T(math.Pow(float64(a), float64(b)))
 
 func power[T int32 | int64](a, b T) T {
 	if b < 0 {
-		return T(math.Pow(float64(a), float64(b)))
+		return inverse(a, b)
 	}
 	p := T(1)
 	for ; b > 0; b >>= 1 {
@@ -150,52 +150,23 @@ func power[T int32 | int64](a, b T) T {
 	return p
 }
 
+// inverse is a to the power of b, which is below 0: 1 and -1 stay, of 0 there is
+// none, and all else is less than 1.
+func inverse[T int32 | int64](a, b T) T {
+	switch {
+	case a == 1 || a == -1 && b%2 == 0:
+		return 1
+	case a == -1:
+		return -1
+	}
+	return 0
+}
+
 func prelu[T kernel.Number](a, b T) T {
 	if a < 0 {
 		return a * b
 	}
 	return a
-}
-
-// compare makes the rows that answer true or false.
-func compare(name string, less, equal, more bool) row {
-	return row{name: name, make: func(c *call) error {
-		if len(c.args) == 2 && c.args[0].dtype == tensor.Bool {
-			w, err := c.pair()
-			if err == nil {
-				c.do = map2(func(a, b bool) bool { return a == b && equal || a && !b && more || !a && b && less })(c, w)
-			}
-			return err
-		}
-		err := c.numbers(comparing[float32](less, equal, more), comparing[float64](less, equal, more), comparing[int8](less, equal, more),
-			comparing[uint8](less, equal, more), comparing[int16](less, equal, more), comparing[uint16](less, equal, more), comparing[int32](less, equal, more),
-			comparing[uint32](less, equal, more), comparing[int64](less, equal, more), comparing[uint64](less, equal, more))
-		c.out.dtype = tensor.Bool
-		return err
-	}}
-}
-
-func comparing[T kernel.Number](less, equal, more bool) maker[*kernel.Broadcast] {
-	switch { // without branches on what is asked, for the common ones
-	case more && !equal:
-		return map2(func(a, b T) bool { return a > b })
-	case less && !equal:
-		return map2(func(a, b T) bool { return a < b })
-	}
-	return map2(func(a, b T) bool { return a == b && equal || a < b && less || a > b && more })
-}
-
-func logic(name string, f func(a, b bool) bool) row {
-	return row{name: name, make: func(c *call) error {
-		w, err := c.pair()
-		if err == nil && c.out.dtype != tensor.Bool {
-			err = c.refuse("inputs of type %s", c.types())
-		}
-		if err == nil {
-			c.do = map2(f)(c, w)
-		}
-		return err
-	}}
 }
 
 // product is v times w, where v has the output's shape, brought to the shape of
@@ -297,7 +268,7 @@ func binaryRows() []row {
 			return g, err
 		}}
 	}
-	rows := []row{
+	return []row{
 		linear("Add", '+', false),
 		linear("Sub", '-', true),
 		{name: "Mul", make: arithmetic('*'), push: func(d *derivative, t []value) (value, error) {
@@ -369,11 +340,7 @@ func binaryRows() []row {
 			return c.numbers(none, none, map2(modulo[int8]), map2(modulo[uint8]), map2(modulo[int16]), map2(modulo[uint16]),
 				map2(modulo[int32]), map2(modulo[uint32]), map2(modulo[int64]), map2(modulo[uint64]))
 		}},
-		compare("Greater", false, false, true), compare("GreaterOrEqual", false, true, true), compare("Less", true, false, false),
-		compare("LessOrEqual", true, true, false), compare("Equal", false, true, false),
-		logic("And", func(a, b bool) bool { return a && b }), logic("Or", func(a, b bool) bool { return a || b }), logic("Xor", func(a, b bool) bool { return a != b }),
 	}
-	return append(append(rows, clipRows()...), whereRows()...)
 }
 
 // share is PyTorch's slope of a maximum: equal elements go halves.
@@ -388,115 +355,3 @@ func share(of int, first, second bool) float64 {
 }
 
 func none(*call, *kernel.Broadcast) func(*tensor.Tensor, []*tensor.Tensor) { return nil }
-
-func clipRows() []row {
-	// bounds are constants, as rewrite.Lower leaves them.
-	bounds := func(c *call) (low, high float64, err error) {
-		if err := c.inputs(3, 3); err != nil {
-			return 0, 0, err
-		}
-		for _, b := range c.args[1:] {
-			if b.known == nil || tensor.Count(b.dims) != 1 || b.dtype != c.args[0].dtype {
-				return 0, 0, c.refuse("bounds that are not constant numbers of the input's type")
-			}
-		}
-		return c.args[1].known.Float64s()[0], c.args[2].known.Float64s()[0], nil
-	}
-	return []row{
-		{name: "Clip", make: func(c *call) error {
-			if _, _, err := bounds(c); err != nil {
-				return err
-			}
-			c.out = value{dtype: c.args[0].dtype, dims: c.args[0].dims}
-			c.do = forNumber(c.out.dtype, clipIn[float32], clipIn[float64], clipIn[int8], clipIn[uint8], clipIn[int16], clipIn[uint16],
-				clipIn[int32], clipIn[uint32], clipIn[int64], clipIn[uint64])(c, nil)
-			if c.do == nil {
-				return c.refuse("an input of type %s", c.out.dtype)
-			}
-			return nil
-		}, push: func(d *derivative, t []value) (value, error) {
-			return d.apply("Clip.slope", nil, d.input(0), d.input(1), d.input(2), t[0])
-		}, pull: func(d *derivative, g value, _ int) (value, error) {
-			return d.apply("Clip.slope", nil, d.input(0), d.input(1), d.input(2), g)
-		}},
-		{name: "Clip.slope", make: func(c *call) error {
-			low, high := c.args[1].known.Float64s()[0], c.args[2].known.Float64s()[0]
-			c.out = value{dtype: c.args[0].dtype, dims: c.args[0].dims}
-			df := func(x, _ float64) float64 { return pick(x > low && x < high, 1, 0) }
-			do := slopeOf(c, func(x float64) float64 { return x }, df)
-			c.do = func(out *tensor.Tensor, in []*tensor.Tensor) { do(out, []*tensor.Tensor{in[0], in[3]}) }
-			return nil
-		}},
-	}
-}
-
-func clipIn[T kernel.Number](c *call, _ any) func(*tensor.Tensor, []*tensor.Tensor) {
-	low, high := tensor.Data[T](c.args[1].known)[0], tensor.Data[T](c.args[2].known)[0]
-	return func(out *tensor.Tensor, in []*tensor.Tensor) {
-		kernel.Clip(c.run, tensor.Data[T](out), tensor.Data[T](in[0]), low, high)
-	}
-}
-
-func whereRows() []row {
-	return []row{{name: "Where", make: func(c *call) error {
-		if err := c.inputs(3, 3); err != nil {
-			return err
-		}
-		if c.args[0].dtype != tensor.Bool || c.args[1].dtype != c.args[2].dtype {
-			return c.refuse("inputs of types %s", c.types())
-		}
-		dims, err := broadcastDims(c.args[0].dims, c.args[1].dims, c.args[2].dims)
-		if err != nil {
-			return err
-		}
-		c.out = value{dtype: c.args[1].dtype, dims: dims}
-		w := kernel.NewBroadcast(dims, c.args[0].dims, c.args[1].dims, c.args[2].dims)
-		c.do = forAny(c.out.dtype, whereIn[bool], whereIn[uint8], whereIn[int8], whereIn[uint16], whereIn[int16], whereIn[uint32], whereIn[int32],
-			whereIn[uint64], whereIn[int64], whereIn[float32], whereIn[float64])(c, w)
-		return nil
-	}, push: func(d *derivative, t []value) (value, error) {
-		for i := 1; i < 3; i++ {
-			if t[i].node == nil {
-				t[i] = constant(zeros(d.out.dtype, 1))
-			}
-		}
-		v, err := d.apply("Where", nil, d.input(0), t[1], t[2])
-		if err != nil {
-			return v, err
-		}
-		return d.expand(v, d.out.dims)
-	}, pull: func(d *derivative, g value, i int) (value, error) {
-		pair := [2]value{g, g}
-		pair[2-i] = constant(zeros(d.out.dtype, 1))
-		v, err := d.apply("Where", nil, d.input(0), pair[0], pair[1])
-		if err != nil {
-			return v, err
-		}
-		return d.sumTo(v, d.input(i).dims)
-	}}}
-}
-
-func whereIn[T any](c *call, w *kernel.Broadcast) func(*tensor.Tensor, []*tensor.Tensor) {
-	return func(out *tensor.Tensor, in []*tensor.Tensor) {
-		y, q, a, b := out.Data.([]T), in[0].Data.([]bool), in[1].Data.([]T), in[2].Data.([]T)
-		w.Rows(c.run, func(out, n int, at, step []int) {
-			i, j, k := at[0], at[1], at[2]
-			for o := out; o < out+n; o++ {
-				if q[i] {
-					y[o] = a[j]
-				} else {
-					y[o] = b[k]
-				}
-				i, j, k = i+step[0], j+step[1], k+step[2]
-			}
-		})
-	}
-}
-
-// zeros is a tensor of zeros of a floating-point type.
-func zeros(d tensor.DType, dims ...int) *tensor.Tensor {
-	if d == tensor.Float64 {
-		return tensor.Of(make([]float64, tensor.Count(dims)), dims...)
-	}
-	return tensor.Of(make([]float32, tensor.Count(dims)), dims...)
-}

@@ -21,7 +21,7 @@ func castRows() []row {
 		}
 		c.out = value{dtype: to, dims: c.args[0].dims}
 		if from == to {
-			c.moved(c.out.dims, offsets(c.out.dims), 0)
+			c.copied(c.out.dims)
 			return nil
 		}
 		c.do = castFrom(c, from, to)
@@ -80,8 +80,8 @@ func lift[T, U any](c *call, f func(T) U) func(*tensor.Tensor, []*tensor.Tensor)
 }
 
 // castFloat casts from a type of which single and double give the value. A number
-// that a whole type does not hold becomes what the low bits of its whole part in
-// 64 bits say, as C compilers have it.
+// that a whole type does not hold becomes what the low bits of its whole part say,
+// in 64 bits for 32 and more without a sign, else in 32, as x86 has it.
 func castFloat[T any](c *call, to tensor.DType, single func(T) float32, double func(T) float64) func(*tensor.Tensor, []*tensor.Tensor) {
 	switch to {
 	case tensor.Float32:
@@ -103,13 +103,24 @@ func castFloat[T any](c *call, to tensor.DType, single func(T) float32, double f
 			return uint64(truncated(d))
 		})
 	}
-	return castWhole(c, to, func(v T) int64 { return truncated(double(v)) })
+	if to == tensor.Int64 || to == tensor.Uint32 {
+		return castWhole(c, to, func(v T) int64 { return truncated(double(v)) })
+	}
+	return castWhole(c, to, func(v T) int64 { return truncated32(double(v)) })
 }
 
 // truncated is the whole part; what int64 does not hold, NaN too, is its least.
 func truncated(v float64) int64 {
 	if !(v >= -1<<63 && v < 1<<63) {
 		return math.MinInt64
+	}
+	return int64(v)
+}
+
+// truncated32 is truncated for int32.
+func truncated32(v float64) int64 {
+	if !(v > -1<<31-1 && v < 1<<31) {
+		return math.MinInt32
 	}
 	return int64(v)
 }

@@ -62,7 +62,11 @@ func (b Backend) Linearize(m *onnx.Model, wrt string, values []string, o engine.
 	for _, v := range slices.Compact(slices.Sorted(slices.Values(values))) {
 		l.model.Graph.Outputs = append(l.model.Graph.Outputs, onnx.NewValue(v, tensor.Undefined, nil))
 	}
-	return l, l.tryDeclared()
+	err = l.tryDeclared(func(shapes map[string][]int64, _ bool) error { _, err := l.push(shapes); return err })
+	if err != nil {
+		return nil, fmt.Errorf("preparing derivatives on %s: %w", Name, err)
+	}
+	return l, nil
 }
 
 type linearization struct {
@@ -83,16 +87,6 @@ type derived struct {
 	dims  [][]int // of the values
 	types []tensor.DType
 	moves []bool // which values depend on the input
-}
-
-// tryDeclared shows what is not supported where the model declares all shapes.
-func (l *linearization) tryDeclared() error {
-	shapes, exact := declared(l.inputs, 1)
-	_, err := l.push(shapes)
-	if u := new(engine.UnsupportedError); errors.As(err, &u) || exact {
-		return err
-	}
-	return nil
 }
 
 // begin adds the model's values to a program.

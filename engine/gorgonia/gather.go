@@ -1,13 +1,14 @@
 package gorgonia
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
-// gathered is Gather with constant indices; see gatherRows for the others.
+// gathered is Gather with constant indices; see gather for the others.
 func gathered(c *call) ([]int, [][]int, int, error) {
 	axis, err := c.gatherAxis()
 	if err != nil {
@@ -54,8 +55,7 @@ func (c *call) gatherAxis() (int, error) {
 }
 
 // gather is the row of Gather: a move where the indices are constant, else it
-// reads them at every run. An index outside its axis, which only a run can show,
-// gives NaN or zero.
+// reads them at every run. An index outside its axis ends the run.
 func gather(constant row) row {
 	r := constant
 	r.make = func(c *call) error {
@@ -72,6 +72,7 @@ func gather(constant row) row {
 			dims = []int{}
 		}
 		c.out = value{dtype: c.args[0].dtype, dims: dims}
+		c.check = func(in []*tensor.Tensor) error { return within(in[1], x[axis]) }
 		c.do = forAny(c.out.dtype, gatherIn[bool], gatherIn[uint8], gatherIn[int8], gatherIn[uint16], gatherIn[int16], gatherIn[uint32], gatherIn[int32],
 			gatherIn[uint64], gatherIn[int64], gatherIn[float32], gatherIn[float64])(c, axis)
 		return nil
@@ -91,7 +92,7 @@ func gather(constant row) row {
 	return r
 }
 
-// index reads element i of a tensor of indices, or -1 for one outside 0..n-1.
+// index reads element i of a tensor of indices into n elements, from 0 on.
 func index(t *tensor.Tensor, i, n int) int {
 	var k int
 	if v, ok := t.Data.([]int32); ok {
@@ -102,10 +103,20 @@ func index(t *tensor.Tensor, i, n int) int {
 	if k < 0 {
 		k += n
 	}
-	if k < 0 || k >= n {
-		return -1
-	}
 	return k
+}
+
+// within checks indices into n elements.
+func within(t *tensor.Tensor, n int) error {
+	for i := range t.Len() {
+		if k := index(t, i, n); k < 0 || k >= n {
+			if k < 0 {
+				k -= n
+			}
+			return fmt.Errorf("the index %d is outside an axis of %d", k, n)
+		}
+	}
+	return nil
 }
 
 func gatherIn[T any](c *call, axis int) func(*tensor.Tensor, []*tensor.Tensor) {
@@ -115,12 +126,7 @@ func gatherIn[T any](c *call, axis int) func(*tensor.Tensor, []*tensor.Tensor) {
 		y, x := out.Data.([]T), in[0].Data.([]T)
 		for o := range outer {
 			for i := range count {
-				dst := y[(o*count+i)*inner : (o*count+i+1)*inner]
-				if k := index(in[1], i, n); k >= 0 {
-					copy(dst, x[(o*n+k)*inner:])
-				} else {
-					clear(dst)
-				}
+				copy(y[(o*count+i)*inner:(o*count+i+1)*inner], x[(o*n+index(in[1], i, n))*inner:])
 			}
 		}
 	}
@@ -135,6 +141,7 @@ func scatterRow() row {
 			return err
 		}
 		c.out = value{dtype: c.args[0].dtype, dims: of.args[0].dims}
+		c.check = func(in []*tensor.Tensor) error { return within(in[1], c.out.dims[axis]) }
 		if c.out.dtype == tensor.Float64 {
 			c.do = scatterIn[float64](c, axis)
 		} else {
@@ -153,9 +160,6 @@ func scatterIn[T kernel.Float](c *call, axis int) func(*tensor.Tensor, []*tensor
 		for o := range outer {
 			for i := range count {
 				k := index(in[1], i, n)
-				if k < 0 {
-					continue
-				}
 				for e := range inner {
 					dx[(o*n+k)*inner+e] += dy[(o*count+i)*inner+e]
 				}

@@ -93,8 +93,10 @@ func (b Backend) Prepare(m *onnx.Model, o engine.Options) (_ engine.Session, err
 	if o.NoArena {
 		s.keep = 1
 	}
-	if err := s.tryDeclared(); err != nil {
-		return nil, err
+	s.in = ports(s.inputs)
+	s.out = ports(s.model.Graph.Outputs)
+	if err := s.tryDeclared(s.prepare); err != nil {
+		return nil, fmt.Errorf("preparing the model for %s: %w", Name, err)
 	}
 	return s, nil
 }
@@ -113,30 +115,39 @@ type keyed struct {
 	*program
 }
 
-// tryDeclared prepares the model for the shapes it declares, so that what is not
-// supported shows. Where it leaves dimensions open, a node counts as unsupported
-// when it is with two different guesses; all else is for the first run to say.
-func (s *session) tryDeclared() error {
-	s.in = ports(s.inputs)
-	s.out = ports(s.model.Graph.Outputs)
+// prepare makes the program for shapes that the model declares, exactly or up to
+// a guess. One that is not exact only shows what is not supported.
+func (s *session) prepare(shapes map[string][]int64, exact bool) error {
+	p, err := s.plain(shapes)
+	if err != nil {
+		return err
+	}
+	for i, r := range p.outputs {
+		if s.out[i].DType == tensor.Undefined && r.op != nil {
+			s.out[i].DType = r.op.out.dtype
+		}
+	}
+	if exact {
+		s.programs = []*keyed{{shapeKey(shapes), p}}
+	}
+	return nil
+}
+
+// tryDeclared calls prepare for the shapes that the model declares, so that what
+// is not supported shows. Where it leaves dimensions open, a node counts as
+// unsupported when two different guesses show it for the same reason: a reason
+// that names shapes is one of the guess. All else is for the first run to say.
+func (s *source) tryDeclared(prepare func(shapes map[string][]int64, exact bool) error) error {
 	var refused *engine.UnsupportedError
 	for _, guess := range []int64{1, 12} {
 		shapes, exact := declared(s.inputs, guess)
-		p, err := s.plain(shapes)
+		err := prepare(shapes, exact)
 		u := new(engine.UnsupportedError)
 		switch {
 		case err == nil:
-			for i, r := range p.outputs {
-				if s.out[i].DType == tensor.Undefined && r.op != nil {
-					s.out[i].DType = r.op.out.dtype
-				}
-			}
-			if exact {
-				s.programs = []*keyed{{shapeKey(shapes), p}}
-			}
 			return nil
 		case exact:
-			return fmt.Errorf("preparing the model for %s: %w", Name, err)
+			return err
 		case !errors.As(err, &u):
 			return nil
 		case refused == nil:
@@ -148,14 +159,14 @@ func (s *session) tryDeclared() error {
 	if len(refused.Nodes) == 0 {
 		return nil
 	}
-	return fmt.Errorf("preparing the model for %s: %w", Name, refused)
+	return refused
 }
 
 // both is what a and b have in common.
 func both(a, b *engine.UnsupportedError) *engine.UnsupportedError {
 	c := &engine.UnsupportedError{Backend: Name}
 	for i, n := range a.Nodes {
-		if slices.Contains(b.Nodes, n) {
+		if k := slices.Index(b.Nodes, n); k >= 0 && a.Why[i] == b.Why[k] {
 			c.Nodes, c.Why = append(c.Nodes, n), append(c.Why, a.Why[i])
 		}
 	}

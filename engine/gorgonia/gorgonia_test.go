@@ -248,7 +248,7 @@ func TestUnsupportedNodesAreAllNamed(t *testing.T) {
 	if len(u.Nodes) != 3 || !names["Conv"] || !names["Hardmax"] || !names["NonZero"] {
 		t.Errorf("got %v", u)
 	}
-	if !strings.Contains(err.Error(), "two spatial axes") {
+	if !strings.Contains(err.Error(), "3 spatial axes") {
 		t.Errorf("the error %q does not say what is wrong with the convolution", err)
 	}
 }

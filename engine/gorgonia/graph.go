@@ -27,12 +27,16 @@ type graph struct {
 	expr *gorgonia.ExprGraph
 	run  *kernel.Runner
 	ctx  context.Context // of the run in progress
+	// failed is why an operator ended the run.
+	failed error
+	// of is the node of the model that is being added.
+	of string
 
 	ops    []*op
 	values map[*gorgonia.Node]value
 	consts map[*tensor.Tensor]*gorgonia.Node
 	salt   int
-	bytes  int // of the memory that outputs share
+	bytes  int // of the constants it has computed, and of the memory that outputs share
 	// observe, when not nil, is told of every operator that ran.
 	observe func(op string, took time.Duration)
 }
@@ -59,6 +63,9 @@ func (g *graph) input(name string, dtype tensor.DType, dims []int, active bool) 
 	v := value{dtype: dtype, dims: slices.Clone(dims), active: active}
 	if _, ok := machineType[dtype]; !ok {
 		return v, fmt.Errorf("input %q is of type %s, which this engine cannot hold", name, dtype)
+	}
+	if large(limits.elements, dims...) {
+		return v, fmt.Errorf("input %q has the shape %v, of more elements than this engine holds, %d", name, dims, limits.elements)
 	}
 	if !slices.Contains(dims, 0) { // what reads an empty one is refused
 		v.node = g.leaf(name, v)
@@ -98,9 +105,6 @@ func (g *graph) wrap(n *gorgonia.Node, is value) value {
 	return value{node: n, dtype: is.dtype, dims: is.dims, active: true}
 }
 
-// maxElements bounds one value.
-const maxElements = 1 << 32
-
 // apply adds an application of the operator called name. One whose inputs are all
 // constants is computed now. A form that the engine does not run is a refusal.
 func (g *graph) apply(name string, attrs map[string]any, in ...value) (value, error) {
@@ -120,12 +124,8 @@ func (g *graph) apply(name string, attrs map[string]any, in ...value) (value, er
 	if err := r.make(c); err != nil {
 		return value{}, err
 	}
-	n := 1
-	for _, d := range c.out.dims {
-		if d < 1 || n > maxElements/d {
-			return value{}, c.refuse("an output of shape %v", c.out.dims)
-		}
-		n *= d
+	if slices.ContainsFunc(c.out.dims, func(d int) bool { return d < 1 }) || large(limits.elements, c.out.dims...) {
+		return value{}, c.refuse("an output of shape %v", c.out.dims)
 	}
 	folds := len(in) > 0
 	for _, a := range in {
@@ -133,9 +133,12 @@ func (g *graph) apply(name string, attrs map[string]any, in ...value) (value, er
 		c.out.active = c.out.active || a.active
 	}
 	if folds {
+		if g.bytes += bytes(c.out.dtype, tensor.Count(c.out.dims)); g.bytes > limits.bytes {
+			return value{}, c.refuse("with it the constants that the model computes take more than %d bytes", limits.bytes)
+		}
 		return c.fold()
 	}
-	o := &op{call: c, graph: g, id: len(g.ops), active: make([]bool, len(in)), in: make([]*tensor.Tensor, len(in))}
+	o := &op{call: c, graph: g, id: len(g.ops), of: g.of, active: make([]bool, len(in)), in: make([]*tensor.Tensor, len(in))}
 	children := make([]*gorgonia.Node, len(in))
 	for i, a := range in {
 		a, err := g.bind(a)
@@ -149,7 +152,13 @@ func (g *graph) apply(name string, attrs map[string]any, in ...value) (value, er
 	if c.out.active && r.pull == nil && (c.out.dtype == tensor.Float32 || c.out.dtype == tensor.Float64) {
 		return value{}, c.refuse("it has no derivative")
 	}
-	if c.out.dtype != tensor.Float32 && c.out.dtype != tensor.Float64 {
+	switch c.out.dtype {
+	case tensor.Float32, tensor.Float64:
+	case tensor.Float16, tensor.BFloat16:
+		if c.out.active {
+			return value{}, c.refuse("its output is %s, through which no derivative is taken", c.out.dtype)
+		}
+	default:
 		c.out.active = false // whole numbers do not move
 		clear(o.active)
 	}
@@ -179,6 +188,11 @@ func (c *call) fold() (value, error) {
 		t, err := tensor.New(c.out.dtype, c.out.dims...)
 		if err != nil {
 			return value{}, err
+		}
+		if c.check != nil {
+			if err := c.check(in); err != nil {
+				return value{}, c.refuse("%v", err)
+			}
 		}
 		out = t
 		c.do(out, in)

@@ -55,6 +55,9 @@ func (c *call) convolution(x, w []int, transposed bool) (*kernel.Conv, error) {
 		if g.H < 1 || g.W < 1 {
 			return nil, c.refuse("pads %v that leave nothing of an input of shape %v", pads, x)
 		}
+		if large(limits.elements, w[2], w[3], x[3]) {
+			return nil, c.refuse("a weight of shape %v for an input of shape %v", w, x)
+		}
 		return g, nil
 	}
 	if x[1] != w[1]*groups || w[0]%groups != 0 {
@@ -63,6 +66,9 @@ func (c *call) convolution(x, w []int, transposed bool) (*kernel.Conv, error) {
 	rooms := [2]int{x[2] + pads[0] + pads[2] - reach[0], x[3] + pads[1] + pads[3] - reach[1]}
 	if rooms[0] < 0 || rooms[1] < 0 {
 		return nil, c.refuse("a weight of shape %v larger than its padded input of shape %v", w, x)
+	}
+	if large(limits.elements, x[1], max(x[2], rooms[0]+reach[0]), max(x[3], rooms[1]+reach[1])) {
+		return nil, c.refuse("pads %v for an input of shape %v", pads, x)
 	}
 	g.C, g.H, g.W, g.M = x[1], x[2], x[3], w[0]
 	g.OH, g.OW = rooms[0]/strides[0]+1, rooms[1]/strides[1]+1
@@ -140,6 +146,9 @@ func convRows() []row {
 			g, err := of.convolution(of.args[0].dims, of.args[1].dims, transposed)
 			if err != nil {
 				return err
+			}
+			if back != transposed && large(limits.elements, g.KH, g.KW, g.OW) {
+				return c.refuse("a weight of shape %v for an input of shape %v", of.args[1].dims, of.args[0].dims)
 			}
 			c.out = value{dtype: c.args[0].dtype, dims: of.out.dims}
 			if back {
@@ -242,10 +251,16 @@ func (c *call) product() (*kernel.MatMul, error) {
 		return nil, err
 	}
 	c.out.dims = slices.Concat(lead, []int{g.M, g.N})
+	if large(limits.elements, lead...) {
+		return nil, c.refuse("a stack of %v products", lead)
+	}
 	count := tensor.Count(lead)
 	if tensor.Count(b[:len(b)-2]) == 1 && !g.TransA { // one matrix for all rows of a
 		g.M *= count
 		return g, nil
+	}
+	if count > limits.list {
+		return nil, c.refuse("a stack of %v products", lead)
 	}
 	if count > 1 {
 		kernel.NewBroadcast(lead, a[:len(a)-2], b[:len(b)-2]).Rows(kernel.NewRunner(1), func(out, n int, at, step []int) {

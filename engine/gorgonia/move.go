@@ -60,6 +60,11 @@ func mover(name string, find layout) []row {
 	push, pull := name+".push", name+".pull"
 	return []row{
 		{name: name, make: func(c *call) error {
+			if len(c.args) > 0 {
+				if err := c.fits(c.args[0].dims); err != nil {
+					return err
+				}
+			}
 			dims, offset, fill, err := find(c)
 			if err != nil {
 				return err
@@ -184,39 +189,6 @@ func sliced(c *call) ([]int, [][]int, int, error) {
 	return dims, offset, 0, nil
 }
 
-func expanded(c *call) ([]int, [][]int, int, error) {
-	shape, ok := c.attrs["dims"].([]int)
-	if !ok {
-		if err := c.inputs(2, 2); err != nil {
-			return nil, nil, 0, err
-		}
-		var err error
-		if shape, err = c.constant(1); err != nil {
-			return nil, nil, 0, err
-		}
-	}
-	x := c.args[0].dims
-	dims, err := broadcastDims(x, shape)
-	if err != nil {
-		return nil, nil, 0, err
-	}
-	return dims, expandOffsets(x, dims), 0, nil
-}
-
-// expandOffsets repeats a tensor of shape x along dims.
-func expandOffsets(x, dims []int) [][]int {
-	own, offset := offsets(x), make([][]int, len(dims))
-	for a := range dims {
-		i := a - (len(dims) - len(x))
-		if i >= 0 && x[i] == dims[a] {
-			offset[a] = own[i]
-		} else {
-			offset[a] = make([]int, dims[a])
-		}
-	}
-	return offset
-}
-
 func padded(c *call) ([]int, [][]int, int, error) {
 	if err := c.inputs(2, 3); err != nil {
 		return nil, nil, 0, err
@@ -244,7 +216,7 @@ func padded(c *call) ([]int, [][]int, int, error) {
 			continue
 		}
 		dims[a] = n + before + after
-		if dims[a] < 1 || dims[a] > 1<<40 {
+		if dims[a] < 1 || before > limits.list || after > limits.list || dims[a] > limits.list {
 			return nil, nil, 0, c.refuse("pads %v for a shape %v", pads, x)
 		}
 		o := make([]int, dims[a])
@@ -277,148 +249,11 @@ func padded(c *call) ([]int, [][]int, int, error) {
 }
 
 func moveRows() []row {
-	rows := slices.Concat(mover("Transpose", transposed), mover("Slice", sliced), mover("Pad", padded), mover("Gather", gathered), mover("Expand", expanded))
+	rows := slices.Concat(mover("Transpose", transposed), mover("Slice", sliced), mover("Pad", padded), mover("Gather", gathered))
 	for i := range rows {
-		switch rows[i].name {
-		case "Gather":
+		if rows[i].name == "Gather" {
 			rows[i] = gather(rows[i])
-		case "Expand.push": // serves other operators too
-			rows[i].make = func(c *call) error {
-				dims, ok := c.attrs["dims"].([]int)
-				if !ok {
-					dims = c.attrs["of"].(*call).out.dims
-				}
-				c.moved(dims, expandOffsets(c.args[0].dims, dims), 0)
-				return nil
-			}
-		case "Expand.pull":
-			rows[i].make = func(c *call) error {
-				dims, ok := c.attrs["dims"].([]int)
-				if !ok {
-					dims = c.attrs["of"].(*call).args[0].dims
-				}
-				return c.sumTo(dims)
-			}
 		}
 	}
-	return append(rows, reshapeRow(), copyRow(), concatRow(), scatterRow())
-}
-
-// sumTo is the adjoint of repeating: what was repeated is added up.
-func (c *call) sumTo(dims []int) error {
-	x := c.args[0].dims
-	lead := len(x) - len(dims)
-	if lead < 0 {
-		return c.refuse("a sum of shape %v to %v", x, dims)
-	}
-	gone := make([]bool, len(x))
-	for a := range x {
-		gone[a] = a < lead || dims[a-lead] == 1
-	}
-	m := kernel.NewReduce(x, gone)
-	c.out = value{dtype: c.args[0].dtype, dims: dims}
-	c.do = sumOf(c, m, 1)
-	return nil
-}
-
-func reshapeRow() row {
-	return row{name: "Reshape", make: func(c *call) error {
-		dims, ok := c.attrs["dims"].([]int)
-		if !ok {
-			if err := c.inputs(2, 2); err != nil {
-				return err
-			}
-			var err error
-			if dims, err = c.constant(1); err != nil {
-				return err
-			}
-		}
-		if tensor.Count(dims) != tensor.Count(c.args[0].dims) {
-			return c.refuse("shape %v for an input of shape %v", dims, c.args[0].dims)
-		}
-		c.moved(dims, offsets(dims), 0) // for where the program needs a copy
-		c.view = true
-		return nil
-	}, push: func(d *derivative, t []value) (value, error) {
-		return d.apply("Reshape", map[string]any{"dims": d.out.dims}, t[0])
-	}, pull: func(d *derivative, g value, _ int) (value, error) {
-		return d.apply("Reshape", map[string]any{"dims": d.input(0).dims}, g)
-	}}
-}
-
-// copyRow is a copy, by which a program hands a value out.
-func copyRow() row {
-	return row{name: "Identity", make: func(c *call) error {
-		if err := c.inputs(1, 1); err != nil {
-			return err
-		}
-		c.moved(c.args[0].dims, offsets(c.args[0].dims), 0)
-		return nil
-	}, push: func(d *derivative, t []value) (value, error) { return t[0], nil },
-		pull: func(d *derivative, g value, _ int) (value, error) { return g, nil }}
-}
-
-func concatRow() row {
-	return row{name: "Concat", make: func(c *call) error {
-		if err := c.inputs(1, 1<<20); err != nil {
-			return err
-		}
-		axis, first := c.integer("axis", 0), c.args[0].dims
-		if axis < 0 {
-			axis += len(first)
-		}
-		if axis < 0 || axis >= len(first) {
-			return c.refuse("axis %d for a shape %v", axis, first)
-		}
-		dims, inner := slices.Clone(first), tensor.Count(first[axis+1:])
-		dims[axis] = 0
-		widths := make([]int, len(c.args))
-		for i, a := range c.args {
-			if a.dtype != c.args[0].dtype || len(a.dims) != len(first) || !slices.Equal(a.dims[:axis], first[:axis]) || !slices.Equal(a.dims[axis+1:], first[axis+1:]) {
-				return c.refuse("inputs of %s %v and %s %v", c.args[0].dtype, first, a.dtype, a.dims)
-			}
-			dims[axis] += a.dims[axis]
-			widths[i] = a.dims[axis] * inner
-		}
-		c.out = value{dtype: c.args[0].dtype, dims: dims}
-		c.do = forAny(c.out.dtype, concatIn[bool], concatIn[uint8], concatIn[int8], concatIn[uint16], concatIn[int16], concatIn[uint32], concatIn[int32],
-			concatIn[uint64], concatIn[int64], concatIn[float32], concatIn[float64])(c, widths)
-		return nil
-	}, push: func(d *derivative, t []value) (value, error) {
-		all := slices.Clone(t)
-		for i := range all {
-			if all[i].node == nil {
-				all[i] = constant(zeros(d.out.dtype, d.input(i).dims...))
-			}
-		}
-		return d.apply("Concat", d.attrs, all...)
-	}, pull: func(d *derivative, g value, i int) (value, error) {
-		axis := d.integer("axis", 0)
-		if axis < 0 {
-			axis += len(g.dims)
-		}
-		from := 0
-		for _, a := range d.args[:i] {
-			from += a.dims[axis]
-		}
-		list := func(v int) value { return constant(tensor.Of([]int64{int64(v)}, 1)) }
-		return d.apply("Slice", nil, g, list(from), list(from+d.input(i).dims[axis]), list(axis))
-	}}
-}
-
-func concatIn[T any](c *call, widths []int) func(*tensor.Tensor, []*tensor.Tensor) {
-	total := 0
-	for _, w := range widths {
-		total += w
-	}
-	return func(out *tensor.Tensor, in []*tensor.Tensor) {
-		y, at := out.Data.([]T), 0
-		for i, w := range widths {
-			x := in[i].Data.([]T)
-			for row := 0; row*w < len(x); row++ {
-				copy(y[row*total+at:], x[row*w:(row+1)*w])
-			}
-			at += w
-		}
-	}
+	return append(rows, scatterRow())
 }

@@ -22,6 +22,7 @@ type op struct {
 	*call
 	graph  *graph
 	id     int
+	of     string // the node of the model that it was made for, "" for none
 	node   *gorgonia.Node
 	active []bool // which inputs depend on what is differentiated by
 
@@ -36,6 +37,14 @@ func (o *op) ReturnsPtr() bool     { return false }
 func (o *op) CallsExtern() bool    { return false }
 func (o *op) OverwritesInput() int { return -1 }
 func (o *op) String() string       { return o.row.name }
+
+// label names the application in an error: the node of the model it is of, if any.
+func (o *op) label() string {
+	if o.of != "" {
+		return o.of
+	}
+	return o.row.name
+}
 
 // Type is a function from the types of the inputs to that of the output, without
 // variables.
@@ -67,17 +76,26 @@ func (o *op) Hashcode() uint32 {
 	return h.Sum32()
 }
 
-// Do computes the output into its buffer.
-func (o *op) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
+// Do computes the output into its buffer. The machine calls it from a goroutine of
+// its own, so a panic must not leave it, and hides the errors it gives: what fails
+// is in graph.failed.
+func (o *op) Do(in ...gorgonia.Value) (_ gorgonia.Value, err error) {
+	defer func() { o.graph.failed = err }()
+	defer recovered("running "+o.label(), &err)
 	if err := o.graph.ctx.Err(); err != nil {
 		return nil, err
 	}
 	for i, v := range in {
 		d, ok := v.(*dense.Dense)
 		if !ok {
-			return nil, fmt.Errorf("running %s: input %d is a %T, want a dense tensor", o.row.name, i, v)
+			return nil, fmt.Errorf("running %s: input %d is a %T, want a dense tensor", o.label(), i, v)
 		}
 		o.in[i].Data = elements(d, o.in[i].DType)
+	}
+	if o.check != nil {
+		if err := o.check(o.in); err != nil {
+			return nil, fmt.Errorf("running %s: %w", o.label(), err)
+		}
 	}
 	start := time.Now()
 	if o.view {

@@ -48,8 +48,9 @@ func (g *graph) layOut() error {
 	for _, o := range g.ops {
 		own[o.node] = o
 	}
-	// A sum that gorgonia made may be written over one of its terms. So these get
-	// memory of their own, for good, and no view.
+	// A sum that gorgonia made may be written over one of its terms, though not over
+	// a leaf. So terms get memory of their own, for good, and there is no view of a
+	// term, nor of a sum.
 	apart := map[*op]bool{}
 	for _, n := range sorted {
 		if own[n] != nil || n.IsVar() {
@@ -63,7 +64,7 @@ func (g *graph) layOut() error {
 		}
 	}
 	for _, o := range g.ops {
-		if o.view && apart[own[o.args[0].node]] {
+		if n := o.args[0].node; o.view && !n.IsVar() && (own[n] == nil || apart[own[n]]) {
 			o.view = false
 		}
 	}
@@ -112,6 +113,21 @@ func (g *graph) layOut() error {
 			p.free = append(p.free, l.b)
 		}
 	}
+	need, counted := g.bytes, map[*buffer]bool{}
+	for _, o := range g.ops {
+		if o.sink {
+			need += bytes(o.out.dtype, tensor.Count(o.out.dims))
+		}
+	}
+	for _, l := range placed {
+		if !counted[l.b] {
+			counted[l.b] = true
+			need += bytes(l.o.out.dtype, l.b.size)
+		}
+	}
+	if need > limits.bytes {
+		return fmt.Errorf("the model's values take %d bytes, want at most %d: a smaller batch takes fewer", need, limits.bytes)
+	}
 	for _, l := range placed {
 		t := &tensor.Tensor{DType: l.o.out.dtype, Shape: l.o.out.dims}
 		if l.b.data == nil {
@@ -120,7 +136,7 @@ func (g *graph) layOut() error {
 				return err
 			}
 			l.b.data = whole.Data
-			g.bytes += l.b.size * l.o.out.dtype.Bits() / 8
+			g.bytes += bytes(l.o.out.dtype, l.b.size)
 		}
 		t.Data = first(l.b.data, tensor.Count(l.o.out.dims))
 		l.o.result, l.o.carrier = t, wrapDense(t)

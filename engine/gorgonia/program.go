@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -81,12 +82,18 @@ func (s *source) network(g *graph, shapes map[string][]int64, wrt string) (map[s
 			return nil, err
 		}
 	}
-	faults := &unsupported{source: s.model, nodes: map[*onnx.Node]bool{}}
+	faults := &unsupported{source: s.model, lowered: m.Graph.Index(), nodes: map[*onnx.Node]bool{}}
 	made := map[string]*onnx.Node{}
 	var nodes []*onnx.Node
 	for _, n := range m.Graph.Nodes {
-		if table[n.Op] == nil || n.Domain != "" || len(n.Outputs) != 1 {
-			faults.add(n, "")
+		ours := table[n.Op] != nil && n.Domain == "" && len(n.Outputs) == 1
+		if why, is := left(n); is || !ours {
+			// One that was left only because it reads what an unsupported node makes
+			// is not to blame.
+			unknown := slices.ContainsFunc(n.Inputs, func(v string) bool { _, ok := facts[v]; return v != "" && !ok })
+			if !ours || !unknown {
+				faults.add(n, why)
+			}
 			continue
 		}
 		nodes = append(nodes, n)
@@ -114,7 +121,9 @@ func (s *source) network(g *graph, shapes map[string][]int64, wrt string) (map[s
 			continue
 		}
 		node := made[st.out]
+		g.of = node.String()
 		v, err := g.apply(st.op, st.attrs, in...)
+		g.of = ""
 		if r := (refusal{}); errors.As(err, &r) {
 			faults.add(node, r.why)
 			continue
@@ -152,26 +161,45 @@ func sameDims(a []int64, b []int) bool {
 	return slices.EqualFunc(a, b, func(x int64, y int) bool { return x == int64(y) })
 }
 
+// left says whether rewrite.Lower left a node as it was, and why. Such a node may
+// be of any version, so it is not for the table, whatever its name.
+func left(n *onnx.Node) (why string, is bool) {
+	for _, p := range n.Meta {
+		if p.Key == rewrite.LeftKey {
+			return p.Value, true
+		}
+	}
+	return "", false
+}
+
 // unsupported gathers the nodes that the engine does not run, as the model knows
 // them.
 type unsupported struct {
-	source *onnx.Model
-	nodes  map[*onnx.Node]bool
-	list   engine.UnsupportedError
+	source  *onnx.Model
+	lowered *onnx.Index
+	nodes   map[*onnx.Node]bool
+	list    engine.UnsupportedError
+}
+
+// origin is the model's node that a lowered one is a part of, as well as it can be
+// told: the one that makes its output, or that of a node which reads it.
+func (u *unsupported) origin(n *onnx.Node) *onnx.Node {
+	for k := n; ; {
+		for _, o := range u.source.Graph.Nodes {
+			if slices.ContainsFunc(o.Outputs, func(v string) bool { return v != "" && slices.Contains(k.Outputs, v) }) {
+				return o
+			}
+		}
+		readers := u.lowered.Readers[k.Outputs[0]]
+		if len(readers) == 0 {
+			return n
+		}
+		k = readers[0]
+	}
 }
 
 func (u *unsupported) add(n *onnx.Node, why string) {
-	for _, p := range n.Meta {
-		if p.Key == rewrite.LeftKey && why == "" {
-			why = p.Value
-		}
-	}
-	for _, o := range u.source.Graph.Nodes {
-		if o.Name == n.Name && o.Op == n.Op || slices.ContainsFunc(o.Outputs, func(v string) bool { return v != "" && slices.Contains(n.Outputs, v) }) {
-			n = o
-			break
-		}
-	}
+	n = u.origin(n)
 	if u.nodes[n] {
 		return
 	}
@@ -296,19 +324,33 @@ func (p *program) do(ctx context.Context, in []*tensor.Tensor) (out []*tensor.Te
 			r.op.result, r.op.carrier = nil, nil
 		}
 	}
-	if cause := ctx.Err(); cause != nil {
-		return nil, cause
-	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil && p.failed != nil:
+		return nil, p.failed
+	case err != nil:
 		return nil, fmt.Errorf("running the model: %w", err)
 	}
 	return out, nil
 }
 
-// recovered turns a panic, gorgonia's or that of a kernel, into an error.
+// fault is an error that was a panic, gorgonia's or a kernel's: a mistake of the
+// program's.
+type fault struct {
+	doing string
+	cause any
+	stack []byte
+}
+
+func (f *fault) Error() string {
+	return fmt.Sprintf("%s on %s: an internal fault, please report it: %v", f.doing, Name, f.cause)
+}
+
+// recovered turns a panic into an error.
 func recovered(doing string, err *error) {
 	if r := recover(); r != nil {
-		*err = fmt.Errorf("%s on %s: %v", doing, Name, r)
+		*err = &fault{doing, r, debug.Stack()}
 	}
 }
 

@@ -3,6 +3,7 @@ package gorgonia
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -29,7 +30,8 @@ type row struct {
 var table = map[string]*row{}
 
 func init() {
-	for _, rows := range [][]row{unaryRows(), binaryRows(), moveRows(), reduceRows(), linearRows(), poolRows(), castRows()} {
+	for _, rows := range [][]row{unaryRows(), binaryRows(), compareRows(), clipRows(), whereRows(), moveRows(), expandRows(), shapeRows(),
+		reduceRows(), linearRows(), poolRows(), castRows()} {
 		for i := range rows {
 			if table[rows[i].name] != nil {
 				panic("two rows are called " + rows[i].name)
@@ -44,7 +46,7 @@ func init() {
 func Operators() []string {
 	var names []string
 	for n := range table {
-		if !slices.Contains([]byte(n), '.') {
+		if !strings.Contains(n, ".") {
 			names = append(names, n)
 		}
 	}
@@ -62,6 +64,8 @@ type call struct {
 	out value // dtype and dims
 	// do fills out from in, whose data are slices of the Go types of their DType.
 	do func(out *tensor.Tensor, in []*tensor.Tensor)
+	// check, when not nil, looks at the inputs before do: at what only a run shows.
+	check func(in []*tensor.Tensor) error
 	// view marks an operator whose output is its first input's memory.
 	view bool
 }

@@ -203,8 +203,14 @@ func shapeCases() []one {
 		{op: "Resize", opset: 13, in: []any{sh{1, 1, 5, 4}, "", floats(1, 1, 1.3, .7)}, attrs: am{"mode": "cubic", "exclude_outside": 1, "cubic_coeff_a": -.5}},
 		{op: "Resize", opset: 13, in: []any{sh{1, 1, 5, 4}, "", floats(1, 1, 2, .5)}, attrs: am{"mode": "cubic"}},
 	}
-	// Not from 5 to 3: there ONNX Runtime takes element 1 where half_pixel_symmetric
-	// and floor give exactly 2.
+	// Coordinates in the middle of two elements but for rounding.
+	for _, how := range strings.Fields("round_prefer_floor round_prefer_ceil floor ceil") {
+		for _, where := range strings.Fields("half_pixel asymmetric half_pixel_symmetric") {
+			for _, c := range [][2]int64{{20, 6}, {14, 19}, {14, 31}, {7, 2}, {5, 3}, {3, 11}} {
+				cs = append(cs, one{op: "Resize", opset: 19, in: []any{sh{1, 1, c[0], 1}, "", "", ints(1, 1, c[1], 1)}, attrs: am{"coordinate_transformation_mode": where, "nearest_mode": how}, exact: true})
+			}
+		}
+	}
 	for _, where := range strings.Fields("half_pixel pytorch_half_pixel align_corners asymmetric half_pixel_symmetric") {
 		for _, size := range []*tensor.Tensor{ints(1, 2, 7, 9), ints(1, 2, 4, 1), ints(1, 2, 5, 8)} {
 			cs = append(cs, one{op: "Resize", opset: 19, in: []any{sh{1, 2, 5, 4}, "", "", size}, attrs: am{"mode": "linear", "coordinate_transformation_mode": where}})

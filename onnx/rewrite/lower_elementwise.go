@@ -78,13 +78,14 @@ func binary(names ...string) row {
 	}}
 }
 
-// pow gives both operands one type: the result has the base's.
+// pow gives both operands one type: the result has the base's. Integers are raised to
+// a float in double precision, and what is behind the point is cut off.
 func pow(l *lowering, n *onnx.Node) (string, error) {
 	a := n.Input(0)
 	b := l.beside(n, a, n.Input(1))
 	da, db := l.dtype(a), l.dtype(b)
 	if !da.IsFloat() && db.IsFloat() {
-		return l.cast(l.op("Pow", nil, l.cast(a, db), b), da), nil
+		return l.cast(l.op("Pow", nil, l.cast(a, tensor.Float64), l.cast(b, tensor.Float64)), da), nil
 	}
 	return l.op("Pow", nil, a, l.cast(b, da)), nil
 }

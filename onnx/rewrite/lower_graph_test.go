@@ -16,8 +16,9 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
-// graph is a model written a node a line: "y = Op x w [attr=int ...]"; x of the given
-// shape is its input, and outs are its outputs.
+// graph is a model written a node a line: "y = Op x w [attr=value ...]", where a value
+// is an integer, a list of them or a word; x of the given shape is its input, and outs
+// are its outputs.
 func graph(opset int64, shape []int64, consts map[string]*tensor.Tensor, outs, text string) *onnx.Model {
 	dims := []onnx.Dim{}
 	for _, s := range shape {
@@ -44,7 +45,15 @@ func graph(opset int64, shape []int64, consts map[string]*tensor.Tensor, outs, t
 				continue
 			}
 			var i int
-			if _, err := fmt.Sscan(value, &i); err != nil {
+			if list := strings.Split(value, ","); len(list) > 1 {
+				v := make([]int64, len(list))
+				for k, s := range list {
+					if _, err := fmt.Sscan(s, &v[k]); err != nil {
+						panic(err)
+					}
+				}
+				n.Attrs = append(n.Attrs, attr(name, v))
+			} else if _, err := fmt.Sscan(value, &i); err != nil {
 				n.Attrs = append(n.Attrs, attr(name, value))
 			} else {
 				n.Attrs = append(n.Attrs, attr(name, i))
@@ -243,7 +252,7 @@ func TestLowerOldVersions(t *testing.T) {
 
 // What the dialect cannot say is left, with the reason, and the rest is lowered.
 func TestLowerLeaves(t *testing.T) {
-	c := map[string]*tensor.Tensor{"w3": ramp(3, 2, 1, 1, 1), "s": ramp(2), "t": tensor.Scalar(true)}
+	c := map[string]*tensor.Tensor{"w3": ramp(3, 2, 1, 1, 1), "s": ramp(2), "t": tensor.Scalar(true), "w": ramp(2, 1, 2, 2)}
 	for _, l := range []struct {
 		text, why string
 		shape     []int64
@@ -254,6 +263,8 @@ func TestLowerLeaves(t *testing.T) {
 		{"y = BatchNormalization x s s s s training_mode=1", "training mode", sh{2, 2}},
 		{"y = NonZero x", "not supported", sh{2, 3}},
 		{"y = LpNormalization x p=3", "p is 3", sh{2, 3}},
+		{"y = ConvTranspose x w auto_pad=SAME_UPPER strides=2,3", "smaller than its stride", sh{1, 2, 3, 3}},
+		{"y = MaxPool x auto_pad=SAME_UPPER kernel_shape=1,1 strides=3,1", "smaller than its stride", sh{1, 2, 3, 3}},
 	} {
 		m := graph(15, l.shape, c, "z", "a = Identity x\nb = Relu a\n"+strings.Replace(l.text, " x", " b", 1)+"\nz = Identity y")
 		low, _ := must(t, m)

@@ -13,6 +13,8 @@ import (
 // https://onnx.ai/onnx/operators/onnx__Resize.html. Coordinates are computed in
 // float32 as runtimes do, since a nearest element depends on the last bit. Upsample,
 // and Resize of version 10, leave open how they round; they do as ONNX Runtime does.
+// (Where no axis changes its length though a scale is not 1, ONNX Runtime copies its
+// input; this interpolates, as ONNX has it.)
 func resize(l *lowering, n *onnx.Node) (string, error) {
 	x := n.Input(0)
 	in, out := l.shape(x), l.shape(n.Outputs[0])
@@ -46,7 +48,9 @@ func resize(l *lowering, n *onnx.Node) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		x = l.sample(x, i, taps)
+		if x = l.sample(x, i, taps); l.err != nil {
+			return "", l.err
+		}
 	}
 	return x, nil
 }
@@ -127,7 +131,8 @@ func (s sampling) source(i int64, scale float32, in, out int64) (float32, error)
 		return (x+0.5)/scale - 0.5, nil
 	case "half_pixel_symmetric":
 		adjustment := float32(out) / (scale * float32(in))
-		return float32(in)/2*(1-adjustment) + (x+0.5)/scale - 0.5, nil
+		offset := float32(in) / 2 * (1 - adjustment)
+		return float32(float64(offset) + (float64(x)+0.5)/float64(scale) - 0.5), nil
 	case "pytorch_half_pixel":
 		if out == 1 {
 			return 0, nil
@@ -182,13 +187,23 @@ func (s sampling) taps(mode string, scale float32, in, out int64) ([]tap, error)
 	return taps, nil
 }
 
+// halfway is how far a coordinate, which is rounded, may lie from the middle of two
+// elements that it is meant to lie in: ONNX Runtime's number.
+const halfway = 1e-6
+
 // round is the nearest element.
 func (s sampling) round(x float64, scale float32) (int64, error) {
-	switch s.nearest {
+	switch floor := math.Floor(x); s.nearest {
 	case "round_prefer_floor":
-		return int64(math.Ceil(x - 0.5)), nil
+		if x-floor <= 0.5+halfway {
+			return int64(floor), nil
+		}
+		return int64(floor) + 1, nil
 	case "round_prefer_ceil":
-		return int64(math.Floor(x + 0.5)), nil
+		if x-floor >= 0.5-halfway {
+			return int64(floor) + 1, nil
+		}
+		return int64(floor), nil
 	case "floor":
 		return int64(math.Floor(x)), nil
 	case "ceil":
@@ -234,6 +249,9 @@ func (l *lowering) sample(x string, axis int, taps []tap) string {
 	sum := ""
 	for i, t := range taps {
 		v := l.op("Gather", attrs{"axis": axis}, x, l.make(tensor.Of(t.index, len(t.index))))
+		if l.err != nil {
+			return ""
+		}
 		if t.weights != nil {
 			v = l.op("Mul", nil, v, l.vector(x, at(len(l.shape(x)), axis, int64(len(t.weights))), t.weights...))
 		}

@@ -38,7 +38,7 @@ func windowOf(n *onnx.Node, kernel, in, out []int64) (w window, err error) {
 		case "VALID":
 			w.pads[i], w.pads[i+k] = 0, 0
 		case "SAME_UPPER", "SAME_LOWER":
-			w.split(i, max((out[i]-1)*w.strides[i]+(w.kernel[i]-1)*w.dilations[i]+1-in[i], 0), auto == "SAME_UPPER")
+			w.split(i, max(w.reach(i, out[i])-in[i], 0), auto == "SAME_UPPER")
 		default:
 			return w, left("auto_pad is %q", auto)
 		}
@@ -47,6 +47,11 @@ func windowOf(n *onnx.Node, kernel, in, out []int64) (w window, err error) {
 		return w, left("its pads %v are negative", w.pads)
 	}
 	return w, err
+}
+
+// reach is how many elements n windows along axis i lie over.
+func (w window) reach(i int, n int64) int64 {
+	return (n-1)*w.strides[i] + (w.kernel[i]-1)*w.dilations[i] + 1
 }
 
 // split lays a total of pads on both sides of axis i, an odd one at the end or at
@@ -140,7 +145,8 @@ func (l *lowering) filter(x string, n *onnx.Node, one bool) []string {
 // convTranspose is defined by its pads or by the shape to reach, from which the
 // pads follow: https://onnx.ai/onnx/operators/onnx__ConvTranspose.html. As ONNX
 // Runtime does it, an odd pad goes to the end for SAME_UPPER and to the beginning
-// otherwise, and a shape beyond what the strides reach is filled up at the end.
+// otherwise, and a shape beyond what the strides reach is filled up at the end. What
+// SAME means for a window smaller than its stride, the two do not agree on.
 func convTranspose(l *lowering, n *onnx.Node) (string, error) {
 	in, out := l.spatial(n)
 	weight := l.shape(n.Input(1))
@@ -166,8 +172,10 @@ func convTranspose(l *lowering, n *onnx.Node) (string, error) {
 	}
 	if n.Ints("output_shape") != nil || auto == "SAME_UPPER" || auto == "SAME_LOWER" {
 		for i := range in {
-			total := (in[i]-1)*w.strides[i] + extra[i] + (w.kernel[i]-1)*w.dilations[i] + 1 - out[i]
-			if total < 0 {
+			total := w.reach(i, in[i]) + extra[i] - out[i]
+			if total < 0 && n.Ints("output_shape") == nil {
+				return "", left("auto_pad is %q and its window smaller than its stride", auto)
+			} else if total < 0 {
 				extra[i] -= total
 			}
 			w.split(i, max(total, 0), auto == "SAME_UPPER")
@@ -193,6 +201,13 @@ func pool(l *lowering, n *onnx.Node) (string, error) {
 	extra := attrs{"ceil_mode": n.Int("ceil_mode", 0)}
 	if auto := n.Str("auto_pad", ""); auto == "SAME_UPPER" || auto == "SAME_LOWER" {
 		extra["ceil_mode"] = 0 // the pads now say it
+		for i := range in {
+			// TensorFlow, whose SAME it is, pads by nothing; by ONNX's formula the
+			// input is cropped on both sides.
+			if w.reach(i, out[i])-in[i] < -1 {
+				return "", left("auto_pad is %q and its window smaller than its stride", auto)
+			}
+		}
 	}
 	if n.Op == "AveragePool" {
 		extra["count_include_pad"] = n.Int("count_include_pad", 0)
