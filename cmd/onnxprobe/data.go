@@ -132,25 +132,16 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 	if len(sources) == 0 {
 		return nil, nil, usagef("say what to run the model on; see %s --help", c.CommandPath())
 	}
-	p, err := f.settings()
+	o, err := f.reading(c, v, input)
 	if err != nil {
 		return nil, nil, err
-	}
-	o := dataset.Options{Format: f.format, Layout: f.layout, Preprocess: p, Input: input, EXIF: f.exif, MaxPixels: f.maxPixels, Stdin: c.InOrStdin()}
-	if v.DType == tensor.Uint8 && p == nil {
-		raw := dataset.Preprocess{Name: "pixels", Scale: 1} // the model takes pixels as they are
-		o.Preprocess = &raw
 	}
 	ds, err := dataset.Open(sources, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	if o.Preprocess == nil {
-		for _, s := range dataset.Describe(ds).Sources {
-			if s.Preprocess != nil {
-				return nil, nil, usagef("say how pictures become inputs, as when the model was trained: --preprocess %s, or a JSON file; --preprocess none takes pixels / 255. See list presets", suggest(input))
-			}
-		}
+	if err := f.preprocessed(ds, o); err != nil {
+		return nil, nil, err
 	}
 	if f.limit > 0 && f.limit < ds.Len() {
 		if ds, err = dataset.Range(ds, 0, f.limit); err != nil {
@@ -158,6 +149,33 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 		}
 	}
 	return ds, ds.Shape(), nil
+}
+
+// reading is how sources are opened for a model's input v of a sample's shape.
+func (f *dataFlags) reading(c *cobra.Command, v *onnx.Value, input []int) (dataset.Options, error) {
+	p, err := f.settings()
+	if err != nil {
+		return dataset.Options{}, err
+	}
+	o := dataset.Options{Format: f.format, Layout: f.layout, Preprocess: p, Input: input, EXIF: f.exif, MaxPixels: f.maxPixels, Stdin: c.InOrStdin()}
+	if v.DType == tensor.Uint8 && p == nil {
+		raw := dataset.Preprocess{Name: "pixels", Scale: 1} // the model takes pixels as they are
+		o.Preprocess = &raw
+	}
+	return o, nil
+}
+
+// preprocessed reports pictures that nobody said how to preprocess.
+func (f *dataFlags) preprocessed(ds dataset.Dataset, o dataset.Options) error {
+	if o.Preprocess != nil {
+		return nil
+	}
+	for _, s := range dataset.Describe(ds).Sources {
+		if s.Preprocess != nil {
+			return usagef("say how pictures become inputs, as when the model was trained: --preprocess %s, or a JSON file; --preprocess none takes pixels / 255. See list presets", suggest(o.Input))
+		}
+	}
+	return nil
 }
 
 // check reports names that nothing has.

@@ -237,10 +237,11 @@ func (a *array) axes(o Options) error {
 	return shapeError(sample, o.Input)
 }
 
-func (a *array) prefix(p string)   { a.before = p }
-func (a *array) classes() []string { return nil }
-func (a *array) Len() int          { return a.n }
-func (a *array) Shape() []int      { return slices.Clone(a.shape) }
+func (a *array) prefix(p string)          { a.before = p }
+func (a *array) classes() []string        { return nil }
+func (a *array) distinct() (string, bool) { return plain(a.before+a.name) + "[", true }
+func (a *array) Len() int                 { return a.n }
+func (a *array) Shape() []int             { return slices.Clone(a.shape) }
 
 func (a *array) Item(i int) Item {
 	it := Item{ID: fmt.Sprintf("%s[%d]", plain(a.before+a.name), i), Path: a.path, Label: -1}

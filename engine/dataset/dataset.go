@@ -11,6 +11,7 @@ package dataset
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 // Item says which piece of a dataset a sample is.
@@ -72,6 +73,15 @@ type Options struct {
 	// Stdin is where the source "-" reads its list of paths: one a line, or
 	// separated by NUL bytes.
 	Stdin io.Reader
+	// ReadTime, when not nil, is told the nanoseconds that goroutines spend in
+	// reading image files, apart from decoding them.
+	ReadTime *atomic.Int64
+	// Column is what holds the pictures, or their paths, where a source has
+	// several that could: a column of a Parquet or CSV file, a field of JSON Lines,
+	// the extension of the members of a tar file. "" takes the usual names.
+	Column string
+
+	shared *commons
 }
 
 // DefaultMaxUnpacked bounds an array file that must be unpacked into memory.
@@ -93,6 +103,7 @@ func (o Options) withDefaults() (Options, error) {
 			*d.v = d.or
 		}
 	}
+	o.shared = &commons{}
 	switch o.Layout {
 	case "", "auto":
 		o.Layout = ""
@@ -111,6 +122,8 @@ type Description struct {
 	Items   int      `json:"items"`
 	Shape   []int    `json:"shape"`
 	Classes []string `json:"classes,omitempty"`
+	// JPEG names the decoder of JPEG files, where there may be some.
+	JPEG string `json:"jpeg_decoder,omitempty"`
 }
 
 // Source is one of the files and folders that a dataset was made of.

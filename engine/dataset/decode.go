@@ -176,6 +176,10 @@ func decodeJPEG(b []byte) (*picture, error) {
 	if n := scans(b); n > maxScans {
 		return nil, fmt.Errorf("it has %d scans, at most %d are accepted", n, maxScans)
 	}
+	return decodeScans(b)
+}
+
+func goJPEG(b []byte) (*picture, error) {
 	m, err := jpeg.Decode(bytes.NewReader(b))
 	if err != nil {
 		return nil, err

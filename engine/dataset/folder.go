@@ -17,9 +17,7 @@ type imageList struct {
 	names  []string
 	labels []int32 // nil where no file has a class
 	class  []string
-	*renderer
-	limits limits
-	exif   bool
+	encoded
 }
 
 // openImages lists a folder as torchvision's ImageFolder does: its sub-folders,
@@ -150,32 +148,9 @@ func openImageFiles(paths []string, o Options) ([]source, error) {
 }
 
 func (l *imageList) ready(o Options) ([]source, error) {
-	l.limits, l.exif = o.limits(), o.EXIF
-	var err error
-	l.renderer, err = newRenderer(o, 3, l.firstSize)
-	return []source{l}, err
-}
-
-// firstSize is the size of the first picture that has one.
-func (l *imageList) firstSize() (w, h int, err error) {
-	const tries = 100
-	var first error
-	for i := range min(tries, len(l.names)) {
-		b, err := readRegular(l.file(i), l.limits.bytes)
-		if err == nil {
-			_, w, h, err = imageSize(b, l.limits)
-		}
-		if err == nil {
-			if l.exif && orientation(b) >= 5 {
-				w, h = h, w
-			}
-			return w, h, nil
-		}
-		if first == nil {
-			first = fmt.Errorf("%q: %w", l.file(i), err)
-		}
-	}
-	return 0, 0, fmt.Errorf("the preprocessing does not say a size and none of the first pictures can be read: %w", first)
+	l.where = l.file
+	l.load = func(i int) ([]byte, error) { return readRegular(l.file(i), l.limits.bytes) }
+	return []source{l}, l.settle(o, len(l.names))
 }
 
 func (l *imageList) file(i int) string {
@@ -185,10 +160,9 @@ func (l *imageList) file(i int) string {
 	return filepath.Join(l.root, l.names[i])
 }
 
-func (l *imageList) prefix(s string)   { l.before = plain(s) }
-func (l *imageList) classes() []string { return l.class }
-func (l *imageList) Len() int          { return len(l.names) }
-func (l *imageList) Shape() []int      { return slices.Clone(l.shape) }
+func (l *imageList) prefix(s string)          { l.before = plain(s) }
+func (l *imageList) classes() []string        { return l.class }
+func (l *imageList) distinct() (string, bool) { return l.before, l.root != "" }
 
 func (l *imageList) Item(i int) Item {
 	it := Item{ID: plain(l.names[i]), Path: l.file(i), Label: -1}
@@ -200,24 +174,6 @@ func (l *imageList) Item(i int) Item {
 		it.Class = l.class[it.Label]
 	}
 	return it
-}
-
-func (l *imageList) Sample(i int, dst []float32) error {
-	b, err := readRegular(l.file(i), l.limits.bytes)
-	if err != nil {
-		return fmt.Errorf("reading image %q: %w", l.file(i), err)
-	}
-	p, err := decodeImage(b, l.limits)
-	if err == nil {
-		if l.exif {
-			p = p.upright(orientation(b))
-		}
-		err = l.render(p, dst)
-	}
-	if err != nil {
-		return fmt.Errorf("reading image %q: %w", l.file(i), err)
-	}
-	return nil
 }
 
 func (l *imageList) describe() Description {

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -21,6 +22,8 @@ type joined struct {
 	relabel [][]int
 	// again holds the IDs of samples whose own ID was taken.
 	again map[int]string
+	// origins is where Open found the parts.
+	origins []Origin
 }
 
 func join(parts []source) *joined {
@@ -34,51 +37,67 @@ func join(parts []source) *joined {
 }
 
 func (j *joined) mergeClasses() {
-	var all []string
 	same := true
 	for _, p := range j.parts {
 		if c := p.classes(); len(c) > 0 {
-			same = same && (all == nil || slices.Equal(all, c))
-			all = append(slices.Clone(all), c...)
-			if same {
-				all = c
+			if j.names == nil {
+				j.names = c
 			}
+			same = same && slices.Equal(j.names, c)
 		}
 	}
-	if j.names = all; same {
+	if same {
 		return
 	}
-	slices.Sort(all)
-	j.names = slices.Compact(all)
+	all := map[string]int{}
+	for _, p := range j.parts {
+		for _, c := range p.classes() {
+			all[c] = 0
+		}
+	}
+	j.names = slices.Sorted(maps.Keys(all))
+	for i, c := range j.names {
+		all[c] = i
+	}
 	for i, p := range j.parts {
 		for _, c := range p.classes() {
-			at, _ := slices.BinarySearch(j.names, c)
-			j.relabel[i] = append(j.relabel[i], at)
+			j.relabel[i] = append(j.relabel[i], all[c])
 		}
 	}
 }
 
-// uniqueIDs tells samples apart that were given twice. The samples of one part
-// are different already, but for a list of files.
+// uniqueIDs tells samples apart that were given twice. Where the samples of each
+// part are different, and no part's IDs begin as another's, there are none.
 func (j *joined) uniqueIDs() {
-	if len(j.parts) == 1 {
-		if l, ok := j.parts[0].(*imageList); !ok || l.root != "" {
+	var before []string
+	for _, p := range j.parts {
+		s, ok := p.distinct()
+		if !ok {
+			break
+		}
+		before = append(before, s)
+	}
+	if slices.Sort(before); len(before) == len(j.parts) {
+		apart := true
+		for i := 1; i < len(before); i++ {
+			apart = apart && !strings.HasPrefix(before[i], before[i-1])
+		}
+		if apart {
 			return
 		}
 	}
-	taken := make(map[string]struct{}, j.Len())
+	taken := make(map[string]int, j.Len()) // the suffix that comes next
 	for i := range j.Len() {
 		id := j.Item(i).ID
-		for n := 2; ; n++ {
-			if _, ok := taken[id]; !ok {
-				break
+		if n := taken[id]; n > 0 {
+			again := id
+			for ; taken[again] > 0; n++ {
+				again = id + "#" + strconv.Itoa(n)
 			}
-			id = j.Item(i).ID + "#" + strconv.Itoa(n)
-		}
-		if id != j.Item(i).ID {
+			taken[id], id = n, again
 			j.again[i] = id
 		}
-		taken[id] = struct{}{}
+		taken[id] = 2
 	}
 }
 
@@ -111,6 +130,9 @@ func (j *joined) describe() Description {
 	d := Description{Items: j.Len(), Shape: j.Shape(), Classes: j.names}
 	for _, p := range j.parts {
 		d.Sources = append(d.Sources, p.describe().Sources...)
+		if _, ok := p.(interface{ firstSize() (int, int, error) }); ok { // image files
+			d.JPEG = jpegDecoder
+		}
 	}
 	return d
 }

@@ -34,6 +34,12 @@ func init() { // openImages reads Formats
 			looksCifar(100), someName(cifarKinds[100].files), openCifar(100)},
 		{"mnist", "MNIST's IDX files, plain or .gz: the images file, its labels found beside it, or their folder",
 			looksIdx, someName(isIdxImages), openIdx},
+		{"webdataset", "WebDataset shards: .tar, .tar.gz, .tgz, .tar.zst, or their folder; members KEY.jpg and KEY.cls or KEY.json (label, cls)",
+			looksTar, someName(isTarName), openTars},
+		{"parquet", "Parquet with image files in a column, as Hugging Face writes it (image, label): .parquet, or their folder",
+			looksParquet, someName(isParquetName), openParquets},
+		{"list", "lists of image files: .csv and .tsv (path, label, class), .jsonl and .ndjson (path or file_name, label), .txt (a path a line)",
+			looksListed, func([]string) bool { return false }, openListed},
 		{"images", "JPEG, PNG, WebP, GIF, BMP and TIFF: files, or a folder whose sub-folders are the classes",
 			looksImage, func([]string) bool { return true }, openImages},
 	}
@@ -53,11 +59,14 @@ type source interface {
 	describe() Description
 	// prefix is put before the IDs when there are several sources.
 	prefix(string)
+	// distinct reports that all samples have different IDs, which begin with a
+	// string.
+	distinct() (begin string, ok bool)
 }
 
 // Open makes a dataset of files and folders, one after the other: folders of
-// images, image files, array files and the other Formats, glob patterns, and
-// "-" for a list of these on o.Stdin. What is wrong with one picture shows when
+// images, image files, array files and the other Formats, glob patterns, ranges
+// and alternatives in braces, and "-" for a list of these on o.Stdin. What is wrong with one picture shows when
 // it is read; what is wrong with a source, or an empty dataset, is an error.
 // Where image folders have different classes, labels count their sorted union.
 func Open(sources []string, o Options) (Dataset, error) {
@@ -75,6 +84,7 @@ func Open(sources []string, o Options) (Dataset, error) {
 	}
 	first := o.Input == nil
 	var parts []source
+	var origins []Origin
 	for len(paths) > 0 {
 		path, n := paths[0], 1
 		f := format
@@ -101,6 +111,7 @@ func Open(sources []string, o Options) (Dataset, error) {
 		if o.Input == nil {
 			o.Input = got[0].Shape()
 		}
+		given, prefix := paths[:n:n], ""
 		parts, paths = append(parts, got...), paths[n:]
 		if len(paths) > 0 || len(parts) > len(got) { // IDs need their source before them
 			before := strings.TrimSuffix(path, filepath.Base(path))
@@ -110,9 +121,18 @@ func Open(sources []string, o Options) (Dataset, error) {
 			for _, s := range got {
 				s.prefix(before)
 			}
+			prefix = before
+		}
+		for _, s := range got {
+			from := Origin{Paths: []string{s.describe().Sources[0].Path}, Format: f.Name, Prefix: prefix, Items: s.Len()}
+			if f.Name == "images" {
+				from.Paths = given
+			}
+			origins = append(origins, from)
 		}
 	}
 	ds := join(parts)
+	ds.origins = origins
 	if ds.Len() == 0 {
 		return nil, fmt.Errorf("opening dataset %q: it has no samples", sources)
 	}
@@ -167,7 +187,7 @@ func isFile(path string) bool {
 	return err == nil && !st.IsDir()
 }
 
-// expand resolves globs and the list on standard input.
+// expand resolves braces, globs and the list on standard input.
 func expand(sources []string, stdin io.Reader) ([]string, error) {
 	var paths []string
 	for _, s := range sources {
@@ -179,24 +199,47 @@ func expand(sources []string, stdin io.Reader) ([]string, error) {
 			paths = append(paths, listed...)
 			continue
 		}
-		if _, err := os.Lstat(s); err == nil || !strings.ContainsAny(s, "*?[") {
-			paths = append(paths, s)
-			continue
-		}
-		found, err := filepath.Glob(s)
+		names := []string{s}
+		_, err := os.Lstat(s)
 		if err != nil {
-			return nil, fmt.Errorf("opening dataset %q: %w", s, err)
+			if names, err = braces(s); err != nil {
+				return nil, fmt.Errorf("opening dataset %w", err)
+			}
 		}
-		if len(found) == 0 {
-			return nil, fmt.Errorf("opening dataset %q: the pattern matches no file", s)
+		var missing []string
+		for _, name := range names {
+			if _, err := os.Lstat(name); err == nil || len(names) == 1 && !isGlob(name) {
+				paths = append(paths, name)
+				continue
+			}
+			if !isGlob(name) {
+				missing = append(missing, name)
+				continue
+			}
+			found, err := filepath.Glob(name)
+			if err != nil {
+				return nil, fmt.Errorf("opening dataset %q: %w", name, err)
+			}
+			if len(found) == 0 {
+				return nil, fmt.Errorf("opening dataset %q: the pattern matches no file", name)
+			}
+			paths = append(paths, found...)
 		}
-		paths = append(paths, found...)
+		if n := len(missing); n > 0 {
+			shown := fmt.Sprintf("%q", missing[:min(n, 3)])
+			if n > 3 {
+				shown += " and more"
+			}
+			return nil, fmt.Errorf("opening dataset %q: %d of its %d files are missing: %s", s, n, len(names), shown)
+		}
 	}
 	if len(paths) == 0 {
 		return nil, errors.New("opening a dataset: no source is given; give a folder of images, image files, or array files")
 	}
 	return paths, nil
 }
+
+func isGlob(name string) bool { return strings.ContainsAny(name, "*?[") }
 
 func readList(r io.Reader) ([]string, error) {
 	if r == nil {

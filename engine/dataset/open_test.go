@@ -144,7 +144,7 @@ func TestSeveralSources(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	p := pngOf(t, 2, 2, 0)
-	dir := tree(t, map[string][]byte{"a.png": p, "wide.png": pngOf(t, 3, 2, 0), "no.txt": []byte("hello"), "empty/.keep": nil, "bad/x.png": nil})
+	dir := tree(t, map[string][]byte{"a.png": p, "wide.png": pngOf(t, 3, 2, 0), "no.dat": []byte("hello"), "empty/.keep": nil, "bad/x.png": nil})
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, c := range []struct {
 		name    string
@@ -155,7 +155,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"nothing", nil, Options{}, "no source is given"},
 		{"missing", []string{at("gone")}, Options{}, "no such file"},
 		{"glob", []string{at("*.gif")}, Options{}, "matches no file"},
-		{"text", []string{at("no.txt")}, Options{}, "give --format, one of npy, cifar10"},
+		{"text", []string{at("no.dat")}, Options{}, "give --format, one of npy, cifar10"},
 		{"empty folder", []string{at("empty")}, Options{}, "holds no image"},
 		{"format", []string{dir}, Options{Format: "jpg"}, "want one of auto, npy"},
 		{"layout", []string{dir}, Options{Layout: "chw"}, "want auto, nchw or nhwc"},

@@ -39,10 +39,11 @@ func (s *records) ready(o Options) (*records, error) {
 	return s, s.checkSize(s.pre.size(s.w, s.h))
 }
 
-func (s *records) prefix(p string)   { s.before = p }
-func (s *records) classes() []string { return s.class }
-func (s *records) Len() int          { return s.n }
-func (s *records) Shape() []int      { return slices.Clone(s.shape) }
+func (s *records) prefix(p string)          { s.before = p }
+func (s *records) classes() []string        { return s.class }
+func (s *records) distinct() (string, bool) { return plain(s.before+s.name) + "[", true }
+func (s *records) Len() int                 { return s.n }
+func (s *records) Shape() []int             { return slices.Clone(s.shape) }
 
 func (s *records) Item(i int) Item {
 	it := Item{ID: fmt.Sprintf("%s[%d]", plain(s.before+s.name), i), Path: s.path, Label: -1}
@@ -112,14 +113,14 @@ func filesOf(path string, is func(name string) bool) ([]string, error) {
 	if isFile(path) {
 		return []string{path}, nil
 	}
-	entries, err := os.ReadDir(path)
+	names, err := storeOf(path).list(path)
 	if err != nil {
-		return nil, reason(err)
+		return nil, err
 	}
 	var out []string
-	for _, e := range entries {
-		if is(e.Name()) && !strings.HasPrefix(e.Name(), ".") && isFile(filepath.Join(path, e.Name())) {
-			out = append(out, filepath.Join(path, e.Name()))
+	for _, name := range names {
+		if is(name) && !strings.HasPrefix(name, ".") && isFile(filepath.Join(path, name)) {
+			out = append(out, filepath.Join(path, name))
 		}
 	}
 	if len(out) == 0 {

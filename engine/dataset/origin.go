@@ -1,0 +1,75 @@
+package dataset
+
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// Origin is a source of a dataset with what opens it again by itself, in another
+// process or for some of its items. It marshals to JSON.
+type Origin struct {
+	// Paths is one file or folder, or the files of a list of images.
+	Paths  []string `json:"paths"`
+	Format string   `json:"format"`
+	// Prefix stands before the IDs, because there are several sources.
+	Prefix string `json:"prefix,omitempty"`
+	Items  int    `json:"items"`
+}
+
+// Origins are the sources of a dataset that Open made, in order; their items
+// follow each other in the dataset. Files of a folder of array files are sources
+// of their own.
+func Origins(ds Dataset) []Origin {
+	if j, ok := ds.(*joined); ok {
+		return j.origins
+	}
+	return nil
+}
+
+// Open opens the source by itself, as it was opened before but that labels count
+// its own classes. It is an error when the number of its items has changed.
+func (s Origin) Open(o Options) (Dataset, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("opening a dataset: %w", err)
+	}
+	f, err := formatNamed(s.Format)
+	if err != nil || f == nil || len(s.Paths) == 0 {
+		return nil, fmt.Errorf("opening a dataset again: its format is %q and it has %d paths: %w", s.Format, len(s.Paths), err)
+	}
+	var got []source
+	if f.Name == "images" && isFile(s.Paths[0]) || len(s.Paths) > 1 {
+		got, err = openImageFiles(s.Paths, o)
+	} else {
+		got, err = f.open(s.Paths[0], o)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening dataset %q as %s: %w", s.Paths[0], s.Format, err)
+	}
+	for _, p := range got {
+		if s.Prefix != "" {
+			p.prefix(s.Prefix)
+		}
+	}
+	ds := join(got)
+	ds.origins = []Origin{s}
+	if ds.Len() != s.Items {
+		return nil, fmt.Errorf("opening dataset %q: it has %d items, and had %d before", s.Paths[0], ds.Len(), s.Items)
+	}
+	return ds, nil
+}
+
+// Expand is the files and folders that Open would open, one by one: globs and the
+// list "-" become what they stand for.
+func Expand(sources []string, stdin io.Reader) ([]string, error) { return expand(sources, stdin) }
+
+// clock adds up the time spent in reading; nil counts nothing.
+type clock = *atomic.Int64
+
+func tick(c clock, since time.Time) {
+	if c != nil {
+		c.Add(int64(time.Since(since)))
+	}
+}
