@@ -60,7 +60,7 @@ func variants(tb testing.TB, file string) []variant {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	codes, err := probes.Attach(m, probes.AttachOptions{CPU: true})
+	codes, err := probes.Attach(m, probes.AttachOptions{Pack: probes.PackOperator})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -22,16 +23,48 @@ type AttachOptions struct {
 	// Fragile, when positive, adds for each item and site the number of units
 	// whose value lies within this distance of a knot (or is NaN).
 	Fragile float64
-	// CPU packs with a product of unsigned bytes, the fastest form on a CPU, which
-	// ONNX Runtime's CUDA provider cannot run. The codes are the same.
-	CPU bool
+	// Pack says how bits become bytes. The codes are the same whatever it is.
+	Pack Packing
 	// Values adds the values before the activations, in float, instead of codes.
 	Values bool
 }
 
+// Packing is a way to turn bits into bytes in the graph.
+type Packing int
+
+const (
+	// PackAuto leaves it to Plan.Open, which asks the backend; Plan.Model has the
+	// form of PackPortable.
+	PackAuto Packing = iota
+	// PackPortable takes standard operators, and types for which ONNX Runtime has
+	// CUDA kernels: a product of signed bytes with the powers of two.
+	PackPortable
+	// PackUnsigned takes standard operators: a product of unsigned bytes, which is
+	// faster on a CPU and has no CUDA kernel.
+	PackUnsigned
+	// PackOperator takes engine.SignPack, which reads every value once.
+	PackOperator
+)
+
+var packings = []string{"auto", "portable", "unsigned", "operator"}
+
+func (p Packing) String() string { return packings[p] }
+
+// packing is the fastest form on a backend.
+func packing(b engine.Backend, o engine.Options) Packing {
+	if k, ok := b.(engine.Packer); ok && k.Packs(o) {
+		return PackOperator
+	}
+	if o.Device.Kind == "cuda" {
+		return PackPortable
+	}
+	return PackUnsigned
+}
+
 // Plan is a probed model and the meaning of its outputs.
 type Plan struct {
-	// Model is an ordinary ONNX model. Its first Own outputs are those of the
+	// Model is an ordinary ONNX model, of standard operators unless
+	// AttachOptions.Pack asks for others. Its first Own outputs are those of the
 	// original, unchanged; the probes' follow.
 	Model *onnx.Model
 	Own   int
@@ -45,9 +78,6 @@ type Plan struct {
 // Attach rewrites a model so that it returns the code of every chosen site: for
 // each an output "onnxprobe.code/SITE" of uint8 [batch, bytes], packed as
 // numpy.packbits does. m is not changed.
-//
-// Only standard operators are used, with types for which ONNX Runtime has CUDA
-// kernels: bits become bytes by an integer matrix product with the powers of two.
 func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 	for _, v := range m.Graph.Outputs {
 		if strings.HasPrefix(v.Name, "onnxprobe.") {
@@ -86,6 +116,9 @@ type tap struct {
 }
 
 func (p *Plan) attach(e *rewrite.Edit) error {
+	if p.options.Pack == PackOperator {
+		e.Model.Opsets = append(e.Model.Opsets, onnx.Opset{Domain: engine.Domain, Version: 1})
+	}
 	batch := onnx.Dim{Size: -1, Param: "batch"}
 	for _, v := range e.Graph.Inputs {
 		if v.Name == p.Fit.Input && v.HasShape() {
@@ -109,6 +142,7 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		}
 	}
 	var taps []tap
+	seen := map[int]bool{} // the pools whose NaNs a site finds
 	for i := range p.Sites {
 		s := &p.Sites[i]
 		for _, kind := range p.kinds() {
@@ -118,7 +152,16 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		if s.window != nil {
 			at = place[s.window.node.Outputs[0]]
 		}
-		taps = append(taps, tap{at, func() error { return p.attachSite(p.packer(e.In("onnxprobe").In(s.Name)), s, emit) }})
+		// One reading finds both the sides of a value and its NaNs.
+		nan := ""
+		if from, _ := p.reads(s); p.options.Pack == PackOperator && !p.options.Values && s.window == nil {
+			for k, pool := range p.Fit.pools {
+				if pool.value == from && !seen[k] {
+					seen[k], nan = true, fmt.Sprint(watched, k)
+				}
+			}
+		}
+		taps = append(taps, tap{at, func() error { return p.attachSite(p.packer(e.In("onnxprobe").In(s.Name)), s, nan, emit) }})
 	}
 	for i, pool := range p.Fit.pools {
 		if p.options.Values {
@@ -126,6 +169,9 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		}
 		name := fmt.Sprint(watched, i)
 		order = append(order, name)
+		if seen[i] {
+			continue
+		}
 		taps = append(taps, tap{place[pool.value], func() error {
 			return p.watch(p.packer(e.In("onnxprobe").In("nan")), pool, name, emit)
 		}})
@@ -165,7 +211,17 @@ func (p *Plan) kinds() []string {
 
 type emitter func(name, v string, d tensor.DType, dims ...int) error
 
-func (p *Plan) attachSite(pk *packer, s *Site, emit emitter) error {
+// reads is the value that a site's bits come from and where it bends.
+func (p *Plan) reads(s *Site) (string, []float64) {
+	if p.options.Sign3 || p.options.Fragile > 0 {
+		return s.Pre, s.Knots
+	}
+	return s.bend.Tap, s.bend.TapKnots
+}
+
+// attachSite adds the outputs of a site, and with a name for it that of the NaNs of
+// the value it reads.
+func (p *Plan) attachSite(pk *packer, s *Site, nan string, emit emitter) error {
 	switch {
 	case p.options.Values && s.window != nil: // its code is no side of a value
 		return nil
@@ -174,14 +230,16 @@ func (p *Plan) attachSite(pk *packer, s *Site, emit emitter) error {
 	case s.window != nil:
 		return emit(output("code", s), pk.pack(s, s.window.planesOf(pk)), tensor.Uint8, s.Bytes())
 	}
-	from, knots := s.bend.Tap, s.bend.TapKnots
-	if p.options.Sign3 || p.options.Fragile > 0 {
-		from, knots = s.Pre, s.Knots
-	}
+	from, knots := p.reads(s)
 	x := pk.wide(s, from)
-	err := emit(output("code", s), pk.pack(s, pk.compare("Greater", s, x, knots)), tensor.Uint8, s.Bytes())
+	code, found := pk.sides("Greater", s, x, knots, nan != "")
+	err := emit(output("code", s), code, tensor.Uint8, s.Bytes())
+	if err == nil && nan != "" {
+		err = pk.emitNaN(nan, found, s.float(), emit)
+	}
 	if err == nil && p.options.Sign3 {
-		err = emit(output("below", s), pk.pack(s, pk.compare("Less", s, x, knots)), tensor.Uint8, s.Bytes())
+		below, _ := pk.sides("Less", s, x, knots, false)
+		err = emit(output("below", s), below, tensor.Uint8, s.Bytes())
 	}
 	if err == nil && p.options.Fragile > 0 {
 		err = emit(output("fragile", s), pk.fragile(s, x, knots, p.options.Fragile), tensor.Float32)
@@ -192,14 +250,32 @@ func (p *Plan) attachSite(pk *packer, s *Site, emit emitter) error {
 // watched names the outputs that show a NaN where the network would drop it.
 const watched = "onnxprobe.nan/"
 
-// watch adds the sum of a max-pooling's input for each item. All else hands a NaN
+// watch adds the sum of a max-pooling's input for each item, or what SignPack finds in
+// it. All else hands a NaN
 // on, to the model's own outputs; a maximum may drop it.
 func (p *Plan) watch(pk *packer, pool pool, name string, emit emitter) error {
 	x := pool.value
 	if pool.dtype != tensor.Float32 && pool.dtype != tensor.Float64 {
 		x, pool.dtype = pk.cast(x, tensor.Float32), tensor.Float32
 	}
+	if pk.form == PackOperator {
+		none := tensor.Of([]float32{}, 0)
+		if pool.dtype == tensor.Float64 {
+			none = tensor.Of([]float64{}, 0)
+		}
+		nan := pk.e.Name("SignPack.nan")
+		pk.signPack(x, pk.e.Const(none), 0, "", nan)
+		return pk.emitNaN(name, nan, pool.dtype, emit)
+	}
 	return emit(name, pk.sum(pk.e.Op("Reshape", nil, x, pk.ints(pk.lead, -1))), pool.dtype)
+}
+
+// emitNaN makes what SignPack found of the type that the sum would have.
+func (p *packer) emitNaN(name, nan string, d tensor.DType, emit emitter) error {
+	if d == tensor.Float64 {
+		nan = p.cast(nan, d)
+	}
+	return emit(name, nan, d)
 }
 
 // float is the type in which a site's values are compared: 16-bit floats are
@@ -216,11 +292,11 @@ type packer struct {
 	e     *rewrite.Edit
 	lead  int64 // the leading entry of reshapes: 0 keeps the batch axis, 1 is one item
 	opset int64
-	cpu   bool
+	form  Packing
 }
 
 func (p *Plan) packer(e *rewrite.Edit) *packer {
-	pk := &packer{e: e, opset: p.source.Opset(""), cpu: p.options.CPU}
+	pk := &packer{e: e, opset: p.source.Opset(""), form: p.options.Pack}
 	if p.Fit.Batch == 1 {
 		pk.lead = 1
 	}
@@ -253,10 +329,53 @@ func (p *packer) bit() tensor.DType {
 	switch {
 	case p.opset < 10:
 		return tensor.Float32
-	case p.cpu:
+	case p.form == PackUnsigned || p.form == PackOperator: // which leaves the arg-max of pools to this
 		return tensor.Uint8
 	}
 	return tensor.Int8
+}
+
+// sides packs the bits of x op knot. With nan, which only the operator can, it finds
+// the items with a NaN as well.
+func (p *packer) sides(op string, s *Site, x string, knots []float64, nan bool) (code, found string) {
+	if p.form != PackOperator {
+		return p.pack(s, p.compare(op, s, x, knots)), ""
+	}
+	below := int64(0)
+	if op == "Less" {
+		below = 1
+	}
+	if nan {
+		found = p.e.Name("SignPack.nan")
+	}
+	code = p.e.Name("SignPack.out")
+	p.signPack(x, p.numbers(s, knots), below, code, found)
+	return code, found
+}
+
+// signPack adds the operator. An output without a name is not made.
+func (p *packer) signPack(x, knots string, below int64, code, nan string) {
+	if p.lead == 1 { // where the first axis need not be of one item
+		x = p.e.Op("Reshape", nil, x, p.ints(1, -1))
+	}
+	n := &onnx.Node{Name: p.e.Name(engine.SignPack), Op: engine.SignPack, Domain: engine.Domain, Inputs: []string{x, knots}, Outputs: []string{code},
+		Attrs: []*onnx.Attr{{Name: "below", Type: onnx.AttrInt, Int: below}}}
+	if nan != "" {
+		n.Outputs = append(n.Outputs, nan)
+	}
+	p.e.Graph.Nodes = append(p.e.Graph.Nodes, n)
+}
+
+// numbers is a list of constants of the site's type.
+func (p *packer) numbers(s *Site, v []float64) string {
+	if s.float() == tensor.Float64 {
+		return p.e.Const(tensor.Of(v, len(v)))
+	}
+	f := make([]float32, len(v))
+	for i, x := range v {
+		f[i] = float32(x)
+	}
+	return p.e.Const(tensor.Of(f, len(f)))
 }
 
 // compare makes one plane of zeros and ones for each knot.

@@ -23,7 +23,7 @@ import (
 func TestPackingEqualsHost(t *testing.T) {
 	eachGolden(t, func(t *testing.T, g *golden, m *onnx.Model) {
 		in := g.arrays["input"]
-		for _, o := range []AttachOptions{{}, {CPU: true}, {Sign3: true}, {Fragile: 1e-3}} {
+		for _, o := range []AttachOptions{{Pack: PackPortable}, {Pack: PackUnsigned}, {Pack: PackOperator}, {Pack: PackOperator, Sign3: true}, {Sign3: true, Pack: PackPortable}, {Fragile: 1e-3}} {
 			open(t, m, o, 1) // needs the engine
 			d, err := Compare(context.Background(), m, o, pointsOf(in, in.Shape[0]),
 				Setting{Backend: ort.Backend{}, Batch: 7, Options: engine.Options{Optimize: "none"}},
@@ -56,7 +56,7 @@ func TestCompareReportsMargins(t *testing.T) {
 	}
 	defer s.close()
 	x := []float32{1, -0.25, 8, 3, 3, 3}
-	a, _, err := s.codes(context.Background(), x, 2)
+	a, _, _, err := s.codes(context.Background(), x, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,9 @@ type Setting struct {
 	Backend engine.Backend
 	Options engine.Options
 	Batch   int
+	// Pack says how bits become bytes in the graph; PackAuto takes the fastest form
+	// that the backend runs.
+	Pack Packing
 	// Host computes the codes outside the graph, from the float values before
 	// the activations: the reference for the bits that the graph packs.
 	Host bool
@@ -117,18 +120,21 @@ func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dat
 		}
 		n := batch.N
 		x := tensor.Data[float32](batch.Input)
-		ca, oa, err := sa.codes(ctx, x, n)
+		ca, oa, na, err := sa.codes(ctx, x, n)
 		if err != nil {
 			return nil, fmt.Errorf("side a: %w", err)
 		}
-		cb, ob, err := sb.codes(ctx, x, n)
+		cb, ob, nb, err := sb.codes(ctx, x, n)
 		if err != nil {
 			return nil, fmt.Errorf("side b: %w", err)
 		}
 		var flipped []int
 		for i := range n {
-			d.count(batch.Errs[i])
-			if batch.Errs[i] != nil {
+			err := batch.Errs[i]
+			if err == nil && (na[i] || nb[i]) {
+				err = errNaN
+			}
+			if d.count(err); err != nil {
 				continue
 			}
 			d.Outputs = math.Max(d.Outputs, furthest(oa[i], ob[i]))
@@ -190,7 +196,7 @@ func sameSites(a, b *Plan) error {
 func (d *Diff) judge(ctx context.Context, j *side, x []float32, n int, ca, cb []byte) error {
 	plan, width := j.plan(), j.plan().CodeBytes()
 	if j.code != nil {
-		cj, _, err := j.codes(ctx, x, n)
+		cj, _, _, err := j.codes(ctx, x, n)
 		if err != nil {
 			return fmt.Errorf("the judge: %w", err)
 		}
@@ -299,6 +305,9 @@ func newSide(ctx context.Context, m *onnx.Model, o AttachOptions, s Setting) (*s
 			return nil, err
 		}
 	}
+	if s.Pack != PackAuto {
+		o.Pack = s.Pack
+	}
 	sd := &side{setting: s, m: m, o: o}
 	if s.Host {
 		if o.Sites.MaxPool {
@@ -363,12 +372,13 @@ func runs(ctx context.Context, r *Prober, x []float32, n int, use func(first, co
 }
 
 // codes returns the whole codes of n samples and, for each, the model's own
-// outputs.
-func (s *side) codes(ctx context.Context, x []float32, n int) ([]byte, [][]float64, error) {
+// outputs, and whether the network came upon a NaN, so that it has no code.
+func (s *side) codes(ctx context.Context, x []float32, n int) (codes []byte, own [][]float64, nan []bool, err error) {
 	r, width := s.prober(), s.plan().CodeBytes()
-	codes, own := make([]byte, n*width), make([][]float64, n)
+	codes, own, nan = make([]byte, n*width), make([][]float64, n), make([]bool, n)
 	buf := make([]byte, r.Batch*width)
-	err := runs(ctx, r, x, n, func(first, count int, out []*tensor.Tensor) {
+	err = runs(ctx, r, x, n, func(first, count int, out []*tensor.Tensor) {
+		copy(nan[first:first+count], r.nan(out))
 		if s.code != nil {
 			r.codes(buf, out, "code")
 		} else {
@@ -389,7 +399,7 @@ func (s *side) codes(ctx context.Context, x []float32, n int) ([]byte, [][]float
 			}
 		}
 	})
-	return codes, own, err
+	return codes, own, nan, err
 }
 
 // values hands each sample's values before the activations to use, with the

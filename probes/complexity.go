@@ -2,8 +2,8 @@ package probes
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -45,147 +45,123 @@ func (nb *Neighborhood) vertex(dst, x, scaled []float32, j int) {
 	}
 }
 
-// tally gathers the vertices of one item at one radius.
-type tally struct {
-	radius, seen  int
-	first, second []byte // codes of the reference vertex: above, and below for sign3
-	differ        []byte // bits that were not the same at every vertex
+// Complexity measures local complexity for every item of a dataset and writes a
+// row for each, in order; see ComplexityColumns.
+func (r *Prober) Complexity(ctx context.Context, ds dataset.Dataset, nb Neighborhood, sink Sink, o RunOptions) (Summary, error) {
+	return r.Write(ctx, ds, sink, o, ComplexityColumns{nb})
 }
 
-// Complexity measures local complexity for every item of a dataset and writes a
-// row for each, in order: per radius the total number of units whose bit is not
-// the same at all vertices, and per site that number and its fraction of the
-// site's units. Vertices go through the network in the batch dimension, several
-// items to a batch where they fit; at no time does more than a batch of them
-// exist.
-func (r *Prober) Complexity(ctx context.Context, ds dataset.Dataset, nb Neighborhood, sink Sink, o RunOptions) (Summary, error) {
-	p := r.Plan
+// ComplexityColumns are an item's local complexity, per radius: in total the number
+// of units whose bit is not the same at all vertices, "complexity"; and per site
+// that number, "count", and its fraction of the site's units, "fraction". Vertices
+// go through the network in the batch dimension, several items to a batch where
+// they fit; at no time does more than a batch of them exist.
+type ComplexityColumns struct{ Neighborhood }
+
+func (c ComplexityColumns) start(r *Prober) (maker, error) {
+	p, nb := r.Plan, c.Neighborhood
 	dim := tensor.Count(p.Fit.Sample)
-	if nb.Frame == nil || nb.Frame.Dim != dim {
-		return Summary{}, fmt.Errorf("the frame has directions of %d dimensions, the model's samples have %d", nb.Frame.Dim, dim)
+	if nb.Frame == nil {
+		return nil, errors.New("local complexity needs a frame")
+	}
+	if nb.Frame.Dim != dim {
+		return nil, fmt.Errorf("the frame has directions of %d dimensions, the model's samples have %d", nb.Frame.Dim, dim)
 	}
 	if len(nb.Radii) == 0 {
-		return Summary{}, fmt.Errorf("local complexity needs a radius")
+		return nil, errors.New("local complexity needs a radius")
 	}
-	scaled := make([][]float32, len(nb.Radii))
-	for i, radius := range nb.Radii {
+	m := &counter{r: r, nb: nb, width: p.CodeBytes(), in: make([]float32, r.Batch*dim)}
+	for _, radius := range nb.Radii {
 		if !(radius > 0) {
-			return Summary{}, fmt.Errorf("a radius of %g; it must be positive", radius)
+			return nil, fmt.Errorf("a radius of %g; it must be positive", radius)
 		}
-		scaled[i] = make([]float32, len(nb.Frame.Data))
+		scaled := make([]float32, len(nb.Frame.Data))
 		for k, v := range nb.Frame.Data {
-			scaled[i][k] = float32(radius) * v
+			scaled[k] = float32(radius) * v
 		}
+		m.scaled = append(m.scaled, scaled)
 	}
-	c := &counter{r: r, nb: nb, width: p.CodeBytes(), in: make([]float32, r.Batch*dim)}
-	c.codes, c.below = make([]byte, r.Batch*c.width), make([]byte, r.Batch*c.width)
-
-	const chunk = 32 // rows written at a time
-	rows := &rows{}
-	counts := make([]int64, 0, chunk*len(nb.Radii)*len(p.Sites))
-	sum := Summary{}
-	flush := func() error {
-		if rows.n == 0 {
-			return nil
-		}
-		err := sink.Write(append(rows.columns(), p.complexityColumns(nb, counts, rows.failed)...))
-		rows.reset()
-		counts = counts[:0]
-		return err
-	}
-	// Items enter the network in batches of vertices; their results come out in
-	// order, so a queue of the items under way is enough.
-	var queue []*pendingItem
-	settle := func(all bool) error {
-		for len(queue) > 0 && (queue[0].left == 0 || all && queue[0].err != nil) {
-			it := queue[0]
-			queue = queue[1:]
-			if it.err == nil && it.nan {
-				it.err = errNaN
-			}
-			rows.add(it.item, it.err)
-			if it.err != nil {
-				clear(it.counts)
-			}
-			counts = append(counts, it.counts...)
-			sum.count(it.err)
-			o.progress(sum)
-			if rows.n == chunk {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}
-	for b, err := range dataset.Batches(ctx, ds, 1, o.workers()) {
-		if err != nil {
-			return sum, err
-		}
-		it := &pendingItem{item: b.Items[0], err: b.Errs[0], counts: make([]int64, len(nb.Radii)*len(p.Sites))}
-		queue = append(queue, it)
-		if it.err == nil {
-			it.left = len(nb.Radii)
-			x := tensor.Data[float32](b.Input)[:dim]
-			for ri := range nb.Radii {
-				t := &tally{radius: ri, differ: make([]byte, c.width)}
-				for j := range nb.vertices() {
-					nb.vertex(c.in[c.n*dim:(c.n+1)*dim], x, scaled[ri], j)
-					if err := c.push(ctx, it, t); err != nil {
-						return sum, err
-					}
-				}
-			}
-		}
-		if err := settle(false); err != nil {
-			return sum, err
-		}
-	}
-	if err := c.flush(ctx); err != nil {
-		return sum, err
-	}
-	if err := settle(true); err != nil {
-		return sum, err
-	}
-	return sum, flush()
+	m.codes, m.below = make([]byte, r.Batch*m.width), make([]byte, r.Batch*m.width)
+	return m, nil
 }
 
-// pendingItem is an item some of whose vertices are still to be run.
-type pendingItem struct {
-	item   dataset.Item
-	err    error
-	nan    bool
-	left   int // radii
-	counts []int64
-}
-
-// counter runs vertices and counts what changes among them.
+// counter runs the vertices around items and counts what changes among them.
 type counter struct {
 	r            *Prober
 	nb           Neighborhood
 	width        int
+	scaled       [][]float32 // the frame times each radius
 	in           []float32
-	n            int // vertices waiting in in
-	of           []*tally
-	whose        []*pendingItem
+	of           []*tally // whose the vertices in in are, one after the other
+	idle         []*tally
 	codes, below []byte
 }
 
-func (c *counter) push(ctx context.Context, it *pendingItem, t *tally) error {
-	c.of, c.whose = append(c.of, t), append(c.whose, it)
-	if c.n++; c.n == c.r.Batch {
-		return c.flush(ctx)
+// tally gathers the vertices of one item at one radius.
+type tally struct {
+	item          *error
+	counts        []int64 // of the sites, once all vertices were seen
+	seen          int
+	first, second []byte // codes of the reference vertex: above, and below for sign3
+	differ        []byte // bits that were not the same at every vertex
+}
+
+// outputs: so many items fill whole batches with their vertices.
+func (c *counter) outputs() (bool, int) {
+	a, b := c.r.Batch, c.nb.vertices()*len(c.nb.Radii)
+	for b != 0 {
+		a, b = b, a%b
 	}
-	return nil
+	return false, c.r.Batch / a
+}
+
+// infer gives the counts of the batch's items: items by radii by sites.
+func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, error) {
+	dim, sites := tensor.Count(c.r.Plan.Fit.Sample), len(c.r.Plan.Sites)
+	counts := make([]int64, len(s.items)*len(c.nb.Radii)*sites)
+	left := counts
+	for i := range s.items {
+		for _, scaled := range c.scaled {
+			var mine []int64
+			mine, left = left[:sites], left[sites:]
+			if s.errs[i] != nil && s.errs[i] != errNaN {
+				continue
+			}
+			t := c.tally(&s.errs[i], mine)
+			x := tensor.Data[float32](in)[i*dim : (i+1)*dim]
+			for j := range c.nb.vertices() {
+				c.nb.vertex(c.in[len(c.of)*dim:(len(c.of)+1)*dim], x, scaled, j)
+				if c.of = append(c.of, t); len(c.of) == c.r.Batch {
+					if err := c.flush(ctx); err != nil {
+						return nil, err
+					}
+				}
+			}
+		}
+	}
+	return counts, c.flush(ctx)
+}
+
+// tally is a fresh tally, of used memory where there is some.
+func (c *counter) tally(item *error, counts []int64) *tally {
+	t := &tally{first: make([]byte, c.width), differ: make([]byte, c.width)}
+	if c.r.Plan.options.Sign3 && len(c.idle) == 0 {
+		t.second = make([]byte, c.width)
+	}
+	if n := len(c.idle); n > 0 {
+		t, c.idle = c.idle[n-1], c.idle[:n-1]
+		clear(t.differ)
+	}
+	t.item, t.counts, t.seen = item, counts, 0
+	return t
 }
 
 func (c *counter) flush(ctx context.Context) error {
-	if c.n == 0 {
+	if len(c.of) == 0 {
 		return nil
 	}
 	p := c.r.Plan
-	dim := tensor.Count(p.Fit.Sample)
-	clear(c.in[c.n*dim:])
+	clear(c.in[len(c.of)*tensor.Count(p.Fit.Sample):])
 	out, err := c.r.Run(ctx, tensor.Of(c.in, append([]int{c.r.Batch}, p.Fit.Sample...)...))
 	if err != nil {
 		return err
@@ -195,15 +171,14 @@ func (c *counter) flush(ctx context.Context) error {
 		c.r.codes(c.below, out, "below")
 	}
 	nan := c.r.nan(out)
-	for i := range c.n {
-		t, it := c.of[i], c.whose[i]
+	for i, t := range c.of {
 		code, below := c.codes[i*c.width:(i+1)*c.width], c.below[i*c.width:(i+1)*c.width]
-		it.nan = it.nan || nan[i]
+		if nan[i] {
+			*t.item = errNaN
+		}
 		if t.seen == 0 {
-			t.first = slices.Clone(code)
-			if p.options.Sign3 {
-				t.second = slices.Clone(below)
-			}
+			copy(t.first, code)
+			copy(t.second, below)
 		} else {
 			orXor(t.differ, t.first, code)
 			if p.options.Sign3 {
@@ -214,14 +189,25 @@ func (c *counter) flush(ctx context.Context) error {
 			offset := 0
 			for s := range p.Sites {
 				site := &p.Sites[s]
-				it.counts[t.radius*len(p.Sites)+s] = int64(changed(t.differ[offset:offset+site.Bytes()], site.Units, site.Planes()))
+				t.counts[s] = int64(changed(t.differ[offset:offset+site.Bytes()], site.Units, site.Planes()))
 				offset += site.Bytes()
 			}
-			it.left--
+			c.idle = append(c.idle, t)
 		}
 	}
-	c.n, c.of, c.whose = 0, c.of[:0], c.whose[:0]
+	c.of = c.of[:0]
 	return nil
+}
+
+func (c *counter) columns(s *step, state any) ([]Column, error) {
+	counts := state.([]int64)
+	per := len(c.nb.Radii) * len(c.r.Plan.Sites)
+	for i, failed := range s.rows.failed {
+		if failed {
+			clear(counts[i*per : (i+1)*per])
+		}
+	}
+	return c.r.Plan.complexityColumns(c.nb, counts, s.rows.failed), nil
 }
 
 // orXor sets in dst the bits in which a and b differ.
@@ -258,7 +244,7 @@ func (p *Plan) complexityColumns(nb Neighborhood, counts []int64, failed []bool)
 	}
 	return []Column{
 		{Name: "complexity", Values: total, Width: width, Parts: perRadius, Null: failed},
-		{Name: "count", Values: slices.Clone(counts), Width: radii * sites, Parts: perSite, Null: failed},
+		{Name: "count", Values: counts, Width: radii * sites, Parts: perSite, Null: failed},
 		{Name: "fraction", Values: fraction, Width: radii * sites, Parts: perSite, Null: failed},
 	}
 }

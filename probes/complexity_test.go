@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
@@ -103,7 +104,7 @@ func complexity(t *testing.T, r *Prober, ds dataset.Dataset, nb Neighborhood) (*
 // within the units that have a value near a knot at some vertex; both with a
 // two-valued and with the authors' three-valued sign.
 func TestComplexityIsThatOfPyTorch(t *testing.T) {
-	eachGolden(t, func(t *testing.T, g *golden, m *onnx.Model) {
+	eachEngine(t, func(t *testing.T, g *golden, m *onnx.Model, b engine.Backend) {
 		frame, err := FrameOf(g.arrays["frame"])
 		if err != nil {
 			t.Fatal(err)
@@ -112,7 +113,7 @@ func TestComplexityIsThatOfPyTorch(t *testing.T) {
 			want := g.arrays[map[bool]string{false: "lc", true: "lc_sign3"}[sign3]]
 			ambiguous := tensor.Data[int64](g.arrays["lc_ambiguous"])
 			radii, n, sites := want.Shape[0], want.Shape[1], want.Shape[2]
-			r := open(t, m, AttachOptions{Sign3: sign3}, 11) // does not divide the vertices
+			r := openOn(t, b, m, AttachOptions{Sign3: sign3}, 11) // does not divide the vertices
 			nb := Neighborhood{Frame: frame, Radii: []float64{0.01, 0.1, 0.5}}
 			if radii != len(nb.Radii) {
 				t.Fatalf("the golden has %d radii, want %d", radii, len(nb.Radii))

@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
+	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -67,14 +69,28 @@ func eachGolden(t *testing.T, f func(t *testing.T, g *golden, m *onnx.Model)) {
 	}
 }
 
+// eachEngine runs f for every shipped model on every engine.
+func eachEngine(t *testing.T, f func(t *testing.T, g *golden, m *onnx.Model, b engine.Backend)) {
+	eachGolden(t, func(t *testing.T, g *golden, m *onnx.Model) {
+		for _, b := range backends.All {
+			t.Run(b.Name(), func(t *testing.T) { f(t, g, m, b) })
+		}
+	})
+}
+
 func open(t *testing.T, m *onnx.Model, o AttachOptions, batch int) *Prober {
 	t.Helper()
-	enginetest.Need(t, ort.Backend{}, engine.Options{})
+	return openOn(t, ort.Backend{}, m, o, batch)
+}
+
+func openOn(t *testing.T, b engine.Backend, m *onnx.Model, o AttachOptions, batch int) *Prober {
+	t.Helper()
+	enginetest.Need(t, b, engine.Options{})
 	p, err := Attach(m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := p.Open(context.Background(), ort.Backend{}, engine.Options{}, batch)
+	r, err := p.Open(context.Background(), b, engine.Options{}, batch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +102,7 @@ func open(t *testing.T, m *onnx.Model, o AttachOptions, batch int) *Prober {
 func codesOf(t *testing.T, r *Prober, x []float32, n int) []byte {
 	t.Helper()
 	s := &side{code: r}
-	codes, _, err := s.codes(context.Background(), x, n)
+	codes, _, _, err := s.codes(context.Background(), x, n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,10 +179,10 @@ func TestSitesOfWellKnownNetworks(t *testing.T) {
 // tolerance of its knot, relative to the site's largest value: there two correct
 // roundings of one convolution may fall on either side.
 func TestCodesAreThoseOfPyTorch(t *testing.T) {
-	eachGolden(t, func(t *testing.T, g *golden, m *onnx.Model) {
+	eachEngine(t, func(t *testing.T, g *golden, m *onnx.Model, b engine.Backend) {
 		in, code, near := g.arrays["input"], tensor.Data[uint8](g.arrays["code"]), tensor.Data[uint8](g.arrays["near"])
 		n := in.Shape[0]
-		r := open(t, m, AttachOptions{}, 5) // the last batch is padded
+		r := openOn(t, b, m, AttachOptions{}, 5) // the last batch is padded
 		width := r.Plan.CodeBytes()
 		if width != len(code)/n {
 			t.Fatalf("a code of %d bytes, PyTorch's has %d", width, len(code)/n)
@@ -202,8 +218,8 @@ func TestCodesAreThoseOfPyTorch(t *testing.T) {
 
 // The original outputs keep their names, order and values.
 func TestOutputsStayThoseOfTheModel(t *testing.T) {
-	eachGolden(t, func(t *testing.T, g *golden, m *onnx.Model) {
-		r := open(t, m, AttachOptions{}, 4)
+	eachEngine(t, func(t *testing.T, g *golden, m *onnx.Model, b engine.Backend) {
+		r := openOn(t, b, m, AttachOptions{}, 4)
 		for i, v := range m.Graph.Outputs {
 			if got := r.Plan.Model.Graph.Outputs[i].Name; got != v.Name {
 				t.Errorf("output %d is called %q, want %q", i, got, v.Name)
@@ -211,19 +227,82 @@ func TestOutputsStayThoseOfTheModel(t *testing.T) {
 		}
 		s := &side{code: r}
 		x, want := g.arrays["input"], g.arrays["logits"]
-		_, own, err := s.codes(context.Background(), tensor.Data[float32](x), x.Shape[0])
+		_, own, _, err := s.codes(context.Background(), tensor.Data[float32](x), x.Shape[0])
 		if err != nil {
 			t.Fatal(err)
 		}
 		w := want.Float64s()
-		scale, per := 0.0, len(w)/x.Shape[0]
-		for _, v := range w {
-			scale = max(scale, v, -v)
-		}
+		scale, per := largest(want), len(w)/x.Shape[0]
 		for i := range own {
 			if d := furthest(own[i], w[i*per:(i+1)*per]); len(own[i]) != per || d > g.Tolerance*scale {
 				t.Fatalf("item %d: %d outputs that differ by up to %g from PyTorch's; want %d within %g", i, len(own[i]), d, per, g.Tolerance*scale)
 			}
 		}
 	})
+}
+
+// The engines give one another's codes but for bits whose value float64 puts within
+// the golden's tolerance of the knot, relative to the site's largest value. The
+// program without cgo is the pure-Go engine alone, so this holds for its demo too.
+func TestEnginesGiveOneAnothersCodes(t *testing.T) {
+	judge := Setting{Backend: gorgonia.Backend{}, Batch: 1, Double: true}
+	eachGolden(t, func(t *testing.T, g *golden, m *onnx.Model) {
+		in := g.arrays["input"]
+		first := backends.All[0]
+		enginetest.Need(t, first, engine.Options{})
+		x, n := tensor.Data[float32](in), in.Shape[0]
+		want := codesOf(t, openOn(t, first, m, AttachOptions{}, 5), x, n)
+		for _, b := range backends.All[1:] {
+			r := openOn(t, b, m, AttachOptions{}, 5)
+			fragile := logFlips(t, r.Plan, want, codesOf(t, r, x, n), n)
+			d, err := Compare(context.Background(), m, AttachOptions{}, pointsOf(in, n),
+				Setting{Backend: first, Batch: 5}, Setting{Backend: b, Batch: 5}, CompareOptions{Judge: &judge})
+			if err != nil {
+				t.Fatal(err)
+			}
+			bits, flips := int64(0), int64(0)
+			for _, s := range d.Sites {
+				bits, flips = bits+s.Bits, flips+s.Flips
+				if s.Flips > 0 && !(s.Margin <= g.Tolerance*s.Scale) {
+					t.Errorf("%s: %s and %s differ in a bit whose value is %g from the knot, want at most %g", s.Site, first.Name(), b.Name(), s.Margin, g.Tolerance*s.Scale)
+				}
+			}
+			total := 0
+			for i := range r.Plan.Sites {
+				total += n * r.Plan.Sites[i].Units * r.Plan.Sites[i].Planes()
+			}
+			if flips != int64(fragile) || bits != int64(total) || d.Items != n || d.Failed != 0 || flips*10_000 > bits {
+				t.Errorf("%d of %d bits differ in %d items of which %d failed; want %d of %d in %d, next to none", flips, bits, d.Items, d.Failed, fragile, total, n)
+			}
+			if !(d.Outputs <= g.Tolerance*largest(g.arrays["logits"])) {
+				t.Errorf("the outputs differ by %g", d.Outputs)
+			}
+		}
+	})
+}
+
+// logFlips names the bits in which the codes of n items differ, and counts them.
+func logFlips(t *testing.T, p *Plan, a, b []byte, n int) (flips int) {
+	t.Helper()
+	for i := range n {
+		offset := i * p.CodeBytes()
+		for s := range p.Sites {
+			site := &p.Sites[s]
+			for bit := range site.Units * site.Planes() {
+				if Bit(a, 8*offset+bit) != Bit(b, 8*offset+bit) {
+					flips++
+					t.Logf("fragile: item %d, site %s, unit %d, knot %d", i, site.Name, bit%site.Units, bit/site.Units)
+				}
+			}
+			offset += site.Bytes()
+		}
+	}
+	return flips
+}
+
+func largest(x *tensor.Tensor) (most float64) {
+	for _, v := range x.Float64s() {
+		most = max(most, v, -v)
+	}
+	return most
 }

@@ -111,6 +111,17 @@ func TestWidenedModelsHaveTheSameSites(t *testing.T) {
 		if a.Precision() == "float64" || b.Precision() != "float64" {
 			t.Errorf("%s: %s is widened to %s", file, a.Precision(), b.Precision())
 		}
+		// What the network hands out is not what it computes in.
+		c, err := rewrite.Apply(m, rewrite.Pass{Name: "widen the outputs", Do: func(e *rewrite.Edit) error {
+			e.Output(e.Op("Cast", map[string]any{"to": int(tensor.Float64)}, m.Graph.Outputs[0].Name), tensor.Float64, nil)
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err := Attach(c, o); err != nil || d.Precision() != a.Precision() {
+			t.Errorf("%s: with an output in float64 it is %s, %v", file, d.Precision(), err)
+		}
 		p, err := Plain(w, nil)
 		if err != nil || p.Precision() != "float64" {
 			t.Errorf("%s: without probes it is %v, %v", file, p.Precision(), err)
@@ -127,5 +138,24 @@ func TestOtherSitesAreFoundOut(t *testing.T) {
 	}
 	if err := sameSites(a, a); err != nil {
 		t.Error(err)
+	}
+}
+
+// An item for which the network comes upon a NaN has no code to compare.
+func TestCompareLeavesOutNaN(t *testing.T) {
+	enginetest.Need(t, ort.Backend{}, engine.Options{})
+	m := network(t, 3, func(e *rewrite.Edit, x string) string { return e.Op("Relu", nil, e.Op("Sqrt", nil, x)) })
+	ds := points{[]int{3}, [][]float32{{1, 2, 3}, {1, -2, 3}, nil, {4, 5, 6}}}
+	one := Setting{Backend: ort.Backend{}, Batch: 1, Double: true}
+	for _, host := range []bool{false, true} {
+		d, err := Compare(context.Background(), m, AttachOptions{}, ds, Setting{Backend: ort.Backend{}, Batch: 2, Host: host},
+			Setting{Backend: flipping{}, Batch: 4}, CompareOptions{Judge: &one})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := d.Sites[0]
+		if d.Items != 4 || d.Failed != 2 || !slices.Contains(d.Errors, errNaN.Error()) || s.Bits != 6 || s.Flips != 1 || s.Items != 1 || *s.ForA != 1 {
+			t.Errorf("host %v: %+v, %+v", host, d.Summary, s)
+		}
 	}
 }

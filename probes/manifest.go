@@ -22,6 +22,7 @@ type Manifest struct {
 	Sites     []ManifestSite    `json:"sites,omitempty"`
 	CodeBytes int               `json:"code_bytes,omitempty"`
 	BitOrder  string            `json:"bit_order,omitempty"`
+	Packing   string            `json:"packing,omitempty"`
 	Units     int               `json:"units,omitempty"`
 	Input     string            `json:"input"`
 	Sample    []int             `json:"sample"`
@@ -57,25 +58,39 @@ type ManifestData struct {
 // NewManifest fills in what follows from the model and the prober. The caller
 // adds the command, the data and the verb's own settings.
 func (r *Prober) NewManifest(m *onnx.Model) (*Manifest, error) {
+	mf, err := r.Plan.NewManifest(m)
+	if err != nil {
+		return nil, err
+	}
+	mf.Batch = r.Batch
+	mf.Backend, mf.Runtime, mf.Device = r.Backend.Name(), r.Backend.Version(), r.Options.Device.String()
+	mf.Threads, mf.Optimize = r.Options.Threads, r.Options.Optimize
+	if mf.Optimize == "" {
+		mf.Optimize = "all"
+	}
+	if r.Pack != PackAuto {
+		mf.Packing = r.Pack.String()
+	}
+	return mf, nil
+}
+
+// NewManifest fills in what follows from the model and the plan; nothing of the
+// engine is known yet.
+func (p *Plan) NewManifest(m *onnx.Model) (*Manifest, error) {
 	sums, err := m.Sum256()
 	if err != nil {
 		return nil, err
 	}
 	mf := &Manifest{
 		Tool: "onnxprobe", Version: Version(), Model: m.Path, SHA256: sums,
-		CodeBytes: r.Plan.CodeBytes(), Units: r.Plan.Units(), BitOrder: "big (numpy.packbits)",
-		Input: r.Plan.Fit.Input, Sample: r.Plan.Fit.Sample, Batch: r.Batch,
-		Backend: r.Backend.Name(), Runtime: r.Backend.Version(), Device: r.Options.Device.String(),
-		Threads: r.Options.Threads, Optimize: r.Options.Optimize, Precision: r.Plan.Precision(),
+		CodeBytes: p.CodeBytes(), Units: p.Units(), BitOrder: "big (numpy.packbits)",
+		Input: p.Fit.Input, Sample: p.Fit.Sample, Batch: p.Fit.Batch, Precision: p.Precision(),
 	}
-	if mf.Optimize == "" {
-		mf.Optimize = "all"
-	}
-	if r.Plan.Fit.Note != "" {
-		mf.Notes = append(mf.Notes, r.Plan.Fit.Note)
+	if p.Fit.Note != "" {
+		mf.Notes = append(mf.Notes, p.Fit.Note)
 	}
 	smooth, offset := 0, 0
-	for _, s := range r.Plan.Sites {
+	for _, s := range p.Sites {
 		mf.Sites = append(mf.Sites, ManifestSite{s, s.Planes(), offset, s.Bytes()})
 		offset += s.Bytes()
 		if s.Smooth {
@@ -83,20 +98,24 @@ func (r *Prober) NewManifest(m *onnx.Model) (*Manifest, error) {
 		}
 	}
 	if smooth > 0 {
-		mf.Notes = append(mf.Notes, SmoothNote(smooth, len(r.Plan.Sites)))
+		mf.Notes = append(mf.Notes, SmoothNote(smooth, len(p.Sites)))
 	}
 	return mf, nil
 }
 
-// Precision is the type that the model computes in, as the manifest has it: a
-// 16-bit model's sites are widened to float32.
+// Precision is the type that the model computes in, as the manifest has it: that of
+// its sites, or without any of its input and outputs. A 16-bit model's sites are
+// widened to float32.
 func (p *Plan) Precision() string {
-	double := p.Fit.DType == tensor.Float64
+	double := false
 	for i := range p.Sites {
 		double = double || p.Sites[i].dtype == tensor.Float64
 	}
-	for _, v := range p.Model.Graph.Outputs[:p.Own] {
-		double = double || v.DType == tensor.Float64
+	if len(p.Sites) == 0 {
+		double = p.Fit.DType == tensor.Float64
+		for _, v := range p.Model.Graph.Outputs[:p.Own] {
+			double = double || v.DType == tensor.Float64
+		}
 	}
 	if double {
 		return "float64"

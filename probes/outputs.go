@@ -54,49 +54,71 @@ type OutputOptions struct {
 // Outputs runs plain inference and writes a row for every item, in order. Outputs
 // that are not one row an item are left out.
 func (r *Prober) Outputs(ctx context.Context, ds dataset.Dataset, sink Sink, o OutputOptions) (Summary, error) {
-	names := r.Plan.Model.Graph.Outputs
-	return r.each(ctx, ds, o.RunOptions, func(out []*tensor.Tensor, rows *rows) error {
-		cols := rows.columns()
-		first := true
-		for i, t := range out[:r.Plan.Own] {
-			if len(t.Shape) == 0 || t.Shape[0] != r.Batch || t.DType == tensor.String || t.Data == nil {
-				continue
-			}
-			all := t.Float64s()
-			per := len(all) / r.Batch
-			if per == 0 {
-				continue
-			}
-			v := all[:rows.n*per]
-			for k := range rows.n {
-				row := v[k*per : (k+1)*per]
-				if rows.failed[k] {
-					clear(row)
-				} else if first && o.Softmax {
-					softmax(row)
-				}
-			}
-			if first && o.Top > 0 {
-				top, err := topColumns(v, per, rows, o)
-				if err != nil {
-					return err
-				}
-				cols = append(cols, top...)
-			}
-			switch {
-			case o.Full && t.DType == tensor.Float64:
-				cols = append(cols, Column{Name: names[i].Name, Values: v, Width: per, Null: rows.failed})
-			case o.Full:
-				f := make([]float32, len(v))
-				for k, x := range v {
-					f[k] = float32(x)
-				}
-				cols = append(cols, Column{Name: names[i].Name, Values: f, Width: per, Null: rows.failed})
-			}
-			first = false
+	return r.Write(ctx, ds, sink, o.RunOptions, OutputColumns{OutputOptions: o})
+}
+
+// OutputColumns are the columns made of the model's own outputs.
+type OutputColumns struct {
+	OutputOptions
+	// Name, when not "", takes the first output alone, as a column of this name.
+	Name string
+}
+
+type outputMaker struct {
+	fromOutputs
+	OutputColumns
+	plan *Plan
+}
+
+func (o OutputColumns) start(r *Prober) (maker, error) {
+	return &outputMaker{OutputColumns: o, plan: r.Plan}, nil
+}
+
+func (m *outputMaker) columns(s *step, _ any) ([]Column, error) {
+	var cols []Column
+	rows, first := &s.rows, true
+	for i, t := range s.out[:m.plan.Own] {
+		if len(t.Shape) == 0 || t.Shape[0] != s.r.Batch || t.DType == tensor.String || t.Data == nil || m.Name != "" && !first {
+			continue
 		}
-		return sink.Write(cols)
-	})
+		all := t.Float64s()
+		per := len(all) / s.r.Batch
+		if per == 0 {
+			continue
+		}
+		v := all[:rows.n*per]
+		for k := range rows.n {
+			row := v[k*per : (k+1)*per]
+			if rows.failed[k] {
+				clear(row)
+			} else if first && m.Softmax {
+				softmax(row)
+			}
+		}
+		if first && m.Top > 0 {
+			top, err := topColumns(v, per, rows, m.OutputOptions)
+			if err != nil {
+				return nil, err
+			}
+			cols = append(cols, top...)
+		}
+		name := m.plan.Model.Graph.Outputs[i].Name
+		if m.Name != "" {
+			name = m.Name
+		}
+		switch {
+		case m.Full && t.DType == tensor.Float64:
+			cols = append(cols, Column{Name: name, Values: v, Width: per, Null: rows.failed})
+		case m.Full:
+			f := make([]float32, len(v))
+			for k, x := range v {
+				f[k] = float32(x)
+			}
+			cols = append(cols, Column{Name: name, Values: f, Width: per, Null: rows.failed})
+		}
+		first = false
+	}
+	return cols, nil
 }
 
 func softmax(v []float64) {

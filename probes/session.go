@@ -20,6 +20,8 @@ type Prober struct {
 	Batch   int
 	Backend engine.Backend
 	Options engine.Options
+	// Pack is how the session's model packs; PackAuto without probes.
+	Pack Packing
 
 	session engine.Session
 }
@@ -30,7 +32,8 @@ const maxBatchBytes = 1 << 30
 // Open readies the plan on a backend. batch is the wanted number of samples of a
 // run; a model whose batch is fixed has the last word. The session's outputs are
 // checked against the plan: a probe that the engine optimised away is an error,
-// never a silent gap.
+// never a silent gap. With PackAuto the session's model packs in the way that is
+// fastest on the backend; its outputs are the plan's.
 func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, batch int) (*Prober, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("a batch of %d samples", batch)
@@ -41,11 +44,19 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 	if per := 4*tensor.Count(p.Fit.Sample) + p.CodeBytes(); batch > maxBatchBytes/max(per, 1) {
 		return nil, fmt.Errorf("a batch of %d samples: each takes %d bytes with its code, and a batch may take %d; give a smaller one", batch, per, maxBatchBytes)
 	}
-	s, err := b.Prepare(p.Model, o)
+	q := *p
+	if p.options.Pack == PackAuto && len(p.Model.Graph.Outputs) > p.Own {
+		q.options.Pack = packing(b, o)
+		var err error
+		if q.Model, err = q.rewrite(); err != nil {
+			return nil, err
+		}
+	}
+	s, err := b.Prepare(q.Model, o)
 	if err != nil {
 		return nil, err
 	}
-	r := &Prober{Plan: p, Batch: batch, Backend: b, Options: o, session: s}
+	r := &Prober{Plan: p, Batch: batch, Backend: b, Options: o, Pack: q.options.Pack, session: s}
 	if err := r.check(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -363,7 +363,7 @@ func TestCodesOfTrainedNetworks(t *testing.T) {
 				mentions(t, err, "no activation")
 				return
 			}
-			o := AttachOptions{CPU: true}
+			o := AttachOptions{}
 			plan, err := Attach(m, o)
 			if err != nil {
 				t.Fatal(err)
@@ -410,7 +410,7 @@ func TestCodesOfTrainedNetworks(t *testing.T) {
 			if exact && differ != 0 || far > allowed {
 				t.Errorf("%d of %d bits differ from the values before the activations, with the same kernels on both sides; the values are up to %.1e of the site's largest from their knot", differ, bits, far)
 			}
-			o.CPU = false // the other form of packing
+			o.Pack = PackPortable // the other form of packing
 			_, flips, worst := compare(o, "")
 			row("%5d %9d %9d %11d %6d %8.1e", len(plan.Sites), plan.Units(), bits, differ, flips, worst)
 			if worst > allowed || float64(flips) > 1e-4*float64(bits) {

@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/partition"
@@ -39,9 +43,9 @@ just beyond them the unit that was predicted has to change sides. Where a networ
 piecewise linear (GELU, Softmax, products of activations) the map is its tangent, and that
 is said. An item on a boundary, such as a picture whose flat parts give a max-pooling
 several largest elements, has the map of one of the regions that meet there, and that is
-said too. Everything is computed in float64 unless --precision says otherwise. A .npz file
-gets weight [rows, sample...], bias, value, norm, row and input; a .npy file the weight
-alone.`,
+said too. Items are float32, as everywhere, and all that follows is computed in float64
+unless --precision says otherwise. A .npz file gets weight [rows, sample...], bias, value,
+norm, row and input; a .npy file the weight alone.`,
 		Example: `  onnxprobe affine mnist.onnx seven.png --preprocess mnist
   onnxprobe affine resnet18.onnx dog.jpg --preprocess imagenet --row 207 --row 208 -o dog.npz
   onnxprobe affine mlp.onnx inputs.npy --index 3 --all --json
@@ -85,7 +89,7 @@ alone.`,
 			}
 		}
 		if value != "" && m.Graph.Index().Maker[value] == nil {
-			return usagef("--value %q: no node of the model makes a value of that name", value)
+			return usagef("--value %q: no node of the model makes a value of that name; the last that they make: %s", value, strings.Join(lastValues(m), ", "))
 		}
 		sample, err := j.sample(m)
 		if err != nil {
@@ -107,8 +111,12 @@ alone.`,
 		defer mp.Close()
 		a, err := mp.At(c.Context(), x, partition.Query{Rows: rows, All: all})
 		var row *partition.RowError
-		if errors.As(err, &row) {
+		var size *partition.SizeError
+		switch {
+		case errors.As(err, &row):
 			return usagef("--row %d: %w", row.Row, err)
+		case errors.As(err, &size):
+			return usageError{err}
 		}
 		if err != nil {
 			return err
@@ -138,6 +146,19 @@ alone.`,
 		return nil
 	}
 	return c
+}
+
+// lastValues names the values that the last nodes make, the last first: what lies
+// before a Softmax is among them.
+func lastValues(m *onnx.Model) (names []string) {
+	for _, n := range slices.Backward(m.Graph.Nodes) {
+		for _, o := range n.Outputs {
+			if o != "" && len(names) < 8 {
+				names = append(names, strconv.Quote(o))
+			}
+		}
+	}
+	return names
 }
 
 // affineResult is the contract of affine --json.
@@ -211,17 +232,31 @@ func printAffine(w io.Writer, a *partition.Affine) {
 		rows = append(rows, []string{fmt.Sprint(k), fmt.Sprintf("%.6g", a.Value[i]), fmt.Sprintf("%.6g", a.Norm[i]), fmt.Sprintf("%.6g", a.Bias[i])})
 	}
 	table(w, rows)
-	if a.Direction == nil {
-		fmt.Fprintf(w, "\nThe weight of row %d of %q is 0: the output is constant here, and there is no direction to look along.\n", a.Along, a.Output)
-		return
+	along := fmt.Sprintf("row %d of %q", a.Along, a.Output)
+	if a.Along == a.Largest && a.Direction != nil {
+		along += ", the largest,"
 	}
-	largest := ""
-	if a.Along == a.Largest {
-		largest = ", the largest"
+	switch {
+	case a.Direction == nil:
+		fmt.Fprintf(w, "\nThe weight of %s is 0: it grows in no direction, along which to look for boundaries. Choose another with --row.\n", along)
+	case len(a.Sites) == 0:
+		fmt.Fprintf(w, "\nThe network has no site, hence no boundary to look for along the direction in which %s grows fastest.\n", along)
+	default:
+		fmt.Fprintf(w, "\nDistances to boundaries along the direction in which %s grows fastest:\n\n", along)
+		table(w, distances(a.Sites))
 	}
-	fmt.Fprintf(w, "\nDistances along the direction in which row %d of %q grows fastest%s:\n\n", a.Along, a.Output, largest)
-	rows = [][]string{{"SITE", "AHEAD", "UNIT", "BEHIND", "UNIT"}}
-	for _, s := range a.Sites {
+	if a.Check != nil {
+		fmt.Fprintf(w, "\nThe map held against the network (differences relative to the largest output or bias, bends to the row's norm):\n\n")
+		table(w, checks(a.Check))
+	}
+	for _, s := range verdict(a) {
+		fmt.Fprintf(w, "\n%s\n", s)
+	}
+}
+
+func distances(sites []partition.Distance) [][]string {
+	rows := [][]string{{"SITE", "AHEAD", "UNIT", "BEHIND", "UNIT"}}
+	for _, s := range sites {
 		row := []string{s.Site}
 		for _, c := range []*partition.Crossing{s.Ahead, s.Behind} {
 			if c == nil {
@@ -232,46 +267,72 @@ func printAffine(w io.Writer, a *partition.Affine) {
 		}
 		rows = append(rows, row)
 	}
-	table(w, rows)
-	fmt.Fprintf(w, "\n%s\n", strings.Join(verdict(a), "\n"))
+	return rows
+}
+
+func checks(c *partition.Check) [][]string {
+	rows := [][]string{{"POINT", "DISTANCE", "DIFFERENCE", "BEND", "UNITS CHANGED"}}
+	row := func(point string, at, apart float64, bend, changed string) {
+		rows = append(rows, []string{point, fmt.Sprintf("%.6g", at), relative(apart), bend, changed})
+	}
+	for _, s := range c.Sides {
+		b := s.Beyond
+		if b == nil {
+			row(s.Side+", no boundary", s.At, s.Error, "", fmt.Sprint(s.Changed))
+			continue
+		}
+		changed := fmt.Sprintf("%d, as predicted", b.Changed)
+		if b.Changed != b.Tied || b.Crossed != b.Tied {
+			changed = fmt.Sprintf("%d, with %d of %d predicted", b.Changed, b.Crossed, b.Tied)
+		}
+		row(s.Side+", half way", s.At, s.Error, "", fmt.Sprint(s.Changed))
+		row(s.Side+", beyond", b.At, b.Error, relative(b.Bend), changed)
+	}
+	return rows
+}
+
+// relative is a difference for people; the largest number stands for one that is
+// not finite.
+func relative(v float64) string {
+	if v == math.MaxFloat64 {
+		return "infinite"
+	}
+	return fmt.Sprintf("%.2g", v)
 }
 
 // verdict says in sentences how far the map is to be trusted.
-func verdict(a *partition.Affine) []string {
-	var s []string
-	if a.OnKnot > 0 {
-		s = append(s, fmt.Sprintf("The item lies on a boundary, and the map is that of one of the regions that meet there: %d unit(s) are exactly on their knot, and count as not above it, or have several largest elements, of which the first counts.", a.OnKnot))
+func verdict(a *partition.Affine) (s []string) {
+	say := func(format string, args ...any) { s = append(s, fmt.Sprintf(format, args...)) }
+	if n := a.OnKnot; n > 0 {
+		are := "units are"
+		if n == 1 {
+			are = "unit is"
+		}
+		say("%d %s exactly on a knot (which counts as not above it) or with several largest elements (the first counts). Unless that is so all around it, the item lies on a boundary, and the map is that of one of the regions that meet there.", n, are)
 	}
-	if c := a.Check; c == nil {
-		s = append(s, "There is a boundary at distance 0 both ways, so there is nothing to check the map on.")
-	} else {
+	if c := a.Check; c != nil {
 		for _, side := range c.Sides {
-			where := "to the nearest boundary " + side.Side
-			if side.Beyond == nil {
-				where = fmt.Sprintf("of %.3g %s, where there is no boundary", 2*side.At, side.Side)
+			if side.Changed > 0 {
+				say("%d units changed before the boundary %s, so another is nearer than the one that was found.", side.Changed, side.Side)
 			}
-			s = append(s, fmt.Sprintf("Half the way %s the network and the map differ by %.2g of the largest output; %d unit(s) changed pieces.", where, side.Error, side.Changed))
-			if b := side.Beyond; b != nil {
-				said := "the unit that was to change has"
-				if b.Tied > 1 {
-					said = fmt.Sprintf("of the %d units that reach it together %d have changed pieces", b.Tied, b.Crossed)
-				} else if b.Crossed == 0 {
-					said = "the unit that was to change has not, which rounding hides"
-				}
-				s = append(s, fmt.Sprintf("  At %.6g, beyond it, they differ by %.2g, the slope by %.2g of itself; %s, %d unit(s) in all.", b.At, b.Error, b.Bend, said, b.Changed))
+			if side.Beyond != nil && side.Beyond.Crossed == 0 {
+				say("The boundary %s was not seen to be crossed: rounding hides it.", side.Side)
 			}
 		}
-		switch {
-		case c.Exact:
-			s = append(s, fmt.Sprintf("Exact: inside the region the map is the network, to within %.0e.", c.Tolerance))
-		case len(a.Bent) > 0:
-			s = append(s, fmt.Sprintf("Not exact: the network is not piecewise linear, so this is its tangent. What bends: %s.", some(a.Bent)))
-		default:
-			s = append(s, fmt.Sprintf("Not exact: inside the region the map and the network differ by %.2g, more than the %.0e of rounding.", c.Error, c.Tolerance))
-		}
+	}
+	switch c := a.Check; {
+	case len(a.Bent) > 0:
+		say("Not exact: the network is not piecewise linear, so this is its tangent. What bends: %s.", some(a.Bent))
+	case a.Direction == nil:
+	case c == nil:
+		say("There is a boundary at distance 0 both ways, so there is nothing to check the map on.")
+	case c.Exact:
+		say("Exact: inside the region the map is the network, to within %.0e.", c.Tolerance)
+	default:
+		say("Not exact: inside the region the map and the network differ by %s, more than the %.0e of rounding.", relative(c.Error), c.Tolerance)
 	}
 	if len(a.Unwatched) > 0 {
-		s = append(s, fmt.Sprintf("Boundaries of nodes that are no sites were not looked for: %s.", some(a.Unwatched)))
+		say("These have boundaries that were not looked for, since they are no sites: %s.", some(a.Unwatched))
 	}
 	return s
 }

@@ -141,7 +141,7 @@ func TestAffineSaysWhatItIs(t *testing.T) {
 		t.Errorf("in float32: %+v", a.Check)
 	}
 	// The black of this picture ties the elements of windows.
-	if text := stdoutOf(t, "affine", cnn, seven, "--preprocess", "mnist-01", "--index", "2"); !strings.Contains(text, "The item lies on a boundary") || !strings.Contains(text, "nothing to check") {
+	if text := stdoutOf(t, "affine", cnn, seven, "--preprocess", "mnist-01", "--index", "2"); !strings.Contains(text, "the item lies on a boundary") || !strings.Contains(text, "nothing to check") {
 		t.Errorf("it says\n%s", text)
 	}
 	all, one := affineJSON(t, resnet, "--random", "1"), affineJSON(t, resnet, "--random", "1", "--sites", "layer2*")
@@ -151,6 +151,63 @@ func TestAffineSaysWhatItIs(t *testing.T) {
 	for _, s := range one.Sites {
 		if !strings.HasPrefix(s.Site, "layer2") {
 			t.Errorf("site %q", s.Site)
+		}
+	}
+}
+
+// Every way in which a map can be worth more or less is said in words.
+func TestAffineInWords(t *testing.T) {
+	d := []float64{1}
+	sites := []partition.Distance{{Site: "relu", Ahead: &partition.Crossing{Distance: 2, Index: []int{0, 3}}}}
+	beyond := func(changed, tied, crossed int) *partition.Beyond {
+		return &partition.Beyond{At: 3, Error: 0.25, Changed: changed, Tied: tied, Crossed: crossed, Bend: 0.5}
+	}
+	check := func(exact bool, sides ...partition.Side) *partition.Check {
+		return &partition.Check{Exact: exact, Tolerance: 1e-9, Error: 0.125, Sides: sides}
+	}
+	ahead := func(changed int, b *partition.Beyond) partition.Side {
+		return partition.Side{Side: "ahead", At: 1, Error: 1e-15, Changed: changed, Beyond: b}
+	}
+	for _, c := range []struct {
+		name         string
+		a            partition.Affine
+		want, absent []string
+	}{
+		{"exact", partition.Affine{Direction: d, Sites: sites, Check: check(true, ahead(0, beyond(1, 1, 1)))},
+			[]string{"row 1 of \"y\", the largest, grows", "relu  2      [0 3]  none", "ahead, half way  1         1e-15             0\n", "ahead, beyond    3         0.25        0.5   1, as predicted\n", "Exact: inside"},
+			[]string{"knot", "Not exact", "not looked for"}},
+		{"not the largest", partition.Affine{Largest: 2, Direction: d, Sites: sites, Check: check(true, ahead(0, nil))},
+			[]string{"row 1 of \"y\" grows", "ahead, no boundary  1 "}, []string{"largest, grows"}},
+		{"tied units", partition.Affine{Direction: d, Sites: sites, Check: check(true, ahead(0, beyond(3, 2, 2)))}, []string{"3, with 2 of 2 predicted"}, nil},
+		{"hidden by rounding", partition.Affine{Direction: d, Sites: sites, Check: check(true, ahead(0, beyond(0, 1, 0)))}, []string{"0, with 0 of 1 predicted", "The boundary ahead was not seen to be crossed"}, nil},
+		{"a nearer boundary", partition.Affine{Direction: d, Sites: sites, Check: check(false, ahead(2, beyond(1, 1, 1)))},
+			[]string{"2 units changed before the boundary ahead", "Not exact: inside the region the map and the network differ by 0.12, more than the 1e-09"}, nil},
+		{"overflow", partition.Affine{Direction: d, Sites: sites, Check: check(false, partition.Side{Side: "behind", At: 1, Error: math.MaxFloat64})}, []string{"behind, no boundary  1         infinite"}, []string{"e+308"}},
+		{"bent", partition.Affine{Direction: d, Sites: sites, Bent: []string{"act (Gelu)"}, Check: check(false, ahead(0, nil))}, []string{"not piecewise linear, so this is its tangent. What bends: act (Gelu)."}, []string{"more than the"}},
+		{"bent everywhere", partition.Affine{Direction: d, Sites: sites, Bent: slices.Repeat([]string{"act"}, 11), Check: check(false, ahead(0, nil))}, []string{"act, act and 3 more."}, nil},
+		{"unwatched", partition.Affine{Direction: d, Sites: sites, Unwatched: []string{"Max \"m\""}, Check: check(true, ahead(0, nil))}, []string{"not looked for, since they are no sites: Max \"m\"."}, nil},
+		{"a unit on its knot", partition.Affine{Direction: d, Sites: sites, OnKnot: 1}, []string{"1 unit is exactly on a knot", "nothing to check"}, []string{"Exact"}},
+		{"units on their knots", partition.Affine{Direction: d, Sites: sites, OnKnot: 5, Check: check(true, ahead(0, nil))}, []string{"5 units are exactly on a knot", "Exact"}, nil},
+		{"no site", partition.Affine{Direction: d, Check: check(true, ahead(0, nil))}, []string{"The network has no site", "Exact"}, []string{"SITE"}},
+		{"no direction", partition.Affine{Sites: sites}, []string{"The weight of row 1 of \"y\" is 0", "Choose another with --row."}, []string{"xact", "SITE", "distance 0", "POINT"}},
+		{"no direction, bent", partition.Affine{Sites: sites, Bent: []string{"Mul \"m\""}}, []string{"The weight of row 1", "Not exact: the network is not piecewise linear"}, nil},
+	} {
+		a := c.a
+		a.Output, a.Rows, a.Along, a.Value, a.Norm, a.Bias = "y", []int{1}, 1, d, d, d
+		if a.Largest == 0 {
+			a.Largest = 1
+		}
+		var b strings.Builder
+		printAffine(&b, &a)
+		for _, w := range c.want {
+			if !strings.Contains(b.String(), w) {
+				t.Errorf("%s: no %q in\n%s", c.name, w, b.String())
+			}
+		}
+		for _, w := range c.absent {
+			if strings.Contains(b.String(), w) {
+				t.Errorf("%s: %q in\n%s", c.name, w, b.String())
+			}
 		}
 	}
 }

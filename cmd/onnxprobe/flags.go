@@ -172,6 +172,10 @@ func (f *engineFlags) differentiator(c *cobra.Command) (engine.Differentiator, e
 	if err != nil {
 		return nil, o, err
 	}
+	name := f.backend
+	if name == backends.Auto && f.library != "" { // as choose has it
+		name = ort.Backend{}.Name()
+	}
 	var able []string
 	var faults []error
 	for _, b := range backends.All {
@@ -180,7 +184,7 @@ func (f *engineFlags) differentiator(c *cobra.Command) (engine.Differentiator, e
 			continue
 		}
 		able = append(able, b.Name())
-		if f.backend != backends.Auto && f.backend != b.Name() {
+		if name != backends.Auto && name != b.Name() {
 			continue
 		}
 		if err := b.Available(o); err != nil {
@@ -198,7 +202,17 @@ func (f *engineFlags) differentiator(c *cobra.Command) (engine.Differentiator, e
 	case able == nil:
 		return nil, o, errors.New("no engine of this build gives derivatives")
 	}
-	return nil, o, usagef("--backend %s gives no derivatives; those that do: %s", f.backend, strings.Join(able, ", "))
+	return nil, o, usagef("the engine %s gives no derivatives; take --backend %s", name, strings.Join(able, " or "))
+}
+
+// refused adds to an engine's refusal of a model widened to float64 which engine
+// to try.
+func refused(err error, wide bool) error {
+	var u *engine.UnsupportedError
+	if wide && errors.As(err, &u) && u.Backend != double {
+		return fmt.Errorf("%w; for float64 try the engine %s", err, double)
+	}
+	return err
 }
 
 // precise is m in the precision that was asked for.

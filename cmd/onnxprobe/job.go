@@ -28,7 +28,7 @@ type job struct {
 	force  bool
 	seed   uint64
 	// attach makes the plan, use runs it; settings go into the manifest.
-	attach   func(m *onnx.Model, sample []int, cpu bool) (*probes.Plan, error)
+	attach   func(m *onnx.Model, sample []int) (*probes.Plan, error)
 	use      func(r *probes.Prober, ds dataset.Dataset, to probes.Sink, o probes.RunOptions) (probes.Summary, error)
 	settings map[string]any
 	// array is the column that a .npy file holds.
@@ -77,7 +77,7 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 	if err != nil {
 		return err
 	}
-	plan, err := j.attach(precise, sample, o.Device.Kind != "cuda")
+	plan, err := j.attach(precise, sample)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 	defer to.Abort()
 	r, err := plan.Open(c.Context(), b, o, j.batchFor(sample))
 	if err != nil {
-		return err
+		return refused(err, j.precision == "float64")
 	}
 	defer r.Close()
 	if plan.Fit.Note != "" {
@@ -212,8 +212,8 @@ folders of images, image and array files, glob patterns, or - for a list on stan
 		}
 		j.array = "code"
 		j.settings = map[string]any{"sketch": bits, "fragile": fragile}
-		j.attach = func(m *onnx.Model, sample []int, cpu bool) (*probes.Plan, error) {
-			return probes.Attach(m, probes.AttachOptions{Sites: j.siteOptions(), Sample: sample, Fragile: fragile, CPU: cpu})
+		j.attach = func(m *onnx.Model, sample []int) (*probes.Plan, error) {
+			return probes.Attach(m, probes.AttachOptions{Sites: j.siteOptions(), Sample: sample, Fragile: fragile})
 		}
 		j.use = func(r *probes.Prober, ds dataset.Dataset, to probes.Sink, o probes.RunOptions) (sum probes.Summary, err error) {
 			co := probes.CodeOptions{RunOptions: o, Full: !noCode, PerSite: perSite && !noCode}
@@ -281,8 +281,8 @@ orthonormal frame that all items share ("Deep Networks Always Grok and Here is W
 		}
 		j.array = "count"
 		j.settings = map[string]any{"radius": radii, "sign3": sign3, "include_centre": centre}
-		j.attach = func(m *onnx.Model, sample []int, cpu bool) (*probes.Plan, error) {
-			return probes.Attach(m, probes.AttachOptions{Sites: j.siteOptions(), Sample: sample, Sign3: sign3, CPU: cpu})
+		j.attach = func(m *onnx.Model, sample []int) (*probes.Plan, error) {
+			return probes.Attach(m, probes.AttachOptions{Sites: j.siteOptions(), Sample: sample, Sign3: sign3})
 		}
 		j.use = func(r *probes.Prober, ds dataset.Dataset, to probes.Sink, o probes.RunOptions) (probes.Summary, error) {
 			f, err := openFrame(frame, directions, r.Plan.Fit.Sample, j.seed)
@@ -328,7 +328,7 @@ model's first output for every item; with -o it writes the outputs themselves as
 		if err != nil {
 			return err
 		}
-		j.attach = func(m *onnx.Model, sample []int, _ bool) (*probes.Plan, error) {
+		j.attach = func(m *onnx.Model, sample []int) (*probes.Plan, error) {
 			j.array = m.Graph.Outputs[0].Name
 			return probes.Plain(m, sample)
 		}

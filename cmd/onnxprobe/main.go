@@ -67,11 +67,12 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		pattern     *probes.PatternError
 		unavailable *engine.UnavailableError
 		partial     someFailed
+		aside       partly
 	)
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &partial):
+	case errors.As(err, &partial), errors.As(err, &aside):
 		fmt.Fprintln(stderr, "onnxprobe:", err)
 		return exitSomeFailed
 	case errors.As(err, &usage), errors.As(err, &pattern):
@@ -128,7 +129,7 @@ Results go to standard output or to files, messages to standard error. Exit code
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newAffine(), newRuntime(), newList(), newDemo())
+	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newHash(), newAffine(), newSearch(), newDedup(), newRuntime(), newList(), newDemo())
 	root.PersistentFlags().Bool("quiet", false, "no progress and no notes on standard error")
 	root.SetIn(stdin)
 	root.SetOut(stdout) // before the completion command, which keeps it

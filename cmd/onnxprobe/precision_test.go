@@ -44,6 +44,19 @@ func TestPrecision(t *testing.T) {
 	}
 }
 
+// ONNX Runtime has no convolution in float64; what it says comes with the way out.
+func TestRefusedInFloat64(t *testing.T) {
+	needORT(t)
+	for _, args := range [][]string{
+		pictures("run", resnet, seven, "--backend", "ort", "--precision", "float64"),
+		pictures("compare", resnet, seven, "-a", "ort,precision=float64", "-b", "gorgonia"),
+	} {
+		if r := do(args...); r.code != exitFailed || !strings.Contains(r.messages, "Conv") || !strings.HasSuffix(r.messages, "; for float64 try the engine gorgonia\n") {
+			t.Errorf("%q: %d, %s", args, r.code, r.messages)
+		}
+	}
+}
+
 // swallows is a model whose float32 arithmetic loses what its input adds to a
 // large number, so that its bits are 0 although the values are above 0.
 func swallows(t *testing.T) string {

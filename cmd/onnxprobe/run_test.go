@@ -79,6 +79,7 @@ func TestCompare(t *testing.T) {
 		most  int64 // flips that may be
 	}{
 		{"with itself", []string{"-b", "ort"}, 0},
+		{"with packing by standard operators", []string{"-b", "ort,codes=standard"}, 0},
 		{"with the host's packing", []string{"-b", "ort,codes=host"}, 3},
 		{"default", nil, 32}, // 1 in 10000: rounding
 		{"one by one", []string{"-b", "ort,batch=1,threads=1"}, 32},

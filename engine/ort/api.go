@@ -17,6 +17,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	ort "github.com/yalue/onnxruntime_go"
 )
 
@@ -34,6 +35,7 @@ var loaded struct {
 	providers string
 	api       C.op_api
 	memory    unsafe.Pointer // OrtMemoryInfo of the CPU
+	own       unsafe.Pointer // OrtCustomOpDomain of our operators, once needed
 }
 
 // goError takes over a C message; nil for none.
@@ -162,5 +164,25 @@ func start(c Candidate) error {
 	loaded.providers = C.GoString(list)
 	C.free(unsafe.Pointer(list))
 	loaded.ok, loaded.path, loaded.file, loaded.version, loaded.api = true, abs, info, version, api
+	return nil
+}
+
+// addOwn makes our operators known to a session's options. ONNX Runtime keeps
+// pointing at their domain, so it is never released.
+func addOwn(so *ort.SessionOptions) error {
+	options, err := field(so, "o")
+	if err != nil {
+		return fmt.Errorf("adding the operator %s to a session: %w; pack the codes with standard operators", engine.SignPack, err)
+	}
+	loaded.Lock()
+	defer loaded.Unlock()
+	if loaded.own == nil {
+		if err := goError(C.op_own(loaded.api, &loaded.own)); err != nil {
+			return fmt.Errorf("making the operator %s: %w", engine.SignPack, err)
+		}
+	}
+	if err := goError(C.op_add_own(loaded.api, options, loaded.own)); err != nil {
+		return fmt.Errorf("adding the operator %s to a session: %w", engine.SignPack, err)
+	}
 	return nil
 }

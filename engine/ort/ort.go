@@ -70,16 +70,31 @@ func (b Backend) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error
 	if m.HasExternal() {
 		dir = m.Dir
 	}
-	s, err := prepare(proto, dir, o)
+	if worthFusing(m, o) {
+		if s := fused(proto, dir, m, o); s != nil {
+			return s, nil
+		}
+	}
+	s, err := prepare(proto, sessionFiles{dir: dir, own: m.Opset(engine.Domain) > 0}, o)
 	if err != nil {
 		return nil, explain(err, m)
 	}
 	return s, nil
 }
 
-// prepare makes a session of a serialized model whose external data lies in dir.
-func prepare(proto []byte, dir string, o engine.Options) (*session, error) {
-	so, err := sessionOptions(dir, o)
+// Packs is true on the CPU: the operator SignPack is part of this package.
+func (Backend) Packs(o engine.Options) bool { return o.Device.Kind != "cuda" }
+
+// sessionFiles is what a session needs beside the model itself.
+type sessionFiles struct {
+	dir  string // of the model's external data; "" for none
+	save string // where to write the optimised model; "" for nowhere
+	own  bool   // the model has operators of ours
+}
+
+// prepare makes a session of a serialized model.
+func prepare(proto []byte, f sessionFiles, o engine.Options) (*session, error) {
+	so, err := sessionOptions(f, o)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the model for ort: %w", err)
 	}
@@ -113,7 +128,7 @@ var levels = map[string]ort.GraphOptimizationLevel{
 	"none": ort.GraphOptimizationLevelDisableAll,
 }
 
-func sessionOptions(dir string, o engine.Options) (_ *ort.SessionOptions, err error) {
+func sessionOptions(f sessionFiles, o engine.Options) (_ *ort.SessionOptions, err error) {
 	level, ok := levels[o.Optimize]
 	if !ok {
 		return nil, fmt.Errorf("no level of optimisation is called %q; the choices are all, extended, basic and none", o.Optimize)
@@ -140,10 +155,16 @@ func sessionOptions(dir string, o engine.Options) (_ *ort.SessionOptions, err er
 		// processor belongs to the decoding of the next batch.
 		func() error { return so.AddSessionConfigEntry("session.force_spinning_stop", "1") },
 	}
-	if dir != "" {
+	if f.dir != "" {
 		steps = append(steps, func() error {
-			return so.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", dir)
+			return so.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", f.dir)
 		})
+	}
+	if f.save != "" {
+		steps = append(steps, func() error { return so.SetOptimizedModelFilePath(f.save) })
+	}
+	if f.own {
+		steps = append(steps, func() error { return addOwn(so) })
 	}
 	switch o.Device.Kind {
 	case "", "cpu":

@@ -20,8 +20,12 @@
 typedef void *const *op_api;
 
 enum op_slot {
+  op_CreateStatus = 0,
   op_GetErrorMessage = 2,
   op_Run = 9,
+  op_CreateCustomOpDomain = 26,
+  op_CustomOpDomain_Add = 27,
+  op_AddCustomOpDomain = 28,
   op_SessionGetInputCount = 30,
   op_SessionGetOutputCount = 31,
   op_SessionGetInputTypeInfo = 33,
@@ -35,16 +39,22 @@ enum op_slot {
   op_GetTensorElementType = 60,
   op_GetDimensionsCount = 61,
   op_GetDimensions = 62,
+  op_GetTensorShapeElementCount = 64,
   op_GetTensorTypeAndShape = 65,
   op_CreateCpuMemoryInfo = 69,
   op_AllocatorFree = 76,
   op_GetAllocatorWithDefaultOptions = 78,
+  op_KernelInfoGetAttribute_int64 = 86,
+  op_KernelContext_GetInput = 90,
+  op_KernelContext_GetOutput = 91,
   op_ReleaseStatus = 93,
   op_ReleaseValue = 96,
   op_ReleaseTypeInfo = 98,
   op_ReleaseTensorTypeAndShapeInfo = 99,
   op_GetAvailableProviders = 125,
   op_ReleaseAvailableProviders = 126,
+  op_KernelInfo_GetInputTypeInfo = 234,
+  op_KernelContext_ParallelFor = 274,
   op_TensorTypeAndShape_HasShape = 390,
 };
 
@@ -110,6 +120,58 @@ static char *op_message(op_api api, void *status) {
     void *op_status = OP_CALL(api, name, types, __VA_ARGS__);  \
     if (op_status) { err = op_message(api, op_status); goto done; } \
   } while (0)
+
+// op_custom is OrtCustomOp: what ONNX Runtime asks an operator that it does not
+// bring. TestCustomOp compares the fields with the header of the binding.
+typedef struct op_custom op_custom;
+struct op_custom {
+  uint32_t version;
+  void *(*CreateKernel)(const op_custom *, op_api, const void *info);
+  const char *(*GetName)(const op_custom *);
+  const char *(*GetExecutionProviderType)(const op_custom *);
+  int (*GetInputType)(const op_custom *, size_t);
+  size_t (*GetInputTypeCount)(const op_custom *);
+  int (*GetOutputType)(const op_custom *, size_t);
+  size_t (*GetOutputTypeCount)(const op_custom *);
+  void (*KernelCompute)(void *kernel, void *context);
+  void (*KernelDestroy)(void *kernel);
+  int (*GetInputCharacteristic)(const op_custom *, size_t);
+  int (*GetOutputCharacteristic)(const op_custom *, size_t);
+  int (*GetInputMemoryType)(const op_custom *, size_t);
+  int (*GetVariadicInputMinArity)(const op_custom *);
+  int (*GetVariadicInputHomogeneity)(const op_custom *);
+  int (*GetVariadicOutputMinArity)(const op_custom *);
+  int (*GetVariadicOutputHomogeneity)(const op_custom *);
+  void *(*CreateKernelV2)(const op_custom *, op_api, const void *info, void **kernel);
+  void *(*KernelComputeV2)(void *kernel, void *context);
+  void *(*InferOutputShapeFn)(const op_custom *, void *context);
+  int (*GetStartVersion)(const op_custom *);
+  int (*GetEndVersion)(const op_custom *);
+  size_t (*GetMayInplace)(int **, int **);
+  void (*ReleaseMayInplace)(int *, int *);
+  size_t (*GetAliasMap)(int **, int **);
+  void (*ReleaseAliasMap)(int *, int *);
+};
+
+// op_signpack is the operator SignPack of the domain onnxprobe, in signpack.c.
+extern const op_custom op_signpack;
+
+// op_own makes the domain of our operators, which lives as long as the process.
+static char *op_own(op_api api, void **domain) {
+  char *err = NULL;
+  OP_TRY(api, CreateCustomOpDomain, (const char *, void **), "onnxprobe", domain);
+  OP_TRY(api, CustomOpDomain_Add, (void *, const op_custom *), *domain, &op_signpack);
+done:
+  return err;
+}
+
+// op_add_own makes the domain known to a session's options.
+static char *op_add_own(op_api api, void *options, void *domain) {
+  char *err = NULL;
+  OP_TRY(api, AddCustomOpDomain, (void *, void *), options, domain);
+done:
+  return err;
+}
 
 static char *op_cpu_memory(op_api api, void **info) {
   char *err = NULL;

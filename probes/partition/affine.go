@@ -4,66 +4,12 @@ package partition
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/engine"
-	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	"github.com/onnxprobe/onnxprobe/probes"
 )
-
-// Options say what Open readies.
-type Options struct {
-	// Sites are globs that choose the sites to report, as in probes.SiteOptions; a
-	// MaxPool is a site here. The region is bounded by all of them, chosen or not.
-	Sites []string
-	// Sample is the shape of one sample without the batch axis; nil takes the
-	// model's declaration.
-	Sample []int
-	// Output is the value whose map is found, any of the model's top-level graph that
-	// leads with the batch: the logits before a Softmax, for instance. "" takes the
-	// first output.
-	Output string
-	// Float32 computes in float32, as the model is, instead of float64.
-	Float32 bool
-	// Batch is how many rows are found in one run, where the model's batch is
-	// free; 0 takes 16.
-	Batch int
-}
-
-// Tolerance is how far a network and its affine map may be apart inside the
-// region, relative to the largest output, and still count as equal: what rounding
-// makes of some hundred layers. Float32Tolerance is that of float32.
-const (
-	Tolerance        = 1e-9
-	Float32Tolerance = 1e-4
-)
-
-// Mapper finds the affine maps of a network. It is used by one goroutine at a time.
-type Mapper struct {
-	// Plan has every boundary of the network as a site, max-poolings too, and says
-	// how samples enter.
-	Plan *probes.Plan
-	// Bent names the sites and nodes that keep the network from being piecewise
-	// affine (GELU, Softmax, products of activations): its maps are tangents then.
-	Bent []string
-	// Unwatched names the nodes whose pieces no site shows, such as the maximum of
-	// two values: boundaries of theirs are not looked for.
-	Unwatched []string
-
-	chosen    []bool
-	output    string
-	batch     int // samples of a run, 0 when free
-	rows      int // rows found in one run
-	tolerance float64
-	still     float64 // a rate so small, relative to the site's fastest, is rounding
-	places    []int   // of each site's value in the ray's values
-	out, ray  engine.Linearization
-}
 
 // Affine is the map of the region that holds an input x. There the output's row k,
 // counted in row-major order in one item of it, is
@@ -84,18 +30,19 @@ type Affine struct {
 	Along     int       `json:"along"`
 	Direction []float64 `json:"-"`
 	// Sites has the distances to the chosen sites' nearest boundaries, Ahead and
-	// Behind are the nearest of all sites'. These two are exact: nothing bends
-	// before them. Those that lie further are where the boundaries would be if
-	// nothing bent before them. A unit whose rate is within rounding of 0, 1e-13 of
-	// the fastest of its site or 1e-16 of all (in float32 1e-5 and 1e-8), does not
-	// move. Without a direction
-	// (the weight of Along is 0) none is there.
+	// Behind are the nearest of all sites'. These two are exact, unless Bent or
+	// Unwatched name something that bends before them. Those that lie further are
+	// where the boundaries would be if nothing bent before them. A unit whose rate
+	// is within rounding of 0, 1e-13 of the fastest of its site or 1e-16 of all (in
+	// float32 1e-5 and 1e-8), does not move, nor one whose rate is not finite.
+	// Without a direction (the weight of Along is 0) none is there.
 	Sites  []Distance `json:"sites"`
 	Ahead  *Crossing  `json:"ahead"`
 	Behind *Crossing  `json:"behind"`
 	// OnKnot is the number of units, over all sites, whose value lies exactly on a
-	// knot, or whose window has several largest elements that part: x lies on a
-	// boundary then, and belongs to the piece at or below the knot.
+	// knot, or whose window has several largest elements that part: x lies on their
+	// boundary then, unless they stay there all around x, and belongs to the piece
+	// at or below the knot.
 	OnKnot int `json:"on_knot"`
 	// Check is nil when there is no direction, or when x lies on a boundary both
 	// ways.
@@ -148,7 +95,7 @@ type Side struct {
 	Side string `json:"side"` // ahead or behind
 	// At is the distance of the point, half way to the nearest boundary, and Error
 	// the largest difference there between the rows and the map, relative to the
-	// largest output. Changed is the number of units on another piece than at x:
+	// largest output or bias. Changed is the number of units on another piece than at x:
 	// 0 when the boundaries are right. Noise counts those whose value is within
 	// rounding of the knot at both points, such as one that is 0 by construction.
 	At      float64 `json:"at"`
@@ -169,8 +116,9 @@ type Beyond struct {
 	// to be. What reads a unit that stops there can reach its knot and stay on it.
 	Tied    int `json:"tied"`
 	Crossed int `json:"crossed"`
-	// Bend is how much the slope of the row Along has changed, relative to its norm;
-	// 0 when the unit that changed has no way to the output.
+	// Bend is how much the slope of the row Along has changed, relative to its norm:
+	// 0 when the unit that changed has no way to the output, math.MaxFloat64 where
+	// the slope is not finite.
 	Bend float64 `json:"bend"`
 }
 
@@ -190,95 +138,17 @@ func (e *RowError) Error() string {
 	return fmt.Sprintf("the output has no row %d; it has %d, counted from 0", e.Row, e.Rows)
 }
 
-// Open readies the derivatives of a model's output. The model is widened to
-// float64 unless the options say otherwise; m is not changed. Close the Mapper.
-func Open(m *onnx.Model, d engine.Differentiator, eo engine.Options, o Options) (*Mapper, error) {
-	v, err := probes.DataInput(m)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case !v.DType.IsFloat():
-		return nil, fmt.Errorf("the model's input %q takes %s, by which nothing can be differentiated; export it without the conversion", v.Name, v.DType)
-	case o.Float32 && v.DType != tensor.Float32 && v.DType != tensor.Float64:
-		return nil, fmt.Errorf("the model's input %q is %s; leave float32 out, so that it is widened to float64", v.Name, v.DType)
-	case len(m.Graph.Outputs) == 0:
-		return nil, errors.New("the model has no output")
-	}
-	wide := m
-	if !o.Float32 {
-		if wide, err = rewrite.Widen(m); err != nil {
-			return nil, err
-		}
-	}
-	if o.Output == "" {
-		o.Output = wide.Graph.Outputs[0].Name
-	}
-	mp := &Mapper{output: o.Output, rows: max(o.Batch, 0), tolerance: Tolerance, still: 1e-13}
-	if o.Float32 && v.DType == tensor.Float32 {
-		mp.tolerance, mp.still = Float32Tolerance, 1e-5
-	}
-	if mp.rows == 0 {
-		mp.rows = 16
-	}
-	var none *probes.NoSitesError
-	if mp.Plan, err = probes.Locate(wide, probes.SiteOptions{MaxPool: true}, o.Sample); errors.As(err, &none) && len(o.Sites) == 0 {
-		mp.Plan, err = probes.Plain(wide, o.Sample)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := mp.choose(wide, o.Sites); err != nil {
-		return nil, err
-	}
-	mp.Bent, mp.Unwatched = survey(wide, mp.Plan.Fit.Input, mp.output, mp.Plan.Sites)
-	// A batch that was made free is left as the export has it: nothing is gained
-	// that would have to be verified.
-	if mp.batch = mp.Plan.Fit.Batch; mp.Plan.Fit.Freed {
-		mp.batch = 1
-	}
-	values := []string{mp.output}
-	for _, s := range mp.Plan.Sites {
-		at := slices.Index(values, s.Pre)
-		if at < 0 {
-			at, values = len(values), append(values, s.Pre)
-		}
-		mp.places = append(mp.places, at)
-	}
-	if mp.out, err = d.Linearize(wide, mp.Plan.Fit.Input, values[:1], eo); err != nil {
-		return nil, err
-	}
-	if mp.ray, err = d.Linearize(wide, mp.Plan.Fit.Input, values, eo); err != nil {
-		return nil, errors.Join(err, mp.out.Close())
-	}
-	return mp, nil
-}
+// SizeError is a map that is too large: it would take more than 4 GiB.
+type SizeError struct{ Rows, Columns int }
 
-// choose marks the sites to report.
-func (m *Mapper) choose(model *onnx.Model, globs []string) error {
-	m.chosen = make([]bool, len(m.Plan.Sites))
-	if len(globs) == 0 {
-		for i := range m.chosen {
-			m.chosen[i] = true
-		}
-		return nil
-	}
-	some, err := probes.Sites(model, probes.SiteOptions{MaxPool: true, Globs: globs})
-	if err != nil {
-		return err
-	}
-	for i := range m.chosen {
-		m.chosen[i] = slices.ContainsFunc(some, func(s probes.Site) bool { return s.Name == m.Plan.Sites[i].Name })
-	}
-	return nil
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("a map of %d rows and %d columns takes %.3g GiB, more than 4; ask for fewer rows", e.Rows, e.Columns, float64(e.Rows)*float64(e.Columns)/(1<<27))
 }
-
-// Close releases what the Mapper holds.
-func (m *Mapper) Close() error { return errors.Join(m.out.Close(), m.ray.Close()) }
 
 // At finds the map of the region that holds x, one sample in row-major order
-// (rounded to float32 where the model computes in that), and how far it is to that region's boundaries along the direction in which a row
-// grows fastest. A row that the output does not have is a *RowError.
+// (rounded to float32 where the model computes in that), and how far it is to that
+// region's boundaries along the direction in which a row grows fastest. A row that
+// the output does not have is a *RowError, more than can be held a *SizeError.
 func (m *Mapper) At(ctx context.Context, x []float64, q Query) (*Affine, error) {
 	dim := tensor.Count(m.Plan.Fit.Sample)
 	if len(x) != dim {
@@ -322,12 +192,15 @@ func (m *Mapper) At(ctx context.Context, x []float64, q Query) (*Affine, error) 
 			return nil, &RowError{k, len(f)}
 		}
 	}
+	if len(a.Rows) > m.most/max(dim, 1) {
+		return nil, &SizeError{len(a.Rows), dim}
+	}
 	if err := m.weights(ctx, x, a, shape); err != nil {
 		return nil, err
 	}
 	along := slices.Index(a.Rows, a.Along)
 	norm := a.Norm[along]
-	if norm > 0 && !math.IsInf(norm, 0) {
+	if norm > 0 {
 		a.Direction = make([]float64, dim)
 		for i := range a.Direction {
 			a.Direction[i] = a.Weight[along*dim+i] / norm
@@ -337,69 +210,6 @@ func (m *Mapper) At(ctx context.Context, x []float64, q Query) (*Affine, error) 
 }
 
 func list(s []string) []string { return append([]string{}, s...) }
-
-// input is n copies of x, in the model's type.
-func (m *Mapper) input(x []float64, n int) *tensor.Tensor {
-	shape := m.Plan.Fit.Sample
-	if !m.Plan.Fit.Unbatched {
-		shape = append([]int{n}, shape...)
-	}
-	return m.like(slices.Repeat(x, n), m.Plan.Fit.DType, shape)
-}
-
-func (m *Mapper) like(v []float64, d tensor.DType, shape []int) *tensor.Tensor {
-	if d == tensor.Float64 {
-		return tensor.Of(v, shape...)
-	}
-	f := make([]float32, len(v))
-	for i := range v {
-		f[i] = float32(v[i])
-	}
-	return tensor.Of(f, shape...)
-}
-
-// round is x as the model's type holds it, in new memory.
-func (m *Mapper) round(x []float64) []float64 {
-	x = slices.Clone(x)
-	if m.Plan.Fit.DType == tensor.Float32 {
-		for i, v := range x {
-			x[i] = float64(float32(v))
-		}
-	}
-	return x
-}
-
-// single is the smallest number of samples of a run.
-func (m *Mapper) single() int { return max(m.batch, 1) }
-
-// item is the first of n items in a value.
-func item(t *tensor.Tensor, n int) []float64 {
-	v, ok := t.Data.([]float64)
-	if !ok {
-		v = t.Float64s()
-	}
-	return v[:len(v)/n]
-}
-
-// evaluate is the output at x, with its shape for the smallest run.
-func (m *Mapper) evaluate(ctx context.Context, x []float64) ([]float64, []int, error) {
-	n := m.single()
-	still := m.input(make([]float64, len(x)), n)
-	out, _, err := m.out.Push(ctx, []*tensor.Tensor{m.input(x, n)}, still)
-	if err != nil {
-		return nil, nil, err
-	}
-	f := out[0]
-	switch {
-	case !f.DType.IsFloat():
-		return nil, nil, fmt.Errorf("the output %q is %s, which has no derivative", m.output, f.DType)
-	case tensor.Count(f.Shape) == 0:
-		return nil, nil, fmt.Errorf("the output %q is empty: its shape is %v", m.output, f.Shape)
-	case n > 1 && (len(f.Shape) == 0 || f.Shape[0] != n):
-		return nil, nil, fmt.Errorf("the output %q has shape %v for a batch of %d; its first axis has to be the batch", m.output, f.Shape, n)
-	}
-	return item(f, n), f.Shape, nil
-}
 
 // weights finds the rows, some in one run: a batch of copies of x, with a 1 in
 // another place for each.
@@ -431,6 +241,9 @@ func (m *Mapper) weights(ctx context.Context, x []float64, a *Affine, shape []in
 			value, bias := f[i*per+k], f[i*per+k]
 			norm := 0.0
 			for j, v := range row {
+				if v-v != 0 {
+					return fmt.Errorf("the derivative of output %q, row %d, by element %d of the input is %g here, as a square root's is at 0, so it has no map", m.output, k, j, v)
+				}
 				bias -= v * x[j]
 				norm = math.Hypot(norm, v)
 			}

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -358,5 +359,86 @@ func TestMapOfAnInnerValue(t *testing.T) {
 	a = at(t, open(t, m, textbook{}, Options{Output: inner}), []float64{1, 2}, Query{Rows: []int{0}})
 	if len(a.Bent) != 0 || !a.Check.Exact || !allNear(a.Weight, []float64{2, 1}) || a.Output != inner {
 		t.Errorf("bent %q, weight %v of %q, check %+v", a.Bent, a.Weight, a.Output, a.Check)
+	}
+}
+
+// Windows that lie in the padding altogether have no boundary, and break nothing.
+func TestWindowsInThePadding(t *testing.T) {
+	m := network(t, 4, func(e *rewrite.Edit, x string) string {
+		x = e.Op("Reshape", nil, x, e.Const(tensor.Of([]int64{0, 1, 2, 2}, 4)))
+		x = e.Op("MaxPool", map[string]any{"kernel_shape": []int64{1, 1}, "strides": []int64{1, 1}, "pads": []int64{1, 1, 1, 1}, "dilations": []int64{1, 1}}, x)
+		return e.Op("Reshape", nil, relu(e, x), e.Const(tensor.Of([]int64{0, -1}, 2)))
+	})
+	for _, d := range engines {
+		mp := open(t, m, d, Options{})
+		a := at(t, mp, []float64{1, 2, 3, -4}, Query{})
+		if len(a.Sites) != 2 || a.Sites[0].Units != 16 || a.Sites[0].Ahead != nil || a.Sites[0].Behind != nil {
+			t.Errorf("%s: sites %+v", d.Name(), a.Sites)
+		}
+		if a.Value[0] != 3 || a.Behind == nil || a.Behind.Distance != 3 || a.Ahead != nil || !a.Check.Exact {
+			t.Errorf("%s: value %v, ahead %+v, behind %+v, check %+v", d.Name(), a.Value, a.Ahead, a.Behind, a.Check)
+		}
+	}
+}
+
+// Where the derivative is not finite there is no map, and the error says so; where
+// it is not just beyond a boundary, or at a site that the output does not read, the
+// numbers stay such that JSON can hold them.
+func TestInfiniteDerivatives(t *testing.T) {
+	root := func(e *rewrite.Edit, x string) string { return e.Op("Sqrt", nil, relu(e, x)) }
+	for _, d := range engines {
+		mp := open(t, network(t, 2, root), d, Options{})
+		if _, err := mp.At(t.Context(), []float64{1, 0}, Query{All: true}); err == nil || !strings.Contains(err.Error(), "by element") || !strings.Contains(err.Error(), "no map") {
+			t.Errorf("%s: %v", d.Name(), err)
+		}
+		a := at(t, mp, []float64{4, 1}, Query{})
+		if b := a.Check.Sides[1].Beyond; b == nil || b.Crossed != 1 || b.Bend != math.MaxFloat64 {
+			t.Errorf("%s: beyond %+v", d.Name(), b)
+		}
+		if _, err := json.Marshal(a); err != nil {
+			t.Errorf("%s: %v", d.Name(), err)
+		}
+		mp = open(t, network(t, 2, func(e *rewrite.Edit, x string) string {
+			relu(e, root(e, x)) // which nothing reads
+			return relu(e, gemm(e, x, []float64{1, 1}, []float64{1}))
+		}), d, Options{})
+		a = at(t, mp, []float64{0, 1}, Query{})
+		if _, err := json.Marshal(a); err != nil || a.Behind == nil || math.IsNaN(a.Behind.Distance) {
+			t.Errorf("%s: %+v, %v", d.Name(), a.Behind, err)
+		}
+	}
+}
+
+// A single output near 0, as at the boundary of a decision, is small beside the
+// rounding of what cancels in it; the map is exact all the same.
+func TestOutputNearZero(t *testing.T) {
+	x := []float64{0.1, 0.2, 0.7}
+	w := []float64{1.0 / 3, 1.0 / 7, -1.0 / 11}
+	b := 1e-10
+	for i := range w {
+		b -= w[i] * x[i]
+	}
+	mp := open(t, network(t, 3, func(e *rewrite.Edit, x string) string {
+		h := relu(e, gemm(e, x, []float64{1, 0, 0}, []float64{1e-10 - 0.1}))
+		return e.Op("Add", nil, gemm(e, x, w, []float64{b}), h)
+	}), textbook{}, Options{})
+	a := at(t, mp, x, Query{})
+	if math.Abs(a.Value[0]) > 1e-9 || a.Behind == nil || a.Behind.Distance > 1e-9 || !a.Check.Exact || a.Check.Error == 0 {
+		t.Errorf("value %v, behind %+v, check %+v", a.Value, a.Behind, a.Check)
+	}
+}
+
+func TestRefusedMaps(t *testing.T) {
+	m := network(t, 2, plane)
+	mp := open(t, m, textbook{}, Options{})
+	mp.most = 3
+	var size *SizeError
+	if _, err := mp.At(t.Context(), []float64{1, 2}, Query{All: true}); !errors.As(err, &size) || *size != (SizeError{2, 2}) || !strings.Contains(err.Error(), "fewer rows") {
+		t.Errorf("two rows of two: %v", err)
+	}
+	at(t, mp, []float64{1, 2}, Query{})
+	m.Graph.Outputs[0].DType = tensor.Int64
+	if _, err := Open(m, textbook{}, engine.Options{}, Options{}); err == nil || !strings.Contains(err.Error(), "int64, which has no derivative") {
+		t.Errorf("an integer output: %v", err)
 	}
 }

@@ -17,9 +17,12 @@ type ray struct {
 	fastest     float64 // of all rates
 }
 
+// largest is the largest absolute value, of those that are finite.
 func largest(v []float64) (most float64) {
 	for _, x := range v {
-		most = max(most, math.Abs(x))
+		if a := math.Abs(x); a > most && !math.IsInf(a, 0) {
+			most = a
+		}
 	}
 	return most
 }
@@ -44,7 +47,7 @@ func (m *Mapper) push(ctx context.Context, x, d []float64) (*ray, error) {
 }
 
 // crossing is one change of piece: of a site's unit, at a knot or to another
-// element, at t. A negative sense is behind.
+// element, at the distance t ahead or behind.
 type crossing struct {
 	unit, to int // to: the knot's number, or the element
 	t        float64
@@ -57,15 +60,15 @@ type crossing struct {
 func (m *Mapper) crossings(i int, r *ray, use func(crossing)) (on int) {
 	s, z, dz := &m.Plan.Sites[i], r.value[i], r.rate[i]
 	still := m.still * max(largest(dz), r.fastest/1000)
+	moves := func(rate float64) bool { return math.Abs(rate) > still && !math.IsInf(rate, 0) }
 	if s.Op == "MaxPool" {
 		var window []int
 		for u := range s.Units {
 			window = s.AppendWindow(window[:0], u)
 			best, tie := winner(z, window), false
 			for _, e := range window {
-				rate := dz[e] - dz[best]
-				gap := z[best] - z[e]
-				if math.Abs(rate) <= still || e == best || gap != gap {
+				rate, gap := dz[e]-dz[best], z[best]-z[e]
+				if !moves(rate) || gap != gap {
 					continue
 				}
 				tie = tie || gap == 0
@@ -83,7 +86,7 @@ func (m *Mapper) crossings(i int, r *ray, use func(crossing)) (on int) {
 		tie := false
 		for k, knot := range s.Knots {
 			tie = tie || z[u] == knot
-			if math.Abs(dz[u]) <= still || z[u] != z[u] {
+			if !moves(dz[u]) || z[u] != z[u] {
 				continue
 			}
 			if t := math.Abs((knot - z[u]) / dz[u]); !math.IsInf(t, 0) {
@@ -97,11 +100,12 @@ func (m *Mapper) crossings(i int, r *ray, use func(crossing)) (on int) {
 	return on
 }
 
-// winner is the first of the largest elements of a window.
+// winner is the first of the largest elements of a window, -1 of an empty one,
+// which lies in the padding altogether.
 func winner(z []float64, window []int) int {
-	best := window[0]
-	for _, e := range window[1:] {
-		if z[e] > z[best] {
+	best := -1
+	for _, e := range window {
+		if best < 0 || z[e] > z[best] {
 			best = e
 		}
 	}
@@ -285,6 +289,9 @@ func (m *Mapper) check(ctx context.Context, x []float64, a *Affine, r *ray, scal
 				k := m.changed(r, q, way.at.units)
 				b.Changed, b.Crossed = k.units, k.crossed
 				b.Bend = math.Abs(q.df[a.Along]-r.df[a.Along]) / a.Norm[slices.Index(a.Rows, a.Along)]
+				if b.Bend-b.Bend != 0 {
+					b.Bend = math.MaxFloat64
+				}
 				s.Beyond = b
 				if b.Crossed > 0 {
 					break
@@ -302,7 +309,8 @@ func (m *Mapper) check(ctx context.Context, x []float64, a *Affine, r *ray, scal
 }
 
 // apart is the largest difference between the rows of f and the map at y, relative
-// to the largest output.
+// to the largest output, or to the largest bias, which is what is left of rounding
+// where the terms of a row cancel.
 func (m *Mapper) apart(a *Affine, y, f []float64, scale float64) float64 {
 	for _, v := range f {
 		scale = max(scale, math.Abs(v))
@@ -310,6 +318,7 @@ func (m *Mapper) apart(a *Affine, y, f []float64, scale float64) float64 {
 	worst := 0.0
 	for i, k := range a.Rows {
 		v := a.Bias[i]
+		scale = max(scale, math.Abs(v))
 		for j, w := range a.Weight[i*len(y) : (i+1)*len(y)] {
 			v += w * y[j]
 		}
@@ -318,7 +327,7 @@ func (m *Mapper) apart(a *Affine, y, f []float64, scale float64) float64 {
 	switch {
 	case worst == 0:
 		return 0
-	case math.IsNaN(worst) || math.IsInf(worst, 0) || math.IsInf(scale, 0):
+	case math.IsNaN(worst) || math.IsInf(worst, 0) || math.IsInf(scale, 0) || scale == 0:
 		return math.MaxFloat64 // a network that overflows so near x
 	}
 	return worst / scale

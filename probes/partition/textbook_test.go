@@ -133,6 +133,8 @@ func apply(n *onnx.Node, in []dual) (dual, error) {
 			}
 			return 0, 0
 		})
+	case "Sqrt":
+		return each(func(v float64) (float64, float64) { return math.Sqrt(v), 0.5 / math.Sqrt(v) })
 	case "Elu":
 		return each(func(v float64) (float64, float64) {
 			if v > 0 {

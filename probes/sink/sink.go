@@ -5,12 +5,15 @@ package sink
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -27,6 +30,31 @@ type Options struct {
 	Force bool
 	// Stdout is where the path "-" writes; nil means os.Stdout.
 	Stdout io.Writer
+	// Part, when not nil, makes the result a part of a larger one: no manifest is
+	// written beside it, and Part is told of its files, whole and on the disk, just
+	// before they get their names.
+	Part func([]File)
+}
+
+// File is a complete file of a result.
+type File struct {
+	Name   string `json:"name"` // without its folder
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// Sum reads a file and says what is in it.
+func Sum(path string) (File, error) { return sum(path, filepath.Base(path)) }
+
+func sum(path, name string) (File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return File{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	return File{name, n, hex.EncodeToString(h.Sum(nil))}, err
 }
 
 // Format is one kind of result file, chosen by the extension "."+Name.
@@ -88,7 +116,7 @@ func Check(path string, force bool) error {
 // goroutine; two sinks may write to one path, and the first to commit wins, or
 // with Force the last.
 func Create(path string, o Options) (probes.Sink, error) {
-	s := &sink{force: o.Force}
+	s := &sink{force: o.Force, part: o.Part}
 	if path == "-" {
 		if o.Stdout == nil {
 			o.Stdout = os.Stdout
@@ -100,7 +128,10 @@ func Create(path string, o Options) (probes.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.path, s.manifest = path, ManifestPath(path)
+	s.path = path
+	if s.part == nil {
+		s.manifest = ManifestPath(path)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, fmt.Errorf("making the folder for %s: %w", path, err)
 	}
@@ -129,6 +160,7 @@ type sink struct {
 	path     string // for messages
 	manifest string // "" when the result has no manifest
 	force    bool
+	part     func([]File)
 	enc      encoder
 	files    []*output // in the order they get their names; the data file first opened, last named
 	layout   []probes.Column
@@ -201,22 +233,35 @@ func (s *sink) commit(manifest any) error {
 	if err := s.enc.end(text.Bytes()); err != nil {
 		return err
 	}
-	if s.manifest == "" {
+	if s.files == nil { // standard output
 		return nil
 	}
-	m, err := newOutput(s.manifest)
-	if err != nil {
-		return err
-	}
 	data := s.files
-	s.files = append([]*output{m}, data...)
-	if _, err := m.Write(text.Bytes()); err != nil {
-		return err
+	if s.manifest != "" {
+		m, err := newOutput(s.manifest)
+		if err != nil {
+			return err
+		}
+		s.files = append([]*output{m}, data...)
+		if _, err := m.Write(text.Bytes()); err != nil {
+			return err
+		}
 	}
 	for _, f := range s.files {
 		if err := f.seal(); err != nil {
 			return err
 		}
+	}
+	if s.part != nil {
+		var files []File
+		for _, f := range slices.Backward(data) {
+			d, err := sum(f.Name(), filepath.Base(f.path))
+			if err != nil {
+				return err
+			}
+			files = append(files, d)
+		}
+		s.part(files)
 	}
 	return s.publish(data)
 }

@@ -1,0 +1,182 @@
+//go:build cgo
+
+package ort
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// nchwc is the domain of the operators on values that ONNX Runtime keeps in blocks
+// of channels, as its convolutions like them.
+const nchwc = "com.microsoft.nchwc"
+
+// maxSaved bounds the models that fuse takes: what ONNX Runtime writes in one file
+// must stay below 2 GiB.
+const maxSaved = 1 << 30
+
+// fuse makes SignPack read values as the convolutions leave them. ONNX Runtime
+// optimises a model, and so puts its values in blocks of channels, only while it
+// makes a session, where nothing of ours can take part; all it knows to do for
+// SignPack is to put every value back in the usual order first, which costs more
+// than the packing. So the model it has optimised is written to a file and given a
+// SignPack that knows of blocks. nil means that there is nothing to be gained.
+//
+// saved is that file, m the model it was made from.
+func fuse(saved string, m *onnx.Model) (*onnx.Model, error) {
+	opt, err := onnx.Load(saved)
+	if err != nil {
+		return nil, err
+	}
+	gained := false
+	opt, err = rewrite.Apply(opt, rewrite.Pass{Name: "fuse", Do: func(e *rewrite.Edit) error {
+		makers, shown := map[string]*onnx.Node{}, map[string]bool{}
+		for _, n := range e.Graph.Nodes {
+			for _, o := range n.Outputs {
+				makers[o] = n
+			}
+		}
+		for _, v := range e.Graph.Outputs {
+			shown[v.Name] = true
+		}
+		for _, n := range e.Graph.Nodes {
+			r := makers[n.Input(0)]
+			if n.Domain != engine.Domain || n.Op != engine.SignPack || r == nil || r.Domain != nchwc || r.Op != "ReorderOutput" {
+				continue
+			}
+			if c := r.Int("channels", 0); c > 0 && c%8 == 0 && r.Int("channels_last", 0) == 0 {
+				n.Inputs[0] = r.Input(0)
+				n.Attrs = append(n.Attrs, &onnx.Attr{Name: "block", Type: onnx.AttrInt, Int: int64(blockSize())},
+					&onnx.Attr{Name: "channels", Type: onnx.AttrInt, Int: c})
+				gained = true
+			}
+		}
+		read := map[string]bool{}
+		for _, n := range e.Graph.Nodes {
+			for _, in := range n.Inputs {
+				read[in] = true
+			}
+		}
+		e.Graph.Nodes = slices.DeleteFunc(e.Graph.Nodes, func(n *onnx.Node) bool {
+			return n.Domain == nchwc && n.Op == "ReorderOutput" && !read[n.Outputs[0]] && !shown[n.Outputs[0]]
+		})
+		// The order of nodes that nothing reads decides in which order all others
+		// run; the file has them elsewhere than m.
+		place := map[string]int{}
+		for i, n := range m.Graph.Nodes {
+			for _, o := range n.Outputs {
+				place[o] = i
+			}
+		}
+		last := func(n *onnx.Node) int {
+			at := 0
+			for _, o := range n.Outputs {
+				if read[o] && o != "" {
+					return 0
+				}
+				at = max(at, place[o])
+			}
+			return at
+		}
+		slices.SortStableFunc(e.Graph.Nodes, func(a, b *onnx.Node) int { return last(a) - last(b) })
+		return nil
+	}})
+	if err != nil || !gained {
+		return nil, err
+	}
+	return opt, nil
+}
+
+// worthFusing says whether ONNX Runtime may keep in blocks what SignPack of m reads.
+func worthFusing(m *onnx.Model, o engine.Options) bool {
+	if o.Device.Kind == "cuda" || levels[o.Optimize] != levels["all"] || m.Opset(engine.Domain) == 0 {
+		return false
+	}
+	size := 0
+	for _, t := range m.Tensors() {
+		n := 8
+		for _, d := range t.Dims {
+			n *= int(d)
+		}
+		size += n
+	}
+	return size < maxSaved && blockSize() > 0 && slices.ContainsFunc(m.Graph.Nodes, func(n *onnx.Node) bool { return n.IsOp("Conv") })
+}
+
+// fused makes the session of fuse; nil where nothing is to be gained. What it does
+// is only faster, so a full disk is no error.
+func fused(proto []byte, dir string, m *onnx.Model, o engine.Options) *session {
+	tmp, err := os.MkdirTemp("", "onnxprobe-")
+	if err != nil {
+		return nil
+	}
+	defer os.RemoveAll(tmp)
+	saved := filepath.Join(tmp, "optimized.onnx")
+	s, err := prepare(proto, sessionFiles{dir: dir, save: saved, own: true}, o)
+	if err != nil {
+		return nil
+	}
+	s.Close()
+	opt, err := fuse(saved, m)
+	if opt == nil || err != nil {
+		return nil
+	}
+	if proto, err = opt.Marshal(); err != nil {
+		return nil
+	}
+	o.Optimize = "none" // it is, and the optimiser would not know our blocks
+	if s, err = prepare(proto, sessionFiles{own: true}, o); err != nil {
+		return nil
+	}
+	return s
+}
+
+// blockSize is how many channels this machine's ONNX Runtime puts in a block, found
+// out by having it put one value in blocks; 0 when it does not do so, or not as
+// SignPack knows it.
+var blockSize = sync.OnceValue(func() int {
+	const channels, area = 16, 3
+	x := make([]float32, channels*area)
+	for i := range x {
+		x[i] = float32(i)
+	}
+	dims := []onnx.Dim{{Size: 1}, {Size: channels}, {Size: 1}, {Size: area}}
+	m := &onnx.Model{IR: 8, Opsets: []onnx.Opset{{Version: 17}, {Domain: nchwc, Version: 1}}, Graph: &onnx.Graph{Name: "blocks",
+		Inputs:  []*onnx.Value{onnx.NewValue("x", tensor.Float32, dims)},
+		Outputs: []*onnx.Value{onnx.NewValue("y", tensor.Float32, nil)},
+		Nodes:   []*onnx.Node{{Name: "reorder", Op: "ReorderInput", Domain: nchwc, Inputs: []string{"x"}, Outputs: []string{"y"}}}}}
+	proto, err := m.Marshal()
+	if err != nil {
+		return 0
+	}
+	s, err := prepare(proto, sessionFiles{}, engine.Options{Optimize: "none", Threads: 1})
+	if err != nil {
+		return 0
+	}
+	defer s.Close()
+	out, err := s.Run(context.Background(), []*tensor.Tensor{tensor.Of(x, 1, channels, 1, area)})
+	if err != nil || tensor.Count(out[0].Shape) != channels*area {
+		return 0
+	}
+	y := tensor.Data[float32](out[0])
+	for _, b := range []int{8, 16} {
+		same := true
+		for c := range channels {
+			for p := range area {
+				same = same && y[(c/b*area+p)*b+c%b] == x[c*area+p]
+			}
+		}
+		if same {
+			return b
+		}
+	}
+	return 0
+})

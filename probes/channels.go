@@ -1,0 +1,77 @@
+package probes
+
+import (
+	"errors"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// ChannelColumns are the channel codes of an item, "channels": for every site of at
+// least two axes, the first of which is the channel's, one bit a channel and knot,
+// set when that bit of the code is set anywhere in the channel. Sites lie one after
+// the other as parts, each packed as codes are: one plane of channels a knot, the
+// most significant bit first, padded to a byte. Max-pooling's arg-max has none.
+type ChannelColumns struct{}
+
+// Channels is the number of channels of a site, 0 where it has none.
+func (s *Site) Channels() int {
+	if s.window != nil || len(s.Shape) < 2 {
+		return 0
+	}
+	return s.Shape[0]
+}
+
+// ChannelBytes is the length of a site's channel code.
+func (s *Site) ChannelBytes() int { return (s.Channels()*s.Planes() + 7) / 8 }
+
+type channelMaker struct {
+	fromOutputs
+	plan  *Plan
+	parts []Part
+	width int
+}
+
+func (ChannelColumns) start(r *Prober) (maker, error) {
+	m := &channelMaker{plan: r.Plan}
+	for i := range r.Plan.Sites {
+		if s := &r.Plan.Sites[i]; s.Channels() > 0 {
+			m.parts, m.width = append(m.parts, Part{s.Name, s.ChannelBytes()}), m.width+s.ChannelBytes()
+		}
+	}
+	if m.width == 0 {
+		return nil, errors.New("no site of this model has channels: all have one axis")
+	}
+	return m, nil
+}
+
+func (m *channelMaker) columns(s *step, _ any) ([]Column, error) {
+	all, codes := m.plan.CodeBytes(), s.codes()
+	values := make([]byte, s.rows.n*m.width)
+	for i := range s.rows.n {
+		code, dst := codes[i*all:(i+1)*all], values[i*m.width:(i+1)*m.width]
+		for k := range m.plan.Sites {
+			site := &m.plan.Sites[k]
+			if n := site.Channels(); n > 0 {
+				size := tensor.Count(site.Shape[1:])
+				for c := range n * site.Planes() {
+					if anySet(code, c*size, size) {
+						dst[c/8] |= 128 >> (c % 8)
+					}
+				}
+				dst = dst[site.ChannelBytes():]
+			}
+			code = code[site.Bytes():]
+		}
+	}
+	return []Column{{Name: "channels", Values: values, Width: m.width, Parts: m.parts, Null: s.rows.failed}}, nil
+}
+
+// anySet reports whether a bit among n from bit i on is set.
+func anySet(code []byte, i, n int) bool {
+	for ; n >= 8; i, n = i+8, n-8 {
+		if eight(code, i) != 0 {
+			return true
+		}
+	}
+	return n > 0 && eight(code, i)>>(8-n) != 0
+}

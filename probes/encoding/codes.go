@@ -1,0 +1,219 @@
+// Package encoding is about what codes say: which items have like codes, and
+// which have equal ones.
+package encoding
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// Codes is a set of packed codes of one width, row by row, with what is known of
+// the items they belong to. Items without a code are not among the rows.
+//
+// The codes are held in an order of their own, made for comparing one code with
+// many; At gives them back as they came.
+type Codes struct {
+	// Name is where the codes come from, for messages.
+	Name string
+	// On says what the codes are: Digest, Sketch or Code.
+	On string
+	// Bits is the number of bits that mean something in a row; what is left of
+	// the last byte is padding, always 0.
+	Bits int
+	// FullBits is the number of bits of the whole code that a sketch samples; 0
+	// when that is not known.
+	FullBits int
+	// Failed counts the items that have no code because they could not be read.
+	Failed int
+	// Origin is what the manifest says of the codes; nil when there is none.
+	Origin *Origin
+	// Notes are for whoever uses the codes.
+	Notes []string
+
+	width, words, n int
+	data            []uint64
+	ids, paths      texts
+	labels          []int64 // empty, or one a row; noLabel where there is none
+	failed          map[string]string
+}
+
+// What codes can be.
+const (
+	Digest = "digest"
+	Sketch = "sketch"
+	Code   = "code"
+)
+
+// maxRows is the most codes in a set: rows and distances are 32-bit numbers.
+const maxRows = math.MaxInt32
+
+const noLabel = math.MinInt64
+
+// NewCodes makes an empty set of codes of width bytes each.
+func NewCodes(width int) (*Codes, error) {
+	if width < 1 || width > math.MaxInt32/8 {
+		return nil, fmt.Errorf("a code of %d bytes; want 1 to %d", width, math.MaxInt32/8)
+	}
+	words := (width + 7) / 8
+	if words = max(words, 2); words > 2 {
+		words = (words + 3) / 4 * 4 // what the scans take
+	}
+	return &Codes{On: Code, Bits: width * 8, width: width, words: words}, nil
+}
+
+// Append adds a code; its length is Width.
+func (c *Codes) Append(code []byte) error {
+	if len(code) != c.width {
+		return fmt.Errorf("code %d has %d bytes, the others have %d", c.n, len(code), c.width)
+	}
+	if c.n == maxRows {
+		return fmt.Errorf("more than %d codes", maxRows)
+	}
+	lane := c.n % lanes
+	if lane == 0 {
+		c.grow(1)
+		c.data = append(c.data, make([]uint64, c.words*lanes)...)
+	}
+	to := c.data[len(c.data)-c.words*lanes+lane:]
+	at := 0
+	for ; len(code) >= 8; code = code[8:] {
+		to[at] = binary.LittleEndian.Uint64(code)
+		at += lanes
+	}
+	if len(code) > 0 {
+		var last [8]byte
+		copy(last[:], code)
+		to[at] = binary.LittleEndian.Uint64(last[:])
+	}
+	c.n++
+	return nil
+}
+
+// grow makes room for n more codes.
+func (c *Codes) grow(n int) {
+	need := (c.n + n + lanes - 1) / lanes * lanes * c.words
+	if need > cap(c.data) {
+		need = max(need, len(c.data)*3/2)
+		data := make([]uint64, len(c.data), need)
+		huge(data)
+		copy(data, c.data)
+		c.data = data
+	}
+}
+
+// Len is the number of codes.
+func (c *Codes) Len() int { return c.n }
+
+// Width is the length of a code in bytes.
+func (c *Codes) Width() int { return c.width }
+
+// At writes code row to dst, which holds Width bytes.
+func (c *Codes) At(dst []byte, row int) {
+	from := c.data[row/lanes*lanes*c.words+row%lanes:]
+	var last [8]byte
+	for at := 0; len(dst) > 0; at += lanes {
+		binary.LittleEndian.PutUint64(last[:], from[at])
+		dst = dst[copy(dst, last[:]):]
+	}
+}
+
+// wordsOf writes the words of a code to dst.
+func (c *Codes) wordsOf(dst []uint64, row int) {
+	from := c.data[row/lanes*lanes*c.words+row%lanes:]
+	for i := range dst[:c.words] {
+		dst[i] = from[i*lanes]
+	}
+}
+
+// ID is the name of the item of a row; of a set without names, its number.
+func (c *Codes) ID(row int) string {
+	if c.ids.len() == 0 {
+		return strconv.Itoa(row)
+	}
+	return c.ids.at(row)
+}
+
+// Path is the file that holds the item of a row, or "".
+func (c *Codes) Path(row int) string {
+	if c.paths.len() == 0 {
+		return ""
+	}
+	return c.paths.at(row)
+}
+
+// Label is the class of the item of a row; ok is false when there is none.
+func (c *Codes) Label(row int) (label int64, ok bool) {
+	if len(c.labels) == 0 || c.labels[row] == noLabel {
+		return 0, false
+	}
+	return c.labels[row], true
+}
+
+// Rows are the rows of the items that are called id. It looks through all items.
+func (c *Codes) Rows(id string) (rows []int) {
+	if c.ids.len() == 0 {
+		if n, err := strconv.Atoi(id); err == nil && n >= 0 && n < c.n && strconv.Itoa(n) == id {
+			return []int{n}
+		}
+		return nil
+	}
+	for i := range c.n {
+		if c.ids.is(i, id) {
+			rows = append(rows, i)
+		}
+	}
+	return rows
+}
+
+// FailedWhy is the error of an item without a code; ok is false when the set has
+// no such item.
+func (c *Codes) FailedWhy(id string) (message string, ok bool) {
+	message, ok = c.failed[id]
+	return message, ok
+}
+
+// Pick is a new set of some of the rows.
+func (c *Codes) Pick(rows []int) *Codes {
+	p, _ := NewCodes(c.width)
+	p.Name, p.On, p.Bits, p.FullBits, p.Origin = c.Name, c.On, c.Bits, c.FullBits, c.Origin
+	p.grow(len(rows))
+	code := make([]byte, c.width)
+	for _, r := range rows {
+		c.At(code, r)
+		_ = p.Append(code) // of the right length
+		p.ids.add(c.ID(r))
+		p.paths.add(c.Path(r))
+		label, ok := c.Label(r)
+		if !ok {
+			label = noLabel
+		}
+		p.labels = append(p.labels, label)
+	}
+	return p
+}
+
+// texts holds many strings without a pointer for each.
+type texts struct {
+	bytes []byte
+	ends  []int
+}
+
+func (t *texts) len() int { return len(t.ends) }
+
+func (t *texts) add(s string) {
+	t.bytes = append(t.bytes, s...)
+	t.ends = append(t.ends, len(t.bytes))
+}
+
+func (t *texts) span(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = t.ends[i-1]
+	}
+	return t.bytes[start:t.ends[i]]
+}
+
+func (t *texts) at(i int) string         { return string(t.span(i)) }
+func (t *texts) is(i int, s string) bool { return string(t.span(i)) == s }

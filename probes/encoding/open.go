@@ -1,0 +1,372 @@
+package encoding
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// OpenOptions say what of a result is read.
+type OpenOptions struct {
+	// On is which of an item's codes to read: Digest, Sketch or Code. "" takes the
+	// sketches, or where there are none the codes, or else the digests.
+	On string
+	// MaxBytes bounds the memory that the codes take; 0 is no bound.
+	MaxBytes int64
+	// Names says that only names and codes are needed: no paths, no labels.
+	Names bool
+}
+
+// TooLargeError says that codes do not fit into OpenOptions.MaxBytes.
+type TooLargeError struct{ Need, Max int64 }
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("the codes take %s of memory, more than the %s allowed", size(e.Need), size(e.Max))
+}
+
+func size(n int64) string {
+	switch {
+	case n >= 10<<30:
+		return fmt.Sprintf("%d GiB", n>>30)
+	case n >= 10<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// reserve makes room for n more codes, or says that they are too many.
+func (c *Codes) reserve(n int, maxBytes int64) error {
+	groups := (int64(c.n) + int64(n) + lanes - 1) / lanes
+	if need := groups * int64(c.words) * lanes * 8; maxBytes > 0 && need > maxBytes {
+		return &TooLargeError{need, maxBytes}
+	}
+	c.grow(n)
+	return nil
+}
+
+// Open reads the codes of a result file, of a folder of them in the order of their
+// names, such as a batch job's, or of a FAISS IndexBinaryFlat. Of a file only what
+// is asked for is read, where its format allows that. Items that have no code are
+// left out and counted. Every file is taken for hostile.
+func Open(path string, o OpenOptions) (*Codes, error) {
+	switch o.On {
+	case "", Digest, Sketch, Code:
+	default:
+		return nil, fmt.Errorf("codes are of the kinds %s, %s and %s, not %q", Digest, Sketch, Code, o.On)
+	}
+	c, err := open(path, o)
+	if err != nil {
+		return nil, fmt.Errorf("reading the codes in %s: %w", path, err)
+	}
+	c.Name = path
+	c.settle()
+	return c, nil
+}
+
+func open(path string, o OpenOptions) (*Codes, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		var p *os.PathError
+		if errors.As(err, &p) {
+			err = p.Err
+		}
+		return nil, err
+	}
+	if !st.IsDir() {
+		if !st.Mode().IsRegular() {
+			return nil, errors.New("it is neither a file nor a folder")
+		}
+		return openFiles([]string{path}, nil, o)
+	}
+	files, notes, err := shards(path)
+	if err != nil {
+		return nil, err
+	}
+	origin, err := jobOrigin(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := openFiles(files, origin, o)
+	if err != nil {
+		return nil, err
+	}
+	c.Notes = append(c.Notes, notes...)
+	return c, nil
+}
+
+var jobShard = regexp.MustCompile(`^[0-9]+\.[a-z]+$`)
+
+// shards are the result files of a folder.
+func shards(dir string) (files, notes []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	exists := func(name string) bool { _, err := os.Stat(filepath.Join(dir, name)); return err == nil }
+	job := exists("plan.json")
+	for _, ext := range []string{".parquet", ".npy", ".jsonl"} {
+		for _, e := range entries {
+			name := e.Name()
+			if e.IsDir() || strings.ToLower(filepath.Ext(name)) != ext || strings.HasPrefix(name, ".") ||
+				strings.HasSuffix(name, ".items.jsonl") || job && !jobShard.MatchString(name) {
+				continue
+			}
+			files = append(files, filepath.Join(dir, name))
+		}
+		if files != nil {
+			break
+		}
+	}
+	if files == nil {
+		return nil, nil, errors.New("the folder has no .parquet, .npy or .jsonl files")
+	}
+	// Numbers that have outgrown their zeros come last.
+	slices.SortFunc(files, func(a, b string) int {
+		if job && len(a) != len(b) {
+			return len(a) - len(b)
+		}
+		return strings.Compare(a, b)
+	})
+	if job && !exists("_SUCCESS") {
+		notes = append(notes, fmt.Sprintf("the job in %s is not finished; %d of its shards are read", dir, len(files)))
+	}
+	return files, notes, nil
+}
+
+// choose is the kind of codes to read.
+func choose(f file, on string) (string, error) {
+	var there []string
+	for _, kind := range []string{Sketch, Code, Digest} {
+		if f.has(kind) {
+			there = append(there, kind)
+		}
+	}
+	switch {
+	case len(there) == 0:
+		return "", fmt.Errorf("it has none of the columns %s, %s and %s; the verbs codes and hash write them", Sketch, Code, Digest)
+	case on == "":
+		return there[0], nil
+	case !slices.Contains(there, on):
+		return "", fmt.Errorf("its items have no %s; they have: %s", on, strings.Join(there, ", "))
+	}
+	return on, nil
+}
+
+// record is one row of a result file. Its contents are valid until the next row.
+type record struct {
+	id, path, status, message []byte
+	label                     int64
+	code                      []byte // nil when the item has none
+}
+
+// file is an open result file.
+type file interface {
+	// has says whether the file's items have codes of a kind.
+	has(on string) bool
+	// origin is what its manifest says, nil when there is none.
+	origin() *Origin
+	// rows is their number when it is known, else 0; width that of a code.
+	rows(on string) (n, width int)
+	// read gives every row to use.
+	read(on string, names bool, use func(*record) error) error
+	close() error
+}
+
+func openFile(path string) (file, error) {
+	switch ext := strings.ToLower(filepath.Ext(path)); ext {
+	case ".parquet":
+		return openParquet(path)
+	case ".npy":
+		return openNpy(path)
+	case ".jsonl", ".ndjson":
+		return openJSONL(path)
+	default:
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		magic := make([]byte, len(faissMagic))
+		if n, _ := f.Read(magic); string(magic[:n]) == faissMagic || ext == ".faiss" || ext == ".index" {
+			return openFaiss(path)
+		}
+		return nil, fmt.Errorf("extension %q names no format; codes are read from .parquet, .npy, .jsonl, FAISS IndexBinaryFlat, and folders of those", ext)
+	}
+}
+
+// openFiles reads files one after the other. origin is that of all of them, nil when
+// each has its own.
+func openFiles(paths []string, origin *Origin, o OpenOptions) (*Codes, error) {
+	b := &builder{OpenOptions: o, origin: origin, failed: map[string]string{}}
+	for i, path := range paths {
+		f, err := openFile(path)
+		if err == nil {
+			err = b.file(f, i == 0)
+			f.close()
+		}
+		if err != nil && len(paths) > 1 {
+			err = fmt.Errorf("%s: %w", filepath.Base(path), err)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	c := b.c
+	if c == nil { // of no item
+		c, _ = NewCodes(max(b.width, 1))
+	}
+	c.On, c.Origin, c.Failed, c.failed = b.On, b.origin, b.failures, b.failed
+	return c, nil
+}
+
+// builder gathers the codes of files.
+type builder struct {
+	OpenOptions
+	c        *Codes // nil before the first code
+	width    int    // that files say
+	origin   *Origin
+	row      int // of all files together
+	failures int
+	failed   map[string]string
+}
+
+// maxFailed is how many items without a code are remembered by name.
+const maxFailed = 10_000
+
+func (b *builder) file(f file, first bool) (err error) {
+	if n, ok := f.(*npyFile); ok && n.from == nil {
+		n.from = b.origin // says what the array is
+	}
+	if first {
+		if b.On, err = choose(f, b.On); err != nil {
+			return err
+		}
+	} else if !f.has(b.On) {
+		return fmt.Errorf("its items have no %s, and those of the files before it have", b.On)
+	}
+	if own := f.origin(); b.origin == nil {
+		b.origin = own
+	} else if own != nil {
+		if what := b.origin.Differences(own, b.On); what != nil {
+			return fmt.Errorf("it does not belong to the files before it; they differ in %s", join(what))
+		}
+	}
+	n, width := f.rows(b.On)
+	if width > 0 {
+		b.width = width
+		if err := b.start(width); err != nil {
+			return err
+		}
+		if err := b.c.reserve(n, b.MaxBytes); err != nil {
+			return err
+		}
+	}
+	inFile := 0
+	return f.read(b.On, b.Names, func(r *record) error {
+		if err := b.add(r); err != nil {
+			return fmt.Errorf("row %d: %w", inFile, err)
+		}
+		inFile++
+		return nil
+	})
+}
+
+// start makes the set when the first code comes.
+func (b *builder) start(width int) (err error) {
+	if b.c == nil {
+		b.c, err = NewCodes(width)
+	} else if width != b.c.width {
+		err = fmt.Errorf("a code of %d bytes; those before it have %d", width, b.c.width)
+	}
+	return err
+}
+
+func (b *builder) add(r *record) error {
+	b.row++
+	if r.code == nil || len(r.status) > 0 && string(r.status) != "ok" {
+		b.failures++
+		why := string(r.message)
+		if why == "" {
+			why = "it has no " + b.On
+		}
+		if len(b.failed) < maxFailed {
+			b.failed[string(r.id)] = why
+		}
+		return nil
+	}
+	code := r.code
+	if b.On == Digest {
+		var digest [16]byte
+		if len(code) != hex.EncodedLen(len(digest)) {
+			return fmt.Errorf("a digest of %d characters; want %d", len(code), hex.EncodedLen(len(digest)))
+		}
+		if _, err := hex.Decode(digest[:], code); err != nil {
+			return fmt.Errorf("a digest that is not hex: %w", err)
+		}
+		code = digest[:]
+	}
+	if err := b.start(len(code)); err != nil {
+		return err
+	}
+	c := b.c
+	if c.n%lanes == 0 && c.n == cap(c.data)/(c.words*lanes)*lanes {
+		if err := c.reserve(1, b.MaxBytes); err != nil {
+			return err
+		}
+	}
+	if err := c.Append(code); err != nil {
+		return err
+	}
+	c.describe(r, b.row-1)
+	return nil
+}
+
+// describe says what the item of the code last appended is: row of what was read.
+func (c *Codes) describe(r *record, row int) {
+	if r.id != nil || c.ids.len() > 0 || row != c.n-1 {
+		for c.ids.len() < c.n-1 {
+			c.ids.add(strconv.Itoa(c.ids.len()))
+		}
+		if r.id == nil {
+			c.ids.add(strconv.Itoa(row))
+		} else {
+			c.ids.add(string(r.id))
+		}
+	}
+	if r.path != nil || c.paths.len() > 0 {
+		for c.paths.len() < c.n-1 {
+			c.paths.add("")
+		}
+		c.paths.add(string(r.path))
+	}
+	if r.label != noLabel || len(c.labels) > 0 {
+		for len(c.labels) < c.n-1 {
+			c.labels = append(c.labels, noLabel)
+		}
+		c.labels = append(c.labels, r.label)
+	}
+}
+
+// settle finds how many bits there are.
+func (c *Codes) settle() {
+	c.Bits = c.width * 8
+	if c.Origin == nil {
+		return
+	}
+	full := c.Origin.bits()
+	switch k := c.Origin.Settings.Sketch; {
+	case c.On == Sketch:
+		c.FullBits = full
+		if (k+7)/8 == c.width {
+			c.Bits = k
+		}
+	case c.On == Code && c.Origin.CodeBytes == c.width && full > 0:
+		c.Bits = full
+	}
+}

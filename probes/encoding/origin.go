@@ -1,0 +1,169 @@
+package encoding
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/onnxprobe/onnxprobe/probes/sink"
+)
+
+// Origin is what two sets of codes must have in common for distances between them
+// to mean something. It is a part of the manifest.
+type Origin struct {
+	Model     string            `json:"model"`
+	SHA256    map[string]string `json:"sha256"`
+	Sites     []OriginSite      `json:"sites"`
+	CodeBytes int               `json:"code_bytes"`
+	Settings  struct {
+		// Sketch is the number of sampled bits, drawn with Seed.
+		Sketch int    `json:"sketch"`
+		Seed   uint64 `json:"seed"`
+		// CodeSites are the globs of the sites whose codes a batch job wrote.
+		CodeSites []string `json:"code_sites"`
+	} `json:"settings"`
+}
+
+// OriginSite is one site of the codes.
+type OriginSite struct {
+	Name   string `json:"name"`
+	Units  int    `json:"units"`
+	Planes int    `json:"planes"`
+}
+
+// bits is the number of bits of a whole code, without padding; 0 when not known.
+func (o *Origin) bits() (n int) {
+	for _, s := range o.Sites {
+		n += s.Units * s.Planes
+	}
+	return n
+}
+
+// Differences says in what two origins differ that makes codes of the kind on
+// incomparable; nil when they can be compared.
+func (o *Origin) Differences(p *Origin, on string) (what []string) {
+	sums := func(o *Origin) []string { return slices.Sorted(maps.Values(o.SHA256)) }
+	if a, b := sums(o), sums(p); !slices.Equal(a, b) {
+		short := func(s []string) string {
+			if len(s) == 0 {
+				return "unknown"
+			}
+			return s[0][:min(12, len(s[0]))]
+		}
+		what = append(what, fmt.Sprintf("the model (%s, SHA-256 %s, and %s, SHA-256 %s)", o.Model, short(a), p.Model, short(b)))
+	}
+	if !slices.Equal(o.Sites, p.Sites) {
+		said := fmt.Sprintf("the sites (%d and %d of them", len(o.Sites), len(p.Sites))
+		for i := range min(len(o.Sites), len(p.Sites)) {
+			if a, b := o.Sites[i], p.Sites[i]; a != b {
+				said += fmt.Sprintf("; site %d is %q with %d bits, and %q with %d", i, a.Name, a.Units*a.Planes, b.Name, b.Units*b.Planes)
+				break
+			}
+		}
+		what = append(what, said+")")
+	}
+	a, b := o.Settings, p.Settings
+	if on == Sketch && a.Sketch != b.Sketch {
+		what = append(what, fmt.Sprintf("the size of the sketch (%d and %d bits)", a.Sketch, b.Sketch))
+	}
+	if on == Sketch && a.Seed != b.Seed {
+		what = append(what, fmt.Sprintf("the seed that chose the sketch's bits (%d and %d)", a.Seed, b.Seed))
+	}
+	if on == Code && !slices.Equal(a.CodeSites, b.CodeSites) {
+		what = append(what, fmt.Sprintf("the sites whose codes were written (%q and %q)", a.CodeSites, b.CodeSites))
+	}
+	return what
+}
+
+// Comparable says why distances between two sets of codes would mean nothing, or
+// nil. Of a set without a manifest only the width can be checked.
+func Comparable(a, b *Codes) error {
+	if a.On != b.On && a.Origin != nil && b.Origin != nil {
+		return fmt.Errorf("%s holds one %s an item, %s one %s", a.Name, a.On, b.Name, b.On)
+	}
+	if a.Origin != nil && b.Origin != nil {
+		if what := a.Origin.Differences(b.Origin, a.On); what != nil {
+			return fmt.Errorf("%s and %s cannot be compared; they differ in %s", a.Name, b.Name, join(what))
+		}
+	}
+	if a.width != b.width {
+		return fmt.Errorf("%s and %s cannot be compared; their codes have %d and %d bytes", a.Name, b.Name, a.width, b.width)
+	}
+	return nil
+}
+
+func join(what []string) string {
+	s := ""
+	for i, w := range what {
+		switch {
+		case i > 0 && i == len(what)-1:
+			s += " and "
+		case i > 0:
+			s += ", "
+		}
+		s += w
+	}
+	return s
+}
+
+// manifestKey is where the manifest is in a Parquet file's own metadata.
+const manifestKey = "onnxprobe.manifest"
+
+// readOrigin is the origin that the manifest beside a result file gives; nil when
+// there is none.
+func readOrigin(path string) (*Origin, error) {
+	b, err := os.ReadFile(sink.ManifestPath(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseOrigin(b, sink.ManifestPath(path))
+}
+
+func parseOrigin(b []byte, path string) (*Origin, error) {
+	o := &Origin{}
+	if err := json.Unmarshal(b, o); err != nil {
+		return nil, fmt.Errorf("reading the manifest %s: %w", path, err)
+	}
+	if o.SHA256 == nil && o.Sites == nil {
+		return nil, nil // of another program
+	}
+	return o, nil
+}
+
+// jobOrigin is the origin of a batch job's folder: from its manifest, which the
+// finished job has, or from its plan.
+func jobOrigin(dir string) (*Origin, error) {
+	path := filepath.Join(dir, "manifest.json")
+	if b, err := os.ReadFile(path); err == nil {
+		return parseOrigin(b, path)
+	}
+	path = filepath.Join(dir, "plan.json")
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var plan struct {
+		Manifest *Origin         `json:"manifest"`
+		Settings json.RawMessage `json:"settings"`
+	}
+	if err := json.Unmarshal(b, &plan); err != nil {
+		return nil, fmt.Errorf("reading the plan %s: %w", path, err)
+	}
+	if plan.Manifest != nil && plan.Settings != nil {
+		if err := json.Unmarshal(plan.Settings, &plan.Manifest.Settings); err != nil {
+			return nil, fmt.Errorf("reading the plan %s: %w", path, err)
+		}
+	}
+	return plan.Manifest, nil
+}

@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package encoding
+
+func fastScanners() []scanner { return nil }

@@ -1,0 +1,218 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+// WorkerOptions are what does not change a byte of the output.
+type WorkerOptions struct {
+	// Workers is the number of goroutines that read and decode; 0 takes one for
+	// each core.
+	Workers int
+	// MaxTries is how many tries of a shard may end with their process, or with an
+	// error of the engine, before it is set aside; 0 sets none aside.
+	MaxTries int
+	// Retry tries again what was set aside.
+	Retry bool
+	// Name is the worker's in records.
+	Name string
+	// Progress is told how far the worker is, after every batch.
+	Progress func(Progress)
+}
+
+// Progress is what a worker has done since it began.
+type Progress struct {
+	Shards, Skipped int
+	Items, Failed   int
+	Bytes           int64
+	Seconds         Seconds
+}
+
+// Result is what became of a shard.
+type Result struct {
+	Shard   int     `json:"shard"`
+	Items   int     `json:"items"`
+	Failed  int     `json:"failed"`
+	Bytes   int64   `json:"bytes"`
+	Skipped bool    `json:"skipped,omitempty"` // it was done already
+	Aside   bool    `json:"set_aside,omitempty"`
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error,omitempty"`
+}
+
+// Worker makes shards of a job, one after the other.
+type Worker struct {
+	plan             *Plan
+	prober           *probes.Prober
+	groups           []probes.Group
+	engine           Engine
+	options          WorkerOptions
+	inputs           opener
+	sampled, reading atomic.Int64
+	done             Progress
+}
+
+// NewWorker is a worker on r, which must be of the plan's model; Admit says so.
+func (p *Plan) NewWorker(r *probes.Prober, o WorkerOptions) (*Worker, error) {
+	groups, err := p.groups(r.Plan)
+	if err != nil {
+		return nil, err
+	}
+	if o.Name == "" {
+		host, _ := os.Hostname()
+		o.Name = fmt.Sprintf("%s:%d", host, os.Getpid())
+	}
+	w := &Worker{plan: p, prober: r, groups: groups, engine: EngineOf(r), options: o}
+	w.inputs = opener{plan: p, options: p.options(&w.reading)}
+	return w, nil
+}
+
+// Done is what the worker has done.
+func (w *Worker) Done() Progress { return w.done }
+
+func (w *Worker) progress(s probes.Summary) {
+	if w.options.Progress != nil {
+		now := w.done
+		now.Items, now.Failed = now.Items+s.Items, now.Failed+s.Failed
+		w.options.Progress(now)
+	}
+}
+
+// Process makes one shard, unless it is done or set aside. An error means that it
+// is not done; one that is no fault of the shard's is left out of its tries.
+func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
+	res := Result{Shard: i}
+	p := w.plan
+	if i < 0 || i >= len(p.Shards) {
+		return res, fmt.Errorf("there is no shard %d; the plan has %d, counted from 0", i, len(p.Shards))
+	}
+	fill := func(r *Record) Result {
+		res.Items, res.Failed, res.Bytes, res.Seconds = r.Items, r.Failed, r.Bytes(), r.Seconds.Total
+		return res
+	}
+	if err := ctx.Err(); err != nil {
+		return res, err
+	}
+	if r := p.Done(i); r != nil {
+		w.done.Skipped++
+		res.Skipped = true
+		return fill(r), nil
+	}
+	if p.SetAside(i) != nil {
+		if !w.options.Retry {
+			res.Aside = true
+			return res, nil
+		}
+		if err := p.Retry(i); err != nil {
+			return res, outputError{err}
+		}
+	}
+	if dead, _ := p.tries(i); w.options.MaxTries > 0 && dead >= w.options.MaxTries {
+		if _, err := p.setAside(i, dead); err != nil {
+			return res, err
+		}
+		res.Aside = true
+		return res, nil
+	}
+	if err := os.Remove(filepath.Join(p.dir, successName)); err == nil {
+		if err := p.unfinish(); err != nil {
+			return res, outputError{err}
+		}
+	}
+	t, err := p.begin(i, w.options.Name)
+	if err != nil {
+		return res, outputError{fmt.Errorf("beginning shard %d: %w", i, err)}
+	}
+	r, err := w.make(ctx, i)
+	if err != nil {
+		var in InputError
+		var out outputError
+		excused := ctx.Err() != nil || errors.As(err, &in) || errors.As(err, &out)
+		t.end(!excused)
+		if r := p.Done(i); r != nil && ctx.Err() == nil { // by another worker
+			w.done.Skipped++
+			res.Skipped = true
+			return fill(r), nil
+		}
+		return res, fmt.Errorf("shard %d: %w", i, err)
+	}
+	t.end(false)
+	if err := p.Retry(i); err != nil { // there is nothing to hold against it any more
+		return res, outputError{err}
+	}
+	w.done.Shards, w.done.Items, w.done.Failed, w.done.Bytes = w.done.Shards+1, w.done.Items+r.Items, w.done.Failed+r.Failed, w.done.Bytes+r.Bytes()
+	w.done.Seconds.add(r.Seconds)
+	return fill(r), nil
+}
+
+// Run makes shards, in the order given. A shard that fails is told to report and
+// the others go on, unless the output cannot be written or ctx ends: then so does
+// Run. Its error says what is not done.
+func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Result)) error {
+	var failed, aside int
+	var first error
+	for i := range shards {
+		start := time.Now()
+		res, err := w.Process(ctx, i)
+		if err != nil {
+			if ctx.Err() != nil {
+				return InterruptedError{w.done.Shards}
+			}
+			res.Error, res.Seconds = err.Error(), time.Since(start).Seconds()
+			failed++
+			first = errors.Join(first, err)
+		}
+		if res.Aside {
+			aside++
+		}
+		report(res)
+		var out outputError
+		if errors.As(err, &out) {
+			return fmt.Errorf("the output cannot be written, and what is not done can be done later by the same command: %w", err)
+		}
+	}
+	if ctx.Err() != nil {
+		return InterruptedError{w.done.Shards}
+	}
+	if first != nil {
+		return fmt.Errorf("%d shards are not done: %w", failed, first)
+	}
+	if aside > 0 {
+		return AsideError{aside}
+	}
+	return nil
+}
+
+// InterruptedError ends a run that was told to stop.
+type InterruptedError struct{ Shards int }
+
+func (e InterruptedError) Error() string {
+	return fmt.Sprintf("interrupted after %d whole shards; the same command goes on from there", e.Shards)
+}
+
+// AsideError says that shards are set aside.
+type AsideError struct{ Shards int }
+
+func (e AsideError) Error() string {
+	return fmt.Sprintf("%d shards are set aside, since they ended their process again and again; their _failed.json says more, and run --retry tries them again", e.Shards)
+}
+
+// Slice is every n-th shard from i on.
+func (p *Plan) Slice(i, n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := i; i < len(p.Shards); i += n {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
