@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -118,7 +119,9 @@ func TestHashMemoryIsConstant(t *testing.T) {
 
 // TestHashThroughput prints images a second of the whole job beside those of inference
 // alone, on ResNet-18 of torchvision's structure with random weights and pictures of
-// 500 x 375. It asserts nothing: a time is no test.
+// 500 x 375. It asserts nothing: a time is no test. The processor's seconds say what
+// the machine would do that has nothing else to do: where all cores are busy, their
+// ratio is that of the rates.
 func TestHashThroughput(t *testing.T) {
 	if os.Getenv("ONNXPROBE_BENCH_HASH") == "" {
 		t.Skip("set ONNXPROBE_BENCH_HASH to the number of pictures, such as 400")
@@ -177,21 +180,30 @@ func TestHashThroughput(t *testing.T) {
 	for i := range x {
 		x[i] = random.Float32()*4 - 2
 	}
-	alone := func() float64 {
-		start, runs := time.Now(), max(n/batch/4, 2)
+	cpu := func(who int) float64 {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(who, &u); err != nil {
+			t.Fatal(err)
+		}
+		return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+	}
+	alone := func() (rate, cost float64) {
+		start, runs, before := time.Now(), max(n/batch/4, 2), cpu(syscall.RUSAGE_SELF)
 		for range runs {
 			if _, err := r.Run(context.Background(), tensor.Of(x, batch, 3, 224, 224)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		return float64(runs*batch) / time.Since(start).Seconds()
+		return float64(runs*batch) / time.Since(start).Seconds(), (cpu(syscall.RUSAGE_SELF) - before) / float64(runs*batch)
 	}
-	whole := func() job.Status {
+	whole := func() (job.Status, float64) {
 		out := filepath.Join(dir, "job")
 		args := []string{"hash", model, filepath.Join(dir, "in"), "--preprocess", "imagenet", "--mode", "overwrite", "-o", out}
+		before := cpu(syscall.RUSAGE_CHILDREN)
 		if msg, err := exec.Command(program, args...).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, msg)
 		}
+		cost := (cpu(syscall.RUSAGE_CHILDREN) - before) / float64(n)
 		msg, err := exec.Command(program, "hash", "status", out, "--json").Output()
 		var s job.Status
 		if err == nil {
@@ -200,13 +212,15 @@ func TestHashThroughput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s
+		return s, cost
 	}
 	alone()
 	for range 3 {
-		a, s, c := alone(), whole(), alone()
-		e := (a + c) / 2
-		d := s.Seconds
+		a, costA := alone()
+		s, cost := whole()
+		c, costC := alone()
+		e, base, d := (a+c)/2, (costA+costC)/2, s.Seconds
+		t.Logf("processor's milliseconds an image: alone %.1f, the job with its start %.1f: %.3f", 1000*base, 1000*cost, base/cost)
 		t.Logf("alone %.1f images/s, the job %.1f: %.3f; seconds %.1f: reading %.2f and decoding %.1f of two cores, inference %.1f, waiting %.2f, writing %.2f",
 			e, s.ItemsPerSecond, s.ItemsPerSecond/e, d.Total, d.Read, d.Decode, d.Infer, d.Wait, d.Write)
 	}

@@ -20,7 +20,7 @@ import (
 
 // dataFlags say what goes into the model.
 type dataFlags struct {
-	preprocess, format, layout             string
+	preprocess, format, layout, column     string
 	resize, crop, mean, std, interpolation string
 	scale                                  float64
 	exif                                   bool
@@ -40,6 +40,7 @@ func (f *dataFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.interpolation, "interpolation", "", "override: nearest, box, bilinear, hamming, bicubic or lanczos")
 	fs.Float64Var(&f.scale, "scale", 0, "override: factor for pixels 0 to 255; 1/255 by default")
 	fs.StringVar(&f.format, "format", "auto", "kind of data (see list datasets); told by name and first bytes by default")
+	fs.StringVar(&f.column, "column", "", "what holds the pictures, or their paths: a column of Parquet or CSV, a field of JSON Lines, an extension in tar files")
 	fs.StringVar(&f.layout, "layout", "auto", "axes of pictures in arrays: nchw or nhwc")
 	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF tag says; PIL and torchvision do not")
 	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse larger pictures before decoding them; 0 takes PIL's limit")
@@ -157,7 +158,7 @@ func (f *dataFlags) reading(c *cobra.Command, v *onnx.Value, input []int) (datas
 	if err != nil {
 		return dataset.Options{}, err
 	}
-	o := dataset.Options{Format: f.format, Layout: f.layout, Preprocess: p, Input: input, EXIF: f.exif, MaxPixels: f.maxPixels, Stdin: c.InOrStdin()}
+	o := dataset.Options{Format: f.format, Layout: f.layout, Preprocess: p, Input: input, EXIF: f.exif, MaxPixels: f.maxPixels, Column: f.column, Stdin: c.InOrStdin()}
 	if v.DType == tensor.Uint8 && p == nil {
 		raw := dataset.Preprocess{Name: "pixels", Scale: 1} // the model takes pixels as they are
 		o.Preprocess = &raw

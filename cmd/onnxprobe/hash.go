@@ -170,7 +170,7 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	}
 	s := jobs.Settings{Precision: e.precision, Globs: h.sites, MaxPool: h.maxPool, Gemm: h.gemm, Sketch: h.sketch, Seed: h.seed,
 		Code: h.code, CodeSites: h.codeSites, Channels: h.channels, Logits: h.logits, Format: h.form, FAISS: h.faiss,
-		Data: jobs.Data{Layout: h.layout, Preprocess: o.Preprocess, EXIF: h.exif, MaxPixels: h.maxPixels, IgnoreTime: h.noTimes}}
+		Data: jobs.Data{Layout: h.layout, Column: h.column, Preprocess: o.Preprocess, EXIF: h.exif, MaxPixels: h.maxPixels, IgnoreTime: h.noTimes}}
 	if p := s.Data.Preprocess; p != nil {
 		named := *p
 		named.Name = filepath.Base(p.Name)

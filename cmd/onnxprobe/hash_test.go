@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	jobs "github.com/onnxprobe/onnxprobe/probes/job"
 )
 
@@ -650,5 +652,111 @@ func TestHashOnTwoEngines(t *testing.T) {
 	}
 	if len(m.Engines) != 2 || m.Engines[0].Backend != "ort" || m.Engines[1].Backend != "gorgonia" {
 		t.Errorf("engines %v", m.Engines)
+	}
+}
+
+// Shards of tar files are made of whole files, and a worker opens no others.
+func TestHashTars(t *testing.T) {
+	needORT(t)
+	dir := t.TempDir()
+	pictures, err := filepath.Glob(digits + "/*/*.png")
+	if err != nil || len(pictures) != 100 {
+		t.Fatalf("%d pictures, %v", len(pictures), err)
+	}
+	for k := range 5 {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		add := func(name string, content []byte) {
+			if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write(content); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, p := range pictures[k*7 : k*7+7] {
+			key := strings.TrimSuffix(filepath.Base(p), ".png")
+			add(key+".png", []byte(slurp(t, p)))
+			add(key+".cls", []byte(filepath.Base(filepath.Dir(p))))
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		spill(t, filepath.Join(dir, fmt.Sprintf("in/%05d.tar", k)), b.Bytes())
+	}
+	out := filepath.Join(dir, "job")
+	args := []string{"hash", resnet, filepath.Join(dir, "in/{00000..00004}.tar"), "--preprocess", "mnist-01", "--shard-size", "15", "--output-format", "jsonl", "-o", out}
+	stdoutOf(t, planOf(args)...)
+	p, err := jobs.Load(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sizes []int
+	for _, s := range p.Shards {
+		sizes = append(sizes, s.Items)
+		for _, c := range s.Pieces {
+			if c.From != 0 || c.To != 7 {
+				t.Errorf("a piece of a tar file: %+v", c)
+			}
+		}
+	}
+	if !slices.Equal(sizes, []int{14, 14, 7}) {
+		t.Errorf("shards of %v items, want 14, 14 and 7", sizes)
+	}
+	last := filepath.Join(dir, "in/00004.tar")
+	if err := os.Rename(last, last+".away"); err != nil {
+		t.Fatal(err)
+	}
+	stdoutOf(t, "hash", "run", out, "--shard", "0/3")
+	if r := do("hash", "run", out, "--shard", "2/3"); r.code != exitFailed || !strings.Contains(r.messages, "00004.tar") {
+		t.Errorf("a tar file that is gone: exit code %d\n%s", r.code, r.messages)
+	}
+	if err := os.Rename(last+".away", last); err != nil {
+		t.Fatal(err)
+	}
+	stdoutOf(t, args...)
+	want := rows(t, stdoutOf(t, with([]string{"codes", resnet}, append(pictures[:35:35], "--preprocess", "mnist-01", "-o", "-")...)...))
+	var got []map[string]any
+	for i := range 3 {
+		got = append(got, rows(t, slurp(t, filepath.Join(out, fmt.Sprintf("%05d.jsonl", i))))...)
+	}
+	if len(got) != 35 {
+		t.Fatalf("%d rows, want 35", len(got))
+	}
+	for i, r := range got {
+		if r["digest"] != want[i]["digest"] || !strings.HasPrefix(r["id"].(string), filepath.Join(dir, fmt.Sprintf("in/%05d.tar/", i/7))) ||
+			fmt.Sprint(r["label"]) != filepath.Base(filepath.Dir(pictures[i])) {
+			t.Errorf("row %d is %v, the picture alone %v", i, r, want[i])
+		}
+	}
+	// More of them, by the same pattern, go behind.
+	duplicate(t, filepath.Join(dir, "in/00000.tar"), filepath.Join(dir, "in/00005.tar"))
+	args[2] = strings.Replace(args[2], "00004}", "00005}", 1)
+	stdoutOf(t, with(args, "--mode", "extend")...)
+	if more := rows(t, slurp(t, filepath.Join(out, "00003.jsonl"))); len(more) != 7 || more[0]["digest"] != got[0]["digest"] || more[0]["id"] != strings.Replace(got[0]["id"].(string), "00000.tar", "00005.tar", 1) {
+		t.Errorf("the new shard has %d rows: %v", len(more), more)
+	}
+}
+
+// What search reads of a job is what the job wrote, in every format.
+func TestHashThenSearch(t *testing.T) {
+	needORT(t)
+	for _, form := range []string{"parquet", "npy", "jsonl"} {
+		dir := filepath.Join(t.TempDir(), form)
+		stdoutOf(t, "hash", resnet, digits, "--preprocess", "mnist-01", "--shard-size", "40", "--output-format", form, "--faiss", "-o", dir)
+		for _, from := range []string{dir, filepath.Join(dir, "sketches.faiss")} {
+			c, err := encoding.Open(from, encoding.OpenOptions{On: encoding.Sketch})
+			if err != nil {
+				t.Fatalf("%s: %v", form, err)
+			}
+			sketch := make([]byte, 32)
+			if c.At(sketch, 99); c.Len() != 100 || c.Width() != 32 {
+				t.Errorf("%s: %s has %d codes of %d bytes, want 100 of 32", form, from, c.Len(), c.Width())
+			}
+			rows := rows(t, stdoutOf(t, "codes", resnet, digits, "--preprocess", "mnist-01", "--sketch", "256", "--no-code", "-o", "-"))
+			if !bytes.Equal(sketch, unhex(t, rows[99]["sketch"].(string))) {
+				t.Errorf("%s: the last sketch in %s is another", form, from)
+			}
+		}
 	}
 }

@@ -251,3 +251,38 @@ func TestHashInputVanishes(t *testing.T) {
 	stdoutOf(t, args(out)...)
 	sameTree(t, out, filepath.Join(dir, "want"))
 }
+
+// The examples do what they say: Slurm's script for every index that Slurm would give
+// it, and xargs.
+func TestHashExamples(t *testing.T) {
+	needORT(t)
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := whole(t, job20)
+	script := func(env []string, args ...string) {
+		t.Helper()
+		cmd := exec.Command(bash, args...)
+		cmd.Env = append(os.Environ(), append(env, asProgram+"=1", "ONNXPROBE="+self, "DEVICE=cpu")...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "slurm")
+	stdoutOf(t, planOf(job20(dir))...)
+	for i := range 3 {
+		script([]string{"SLICES=3", fmt.Sprint("SLURM_ARRAY_TASK_ID=", i)}, "examples/slurm.sbatch", dir)
+	}
+	stdoutOf(t, "hash", "finish", dir)
+	sameTree(t, dir, want)
+
+	dir = filepath.Join(t.TempDir(), "xargs")
+	stdoutOf(t, planOf(job20(dir))...)
+	script(nil, "examples/xargs.sh", dir, "2")
+	sameTree(t, dir, want)
+}

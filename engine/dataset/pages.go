@@ -224,6 +224,9 @@ func (c *columnReader) dictionary(packed []byte, h *format.PageHeader) error {
 	return nil
 }
 
+// codecs are the ways of compression that unpack undoes.
+var codecs = []format.CompressionCodec{format.Uncompressed, format.Snappy, format.Gzip, format.Zstd}
+
 // unpack gives the want bytes that a page holds.
 func (c *columnReader) unpack(packed []byte, want int64) ([]byte, error) {
 	var r io.Reader
@@ -250,7 +253,7 @@ func (c *columnReader) unpack(packed []byte, want int64) ([]byte, error) {
 		defer z.Close()
 		r = z
 	default:
-		return nil, fmt.Errorf("it is compressed with %s, which is not read; want SNAPPY, GZIP, ZSTD or UNCOMPRESSED", c.codec)
+		return nil, fmt.Errorf("it is compressed with %s, which is not read; want one of %v", c.codec, codecs)
 	}
 	b := bytes.NewBuffer(make([]byte, 0, min(want, int64(len(packed))*4)+bytes.MinRead))
 	if _, err := b.ReadFrom(io.LimitReader(r, want+1)); err != nil {

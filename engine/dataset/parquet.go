@@ -110,6 +110,14 @@ func (s *rows) open(o Options) (err error) {
 	if s.image, err = leafOf(picture); err != nil {
 		return err
 	}
+	for i, g := range s.groups {
+		if s.image.index >= len(g.Columns) {
+			return fmt.Errorf("row group %d has no column %q", i, s.image.name)
+		}
+		if c := g.Columns[s.image.index].MetaData.Codec; !slices.Contains(codecs, c) {
+			return fmt.Errorf("column %q is compressed with %s, which is not read; want one of %v", s.image.name, c, codecs)
+		}
+	}
 	s.limits = o.limits()
 	s.where = func(i int) string { return fmt.Sprintf("%s[%d]", s.file.path, i) }
 	w := &window{all: o.shared, start: func() (cursor, error) { return &rowCursor{s: s, group: -1}, nil }}

@@ -133,7 +133,7 @@ func (g *graph) apply(name string, attrs map[string]any, in ...value) (value, er
 		c.out.active = c.out.active || a.active
 	}
 	if folds {
-		if g.bytes += bytes(c.out.dtype, tensor.Count(c.out.dims)); g.bytes > limits.bytes {
+		if g.bytes += sizeOf(c.out.dtype, tensor.Count(c.out.dims)); g.bytes > limits.bytes {
 			return value{}, c.refuse("with it the constants that the model computes take more than %d bytes", limits.bytes)
 		}
 		return c.fold()

@@ -36,5 +36,5 @@ func (c *call) fits(dims []int) error {
 	return nil
 }
 
-// bytes is the size of a value.
-func bytes(d tensor.DType, elements int) int { return elements * d.Bits() / 8 }
+// sizeOf is the size of a value in bytes.
+func sizeOf(d tensor.DType, elements int) int { return elements * d.Bits() / 8 }

@@ -116,13 +116,13 @@ func (g *graph) layOut() error {
 	need, counted := g.bytes, map[*buffer]bool{}
 	for _, o := range g.ops {
 		if o.sink {
-			need += bytes(o.out.dtype, tensor.Count(o.out.dims))
+			need += sizeOf(o.out.dtype, tensor.Count(o.out.dims))
 		}
 	}
 	for _, l := range placed {
 		if !counted[l.b] {
 			counted[l.b] = true
-			need += bytes(l.o.out.dtype, l.b.size)
+			need += sizeOf(l.o.out.dtype, l.b.size)
 		}
 	}
 	if need > limits.bytes {
@@ -136,7 +136,7 @@ func (g *graph) layOut() error {
 				return err
 			}
 			l.b.data = whole.Data
-			g.bytes += bytes(l.o.out.dtype, l.b.size)
+			g.bytes += sizeOf(l.o.out.dtype, l.b.size)
 		}
 		t.Data = first(l.b.data, tensor.Count(l.o.out.dims))
 		l.o.result, l.o.carrier = t, wrapDense(t)

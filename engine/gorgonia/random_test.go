@@ -1,7 +1,6 @@
 package gorgonia
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -41,7 +40,7 @@ func (m *graphMaker) fed() tensors {
 func TestRandomGraphsAgree(t *testing.T) {
 	enginetest.Need(t, ort.Backend{}, engine.Options{})
 	from, to := seeds(t, 300)
-	refused, missing, values := 0, map[string]int{}, 0
+	missing, values := map[string]int{}, 0
 	for seed := from; seed < to; seed++ {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		m := &graphMaker{Rand: rng, opset: []int64{11, 13, 17, 18, 20, 21}[rng.IntN(6)], float: tensor.Float32, batched: rng.IntN(3) == 0}
@@ -53,12 +52,7 @@ func TestRandomGraphsAgree(t *testing.T) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			threads := 1 + int(seed%2)
 			ours, err := Backend{}.Prepare(model, engine.Options{Threads: threads})
-			if u := new(engine.UnsupportedError); errors.As(err, &u) {
-				t.Log(err)
-				refused++
-				return
-			}
-			if err != nil {
+			if err != nil { // nothing in it is unsupported
 				t.Fatal(err)
 			}
 			theirs, err := ort.Backend{}.Prepare(model, engine.Options{Threads: 1, Optimize: "none"})
@@ -97,21 +91,13 @@ func TestRandomGraphsAgree(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d values compared, %d models refused, %d that ONNX Runtime refuses", values, refused, len(missing))
-	if os.Getenv("ONNXPROBE_SEEDS") != "" {
-		for e, n := range missing {
-			t.Log(n, e)
-		}
+	if t.Logf("%d values compared, %d models that ONNX Runtime does not run", values, len(missing)); len(missing) > int(to-from)/20+1 {
+		t.Errorf("ONNX Runtime runs too few of the models: %v", missing)
 	}
 }
 
-// alike is equality to the bit, but that a NaN equals a NaN.
-func alike(a, b tensors) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(b, func(t *tensor.Tensor) bool {
-		return !slices.ContainsFunc(a, func(u *tensor.Tensor) bool { return u != nil })
-	}) &&
-		enginetest.Equal(a, b, 0) == nil
-}
+// alike is equality, where a NaN equals a NaN.
+func alike(a, b tensors) bool { return enginetest.Equal(a, b, 0) == nil }
 
 func itemByItem(t *testing.T, s engine.Session, in, all tensors) {
 	t.Helper()
@@ -189,7 +175,7 @@ func firstApart(t *testing.T, m *onnx.Model, in tensors) string {
 		if enginetest.Close(got[i], want[i], within) == nil {
 			continue
 		}
-		s := fmt.Sprintf("%s %s", n, reflect.ValueOf(n.Op))
+		s := n.String()
 		for _, a := range n.Attrs {
 			s += fmt.Sprintf("\n  %s: %d %g %q %v", a.Name, a.Int, a.Float, a.String, a.Ints)
 		}
@@ -226,9 +212,6 @@ func TestRandomDerivatives(t *testing.T) {
 		}
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			l, err := Backend{}.Linearize(model, model.Graph.Inputs[wrt].Name, values, engine.Options{Threads: 1 + int(seed%2)})
-			if u := new(engine.UnsupportedError); errors.As(err, &u) {
-				t.Skip(err)
-			}
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -253,9 +236,6 @@ func holdDerivatives(t *testing.T, l engine.Linearization, in tensors, wrt int, 
 	along := uniform(rng, -1, 1, in[wrt].Shape)
 	kept := clones(append(slices.Clone(in), along))
 	y, dy, err := l.Push(t.Context(), in, along)
-	if u := new(engine.UnsupportedError); errors.As(err, &u) {
-		t.Skip(err)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

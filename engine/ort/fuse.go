@@ -4,8 +4,10 @@ package ort
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -114,12 +116,11 @@ func worthFusing(m *onnx.Model, o engine.Options) bool {
 // fused makes the session of fuse; nil where nothing is to be gained. What it does
 // is only faster, so a full disk is no error.
 func fused(proto []byte, dir string, m *onnx.Model, o engine.Options) *session {
-	tmp, err := os.MkdirTemp("", "onnxprobe-")
+	saved, done, err := scratch()
 	if err != nil {
 		return nil
 	}
-	defer os.RemoveAll(tmp)
-	saved := filepath.Join(tmp, "optimized.onnx")
+	defer done()
 	s, err := prepare(proto, sessionFiles{dir: dir, save: saved, own: true}, o)
 	if err != nil {
 		return nil
@@ -137,6 +138,27 @@ func fused(proto []byte, dir string, m *onnx.Model, o engine.Options) *session {
 		return nil
 	}
 	return s
+}
+
+// scratch makes a file for a while. Under Linux it has no name of its own, so that a
+// program killed meanwhile leaves nothing behind.
+func scratch() (path string, done func(), err error) {
+	dir, err := os.MkdirTemp("", "onnxprobe-")
+	if err != nil {
+		return "", nil, err
+	}
+	path = filepath.Join(dir, "optimized.onnx")
+	f, err := os.Create(path)
+	if err != nil {
+		os.RemoveAll(dir)
+		return "", nil, err
+	}
+	if open := fmt.Sprintf("/proc/self/fd/%d", f.Fd()); runtime.GOOS == "linux" && exists(open) {
+		os.RemoveAll(dir)
+		return open, func() { f.Close() }, nil
+	}
+	f.Close()
+	return path, func() { os.RemoveAll(dir) }, nil
 }
 
 // blockSize is how many channels this machine's ONNX Runtime puts in a block, found

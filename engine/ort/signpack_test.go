@@ -389,10 +389,18 @@ func TestFusedAgrees(t *testing.T) {
 	}
 }
 
-// A model that cannot be written to a file is run all the same.
+// Nothing is left on the disk, and a model that cannot be written there is run all
+// the same.
 func TestFusedNeedsNoDisk(t *testing.T) {
 	enginetest.Need(t, Backend{}, engine.Options{})
-	nowhere := filepath.Join(t.TempDir(), "nowhere")
+	somewhere := t.TempDir()
+	t.Setenv("TMPDIR", somewhere)
+	t.Setenv("TMP", somewhere)
+	prepared(t, stack(16, 1), engine.Options{})
+	if left, err := os.ReadDir(somewhere); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	nowhere := filepath.Join(somewhere, "nowhere")
 	t.Setenv("TMPDIR", nowhere)
 	t.Setenv("TMP", nowhere)
 	m := stack(16, 1)

@@ -252,7 +252,7 @@ func padded(l *lowering, n *onnx.Node) (string, error) {
 // https://onnx.ai/onnx/operators/onnx__DepthToSpace.html writes it out.
 func depthToSpace(l *lowering, n *onnx.Node) (string, error) {
 	s, b := l.shape(n.Input(0)), n.Int("blocksize", 0)
-	if len(s) != 4 || b < 1 || b > s[1] || s[1]%(b*b) != 0 {
+	if len(s) != 4 || b < 1 || b > 1<<20 || s[1]%(b*b) != 0 {
 		return "", left("blocks of %d and an input of shape %v", b, s)
 	}
 	c := s[1] / (b * b)

@@ -18,6 +18,18 @@ const (
 	faissHeader = 4 + 4 + 4 + 8 + 1 + 4 + 8
 )
 
+// FaissHeader is how the file of an IndexBinaryFlat of n codes of width bytes
+// begins; the codes follow it.
+func FaissHeader(width, n int) []byte {
+	h := []byte(faissMagic)
+	h = binary.LittleEndian.AppendUint32(h, uint32(width*8))
+	h = binary.LittleEndian.AppendUint32(h, uint32(width))
+	h = binary.LittleEndian.AppendUint64(h, uint64(n))
+	h = append(h, 1)
+	h = binary.LittleEndian.AppendUint32(h, 1)
+	return binary.LittleEndian.AppendUint64(h, uint64(n)*uint64(width))
+}
+
 // WriteFaiss writes n codes of width bytes each as a file that
 // faiss.read_index_binary opens as an IndexBinaryFlat. Row i of the index is code i
 // of rows; it keeps nothing of them. It is an error when rows gives other than n
@@ -26,15 +38,8 @@ func WriteFaiss(w io.Writer, width, n int, rows iter.Seq2[[]byte, error]) error 
 	if width < 1 || width > math.MaxInt32/8 || n < 0 {
 		return fmt.Errorf("a FAISS index of %d codes of %d bytes; want codes of 1 to %d bytes", n, width, math.MaxInt32/8)
 	}
-	h := []byte(faissMagic)
-	h = binary.LittleEndian.AppendUint32(h, uint32(width*8))
-	h = binary.LittleEndian.AppendUint32(h, uint32(width))
-	h = binary.LittleEndian.AppendUint64(h, uint64(n))
-	h = append(h, 1)
-	h = binary.LittleEndian.AppendUint32(h, 1)
-	h = binary.LittleEndian.AppendUint64(h, uint64(n)*uint64(width))
 	b := bufio.NewWriterSize(w, 1<<18)
-	if _, err := b.Write(h); err != nil {
+	if _, err := b.Write(FaissHeader(width, n)); err != nil {
 		return err
 	}
 	written := 0

@@ -132,20 +132,16 @@ func parseOrigin(b []byte, path string) (*Origin, error) {
 	if err := json.Unmarshal(b, o); err != nil {
 		return nil, fmt.Errorf("reading the manifest %s: %w", path, err)
 	}
-	if o.SHA256 == nil && o.Sites == nil {
-		return nil, nil // of another program
+	if o.SHA256 == nil {
+		return nil, nil // of another program, or of one shard, whose job says it
 	}
 	return o, nil
 }
 
-// jobOrigin is the origin of a batch job's folder: from its manifest, which the
-// finished job has, or from its plan.
+// jobOrigin is the origin of a batch job's folder, from its plan; nil for another
+// folder.
 func jobOrigin(dir string) (*Origin, error) {
-	path := filepath.Join(dir, "manifest.json")
-	if b, err := os.ReadFile(path); err == nil {
-		return parseOrigin(b, path)
-	}
-	path = filepath.Join(dir, "plan.json")
+	path := filepath.Join(dir, "plan.json")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

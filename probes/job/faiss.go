@@ -1,7 +1,6 @@
 package job
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,20 +9,9 @@ import (
 	"path/filepath"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
-
-// faissHeader is how a file of FAISS's IndexBinaryFlat begins (write_index_binary in
-// faiss/impl/index_write.cpp); n vectors of bits/8 bytes follow.
-func faissHeader(bits int, n int64) []byte {
-	b := append([]byte(nil), "IBxF"...)
-	b = binary.LittleEndian.AppendUint32(b, uint32(bits))
-	b = binary.LittleEndian.AppendUint32(b, uint32(bits/8))
-	b = binary.LittleEndian.AppendUint64(b, uint64(n))
-	b = append(b, 1)                           // trained
-	b = binary.LittleEndian.AppendUint32(b, 1) // METRIC_L2, which binary indexes do not use
-	return binary.LittleEndian.AppendUint64(b, uint64(n)*uint64(bits/8))
-}
 
 // index is a sink of sketches: a FAISS index whose vector i is the sketch of row i,
 // zero where it has none.
@@ -31,7 +19,7 @@ type index struct {
 	f    *os.File
 	path string
 	bits int
-	n    int64
+	n    int
 	keep func([]sink.File)
 }
 
@@ -41,7 +29,7 @@ func newIndex(path string, bits int, keep func([]sink.File)) (*index, error) {
 		return nil, err
 	}
 	x := &index{f: f, path: path, bits: bits, keep: keep}
-	if _, err = f.Write(faissHeader(bits, 0)); err != nil {
+	if _, err = f.Write(encoding.FaissHeader(bits/8, 0)); err != nil {
 		return nil, errors.Join(err, x.Abort())
 	}
 	return x, nil
@@ -57,7 +45,7 @@ func (x *index) Write(cols []probes.Column) error {
 	for _, c := range cols {
 		if c.Name == "sketch" {
 			v := c.Values.([]byte)
-			x.n += int64(len(v) / c.Width)
+			x.n += len(v) / c.Width
 			_, err := x.f.Write(v)
 			return err
 		}
@@ -66,7 +54,7 @@ func (x *index) Write(cols []probes.Column) error {
 }
 
 func (x *index) Commit(any) error {
-	_, err := x.f.WriteAt(faissHeader(x.bits, x.n), 0)
+	_, err := x.f.WriteAt(encoding.FaissHeader(x.bits/8, x.n), 0)
 	if err = errors.Join(err, x.f.Sync(), x.f.Close()); err != nil {
 		return err
 	}
@@ -96,7 +84,7 @@ func (p *Plan) index(shards []made) error {
 	}
 	defer os.Remove(out.Name())
 	defer out.Close()
-	header := faissHeader(bits, int64(p.Items))
+	header := encoding.FaissHeader(bits/8, p.Items)
 	if _, err := out.Write(header); err != nil {
 		return err
 	}
@@ -121,7 +109,7 @@ func appendIndex(out io.Writer, path string, bits, items int) error {
 		return err
 	}
 	defer in.Close()
-	header := faissHeader(bits, int64(items))
+	header := encoding.FaissHeader(bits/8, items)
 	got := make([]byte, len(header))
 	if _, err := io.ReadFull(in, got); err != nil || string(got) != string(header) {
 		return fmt.Errorf("%s is not the index of %d sketches of %d bits: %w", path, items, bits, err)

@@ -97,16 +97,16 @@ func (p *Plan) Verify(seen func(shard int)) ([]Mismatch, error) {
 	return bad, nil
 }
 
-// Result of a whole job, manifest.json: the same whatever machines made it, and
+// manifest is manifest.json, of a whole job: the same whatever machines made it, and
 // however often they were stopped.
 type manifest struct {
 	*probes.Manifest
 	Fingerprint string `json:"fingerprint"`
 	// Engines are all that shards were made with.
-	Engines []Engine `json:"engines"`
-	Columns Settings `json:"job"`
-	Shards  []made   `json:"shards"`
-	Aside   []Aside  `json:"set_aside,omitempty"`
+	Engines  []Engine `json:"engines"`
+	Settings Settings `json:"settings"`
+	Shards   []made   `json:"shards"`
+	Aside    []Aside  `json:"set_aside,omitempty"`
 }
 
 type made struct {
@@ -160,7 +160,7 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 	mf := *p.Manifest
 	mf.Model, mf.Summary = p.Model, probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}
 	mf.Dataset = probes.ManifestData{Description: p.Describe()}
-	whole := manifest{Manifest: &mf, Fingerprint: p.Fingerprint, Columns: p.Settings}
+	whole := manifest{Manifest: &mf, Fingerprint: p.Fingerprint, Settings: p.Settings}
 	first := 0
 	for i := range p.Shards {
 		if r := p.Done(i); r != nil {

@@ -171,7 +171,7 @@ func (p *Plan) Extend(sources []string, format string) (int, error) {
 // options are those that the job's inputs are opened with.
 func (p *Plan) options(reading *atomic.Int64) dataset.Options {
 	d := p.Settings.Data
-	return dataset.Options{Layout: d.Layout, Preprocess: d.Preprocess, Input: p.Settings.Sample, EXIF: d.EXIF, MaxPixels: d.MaxPixels, ReadTime: reading}
+	return dataset.Options{Layout: d.Layout, Column: d.Column, Preprocess: d.Preprocess, Input: p.Settings.Sample, EXIF: d.EXIF, MaxPixels: d.MaxPixels, ReadTime: reading}
 }
 
 // opener opens the inputs of shards, and keeps the source that it opened last.

@@ -91,6 +91,7 @@ type Complexity struct {
 type Data struct {
 	Layout     string              `json:"layout,omitempty"`
 	Preprocess *dataset.Preprocess `json:"preprocess,omitempty"`
+	Column     string              `json:"column,omitempty"`
 	EXIF       bool                `json:"exif,omitempty"`
 	MaxPixels  int64               `json:"max_pixels,omitempty"`
 	// IgnoreTime tells inputs by name and size alone.

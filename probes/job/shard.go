@@ -263,15 +263,10 @@ func (t timed) Sample(i int, dst []float32) error {
 // part is what a shard's file says of itself: nothing that could differ between two
 // runs.
 type part struct {
-	Tool        string                `json:"tool"`
-	Verb        string                `json:"verb"`
-	Fingerprint string                `json:"fingerprint"`
-	Shard       int                   `json:"shard"`
-	Items       int                   `json:"items"`
-	Failed      int                   `json:"failed"`
-	Settings    *Settings             `json:"settings"`
-	Sites       []probes.ManifestSite `json:"sites"`
-	BitOrder    string                `json:"bit_order"`
+	*probes.Manifest
+	Fingerprint string   `json:"fingerprint"`
+	Shard       int      `json:"shard"`
+	Settings    Settings `json:"settings"`
 }
 
 // make writes the files of shard i, and its record.
@@ -313,7 +308,10 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 		return nil, err
 	}
 	print := p.fingerprint(i)
-	about := part{"onnxprobe", "hash", print, i, sum.Items, sum.Failed, &p.Settings, p.Manifest.Sites, p.Manifest.BitOrder}
+	mf := *p.Manifest
+	mf.Version, mf.Summary = "", probes.Summary{Items: sum.Items, Failed: sum.Failed}
+	mf.Dataset = probes.ManifestData{Description: dataset.Description{Items: sum.Items, Shape: p.Settings.Sample}}
+	about := part{&mf, print, i, p.Settings}
 	if err := all.Commit(about); err != nil {
 		return nil, err
 	}

@@ -618,3 +618,30 @@ func TestMemoryIsFlat(t *testing.T) {
 		}
 	})
 }
+
+// A part of a larger result has no manifest beside it, and says what its files are
+// before they get their names.
+func TestPart(t *testing.T) {
+	each(t, func(t *testing.T, f Format, path string) {
+		var told []File
+		s := mustCreate(t, path, Options{Part: func(files []File) {
+			told = files
+			for _, d := range files {
+				if _, err := os.Lstat(filepath.Join(filepath.Dir(path), d.Name)); err == nil {
+					t.Errorf("%s has its name already", d.Name)
+				}
+			}
+		}})
+		mustWrite(t, s, sample()...)
+		mustCommit(t, s)
+		names := entries(t, filepath.Dir(path))
+		if len(names) != len(told) || len(told) == 0 {
+			t.Errorf("there are %q, and Part was told of %v", names, told)
+		}
+		for _, d := range told {
+			if got, err := Sum(filepath.Join(filepath.Dir(path), d.Name)); err != nil || got != d || d.Bytes == 0 || len(d.SHA256) != 64 {
+				t.Errorf("%v, and Part was told %v: %v", got, d, err)
+			}
+		}
+	})
+}
