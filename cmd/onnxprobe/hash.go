@@ -32,7 +32,7 @@ type hashPlan struct {
 	dataFlags
 	output, mode, form         string
 	overwrite, strict, noTimes bool
-	shardSize, sketch, batch   int
+	shardSize, sketch          int
 	seed                       uint64
 	code, channels, logits     bool
 	codeSites                  []string
@@ -262,8 +262,7 @@ func (h *hashRun) add(fs *pflag.FlagSet) {
 
 // run makes shards of a job. all is false where shards come one by one.
 func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all bool, report func(jobs.Result)) error {
-	o, err := h.options()
-	if err != nil {
+	if _, err := h.options(); err != nil {
 		return err
 	}
 	if h.workers < 0 || h.maxTries < 0 {

@@ -183,9 +183,11 @@ func newCodes() *cobra.Command {
 		Long: `Runs every item through the model and records on which side of every bend it falls:
 one bit a unit and knot, 1 above the knot, packed as numpy.packbits does. The digest is a
 128-bit hash of the whole code: items of one digest lie in one linear region. DATA are
-folders of images, image and array files, glob patterns, or - for a list on standard input.`,
+folders of images, image and array files, WebDataset tar files, Parquet files with pictures, lists
+of paths (see list datasets), glob patterns, ranges in braces, or - for a list on standard input.`,
 		Example: `  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet -o codes.parquet
   onnxprobe codes resnet20.onnx test_batch.bin --preprocess cifar10 -o codes.npy
+  onnxprobe codes vit.onnx 'shards/{000000..000150}.tar' --preprocess clip --no-code -o digests.parquet
   ls *.png | onnxprobe codes mnist.onnx - --preprocess mnist --sketch 256 --no-code -o -
   python -c "import numpy as n; print(n.unpackbits(n.load('codes.npy'), axis=1).mean())"`,
 		Args: atLeast(1, "a model and data"),

@@ -270,6 +270,7 @@ func (c *columnReader) decoder(e format.Encoding, data []byte, n int64) (func() 
 	switch e {
 	case format.Plain:
 		return c.plain(data), nil
+	//lint:ignore SA1019 files of older writers have it
 	case format.PlainDictionary, format.RLEDictionary:
 		if len(data) == 0 { // all are null
 			return c.plain(nil), nil

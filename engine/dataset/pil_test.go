@@ -1,9 +1,11 @@
 package dataset
 
 import (
+	"bytes"
 	"encoding/json"
 	"image"
 	"image/color"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -225,6 +227,34 @@ func TestConversionsLikePIL(t *testing.T) {
 	} {
 		if got := fromImage(c.m).pix; string(got) != string(c.want) {
 			t.Errorf("%T: got %v, want %v", c.m, got, c.want)
+		}
+	}
+}
+
+// The pixels of a part are those of the whole.
+func TestResizeOfAPart(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 400 {
+		p := newPicture(1+rng.IntN(40), 1+rng.IntN(40), []int{1, 3}[rng.IntN(2)])
+		for i := range p.pix {
+			p.pix[i] = uint8(rng.IntN(256))
+		}
+		w, h := 1+rng.IntN(40), 1+rng.IntN(40)
+		switch rng.IntN(4) { // axes that keep their size have ways of their own
+		case 0:
+			w = p.w
+		case 1:
+			h = p.h
+		case 2:
+			w, h = p.w, p.h
+		}
+		x, y := rng.IntN(w), rng.IntN(h)
+		in := image.Rect(x, y, x+1+rng.IntN(w-x), y+1+rng.IntN(h-y))
+		for _, f := range []Filter{"", Nearest, Box, Bilinear, Hamming, Bicubic, Lanczos} {
+			got, want := p.resizeIn(w, h, f, in), p.resize(w, h, f).crop(in.Min.X, in.Min.Y, in.Dx(), in.Dy(), nil)
+			if got.w != want.w || got.h != want.h || !bytes.Equal(got.pix, want.pix) {
+				t.Fatalf("%s of %dx%d to %dx%d: %v is not what the whole has there", f, p.w, p.h, w, h, in)
+			}
 		}
 	}
 }

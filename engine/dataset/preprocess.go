@@ -3,6 +3,7 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"image"
 	"math"
 	"slices"
 	"strconv"
@@ -181,10 +182,12 @@ func (p Preprocess) scene(m *picture, limit int64) (*picture, error) {
 		return nil, fmt.Errorf("resizing %d x %d pixels to %d x %d: want at least 1 and at most %d pixels; crop such long pictures first, or give --resize HxW",
 			m.w, m.h, w, h, limit)
 	}
-	m = m.resize(w, h, p.Interpolation)
 	if p.Crop == (Size{}) {
-		return m, nil
+		return m.resize(w, h, p.Interpolation), nil
 	}
+	x, y := p.offset(w, p.Crop.W), p.offset(h, p.Crop.H)
+	in := image.Rect(x, y, x+p.Crop.W, y+p.Crop.H).Intersect(image.Rect(0, 0, w, h))
+	m = m.resizeIn(w, h, p.Interpolation, in)
 	fill := make([]uint8, len(p.Fill))
 	for i, v := range p.Fill {
 		fill[i] = uint8(v)
@@ -192,7 +195,7 @@ func (p Preprocess) scene(m *picture, limit int64) (*picture, error) {
 	if m.c == 1 && len(fill) == 3 && !(fill[0] == fill[1] && fill[1] == fill[2]) {
 		m = m.channels(3)
 	}
-	return m.crop(p.offset(m.w, p.Crop.W), p.offset(m.h, p.Crop.H), p.Crop.W, p.Crop.H, fill), nil
+	return m.crop(x-in.Min.X, y-in.Min.Y, p.Crop.W, p.Crop.H, fill), nil
 }
 
 // table is the float32 that each pixel value of a channel becomes. The scaling

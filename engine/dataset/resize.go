@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"image"
 	"math"
 	"strings"
 )
@@ -129,28 +130,45 @@ func clip8(v int32) uint8 { return uint8(min(max(v>>precision, 0), 255)) }
 // ones never do, and then differ by rounding. Resizing that keeps the picture's
 // proportions is the same in all of them.
 func (p *picture) resize(w, h int, f Filter) *picture {
+	return p.resizeIn(w, h, f, image.Rect(0, 0, w, h))
+}
+
+// resizeIn makes of what resize gives the pixels within a rectangle, at the cost
+// of those alone: each depends on none of the others.
+func (p *picture) resizeIn(w, h int, f Filter, in image.Rectangle) *picture {
+	whole := in == image.Rect(0, 0, w, h)
 	switch {
 	case w == p.w && h == p.h:
-		return p
+		if whole {
+			return p
+		}
+		return p.crop(in.Min.X, in.Min.Y, in.Dx(), in.Dy(), nil)
 	case f == Nearest:
-		return p.nearest(w, h)
+		if q := p.nearest(w, h); !whole {
+			return q.crop(in.Min.X, in.Min.Y, in.Dx(), in.Dy(), nil)
+		} else {
+			return q
+		}
 	case f == "":
 		f = Bilinear
 	}
+	// A pass over an axis that keeps its size copies it.
+	columns, rows := kernels(p.w, w, f)[in.Min.X:in.Max.X], kernels(p.h, h, f)[in.Min.Y:in.Max.Y]
 	switch {
-	case w == p.w:
-		return p.vertical(kernels(p.h, h, f))
-	case h == p.h:
-		return p.horizontal(kernels(p.w, w, f), 0, p.h)
+	case w == p.w && in.Dx() == w:
+		return p.vertical(rows)
 	case h < p.h && p.h-h > 2*(p.w-w):
-		return p.vertical(kernels(p.h, h, f)).horizontal(kernels(p.w, w, f), 0, h)
+		return p.vertical(rows).horizontal(columns, 0, len(rows))
 	}
-	rows := kernels(p.h, h, f) // the horizontal pass need only make what these read
-	top, bottom := rows[0].min, rows[h-1].min+len(rows[h-1].weights)
+	// The horizontal pass need only make what the rows read.
+	top, bottom := rows[0].min, rows[len(rows)-1].min+len(rows[len(rows)-1].weights)
+	if h == p.h {
+		return p.horizontal(columns, in.Min.Y, in.Max.Y)
+	}
 	for i := range rows {
 		rows[i].min -= top
 	}
-	return p.horizontal(kernels(p.w, w, f), top, bottom).vertical(rows)
+	return p.horizontal(columns, top, bottom).vertical(rows)
 }
 
 func (p *picture) horizontal(ks []kernel, top, bottom int) *picture {

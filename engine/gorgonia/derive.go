@@ -14,9 +14,12 @@ import (
 )
 
 // Linearize readies derivatives: forward mode along the operators' own rules,
-// reverse mode by gorgonia's differentiation of the graph.
+// reverse mode by gorgonia's differentiation of the graph. Only what the values
+// depend on need be supported, and only what lies between them and wrt have a
+// derivative; the nodes that do not are an *engine.UnsupportedError, as in Prepare.
+// Where an operator's slope is not finite, as a root's at zero, so are derivatives.
 func (b Backend) Linearize(m *onnx.Model, wrt string, values []string, o engine.Options) (_ engine.Linearization, err error) {
-	defer recovered("preparing the model", &err)
+	defer recovered("preparing derivatives", &err)
 	if err := b.Available(o); err != nil {
 		return nil, err
 	}

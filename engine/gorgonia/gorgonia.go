@@ -77,7 +77,11 @@ func check(o engine.Options) error {
 	return nil
 }
 
-// Prepare makes a session of m, which must not change while the session lives.
+// Prepare makes a session of m, whose weights the session shares: their memory must
+// not change while it lives. Nodes that the engine does not run, for the shapes that
+// m declares, are an *engine.UnsupportedError; what asks for more memory than limits
+// allow is an error too. Where m leaves dimensions open, the same is said by the
+// first Run that meets them.
 func (b Backend) Prepare(m *onnx.Model, o engine.Options) (_ engine.Session, err error) {
 	defer recovered("preparing the model", &err)
 	if err := b.Available(o); err != nil {

@@ -264,6 +264,7 @@ func TestLowerLeaves(t *testing.T) {
 		{"y = NonZero x", "not supported", sh{2, 3}},
 		{"y = LpNormalization x p=3", "p is 3", sh{2, 3}},
 		{"y = ConvTranspose x w auto_pad=SAME_UPPER strides=2,3", "smaller than its stride", sh{1, 2, 3, 3}},
+		{"y = DepthToSpace x blocksize=4294967296", "blocks of", sh{1, 4, 2, 2}}, // squared it is 0
 		{"y = MaxPool x auto_pad=SAME_UPPER kernel_shape=1,1 strides=3,1", "smaller than its stride", sh{1, 2, 3, 3}},
 	} {
 		m := graph(15, l.shape, c, "z", "a = Identity x\nb = Relu a\n"+strings.Replace(l.text, " x", " b", 1)+"\nz = Identity y")

@@ -1,7 +1,6 @@
 package encoding_test
 
 import (
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -144,8 +143,8 @@ func TestSketchesEstimateDistances(t *testing.T) {
 			for _, k := range []int{64, 256, 1024} {
 				const seeds = 200
 				a, bits := measure(t, plan, codes, k, seeds)
-				t.Log(fmt.Sprintf("%d bits, K %4d: mean error %+.5f, standard deviation %.4f; sqrt(p(1-p)/K) %.4f, without replacement %.4f; largest bias of a pair %.1f standard errors",
-					bits, k, a.mean, a.deviation, a.binomial, a.expected, a.bias))
+				t.Logf("%d bits, K %4d: mean error %+.5f, standard deviation %.4f; sqrt(p(1-p)/K) %.4f, without replacement %.4f; largest bias of a pair %.1f standard errors",
+					bits, k, a.mean, a.deviation, a.binomial, a.expected, a.bias)
 				// All pairs share their sketches' bits, so the mean of all is not much
 				// surer than that of one: within 5 of its standard errors.
 				if limit := 5 * a.expected / math.Sqrt(seeds); math.Abs(a.mean) > limit {

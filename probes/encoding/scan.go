@@ -24,15 +24,16 @@ func rowOf(k key) int                    { return int(uint32(k)) }
 
 // scanArgs is what a scan reads and writes. The assembly knows its layout.
 type scanArgs struct {
-	base   *uint64         // 0: groups*words*lanes words
-	groups int             // 8
-	words  int             // 16: 2, or a multiple of 4
-	query  *uint64         // 24: the queries' words, one query after the other
-	first  uint64          // 32: row of the first code
-	limit  [quad]uint64    // 40: less than 1<<62
-	out    [quad]*uint64   // 72: room for groups*lanes keys each
-	n      [quad]int       // 104: keys written, by the scan
-	dist   [quad * 8]int64 // 136: scratch
+	base   *uint64       // 0: groups*words*lanes words
+	groups int           // 8
+	words  int           // 16: 2, or a multiple of 4
+	query  *uint64       // 24: the queries' words, one query after the other
+	first  uint64        // 32: row of the first code
+	limit  [quad]uint64  // 40: less than 1<<62
+	out    [quad]*uint64 // 72: room for groups*lanes keys each
+	n      [quad]int     // 104: keys written, by the scan
+	//lint:ignore U1000 the assembly uses it
+	dist [quad * 8]int64 // 136: scratch
 }
 
 // scanner is one set of kernels: four queries at a time, or one.

@@ -206,7 +206,7 @@ func (p *Plan) tidy() error {
 		if m == nil {
 			m = ofJob.FindStringSubmatch(e.Name())
 		}
-		if m != nil && m[len(m)-1] != "" || m != nil && len(m) > 3 && m[2] == "_tries" {
+		if m != nil && m[len(m)-1] != "" || len(m) > 3 && m[2] == "_tries" {
 			errs = append(errs, os.RemoveAll(filepath.Join(p.dir, e.Name())))
 		}
 	}
