@@ -22,7 +22,8 @@ type Differentiator interface {
 // Linearization evaluates chosen values of a model and their derivatives with
 // respect to one input. At a bend, where there is no derivative, it gives the one
 // that PyTorch gives: 0 on the knot of Relu, the first of equal elements of a
-// maximum. It is used by one goroutine at a time.
+// window or a row to its maximum, halves to two equal operands of Max or Min. It
+// is used by one goroutine at a time.
 type Linearization interface {
 	// Push evaluates the values at in, the model's inputs in order, and their
 	// Jacobian-vector products with tangent, which has the shape and type of the
