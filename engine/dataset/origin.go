@@ -65,6 +65,10 @@ func (s Origin) Open(o Options) (Dataset, error) {
 // list "-" become what they stand for.
 func Expand(sources []string, stdin io.Reader) ([]string, error) { return expand(sources, stdin) }
 
+// JPEGDecoder names what decodes JPEG files in this build: another may give other
+// pixels.
+func JPEGDecoder() string { return jpegDecoder }
+
 // clock adds up the time spent in reading; nil counts nothing.
 type clock = *atomic.Int64
 

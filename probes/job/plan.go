@@ -94,6 +94,8 @@ type Data struct {
 	Column     string              `json:"column,omitempty"`
 	EXIF       bool                `json:"exif,omitempty"`
 	MaxPixels  int64               `json:"max_pixels,omitempty"`
+	// JPEG is the decoder, as another may give other pixels.
+	JPEG string `json:"jpeg_decoder"`
 	// IgnoreTime tells inputs by name and size alone.
 	IgnoreTime bool `json:"ignore_mtime,omitempty"`
 }
@@ -161,7 +163,7 @@ type Piece struct {
 type Request struct {
 	Model    *onnx.Model
 	Probed   *probes.Plan
-	Settings Settings // Layout, Model, Sample and Sites are filled in
+	Settings Settings // Layout, Model, Sample, Sites and Data.JPEG are filled in
 	Data     dataset.Dataset
 	// ShardSize is the number of items of a shard, Limit that of all if not 0.
 	ShardSize, Limit int
@@ -178,6 +180,7 @@ func New(r Request) (*Plan, error) {
 	p := &Plan{Tool: probes.Version(), Command: r.Command, Model: r.Model.Path, AllowLinks: r.AllowLinks, ShardSize: r.ShardSize,
 		Settings: r.Settings, Classes: dataset.Describe(r.Data).Classes}
 	s := &p.Settings
+	s.Data.JPEG = dataset.JPEGDecoder()
 	s.Layout, s.Model, s.Sample = Layout, slices.Sorted(maps.Values(sums)), r.Data.Shape()
 	for i := range r.Probed.Sites {
 		site := &r.Probed.Sites[i]
@@ -415,6 +418,9 @@ func (p *Plan) Admit(m *onnx.Model, r *probes.Prober) error {
 	}
 	if !slices.Equal(sites, p.Settings.Sites) {
 		return fmt.Errorf("this program finds other sites in %s than the plan in %s has; run the job with the program that planned it (%s)", m.Path, p.dir, p.Tool)
+	}
+	if j := dataset.JPEGDecoder(); j != p.Settings.Data.JPEG {
+		return fmt.Errorf("the job in %s was planned with the JPEG decoder %s, and this program's is %s: run it with the program that planned it", p.dir, p.Settings.Data.JPEG, j)
 	}
 	if s := p.Settings.Strict; s != nil && *s != EngineOf(r) {
 		return fmt.Errorf("the job in %s is strict about its engine: it wants %v, and this is %v", p.dir, *s, EngineOf(r))
