@@ -588,8 +588,6 @@ func TestMemoryIsFlat(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{}) // so that nothing compresses
 	each(t, func(t *testing.T, f Format, path string) {
 		peak := func(rows int) (peak uint64) {
-			runtime.GC() // twice, for what earlier tests left in pools
-			runtime.GC()
 			s := mustCreate(t, path, Options{Force: true})
 			for lo := 0; lo < rows; lo += batch {
 				random.Read(code)
@@ -597,13 +595,11 @@ func TestMemoryIsFlat(t *testing.T) {
 					id[i] = fmt.Sprint("image ", lo+i)
 				}
 				mustWrite(t, s, []probes.Column{{Name: "id", Values: id}, {Name: "array", Width: width, Values: code}})
-				// The short run is looked at after every batch, lest its peak be missed.
-				if rows == 5000 || lo/batch%10 == 0 {
-					runtime.GC()
-					var m runtime.MemStats
-					runtime.ReadMemStats(&m)
-					peak = max(peak, m.HeapAlloc)
-				}
+				runtime.GC() // twice: what lies in a sync.Pool outlives one collection
+				runtime.GC()
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				peak = max(peak, m.HeapAlloc)
 			}
 			mustCommit(t, s)
 			return peak
