@@ -190,6 +190,12 @@ func linear(n *onnx.Node, g *graph) bool {
 // or it is not a pattern.
 type PatternError struct{ error }
 
+// MatchName says whether a site's name matches a glob, as path.Match does, but that a
+// * crosses slashes: names of odd models have some.
+func MatchName(glob, name string) (bool, error) {
+	return path.Match(strings.ReplaceAll(glob, "/", "\x00"), strings.ReplaceAll(name, "/", "\x00"))
+}
+
 func choose(sites []Site, globs []string) ([]Site, error) {
 	if len(globs) == 0 {
 		return sites, nil
@@ -199,8 +205,7 @@ func choose(sites []Site, globs []string) ([]Site, error) {
 	for _, glob := range globs {
 		hit := false
 		for i, s := range sites {
-			// path.Match's * stops at slashes; site names of odd models have some.
-			ok, err := path.Match(strings.ReplaceAll(glob, "/", "\x00"), strings.ReplaceAll(s.Name, "/", "\x00"))
+			ok, err := MatchName(glob, s.Name)
 			if err != nil {
 				return nil, &PatternError{fmt.Errorf("site pattern %q: %w", glob, err)}
 			}

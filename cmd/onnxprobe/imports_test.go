@@ -27,7 +27,7 @@ var diagram = map[string][]string{
 	"probes":                 {"engine", "engine/dataset", "onnx", "onnx/rewrite", "onnx/tensor"},
 	"probes/partition":       {"engine", "probes", "onnx", "onnx/rewrite", "onnx/tensor"},
 	"probes/sink":            {"probes", "onnx/tensor"},
-	"probes/encoding":        {"probes/sink", "engine/dataset", "onnx/tensor"},
+	"probes/encoding":        {"probes", "probes/sink", "engine/dataset", "onnx/tensor"},
 	"probes/job":             {"engine/dataset", "onnx", "onnx/tensor", "probes", "probes/encoding", "probes/sink"},
 	"cmd/onnxprobe": {"probes", "probes/encoding", "probes/job", "probes/partition", "probes/sink", "engine", "engine/backends", "engine/ort", "engine/dataset",
 		"onnx", "onnx/rewrite", "onnx/tensor", "testdata"},

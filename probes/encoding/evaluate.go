@@ -1,0 +1,163 @@
+package encoding
+
+import (
+	"context"
+	"fmt"
+)
+
+// EvaluateOptions say what Evaluate measures. The zero value measures redundancy, the
+// use of units and 9 nearest neighbors.
+type EvaluateOptions struct {
+	// K is the number of neighbors that vote, 9 when 0.
+	K int
+	// Clusters is the number of K-means clusters, the number of labels when 0; KMeans
+	// and Logistic ask for these measures, which take longer.
+	KMeans   bool
+	Clusters int
+	Logistic bool
+	// Seed and C go with K-means and logistic regression.
+	Seed uint64
+	C    float64
+	// Threads is how many goroutines work; 0 takes one for each core.
+	Threads int
+	// Say is told what is being measured.
+	Say func(what string)
+}
+
+// Evaluation is what the codes of one site, or all together, say of a training and a
+// test set: the encoding properties of "Neural networks behave as hash encoders".
+type Evaluation struct {
+	Name string `json:"name"`
+	// Redundancy and Units are of the training set and the test set; Test is left out
+	// where there is none.
+	Redundancy Pair[Redundancy] `json:"redundancy"`
+	Units      Pair[Units]      `json:"units"`
+	// KNN and Logistic are fitted on the training set and right on the test set.
+	KNN *KNN `json:"knn,omitempty"`
+	// KMeans clusters each set on its own.
+	KMeans   *Pair[*Clustering] `json:"kmeans,omitempty"`
+	Logistic *Regression        `json:"logistic,omitempty"`
+}
+
+// Pair is a figure of the training set and of the test set, if there is one.
+type Pair[T any] struct {
+	Train T  `json:"train"`
+	Test  *T `json:"test,omitempty"`
+}
+
+// Clustering is how well the clusters of K-means agree with labels: by Purity, where
+// several clusters may stand for a label, and by the one-to-one Match. Neither is ever
+// called by the other's name.
+type Clustering struct {
+	Clusters   int     `json:"clusters"`
+	Purity     float64 `json:"purity"`
+	Matched    float64 `json:"matched"`
+	Inertia    float64 `json:"inertia"`
+	Iterations int     `json:"iterations"`
+	Converged  bool    `json:"converged"`
+}
+
+// Regression is the accuracy of logistic regression on the test set.
+type Regression struct {
+	Multinomial float64 `json:"multinomial"`
+	OneVsOne    float64 `json:"one_vs_one"`
+	Converged   bool    `json:"converged"`
+}
+
+// Evaluate measures what the codes of train say, and with a test set, which may be nil,
+// how they carry over. Labels are needed for all but redundancy and units.
+func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Evaluation, error) {
+	say := o.Say
+	if say == nil {
+		say = func(string) {}
+	}
+	if o.K == 0 {
+		o.K = 9
+	}
+	say("redundancy")
+	e := &Evaluation{Name: train.Name}
+	e.Redundancy.Train, e.Units.Train = Redundant(train), Use(train, o.Threads)
+	if test != nil {
+		r, u := Redundant(test), Use(test, o.Threads)
+		e.Redundancy.Test, e.Units.Test = &r, &u
+	}
+	_, labels := train.labelled()
+	all, _ := classes(labels)
+	if len(all) < 2 {
+		if o.KMeans || o.Logistic {
+			return nil, fmt.Errorf("evaluating %s: its items have %d different labels, and K-means and logistic regression are judged by two or more", train.Name, len(all))
+		}
+		return e, nil
+	}
+	if o.Clusters == 0 {
+		o.Clusters = len(all)
+	}
+	var err error
+	if test != nil && len(labels) >= o.K {
+		say("nearest neighbors")
+		if e.KNN, err = NearestNeighbors(ctx, train, test, o.K, SearchOptions{Threads: o.Threads}); err != nil {
+			return nil, err
+		}
+	}
+	if o.KMeans {
+		say("K-means")
+		e.KMeans = &Pair[*Clustering]{}
+		if e.KMeans.Train, err = o.cluster(ctx, train); err != nil {
+			return nil, err
+		}
+		if test != nil {
+			c, err := o.cluster(ctx, test)
+			if err != nil {
+				return nil, err
+			}
+			e.KMeans.Test = &c
+		}
+	}
+	if o.Logistic && test != nil {
+		say("logistic regression")
+		if e.Logistic, err = o.regress(ctx, train, test); err != nil {
+			return nil, err
+		}
+	}
+	return e, ctx.Err()
+}
+
+func (o EvaluateOptions) cluster(ctx context.Context, c *Codes) (*Clustering, error) {
+	rows, labels := c.labelled()
+	if len(rows) < c.n {
+		c = c.Pick(rows)
+	}
+	k, err := KMeans(ctx, c, min(o.Clusters, c.n), KMeansOptions{Seed: o.Seed, Threads: o.Threads})
+	if err != nil {
+		return nil, err
+	}
+	return &Clustering{min(o.Clusters, c.n), Purity(k.Of, labels), Match(k.Of, labels), k.Inertia, k.Iterations, k.Converged}, nil
+}
+
+func (o EvaluateOptions) regress(ctx context.Context, train, test *Codes) (*Regression, error) {
+	r := &Regression{Converged: true}
+	for _, pairs := range []bool{false, true} {
+		l, err := FitLogistic(ctx, train, LogisticOptions{Pairs: pairs, C: o.C, Threads: o.Threads})
+		if err != nil {
+			return nil, err
+		}
+		got, err := l.Predict(test)
+		if err != nil {
+			return nil, err
+		}
+		r.Converged = r.Converged && l.Converged
+		rows, labels := test.labelled()
+		right := 0
+		for i, row := range rows {
+			if got[row] == labels[i] {
+				right++
+			}
+		}
+		if pairs {
+			r.OneVsOne = ratio(right, len(rows))
+		} else {
+			r.Multinomial = ratio(right, len(rows))
+		}
+	}
+	return r, nil
+}

@@ -1,0 +1,109 @@
+package encoding
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// KNN is how well the labels of the nearest codes tell an item's label.
+type KNN struct {
+	K        int     `json:"k"`
+	Items    int     `json:"items"` // of the test set, those with a label
+	Right    int     `json:"right"`
+	Accuracy float64 `json:"accuracy"`
+	// DistanceTies counts the items whose K-th and K+1-st neighbors are equally far,
+	// so that the order of rows chose between them; VoteTies those for which several
+	// labels had the most votes, so that the smallest won.
+	DistanceTies int `json:"distance_ties"`
+	VoteTies     int `json:"vote_ties"`
+	// Predicted is the label for each row of the test set.
+	Predicted []int64 `json:"-"`
+}
+
+// NearestNeighbors predicts each test item's label by a vote of the k nearest
+// training items in Hamming distance. Of equally distant items the first rows vote;
+// of labels with equally many votes the smallest wins. Both happen often with
+// integer distances, and are counted. Training items without a label do not vote.
+func NearestNeighbors(ctx context.Context, train, test *Codes, k int, o SearchOptions) (*KNN, error) {
+	rows, labels := train.labelled()
+	if len(rows) < k {
+		return nil, fmt.Errorf("%d neighbors are to vote, but %s has only %d items with a label", k, train.Name, len(rows))
+	}
+	if len(rows) < train.n {
+		train = train.Pick(rows)
+	}
+	o.Self = nil
+	found, err := Search(ctx, test, train, k+1, o)
+	if err != nil {
+		return nil, err
+	}
+	r := &KNN{K: k, Predicted: make([]int64, test.n)}
+	for i, near := range found {
+		if len(near) > k {
+			if near[k].Distance == near[k-1].Distance {
+				r.DistanceTies++
+			}
+			near = near[:k]
+		}
+		votes := map[int64]int{}
+		for _, n := range near {
+			votes[labels[n.Row]]++
+		}
+		won, tied := winner(votes)
+		if tied {
+			r.VoteTies++
+		}
+		r.Predicted[i] = won
+		if label, ok := test.Label(i); ok {
+			r.Items++
+			if label == won {
+				r.Right++
+			}
+		}
+	}
+	r.Accuracy = ratio(r.Right, r.Items)
+	return r, nil
+}
+
+// winner is the label with the most votes, the smallest of several.
+func winner(votes map[int64]int) (label int64, tied bool) {
+	most := 0
+	for l, n := range votes {
+		switch {
+		case n > most:
+			label, most, tied = l, n, false
+		case n == most:
+			label, tied = min(label, l), true
+		}
+	}
+	return label, tied
+}
+
+// labelled are the rows that have a label, and their labels.
+func (c *Codes) labelled() (rows []int, labels []int64) {
+	for i := range c.n {
+		if l, ok := c.Label(i); ok {
+			rows, labels = append(rows, i), append(labels, l)
+		}
+	}
+	return rows, labels
+}
+
+// classes are the different labels in ascending order, and for each label its
+// place among them.
+func classes(labels []int64) (all []int64, of []int) {
+	all = slices.Compact(slices.Sorted(slices.Values(labels)))
+	of = make([]int, len(labels))
+	for i, l := range labels {
+		of[i], _ = slices.BinarySearch(all, l)
+	}
+	return all, of
+}
+
+func ratio(a, b int) float64 {
+	if b == 0 {
+		return 0
+	}
+	return float64(a) / float64(b)
+}
