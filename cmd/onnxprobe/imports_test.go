@@ -25,6 +25,7 @@ var diagram = map[string][]string{
 	"engine/enginetest":      {"engine", "onnx", "onnx/tensor"},
 	"engine/dataset":         {"onnx/tensor"},
 	"probes":                 {"engine", "engine/dataset", "onnx", "onnx/rewrite", "onnx/tensor"},
+	"probes/attack":          {"engine", "onnx", "onnx/rewrite", "onnx/tensor", "probes"},
 	"probes/partition":       {"engine", "probes", "onnx", "onnx/rewrite", "onnx/tensor"},
 	"probes/sink":            {"probes", "onnx/tensor"},
 	"probes/encoding":        {"probes", "probes/sink", "engine/dataset", "onnx/tensor"},
