@@ -5,7 +5,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -81,8 +83,9 @@ func (d Device) String() string {
 	return "cpu"
 }
 
-// Options are the settings every backend understands. The zero value is the
-// backend's default, on the CPU.
+// Options are the settings of a session. The zero value is the backend's default, on
+// the CPU. What a backend cannot do is an error of Prepare; Library and NoArena are
+// nothing to a backend without a library or an arena.
 type Options struct {
 	// Threads bounds the threads of one Run; 0 takes the backend's default, all
 	// cores.
@@ -99,6 +102,69 @@ type Options struct {
 	// "basic" or "none". A lower level is a way to see whether fusion changes a
 	// number.
 	Optimize string
+
+	// What follows is about a GPU. With the CPU as the device each of these is an
+	// error; see CheckGPU.
+
+	// AllowTF32 lets the GPU round the factors of products and convolutions to TF32,
+	// 10 bits after the point: faster, and other bits than those of float32.
+	AllowTF32 bool
+	// Tune is how the algorithm of a convolution is chosen: "" or "heuristic" by a
+	// rule, once for a shape; "default" takes the same one always; "exhaustive" tries
+	// them all, which is the fastest afterwards and may choose, hence round,
+	// differently each time.
+	Tune string
+	// MemoryLimit bounds, in bytes, the device memory that the session keeps for its
+	// values and weights; 0 leaves it open. What the GPU's libraries take for
+	// themselves comes on top.
+	MemoryLimit int64
+	// CUDAGraph records a run over inputs of one shape and replays it, which saves
+	// the launching of its kernels. Every node must run on the GPU; runs over other
+	// shapes are as without.
+	CUDAGraph bool
+	// Fallback lets nodes that the device has no kernel for run on the CPU; without
+	// it they are an error. The session says which they are: see Placer.
+	Fallback bool
+}
+
+// Tunes are the values of Options.Tune.
+var Tunes = []string{"", "heuristic", "default", "exhaustive"}
+
+// CheckGPU reports settings of a GPU that are wrong, and all of them where the
+// device is not one.
+func (o Options) CheckGPU() error {
+	switch given := o.gpu(); {
+	case o.Device.Kind != "cuda" && len(given) > 0:
+		return fmt.Errorf("%s: only the device cuda has this, and the device is %s", strings.Join(given, ", "), o.Device)
+	case !slices.Contains(Tunes, o.Tune):
+		return fmt.Errorf("no way to tune is called %q; the choices are heuristic, default and exhaustive", o.Tune)
+	case o.MemoryLimit < 0:
+		return fmt.Errorf("got a limit of %d bytes of device memory; want 0 for none, or more", o.MemoryLimit)
+	case o.CUDAGraph && o.Fallback:
+		return errors.New("a CUDA graph holds nodes of the GPU alone, so none can be allowed on the CPU: take one of the two")
+	}
+	return nil
+}
+
+// gpu names the settings of a GPU that are not at their zero value.
+func (o Options) gpu() (given []string) {
+	for _, s := range []struct {
+		name string
+		set  bool
+	}{{"TF32", o.AllowTF32}, {"a way to tune", o.Tune != ""}, {"a limit of device memory", o.MemoryLimit != 0}, {"a CUDA graph", o.CUDAGraph}, {"nodes on the CPU", o.Fallback}} {
+		if s.set {
+			given = append(given, s.name)
+		}
+	}
+	return given
+}
+
+// Placer is a Session that can tell where its nodes run.
+type Placer interface {
+	// OnCPU names the nodes, each with its operator, that run on the CPU although
+	// the session's device is another one; nil when there are none. Nodes have the
+	// names that the backend's own optimisation left or gave them.
+	OnCPU() []string
 }
 
 // UnavailableError says that a backend or device cannot be used on this

@@ -17,6 +17,15 @@ var inference map[string]func(call) ([]Fact, error)
 func init() {
 	inference = map[string]func(call) ([]Fact, error){
 		"Constant": func(c call) ([]Fact, error) {
+			values := 0
+			for _, a := range c.n.Attrs {
+				if a.Name == "value" || strings.HasPrefix(a.Name, "value_") || a.Name == "sparse_value" {
+					values++
+				}
+			}
+			if values > 1 {
+				return nil, fmt.Errorf("it has %d values, want one", values)
+			}
 			if t := constantOf(c.n); t != nil {
 				return one(c.constant(t))
 			}
@@ -449,9 +458,13 @@ func convTranspose(c call) ([]Fact, error) {
 	if err := errors.Join(err1, err2, err3, err4, inWindow("kernel", w[2:], -1)); err != nil {
 		return nil, err
 	}
+	g := c.n.Int("group", 1)
+	if g < 1 || x[1] >= 0 && w[0] >= 0 && x[1] != w[0] || w[0] >= 0 && w[0]%g != 0 {
+		return nil, fmt.Errorf("input %v and weight %v do not fit %d groups", x, w, g)
+	}
 	f.Shape = []int64{x[0], -1}
 	if w[1] >= 0 {
-		f.Shape[1] = times(w[1], c.n.Int("group", 1))
+		f.Shape[1] = times(w[1], g)
 	}
 	given, auto := c.n.Ints("output_shape"), c.n.Str("auto_pad", "NOTSET")
 	if len(given) == k+2 { // some exporters name all axes

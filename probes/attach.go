@@ -73,6 +73,7 @@ type Plan struct {
 
 	options AttachOptions
 	source  *onnx.Model
+	gather  *gathering // when the codes of several items become one
 }
 
 // Attach rewrites a model so that it returns the code of every chosen site: for
@@ -103,7 +104,11 @@ func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 }
 
 func (p *Plan) rewrite() (*onnx.Model, error) {
-	return rewrite.Apply(p.Fit.model, rewrite.Pass{Name: "attach", Do: p.attach})
+	passes := []rewrite.Pass{{Name: "attach", Do: p.attach}}
+	if p.gather != nil {
+		passes = append(passes, rewrite.Pass{Name: "vertices", Do: p.gather.vertices})
+	}
+	return rewrite.Apply(p.Fit.model, passes...)
 }
 
 // output names a site's probe output.
@@ -125,10 +130,16 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 			batch = v.Shape[0]
 		}
 	}
+	if p.gather != nil {
+		p.gather.declare(e)
+	}
 	outputs := map[string]*onnx.Value{}
 	var order []string
 	emit := func(name, v string, d tensor.DType, dims ...int) error {
 		shape := []onnx.Dim{batch}
+		if p.gather != nil && d == tensor.Uint8 {
+			shape[0] = onnx.Dim{Size: int64(2 * p.gather.groups)}
+		}
 		for _, n := range dims {
 			shape = append(shape, onnx.Dim{Size: int64(n)})
 		}
@@ -293,10 +304,12 @@ type packer struct {
 	lead  int64 // the leading entry of reshapes: 0 keeps the batch axis, 1 is one item
 	opset int64
 	form  Packing
+	// gather, when not nil, replaces the rows of planes before they are packed.
+	gather *gathering
 }
 
 func (p *Plan) packer(e *rewrite.Edit) *packer {
-	pk := &packer{e: e, opset: p.source.Opset(""), form: p.options.Pack}
+	pk := &packer{e: e, opset: p.source.Opset(""), form: p.options.Pack, gather: p.gather}
 	if p.Fit.Batch == 1 {
 		pk.lead = 1
 	}
@@ -333,6 +346,14 @@ func (p *packer) bit() tensor.DType {
 		return tensor.Uint8
 	}
 	return tensor.Int8
+}
+
+// plane is the type in which planes are made.
+func (p *packer) plane() tensor.DType {
+	if p.gather != nil {
+		return tensor.Float32
+	}
+	return p.bit()
 }
 
 // sides packs the bits of x op knot. With nan, which only the operator can, it finds
@@ -382,7 +403,7 @@ func (p *packer) numbers(s *Site, v []float64) string {
 func (p *packer) compare(op string, s *Site, x string, knots []float64) []string {
 	var planes []string
 	for _, k := range knots {
-		planes = append(planes, p.cast(p.e.Op(op, nil, x, p.number(s, k)), p.bit()))
+		planes = append(planes, p.cast(p.e.Op(op, nil, x, p.number(s, k)), p.plane()))
 	}
 	return planes
 }
@@ -392,6 +413,9 @@ func (p *packer) pack(s *Site, planes []string) string {
 	// A row of the product makes so many bytes: the wider, the better it runs, and
 	// the more padding it needs.
 	rows := map[tensor.DType]int{tensor.Float32: 1, tensor.Int8: 4, tensor.Uint8: 8}[p.bit()]
+	if p.gather != nil {
+		planes = p.gather.rows(p, planes)
+	}
 	unit := 8 * rows
 	bits := len(planes) * s.Units
 	pad := (unit - bits%unit) % unit

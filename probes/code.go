@@ -100,6 +100,41 @@ func (s *Sketch) Of(dst, code []byte) {
 	}
 }
 
+// or sets in dst the bits of a, and those before its end alone; and clears in dst
+// those that a lacks; differs clears in dst those that a has.
+func or(dst, a []byte) {
+	dst = dst[:len(a)]
+	for len(a) >= 8 {
+		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(dst)|binary.LittleEndian.Uint64(a))
+		dst, a = dst[8:], a[8:]
+	}
+	for i, b := range a {
+		dst[i] |= b
+	}
+}
+
+func and(dst, a []byte) {
+	dst = dst[:len(a)]
+	for len(a) >= 8 {
+		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(dst)&binary.LittleEndian.Uint64(a))
+		dst, a = dst[8:], a[8:]
+	}
+	for i, b := range a {
+		dst[i] &= b
+	}
+}
+
+func differs(dst, a []byte) {
+	dst = dst[:len(a)]
+	for len(a) >= 8 {
+		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(dst)&^binary.LittleEndian.Uint64(a))
+		dst, a = dst[8:], a[8:]
+	}
+	for i, b := range a {
+		dst[i] &^= b
+	}
+}
+
 // changed counts the units that have a set bit in any of their planes, in a
 // packed code of planes times units bits.
 func changed(code []byte, units, planes int) int {

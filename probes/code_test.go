@@ -404,7 +404,7 @@ func TestBadModelsAreRefused(t *testing.T) {
 		sample []int
 		want   string
 	}{
-		{two, nil, "has 2 inputs"},
+		{two, nil, `its input "mask" open`},
 		{open, nil, "--input-size"},
 		{ids, nil, "takes int64"},
 		{old, nil, "opset 7"},

@@ -26,6 +26,8 @@ type Setting struct {
 	// Double runs the model widened to float64, with the weights and knots of the
 	// model as it is.
 	Double bool
+	// Half runs the model narrowed to float16.
+	Half bool
 }
 
 // CompareOptions say how Compare goes about it.
@@ -302,6 +304,12 @@ func newSide(ctx context.Context, m *onnx.Model, o AttachOptions, s Setting) (*s
 	if s.Double {
 		var err error
 		if m, err = rewrite.Widen(m); err != nil {
+			return nil, err
+		}
+	}
+	if s.Half {
+		var err error
+		if m, err = rewrite.Narrow(m); err != nil {
 			return nil, err
 		}
 	}

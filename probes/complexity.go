@@ -17,6 +17,9 @@ type Neighborhood struct {
 	Radii []float64
 	// Centre adds x itself, as the last vertex.
 	Centre bool
+
+	// inGraph, when not nil, overrules where the vertices are made.
+	inGraph *bool
 }
 
 // vertices is the number of points around one item at one radius.
@@ -60,50 +63,68 @@ type ComplexityColumns struct{ Neighborhood }
 
 func (c ComplexityColumns) start(r *Prober) (maker, error) {
 	p, nb := r.Plan, c.Neighborhood
-	dim := tensor.Count(p.Fit.Sample)
 	if nb.Frame == nil {
 		return nil, errors.New("local complexity needs a frame")
 	}
-	if nb.Frame.Dim != dim {
+	if dim := tensor.Count(p.Fit.Sample); nb.Frame.Dim != dim {
 		return nil, fmt.Errorf("the frame has directions of %d dimensions, the model's samples have %d", nb.Frame.Dim, dim)
 	}
 	if len(nb.Radii) == 0 {
 		return nil, errors.New("local complexity needs a radius")
 	}
-	m := &counter{r: r, nb: nb, width: p.CodeBytes(), in: make([]float32, r.Batch*dim)}
 	for _, radius := range nb.Radii {
 		if !(radius > 0) {
 			return nil, fmt.Errorf("a radius of %g; it must be positive", radius)
 		}
-		scaled := make([]float32, len(nb.Frame.Data))
-		for k, v := range nb.Frame.Data {
-			scaled[k] = float32(radius) * v
-		}
-		m.scaled = append(m.scaled, scaled)
 	}
-	m.codes, m.below = make([]byte, r.Batch*m.width), make([]byte, r.Batch*m.width)
+	m := &counter{r: r, nb: nb}
+	if !r.inGraph(nb) {
+		m.crossing = newHostCrossing(r, nb)
+		return m, nil
+	}
+	g, err := newGraphCrossing(r, nb)
+	if err != nil {
+		return nil, fmt.Errorf("making the vertices in the graph: %w", err)
+	}
+	r.also, m.crossing = append(r.also, g), g
 	return m, nil
 }
 
-// counter runs the vertices around items and counts what changes among them.
+// counter sends the vertices around items through the network and counts what
+// changes among them.
 type counter struct {
-	r            *Prober
-	nb           Neighborhood
-	width        int
-	scaled       [][]float32 // the frame times each radius
-	in           []float32
-	of           []*tally // whose the vertices in in are, one after the other
-	idle         []*tally
-	codes, below []byte
+	r  *Prober
+	nb Neighborhood
+	crossing
+	of   []*tally // whose the vertices of the next run are, one after the other
+	idle []*tally
+}
+
+// crossing runs vertices: on the host, or in the graph.
+type crossing interface {
+	// put makes vertex j at the given radius around x the at-th of the next run; t is
+	// the tally of x there.
+	put(at int, x []float32, radius, j int, t *tally)
+	// run runs the vertices put since the last run, whose tallies are of, and shows
+	// them what came of it. nan says of which vertices the network made a NaN.
+	run(ctx context.Context, of []*tally) (nan []bool, err error)
 }
 
 // tally gathers the vertices of one item at one radius.
 type tally struct {
-	item          *error
-	counts        []int64 // of the sites, once all vertices were seen
-	seen          int
-	first, second []byte // codes of the reference vertex: above, and below for sign3
-	differ        []byte // bits that were not the same at every vertex
+	item   *error
+	counts []int64 // of the sites, once all vertices were seen
+	seen   int
+	// some has the bits that were set at any vertex, all those that were at every
+	// one: of the codes above the knots, and with Sign3 of those below.
+	some, all [2][]byte
+}
+
+// see takes in what vertices have in common: the bits that any of them and that all
+// of them set, in code k from offset on.
+func (t *tally) see(k, offset int, some, all []byte) {
+	or(t.some[k][offset:], some)
+	and(t.all[k][offset:], all)
 }
 
 // outputs: so many items fill whole batches with their vertices.
@@ -121,7 +142,7 @@ func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, e
 	counts := make([]int64, len(s.items)*len(c.nb.Radii)*sites)
 	left := counts
 	for i := range s.items {
-		for _, scaled := range c.scaled {
+		for radius := range c.nb.Radii {
 			var mine []int64
 			mine, left = left[:sites], left[sites:]
 			if s.errs[i] != nil && s.errs[i] != errNaN {
@@ -130,7 +151,7 @@ func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, e
 			t := c.tally(&s.errs[i], mine)
 			x := tensor.Data[float32](in)[i*dim : (i+1)*dim]
 			for j := range c.nb.vertices() {
-				c.nb.vertex(c.in[len(c.of)*dim:(len(c.of)+1)*dim], x, scaled, j)
+				c.put(len(c.of), x, radius, j, t)
 				if c.of = append(c.of, t); len(c.of) == c.r.Batch {
 					if err := c.flush(ctx); err != nil {
 						return nil, err
@@ -144,13 +165,19 @@ func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, e
 
 // tally is a fresh tally, of used memory where there is some.
 func (c *counter) tally(item *error, counts []int64) *tally {
-	t := &tally{first: make([]byte, c.width), differ: make([]byte, c.width)}
-	if c.r.Plan.options.Sign3 && len(c.idle) == 0 {
-		t.second = make([]byte, c.width)
-	}
+	t := &tally{}
 	if n := len(c.idle); n > 0 {
 		t, c.idle = c.idle[n-1], c.idle[:n-1]
-		clear(t.differ)
+	} else {
+		for k := range c.r.Plan.codeKinds() {
+			t.some[k], t.all[k] = make([]byte, c.r.Plan.CodeBytes()), make([]byte, c.r.Plan.CodeBytes())
+		}
+	}
+	for k := range t.some {
+		clear(t.some[k])
+		for i := range t.all[k] {
+			t.all[k][i] = 0xff
+		}
 	}
 	t.item, t.counts, t.seen = item, counts, 0
 	return t
@@ -160,43 +187,87 @@ func (c *counter) flush(ctx context.Context) error {
 	if len(c.of) == 0 {
 		return nil
 	}
-	p := c.r.Plan
-	clear(c.in[len(c.of)*tensor.Count(p.Fit.Sample):])
-	out, err := c.r.Run(ctx, tensor.Of(c.in, append([]int{c.r.Batch}, p.Fit.Sample...)...))
+	nan, err := c.run(ctx, c.of)
 	if err != nil {
 		return err
 	}
-	c.r.codes(c.codes, out, "code")
-	if p.options.Sign3 {
-		c.r.codes(c.below, out, "below")
-	}
-	nan := c.r.nan(out)
 	for i, t := range c.of {
-		code, below := c.codes[i*c.width:(i+1)*c.width], c.below[i*c.width:(i+1)*c.width]
 		if nan[i] {
 			*t.item = errNaN
 		}
-		if t.seen == 0 {
-			copy(t.first, code)
-			copy(t.second, below)
-		} else {
-			orXor(t.differ, t.first, code)
-			if p.options.Sign3 {
-				orXor(t.differ, t.second, below)
-			}
-		}
 		if t.seen++; t.seen == c.nb.vertices() {
-			offset := 0
-			for s := range p.Sites {
-				site := &p.Sites[s]
-				t.counts[s] = int64(changed(t.differ[offset:offset+site.Bytes()], site.Units, site.Planes()))
-				offset += site.Bytes()
-			}
+			t.count(c.r.Plan)
 			c.idle = append(c.idle, t)
 		}
 	}
 	c.of = c.of[:0]
 	return nil
+}
+
+// count counts, site by site, the units with a bit that was not the same at all
+// vertices.
+func (t *tally) count(p *Plan) {
+	differ := t.some[0]
+	for k := range p.codeKinds() {
+		differs(t.some[k], t.all[k])
+		or(differ, t.some[k])
+	}
+	offset := 0
+	for s := range p.Sites {
+		site := &p.Sites[s]
+		t.counts[s] = int64(changed(differ[offset:offset+site.Bytes()], site.Units, site.Planes()))
+		offset += site.Bytes()
+	}
+}
+
+// codeKinds are the probes that make codes.
+func (p *Plan) codeKinds() []string {
+	if p.options.Sign3 {
+		return []string{"code", "below"}
+	}
+	return []string{"code"}
+}
+
+// hostCrossing makes the vertices here and hands whole batches of them to the
+// engine.
+type hostCrossing struct {
+	r      *Prober
+	nb     Neighborhood
+	scaled [][]float32 // the frame times each radius
+	in     []float32
+	codes  [2][]byte
+}
+
+func newHostCrossing(r *Prober, nb Neighborhood) *hostCrossing {
+	h := &hostCrossing{r: r, nb: nb, in: make([]float32, r.Batch*nb.Frame.Dim)}
+	for _, radius := range nb.Radii {
+		h.scaled = append(h.scaled, nb.Frame.scaled(radius))
+	}
+	for k := range r.Plan.codeKinds() {
+		h.codes[k] = make([]byte, r.Batch*r.Plan.CodeBytes())
+	}
+	return h
+}
+
+func (h *hostCrossing) put(at int, x []float32, radius, j int, _ *tally) {
+	h.nb.vertex(h.in[at*len(x):(at+1)*len(x)], x, h.scaled[radius], j)
+}
+
+func (h *hostCrossing) run(ctx context.Context, of []*tally) ([]bool, error) {
+	p, width := h.r.Plan, h.r.Plan.CodeBytes()
+	clear(h.in[len(of)*h.nb.Frame.Dim:])
+	out, err := h.r.Run(ctx, tensor.Of(h.in, append([]int{h.r.Batch}, p.Fit.Sample...)...))
+	if err != nil {
+		return nil, err
+	}
+	for k, kind := range p.codeKinds() {
+		h.r.codes(h.codes[k], out, kind)
+		for i, t := range of {
+			code := h.codes[k][i*width : (i+1)*width]
+			t.see(k, 0, code, code)
+		}
+	}
+	return h.r.nan(out), nil
 }
 
 func (c *counter) columns(s *step, state any) ([]Column, error) {
@@ -208,13 +279,6 @@ func (c *counter) columns(s *step, state any) ([]Column, error) {
 		}
 	}
 	return c.r.Plan.complexityColumns(c.nb, counts, s.rows.failed), nil
-}
-
-// orXor sets in dst the bits in which a and b differ.
-func orXor(dst, a, b []byte) {
-	for i := range dst {
-		dst[i] |= a[i] ^ b[i]
-	}
 }
 
 // complexityColumns lays out counts, rows by radii by sites.

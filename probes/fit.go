@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -27,7 +28,11 @@ type Fit struct {
 	Freed bool
 	// Note says why items run one by one, for the user; "" when they need not.
 	Note string
+	// Others are the model's other inputs, in its order: a box beside an image.
+	// Shape is that of one item, without the batch axis.
+	Others []engine.Port
 
+	place int // of Input among the inputs
 	model *onnx.Model
 	pools []pool
 }
@@ -54,27 +59,62 @@ func (f *Fit) findPools(m *onnx.Model, facts map[string]onnx.Fact, batch int64) 
 
 // DataInput is the model's one input that is not a constant.
 func DataInput(m *onnx.Model) (*onnx.Value, error) {
+	in, place, err := dataInputs(m)
+	if err != nil {
+		return nil, err
+	}
+	if len(in) > 1 {
+		var names []string
+		for _, v := range in {
+			names = append(names, v.Name)
+		}
+		return nil, fmt.Errorf("the model has %d inputs, %q; models with one data input are supported", len(in), names)
+	}
+	return in[place], nil
+}
+
+// dataInputs are the model's inputs that are not constants, and the place of the
+// one that samples enter by: that with most axes, the first of equals.
+func dataInputs(m *onnx.Model) (in []*onnx.Value, place int, err error) {
 	consts := map[string]bool{}
 	for _, t := range m.Graph.Initializers {
 		consts[t.Name] = true
 	}
-	var in []*onnx.Value
-	var names []string
 	for _, v := range m.Graph.Inputs {
-		if !consts[v.Name] {
-			in = append(in, v)
-			names = append(names, v.Name)
+		if consts[v.Name] {
+			continue
+		}
+		if in = append(in, v); len(v.Shape) > len(in[place].Shape) {
+			place = len(in) - 1
 		}
 	}
-	switch {
-	case len(in) == 0:
-		return nil, fmt.Errorf("the model has no input to feed data to")
-	case len(in) > 1:
-		return nil, fmt.Errorf("the model has %d inputs, %q; models with one data input are supported", len(in), names)
-	case !in[0].DType.IsFloat() && in[0].DType != tensor.Uint8:
-		return nil, fmt.Errorf("the model's input %q takes %s; float inputs and uint8 pictures are supported", in[0].Name, in[0].DType)
+	if len(in) == 0 {
+		return nil, 0, fmt.Errorf("the model has no input to feed data to")
 	}
-	return in[0], nil
+	if v := in[place]; !v.DType.IsFloat() && v.DType != tensor.Uint8 {
+		return nil, 0, fmt.Errorf("the model's input %q takes %s; float inputs and uint8 pictures are supported", v.Name, v.DType)
+	}
+	return in, place, nil
+}
+
+// others describes the inputs besides the one that samples enter by. Each must lead
+// with the batch as that does, and declare the rest of its shape.
+func others(in []*onnx.Value, place int) ([]engine.Port, error) {
+	var ports []engine.Port
+	for i, v := range in {
+		if i == place {
+			continue
+		}
+		s := SampleShape(v)
+		if s == nil || slices.Contains(s, -1) {
+			return nil, fmt.Errorf("the model leaves the shape of its input %q open (%s); only that of %q may be", v.Name, describe(v), in[place].Name)
+		}
+		if unbatched(v) || len(in[place].Shape) == 0 || v.Shape[0].Size != in[place].Shape[0].Size {
+			return nil, fmt.Errorf("the model's input %q takes %s, %q takes %s: their first axes must both be the batch", v.Name, describe(v), in[place].Name, describe(in[place]))
+		}
+		ports = append(ports, engine.Port{Name: v.Name, DType: v.DType, Shape: s})
+	}
+	return ports, nil
 }
 
 // SampleShape is the declared shape of one sample, -1 where the model leaves a
@@ -105,7 +145,12 @@ func unbatched(v *onnx.Value) bool {
 // fit decides how samples of the given shape (nil: as declared) enter m, and
 // fills in the shapes of the sites.
 func fit(m *onnx.Model, sites []Site, sample []int) (*Fit, error) {
-	v, err := DataInput(m)
+	in, place, err := dataInputs(m)
+	if err != nil {
+		return nil, err
+	}
+	v := in[place]
+	beside, err := others(in, place)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +170,7 @@ func fit(m *onnx.Model, sites []Site, sample []int) (*Fit, error) {
 			return nil, fmt.Errorf("the model's input %q takes samples of %s, these have shape %v", v.Name, describe(v), sample)
 		}
 	}
-	f := &Fit{Input: v.Name, DType: v.DType, Sample: slices.Clone(sample), model: m}
+	f := &Fit{Input: v.Name, DType: v.DType, Sample: slices.Clone(sample), Others: beside, place: place, model: m}
 	if unbatched(v) {
 		f.Unbatched, f.Batch, f.Note = true, 1, "the model's input has no batch axis, so items run one by one"
 		return f, f.fixed(m, sites, 1)
@@ -135,7 +180,7 @@ func fit(m *onnx.Model, sites []Site, sample []int) (*Fit, error) {
 		batch = v.Shape[0].Size
 	}
 	if batch == 1 {
-		if freed, err := rewrite.Apply(m, freeBatch(f)); err == nil && f.free(freed, sites) == nil {
+		if freed, err := rewrite.Apply(m, freeBatch(f)); err == nil && len(beside) == 0 && f.free(freed, sites) == nil {
 			f.model, f.Freed = freed, true
 			return f, nil
 		}
@@ -183,7 +228,15 @@ func (f *Fit) infer(m *onnx.Model, batch int64) (map[string]onnx.Fact, error) {
 	for _, d := range f.Sample {
 		shape = append(shape, int64(d))
 	}
-	return m.Infer(map[string][]int64{f.Input: shape})
+	shapes := map[string][]int64{f.Input: shape}
+	for _, p := range f.Others {
+		shape := []int64{batch}
+		for _, d := range p.Shape {
+			shape = append(shape, int64(d))
+		}
+		shapes[p.Name] = shape
+	}
+	return m.Infer(shapes)
 }
 
 // free checks that the batch can vary and fills in the sites' shapes: at two

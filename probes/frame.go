@@ -105,3 +105,12 @@ func (f *Frame) SHA256() string {
 
 // Tensor is the frame as an array [P, d].
 func (f *Frame) Tensor() *tensor.Tensor { return tensor.Of(f.Data, f.Directions, f.Dim) }
+
+// scaled is the directions times radius, rounded once.
+func (f *Frame) scaled(radius float64) []float32 {
+	v := make([]float32, len(f.Data))
+	for k, q := range f.Data {
+		v[k] = float32(radius) * q
+	}
+	return v
+}

@@ -3,7 +3,9 @@ package probes
 import (
 	"fmt"
 	"runtime/debug"
+	"strings"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -33,10 +35,20 @@ type Manifest struct {
 	Threads   int               `json:"threads"`
 	Optimize  string            `json:"optimize"`
 	Precision string            `json:"precision"`
+	GPU       *ManifestGPU      `json:"gpu,omitempty"`
 	Dataset   ManifestData      `json:"dataset"`
 	Settings  map[string]any    `json:"settings,omitempty"`
 	Summary   Summary           `json:"summary"`
 	Notes     []string          `json:"notes,omitempty"`
+}
+
+// ManifestGPU holds the settings of a GPU; see engine.Options.
+type ManifestGPU struct {
+	Tune      string `json:"tune"`
+	Memory    int64  `json:"memory_limit,omitempty"`
+	CUDAGraph bool   `json:"cuda_graph,omitempty"`
+	// OnCPU are the nodes that ran on the CPU nevertheless, where that was allowed.
+	OnCPU []string `json:"on_cpu,omitempty"`
 }
 
 // ManifestSite is a site with its place in the whole code.
@@ -67,6 +79,17 @@ func (r *Prober) NewManifest(m *onnx.Model) (*Manifest, error) {
 	mf.Threads, mf.Optimize = r.Options.Threads, r.Options.Optimize
 	if mf.Optimize == "" {
 		mf.Optimize = "all"
+	}
+	mf.Precision = r.Plan.precision(r.Options)
+	if r.Options.Device.Kind == "cuda" {
+		o := r.Options
+		mf.GPU = &ManifestGPU{Tune: o.Tune, Memory: o.MemoryLimit, CUDAGraph: o.CUDAGraph, OnCPU: r.OnCPU()}
+		if o.Tune == "" {
+			mf.GPU.Tune = "heuristic"
+		}
+		if n := len(mf.GPU.OnCPU); n > 0 {
+			mf.Notes = append(mf.Notes, fmt.Sprintf("%d nodes run on the CPU: %s", n, strings.Join(mf.GPU.OnCPU, ", ")))
+		}
 	}
 	if r.Pack != PackAuto {
 		mf.Packing = r.Pack.String()
@@ -120,7 +143,21 @@ func (p *Plan) Precision() string {
 	if double {
 		return "float64"
 	}
+	for _, t := range p.Model.Graph.Initializers {
+		if t.DType == tensor.Float16 || t.DType == tensor.BFloat16 {
+			return fmt.Sprintf("%s as the model has it, widened to float32 at its sites, TF32 off", t.DType)
+		}
+	}
 	return "float32, TF32 off"
+}
+
+// precision is Precision under the settings of an engine.
+func (p *Plan) precision(o engine.Options) string {
+	s := p.Precision()
+	if o.AllowTF32 {
+		s = strings.Replace(s, "TF32 off", "TF32 allowed", 1)
+	}
+	return s
 }
 
 // SmoothNote is what every output says about sites that bend everywhere.

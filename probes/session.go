@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -24,6 +26,7 @@ type Prober struct {
 	Pack Packing
 
 	session engine.Session
+	also    []io.Closer // what groups opened beside it
 }
 
 // maxBatchBytes bounds the samples and codes of one run.
@@ -74,7 +77,23 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 }
 
 // Close releases the session.
-func (r *Prober) Close() error { return r.session.Close() }
+func (r *Prober) Close() error {
+	err := r.session.Close()
+	for _, c := range r.also {
+		err = errors.Join(err, c.Close())
+	}
+	r.also = nil
+	return err
+}
+
+// OnCPU names the nodes that run on the CPU although the device is another; see
+// engine.Placer.
+func (r *Prober) OnCPU() []string {
+	if p, ok := r.session.(engine.Placer); ok {
+		return p.OnCPU()
+	}
+	return nil
+}
 
 // check compares the session's outputs with the plan's.
 func (r *Prober) check() error {
@@ -162,8 +181,12 @@ func (r *Prober) sameAsSource(ctx context.Context) (bool, error) {
 
 // Run evaluates a batch, float32 [Batch, Sample...], and returns the outputs of
 // the probed model: the original's own, then one or more for each site. Every
-// probe output is verified to have the size that the plan says.
-func (r *Prober) Run(ctx context.Context, in *tensor.Tensor) ([]*tensor.Tensor, error) {
+// probe output is verified to have the size that the plan says. others are the
+// batches of Plan.Fit.Others, of the types they name.
+func (r *Prober) Run(ctx context.Context, in *tensor.Tensor, others ...*tensor.Tensor) ([]*tensor.Tensor, error) {
+	if want := r.Plan.Fit.Others; len(others) != len(want) {
+		return nil, fmt.Errorf("the model takes %d inputs besides %q, got %d", len(want), r.Plan.Fit.Input, len(others))
+	}
 	x, err := convert(in, r.Plan.Fit.DType)
 	if err != nil {
 		return nil, err
@@ -171,7 +194,7 @@ func (r *Prober) Run(ctx context.Context, in *tensor.Tensor) ([]*tensor.Tensor, 
 	if r.Plan.Fit.Unbatched {
 		x = &tensor.Tensor{DType: x.DType, Shape: r.Plan.Fit.Sample, Data: x.Data}
 	}
-	out, err := r.session.Run(ctx, []*tensor.Tensor{x})
+	out, err := r.session.Run(ctx, slices.Insert(slices.Clone(others), r.Plan.Fit.place, x))
 	if err != nil {
 		return nil, err
 	}
@@ -180,20 +203,29 @@ func (r *Prober) Run(ctx context.Context, in *tensor.Tensor) ([]*tensor.Tensor, 
 			out[i] = &tensor.Tensor{DType: t.DType, Shape: append([]int{1}, t.Shape...), Data: t.Data}
 		}
 	}
+	return out, r.complete(out)
+}
+
+// complete checks that all outputs are there, and those of the probes of the size
+// that the plan says.
+func (r *Prober) complete(out []*tensor.Tensor) error {
 	decl := r.Plan.Model.Graph.Outputs
 	if len(out) != len(decl) {
-		return nil, fmt.Errorf("the engine returned %d outputs, want %d", len(out), len(decl))
+		return fmt.Errorf("the engine returned %d outputs, want %d", len(out), len(decl))
 	}
 	for i := r.Plan.Own; i < len(out); i++ {
 		want := r.Batch
+		if g := r.Plan.gather; g != nil && decl[i].DType == tensor.Uint8 {
+			want = 2 * g.groups
+		}
 		for _, d := range decl[i].Shape[1:] {
 			want *= int(d.Size)
 		}
 		if got := tensor.Count(out[i].Shape); got != want || out[i].DType != decl[i].DType {
-			return nil, fmt.Errorf("probe output %q has %d elements of %s, want %d of %s; try --optimize basic", decl[i].Name, got, out[i].DType, want, decl[i].DType)
+			return fmt.Errorf("probe output %q has %d elements of %s, want %d of %s; try --optimize basic", decl[i].Name, got, out[i].DType, want, decl[i].DType)
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // convert brings samples to the type a model takes. Pixels given as floats round

@@ -21,20 +21,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
-// sharedData is a folder of trained networks and real pictures that is no part of
-// the repository: the one in ONNXPROBE_SHARED_DATA, or shared/data beside it.
-func sharedData(t *testing.T) string {
-	t.Helper()
-	root := os.Getenv("ONNXPROBE_SHARED_DATA")
-	if root == "" {
-		root = "../../shared/data"
-	}
-	if _, err := os.Stat(filepath.Join(root, "MANIFEST.tsv")); err != nil {
-		t.Skipf("no trained networks here: %v; set ONNXPROBE_SHARED_DATA", err)
-	}
-	return root
-}
-
 // record is what the folder's manifest says that a network makes of pictures.
 type record struct {
 	model, images string
@@ -178,7 +164,7 @@ const rounding = 3e-5
 // Trained networks give real pictures the logits and the accuracy that the
 // manifest records.
 func TestRecordedAccuracy(t *testing.T) {
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	rs := records(t, root)
 	if len(rs) < 24 {
 		t.Fatalf("the manifest records %d runs, want at least 24", len(rs))
@@ -225,7 +211,7 @@ func TestRecordedAccuracy(t *testing.T) {
 // The lossless pictures exist twice, as CIFAR binary and as text: the same pixels
 // as an array with channels last give the same logits, bit for bit.
 func TestPicturesAsTextOrBinary(t *testing.T) {
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	f, err := os.Open(filepath.Join(root, "images/cifar10/eran_cifar10_test.csv"))
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +260,7 @@ func TestPicturesAsTextOrBinary(t *testing.T) {
 // SqueezeNet's probabilities for real photographs are the recorded ones, and the
 // float16 export's are the float32 ones but for its rounding.
 func TestRecordedProbabilities(t *testing.T) {
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	ref, err := tensor.ReadNpyFile(filepath.Join(root, "ref/SqueezeNet10_fp32.crops20.probs.npy"))
 	if err != nil {
 		t.Fatal(err)
@@ -342,7 +328,7 @@ func sharedModels(t *testing.T, root string) (files []string) {
 // graph optimisation not one bit may differ; with it, fused kernels round
 // differently, and only values beside their knot may change sides.
 func TestCodesOfTrainedNetworks(t *testing.T) {
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	enginetest.Need(t, ort.Backend{}, engine.Options{})
 	table := []string{fmt.Sprintf("%-60s %5s %9s %9s %11s %6s %8s", "MODEL", "SITES", "UNITS", "BITS", "FLIPS(none)", "FLIPS", "OF SCALE")}
 	compared := 0

@@ -3,7 +3,6 @@ package probes
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -241,17 +240,10 @@ type namer struct {
 	calls  map[string]int
 }
 
-// scope is where an exporter says that a node comes from.
-type scope struct {
-	path  string // module path, "" for the model itself
-	known bool   // the exporter said so
-}
-
 func newNamer(g *onnx.Graph) *namer {
-	nm := &namer{map[*onnx.Node]scope{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]int{}}
+	nm := &namer{scopesOf(g), map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]int{}}
 	for _, n := range g.Nodes {
-		s := scopeOf(n)
-		nm.scopes[n] = s
+		s := nm.scopes[n]
 		if !s.known {
 			continue
 		}
@@ -304,44 +296,4 @@ func cutCount(p string) (string, bool) {
 		return p, false
 	}
 	return p[:i], true
-}
-
-// pyStrings finds the elements of a Python list of strings, as repr prints it.
-var pyStrings = regexp.MustCompile(`'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"`)
-
-// scopeOf reads the module path from the dynamo exporter's metadata, a list of
-// module paths from the root down that ends with the traced node, or from the
-// TorchScript exporter's node names, /layer1/layer1.0/relu/Relu.
-func scopeOf(n *onnx.Node) scope {
-	for _, p := range n.Meta {
-		if p.Key != "pkg.torch.onnx.name_scopes" {
-			continue
-		}
-		var list []string
-		for _, m := range pyStrings.FindAllStringSubmatch(p.Value, 64) {
-			list = append(list, m[1]+m[2])
-		}
-		if len(list) >= 2 {
-			return scope{list[len(list)-2], true}
-		}
-		return scope{"", len(list) == 1}
-	}
-	if !strings.HasPrefix(n.Name, "/") {
-		return scope{}
-	}
-	parts := strings.Split(n.Name[1:], "/")
-	last := parts[len(parts)-1]
-	if base, _ := cutCount(last); base != n.Op {
-		return scope{} // a name that happens to start with a slash
-	}
-	var trail []string
-	for _, p := range parts[:len(parts)-1] {
-		// An element of a container repeats the container's path: layer1, layer1.0.
-		if k := len(trail); k > 0 && strings.HasPrefix(p, trail[k-1]+".") {
-			trail[k-1] = p
-			continue
-		}
-		trail = append(trail, p)
-	}
-	return scope{strings.Join(trail, "."), true}
 }

@@ -146,7 +146,7 @@ func (w *window) planesOf(p *packer) []string {
 	var planes []string
 	for j := range w.planes {
 		bit := e.Op("Mod", nil, e.Op("Div", nil, pos, num(1<<j)), num(2))
-		planes = append(planes, p.cast(bit, p.bit()))
+		planes = append(planes, p.cast(bit, p.plane()))
 	}
 	return planes
 }

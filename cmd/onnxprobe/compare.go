@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
@@ -18,35 +19,55 @@ func newCompare() *cobra.Command {
 	var mf modelFlags
 	var ef engineFlags
 	var df dataFlags
-	var a, b, precision string
+	var a, b, deviceA, deviceB, precision string
 	c := &cobra.Command{
 		Use:   "compare MODEL DATA... -a X -b Y",
 		Short: "Bits that differ between two engines or settings, with margins",
 		Long: `Runs the same items through two settings and counts, site by site, the bits that
 differ and how far from their knot the values behind them lie. A setting is an engine
 and changes to it: "ort", "ort,optimize=none", "ort,threads=1,batch=1",
-"ort,device=cuda:0". With "precision=float64" the side runs the model widened to float64.
+"ort,device=cuda:0", "ort,device=cuda:0,tf32=on,tune=exhaustive". With "precision=float64"
+the side runs the model widened to float64, with "precision=float16" narrowed to float16,
+but for its inputs and outputs. --device-a and --device-b are short for device=... in -a
+and -b. Settings of a GPU, such as --allow-tf32, are for the sides that run on one.
 With "codes=host" the codes are computed outside the graph, from the float values before
 the activations: the check of the packing itself. With "codes=standard" they are packed in
 the graph, but by standard operators, where ONNX Runtime on a CPU has a faster one of ours.
 
 With --precision float64 the pure-Go engine finds in float64 the value behind every bit on
 which the sides differ, and decides for the side whose bit is that value's. The margins are
-its distances to the knot then.`,
+its distances to the knot then.
+
+How far codes can be trusted across machines: one library, device, batch and number of
+threads gives the same bits again. Another device, library, batch or precision adds up in
+another order, and every value that lies within that rounding of its knot may change
+sides. The largest margin of a site, of its scale, is how far that went here: about 1e-7
+to 1e-5 between engines in float32, 1e-3 with TF32 or float16. Bits further from their
+knot than this are the same everywhere; "codes --fragile DISTANCE" counts the others.`,
 		Example: `  onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b ort,optimize=none
   onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b gorgonia --precision float64
   onnxprobe compare resnet18.onnx --random 64 -a ort -b gorgonia,precision=float64
   onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=host
-  onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=standard`,
+  onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=standard
+  onnxprobe compare resnet18.onnx photos/ --preprocess imagenet --device-a cpu --device-b cuda:0
+  onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b ort,device=cuda:0,tf32=on,precision=float16`,
 		Args: atLeast(1, "a model and data"),
 		RunE: func(c *cobra.Command, args []string) error {
-			fa, err := setting("-a", a, ef)
+			if deviceB != "" && !c.Flags().Changed("b") {
+				b = "ort"
+			}
+			fa, err := setting("-a", a, ef.on(deviceA))
 			if err != nil {
 				return err
 			}
-			fb, err := setting("-b", b, ef)
+			fb, err := setting("-b", b, ef.on(deviceB))
 			if err != nil {
 				return err
+			}
+			if !fa.onGPU() && !fb.onGPU() {
+				if err := ef.gpuFlags.set(&engine.Options{}); err != nil {
+					return err
+				}
 			}
 			if precision != "" && precision != "float64" {
 				return usagef("--precision %q: the judge of a comparison computes in float64; for a side write -a ENGINE,precision=...", precision)
@@ -109,6 +130,8 @@ its distances to the knot then.`,
 	df.add(c.Flags())
 	c.Flags().StringVarP(&a, "a", "a", "ort", "one `SETTING`")
 	c.Flags().StringVarP(&b, "b", "b", "ort,optimize=none", "the other `SETTING`")
+	c.Flags().StringVar(&deviceA, "device-a", "", "the `DEVICE` of -a")
+	c.Flags().StringVar(&deviceB, "device-b", "", "the `DEVICE` of -b, which is ort then unless it is given")
 	c.Flags().StringVar(&precision, "precision", "", "float64: decide in it, on the pure-Go engine, which side is right")
 	df.addRandom(c.Flags())
 	c.Flags().Uint64Var(&df.seed, "seed", 0, "seed of --random")
@@ -118,9 +141,19 @@ its distances to the knot then.`,
 // side is one setting as it was written.
 type side struct {
 	engineFlags
-	host bool
-	pack probes.Packing
+	host, half bool
+	pack       probes.Packing
 }
+
+// on is f with another device, where one is given.
+func (f engineFlags) on(device string) engineFlags {
+	if device != "" {
+		f.device = device
+	}
+	return f
+}
+
+func (f *engineFlags) onGPU() bool { return strings.HasPrefix(f.device, "cuda") }
 
 // setting reads "ort,optimize=none,batch=1", changes to what the flags say.
 func setting(flag, s string, base engineFlags) (side, error) {
@@ -130,6 +163,8 @@ func setting(flag, s string, base engineFlags) (side, error) {
 		return sd, usagef("%s %q: a setting begins with an engine: %s", flag, s, strings.Join(backends.Names(), ", "))
 	}
 	sd.backend = parts[0]
+	flags, own := sd.gpuFlags, false // what was given for both sides; whether this one says its tf32
+	sd.gpuFlags = gpuFlags{}
 	for _, kv := range parts[1:] {
 		k, v, _ := strings.Cut(kv, "=")
 		var err error
@@ -143,7 +178,16 @@ func setting(flag, s string, base engineFlags) (side, error) {
 		case "optimize":
 			sd.optimize = v
 		case "precision":
-			sd.precision = v
+			if sd.precision, sd.half = v, v == "float16"; sd.half {
+				sd.precision = ""
+			}
+		case "tf32":
+			if sd.tf32 = v == "on"; v != "on" && v != "off" {
+				err = fmt.Errorf("TF32 is on or off")
+			}
+			own = true
+		case "tune":
+			sd.tune = v
 		case "codes":
 			switch sd.host, sd.pack = v == "host", probes.PackAuto; v {
 			case "graph", "host":
@@ -153,10 +197,19 @@ func setting(flag, s string, base engineFlags) (side, error) {
 				err = fmt.Errorf("codes are computed in the graph, there with standard operators alone, or on the host: graph, standard or host")
 			}
 		default:
-			err = fmt.Errorf("the keys are device, threads, batch, optimize, precision and codes")
+			err = fmt.Errorf("the keys are device, threads, batch, optimize, precision, tf32, tune and codes")
 		}
 		if err != nil {
 			return sd, usagef("%s %q: %q: %w", flag, s, kv, err)
+		}
+	}
+	if sd.onGPU() {
+		given := sd.gpuFlags
+		if sd.gpuFlags = flags; own {
+			sd.tf32 = given.tf32
+		}
+		if given.tune != "" {
+			sd.tune = given.tune
 		}
 	}
 	if _, err := sd.options(); err != nil {
@@ -181,7 +234,7 @@ func (sd *side) choose(c *cobra.Command, m *onnx.Model, sample []int) (probes.Se
 		}
 	}
 	b, o, err := sd.engineFlags.choose(c)
-	return probes.Setting{Backend: b, Options: o, Batch: sd.batchFor(sample), Host: sd.host, Pack: sd.pack, Double: sd.precision == "float64"}, err
+	return probes.Setting{Backend: b, Options: o, Batch: sd.batchFor(sample), Host: sd.host, Pack: sd.pack, Double: sd.precision == "float64", Half: sd.half}, err
 }
 
 func printDiff(c *cobra.Command, d *probes.Diff, a, b string) {

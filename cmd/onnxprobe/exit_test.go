@@ -71,7 +71,7 @@ func TestExitCodes(t *testing.T) {
 		{"no model", []string{"inspect"}, 2, "inspect takes one model"},
 		{"two models", []string{"attach", resnet, cnn, "-o", "$T/p.onnx"}, 2, "attach takes one model"},
 		{"pictures without preprocessing", []string{"codes", resnet, digits, "-o", "$T/a.npy"}, 2, "--preprocess mnist, or a JSON file"},
-		{"setting with an unknown key", with(compare, "-a", "ort,x=1"), 2, "the keys are device, threads, batch, optimize, precision and codes"},
+		{"setting with an unknown key", with(compare, "-a", "ort,x=1"), 2, "the keys are device, threads, batch, optimize, precision, tf32, tune and codes"},
 		{"setting with a bad number", with(compare, "-b", "ort,threads=a"), 2, "want a whole number, 0 or more"},
 		{"setting with an empty batch", with(compare, "-b", "ort,batch=0"), 2, "1 or more"},
 		{"setting with an unknown engine", with(compare, "-a", "nope"), 2, "auto, ort"},

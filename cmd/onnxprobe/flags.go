@@ -85,6 +85,7 @@ type engineFlags struct {
 	precision                          string // "" is the model's own
 	threads, batch                     int
 	noArena                            bool
+	gpuFlags
 }
 
 func (f *engineFlags) addPrecision(fs *pflag.FlagSet) {
@@ -105,6 +106,7 @@ func (f *engineFlags) addOptions(fs *pflag.FlagSet) {
 	fs.IntVar(&f.threads, "threads", 0, "threads of the engine; 0 takes all cores")
 	fs.BoolVar(&f.noArena, "no-arena", false, "give memory back between runs: slower, smaller")
 	fs.StringVar(&f.optimize, "optimize", "", "graph optimisation: all, extended, basic or none")
+	f.gpuFlags.add(fs)
 }
 
 func (f *engineFlags) options() (engine.Options, error) {
@@ -126,7 +128,8 @@ func (f *engineFlags) options() (engine.Options, error) {
 	if !slices.Contains([]string{"", "float32", "float64"}, f.precision) {
 		return engine.Options{}, usagef("--precision %q; the precisions are float32 and float64", f.precision)
 	}
-	return engine.Options{Threads: f.threads, Device: d, Library: f.library, NoArena: f.noArena, Optimize: f.optimize}, nil
+	o := engine.Options{Threads: f.threads, Device: d, Library: f.library, NoArena: f.noArena, Optimize: f.optimize}
+	return o, f.gpuFlags.set(&o)
 }
 
 // double is the engine that auto takes for float64: ONNX Runtime has no
@@ -154,7 +157,23 @@ func (f *engineFlags) choose(c *cobra.Command) (engine.Backend, engine.Options, 
 	if f.backend == backends.Auto {
 		f.noteEngine(c, b, o)
 	}
-	return b, o, nil
+	return b, o, f.admit(b)
+}
+
+// admit refuses flags that only ONNX Runtime has a use for, where b is another engine.
+func (f *engineFlags) admit(b engine.Backend) error {
+	if b.Name() == (ort.Backend{}).Name() {
+		return nil
+	}
+	for _, given := range []struct {
+		flag string
+		set  bool
+	}{{"--library", f.library != ""}, {"--optimize", f.optimize != ""}, {"--no-arena", f.noArena}} {
+		if given.set {
+			return usagef("%s is ONNX Runtime's, and the engine %s has no use for it; leave it out, or take --backend %s", given.flag, b.Name(), ort.Backend{}.Name())
+		}
+	}
+	return nil
 }
 
 // noteEngine says which engine was taken.
@@ -194,7 +213,7 @@ func (f *engineFlags) differentiator(c *cobra.Command) (engine.Differentiator, e
 		if f.backend == backends.Auto {
 			f.noteEngine(c, b, o)
 		}
-		return d, o, nil
+		return d, o, f.admit(b)
 	}
 	switch {
 	case faults != nil:
@@ -223,7 +242,7 @@ func (f *engineFlags) precise(m *onnx.Model) (*onnx.Model, error) {
 	case "float32":
 		v, err := probes.DataInput(m)
 		if err == nil && v.DType != tensor.Float32 && v.DType != tensor.Uint8 {
-			err = usagef("--precision float32: the model's input %q is %s; leave --precision out to run it as it is, or take float64", v.Name, v.DType)
+			err = usagef("--precision float32 asserts that the model is in float32, and its input %q is %s; leave --precision out, or take float64", v.Name, v.DType)
 		}
 		return m, err
 	}

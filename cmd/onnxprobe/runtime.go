@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 )
 
@@ -16,6 +17,7 @@ func newRuntime() *cobra.Command {
 		Use:   "runtime",
 		Short: "ONNX Runtime for this machine: install, list",
 		Example: `  onnxprobe runtime install
+  onnxprobe runtime install --cuda
   onnxprobe runtime list`,
 	}
 	c.AddCommand(newRuntimeInstall(), newRuntimeList())
@@ -29,11 +31,20 @@ func newRuntimeInstall() *cobra.Command {
 		Short: "Put ONNX Runtime where onnxprobe finds it",
 		Long: `Gets the ONNX Runtime library through pip or npm, whichever this machine has, checks
 its SHA-256 against the list in this program, and keeps it in the user's cache folder.
-Running it again does nothing; running it after an interruption goes on.`,
+Running it again does nothing; running it after an interruption goes on.
+
+With --cuda it gets the build for NVIDIA GPUs through pip and, of the CUDA 13 and cuDNN 9
+libraries that it needs, those that this machine has not. It says first what it will
+fetch; "onnxprobe runtime list" shows where each library was found.`,
 		Example: `  onnxprobe runtime install
-  onnxprobe runtime install --from onnxruntime-` + ort.Pinned + `-cp312-cp312-manylinux_2_28_x86_64.whl`,
+  onnxprobe runtime install --from onnxruntime-` + ort.Pinned + `-cp312-cp312-manylinux_2_28_x86_64.whl
+  onnxprobe runtime install --cuda
+  onnxprobe runtime install --cuda --from wheels/`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if o.All && !o.CUDA {
+				return usagef("--all goes with --cuda")
+			}
 			o.Log = c.ErrOrStderr()
 			if quiet(c) {
 				o.Log = io.Discard
@@ -52,61 +63,90 @@ Running it again does nothing; running it after an interruption goes on.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&o.From, "from", "", "install from a wheel, an npm archive, a library or a folder with one: for machines without a network")
-	c.Flags().BoolVar(&o.CUDA, "cuda", false, "the build with the CUDA provider; CUDA and cuDNN themselves are not part of it")
+	c.Flags().StringVar(&o.From, "from", "", "install from a wheel, an npm archive, a library or a folder with one, with --cuda all of them: for machines without a network")
+	c.Flags().BoolVar(&o.CUDA, "cuda", false, "the build with the CUDA provider, and the libraries of CUDA and cuDNN that are not found")
+	c.Flags().BoolVar(&o.All, "all", false, "with --cuda: every library of CUDA and cuDNN, also those that are found or that few models need")
 	c.Flags().StringVar(&o.Client, "client", "", "package client to use: pip or npm; either by default")
 	return c
 }
 
 func newRuntimeList() *cobra.Command {
 	var asJSON bool
+	var device string
 	c := &cobra.Command{
-		Use:     "list",
-		Short:   "The ONNX Runtime libraries on this machine, in the order they are tried",
-		Example: "  onnxprobe runtime list --json",
-		Args:    exactly(0, "no arguments"),
+		Use:   "list",
+		Short: "What runs need of this machine, and where it was found",
+		Long: `Lists the ONNX Runtime libraries in the order they are tried, the CUDA provider, each
+library of CUDA and cuDNN that it needs, NVIDIA's driver, and the GPUs: where each was
+found and by which rule, or what is missing and how to get it. The exit code is 0; with
+--device it is 4 when something that runs on that device need is missing.`,
+		Example: `  onnxprobe runtime list
+  onnxprobe runtime list --device cuda
+  onnxprobe runtime list --json`,
+		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, args []string) error {
-			type entry struct {
-				Path    string `json:"path"`
-				Version string `json:"version"`
-				From    string `json:"from"`
-				CUDA    bool   `json:"cuda"`
-				Usable  bool   `json:"usable"`
-				Why     string `json:"why,omitempty"`
-			}
-			list := []entry{}
-			for _, k := range ort.List() {
-				e := entry{Path: k.Path, Version: k.Version, From: k.From, CUDA: k.CUDA, Usable: k.Fault == nil}
-				if k.Fault != nil {
-					e.Why = k.Fault.Error()
+			d := engine.Device{}
+			if device != "" {
+				var err error
+				if d, err = engine.ParseDevice(device); err != nil {
+					return usagef("--device: %w", err)
 				}
-				list = append(list, e)
 			}
+			pieces := ort.Inventory()
 			w := c.OutOrStdout()
 			if asJSON {
 				e := json.NewEncoder(w)
 				e.SetIndent("", "  ")
-				return e.Encode(list)
+				if err := e.Encode(pieces); err != nil {
+					return err
+				}
+			} else {
+				table(w, pieceRows(pieces))
 			}
-			if len(list) == 0 {
-				fmt.Fprintln(w, "no ONNX Runtime library found; get one with: onnxprobe runtime install")
+			if device == "" {
+				noteRemedies(c, pieces)
+			}
+			if device == "" {
 				return nil
 			}
-			rows := [][]string{{"VERSION", "FROM", "CUDA", "PATH", "STATE"}}
-			for _, e := range list {
-				state, cuda := "usable", "no"
-				if !e.Usable {
-					state = e.Why
-				}
-				if e.CUDA {
-					cuda = "yes"
-				}
-				rows = append(rows, []string{e.Version, e.From, cuda, e.Path, state})
-			}
-			table(w, rows)
-			return nil
+			return ort.Check(pieces, d)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().StringVar(&device, "device", "", "end with exit code 4 unless runs on this device, cpu, cuda or cuda:N, have what they need")
 	return c
+}
+
+func pieceRows(pieces []ort.Piece) [][]string {
+	rows := [][]string{{"PIECE", "VERSION", "FROM", "PATH", "STATE"}}
+	for _, p := range pieces {
+		name, state := p.Name, "usable"
+		if p.Soname != "" {
+			name += " " + p.Soname
+		}
+		switch {
+		case p.Usable && p.Name == "ONNX Runtime" && p.CUDA:
+			state = "usable, with CUDA"
+		case !p.Usable && p.Optional:
+			state = "not needed by most models: " + p.Why
+		case !p.Usable:
+			state = "missing: " + p.Why
+			if p.Path != "" {
+				state = "not usable: " + p.Why
+			}
+		}
+		rows = append(rows, []string{name, p.Version, p.From, p.Path, state})
+	}
+	return rows
+}
+
+// noteRemedies says once how to come by what is missing.
+func noteRemedies(c *cobra.Command, pieces []ort.Piece) {
+	said := map[string]bool{"": true}
+	for _, p := range pieces {
+		if !said[p.Remedy] {
+			said[p.Remedy] = true
+			note(c, "%s: %s", p.Name, p.Remedy)
+		}
+	}
 }

@@ -22,20 +22,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
-// sharedData is a folder of trained networks and real pictures that is no part of
-// the repository: the one in ONNXPROBE_SHARED_DATA, or shared/data beside it.
-func sharedData(t *testing.T) string {
-	t.Helper()
-	root := os.Getenv("ONNXPROBE_SHARED_DATA")
-	if root == "" {
-		root = "../../../shared/data"
-	}
-	if _, err := os.Stat(filepath.Join(root, "MANIFEST.tsv")); err != nil {
-		t.Skipf("no trained networks here: %v; set ONNXPROBE_SHARED_DATA", err)
-	}
-	return root
-}
-
 func onnxFiles(t *testing.T, root string, atLeast int) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
@@ -97,7 +83,7 @@ func succeed(t *testing.T, args ...string) ending {
 // those that the manifest records, with the accuracy that it records. Why they may
 // differ by rounding is said in probes, at the constant of that name.
 func TestRunTrainedNetworks(t *testing.T) {
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	enginetest.Need(t, ort.Backend{}, engine.Options{})
 	data := filepath.Join(root, "images/cifar10/cifar10_lossless_A100.bin")
 	pictures, err := os.ReadFile(data)
@@ -208,7 +194,7 @@ func activations(t *testing.T, m *onnx.Model, sample []int) (nodes, elements int
 
 // What inspect says of trained networks is true.
 func TestInspectTrainedNetworks(t *testing.T) {
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	enginetest.Need(t, ort.Backend{}, engine.Options{})
 	seen := 0
 	for _, dir := range []string{"cifar10", "mnist", "imagenet", "vit", "detect", "tll", "acasxu", "misc", "transformer-structural"} {
@@ -278,7 +264,7 @@ func TestInspectEverything(t *testing.T) {
 	if testing.Short() {
 		t.Skip("more than a thousand models")
 	}
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	files := onnxFiles(t, root, 1600)
 	codes := map[int]int{}
 	sites := 0
@@ -322,7 +308,7 @@ func TestInspectEverything(t *testing.T) {
 // The file that attach writes is an ordinary model: run by itself it returns the
 // codes that the codes verb writes, bit for bit.
 func TestAttachedFilesGiveTheCodes(t *testing.T) {
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	enginetest.Need(t, ort.Backend{}, engine.Options{})
 	ran := 0
 	for _, file := range onnxFiles(t, filepath.Join(root, "models"), 40) {

@@ -104,7 +104,19 @@ func badOptions(t *testing.T, b engine.Backend, o engine.Options) {
 		{"threads", func(o *engine.Options) { o.Threads = -1 }, "-1"},
 		{"optimise", func(o *engine.Options) { o.Optimize = "most" }, "most"},
 		{"device", func(o *engine.Options) { o.Device = engine.Device{Kind: "tpu"} }, "tpu"},
+		{"tune", func(o *engine.Options) { o.Tune = "guess" }, "tune"},
+		{"memory", func(o *engine.Options) { o.MemoryLimit = -1 }, "memory"},
+		{"graph and fallback", func(o *engine.Options) { o.CUDAGraph, o.Fallback = true, true }, "CUDA graph"},
+		// What only a GPU has, asked of the CPU; gpu says that it is not asked of a GPU.
+		{"gpu: TF32", func(o *engine.Options) { o.AllowTF32 = true }, "TF32"},
+		{"gpu: tune", func(o *engine.Options) { o.Tune = "exhaustive" }, "tune"},
+		{"gpu: memory", func(o *engine.Options) { o.MemoryLimit = 1 << 30 }, "memory"},
+		{"gpu: graph", func(o *engine.Options) { o.CUDAGraph = true }, "CUDA graph"},
+		{"gpu: fallback", func(o *engine.Options) { o.Fallback = true }, "on the CPU"},
 	} {
+		if strings.HasPrefix(c.name, "gpu:") && o.Device.Kind == "cuda" {
+			continue
+		}
 		o := o
 		c.set(&o)
 		s, err := b.Prepare(affine(), o)

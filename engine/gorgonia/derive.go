@@ -106,10 +106,10 @@ func (l *linearization) begin(p *program, shapes map[string][]int64) (*derived, 
 	for _, name := range l.values {
 		v, ok := all[name]
 		if !ok {
-			return nil, nil, fmt.Errorf("preparing derivatives on %s: the value %q is not part of what the model computes", Name, name)
+			return nil, nil, fmt.Errorf("the value %q is not part of what the model computes", name)
 		}
 		if v.dtype != tensor.Float32 && v.dtype != tensor.Float64 {
-			return nil, nil, fmt.Errorf("preparing derivatives on %s: the value %q is of type %s, want float32 or float64", Name, name, v.dtype)
+			return nil, nil, fmt.Errorf("the value %q is of type %s, want float32 or float64", name, v.dtype)
 		}
 		out = append(out, v)
 		d.dims, d.types, d.moves = append(d.dims, v.dims), append(d.types, v.dtype), append(d.moves, v.active)

@@ -74,7 +74,7 @@ func check(o engine.Options) error {
 	case o.Device.Kind != "" && o.Device.Kind != "cpu":
 		return fmt.Errorf("%s has no device %q; the device is cpu", Name, o.Device.Kind)
 	}
-	return nil
+	return o.CheckGPU()
 }
 
 // Prepare makes a session of m, whose weights the session shares: their memory must

@@ -66,7 +66,7 @@ func unpack(archive string, a artifact, dir string) error {
 		if err != nil {
 			return fmt.Errorf("reading %s in %q: %w", m.path, archive, err)
 		}
-		err = place(r, m, archive, a.target(dir, i))
+		err = putFile(r, m, archive, a.target(dir, i))
 		r.Close()
 		if err != nil {
 			return err
@@ -99,7 +99,7 @@ func unpackTgz(archive string, a artifact, dir string) error {
 		if i < 0 || h.Typeflag != tar.TypeReg {
 			continue
 		}
-		if err := place(t, a.members[i], archive, a.target(dir, i)); err != nil {
+		if err := putFile(t, a.members[i], archive, a.target(dir, i)); err != nil {
 			return err
 		}
 		found++
@@ -121,10 +121,10 @@ func (c *capped) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// place copies r to target through a temporary file beside it, so that target
+// putFile copies r to target through a temporary file beside it, so that target
 // is either absent or whole, and only when r is the very bytes m names. from
 // says in errors where r comes from.
-func place(r io.Reader, m member, from, target string) error {
+func putFile(r io.Reader, m member, from, target string) error {
 	tmp, err := os.CreateTemp(filepath.Dir(target), "*.tmp")
 	if err != nil {
 		return fmt.Errorf("installing %s: %w", target, err)

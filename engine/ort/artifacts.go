@@ -19,15 +19,17 @@ type member struct {
 	sha256 string
 }
 
-// artifact is one archive that holds ONNX Runtime for one system. members[0] is
-// the library to load; the others lie beside it.
+// artifact is one archive that holds ONNX Runtime, or some of CUDA's libraries,
+// for one system. members[0] is the library to load; the others lie beside it.
 type artifact struct {
 	goos, goarch string
 	cuda         bool
 	client       string // "pip" or "npm"
 	pkg          string // the package's name there
+	version      string // of a package of NVIDIA's; ONNX Runtime's is Pinned
 	platform     string // pip's platform tag
 	file         string // the archive's name
+	size         int64  // the archive's, said before it is fetched; 0 is not said
 	sha256       string // the archive's
 	members      []member
 }
@@ -71,8 +73,8 @@ var artifacts = []artifact{
 	},
 	{
 		goos: "linux", goarch: "amd64", cuda: true, client: "pip", pkg: "onnxruntime-gpu", platform: "manylinux_2_28_x86_64",
-		file:   "onnxruntime_gpu-1.30.0-cp312-cp312-manylinux_2_28_x86_64.whl",
-		sha256: "6acc0f4b3d5ac5f2984432faa59dd8fcce6775f8b43a7140afa0f322c7a703b1",
+		file: "onnxruntime_gpu-1.30.0-cp312-cp312-manylinux_2_28_x86_64.whl",
+		size: 246685715, sha256: "6acc0f4b3d5ac5f2984432faa59dd8fcce6775f8b43a7140afa0f322c7a703b1",
 		members: []member{
 			{"onnxruntime/capi/libonnxruntime.so.1.30.0", 29062976, "5a140dc17c8b60b35b2ceab0bb533e65ac54f06a208948417c1f9c31df6afc4c"},
 			{"onnxruntime/capi/libonnxruntime_providers_cuda.so", 272049904, "35da2e7ed0dd0d1aec5cdb16ce11a51d06c0c48cf62d1b1c9332946a4fae14fc"},
@@ -135,9 +137,30 @@ func libraryName() string {
 	return "libonnxruntime.so." + Pinned
 }
 
-// target is where member i of a goes inside dir.
+// release is the version to ask a package client for.
+func (a artifact) release() string {
+	if a.version != "" {
+		return a.version
+	}
+	return Pinned
+}
+
+// name is the package with its version, the folder's name of one of NVIDIA's.
+func (a artifact) name() string { return a.pkg + "-" + a.release() }
+
+// unpacked is how many bytes the members take.
+func (a artifact) unpacked() int64 {
+	var n int64
+	for _, m := range a.members {
+		n += m.size
+	}
+	return n
+}
+
+// target is where member i of a goes inside dir. ONNX Runtime's own library has
+// one name whichever package it comes from.
 func (a artifact) target(dir string, i int) string {
-	if i == 0 {
+	if i == 0 && a.version == "" {
 		return filepath.Join(dir, libraryName())
 	}
 	return filepath.Join(dir, filepath.Base(filepath.FromSlash(a.members[i].path)))

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -32,8 +34,9 @@ func findClient(ctx context.Context, client string) []string {
 }
 
 // download gets a's archive with cmd and leaves it, checked, as dir/a.file. It
-// arrives in a folder of its own and is renamed when whole.
-func download(ctx context.Context, cmd []string, a artifact, dir string) error {
+// arrives in a folder of its own and is renamed when whole. log receives a line
+// now and then.
+func download(ctx context.Context, cmd []string, a artifact, dir string, log func(string, ...any)) error {
 	tmp, err := os.MkdirTemp(dir, "download-*")
 	if err != nil {
 		return fmt.Errorf("downloading %s: %w", a.file, err)
@@ -43,11 +46,17 @@ func download(ctx context.Context, cmd []string, a artifact, dir string) error {
 	if a.client == "pip" {
 		args = append(args, "download", "--no-deps", "--only-binary=:all:", "--progress-bar", "off",
 			"--python-version", "3.12", "--implementation", "cp", "--platform", a.platform,
-			"--dest", tmp, a.pkg+"=="+Pinned)
+			"--dest", tmp, a.pkg+"=="+a.release())
+		if a.cuda { // of GBs, a second copy in pip's cache helps nobody
+			args = append(args, "--no-cache-dir")
+		}
 	} else {
 		args = append(args, "pack", a.pkg+"@"+Pinned, "--pack-destination", tmp)
 	}
-	if err := runClient(ctx, tmp, args, cmd[0]); err != nil {
+	stop := watch(tmp, a, log)
+	err = runClient(ctx, tmp, args, cmd[0])
+	stop()
+	if err != nil {
 		return err
 	}
 	got := filepath.Join(tmp, a.file)
@@ -67,13 +76,56 @@ func download(ctx context.Context, cmd []string, a artifact, dir string) error {
 	return nil
 }
 
-// runClient runs a client in dir. Its error ends with the tail of what the client
+// watchEvery is the time from one line of progress to the next.
+var watchEvery = 5 * time.Second
+
+// watch says how much of a has arrived in dir, until stop is called.
+func watch(dir string, a artifact, log func(string, ...any)) (stop func()) {
+	if a.size == 0 {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				log("  %s: %s of %s", a.pkg, bytesText(min(sizeOf(dir), a.size)), bytesText(a.size))
+			}
+		}
+	})
+	return func() { close(done); wg.Wait() }
+}
+
+// sizeOf is how many bytes the files below dir have; what is removed meanwhile
+// counts nothing.
+func sizeOf(dir string) (n int64) {
+	filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			if info, err := e.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+// runClient runs a client in dir, which takes its temporary files too: /tmp may
+// be too small. Its error ends with the tail of what the client
 // wrote.
 func runClient(ctx context.Context, dir string, args []string, name string) error {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Dir = dir
 	c.WaitDelay = 5 * time.Second
 	c.Env = append(os.Environ(), "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "NO_UPDATE_NOTIFIER=1")
+	if dir != "" {
+		c.Env = append(c.Env, "TMPDIR="+dir)
+	}
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	if err := c.Run(); err != nil {

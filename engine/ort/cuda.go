@@ -2,28 +2,49 @@
 
 package ort
 
-// #include "ortapi.h"
+/*
+#include "cudadriver.h"
+*/
 import "C"
 
 import (
-	"debug/elf"
+	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"unsafe"
-
-	ort "github.com/yalue/onnxruntime_go"
 )
 
-const cudaRemedy = "run \"onnxprobe runtime install --cuda\" for the CUDA build and provide CUDA and cuDNN, or take --device cpu"
+// cudaReady says that the libraries were loaded: for good, so it is never unset.
+var cudaReady struct {
+	sync.Mutex
+	ok bool
+}
 
-// cudaAvailable is nil when the library in use can be expected to run on CUDA.
-// ONNX Runtime itself only logs what its CUDA provider lacks, so what that
-// provider links to is looked for here, by name.
+// cudaAvailable is nil when the library in use can be expected to run on CUDA. It
+// asks the driver first: without one nothing else is read or loaded.
 func cudaAvailable() error {
+	cudaReady.Lock()
+	defer cudaReady.Unlock()
+	if cudaReady.ok {
+		return nil
+	}
+	if _, err := askDriver(0); err != nil {
+		return unavailable("--device cuda: "+err.Error(), driverRemedy+cudaList)
+	}
+	if err := preloadCUDA(); err != nil {
+		return err
+	}
+	cudaReady.ok = true
+	return nil
+}
+
+// preloadCUDA loads what the CUDA provider of the library in use needs, each by
+// its path, so that the provider finds it loaded: the loader reads
+// LD_LIBRARY_PATH when a process starts and knows no Python package.
+func preloadCUDA() error {
 	loaded.Lock()
 	path, providers := loaded.path, loaded.providers
 	loaded.Unlock()
@@ -37,90 +58,48 @@ func cudaAvailable() error {
 	if runtime.GOOS != "linux" {
 		return nil
 	}
-	if missing := missingLibraries(provider); len(missing) > 0 {
-		reason := fmt.Sprintf("the CUDA provider needs %s, which the system does not find", strings.Join(missing, ", "))
-		if slices.Contains(missing, "libcuda.so.1") {
-			reason += " (libcuda.so.1 comes with the NVIDIA driver: without it there is no usable GPU)"
+	found, major, err := findCUDA(provider)
+	if err != nil {
+		return unavailable(err.Error(), cudaRemedy)
+	}
+	if _, err := askDriver(major); err != nil {
+		return unavailable("--device cuda: "+err.Error(), driverRemedy+cudaList)
+	}
+	if reason := lacking(found); reason != "" {
+		return unavailable("the CUDA provider "+provider+" needs "+reason, partsRemedy(found, major)+cudaList)
+	}
+	_, err = keepSignals(func() (struct{}, error) { return struct{}{}, preload(found, major) })
+	return err
+}
+
+// preload loads the found parts in their order.
+func preload(found []foundPart, major int) error {
+	for _, p := range found {
+		if p.missing() {
+			continue // an optional one
 		}
-		return unavailable(reason, "install them and put their folders in LD_LIBRARY_PATH, or take --device cpu")
+		for _, path := range p.paths() {
+			if err := dlopen(path); err != nil {
+				return unavailable(fmt.Sprintf("%s (%s) does not load: %v", path, p.from, err),
+					"run \"onnxprobe runtime install --cuda --all\" for libraries that go before it, or take --device cpu"+cudaList)
+			}
+		}
+		if p.name == "cuDNN" && major != 0 {
+			if got := int(C.op_cudnn_cuda()) / 1000; got != 0 && got != major {
+				return unavailable(fmt.Sprintf("the cuDNN in %s (%s) is for CUDA %d, the CUDA provider for %d", p.dir, p.from, got, major),
+					"run \"onnxprobe runtime install --cuda --all\" for one that goes before it, or take --device cpu"+cudaList)
+			}
+		}
 	}
 	return nil
 }
 
-// missingLibraries lists the libraries that the CUDA provider needs and the
-// loader does not find. Those that Python packages keep beside ONNX Runtime are
-// loaded by path, after which the loader knows them.
-func missingLibraries(provider string) []string {
-	f, err := elf.Open(provider)
-	if err != nil {
-		return []string{fmt.Sprintf("a readable provider (%v)", err)}
-	}
-	defer f.Close()
-	needed, err := f.ImportedLibraries()
-	if err != nil {
-		return []string{fmt.Sprintf("a readable provider (%v)", err)}
-	}
-	needed = append(needed, "libcudnn.so.9") // loaded by name, not linked
-	dir := filepath.Dir(provider)
-	var missing []string
-	// cuBLAS needs cuBLASLt, listed before it, and so on: one pass is enough.
-	for _, name := range needed {
-		found := try(name) || try(filepath.Join(dir, name))
-		if !found {
-			beside, _ := filepath.Glob(filepath.Join(dir, "..", "..", "nvidia", "*", "lib", name))
-			found = slices.ContainsFunc(beside, try)
-		}
-		if !found {
-			missing = append(missing, name)
-		}
-	}
-	return missing
-}
-
-// try loads a shared library for good.
-func try(name string) bool {
-	s := C.CString(name)
+func dlopen(path string) error {
+	s := C.CString(path)
 	defer C.free(unsafe.Pointer(s))
-	var msg *C.char
-	h := C.op_open(s, &msg)
-	C.free(unsafe.Pointer(msg))
-	return h != nil
-}
-
-// addCUDA asks for one GPU and for nothing but that GPU.
-func addCUDA(so *ort.SessionOptions, device int) error {
-	if err := so.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"); err != nil {
-		return err
-	}
-	_, err := keepSignals(func() (struct{}, error) {
-		o, err := ort.NewCUDAProviderOptions()
-		if err != nil {
-			return struct{}{}, err
-		}
-		defer o.Destroy()
-		err = o.Update(map[string]string{
-			"device_id": strconv.Itoa(device),
-			"use_tf32":  "0",
-			// The default, an exhaustive search, may pick another algorithm each
-			// time, which rounds differently.
-			"cudnn_conv_algo_search": "HEURISTIC",
-		})
-		if err != nil {
-			return struct{}{}, err
-		}
-		return struct{}{}, so.AppendExecutionProviderCUDA(o)
-	})
-	if err != nil {
-		return unavailable(fmt.Sprintf("the CUDA provider does not take cuda:%d: %v", device, err), cudaRemedy)
+	var why [1024]C.char
+	if C.op_preload(s, &why[0], C.size_t(len(why))) != 0 {
+		return errors.New(C.GoString(&why[0]))
 	}
 	return nil
-}
-
-// keepSignals calls f, which may load the CUDA provider, and puts the program's
-// signal handlers back.
-func keepSignals[T any](f func() (T, error)) (T, error) {
-	var old C.op_signals
-	C.op_save_signals(&old)
-	defer C.op_restore_signals(&old)
-	return f()
 }

@@ -99,7 +99,7 @@ func fuse(saved string, m *onnx.Model) (*onnx.Model, error) {
 
 // worthFusing says whether ONNX Runtime may keep in blocks what SignPack of m reads.
 func worthFusing(m *onnx.Model, o engine.Options) bool {
-	if o.Device.Kind == "cuda" || levels[o.Optimize] != levels["all"] || m.Opset(engine.Domain) == 0 {
+	if o.Device.Kind == "cuda" || levels[o.Optimize] != levels["all"] || m.Opset(engine.Domain) == 0 || half(m) {
 		return false
 	}
 	size := 0

@@ -15,13 +15,17 @@ import (
 // the CPU library through a package client.
 type InstallOptions struct {
 	// From is a wheel, an npm archive, the library itself, or a folder that holds
-	// one of these: for machines without a network. "" asks a package client.
+	// one of these, with CUDA all of them: for machines without a network. "" asks a
+	// package client.
 	From string
 	// Client is "pip" or "npm" to use only that one; "" tries pip, then npm.
 	Client string
-	// CUDA asks for the build with the CUDA provider. CUDA's and cuDNN's own
-	// libraries are not part of it.
+	// CUDA asks for the build with the CUDA provider and those of CUDA's and cuDNN's
+	// libraries that are not found on this machine.
 	CUDA bool
+	// All asks, with CUDA, for every one of those libraries: found elsewhere or
+	// not, and needed by few models or by all.
+	All bool
 	// Root is the folder to install under; "" is the user's cache folder, the
 	// only place that is searched later.
 	Root string
@@ -72,22 +76,30 @@ func Install(ctx context.Context, o InstallOptions) (string, error) {
 			return "", err
 		}
 	}
+	if o.CUDA {
+		return installCUDA(ctx, o, arts, pinnedParts())
+	}
 	return install(ctx, o, arts)
 }
 
 func install(ctx context.Context, o InstallOptions, arts []artifact) (string, error) {
-	dir := folder(o.Root, o.CUDA)
+	return ensure(ctx, o, arts, folder(o.Root, o.CUDA))
+}
+
+// ensure makes dir hold the files of one of arts and returns the path of the
+// first of them.
+func ensure(ctx context.Context, o InstallOptions, arts []artifact, dir string) (string, error) {
 	if installed(dir, arts) {
 		return arts[0].target(dir, 0), nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("installing ONNX Runtime: %w", err)
+		return "", fmt.Errorf("installing %s: %w", arts[0].pkg, err)
 	}
 	unlock, err := lock(ctx, filepath.Join(o.Root, "lock"), func() {
 		o.logf("another install is running; waiting for it")
 	})
 	if err != nil {
-		return "", fmt.Errorf("installing ONNX Runtime: %w", err)
+		return "", fmt.Errorf("installing %s: %w", arts[0].pkg, err)
 	}
 	defer unlock()
 	if installed(dir, arts) { // by the one we waited for
@@ -146,8 +158,8 @@ func installClient(ctx context.Context, o InstallOptions, arts []artifact, dir s
 				continue
 			}
 			tried = true
-			o.logf("downloading %s %s with %s", a.pkg, Pinned, strings.Join(cmd, " "))
-			if err := download(ctx, cmd, a, dir); err != nil {
+			o.logf("downloading %s %s with %s", a.pkg, a.release(), strings.Join(cmd, " "))
+			if err := download(ctx, cmd, a, dir, o.logf); err != nil {
 				if ctx.Err() != nil {
 					return fmt.Errorf("downloading %s: %w", a.file, ctx.Err())
 				}
@@ -162,7 +174,7 @@ func installClient(ctx context.Context, o InstallOptions, arts []artifact, dir s
 		os.Remove(archive)
 		return nil
 	}
-	err := fmt.Errorf("installing ONNX Runtime %s: %w", Pinned, errors.Join(faults...))
+	err := fmt.Errorf("installing %s %s: %w", arts[0].pkg, arts[0].release(), errors.Join(faults...))
 	if !tried {
 		return fmt.Errorf("%w; install pip or npm, or bring %s from another machine and pass it with --from", err, arts[0].file)
 	}
@@ -221,6 +233,9 @@ func installFile(path string, arts []artifact, dir string) error {
 	if faults == nil {
 		faults = []error{fmt.Errorf("%q is a %s, which no artifact for %s/%s is", path, kind, runtime.GOOS, runtime.GOARCH)}
 	}
+	if arts[0].version != "" {
+		return errors.Join(faults...)
+	}
 	return fmt.Errorf("%w; a library of your own needs no install: name it with --library or %s", errors.Join(faults...), EnvLibrary)
 }
 
@@ -228,7 +243,7 @@ func installFile(path string, arts []artifact, dir string) error {
 // that belong to it beside it.
 func copyMembers(path string, a artifact, dir string) error {
 	if err := checkFile(path, a.members[0].size, a.members[0].sha256); err != nil {
-		return fmt.Errorf("installing ONNX Runtime %s: %w", Pinned, err)
+		return fmt.Errorf("installing %s %s: %w", a.pkg, a.release(), err)
 	}
 	for i := len(a.members) - 1; i >= 0; i-- { // the library last: it marks the install as whole
 		from := path
@@ -239,7 +254,7 @@ func copyMembers(path string, a artifact, dir string) error {
 		if err != nil {
 			return fmt.Errorf("installing %q: %w", from, err)
 		}
-		err = place(f, a.members[i], from, a.target(dir, i))
+		err = putFile(f, a.members[i], from, a.target(dir, i))
 		f.Close()
 		if err != nil {
 			return err

@@ -124,9 +124,8 @@ func systemDirs() []string {
 	case "darwin":
 		dirs = append(filepath.SplitList(os.Getenv("DYLD_LIBRARY_PATH")), "/usr/local/lib", "/opt/homebrew/lib", "/opt/onnxruntime/lib")
 	default:
-		dirs = append(filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")), "/opt/onnxruntime/lib", "/usr/local/lib")
-		dirs = append(dirs, ldconfDirs("/etc/ld.so.conf", 0)...)
-		dirs = append(dirs, "/usr/lib64", "/lib64", "/usr/lib", "/lib")
+		dirs = append(filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")), "/opt/onnxruntime/lib")
+		dirs = append(dirs, loaderDirs()...)
 	}
 	var out []string
 	for _, d := range dirs {
@@ -135,6 +134,12 @@ func systemDirs() []string {
 		}
 	}
 	return out
+}
+
+// loaderDirs is where Linux's loader looks when nothing tells it otherwise.
+func loaderDirs() []string {
+	dirs := append([]string{"/usr/local/lib"}, ldconfDirs("/etc/ld.so.conf", 0)...)
+	return append(dirs, "/usr/lib64", "/lib64", "/usr/lib", "/lib")
 }
 
 // ldconfDirs reads the folders that ldconfig caches.

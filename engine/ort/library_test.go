@@ -181,24 +181,6 @@ func TestOneLibraryAProcess(t *testing.T) {
 	}
 }
 
-// The message says which of the many pieces of CUDA is not there.
-func TestCUDAMissing(t *testing.T) {
-	cuda := engine.Options{Device: engine.Device{Kind: "cuda"}}
-	enginetest.Need(t, Backend{}, engine.Options{})
-	err := Backend{}.Available(cuda)
-	if err == nil {
-		t.Skip("CUDA is here")
-	}
-	if u := new(engine.UnavailableError); !errors.As(err, &u) || u.Remedy == "" {
-		t.Errorf("got %v, want an UnavailableError with a remedy", err)
-	}
-	provider := filepath.Join(t.TempDir(), "provider.so")
-	compile(t, provider, "int f(void) { return 1; }", "")
-	if got := missingLibraries(provider); fmt.Sprint(got) != "[libcudnn.so.9]" && len(got) != 0 {
-		t.Errorf("a provider that links to nothing lacks %q", got)
-	}
-}
-
 func TestVersions(t *testing.T) {
 	for version, ok := range map[string]bool{"1.29.0": true, "1.30.0": true, "1.100.0": true, "1.28.9": false, "1.3.0": false, "2.0.0": false, "": false, "1": false, "x.y": false} {
 		if err := checkVersion(version); (err == nil) != ok {

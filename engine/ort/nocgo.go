@@ -31,3 +31,5 @@ func (b Backend) Prepare(_ *onnx.Model, o engine.Options) (engine.Session, error
 }
 
 func loadable(string) error { return errNoCgo }
+
+func askDriver(int) (driver, error) { return driver{}, errNoCgo }

@@ -5,13 +5,16 @@
 package ort
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	ort "github.com/yalue/onnxruntime_go"
 )
 
@@ -75,11 +78,41 @@ func (b Backend) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error
 			return s, nil
 		}
 	}
-	s, err := prepare(proto, sessionFiles{dir: dir, own: m.Opset(engine.Domain) > 0}, o)
+	s, err := prepare(proto, sessionFiles{dir: dir, own: m.Opset(engine.Domain) > 0, half: half(m)}, o)
 	if err != nil {
-		return nil, explain(err, m)
+		return nil, explain(offDevice(err, m, o), m)
 	}
 	return s, nil
+}
+
+// offDevice names the nodes for which a session would need the CPU as well: ONNX
+// Runtime says no more than that there are some, unless it is allowed to go on.
+func offDevice(err error, m *onnx.Model, o engine.Options) error {
+	if !strings.Contains(err.Error(), "explicitly disabled") || o.Fallback {
+		return err
+	}
+	o.CUDAGraph, o.Fallback = false, true
+	s, again := (Backend{}).Prepare(m, o)
+	if again != nil {
+		return err
+	}
+	defer s.Close()
+	u := &engine.UnsupportedError{Backend: "ort", Nodes: nodesOf(m.Graph, s.(*session).onCPU)}
+	if u.Nodes == nil {
+		return err
+	}
+	return fmt.Errorf("%w on %s: %w", u, o.Device, err)
+}
+
+// nodesOf finds nodes by name and operator, as session.assigned lists them. Those
+// that ONNX Runtime made itself are left out.
+func nodesOf(g *onnx.Graph, list []string) (nodes []*onnx.Node) {
+	for _, n := range g.Nodes {
+		if slices.Contains(list, fmt.Sprintf("%s (%s)", n.Name, n.Op)) {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
 }
 
 // Packs is true on the CPU: the operator SignPack is part of this package.
@@ -90,10 +123,18 @@ type sessionFiles struct {
 	dir  string // of the model's external data; "" for none
 	save string // where to write the optimised model; "" for nowhere
 	own  bool   // the model has operators of ours
+	half bool   // the model has constants in float16
+	// record keeps where the nodes run; see session.assigned.
+	record bool
+}
+
+func half(m *onnx.Model) bool {
+	return slices.ContainsFunc(m.Tensors(), func(t *onnx.Tensor) bool { return t.DType == tensor.Float16 })
 }
 
 // prepare makes a session of a serialized model.
 func prepare(proto []byte, f sessionFiles, o engine.Options) (*session, error) {
+	f.record = f.record || o.Fallback
 	so, err := sessionOptions(f, o)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the model for ort: %w", err)
@@ -112,12 +153,21 @@ func prepare(proto []byte, f sessionFiles, o engine.Options) (*session, error) {
 		if strings.Contains(msg, "escapes model directory") {
 			msg += "; ONNX Runtime follows no link out of the model's folder: copy the model and its data into one folder"
 		}
+		if strings.Contains(msg, "explicitly disabled") {
+			msg += "; --allow-cpu-nodes lets them run there, and lists them"
+		}
 		return nil, fmt.Errorf("preparing the model for ort: %s", msg)
 	}
 	s, err := newSession(das)
 	if err != nil {
 		das.Destroy()
 		return nil, fmt.Errorf("preparing the model for ort: %w", err)
+	}
+	s.place = boundTo(o)
+	if o.Fallback {
+		if s.onCPU, err = s.assigned("CPUExecutionProvider"); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	return s, nil
 }
@@ -135,6 +185,9 @@ func sessionOptions(f sessionFiles, o engine.Options) (_ *ort.SessionOptions, er
 	}
 	if o.Threads < 0 {
 		return nil, fmt.Errorf("got %d threads; want 0 for the default, or more", o.Threads)
+	}
+	if err := o.CheckGPU(); err != nil {
+		return nil, err
 	}
 	so, err := ort.NewSessionOptions()
 	if err != nil {
@@ -163,13 +216,23 @@ func sessionOptions(f sessionFiles, o engine.Options) (_ *ort.SessionOptions, er
 	if f.save != "" {
 		steps = append(steps, func() error { return so.SetOptimizedModelFilePath(f.save) })
 	}
+	if f.record {
+		steps = append(steps, func() error { return so.AddSessionConfigEntry("session.record_ep_graph_assignment_info", "1") })
+	}
 	if f.own {
 		steps = append(steps, func() error { return addOwn(so) })
 	}
 	switch o.Device.Kind {
 	case "", "cpu":
+		if f.half {
+			// ONNX Runtime 1.30 crashes while it puts some convolutions of float16 in
+			// blocks of channels.
+			steps = append(steps, func() error {
+				return so.AddSessionConfigEntry("optimization.disable_specified_optimizers", "NchwcTransformer")
+			})
+		}
 	case "cuda":
-		steps = append(steps, func() error { return addCUDA(so, o.Device.Index) })
+		steps = append(steps, func() error { return addCUDA(so, o) })
 	default:
 		return nil, fmt.Errorf("ort has no device %q; the devices are cpu, cuda and cuda:N", o.Device.Kind)
 	}

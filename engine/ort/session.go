@@ -35,9 +35,13 @@ type session struct {
 	values  []unsafe.Pointer
 	tensors []C.op_tensor
 
-	asked   [][]int // the input shapes of the last run
-	made    [][]int // its output shapes
-	depends []bool  // outputs whose shape does not follow from the inputs' shapes, and those that are inputs
+	asked   [][]int      // the input shapes of the last run
+	made    [][]int      // its output shapes
+	place   *memoryPlace // where runs are bound; nil for nowhere
+	binding *binding     // nil before the first such run
+	onCPU   []string     // see engine.Placer
+
+	depends []bool // outputs whose shape does not follow from the inputs' shapes, and those that are inputs
 }
 
 // field reads an unexported pointer of the binding, which keeps ONNX Runtime's
@@ -149,6 +153,9 @@ func (s *session) Close() error {
 	if s.das == nil {
 		return nil
 	}
+	if s.binding != nil {
+		s.binding.free()
+	}
 	err := errors.Join(s.das.Destroy(), s.options.Destroy())
 	for _, n := range s.names {
 		C.free(unsafe.Pointer(n))
@@ -156,7 +163,7 @@ func (s *session) Close() error {
 	C.free(unsafe.Pointer(unsafe.SliceData(s.names)))
 	C.free(unsafe.Pointer(unsafe.SliceData(s.values)))
 	C.free(unsafe.Pointer(unsafe.SliceData(s.tensors)))
-	*s = session{in: s.in, out: s.out}
+	*s = session{in: s.in, out: s.out, onCPU: s.onCPU}
 	return err
 }
 
@@ -185,17 +192,7 @@ func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tenso
 			}
 		}()
 	}
-	out, bound, err := s.run(in, s.expect(in))
-	if err != nil && bound && ctx.Err() == nil {
-		// A declared or remembered shape may be wrong this time; ONNX Runtime
-		// then refuses the slice before it writes to it.
-		expected := s.expect(in)
-		if out, _, err = s.run(in, make([][]int, len(s.out))); err == nil {
-			for i, t := range out {
-				s.depends[i] = s.depends[i] || expected[i] != nil && !slices.Equal(expected[i], t.Shape)
-			}
-		}
-	}
+	out, err := s.evaluate(ctx, in)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -210,6 +207,42 @@ func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tenso
 		s.made[i] = slices.Clone(t.Shape)
 	}
 	return out, nil
+}
+
+// evaluate runs the model in bound memory, in outputs of known shapes, or in what ONNX
+// Runtime allocates, whichever is the first that can be.
+func (s *session) evaluate(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+	expected := s.expect(in)
+	b, err := s.bindingFor(in, expected)
+	if err == nil && b != nil {
+		var out []*tensor.Tensor
+		if err = s.record(true); err == nil {
+			out, err = s.runBound(b, in)
+		}
+		if err == nil || ctx.Err() != nil {
+			return out, err
+		}
+	}
+	if err != nil {
+		if s.place.graph {
+			return nil, fmt.Errorf("binding a run for a CUDA graph: %w", err)
+		}
+		s.place = nil // the other ways need no such memory
+	}
+	if err := s.record(false); err != nil {
+		return nil, err
+	}
+	out, bound, err := s.run(in, expected)
+	if err != nil && bound && ctx.Err() == nil {
+		// A declared or remembered shape may be wrong this time; ONNX Runtime
+		// then refuses the slice before it writes to it.
+		if out, _, err = s.run(in, make([][]int, len(s.out))); err == nil {
+			for i, t := range out {
+				s.depends[i] = s.depends[i] || expected[i] != nil && !slices.Equal(expected[i], t.Shape)
+			}
+		}
+	}
+	return out, err
 }
 
 // expect is the shape of each output as far as it is known before the run, else
@@ -232,26 +265,28 @@ func (s *session) expect(in []*tensor.Tensor) [][]int {
 	return shapes
 }
 
+// fill describes t, whose memory it pins, to C.
+func (s *session) fill(pin *runtime.Pinner, i int, t *tensor.Tensor) {
+	c := &s.tensors[i]
+	data, size, first := memory(t)
+	if size == 0 {
+		data = unsafe.Pointer(c) // never read, and 0 means none
+	} else {
+		pin.Pin(first)
+	}
+	c.data, c.bytes, c.elem, c.rank = C.uintptr_t(uintptr(data)), C.size_t(size), C.int32_t(t.DType), C.int32_t(len(t.Shape))
+	for k, d := range t.Shape {
+		c.dims[k] = C.int64_t(d)
+	}
+}
+
 // run evaluates the model once, with outputs of the given shapes, nil for
 // unknown. bound reports whether any was given.
 func (s *session) run(in []*tensor.Tensor, shapes [][]int) (out []*tensor.Tensor, bound bool, err error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	fill := func(i int, t *tensor.Tensor) {
-		c := &s.tensors[i]
-		data, size, first := memory(t)
-		if size == 0 {
-			data = unsafe.Pointer(c) // never read, and 0 means none
-		} else {
-			pin.Pin(first)
-		}
-		c.data, c.bytes, c.elem, c.rank = C.uintptr_t(uintptr(data)), C.size_t(size), C.int32_t(t.DType), C.int32_t(len(t.Shape))
-		for k, d := range t.Shape {
-			c.dims[k] = C.int64_t(d)
-		}
-	}
 	for i, t := range in {
-		fill(i, t)
+		s.fill(&pin, i, t)
 	}
 	out = make([]*tensor.Tensor, len(s.out))
 	for i, shape := range shapes {
@@ -262,7 +297,7 @@ func (s *session) run(in []*tensor.Tensor, shapes [][]int) (out []*tensor.Tensor
 		if out[i], err = tensor.New(s.out[i].DType, shape...); err != nil {
 			return nil, bound, err
 		}
-		fill(len(in)+i, out[i])
+		s.fill(&pin, len(in)+i, out[i])
 		bound = true
 	}
 	all := unsafe.SliceData(s.tensors)

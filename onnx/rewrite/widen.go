@@ -26,7 +26,7 @@ func Widen(m *onnx.Model) (*onnx.Model, error) {
 		return nil, fmt.Errorf("widening the model: it has functions of its own, %q, whose bodies are not decoded; inline them first", m.Functions)
 	}
 	out, err := Apply(m, Pass{"widen", func(e *Edit) error {
-		w := &widening{e.In("widen")}
+		w := &retyping{e.In("widen"), tensor.Float64}
 		return w.graph(e.Graph, map[string]bool{})
 	}})
 	if err != nil {
@@ -36,7 +36,7 @@ func Widen(m *onnx.Model) (*onnx.Model, error) {
 }
 
 // single lists what must stay float32 by the operators' type constraints: inputs by
-// place, and outputs, which are widened behind the node.
+// place, and outputs, which are brought to the new type behind the node.
 var single = map[string]struct{ in, out []int }{
 	"Resize": {in: []int{2}}, "Upsample": {in: []int{1}}, // and Resize's first after x in version 10
 	"QuantizeLinear": {in: []int{0, 1}}, "DequantizeLinear": {in: []int{1}, out: []int{0}},
@@ -48,22 +48,35 @@ var single = map[string]struct{ in, out []int }{
 // named lists the attributes that name an element type.
 var named = []string{"to", "dtype", "output_datatype", "softmax_precision"}
 
-type widening struct{ *Edit }
-
-func narrow(d tensor.DType) bool {
-	return d == tensor.Float32 || d == tensor.Float16 || d == tensor.BFloat16
+// retyping brings the floating types of a model to one of them.
+type retyping struct {
+	*Edit
+	to tensor.DType
 }
 
-// graph widens one graph; outer holds the names that the graphs around it define.
-func (w *widening) graph(g *onnx.Graph, outer map[string]bool) error {
+// other says of a type that it is changed: a floating one that is not the new one.
+func (w *retyping) other(d tensor.DType) bool {
+	return d != w.to && (d == tensor.Float64 || d == tensor.Float32 || d == tensor.Float16 || d == tensor.BFloat16)
+}
+
+// of is a tensor of the new type.
+func (w *retyping) of(v []float64, shape ...int) *tensor.Tensor {
+	if w.to == tensor.Float64 {
+		return tensor.Of(v, shape...)
+	}
+	return halves(v, shape)
+}
+
+// graph retypes one graph; outer holds the names that the graphs around it define.
+func (w *retyping) graph(g *onnx.Graph, outer map[string]bool) error {
 	defined := map[string]bool{"": true}
 	for name := range outer {
 		defined[name] = true
 	}
 	for _, vs := range [][]*onnx.Value{g.Inputs, g.Outputs, g.Values} {
 		for _, v := range vs {
-			if narrow(v.DType) {
-				v.DType = tensor.Float64
+			if w.other(v.DType) {
+				v.DType = w.to
 			}
 		}
 	}
@@ -73,7 +86,7 @@ func (w *widening) graph(g *onnx.Graph, outer map[string]bool) error {
 	was := map[string]*onnx.Tensor{} // constants of this graph as they were
 	for i, t := range g.Initializers {
 		defined[t.Name] = true
-		if !narrow(t.DType) {
+		if !w.other(t.DType) {
 			continue
 		}
 		was[t.Name] = t
@@ -87,7 +100,7 @@ func (w *widening) graph(g *onnx.Graph, outer map[string]bool) error {
 		for _, o := range n.Outputs {
 			defined[o] = true
 		}
-		if a := n.Attr("value"); n.IsOp("Constant") && a != nil && a.Tensor != nil && narrow(a.Tensor.DType) && len(n.Outputs) == 1 {
+		if a := n.Attr("value"); n.IsOp("Constant") && a != nil && a.Tensor != nil && w.other(a.Tensor.DType) && len(n.Outputs) == 1 {
 			was[n.Outputs[0]] = a.Tensor
 		}
 	}
@@ -114,17 +127,17 @@ func (w *widening) graph(g *onnx.Graph, outer map[string]bool) error {
 	return nil
 }
 
-// tensor is t in float64.
-func (w *widening) tensor(t *onnx.Tensor) (*onnx.Tensor, error) {
+// tensor is t in the new type.
+func (w *retyping) tensor(t *onnx.Tensor) (*onnx.Tensor, error) {
 	v, err := w.Model.Values(t)
 	if err != nil {
 		return nil, err
 	}
-	return onnx.NewTensor(t.Name, tensor.Of(v.Float64s(), v.Shape...)), nil
+	return onnx.NewTensor(t.Name, w.of(v.Float64s(), v.Shape...)), nil
 }
 
-// node widens what n's attributes say, and what it says by leaving one out.
-func (w *widening) node(n *onnx.Node) error {
+// node retypes what n's attributes say, and what it says by leaving one out.
+func (w *retyping) node(n *onnx.Node) error {
 	if n.Domain != "" && n.Domain != "ai.onnx" {
 		return nil
 	}
@@ -133,16 +146,16 @@ func (w *widening) node(n *onnx.Node) error {
 	}
 	for _, a := range n.Attrs {
 		switch {
-		case a.Type == onnx.AttrInt && slices.Contains(named, a.Name) && narrow(tensor.DType(a.Int)):
-			a.Int = int64(tensor.Float64)
-		case n.Op == "Cast" && a.Type == onnx.AttrString && slices.Contains([]string{"FLOAT", "FLOAT16", "BFLOAT16"}, string(a.String)):
-			a.String = []byte("DOUBLE")
+		case a.Type == onnx.AttrInt && slices.Contains(named, a.Name) && w.other(tensor.DType(a.Int)):
+			a.Int = int64(w.to)
+		case n.Op == "Cast" && a.Type == onnx.AttrString && slices.Contains([]string{"FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE"}, string(a.String)):
+			a.String = []byte(map[tensor.DType]string{tensor.Float64: "DOUBLE", tensor.Float16: "FLOAT16"}[w.to])
 		case n.Op == "Constant" && a.Name == "value_float":
-			hold(a, tensor.Scalar(float64(a.Float)))
+			hold(a, w.of([]float64{float64(a.Float)}))
 		case n.Op == "Constant" && a.Name == "value_floats":
 			v := tensor.Of(a.Floats, len(a.Floats)).Float64s()
-			hold(a, tensor.Of(v, len(v)))
-		case (n.Op == "Constant" || n.Op == "ConstantOfShape") && a.Name == "value" && a.Tensor != nil && narrow(a.Tensor.DType):
+			hold(a, w.of(v, len(v)))
+		case (n.Op == "Constant" || n.Op == "ConstantOfShape") && a.Name == "value" && a.Tensor != nil && w.other(a.Tensor.DType):
 			t, err := w.tensor(a.Tensor)
 			if err != nil {
 				return fmt.Errorf("node %s: %w", n, err)
@@ -154,27 +167,30 @@ func (w *widening) node(n *onnx.Node) error {
 	case "ConstantOfShape":
 		if absent("value") == nil {
 			a := &onnx.Attr{}
-			hold(a, tensor.Of([]float64{0}, 1))
+			hold(a, w.of([]float64{0}, 1))
 			n.Attrs = append(n.Attrs, a)
 		}
 	case "RandomNormal", "RandomUniform":
-		setDefault(n, "dtype")
+		w.setDefault(n, "dtype")
 	case "HannWindow", "HammingWindow", "BlackmanWindow", "MelWeightMatrix":
-		setDefault(n, "output_datatype")
+		w.setDefault(n, "output_datatype")
 	}
 	return nil
 }
 
-// setDefault names float64 where float32 is the default.
-func setDefault(n *onnx.Node, attr string) {
+// setDefault names the new type where float32 is the default.
+func (w *retyping) setDefault(n *onnx.Node, attr string) {
 	if n.Attr(attr) == nil {
-		n.Attrs = append(n.Attrs, &onnx.Attr{Name: attr, Type: onnx.AttrInt, Int: int64(tensor.Float64)})
+		n.Attrs = append(n.Attrs, &onnx.Attr{Name: attr, Type: onnx.AttrInt, Int: int64(w.to)})
 	}
 }
 
 // keep adds n to the graph with what must stay float32 as it was.
-func (w *widening) keep(g *onnx.Graph, n *onnx.Node, was map[string]*onnx.Tensor) error {
+func (w *retyping) keep(g *onnx.Graph, n *onnx.Node, was map[string]*onnx.Tensor) error {
 	rule, ok := single[n.Op]
+	if n.Op == "Celu" && w.to == tensor.Float16 {
+		rule.in, rule.out, ok = []int{0}, []int{0}, true
+	}
 	if n.Domain != "" && n.Domain != "ai.onnx" {
 		ok = false
 	}
@@ -208,14 +224,14 @@ func (w *widening) keep(g *onnx.Graph, n *onnx.Node, was map[string]*onnx.Tensor
 		}
 		name := n.Outputs[i]
 		n.Outputs[i] = w.Name("single")
-		w.cast(g, n.Outputs[i], tensor.Float64)
+		w.cast(g, n.Outputs[i], w.to)
 		g.Nodes[len(g.Nodes)-1].Outputs[0] = name
 	}
 	return nil
 }
 
 // cast adds a Cast to the graph.
-func (w *widening) cast(g *onnx.Graph, v string, to tensor.DType) string {
+func (w *retyping) cast(g *onnx.Graph, v string, to tensor.DType) string {
 	out := w.Name("Cast.out")
 	g.Nodes = append(g.Nodes, &onnx.Node{Name: w.Name("Cast"), Op: "Cast", Inputs: []string{v}, Outputs: []string{out},
 		Attrs: []*onnx.Attr{{Name: "to", Type: onnx.AttrInt, Int: int64(to)}}})

@@ -3,29 +3,15 @@ package partition
 import (
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/engine/enginetest"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
-
-// sharedData is a folder of trained networks and real pictures that is no part of
-// the repository: the one in ONNXPROBE_SHARED_DATA, or shared/data beside it.
-func sharedData(t *testing.T) string {
-	t.Helper()
-	root := os.Getenv("ONNXPROBE_SHARED_DATA")
-	if root == "" {
-		root = "../../../shared/data"
-	}
-	if _, err := os.Stat(filepath.Join(root, "MANIFEST.tsv")); err != nil {
-		t.Skipf("no trained networks here: %v; set ONNXPROBE_SHARED_DATA", err)
-	}
-	return root
-}
 
 func load(t *testing.T, path string) *onnx.Model {
 	t.Helper()
@@ -40,7 +26,7 @@ func load(t *testing.T, path string) *onnx.Model {
 // any point is one of those that the manifest lists. Most boundaries of their code
 // bend nothing.
 func TestLatticesHaveTheirPieces(t *testing.T) {
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	for _, e := range engines {
 		for _, name := range []string{"N=M=8_m=1_instance_0_0", "N=M=8_m=1_instance_0_1", "N=M=16_m=1_instance_1_0"} {
 			t.Run(e.Name()+"/"+name, func(t *testing.T) {
@@ -93,7 +79,7 @@ func TestLatticesHaveTheirPieces(t *testing.T) {
 // A trained classifier of the plane: rows of all classes, and the sentence that
 // every boundary is where it is said to be.
 func TestTrainedPlane(t *testing.T) {
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	for _, e := range engines {
 		if e.Name() == "textbook" {
 			continue // it has no Flatten
@@ -116,7 +102,7 @@ func TestTrainedPlane(t *testing.T) {
 
 // Networks that end in a sigmoid have a tangent, and it is named.
 func TestTrainedNetworkThatIsNotPiecewiseLinear(t *testing.T) {
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	for _, e := range engines {
 		if e.Name() == "textbook" {
 			continue
@@ -137,7 +123,7 @@ func TestTrainedNetworkThatIsNotPiecewiseLinear(t *testing.T) {
 // Trained networks of convolutions, transposed convolutions, poolings and sums of
 // branches are exact too, in rows, boundaries and codes.
 func TestTrainedConvolutions(t *testing.T) {
-	root := sharedData(t)
+	root := enginetest.SharedData(t)
 	for _, name := range []string{"misc/TinyYOLO", "misc/cGAN_imgSz32_nCh_1", "cifar10/ak_resnet20_op13"} {
 		for _, e := range engines {
 			if e.Name() == "textbook" {

@@ -49,21 +49,22 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def export(model, x, exporter, *, opset=None, dynamic=True):
-    """Exports model (in eval mode) with input `input` and output `logits`; returns a stripped ModelProto."""
+def export(model, x, exporter, *, opset=None, dynamic=True, inputs=("input",), output="logits"):
+    """Exports model (in eval mode) and returns a stripped ModelProto; x is its input, or a tuple as named."""
     model = model.eval()
+    x = x if isinstance(x, tuple) else (x,)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = os.path.join(folder, "model.onnx")
-        names = {"input_names": ["input"], "output_names": ["logits"]}
+        names = {"input_names": list(inputs), "output_names": [output]}
         if exporter == "dynamo":
             torch.onnx.export(
-                model, (x,), path, dynamo=True, external_data=False, verbose=False, opset_version=opset,
-                dynamic_shapes=({0: torch.export.Dim("batch")},) if dynamic else None, **names)
+                model, x, path, dynamo=True, external_data=False, verbose=False, opset_version=opset,
+                dynamic_shapes=({0: torch.export.Dim("batch")},) * len(x) if dynamic else None, **names)
         elif exporter == "torchscript":
             torch.onnx.export(
-                model, (x,), path, dynamo=False, opset_version=opset or 17,
-                dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}} if dynamic else None, **names)
+                model, x, path, dynamo=False, opset_version=opset or 17,
+                dynamic_axes={name: {0: "batch"} for name in (*inputs, output)} if dynamic else None, **names)
         else:
             raise ValueError(f"exporter {exporter!r}: want dynamo or torchscript")
         return strip(onnx.load(path))

@@ -69,11 +69,11 @@ class Probe:
         # clone: an in-place activation overwrites its input
         self.calls.append((f"{name}_{count}" if count else name, value.detach().clone(), op, knots, smooth))
 
-    def run(self, x):
+    def run(self, *x):
         """Returns (logits, [(site, values [N, ...])]) of one forward pass."""
         self.calls, self.counts = [], {}
         with torch.no_grad():
-            logits = self.model(x)
+            logits = self.model(*x)
         sites = []
         for name, value, op, knots, smooth in self.calls:
             shape = list(value.shape[1:])

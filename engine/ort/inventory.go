@@ -1,0 +1,156 @@
+package ort
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+)
+
+// Piece is one of the things that runs need, as found on this machine or missing.
+type Piece struct {
+	Name    string `json:"piece"`            // such as "ONNX Runtime" or "cuDNN"
+	Soname  string `json:"soname,omitempty"` // of a library of CUDA's
+	Version string `json:"version"`          // "" when unknown
+	From    string `json:"from"`             // the rule that found it; "" when it is missing
+	Path    string `json:"path"`
+	CUDA    bool   `json:"cuda"` // it is of use for CUDA alone or, as ONNX Runtime, for CUDA too
+	Usable  bool   `json:"usable"`
+	// Optional pieces may be missing.
+	Optional bool   `json:"optional,omitempty"`
+	Why      string `json:"why,omitempty"`    // not usable, or what was passed over
+	Remedy   string `json:"remedy,omitempty"` // how to come by a piece that is not usable
+}
+
+// Inventory lists what runs on the CPU and on CUDA need: the ONNX Runtime
+// libraries in the order they are tried, then, where CUDA is supported, the CUDA
+// provider, each library that it needs, the driver, and the GPUs. It loads the
+// ONNX Runtime libraries for a moment and the driver for good, but no library of
+// CUDA's.
+func Inventory() []Piece {
+	var out []Piece
+	first := -1 // what a plain run uses
+	for _, c := range List() {
+		p := Piece{Name: "ONNX Runtime", Version: c.Version, From: c.From, Path: c.Path, CUDA: c.CUDA, Usable: c.Fault == nil}
+		if c.Fault != nil {
+			p.Why, p.Remedy = c.Fault.Error(), remedy
+		} else if first < 0 {
+			first = len(out)
+		}
+		out = append(out, p)
+	}
+	if first < 0 {
+		out = append(out, Piece{Name: "ONNX Runtime", Why: "not found", Remedy: remedy})
+	}
+	if runtime.GOOS != "linux" {
+		return out
+	}
+	provider := Piece{Name: "CUDA provider", CUDA: true, Why: "not found", Remedy: pinnedRemedy}
+	if first >= 0 {
+		lib := out[first]
+		provider.Why = "the first usable ONNX Runtime, " + lib.Path + ", is a build without CUDA"
+		if lib.CUDA {
+			provider.Path, provider.Version, provider.From = cudaProvider(lib.Path), lib.Version, lib.From
+			provider.Usable, provider.Why, provider.Remedy = true, "", ""
+		}
+	}
+	found, major, err := findCUDA(provider.Path)
+	if err != nil {
+		provider.Usable, provider.Why, provider.Remedy = false, err.Error(), pinnedRemedy
+	}
+	out = append(out, provider)
+	for _, p := range found {
+		out = append(out, p.pieces(major)...)
+	}
+	return append(out, driverPieces(major)...)
+}
+
+// pieces is one for each library of a part.
+func (p foundPart) pieces(major int) []Piece {
+	var out []Piece
+	for _, l := range p.libs {
+		q := Piece{Name: p.name, Soname: l, CUDA: true, Optional: p.optional != "", Usable: !p.missing(), Why: strings.Join(p.passed, "; ")}
+		if q.Usable {
+			q.Path, q.From, q.Version = filepath.Join(p.dir, l), p.from, p.version
+		} else {
+			q.Why = cmp.Or(q.Why, "not found")
+			q.Remedy = partsRemedy([]foundPart{p}, major)
+			if q.Optional {
+				q.Why += "; only " + p.optional + " need it"
+				q.Remedy = "run \"onnxprobe runtime install --cuda --all\""
+			}
+		}
+		out = append(out, q)
+	}
+	return out
+}
+
+// gpu is one GPU that the driver shows to this process.
+type gpu struct {
+	name       string
+	memory     int64  // bytes
+	capability string // such as "9.0"
+}
+
+// driver is what NVIDIA's driver says of itself.
+type driver struct {
+	path    string // of its library
+	version string // the driver's own, such as 580.65.06; "" when the file does not tell
+	cuda    int    // the newest CUDA release it runs: 13000 is 13.0
+	gpus    []gpu
+}
+
+func (d driver) release() string { return fmt.Sprintf("%d.%d", d.cuda/1000, d.cuda%1000/10) }
+
+// driverPieces is the driver and its GPUs.
+func driverPieces(major int) []Piece {
+	d, err := askDriver(major)
+	p := Piece{Name: "NVIDIA driver", Soname: driverLibrary, CUDA: true, Version: d.version, Path: d.path, Usable: err == nil}
+	if d.path != "" {
+		p.From = FromSystem
+	}
+	if d.cuda > 0 {
+		p.Version = strings.TrimSpace(d.version + " (CUDA " + d.release() + ")")
+	}
+	if err != nil {
+		p.Why, p.Remedy = err.Error(), driverRemedy
+	}
+	out := []Piece{p}
+	for i, g := range d.gpus {
+		out = append(out, Piece{Name: fmt.Sprintf("cuda:%d", i), CUDA: true, Usable: true, From: "driver",
+			Version: "compute capability " + g.capability, Path: g.name + ", " + bytesText(g.memory)})
+	}
+	return out
+}
+
+// Check is nil when nothing that runs on device d need is missing from an
+// inventory; else an *engine.UnavailableError that names each missing piece.
+func Check(pieces []Piece, d engine.Device) error {
+	var why, remedies []string
+	cuda := d.Kind == "cuda"
+	runs := slices.ContainsFunc(pieces, func(p Piece) bool { return p.Name == "ONNX Runtime" && p.Usable })
+	gpus := 0
+	for _, p := range pieces {
+		if strings.HasPrefix(p.Name, "cuda:") {
+			gpus++
+		}
+		if p.Usable || p.Optional || p.Name == "ONNX Runtime" && runs || p.Name != "ONNX Runtime" && !cuda {
+			continue
+		}
+		why = append(why, cmp.Or(p.Soname, p.Name)+" ("+p.Why+")")
+		if !slices.Contains(remedies, p.Remedy) {
+			remedies = append(remedies, p.Remedy)
+		}
+	}
+	if why == nil && cuda && d.Index >= gpus && runtime.GOOS == "linux" {
+		why = append(why, fmt.Sprintf("GPU %d (the driver shows %d, counted from 0)", d.Index, gpus))
+	}
+	if why == nil {
+		return nil
+	}
+	return unavailable(fmt.Sprintf("--device %s lacks %s", d, strings.Join(why, ", ")), strings.Join(remedies, "; "))
+}
