@@ -119,16 +119,8 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 		input = probes.SampleShape(v)
 	}
 	if f.random > 0 {
-		if len(sources) > 0 {
-			return nil, nil, usagef("give data or --random, not both")
-		}
-		if !(f.low < f.high) || math.IsInf(f.high-f.low, 0) {
-			return nil, nil, usagef("--low %g is not below --high %g, both finite", f.low, f.high)
-		}
-		if input == nil || slices.Contains(input, -1) {
-			return nil, nil, usagef("the model leaves the shape of its input open; give --input-size")
-		}
-		return dataset.Random(f.random, input, f.low, f.high, f.seed), input, nil
+		ds, err := f.points(sources, input)
+		return ds, input, err
 	}
 	if len(sources) == 0 {
 		return nil, nil, usagef("say what to run the model on; see %s --help", c.CommandPath())
@@ -144,12 +136,26 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 	if err := f.preprocessed(ds, o); err != nil {
 		return nil, nil, err
 	}
+	noteRounded(c, ds)
 	if f.limit > 0 && f.limit < ds.Len() {
 		if ds, err = dataset.Range(ds, 0, f.limit); err != nil {
 			return nil, nil, err
 		}
 	}
 	return ds, ds.Shape(), nil
+}
+
+// points are the random points that were asked for, in place of sources.
+func (f *dataFlags) points(sources []string, input []int) (dataset.Dataset, error) {
+	switch {
+	case len(sources) > 0:
+		return nil, usagef("give data or --random, not both")
+	case !(f.low < f.high) || math.IsInf(f.high-f.low, 0):
+		return nil, usagef("--low %g is not below --high %g, both finite", f.low, f.high)
+	case input == nil || slices.Contains(input, -1):
+		return nil, usagef("the model leaves the shape of its input open; give --input-size")
+	}
+	return dataset.Random(f.random, input, f.low, f.high, f.seed), nil
 }
 
 // reading is how sources are opened for a model's input v of a sample's shape.
@@ -164,6 +170,15 @@ func (f *dataFlags) reading(c *cobra.Command, v *onnx.Value, input []int) (datas
 		o.Preprocess = &raw
 	}
 	return o, nil
+}
+
+// noteRounded says which inputs lose precision on their way in.
+func noteRounded(c *cobra.Command, ds dataset.Dataset) {
+	for _, s := range dataset.Describe(ds).Sources {
+		if s.RoundedFrom != "" {
+			note(c, "%s holds %s, which is rounded to float32: inputs are float32 in every precision", s.Path, s.RoundedFrom)
+		}
+	}
 }
 
 // preprocessed reports pictures that nobody said how to preprocess.

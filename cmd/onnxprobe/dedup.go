@@ -303,7 +303,7 @@ func (r *deduped) strips(most int) iter.Seq[encoding.Strip] {
 				if i > 0 {
 					caption += fmt.Sprintf(": %d bits from the first", r.codes.Distance(rows[0], row))
 				}
-				s.Tiles = append(s.Tiles, encoding.Tile{ID: r.codes.ID(row), Path: r.codes.Path(row), Caption: caption})
+				s.Tiles = append(s.Tiles, encoding.Tile{ID: r.codes.ID(row), Path: r.codes.Path(row), From: r.codes.Origin, Caption: caption})
 			}
 			if len(rows) > items {
 				s.Title += fmt.Sprintf(", of which %d are shown", items)

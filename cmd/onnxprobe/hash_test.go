@@ -551,7 +551,8 @@ func TestHashExtend(t *testing.T) {
 	// A plan of another beginning is another job; overwriting it leaves nothing of it.
 	spill(t, filepath.Join(dir, "job/mine.txt"), nil)
 	stdoutOf(t, job("overwrite", b)...)
-	if names := list(t, filepath.Join(dir, "job")); !slices.Equal(names, []string{"00000.faiss", "00000.jsonl", "00000_stats.json", "_SUCCESS", "manifest.json", "mine.txt", "plan.json", "sketches.faiss"}) {
+	names := slices.DeleteFunc(list(t, filepath.Join(dir, "job")), func(name string) bool { return strings.HasSuffix(name, ".names") })
+	if !slices.Equal(names, []string{"00000.faiss", "00000.jsonl", "00000_stats.json", "_SUCCESS", "manifest.json", "mine.txt", "plan.json", "sketches.faiss"}) {
 		t.Errorf("overwritten, the folder holds %q", names)
 	}
 }
@@ -576,7 +577,7 @@ func TestHashInputsChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := do("hash", "run", out)
-	if r.code != exitFailed || !strings.Contains(r.messages, "1 shards are not done: shard 1: its inputs are not what they were when the job was planned: ") || !strings.Contains(r.messages, "no such file") {
+	if r.code != exitFailed || !strings.Contains(r.messages, "1 shards are not done: shard 1: its inputs are not what they were when the job was planned: ") || !strings.Contains(r.messages, files[1]+": no such file or directory; put it back") {
 		t.Errorf("a file that is gone: exit code %d\n%s", r.code, r.messages)
 	}
 	if names := list(t, out); slices.Contains(names, "00001.parquet") || slices.Contains(names, "00001_tries") || !slices.Contains(names, "00002_stats.json") {
@@ -593,7 +594,7 @@ func TestHashInputsChange(t *testing.T) {
 	if err := os.Chtimes(files[1], later, later); err != nil {
 		t.Fatal(err)
 	}
-	if r := do("hash", "run", out); r.code != exitFailed || !strings.Contains(r.messages, "files of other names, sizes or times") {
+	if r := do("hash", "run", out); r.code != exitFailed || !strings.Contains(r.messages, files[1]+" was changed at ") {
 		t.Errorf("a file that was touched: exit code %d\n%s", r.code, r.messages)
 	}
 	if err := os.Chtimes(files[1], st.ModTime(), st.ModTime()); err != nil {
@@ -602,6 +603,53 @@ func TestHashInputsChange(t *testing.T) {
 	stdoutOf(t, "hash", "run", out)
 	stdoutOf(t, "hash", "finish", out)
 	sameTree(t, out, filepath.Join(dir, "want"))
+}
+
+// A folder that loses a picture stops the shard that it is in, by name, and no other;
+// one that gains a picture stops none. A list of paths is no different.
+func TestHashFolderChanges(t *testing.T) {
+	needORT(t)
+	for _, kind := range []string{"folder", "classes", "paths"} {
+		dir := t.TempDir()
+		in, out, whole := filepath.Join(dir, "in"), filepath.Join(dir, "out"), filepath.Join(dir, "want")
+		names := []string{"0/0276.png", "3/0213.png", "9/1176.png"}
+		var listed []byte
+		for _, name := range names {
+			to := name
+			if kind == "folder" {
+				to = filepath.Base(name)
+			}
+			listed = append(listed, duplicate(t, digits+"/"+name, filepath.Join(in, to))+"\n"...)
+		}
+		from := in
+		if kind == "paths" {
+			from = spill(t, filepath.Join(dir, "list.txt"), listed)
+		}
+		args := func(out string) []string {
+			return []string{"hash", resnet, from, "--preprocess", "mnist-01", "--shard-size", "1", "-o", out}
+		}
+		stdoutOf(t, args(whole)...)
+		stdoutOf(t, planOf(args(out))...)
+		gone := strings.Fields(string(listed))[1]
+		if kind == "folder" { // by name, 0213 is the first
+			gone = filepath.Join(in, "0276.png")
+		}
+		if err := os.Rename(gone, filepath.Join(dir, "away")); err != nil {
+			t.Fatal(err)
+		}
+		duplicate(t, digits+"/0/0276.png", filepath.Join(in, "0/new.png"))
+		r := do("hash", "run", out)
+		want := "shard 1: its inputs are not what they were when the job was planned: " + gone + ": no such file or directory; put it back and run it again, or plan anew"
+		if r.code != exitFailed || !strings.Contains(r.messages, want) || !strings.Contains(r.messages, "1 shards are not done") {
+			t.Errorf("%s, a file that is gone: exit code %d, want 1 with %q\n%s", kind, r.code, want, r.messages)
+		}
+		if err := os.Rename(filepath.Join(dir, "away"), gone); err != nil {
+			t.Fatal(err)
+		}
+		stdoutOf(t, "hash", "run", out)
+		stdoutOf(t, "hash", "finish", out)
+		sameTree(t, out, whole)
+	}
 }
 
 // A plan that was changed by hand, or that is of another version, is refused.

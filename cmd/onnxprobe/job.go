@@ -109,6 +109,9 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 	if j.exif {
 		j.settings["exif"] = true
 	}
+	if j.column != "" {
+		j.settings["column"] = j.column
+	}
 	if j.random > 0 {
 		j.settings["random"], j.settings["low"], j.settings["high"] = j.random, j.low, j.high
 	}
@@ -195,6 +198,7 @@ of paths (see list datasets), glob patterns, ranges in braces, or - for a list o
 	j.add(c)
 	fs := c.Flags()
 	j.addSites(fs)
+	j.addRandom(fs)
 	fs.BoolVar(&perSite, "per-site", false, "write each site's code as a column of its own")
 	fs.BoolVar(&noCode, "no-code", false, "leave the code out; write digests, and what else is asked for")
 	fs.IntVar(&bits, "sketch", 0, "add a sketch of `K` bits sampled from the code by --seed")

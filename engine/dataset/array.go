@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"path/filepath"
 	"slices"
@@ -18,8 +19,8 @@ func isNpyName(name string) bool {
 	return ext == ".npy" || ext == ".npz"
 }
 
-func looksNpy(path string) bool {
-	return isNpyName(path) || hasMagic(firstBytes(path), "\x93NUMPY")
+func looksNpy(fsys fs.FS, path string) bool {
+	return isNpyName(path) || hasMagic(firstBytes(fsys, path), "\x93NUMPY")
 }
 
 // The names of arrays in .npz files.
@@ -29,13 +30,13 @@ var (
 )
 
 func openNpy(path string, o Options) ([]source, error) {
-	return eachFile(path, isNpyName, func(file string) (source, error) {
-		f, size, err := openRegular(file)
+	return eachFile(o, path, isNpyName, func(file string) (source, error) {
+		f, size, err := openRegular(o.FS, file)
 		if err != nil {
 			return nil, err
 		}
 		var s source
-		if hasMagic(firstBytes(file), "PK") {
+		if hasMagic(firstBytes(o.FS, file), "PK") {
 			s, err = openNpz(f, size, file, o)
 		} else {
 			s, err = openArray(f, io.NewSectionReader(f, 0, size), file, "", nil, o)
@@ -278,7 +279,11 @@ func (a *array) Sample(i int, dst []float32) error {
 }
 
 func (a *array) describe() Description {
-	return Description{Sources: []Source{{Path: a.path, Format: "npy", Items: a.n}}}
+	s := Source{Path: a.path, Format: "npy", Items: a.n}
+	if a.h.DType == tensor.Float64 {
+		s.RoundedFrom = a.h.DType.String()
+	}
+	return Description{Sources: []Source{s}}
 }
 
 // floats converts elements of any numeric type.

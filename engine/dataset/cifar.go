@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,12 +30,12 @@ func isCifarName(prefixes ...string) func(string) bool {
 }
 
 // looksCifar tells a .bin file by its size and the labels of its first record.
-func looksCifar(kind int) func(string) bool {
-	return func(path string) bool {
+func looksCifar(kind int) func(fs.FS, string) bool {
+	return func(fsys fs.FS, path string) bool {
 		if filepath.Ext(path) != ".bin" {
 			return false
 		}
-		s, err := newCifar(kind, path)
+		s, err := newCifar(fsys, kind, path)
 		if err == nil {
 			s.r.(io.Closer).Close()
 		}
@@ -43,10 +44,10 @@ func looksCifar(kind int) func(string) bool {
 }
 
 // newCifar checks a file's layout.
-func newCifar(kind int, path string) (*records, error) {
+func newCifar(fsys fs.FS, kind int, path string) (*records, error) {
 	k := cifarKinds[kind]
 	record := int64(k.labels + 3*32*32)
-	f, size, err := openRegular(path)
+	f, size, err := openRegular(fsys, path)
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +79,12 @@ func newCifar(kind int, path string) (*records, error) {
 func openCifar(kind int) func(string, Options) ([]source, error) {
 	return func(path string, o Options) ([]source, error) {
 		k := cifarKinds[kind]
-		return eachFile(path, k.files, func(file string) (source, error) {
-			s, err := newCifar(kind, file)
+		return eachFile(o, path, k.files, func(file string) (source, error) {
+			s, err := newCifar(o.FS, kind, file)
 			if err != nil {
 				return nil, err
 			}
-			s.class = readLines(filepath.Join(filepath.Dir(file), k.names))
+			s.class = readLines(o.FS, filepath.Join(filepath.Dir(file), k.names))
 			if kind == 10 && len(s.class) != 10 {
 				s.class = cifar10Classes
 			}

@@ -25,7 +25,7 @@ func ParsePreprocess(arg string) (Preprocess, error) {
 		return Preprocess{}, fmt.Errorf("no preprocessing preset is named %q and no such file is here; the presets are %s; or give a Hugging Face preprocessor_config.json or a timm config.json",
 			arg, strings.Join(names, ", "))
 	}
-	b, err := readRegular(arg, 1<<20)
+	b, err := readRegular(Local, arg, 1<<20)
 	if err != nil {
 		return Preprocess{}, fmt.Errorf("reading the preprocessing from %q: %w", arg, err)
 	}

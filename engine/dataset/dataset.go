@@ -11,6 +11,7 @@ package dataset
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"sync/atomic"
 )
 
@@ -81,6 +82,15 @@ type Options struct {
 	// the extension of the members of a tar file. "" takes the usual names.
 	Column string
 
+	// FS is where sources lie; nil is Local. Another one, an object store say, has
+	// to give files that are an io.ReaderAt for many goroutines at once, whose Stat
+	// tells a size and a time that change with the content, and folders that list
+	// their names; names are those of io/fs: separated by slashes, not rooted. What
+	// is read in place must not change while it is open. Stat, ReadDir, Glob and Lstat
+	// are used where it has them (fs.StatFS and so on), and should be cheap:
+	// one is called for every file.
+	FS fs.FS
+
 	shared *commons
 }
 
@@ -103,7 +113,10 @@ func (o Options) withDefaults() (Options, error) {
 			*d.v = d.or
 		}
 	}
-	o.shared = &commons{}
+	if o.FS == nil {
+		o.FS = Local
+	}
+	o.shared = &commons{fsys: o.FS}
 	switch o.Layout {
 	case "", "auto":
 		o.Layout = ""
@@ -134,6 +147,8 @@ type Source struct {
 	// Preprocess is what was applied to the pictures, with what the model's input
 	// settled; nil where the samples are model inputs already.
 	Preprocess *Preprocess `json:"preprocess,omitempty"`
+	// RoundedFrom is float64 for an array of these: samples are float32.
+	RoundedFrom string `json:"rounded_from,omitempty"`
 }
 
 // Describe says where ds comes from; datasets that this package did not make

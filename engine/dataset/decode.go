@@ -2,16 +2,13 @@ package dataset
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
 	"image/gif"
-	"image/jpeg"
 	"image/png"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 
 	"golang.org/x/image/bmp"
@@ -25,8 +22,6 @@ const (
 	DefaultMaxPixels = 178956970
 	// DefaultMaxFileBytes bounds one image file.
 	DefaultMaxFileBytes = 1 << 30
-	// A progressive JPEG has some ten scans; each costs a pass over the picture.
-	maxScans = 1000
 )
 
 // imageFormat is told by a file's first bytes, whatever its name says.
@@ -34,28 +29,41 @@ type imageFormat struct {
 	name       string
 	magic      string // ? stands for any byte
 	extensions []string
-	config     func(io.Reader) (image.Config, error)
-	decode     func([]byte) (*picture, error)
+	size       func([]byte) (w, h int, err error)
+	// decode makes at least the pixels within the window.
+	decode func(b []byte, window image.Rectangle) (*picture, error)
 }
 
 var imageFormats = []imageFormat{
-	{"JPEG", "\xff\xd8\xff", []string{".jpg", ".jpeg", ".jpe", ".jfif"}, jpeg.DecodeConfig, decodeJPEG},
-	{"PNG", "\x89PNG\r\n\x1a\n", []string{".png"}, png.DecodeConfig, with(png.Decode)},
-	{"WebP", "RIFF????WEBP", []string{".webp"}, webp.DecodeConfig, decodeWebP},
-	{"GIF", "GIF8?a", []string{".gif"}, gif.DecodeConfig, decodeGIF},
-	{"BMP", "BM", []string{".bmp", ".dib"}, bmp.DecodeConfig, with(bmp.Decode)},
-	{"TIFF", "II*\x00", []string{".tif", ".tiff"}, tiff.DecodeConfig, with(tiff.Decode)},
-	{"TIFF", "MM\x00*", nil, tiff.DecodeConfig, with(tiff.Decode)},
+	{"JPEG", "\xff\xd8\xff", []string{".jpg", ".jpeg", ".jpe", ".jfif"}, jpegSize, decodeJPEG},
+	{"PNG", "\x89PNG\r\n\x1a\n", []string{".png"}, header(png.DecodeConfig), with(png.Decode)},
+	{"WebP", "RIFF????WEBP", []string{".webp"}, header(webp.DecodeConfig), whole(decodeWebP)},
+	{"GIF", "GIF8?a", []string{".gif"}, header(gif.DecodeConfig), whole(decodeGIF)},
+	{"BMP", "BM", []string{".bmp", ".dib"}, header(bmp.DecodeConfig), with(bmp.Decode)},
+	{"TIFF", "II*\x00", []string{".tif", ".tiff"}, header(tiff.DecodeConfig), with(tiff.Decode)},
+	{"TIFF", "MM\x00*", nil, header(tiff.DecodeConfig), with(tiff.Decode)},
 }
 
-func with(decode func(io.Reader) (image.Image, error)) func([]byte) (*picture, error) {
-	return func(b []byte) (*picture, error) {
+func header(config func(io.Reader) (image.Config, error)) func([]byte) (w, h int, err error) {
+	return func(b []byte) (w, h int, err error) {
+		c, err := config(bytes.NewReader(b))
+		return c.Width, c.Height, err
+	}
+}
+
+// whole is a decoder that makes all pixels.
+func whole(decode func([]byte) (*picture, error)) func([]byte, image.Rectangle) (*picture, error) {
+	return func(b []byte, _ image.Rectangle) (*picture, error) { return decode(b) }
+}
+
+func with(decode func(io.Reader) (image.Image, error)) func([]byte, image.Rectangle) (*picture, error) {
+	return whole(func(b []byte) (*picture, error) {
 		m, err := decode(bytes.NewReader(b))
 		if err != nil {
 			return nil, err
 		}
 		return fromImage(m), nil
-	}
+	})
 }
 
 // isImageName reports whether a file is named as an image.
@@ -72,31 +80,6 @@ func isImageName(name string) bool {
 
 // limits bound what one image may cost.
 type limits struct{ pixels, bytes int64 }
-
-// readRegular reads a whole file of at most limit bytes. Pipes and devices,
-// which may never end, are an error.
-func readRegular(path string, limit int64) ([]byte, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, reason(err)
-	}
-	if !st.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, reason(err)
-	}
-	defer f.Close()
-	b := bytes.NewBuffer(make([]byte, 0, min(st.Size(), limit)+bytes.MinRead))
-	if _, err := b.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
-		return nil, reason(err)
-	}
-	if int64(b.Len()) > limit {
-		return nil, fmt.Errorf("it has more than %d bytes, the limit for one image", limit)
-	}
-	return b.Bytes(), nil
-}
 
 // reason drops the path that os errors repeat.
 func reason(err error) error {
@@ -124,17 +107,16 @@ func imageSize(b []byte, l limits) (format int, w, h int, err error) {
 		return 0, 0, 0, fmt.Errorf("it begins with %q, which is none of JPEG, PNG, WebP, GIF, BMP and TIFF", b[:min(len(b), 12)])
 	}
 	name := imageFormats[format].name
-	c, err := imageFormats[format].config(bytes.NewReader(b))
-	if err != nil {
+	if w, h, err = imageFormats[format].size(b); err != nil {
 		return 0, 0, 0, fmt.Errorf("decoding %s: %w", name, err)
 	}
-	if c.Width <= 0 || c.Height <= 0 {
-		return 0, 0, 0, fmt.Errorf("decoding %s: it has %d x %d pixels", name, c.Width, c.Height)
+	if w <= 0 || h <= 0 {
+		return 0, 0, 0, fmt.Errorf("decoding %s: it has %d x %d pixels", name, w, h)
 	}
-	if int64(c.Width) > l.pixels/int64(c.Height) {
-		return 0, 0, 0, fmt.Errorf("decoding %s: its header claims %d x %d pixels, the limit is %d pixels in all", name, c.Width, c.Height, l.pixels)
+	if int64(w) > l.pixels/int64(h) {
+		return 0, 0, 0, fmt.Errorf("decoding %s: its header claims %d x %d pixels, the limit is %d pixels in all", name, w, h, l.pixels)
 	}
-	return format, c.Width, c.Height, nil
+	return format, w, h, nil
 }
 
 func hasMagic(b []byte, magic string) bool {
@@ -150,15 +132,16 @@ func hasMagic(b []byte, magic string) bool {
 }
 
 // decodeImage decodes the first picture of an image file, as PIL's
-// convert("RGB") or, for grey images, convert("L") gives it.
-func decodeImage(b []byte, l limits) (p *picture, err error) {
+// convert("RGB") or, for grey images, convert("L") gives it. Seen tells which of
+// its pixels matter; others may be anything.
+func decodeImage(b []byte, l limits, seen func(w, h int) image.Rectangle) (p *picture, err error) {
 	defer rescue(&err)
-	format, _, _, err := imageSize(b, l)
+	format, w, h, err := imageSize(b, l)
 	if err != nil {
 		return nil, err
 	}
 	name := imageFormats[format].name
-	if p, err = imageFormats[format].decode(b); err != nil {
+	if p, err = imageFormats[format].decode(b, seen(w, h)); err != nil {
 		return nil, fmt.Errorf("decoding %s: %w", name, err)
 	}
 	return p, nil
@@ -170,49 +153,6 @@ func rescue(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("the decoder failed: %v", r)
 	}
-}
-
-func decodeJPEG(b []byte) (*picture, error) {
-	if n := scans(b); n > maxScans {
-		return nil, fmt.Errorf("it has %d scans, at most %d are accepted", n, maxScans)
-	}
-	return decodeScans(b)
-}
-
-func goJPEG(b []byte) (*picture, error) {
-	m, err := jpeg.Decode(bytes.NewReader(b))
-	if err != nil {
-		return nil, err
-	}
-	if y, ok := m.(*image.YCbCr); ok {
-		return fromYCbCr(y), nil
-	}
-	return fromImage(m), nil
-}
-
-// scans counts a JPEG's scans: its SOS markers up to the end of the image.
-func scans(b []byte) (n int) {
-	for at := 2; at+4 <= len(b); {
-		next := bytes.IndexByte(b[at:], 0xff)
-		if next < 0 || at+next+4 > len(b) {
-			break
-		}
-		at += next
-		switch m := b[at+1]; {
-		case m == 0xff: // fill
-			at++
-		case m <= 1, m >= 0xd0 && m <= 0xd8: // a stuffed byte, a restart
-			at += 2
-		case m == 0xd9:
-			return n
-		default:
-			if m == 0xda {
-				n++
-			}
-			at += 2 + int(binary.BigEndian.Uint16(b[at+2:]))
-		}
-	}
-	return n
 }
 
 func decodeWebP(b []byte) (*picture, error) {

@@ -3,9 +3,12 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"image"
 	"slices"
 	"time"
 )
+
+func everything(w, h int) image.Rectangle { return image.Rect(0, 0, w, h) }
 
 // renderer is newRenderer's for encoded pictures; sources whose samples do not
 // depend on their own pictures share one.
@@ -77,12 +80,17 @@ func (e *encoded) Sample(i int, dst []float32) error {
 	if err != nil {
 		return fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}
-	p, err := decodeImage(b, e.limits)
+	turn, seen := 1, e.pre.seen
+	if e.exif {
+		turn = orientation(b)
+	}
+	if turn != 1 {
+		seen = everything
+	}
+	p, err := decodeImage(b, e.limits, seen)
 	if err == nil {
-		if e.exif {
-			p = p.upright(orientation(b))
-		}
-		err = e.render(p, dst)
+		err = e.render(p.upright(turn), dst)
+		p.release()
 	}
 	if err != nil {
 		return fmt.Errorf("reading image %q: %w", e.where(i), err)

@@ -3,7 +3,8 @@ package dataset
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ type imageList struct {
 	path   string // the source
 	root   string // what names are relative to; "" for files given one by one
 	before string // the IDs' prefix
-	names  []string
+	names  texts
 	labels []int32 // nil where no file has a class
 	class  []string
 	encoded
@@ -26,7 +27,7 @@ type imageList struct {
 // Names that begin with a dot are passed over.
 func openImages(path string, o Options) ([]source, error) {
 	l := &imageList{path: path, root: path}
-	entries, err := os.ReadDir(path)
+	entries, err := fs.ReadDir(o.FS, path)
 	if err != nil {
 		return nil, reason(err)
 	}
@@ -36,15 +37,14 @@ func openImages(path string, o Options) ([]source, error) {
 		name := e.Name()
 		switch {
 		case strings.HasPrefix(name, "."):
-		case isFolder(filepath.Join(path, name)):
-			found, err := walk(path, name)
-			if err != nil {
+		case isFolder(o.FS, filepath.Join(path, name)):
+			before := l.names.len()
+			if err := walk(o.FS, path, name, &l.names); err != nil {
 				return nil, err
 			}
-			for _, f := range found {
-				l.names, l.labels = append(l.names, f), append(l.labels, int32(len(l.class)))
-			}
-			l.class, labelled = append(l.class, name), labelled || len(found) > 0
+			found := l.names.len() - before
+			l.labels = append(l.labels, slices.Repeat([]int32{int32(len(l.class))}, found)...)
+			l.class, labelled = append(l.class, name), labelled || found > 0
 		case isImageName(name):
 			loose = append(loose, name)
 		}
@@ -54,23 +54,28 @@ func openImages(path string, o Options) ([]source, error) {
 	} else {
 		l.labels = append(l.labels, slices.Repeat([]int32{-1}, len(loose))...)
 	}
-	if l.names = append(l.names, loose...); len(l.names) == 0 {
+	for _, name := range loose {
+		if err := l.names.add(name); err != nil {
+			return nil, err
+		}
+	}
+	if l.names.len() == 0 {
 		return nil, errors.New("it holds no image: no file here or below is named .jpg, .jpeg, .png, .webp, .gif, .bmp or .tiff")
 	}
 	return l.ready(o)
 }
 
-// walk lists the image files below a folder of root, folder by folder in the
+// walk adds to out the image files below a folder of root, folder by folder in the
 // order of their paths. Links are followed; a folder that several lead to is
 // listed once, so there are no circles.
-func walk(root, dir string) ([]string, error) {
+func walk(fsys fs.FS, root, dir string, out *texts) error {
 	seen := map[string]bool{}
-	files := map[string][]string{}
+	files := map[string]*texts{} // their base names
 	var folders []string
 	var visit func(folder string) error
 	visit = func(folder string) error {
 		full := filepath.Join(root, folder)
-		real, err := filepath.EvalSymlinks(full)
+		real, err := realPath(fsys, full)
 		if err != nil {
 			return fmt.Errorf("listing %q: %w", full, reason(err))
 		}
@@ -78,86 +83,104 @@ func walk(root, dir string) ([]string, error) {
 			return nil
 		}
 		seen[real] = true
-		entries, err := os.ReadDir(full)
+		entries, err := fs.ReadDir(fsys, full)
 		if err != nil {
 			return fmt.Errorf("listing %q: %w", full, reason(err))
 		}
-		folders = append(folders, folder)
+		folders, files[folder] = append(folders, folder), &texts{}
 		for _, e := range entries {
 			name := filepath.Join(folder, e.Name())
 			switch {
 			case strings.HasPrefix(e.Name(), "."):
-			case e.IsDir(), e.Type()&os.ModeSymlink != 0 && isFolder(filepath.Join(root, name)):
+			case e.IsDir(), e.Type()&fs.ModeSymlink != 0 && isFolder(fsys, filepath.Join(root, name)):
 				if err := visit(name); err != nil {
 					return err
 				}
 			case isImageName(e.Name()):
-				files[folder] = append(files[folder], name)
+				if err := files[folder].add(e.Name()); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	}
-	if real, err := filepath.EvalSymlinks(root); err == nil {
+	if real, err := realPath(fsys, root); err == nil {
 		seen[real] = true
 	}
 	if err := visit(dir); err != nil {
-		return nil, err
+		return err
 	}
 	slices.Sort(folders)
-	var out []string
 	for _, f := range folders {
-		out = append(out, files[f]...)
+		for i := range files[f].len() {
+			if err := out.add(f, string(filepath.Separator), files[f].at(i)); err != nil {
+				return err
+			}
+		}
 	}
-	return out, nil
-}
-
-func isFolder(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && st.IsDir()
+	return nil
 }
 
 // looksImage tells an image file by its name or its first bytes.
-func looksImage(path string) bool {
-	b := firstBytes(path)
+func looksImage(fsys fs.FS, path string) bool {
+	b := firstBytes(fsys, path)
 	return isImageName(path) || slices.ContainsFunc(imageFormats, func(f imageFormat) bool { return hasMagic(b, f.magic) })
-}
-
-// firstBytes is how a regular file begins; empty where it cannot be read.
-func firstBytes(path string) []byte {
-	st, err := os.Stat(path)
-	if err != nil || !st.Mode().IsRegular() {
-		return nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	b := make([]byte, 16)
-	n, _ := f.Read(b)
-	return b[:n]
 }
 
 // openImageFiles makes one source of image files given one by one.
 func openImageFiles(paths []string, o Options) ([]source, error) {
-	l := &imageList{path: paths[0], names: paths}
+	l := &imageList{path: paths[0]}
 	if len(paths) > 1 {
 		l.path = fmt.Sprintf("%s and %d more files", paths[0], len(paths)-1)
+	}
+	for _, p := range paths {
+		if err := l.names.add(p); err != nil {
+			return nil, err
+		}
+	}
+	return l.ready(o)
+}
+
+// openImagesBelow makes a source of some of a folder's pictures, whose names are
+// known: what openImages would make of the folder if it held no others.
+func openImagesBelow(folder string, names []string, o Options) ([]source, error) {
+	l := &imageList{path: folder, root: folder}
+	classOf := func(name string) string {
+		class, _, deep := strings.Cut(name, string(filepath.Separator))
+		if !deep {
+			return ""
+		}
+		return class
+	}
+	labels := map[string]int32{"": -1}
+	for _, name := range names {
+		labels[classOf(name)] = -1
+	}
+	for i, class := range slices.Sorted(maps.Keys(labels))[1:] { // after ""
+		labels[class], l.class = int32(i), append(l.class, class)
+	}
+	for _, name := range names {
+		if err := l.names.add(name); err != nil {
+			return nil, err
+		}
+		if l.class != nil {
+			l.labels = append(l.labels, labels[classOf(name)])
+		}
 	}
 	return l.ready(o)
 }
 
 func (l *imageList) ready(o Options) ([]source, error) {
 	l.where = l.file
-	l.load = func(i int) ([]byte, error) { return readRegular(l.file(i), l.limits.bytes) }
-	return []source{l}, l.settle(o, len(l.names))
+	l.load = func(i int) ([]byte, error) { return readRegular(o.FS, l.file(i), l.limits.bytes) }
+	return []source{l}, l.settle(o, l.names.len())
 }
 
 func (l *imageList) file(i int) string {
 	if l.root == "" {
-		return l.names[i]
+		return l.names.at(i)
 	}
-	return filepath.Join(l.root, l.names[i])
+	return filepath.Join(l.root, l.names.at(i))
 }
 
 func (l *imageList) prefix(s string)          { l.before = plain(s) }
@@ -165,7 +188,7 @@ func (l *imageList) classes() []string        { return l.class }
 func (l *imageList) distinct() (string, bool) { return l.before, l.root != "" }
 
 func (l *imageList) Item(i int) Item {
-	it := Item{ID: plain(l.names[i]), Path: l.file(i), Label: -1}
+	it := Item{ID: plain(l.names.at(i)), Path: l.file(i), Label: -1}
 	if l.root != "" {
 		it.ID = l.before + it.ID
 	}
@@ -177,5 +200,5 @@ func (l *imageList) Item(i int) Item {
 }
 
 func (l *imageList) describe() Description {
-	return Description{Sources: []Source{{Path: l.path, Format: "images", Items: len(l.names), Preprocess: &l.pre}}}
+	return Description{Sources: []Source{{Path: l.path, Format: "images", Items: l.n, Preprocess: &l.pre}}}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 )
@@ -17,14 +18,14 @@ func isIdxName(name string) bool {
 
 func isIdxImages(name string) bool { return isIdxName(name) && strings.Contains(name, "images") }
 
-func looksIdx(path string) bool {
-	return isIdxName(filepath.Base(path)) || hasMagic(firstBytes(path), "\x00\x00\x08\x03")
+func looksIdx(fsys fs.FS, path string) bool {
+	return isIdxName(filepath.Base(path)) || hasMagic(firstBytes(fsys, path), "\x00\x00\x08\x03")
 }
 
 // openIdx opens images in the IDX format of http://yann.lecun.com/exdb/mnist.
 func openIdx(path string, o Options) ([]source, error) {
-	return eachFile(path, isIdxImages, func(file string) (source, error) {
-		r, dims, at, err := readIdx(file, o.MaxUnpacked)
+	return eachFile(o, path, isIdxImages, func(file string) (source, error) {
+		r, dims, at, err := readIdx(o.FS, file, o.MaxUnpacked)
 		if err != nil {
 			return nil, err
 		}
@@ -37,7 +38,7 @@ func openIdx(path string, o Options) ([]source, error) {
 		}
 		s := &records{path: file, format: "mnist", r: r, offset: at, stride: int64(dims[1]) * int64(dims[2]), n: dims[0],
 			c: 1, h: dims[1], w: dims[2]}
-		labels, err := idxLabels(file, dims[0], o.MaxUnpacked)
+		labels, err := idxLabels(o.FS, file, dims[0], o.MaxUnpacked)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +50,7 @@ func openIdx(path string, o Options) ([]source, error) {
 }
 
 // idxLabels reads the labels beside an images file; nil without them.
-func idxLabels(images string, n int, limit int64) ([]byte, error) {
+func idxLabels(fsys fs.FS, images string, n int, limit int64) ([]byte, error) {
 	dir, name := filepath.Split(images)
 	if !strings.Contains(name, "images") {
 		return nil, nil
@@ -57,10 +58,10 @@ func idxLabels(images string, n int, limit int64) ([]byte, error) {
 	name = strings.TrimSuffix(strings.NewReplacer("images", "labels", "idx3", "idx1").Replace(name), ".gz")
 	for _, ext := range []string{"", ".gz"} {
 		path := filepath.Join(dir, name+ext)
-		if !isFile(path) {
+		if !isFile(fsys, path) {
 			continue
 		}
-		r, dims, at, err := readIdx(path, limit)
+		r, dims, at, err := readIdx(fsys, path, limit)
 		if err == nil && (len(dims) != 1 || dims[0] != n) {
 			err = fmt.Errorf("its shape is %v, want [%d], as many as there are pictures", dims, n)
 		}
@@ -78,13 +79,13 @@ func idxLabels(images string, n int, limit int64) ([]byte, error) {
 
 // readIdx reads an IDX header: the sizes of the axes and where the bytes begin.
 // Compressed files are unpacked into memory, plain ones stay on disk.
-func readIdx(path string, limit int64) (r io.ReaderAt, dims []int, at int64, err error) {
-	f, size, err := openRegular(path)
+func readIdx(fsys fs.FS, path string, limit int64) (r io.ReaderAt, dims []int, at int64, err error) {
+	f, size, err := openRegular(fsys, path)
 	if err != nil {
 		return nil, nil, 0, err
 	}
 	r = f
-	if b := firstBytes(path); hasMagic(b, "\x1f\x8b") {
+	if b := firstBytes(fsys, path); hasMagic(b, "\x1f\x8b") {
 		defer f.Close()
 		z, err := gzip.NewReader(f)
 		if err != nil {

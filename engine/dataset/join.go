@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/zeebo/xxh3"
 )
 
 // joined is several sources, one after the other.
@@ -66,6 +69,9 @@ func (j *joined) mergeClasses() {
 	}
 }
 
+// numbered are the IDs that a sample could get because its own was taken.
+var numbered = regexp.MustCompile(`#[0-9]+$`)
+
 // uniqueIDs tells samples apart that were given twice. Where the samples of each
 // part are different, and no part's IDs begin as another's, there are none.
 func (j *joined) uniqueIDs() {
@@ -86,9 +92,26 @@ func (j *joined) uniqueIDs() {
 			return
 		}
 	}
-	taken := make(map[string]int, j.Len()) // the suffix that comes next
+	sums := make([]uint64, j.Len()) // 8 bytes an item, where a set of the IDs takes a hundred
+	for i := range sums {
+		sums[i] = xxh3.HashString(j.Item(i).ID)
+	}
+	slices.Sort(sums)
+	twice := map[uint64]bool{}
+	for i := 1; i < len(sums); i++ {
+		if sums[i] == sums[i-1] {
+			twice[sums[i]] = true
+		}
+	}
+	if len(twice) == 0 {
+		return
+	}
+	taken := map[string]int{} // the suffix that comes next
 	for i := range j.Len() {
 		id := j.Item(i).ID
+		if !twice[xxh3.HashString(id)] && !numbered.MatchString(id) {
+			continue // no other item's, and none that another could get
+		}
 		if n := taken[id]; n > 0 {
 			again := id
 			for ; taken[again] > 0; n++ {

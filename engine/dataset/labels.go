@@ -12,6 +12,7 @@ import (
 // labels count the sorted names.
 type labelling struct {
 	of    []int32 // the number or the index of the name; -1 for none
+	blank int     // items before these that say nothing
 	names []string
 	index map[string]int32
 	said  bool // some item says something
@@ -26,11 +27,15 @@ const (
 // add takes the next item's word; "" says nothing.
 func (l *labelling) add(word string) {
 	word = strings.TrimSpace(word)
+	if word == "" && !l.said {
+		l.blank++
+		return
+	}
 	if word == "" || l.lost {
 		l.of = append(l.of, -1)
 		return
 	}
-	l.said = true
+	l.say()
 	if l.index == nil {
 		if v, ok := wholeNumber(word); ok {
 			l.of = append(l.of, v)
@@ -45,6 +50,16 @@ func (l *labelling) add(word string) {
 	}
 	l.of = append(l.of, l.name(word))
 }
+
+// say makes ready for the first item that says something.
+func (l *labelling) say() {
+	if !l.said {
+		l.said, l.of, l.blank = true, slices.Repeat([]int32{-1}, l.blank), 0
+	}
+}
+
+// len is the number of items so far.
+func (l *labelling) len() int { return l.blank + len(l.of) }
 
 func (l *labelling) name(word string) int32 {
 	if i, ok := l.index[word]; ok {
@@ -112,5 +127,6 @@ func (l *labelling) number(v int64) {
 	if v < 0 || v > math.MaxInt32 {
 		v = -1
 	}
-	l.of, l.said = append(l.of, int32(v)), true
+	l.say()
+	l.of = append(l.of, int32(v))
 }

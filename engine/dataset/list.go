@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,11 +21,8 @@ var listKinds = map[string]func(r *bufio.Reader, l *listing) error{
 	".csv": readTable(','), ".tsv": readTable('\t'), ".jsonl": readJSONLines, ".ndjson": readJSONLines, ".txt": readPathLines,
 }
 
-// maxLine bounds a line of a list, and maxList what is kept of all lines.
-const (
-	maxLine = 1 << 20
-	maxList = 4 << 30
-)
+// maxLine bounds a line of a list.
+const maxLine = 1 << 20
 
 // The usual names of columns and fields.
 var (
@@ -33,18 +31,17 @@ var (
 	classColumns = []string{"class", "class_name", "label_name", "category"}
 )
 
-func looksListed(path string) bool {
-	return listKinds[strings.ToLower(filepath.Ext(path))] != nil && isFile(path)
+func looksListed(fsys fs.FS, path string) bool {
+	return listKinds[strings.ToLower(filepath.Ext(path))] != nil && isFile(fsys, path)
 }
 
 // listing is what the lines of a list say.
 type listing struct {
 	column string
-	names  []string
+	names  texts
 	bad    map[int]error // of lines that say nothing of use
 	labels labelling
 	class  labelling
-	bytes  int64
 	line   int // that is being read
 }
 
@@ -55,13 +52,9 @@ func (l *listing) add(name, label, class string) error {
 	case strings.ContainsRune(name, 0):
 		return l.fail(errors.New("the path has a NUL byte in it"))
 	}
-	l.names = append(l.names, strings.Clone(name))
 	l.labels.add(label)
 	l.class.add(class)
-	if l.bytes += int64(len(name)) + 32; l.bytes > maxList {
-		return fmt.Errorf("the list has more than %d bytes of paths", int64(maxList))
-	}
-	return nil
+	return l.names.add(name)
 }
 
 // fail adds a line that cannot be used. Its name is the line's number.
@@ -69,7 +62,7 @@ func (l *listing) fail(err error) error {
 	if l.bad == nil {
 		l.bad = map[int]error{}
 	}
-	l.bad[len(l.names)] = err
+	l.bad[l.names.len()] = err
 	return l.add(fmt.Sprintf("line %d", l.line), "", "")
 }
 
@@ -84,6 +77,7 @@ func openListed(path string, o Options) ([]source, error) {
 	}
 	defer f.forget()
 	x := &listing{column: o.Column}
+	x.names.b = make([]byte, 0, min(f.is.size, 1<<30)) // what the paths can take, and nearly do
 	r := bufio.NewReaderSize(f.section(), 1<<16)
 	if b, _ := r.Peek(3); string(b) == "\xef\xbb\xbf" { // a byte order mark
 		_, _ = r.Discard(3)
@@ -91,7 +85,7 @@ func openListed(path string, o Options) ([]source, error) {
 	if err := read(r, x); err != nil {
 		return nil, err
 	}
-	l := &listed{path: path, dir: filepath.Dir(path), names: slices.Clip(x.names), bad: x.bad}
+	l := &listed{path: path, dir: filepath.Dir(path), names: x.names.clip(), bad: x.bad}
 	l.labels, l.class = x.labels.settle()
 	of, names := x.class.settle()
 	switch {
@@ -105,15 +99,15 @@ func openListed(path string, o Options) ([]source, error) {
 		if err := l.bad[i]; err != nil {
 			return nil, err
 		}
-		return readRegular(l.file(i), l.limits.bytes)
+		return readRegular(o.FS, l.file(i), l.limits.bytes)
 	}
-	return []source{l}, l.settle(o, len(l.names))
+	return []source{l}, l.settle(o, l.names.len())
 }
 
 // listed is the image files that a file names.
 type listed struct {
 	path, dir, before string
-	names             []string
+	names             texts
 	bad               map[int]error
 	labels            []int32 // nil where no line has one
 	class             []string
@@ -124,12 +118,12 @@ type listed struct {
 
 func (l *listed) file(i int) string {
 	if l.bad[i] != nil {
-		return l.path + " " + l.names[i]
+		return l.path + " " + l.names.at(i)
 	}
-	if filepath.IsAbs(l.names[i]) {
-		return l.names[i]
+	if filepath.IsAbs(l.names.at(i)) {
+		return l.names.at(i)
 	}
-	return filepath.Join(l.dir, l.names[i])
+	return filepath.Join(l.dir, l.names.at(i))
 }
 
 func (l *listed) prefix(s string)          { l.before = s }
@@ -137,11 +131,11 @@ func (l *listed) classes() []string        { return l.class }
 func (l *listed) distinct() (string, bool) { return "", false }
 
 func (l *listed) Item(i int) Item {
-	it := Item{ID: plain(l.names[i]), Path: l.file(i), Label: -1}
+	it := Item{ID: plain(l.names.at(i)), Path: l.file(i), Label: -1}
 	if l.bad[i] != nil {
-		it.ID, it.Path = plain(l.before+filepath.Base(l.path)+" "+l.names[i]), l.path
-	} else if !filepath.IsAbs(l.names[i]) {
-		it.ID = plain(l.before + l.names[i])
+		it.ID, it.Path = plain(l.before+filepath.Base(l.path)+" "+l.names.at(i)), l.path
+	} else if !filepath.IsAbs(l.names.at(i)) {
+		it.ID = plain(l.before + l.names.at(i))
 	}
 	if l.labels != nil && l.labels[i] >= 0 {
 		it.Label = int(l.labels[i])

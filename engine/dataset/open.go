@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,7 +16,7 @@ type Format struct {
 	Name, Doc string
 	// looksFile tells a file of this kind, looksFolder a folder by the names in
 	// it; a folder with any image in it is one of images.
-	looksFile   func(path string) bool
+	looksFile   func(fsys fs.FS, path string) bool
 	looksFolder func(names []string) bool
 	open        func(path string, o Options) ([]source, error)
 }
@@ -78,7 +78,7 @@ func Open(sources []string, o Options) (Dataset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a dataset: %w", err)
 	}
-	paths, err := expand(sources, o.Stdin)
+	paths, err := expand(o.FS, sources, o.Stdin)
 	if err != nil {
 		return nil, err
 	}
@@ -89,13 +89,13 @@ func Open(sources []string, o Options) (Dataset, error) {
 		path, n := paths[0], 1
 		f := format
 		if f == nil {
-			if f, err = formatOf(path); err != nil {
+			if f, err = formatOf(o.FS, path); err != nil {
 				return nil, fmt.Errorf("opening dataset %q: %w", path, err)
 			}
 		}
 		var got []source
-		if f.Name == "images" && isFile(path) {
-			for n < len(paths) && isFile(paths[n]) && (format != nil || isImageName(paths[n])) {
+		if f.Name == "images" && isFile(o.FS, path) {
+			for n < len(paths) && isFile(o.FS, paths[n]) && (format != nil || isImageName(paths[n])) {
 				n++
 			}
 			got, err = openImageFiles(paths[:n], o)
@@ -115,7 +115,7 @@ func Open(sources []string, o Options) (Dataset, error) {
 		parts, paths = append(parts, got...), paths[n:]
 		if len(paths) > 0 || len(parts) > len(got) { // IDs need their source before them
 			before := strings.TrimSuffix(path, filepath.Base(path))
-			if !isFile(path) {
+			if !isFile(o.FS, path) {
 				before = filepath.Clean(path) + "/"
 			}
 			for _, s := range got {
@@ -153,14 +153,14 @@ func formatNamed(name string) (*Format, error) {
 	return nil, fmt.Errorf("format %q is not known, want one of %s", name, strings.Join(names, ", "))
 }
 
-func formatOf(path string) (*Format, error) {
-	st, err := os.Stat(path)
+func formatOf(fsys fs.FS, path string) (*Format, error) {
+	st, err := fs.Stat(fsys, path)
 	if err != nil {
 		return nil, reason(err)
 	}
 	var names []string
 	if st.IsDir() {
-		entries, err := os.ReadDir(path)
+		entries, err := fs.ReadDir(fsys, path)
 		if err != nil {
 			return nil, reason(err)
 		}
@@ -171,7 +171,7 @@ func formatOf(path string) (*Format, error) {
 		}
 	}
 	for i := range Formats {
-		if f := &Formats[i]; st.IsDir() && f.looksFolder(names) || !st.IsDir() && f.looksFile(path) {
+		if f := &Formats[i]; st.IsDir() && f.looksFolder(names) || !st.IsDir() && f.looksFile(fsys, path) {
 			return f, nil
 		}
 	}
@@ -182,13 +182,8 @@ func formatOf(path string) (*Format, error) {
 	return nil, fmt.Errorf("cannot tell its format by its name or first bytes; give --format, one of %s", strings.Join(names, ", "))
 }
 
-func isFile(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && !st.IsDir()
-}
-
 // expand resolves braces, globs and the list on standard input.
-func expand(sources []string, stdin io.Reader) ([]string, error) {
+func expand(fsys fs.FS, sources []string, stdin io.Reader) ([]string, error) {
 	var paths []string
 	for _, s := range sources {
 		if s == "-" {
@@ -200,15 +195,15 @@ func expand(sources []string, stdin io.Reader) ([]string, error) {
 			continue
 		}
 		names := []string{s}
-		_, err := os.Lstat(s)
-		if err != nil {
+		if !exists(fsys, s) {
+			var err error
 			if names, err = braces(s); err != nil {
 				return nil, fmt.Errorf("opening dataset %w", err)
 			}
 		}
 		var missing []string
 		for _, name := range names {
-			if _, err := os.Lstat(name); err == nil || len(names) == 1 && !isGlob(name) {
+			if exists(fsys, name) || len(names) == 1 && !isGlob(name) {
 				paths = append(paths, name)
 				continue
 			}
@@ -216,7 +211,7 @@ func expand(sources []string, stdin io.Reader) ([]string, error) {
 				missing = append(missing, name)
 				continue
 			}
-			found, err := filepath.Glob(name)
+			found, err := fs.Glob(fsys, name)
 			if err != nil {
 				return nil, fmt.Errorf("opening dataset %q: %w", name, err)
 			}

@@ -212,8 +212,10 @@ func canvasWebP(t testing.TB) []byte {
 // One bad picture is one error; the others are read.
 func TestHostileImages(t *testing.T) {
 	j, p := jpegOf(t, 40, 40), pngOf(t, 40, 40, 9)
-	sos := bytes.Index(j, []byte{0xff, 0xda})
-	many := append(bytes.Clone(j[:len(j)-2]), bytes.Repeat(j[sos:sos+14], maxScans)...)
+	const maxScans = 1000
+	tiny := jpegOf(t, 8, 8)
+	many := bytes.Repeat(tiny[bytes.Index(tiny, []byte{0xff, 0xda}):len(tiny)-2], maxScans)
+	many = append(append(bytes.Clone(tiny[:len(tiny)-2]), many...), 0xff, 0xd9)
 	files := map[string][]byte{
 		"zero.jpg": nil, "html.jpg": []byte("<!DOCTYPE html><html>"), "cut.jpg": j[:len(j)/2], "cut.png": p[:len(p)-20],
 		"huge.png": bombPNG(65535, 65535), "overflow.png": bombPNG(1<<31-1, 1<<31-1), "noise.webp": []byte("RIFF\x10\x00\x00\x00WEBPVP8 junk"),

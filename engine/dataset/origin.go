@@ -11,8 +11,11 @@ import (
 // process or for some of its items. It marshals to JSON.
 type Origin struct {
 	// Paths is one file or folder, or the files of a list of images.
-	Paths  []string `json:"paths"`
-	Format string   `json:"format"`
+	Paths []string `json:"paths,omitempty"`
+	// Folder, where it is not empty, is what Paths are below: some of its pictures,
+	// as a folder of which opening lists nothing.
+	Folder string `json:"folder,omitempty"`
+	Format string `json:"format"`
 	// Prefix stands before the IDs, because there are several sources.
 	Prefix string `json:"prefix,omitempty"`
 	Items  int    `json:"items"`
@@ -40,9 +43,12 @@ func (s Origin) Open(o Options) (Dataset, error) {
 		return nil, fmt.Errorf("opening a dataset again: its format is %q and it has %d paths: %w", s.Format, len(s.Paths), err)
 	}
 	var got []source
-	if f.Name == "images" && isFile(s.Paths[0]) || len(s.Paths) > 1 {
+	switch {
+	case s.Folder != "":
+		got, err = openImagesBelow(s.Folder, s.Paths, o)
+	case len(s.Paths) > 1, f.Name == "images" && !isFolder(o.FS, s.Paths[0]):
 		got, err = openImageFiles(s.Paths, o)
-	} else {
+	default:
 		got, err = f.open(s.Paths[0], o)
 	}
 	if err != nil {
@@ -62,8 +68,10 @@ func (s Origin) Open(o Options) (Dataset, error) {
 }
 
 // Expand is the files and folders that Open would open, one by one: globs and the
-// list "-" become what they stand for.
-func Expand(sources []string, stdin io.Reader) ([]string, error) { return expand(sources, stdin) }
+// list "-" become what they stand for. It looks at the local disk.
+func Expand(sources []string, stdin io.Reader) ([]string, error) {
+	return expand(Local, sources, stdin)
+}
 
 // JPEGDecoder names what decodes JPEG files in this build: another may give other
 // pixels.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,12 +20,12 @@ import (
 
 func isParquetName(name string) bool { return strings.EqualFold(filepath.Ext(name), ".parquet") }
 
-func looksParquet(path string) bool {
-	return isParquetName(path) || hasMagic(firstBytes(path), "PAR1")
+func looksParquet(fsys fs.FS, path string) bool {
+	return isParquetName(path) || hasMagic(firstBytes(fsys, path), "PAR1")
 }
 
 func openParquets(path string, o Options) ([]source, error) {
-	return eachFile(path, isParquetName, func(file string) (source, error) {
+	return eachFile(o, path, isParquetName, func(file string) (source, error) {
 		s, err := openParquet(file, o)
 		if err != nil {
 			return nil, err
@@ -311,7 +312,7 @@ func (s *rows) readLabels(f *parquet.File) {
 					s.unlabelled = map[int]error{}
 				}
 				s.unlabelled[g] = fmt.Errorf("its label, column %q: %w", l.name, err)
-				for len(words.of) < s.starts[g+1] {
+				for words.len() < s.starts[g+1] {
 					words.add("")
 				}
 			}

@@ -3,6 +3,7 @@ package dataset
 import (
 	"image"
 	"image/color"
+	"sync"
 )
 
 // picture is an 8-bit image in row-major order, its channels interleaved: 1
@@ -15,6 +16,28 @@ type picture struct {
 func newPicture(w, h, c int) *picture {
 	return &picture{w: w, h: h, c: c, pix: make([]uint8, w*h*c)}
 }
+
+// scratch is a picture of whatever was in memory before, which release gives back.
+func scratch(w, h, c int) *picture {
+	p := idle.Get().(*picture)
+	if p.w, p.h, p.c = w, h, c; cap(p.pix) < w*h*c {
+		p.pix = make([]uint8, w*h*c)
+	}
+	p.pix = p.pix[:w*h*c]
+	return p
+}
+
+// release gives a picture's memory to the next scratch; it is not used after.
+func (p *picture) release() {
+	if cap(p.pix) <= maxIdle {
+		idle.Put(p)
+	}
+}
+
+var idle = sync.Pool{New: func() any { return new(picture) }}
+
+// maxIdle bounds the memory of one picture that waits for its next use.
+const maxIdle = 16 << 20
 
 // luma is PIL's conversion from RGB to L: ITU-R 601-2 in 16-bit fixed point.
 func luma(r, g, b uint8) uint8 {

@@ -175,6 +175,23 @@ func (p Preprocess) offset(in, out int) int {
 	return int(math.RoundToEven(float64(d) / 2))
 }
 
+// cut is where the centre crop of a resized picture begins, and the part of that
+// picture that is within it.
+func (p Preprocess) cut(w, h int) (x, y int, in image.Rectangle) {
+	x, y = p.offset(w, p.Crop.W), p.offset(h, p.Crop.H)
+	return x, y, image.Rect(x, y, x+p.Crop.W, y+p.Crop.H).Intersect(image.Rect(0, 0, w, h))
+}
+
+// seen is the part of a picture of w x h that decides what scene makes of it.
+func (p Preprocess) seen(w, h int) image.Rectangle {
+	outW, outH := p.resized(w, h)
+	if p.Crop == (Size{}) || outW < 1 || outH < 1 {
+		return image.Rect(0, 0, w, h)
+	}
+	_, _, in := p.cut(outW, outH)
+	return reads(w, h, outW, outH, p.Interpolation, in)
+}
+
 // scene resizes and crops. Limit bounds the pixels of what it makes on the way.
 func (p Preprocess) scene(m *picture, limit int64) (*picture, error) {
 	w, h := p.resized(m.w, m.h)
@@ -185,8 +202,7 @@ func (p Preprocess) scene(m *picture, limit int64) (*picture, error) {
 	if p.Crop == (Size{}) {
 		return m.resize(w, h, p.Interpolation), nil
 	}
-	x, y := p.offset(w, p.Crop.W), p.offset(h, p.Crop.H)
-	in := image.Rect(x, y, x+p.Crop.W, y+p.Crop.H).Intersect(image.Rect(0, 0, w, h))
+	x, y, in := p.cut(w, h)
 	m = m.resizeIn(w, h, p.Interpolation, in)
 	fill := make([]uint8, len(p.Fill))
 	for i, v := range p.Fill {

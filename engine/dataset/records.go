@@ -1,10 +1,9 @@
 package dataset
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,23 +56,32 @@ func (s *records) Item(i int) Item {
 }
 
 func (s *records) Sample(i int, dst []float32) error {
+	p, err := s.picture(i)
+	if err == nil {
+		err = s.render(p, dst)
+	}
+	if err != nil {
+		return fmt.Errorf("reading picture %d of %q: %w", i, s.path, err)
+	}
+	return nil
+}
+
+// picture is picture i as it is stored.
+func (s *records) picture(i int) (*picture, error) {
 	p := newPicture(s.w, s.h, s.c)
 	raw := p.pix
 	if s.c > 1 && !s.last {
 		raw = make([]uint8, len(p.pix))
 	}
 	if err := readAt(s.r, raw, s.offset+int64(i)*s.stride); err != nil {
-		return fmt.Errorf("reading picture %d of %q: %w", i, s.path, err)
+		return nil, err
 	}
 	if s.c > 1 && !s.last {
 		for k, v := range raw {
 			p.pix[k%(s.w*s.h)*s.c+k/(s.w*s.h)] = v
 		}
 	}
-	if err := s.render(p, dst); err != nil {
-		return fmt.Errorf("reading picture %d of %q: %w", i, s.path, err)
-	}
-	return nil
+	return p, nil
 }
 
 func (s *records) describe() Description {
@@ -92,46 +100,9 @@ func readAt(r io.ReaderAt, b []byte, at int64) error {
 	return reason(err)
 }
 
-// openRegular opens a file for reading in place, and gives its size.
-func openRegular(path string) (*os.File, int64, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, reason(err)
-	}
-	if !st.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%q is not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, reason(err)
-	}
-	return f, st.Size(), nil
-}
-
-// filesOf is path itself, or the files in the folder path that are of a kind.
-func filesOf(path string, is func(name string) bool) ([]string, error) {
-	if isFile(path) {
-		return []string{path}, nil
-	}
-	names, err := storeOf(path).list(path)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, name := range names {
-		if is(name) && !strings.HasPrefix(name, ".") && isFile(filepath.Join(path, name)) {
-			out = append(out, filepath.Join(path, name))
-		}
-	}
-	if len(out) == 0 {
-		return nil, errors.New("the folder holds no file of this format")
-	}
-	return out, nil
-}
-
 // eachFile opens the files of a source one by one.
-func eachFile(path string, is func(name string) bool, open func(path string) (source, error)) ([]source, error) {
-	files, err := filesOf(path, is)
+func eachFile(o Options, path string, is func(name string) bool, open func(path string) (source, error)) ([]source, error) {
+	files, err := filesOf(o.FS, path, is)
 	if err != nil {
 		return nil, err
 	}
@@ -150,8 +121,8 @@ func eachFile(path string, is func(name string) bool, open func(path string) (so
 }
 
 // readLines is the lines of a small text file beside the data; nil without it.
-func readLines(path string) []string {
-	b, err := readRegular(path, 1<<16)
+func readLines(fsys fs.FS, path string) []string {
+	b, err := readRegular(fsys, path, 1<<16)
 	if err != nil {
 		return nil
 	}

@@ -69,12 +69,16 @@ func newRenderer(o Options, natural int, size func() (w, h int, err error)) (*re
 
 // render writes the sample that a picture becomes.
 func (r *renderer) render(p *picture, dst []float32) error {
+	given := p
 	if r.c == 1 {
 		p = p.channels(1)
 	}
 	p, err := r.pre.scene(p, r.pixels)
 	if err != nil {
 		return err
+	}
+	if p != given {
+		defer p.release()
 	}
 	if err := r.checkSize(p.w, p.h); err != nil {
 		return err

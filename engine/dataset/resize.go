@@ -88,18 +88,19 @@ type kernel struct {
 	weights []int32
 }
 
-// kernels is PIL's precompute_coeffs and normalize_coeffs_8bpc. float64(...)
-// around products keeps compilers from fusing them with sums, which rounds
-// differently.
-func kernels(in, out int, f Filter) []kernel {
+// kernels is PIL's precompute_coeffs and normalize_coeffs_8bpc, for the output
+// pixels from begin to end. float64(...) around products keeps compilers from
+// fusing them with sums, which rounds differently.
+func kernels(in, out int, f Filter, begin, end int) []kernel {
 	filter := filters[f]
 	scale := float64(in) / float64(out)
 	stretch := max(scale, 1)
 	support := filter.support * stretch
-	ks := make([]kernel, out)
-	weights := make([]float64, int(math.Ceil(support))*2+1)
+	ks := make([]kernel, end-begin)
+	widest := int(math.Ceil(support))*2 + 1
+	weights, store := make([]float64, widest), make([]int32, 0, widest*len(ks))
 	for i := range ks {
-		center := (float64(i) + 0.5) * scale
+		center := (float64(begin+i) + 0.5) * scale
 		lo := max(int(float64(center-support)+0.5), 0)
 		n := min(int(float64(center+support)+0.5), in) - lo
 		sum := 0.0
@@ -108,15 +109,14 @@ func kernels(in, out int, f Filter) []kernel {
 			weights[x] = w
 			sum += w
 		}
-		k := kernel{lo, make([]int32, n)}
-		for x := range n {
-			w := weights[x]
+		first := len(store)
+		for _, w := range weights[:max(n, 0)] {
 			if sum != 0 {
 				w /= sum
 			}
-			k.weights[x] = int32(math.Copysign(0.5, w) + float64(w*(1<<precision)))
+			store = append(store, int32(math.Copysign(0.5, w)+float64(w*(1<<precision))))
 		}
-		ks[i] = k
+		ks[i] = kernel{lo, store[first:len(store):len(store)]}
 	}
 	return ks
 }
@@ -153,73 +153,113 @@ func (p *picture) resizeIn(w, h int, f Filter, in image.Rectangle) *picture {
 		f = Bilinear
 	}
 	// A pass over an axis that keeps its size copies it.
-	columns, rows := kernels(p.w, w, f)[in.Min.X:in.Max.X], kernels(p.h, h, f)[in.Min.Y:in.Max.Y]
+	columns, rows := kernels(p.w, w, f, in.Min.X, in.Max.X), kernels(p.h, h, f, in.Min.Y, in.Max.Y)
+	var q *picture
 	switch {
 	case w == p.w && in.Dx() == w:
 		return p.vertical(rows)
 	case h < p.h && p.h-h > 2*(p.w-w):
-		return p.vertical(rows).horizontal(columns, 0, len(rows))
-	}
-	// The horizontal pass need only make what the rows read.
-	top, bottom := rows[0].min, rows[len(rows)-1].min+len(rows[len(rows)-1].weights)
-	if h == p.h {
+		q = p.vertical(rows)
+		defer q.release()
+		return q.horizontal(columns, 0, len(rows))
+	case h == p.h:
 		return p.horizontal(columns, in.Min.Y, in.Max.Y)
 	}
+	// The horizontal pass need only make what the rows read.
+	top, bottom := reach(rows)
 	for i := range rows {
 		rows[i].min -= top
 	}
-	return p.horizontal(columns, top, bottom).vertical(rows)
+	q = p.horizontal(columns, top, bottom)
+	defer q.release()
+	return q.vertical(rows)
+}
+
+// reach is from where to where windows read.
+func reach(ks []kernel) (from, to int) {
+	last := ks[len(ks)-1]
+	return ks[0].min, last.min + len(last.weights)
+}
+
+// reads is the part of a picture of inW x inH that resizeIn looks at.
+func reads(inW, inH, w, h int, f Filter, in image.Rectangle) image.Rectangle {
+	switch {
+	case in.Empty() || f == Nearest:
+		return image.Rect(0, 0, inW, inH)
+	case w == inW && h == inH:
+		return in
+	case f == "":
+		f = Bilinear
+	}
+	axis := func(size, out, begin, end int) (from, to int) {
+		from, _ = reach(kernels(size, out, f, begin, begin+1))
+		_, to = reach(kernels(size, out, f, end-1, end))
+		return from, to
+	}
+	left, right := axis(inW, w, in.Min.X, in.Max.X)
+	top, bottom := axis(inH, h, in.Min.Y, in.Max.Y)
+	return image.Rect(left, top, right, bottom)
 }
 
 func (p *picture) horizontal(ks []kernel, top, bottom int) *picture {
-	q := newPicture(len(ks), bottom-top, p.c)
-	o := 0
+	q := scratch(len(ks), bottom-top, p.c)
 	for y := top; y < bottom; y++ {
-		row := p.pix[y*p.w*p.c : (y+1)*p.w*p.c]
-		for _, k := range ks {
-			if p.c == 1 {
-				sum := int32(1 << (precision - 1))
-				for i, v := range row[k.min : k.min+len(k.weights)] {
-					sum += int32(v) * k.weights[i]
-				}
-				q.pix[o] = clip8(sum)
-				o++
-				continue
-			}
-			r, g, b := int32(1<<(precision-1)), int32(1<<(precision-1)), int32(1<<(precision-1))
-			at := row[k.min*3:]
-			for _, w := range k.weights {
-				r += int32(at[0]) * w
-				g += int32(at[1]) * w
-				b += int32(at[2]) * w
-				at = at[3:]
-			}
-			q.pix[o], q.pix[o+1], q.pix[o+2] = clip8(r), clip8(g), clip8(b)
-			o += 3
+		row, out := p.pix[y*p.w*p.c:(y+1)*p.w*p.c], q.pix[(y-top)*q.w*q.c:(y-top+1)*q.w*q.c]
+		switch {
+		case p.c == 1:
+			across1(out, row, ks)
+		case y+1 < min(p.h, bottom):
+			across(out, row, ks)
+		default: // the vectors touch a byte of the next row
+			across3(out, row, ks)
 		}
 	}
 	return q
 }
 
+func across1(out, row []uint8, ks []kernel) {
+	for x, k := range ks {
+		sum := int32(1 << (precision - 1))
+		for i, v := range row[k.min : k.min+len(k.weights)] {
+			sum += int32(v) * k.weights[i]
+		}
+		out[x] = clip8(sum)
+	}
+}
+
+func across3(out, row []uint8, ks []kernel) {
+	for x, k := range ks {
+		r, g, b := int32(1<<(precision-1)), int32(1<<(precision-1)), int32(1<<(precision-1))
+		at := row[k.min*3:]
+		for _, w := range k.weights {
+			r += int32(at[0]) * w
+			g += int32(at[1]) * w
+			b += int32(at[2]) * w
+			at = at[3:]
+		}
+		out[3*x], out[3*x+1], out[3*x+2] = clip8(r), clip8(g), clip8(b)
+	}
+}
+
 func (p *picture) vertical(ks []kernel) *picture {
-	q := newPicture(p.w, len(ks), p.c)
+	q := scratch(p.w, len(ks), p.c)
 	n := p.w * p.c
-	sums := make([]int32, n)
 	for y, k := range ks {
-		for i := range sums {
-			sums[i] = 1 << (precision - 1)
-		}
-		for j, w := range k.weights {
-			for i, v := range p.pix[(k.min+j)*n : (k.min+j+1)*n] {
-				sums[i] += int32(v) * w
-			}
-		}
-		out := q.pix[y*n : (y+1)*n]
-		for i, s := range sums {
-			out[i] = clip8(s)
-		}
+		down(q.pix[y*n:(y+1)*n], p.pix[k.min*n:(k.min+len(k.weights))*n], k.weights)
 	}
 	return q
+}
+
+// down1 makes the end of a row, from element begin on, of as many rows as there
+// are weights.
+func down1(out, rows []uint8, weights []int32, begin int) {
+	for i := begin; i < len(out); i++ {
+		sum := int32(1 << (precision - 1))
+		for j, w := range weights {
+			sum += int32(rows[j*len(out)+i]) * w
+		}
+		out[i] = clip8(sum)
+	}
 }
 
 // nearest is PIL's ImagingScaleAffine: positions are summed up, not multiplied

@@ -1,27 +1,144 @@
 package dataset
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"sync"
+	"path"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
-// store is where tar and Parquet files lie. There is one, the local disk; an
-// object store joins by having these two methods and a prefix in storeOf.
-type store interface {
-	// open opens a file for reading at any place, from many goroutines.
-	open(path string) (storedFile, error)
-	// list is the names in a folder, sorted.
-	list(path string) ([]string, error)
+// Local is the local disk as a file system: names are the machine's paths, relative
+// to where the program runs or absolute.
+var Local fs.FS = local{}
+
+type local struct{}
+
+func (local) Open(name string) (fs.File, error)          { return os.Open(name) }
+func (local) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
+func (local) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(name) }
+func (local) ReadLink(name string) (string, error)       { return os.Readlink(name) }
+func (local) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+func (local) Glob(pattern string) ([]string, error)      { return filepath.Glob(pattern) }
+func (local) real(name string) (string, error)           { return filepath.EvalSymlinks(name) }
+
+// file is a regular file that is read at any place, from many goroutines.
+type file interface {
+	fs.File
+	io.ReaderAt
 }
 
-type storedFile interface {
-	io.ReaderAt
-	io.Closer
-	// version tells one content of a file from a later one.
-	version() (version, error)
+// openRegular opens a file for reading in place, and gives its size. Pipes and
+// devices, which may never open, are an error.
+func openRegular(fsys fs.FS, name string) (file, int64, error) {
+	st, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, 0, reason(err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%q is not a regular file", name)
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, 0, reason(err)
+	}
+	at, ok := f.(file)
+	if !ok {
+		f.Close()
+		return nil, 0, fmt.Errorf("%q is in a file system whose files are no io.ReaderAt", name)
+	}
+	return at, st.Size(), nil
+}
+
+// readRegular reads a whole file of at most limit bytes.
+func readRegular(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	st, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, reason(err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer f.Close()
+	b := bytes.NewBuffer(make([]byte, 0, min(st.Size(), limit)+bytes.MinRead))
+	if _, err := b.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
+		return nil, reason(err)
+	}
+	if int64(b.Len()) > limit {
+		return nil, fmt.Errorf("it has more than %d bytes, the limit for one image", limit)
+	}
+	return b.Bytes(), nil
+}
+
+// firstBytes is how a regular file begins; empty where it cannot be read.
+func firstBytes(fsys fs.FS, name string) []byte {
+	st, err := fs.Stat(fsys, name)
+	if err != nil || !st.Mode().IsRegular() {
+		return nil
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	b := make([]byte, 16)
+	n, _ := f.Read(b)
+	return b[:n]
+}
+
+func isFile(fsys fs.FS, name string) bool {
+	st, err := fs.Stat(fsys, name)
+	return err == nil && !st.IsDir()
+}
+
+func isFolder(fsys fs.FS, name string) bool {
+	st, err := fs.Stat(fsys, name)
+	return err == nil && st.IsDir()
+}
+
+// exists says whether a name is that of a file or folder, or of a link that leads
+// nowhere.
+func exists(fsys fs.FS, name string) bool {
+	_, err := fs.Lstat(fsys, name)
+	return err == nil
+}
+
+// realPath is the path of a folder without links; by it circles are found.
+func realPath(fsys fs.FS, name string) (string, error) {
+	if l, ok := fsys.(interface{ real(string) (string, error) }); ok {
+		return l.real(name)
+	}
+	return path.Clean(name), nil
+}
+
+// filesOf is name itself, or the files in the folder name that are of a kind.
+func filesOf(fsys fs.FS, name string, is func(name string) bool) ([]string, error) {
+	if isFile(fsys, name) {
+		return []string{name}, nil
+	}
+	entries, err := fs.ReadDir(fsys, name)
+	if err != nil {
+		return nil, reason(err)
+	}
+	var out []string
+	for _, e := range entries {
+		if is(e.Name()) && !strings.HasPrefix(e.Name(), ".") && isFile(fsys, filepath.Join(name, e.Name())) {
+			out = append(out, filepath.Join(name, e.Name()))
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("the folder holds no file of this format")
+	}
+	return out, nil
 }
 
 type version struct {
@@ -29,164 +146,11 @@ type version struct {
 	time time.Time
 }
 
-func storeOf(string) store { return local{} }
-
-type local struct{}
-
-type localFile struct{ *os.File }
-
-func (local) open(path string) (storedFile, error) {
-	f, _, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	return localFile{f}, nil
-}
-
-func (local) list(path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, reason(err)
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names, nil
-}
-
-func (f localFile) version() (version, error) {
+// versionOf tells one content of a file from a later one.
+func versionOf(f fs.File) (version, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return version{}, reason(err)
 	}
 	return version{st.Size(), st.ModTime()}, nil
 }
-
-// commons is what the sources of one dataset have in common, so that a thousand
-// shards take the files and the memory of a few.
-type commons struct {
-	mu        sync.Mutex
-	files     []*sharedFile // open, the latest used first
-	windows   []*window     // open, the latest used first
-	renderers map[string]*renderer
-}
-
-const (
-	maxOpenFiles   = 64
-	maxOpenWindows = 4
-)
-
-// sharedFile is a file that is open only while it is in use, or was lately. It
-// must not change between: its offsets are known from before.
-type sharedFile struct {
-	all   *commons
-	path  string
-	is    version
-	f     storedFile // nil while closed
-	users int
-}
-
-// file opens a file for the first time.
-func (s *commons) file(path string) (*sharedFile, error) {
-	f, err := storeOf(path).open(path)
-	if err != nil {
-		return nil, err
-	}
-	is, err := f.version()
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	l := &sharedFile{all: s, path: path, is: is, f: f}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.use(l)
-	return l, nil
-}
-
-// use puts a file first and closes the ones that nobody uses past the limit.
-func (s *commons) use(l *sharedFile) {
-	s.files = front(s.files, l)
-	for i := len(s.files) - 1; i > 0 && len(s.files) > maxOpenFiles; i-- {
-		if old := s.files[i]; old.users == 0 {
-			old.f.Close()
-			old.f = nil
-			s.files = append(s.files[:i], s.files[i+1:]...)
-		}
-	}
-}
-
-// front moves x to the front of list, or puts it there.
-func front[T comparable](list []T, x T) []T {
-	at := len(list)
-	for i, y := range list {
-		if x == y {
-			at = i
-			break
-		}
-	}
-	if at == len(list) {
-		list = append(list, x)
-	}
-	copy(list[1:at+1], list[:at])
-	list[0] = x
-	return list
-}
-
-func (l *sharedFile) ReadAt(b []byte, at int64) (int, error) {
-	f, err := l.acquire()
-	if err != nil {
-		return 0, err
-	}
-	defer l.release()
-	return f.ReadAt(b, at)
-}
-
-func (l *sharedFile) acquire() (storedFile, error) {
-	l.all.mu.Lock()
-	defer l.all.mu.Unlock()
-	if l.f == nil {
-		f, err := storeOf(l.path).open(l.path)
-		if err != nil {
-			return nil, err
-		}
-		is, err := f.version()
-		if err == nil && (is.size != l.is.size || !is.time.Equal(l.is.time)) {
-			err = fmt.Errorf("the file has changed since the dataset was opened: it had %d bytes, now %d", l.is.size, is.size)
-		}
-		if err != nil {
-			f.Close()
-			return nil, err
-		}
-		l.f = f
-	}
-	l.users++
-	l.all.use(l)
-	return l.f, nil
-}
-
-func (l *sharedFile) release() {
-	l.all.mu.Lock()
-	l.users--
-	l.all.mu.Unlock()
-}
-
-// forget closes a file that turned out to be of no use.
-func (l *sharedFile) forget() {
-	l.all.mu.Lock()
-	defer l.all.mu.Unlock()
-	if l.f == nil || l.users > 0 {
-		return
-	}
-	l.f.Close()
-	l.f = nil
-	for i, f := range l.all.files {
-		if f == l {
-			l.all.files = append(l.all.files[:i], l.all.files[i+1:]...)
-			break
-		}
-	}
-}
-
-func (l *sharedFile) section() *io.SectionReader { return io.NewSectionReader(l, 0, l.is.size) }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"path"
 	"path/filepath"
@@ -39,11 +40,11 @@ func isTarName(name string) bool {
 	return slices.ContainsFunc(tarExtensions, func(ext string) bool { return len(name) > len(ext) && strings.HasSuffix(name, ext) })
 }
 
-func looksTar(path string) bool {
+func looksTar(fsys fs.FS, path string) bool {
 	if isTarName(path) {
 		return true
 	}
-	f, size, err := openRegular(path)
+	f, size, err := openRegular(fsys, path)
 	if err != nil {
 		return false
 	}
@@ -53,7 +54,7 @@ func looksTar(path string) bool {
 }
 
 func openTars(path string, o Options) ([]source, error) {
-	return eachFile(path, isTarName, func(file string) (source, error) {
+	return eachFile(o, path, isTarName, func(file string) (source, error) {
 		s, err := openTar(file, o)
 		if err != nil {
 			return nil, err

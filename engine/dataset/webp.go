@@ -47,3 +47,5 @@ func webpRow(dst, near, far []uint8) {
 		}
 	}
 }
+
+func clamp(v int32) uint8 { return uint8(min(max(v, 0), 255)) }

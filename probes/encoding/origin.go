@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,44 @@ type Origin struct {
 		// CodeSites are the globs of the sites whose codes a batch job wrote.
 		CodeSites []string `json:"code_sites"`
 	} `json:"settings"`
+
+	// files are the Parquet files that items were read from, column what of these.
+	files  []string
+	column string
+}
+
+// sources is what a manifest, or a job's plan, says of where the items come from.
+type sources struct {
+	Dataset struct {
+		Sources []source `json:"sources"`
+	} `json:"dataset"`
+	Sources  []source `json:"sources"` // of a plan
+	Settings struct {
+		Column string `json:"column"`
+		Data   struct {
+			Column string `json:"column"`
+		} `json:"data"`
+	} `json:"settings"`
+}
+
+type source struct {
+	Path   string   `json:"path"`
+	Paths  []string `json:"paths"`
+	Format string   `json:"format"`
+}
+
+// from takes the files that items lie in from a manifest or a plan.
+func (o *Origin) from(b []byte) {
+	var s sources
+	if json.Unmarshal(b, &s) != nil {
+		return
+	}
+	o.column = cmp.Or(s.Settings.Column, s.Settings.Data.Column)
+	for _, f := range slices.Concat(s.Dataset.Sources, s.Sources) {
+		if f.Format == "parquet" {
+			o.files = append(o.files, append(f.Paths, f.Path)[0])
+		}
+	}
 }
 
 // OriginSite is one site of the codes.
@@ -135,6 +174,7 @@ func parseOrigin(b []byte, path string) (*Origin, error) {
 	if o.SHA256 == nil {
 		return nil, nil // of another program, or of one shard, whose job says it
 	}
+	o.from(b)
 	return o, nil
 }
 
@@ -160,6 +200,7 @@ func jobOrigin(dir string) (*Origin, error) {
 		if err := json.Unmarshal(plan.Settings, &plan.Manifest.Settings); err != nil {
 			return nil, fmt.Errorf("reading the plan %s: %w", path, err)
 		}
+		plan.Manifest.from(b)
 	}
 	return plan.Manifest, nil
 }

@@ -2,29 +2,19 @@ package encoding
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/base64"
 	"fmt"
 	"html"
-	"image"
-	"image/color"
-	"image/jpeg"
 	"io"
 	"iter"
-	"os"
-	"regexp"
-	"strconv"
-	"strings"
-
-	"golang.org/x/image/draw"
-
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
 )
 
 // Tile is one item of a contact sheet.
 type Tile struct {
-	// ID and Path are the item's, as results have them.
+	// ID and Path are the item's, as results have them, and From is the origin of the
+	// result, where there is one: it says which file a picture without one of its own
+	// is in.
 	ID, Path string
+	From     *Origin
 	// Caption stands below the picture.
 	Caption string
 }
@@ -61,7 +51,7 @@ figcaption{font-size:11px;overflow-wrap:anywhere}
 	for _, n := range notes {
 		fmt.Fprintf(b, "<p>%s</p>\n", esc(n))
 	}
-	p := pictures{made: map[[2]string]string{}}
+	var p pictures
 	for s := range strips {
 		fmt.Fprintf(b, "<section><h2>%s</h2><div class=\"t\">\n", esc(s.Title))
 		for _, t := range s.Tiles {
@@ -83,109 +73,4 @@ figcaption{font-size:11px;overflow-wrap:anywhere}
 	}
 	b.WriteString("</body></html>\n")
 	return b.Flush()
-}
-
-// thumb is the edge of a thumbnail.
-const thumb = 112
-
-// pictures makes thumbnails. It remembers the last file, which can hold many
-// items, and the thumbnails made.
-type pictures struct {
-	path string
-	ds   dataset.Dataset // nil when the file has no pictures
-	made map[[2]string]string
-}
-
-// of is a data URI; "" when there is no picture. small says that the picture is
-// smaller than a thumbnail.
-func (p *pictures) of(t Tile) (uri string, small bool) {
-	if t.Path == "" {
-		return "", false
-	}
-	at := [2]string{t.Path, t.ID}
-	uri, ok := p.made[at]
-	if !ok {
-		if len(p.made) >= 10_000 {
-			clear(p.made)
-		}
-		if m := p.read(t); m != nil {
-			uri = dataURI(m)
-		}
-		p.made[at] = uri
-	}
-	uri, small = strings.CutPrefix(uri, "small:")
-	return uri, small
-}
-
-// element is how dataset names the elements of an array file.
-var element = regexp.MustCompile(`\[(\d+)\]$`)
-
-// read is an item's picture; nil when there is none.
-func (p *pictures) read(t Tile) image.Image {
-	if p.path != t.Path {
-		p.path, p.ds = t.Path, nil
-		if st, err := os.Stat(t.Path); err != nil || !st.Mode().IsRegular() {
-			return nil
-		}
-		if ds, err := dataset.Open([]string{t.Path}, dataset.Options{EXIF: true, MaxPixels: 1 << 26}); err == nil {
-			p.ds = ds
-		}
-	}
-	if p.ds == nil {
-		return nil
-	}
-	i, n := 0, p.ds.Len()
-	if n > 1 {
-		i = n
-		if m := element.FindStringSubmatch(t.ID); m != nil {
-			i, _ = strconv.Atoi(m[1])
-		} else {
-			for k := range min(n, 100_000) {
-				if strings.HasSuffix(t.ID, p.ds.Item(k).ID) {
-					i = k
-					break
-				}
-			}
-		}
-	}
-	shape := p.ds.Shape()
-	if i < 0 || i >= n || len(shape) != 3 || shape[0] != 1 && shape[0] != 3 {
-		return nil
-	}
-	h, w := shape[1], shape[2]
-	x := make([]float32, shape[0]*h*w)
-	if p.ds.Sample(i, x) != nil {
-		return nil
-	}
-	m := image.NewRGBA(image.Rect(0, 0, w, h))
-	level := func(k int) uint8 {
-		v := x[k]
-		return uint8(min(max(v, 0), 1)*255 + 0.5)
-	}
-	for k := range h * w {
-		c := color.RGBA{A: 255}
-		if c.R = level(k); shape[0] == 3 {
-			c.G, c.B = level(h*w+k), level(2*h*w+k)
-		} else {
-			c.G, c.B = c.R, c.R
-		}
-		m.SetRGBA(k%w, k/w, c)
-	}
-	return m
-}
-
-func dataURI(m image.Image) string {
-	prefix := "small:"
-	if b := m.Bounds(); b.Dx() > thumb || b.Dy() > thumb {
-		prefix = ""
-		scale := float64(thumb) / float64(max(b.Dx(), b.Dy()))
-		to := image.NewRGBA(image.Rect(0, 0, max(int(float64(b.Dx())*scale), 1), max(int(float64(b.Dy())*scale), 1)))
-		draw.CatmullRom.Scale(to, to.Bounds(), m, b, draw.Src, nil)
-		m = to
-	}
-	var buf bytes.Buffer
-	if jpeg.Encode(&buf, m, &jpeg.Options{Quality: 85}) != nil {
-		return ""
-	}
-	return prefix + "data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(buf.Bytes())
 }

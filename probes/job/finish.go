@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
@@ -206,7 +207,8 @@ func (p *Plan) tidy() error {
 		if m == nil {
 			m = ofJob.FindStringSubmatch(e.Name())
 		}
-		if m != nil && m[len(m)-1] != "" || len(m) > 3 && m[2] == "_tries" {
+		old := strings.HasSuffix(e.Name(), namesSuffix) && e.Name() != p.Names // from before the job was extended
+		if m != nil && (old || m[len(m)-1] != "") || len(m) > 3 && m[2] == "_tries" {
 			errs = append(errs, os.RemoveAll(filepath.Join(p.dir, e.Name())))
 		}
 	}

@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,6 +43,28 @@ func (s faultySession) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.
 // planned is a job of four shards of 25 pictures, and a prober for it.
 func planned(t *testing.T, fail func() error) (*Plan, *probes.Prober) {
 	t.Helper()
+	p, probed := drafted(t)
+	if err := p.Save(filepath.Join(t.TempDir(), "job"), Incremental, nil); err != nil {
+		t.Fatal(err)
+	}
+	r, err := probed.Open(context.Background(), faulty{fail: fail}, engine.Options{}, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	m, err := onnx.Load(p.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Admit(m, r); err != nil {
+		t.Fatal(err)
+	}
+	return p, r
+}
+
+// drafted is the plan of such a job, which is in no folder yet.
+func drafted(t *testing.T) (*Plan, *probes.Plan) {
+	t.Helper()
 	m, err := onnx.Load("../../testdata/models/mlp_dynamo.onnx")
 	if err != nil {
 		t.Fatal(err)
@@ -65,18 +86,7 @@ func planned(t *testing.T, fail func() error) (*Plan, *probes.Prober) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Save(filepath.Join(t.TempDir(), "job"), Incremental, nil); err != nil {
-		t.Fatal(err)
-	}
-	r, err := probed.Open(context.Background(), faulty{fail: fail}, engine.Options{}, 32)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	if err := p.Admit(m, r); err != nil {
-		t.Fatal(err)
-	}
-	return p, r
+	return p, probed
 }
 
 func names(t *testing.T, dir string) (names []string) {
@@ -163,7 +173,7 @@ func TestExcusedTries(t *testing.T) {
 	if err := w.Run(ctx, p.Slice(0, 1), func(Result) {}); !errors.As(err, &stopped) || stopped.Shards != 0 {
 		t.Errorf("cancelled: %v", err)
 	}
-	if got := names(t, p.Dir()); !slices.Equal(got, []string{"plan.json"}) {
+	if got := names(t, p.Dir()); !slices.Equal(got, []string{p.Names, "plan.json"}) {
 		t.Errorf("it left %q", got)
 	}
 	if err := os.MkdirAll(filepath.Join(p.Dir(), "00000.parquet/in the way"), 0o777); err != nil {
@@ -214,8 +224,8 @@ func TestTries(t *testing.T) {
 // What belongs to a job is told by its name, and nothing else is touched.
 func TestWipe(t *testing.T) {
 	dir := t.TempDir()
-	mine := []string{"00000.txt", "0000.parquet", "00000.parquet.bak", "a.parquet", "data.npy", "notes_stats.json", ".hidden", "x00000.parquet", "00000.parquet.manifest.json"}
-	jobs := []string{"plan.json", "manifest.json", "_SUCCESS", "frame.npy", "sketches.faiss", "00000.parquet", "123456.npy", "00001.npy.items.jsonl", "00001.faiss",
+	mine := []string{"00000.txt", "plan-x.names", "0000.parquet", "00000.parquet.bak", "a.parquet", "data.npy", "notes_stats.json", ".hidden", "x00000.parquet", "00000.parquet.manifest.json"}
+	jobs := []string{"plan.json", "plan-0123456789abcdef.names", ".plan-0123456789abcdef.names.0123456789abcdef.tmp", "manifest.json", "_SUCCESS", "frame.npy", "sketches.faiss", "00000.parquet", "123456.npy", "00001.npy.items.jsonl", "00001.faiss",
 		"00002_stats.json", "00002_failed.json", ".00003.parquet.0123456789abcdef.tmp", ".00003_stats.json.0123456789abcdef.tmp", ".plan.json.0123456789abcdef.tmp", ".00003_tries.0123456789abcdef.tmp"}
 	for _, n := range slices.Concat(mine, jobs) {
 		if err := os.WriteFile(filepath.Join(dir, n), nil, 0o666); err != nil {
@@ -236,7 +246,7 @@ func TestWipe(t *testing.T) {
 
 // Two planners at once leave one plan, and only one of unlike ones is right.
 func TestPlannersAtOnce(t *testing.T) {
-	p, _ := planned(t, func() error { return nil })
+	p, _ := drafted(t)
 	dir := filepath.Join(t.TempDir(), "race")
 	errs := make(chan error, 8)
 	for k := range 8 {
@@ -257,7 +267,7 @@ func TestPlannersAtOnce(t *testing.T) {
 	if refused != 4 {
 		t.Errorf("%d planners were refused, want 4", refused)
 	}
-	if got := names(t, dir); fmt.Sprint(got) != "[plan.json]" {
+	if got := names(t, dir); len(got) != 2 || !ofJob.MatchString(got[0]) || got[1] != "plan.json" {
 		t.Errorf("there are %q", got)
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -96,8 +97,17 @@ type Data struct {
 	MaxPixels  int64               `json:"max_pixels,omitempty"`
 	// JPEG is the decoder, as another may give other pixels.
 	JPEG string `json:"jpeg_decoder"`
+	// Points says that inputs are points drawn at random, not files.
+	Points *Points `json:"points,omitempty"`
 	// IgnoreTime tells inputs by name and size alone.
 	IgnoreTime bool `json:"ignore_mtime,omitempty"`
+}
+
+// Points are drawn uniformly from [Low, High) in every element.
+type Points struct {
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+	Seed uint64  `json:"seed"`
 }
 
 // Engine is what a shard was made with.
@@ -128,13 +138,17 @@ type Plan struct {
 	Classes []string `json:"classes,omitempty"`
 	Sources []Source `json:"sources"`
 	Shards  []Shard  `json:"shards"`
+	// Names is the file, beside the plan, of the names of pictures.
+	Names string `json:"names,omitempty"`
 	// Manifest is what follows from the model.
 	Manifest *probes.Manifest `json:"manifest"`
 
-	dir string
+	dir    string
+	naming naming
 }
 
-// Source is one of the inputs, as it was when the job was planned.
+// Source is one of the inputs, as it was when the job was planned. Of pictures given
+// one by one Paths is the first, of a folder of them it is empty.
 type Source struct {
 	dataset.Origin
 	Bytes    int64  `json:"bytes,omitempty"`
@@ -157,6 +171,9 @@ type Piece struct {
 	Source int `json:"source"`
 	From   int `json:"from"`
 	To     int `json:"to"`
+	// At and End are where, in the file of names, those of pictures are.
+	At  int64 `json:"at,omitempty"`
+	End int64 `json:"end,omitempty"`
 }
 
 // Request is what New makes a plan of.
@@ -265,7 +282,7 @@ func (p *Plan) Save(dir string, mode Mode, frame *probes.Frame) error {
 		}
 	}
 	if old, err := Load(dir); err == nil {
-		return old.same(p)
+		return p.join(old)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -280,12 +297,25 @@ func (p *Plan) Save(dir string, mode Mode, frame *probes.Frame) error {
 		if err != nil {
 			return err
 		}
-		return old.same(p)
+		p.dropNames(old)
+		return p.join(old)
 	}
 	return err
 }
 
+// join makes of a plan the one that is there already, if it asks for the same.
+func (p *Plan) join(old *Plan) error {
+	if err := old.same(p); err != nil {
+		return err
+	}
+	p.Sources, p.Shards, p.Names, p.naming = old.Sources, old.Shards, old.Names, naming{}
+	return nil
+}
+
 func (p *Plan) write(first bool) error {
+	if err := p.writeNames(); err != nil {
+		return err
+	}
 	b, err := json.MarshalIndent(p, "", " ")
 	if err == nil {
 		err = put(filepath.Join(p.dir, planName), append(b, '\n'), first)
@@ -388,6 +418,10 @@ func (p *Plan) check() error {
 		for _, c := range s.Pieces {
 			if c.Source < 0 || c.Source >= len(p.Sources) || c.From < 0 || c.To <= c.From || c.To > p.Sources[c.Source].Items {
 				return bad("shard %d has items %d to %d of source %d, which there are not", i, c.From, c.To, c.Source)
+			}
+			if listed := p.Sources[c.Source].Format == pictures; listed && (c.At < 0 || c.End-c.At < 2*int64(c.To-c.From) || c.End-c.At > maxNames) ||
+				!listed && len(p.Sources[c.Source].Paths) == 0 && p.Settings.Data.Points == nil {
+				return bad("shard %d does not say what its items are called", i)
 			}
 			n += c.To - c.From
 		}
@@ -520,13 +554,18 @@ func readFrame(dir string) (*probes.Frame, error) {
 // put writes a file whole, under a temporary name that then becomes path: in place
 // of what is there, or with first only where nothing is (else fs.ErrExist).
 func put(path string, b []byte, first bool) error {
+	return putFrom(path, first, func(w io.Writer) error { _, err := w.Write(b); return err })
+}
+
+// putFrom is put of what write writes.
+func putFrom(path string, first bool, write func(io.Writer) error) error {
 	temp := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%016x.tmp", filepath.Base(path), rand.Uint64()))
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(temp)
-	_, err = f.Write(b)
+	err = write(f)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}

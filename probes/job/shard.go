@@ -81,7 +81,7 @@ func (p *Plan) dataPath(i int) string { return p.path(i, "."+p.Settings.Format) 
 var ofShard = regexp.MustCompile(`^\.?([0-9]{5,})(_stats\.json|_failed\.json|_tries|\.(parquet|npy|jsonl|faiss|npy\.items\.jsonl))(\.[0-9a-f]{16}\.tmp)?$`)
 
 // ofJob are those that belong to the whole.
-var ofJob = regexp.MustCompile(`^\.?(plan\.json|manifest\.json|_SUCCESS|sketches\.faiss|frame\.npy)(\.[0-9a-f]{16}\.tmp)?$`)
+var ofJob = regexp.MustCompile(`^\.?(plan\.json|plan-[0-9a-f]{16}\.names|manifest\.json|_SUCCESS|sketches\.faiss|frame\.npy)(\.[0-9a-f]{16}\.tmp)?$`)
 
 // wipe removes what a job left in a folder, and nothing else.
 func wipe(dir string) error {

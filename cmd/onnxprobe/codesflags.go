@@ -1,0 +1,154 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
+)
+
+// codesFlags are common to the verbs that read codes and write what they say.
+type codesFlags struct {
+	on, output, html string
+	threads          int
+	memory           float64
+	sheet            int
+	force, json      bool
+}
+
+func (f *codesFlags) add(fs *pflag.FlagSet, on string) {
+	fs.StringVar(&f.on, "on", "", on)
+	fs.StringVarP(&f.output, "output", "o", "", "the `FILE` to write: .parquet or .jsonl; - is JSON Lines on standard output")
+	fs.StringVar(&f.html, "html", "", "write a contact sheet with the pictures in it, one HTML `FILE`")
+	fs.IntVar(&f.sheet, "sheet", 200, "rows of the contact sheet, at most")
+	fs.IntVar(&f.threads, "threads", 0, "threads that compare; 0 takes all cores")
+	fs.Float64Var(&f.memory, "memory", 8, "the most `GiB` of memory that codes may take")
+	fs.BoolVar(&f.force, "force", false, "replace existing results")
+	fs.BoolVar(&f.json, "json", false, "print JSON instead of tables")
+}
+
+// check reports what is wrong with the flags before anything is read.
+func (f *codesFlags) check(inputs []string) error {
+	switch f.on {
+	case "", encoding.Sketch, encoding.Code, encoding.Digest:
+	default:
+		return usagef("--on %q: the choices are sketch, code and digest", f.on)
+	}
+	if f.threads < 0 {
+		return usagef("--threads %d: 0 or more", f.threads)
+	}
+	if !(f.memory > 0) {
+		return usagef("--memory %g: more than 0", f.memory)
+	}
+	if f.sheet < 1 {
+		return usagef("--sheet %d: 1 or more", f.sheet)
+	}
+	if f.output != "" && f.output != "-" {
+		if strings.EqualFold(filepath.Ext(f.output), ".npy") {
+			return usagef("writing %q: the results are no array; use .parquet or .jsonl", f.output)
+		}
+		if err := sink.Check(f.output, f.force); err != nil {
+			return usageError{err}
+		}
+	}
+	if f.html != "" {
+		if err := newFile(f.html, f.force); err != nil {
+			return usagef("--html: %w", err)
+		}
+	}
+	for _, out := range []string{f.output, f.html} {
+		if err := keep(out, inputs); err != nil {
+			return err
+		}
+	}
+	if f.html != "" && f.html == f.output {
+		return usagef("--html and -o name one file, %s", f.html)
+	}
+	return nil
+}
+
+// newFile is an error when path exists, unless force is set.
+func newFile(path string, force bool) error {
+	if _, err := os.Lstat(path); err == nil && !force {
+		return fmt.Errorf("%s exists; --force replaces it", path)
+	}
+	return nil
+}
+
+// open reads codes, and notes what is to be known of them.
+func (f *codesFlags) open(c *cobra.Command, path, on string, names bool) (*encoding.Codes, error) {
+	codes, err := encoding.Open(path, encoding.OpenOptions{On: on, MaxBytes: int64(f.memory * (1 << 30)), Names: names})
+	var large *encoding.TooLargeError
+	if errors.As(err, &large) {
+		return nil, fmt.Errorf("%w; raise --memory, or compare sketches, which codes --sketch writes", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range codes.Notes {
+		note(c, "%s", n)
+	}
+	if codes.Failed > 0 {
+		note(c, "%d of %d items of %s have no %s and are left out", codes.Failed, codes.Failed+codes.Len(), path, codes.On)
+	}
+	return codes, nil
+}
+
+// comparison is the manifest of a result made from codes.
+type comparison struct {
+	Tool    string         `json:"tool"`
+	Version string         `json:"version"`
+	Verb    string         `json:"verb"`
+	Command []string       `json:"command"`
+	Inputs  []compared     `json:"inputs"`
+	Options map[string]any `json:"settings"`
+	Summary any            `json:"summary,omitempty"`
+}
+
+// compared is one of the inputs.
+type compared struct {
+	Path   string           `json:"path"`
+	On     string           `json:"on"`
+	Items  int              `json:"items"`
+	Failed int              `json:"failed"`
+	Bits   int              `json:"bits"`
+	Full   int              `json:"full_bits,omitempty"`
+	Origin *encoding.Origin `json:"manifest,omitempty"`
+}
+
+func comparisonOf(c *cobra.Command, options map[string]any, codes ...*encoding.Codes) *comparison {
+	m := &comparison{Tool: "onnxprobe", Version: probes.Version(), Verb: c.Name(), Command: commandLine(c), Options: options}
+	for _, x := range codes {
+		m.Inputs = append(m.Inputs, compared{x.Name, x.On, x.Len(), x.Failed, x.Bits, x.FullBits, x.Origin})
+	}
+	return m
+}
+
+// writeSheet writes the contact sheet, if one is asked for.
+func (f *codesFlags) writeSheet(m *comparison, title string, notes []string, strips iter.Seq[encoding.Strip]) error {
+	if f.html == "" {
+		return nil
+	}
+	return sink.Save(f.html, f.force, m, func(w io.Writer) error {
+		return encoding.WriteSheet(w, title, notes, strips)
+	})
+}
+
+// share is how far a comparison is, for someone who looks.
+func shareDone(c *cobra.Command, what string) (func(float64), func()) {
+	show, done := progress(c, 1000, what)
+	if show == nil {
+		return nil, done
+	}
+	return func(d float64) { show(probes.Summary{Items: int(d * 1000)}) }, done
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onnxprobe/onnxprobe/probes"
+	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
+)
+
+func newHashFinish() *cobra.Command {
+	var asJSON, allow bool
+	c := &cobra.Command{
+		Use:     "finish DIR",
+		Short:   "Verify all shards, then write manifest.json and _SUCCESS",
+		Long:    `Anyone may call it, at any time and again: what is missing is an error that names it.`,
+		Example: `  onnxprobe hash finish /shared/job`,
+		Args:    exactly(1, "one folder"),
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&allow, "allow-failed", false, "finish without the shards that are set aside")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		p, err := load(args[0])
+		if err != nil {
+			return err
+		}
+		return finish(c, p, allow, asJSON)
+	}
+	return c
+}
+
+func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
+	s, err := p.Finish(allow, nil)
+	if err != nil {
+		return settle(err)
+	}
+	if asJSON {
+		if err := json.NewEncoder(c.OutOrStdout()).Encode(s); err != nil {
+			return err
+		}
+	}
+	note(c, "%d items in %d shards, %s: %s", s.Finished, s.Done, size(s.Bytes), filepath.Join(p.Dir(), "manifest.json"))
+	if s.Failed > 0 {
+		return someFailed{probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
+	}
+	return nil
+}
+
+// settle gives a job's errors their exit codes.
+func settle(err error) error {
+	var aside jobs.AsideError
+	var lacks *jobs.IncompleteError
+	if errors.As(err, &aside) || errors.As(err, &lacks) && len(lacks.Missing) == 0 && len(lacks.Bad) == 0 {
+		return partly{err}
+	}
+	return err
+}
+
+// partly ends a job that is as done as it can be, with parts set aside.
+type partly struct{ error }

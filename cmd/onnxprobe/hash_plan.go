@@ -1,0 +1,305 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/probes"
+	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
+	"github.com/onnxprobe/onnxprobe/probes/sink"
+)
+
+// hashPlan are the flags that say what a job is.
+type hashPlan struct {
+	modelFlags
+	dataFlags
+	output, mode, form         string
+	overwrite, strict, noTimes bool
+	shardSize, sketch          int
+	seed                       uint64
+	code, channels, logits     bool
+	codeSites                  []string
+	complexity, sign3, centre  bool
+	radii                      []float64
+	directions                 int
+	frame                      string
+	faiss                      bool
+	changed                    func(string) bool
+}
+
+func (h *hashPlan) add(fs *pflag.FlagSet) {
+	h.modelFlags.add(fs)
+	h.addSites(fs)
+	h.dataFlags.add(fs)
+	h.addRandom(fs)
+	fs.Lookup("workers").Hidden = true // what plans, and what runs has its own
+	fs.StringVarP(&h.output, "output", "o", "", "the job's folder, a `DIR`")
+	fs.StringVar(&h.mode, "mode", string(jobs.Incremental), "where DIR holds a job: incremental goes on with it, if it is the same; extend adds the inputs that it does not have; overwrite removes it")
+	fs.BoolVar(&h.overwrite, "overwrite", false, "short for --mode overwrite")
+	fs.StringVar(&h.form, "output-format", "parquet", "parquet, npy or jsonl")
+	fs.IntVar(&h.shardSize, "shard-size", 10_000, "items of an output shard: what is lost at most when a worker is; of tar and Parquet inputs, whole files up to so many items")
+	fs.IntVar(&h.sketch, "sketch", 256, "write a sketch of `K` bits sampled from the code by --seed; 0 for none")
+	fs.Uint64Var(&h.seed, "seed", 0, "seed of everything drawn at random")
+	fs.BoolVar(&h.code, "code", false, "write the full code")
+	fs.StringArrayVar(&h.codeSites, "code-sites", nil, "write the code of the sites whose name matches `GLOB` (repeatable), a column each")
+	fs.BoolVar(&h.channels, "channels", false, "write one bit for each channel of a site: whether it is above the knot anywhere")
+	fs.BoolVar(&h.logits, "logits", false, "write the model's first output")
+	fs.BoolVar(&h.complexity, "complexity", false, "write local complexity; see onnxprobe complexity for the flags it takes")
+	fs.Float64SliceVar(&h.radii, "radius", []float64{0.005}, "with --complexity: distance of the vertices; several give several counts")
+	fs.IntVar(&h.directions, "directions", 20, "with --complexity: orthonormal directions")
+	fs.StringVar(&h.frame, "frame", "", "with --complexity: read the directions from a .npy `FILE`")
+	fs.BoolVar(&h.sign3, "sign3", false, "with --complexity: count a value exactly on its knot as a third side")
+	fs.BoolVar(&h.centre, "include-centre", false, "with --complexity: make the item itself a vertex too")
+	fs.BoolVar(&h.faiss, "faiss", false, "write the sketches as a FAISS IndexBinaryFlat too: sketches.faiss, vector i for item i")
+	fs.BoolVar(&h.strict, "strict", false, "make engine, version and device part of the job: another is refused")
+	fs.BoolVar(&h.noTimes, "ignore-mtime", false, "tell inputs by name and size, where machines have copies of their own")
+	h.changed = fs.Changed
+}
+
+// check reports what is wrong before anything is loaded.
+func (h *hashPlan) check() error {
+	if h.output == "" {
+		return usagef("say where the job is kept: -o DIR")
+	}
+	if st, err := os.Stat(h.output); err == nil && !st.IsDir() {
+		return usagef("-o %s: it is a file, and a job is a folder", h.output)
+	}
+	if h.overwrite {
+		if h.changed("mode") && h.mode != string(jobs.Overwrite) {
+			return usagef("--overwrite and --mode %s: give one", h.mode)
+		}
+		h.mode = string(jobs.Overwrite)
+	}
+	if !slices.Contains(jobs.Modes, jobs.Mode(h.mode)) {
+		return usagef("--mode %q; the modes are incremental, overwrite and extend", h.mode)
+	}
+	forms := make([]string, 0, len(sink.Formats))
+	for _, f := range sink.Formats {
+		forms = append(forms, f.Name)
+	}
+	if !slices.Contains(forms, h.form) {
+		return usagef("--output-format %q; the formats are %s", h.form, strings.Join(forms, ", "))
+	}
+	if h.shardSize < 1 {
+		return usagef("--shard-size %d: 1 or more", h.shardSize)
+	}
+	if h.sketch < 0 || h.faiss && (h.sketch == 0 || h.sketch%8 != 0) {
+		return usagef("--sketch %d: 0 or more, and with --faiss a multiple of 8", h.sketch)
+	}
+	for _, name := range []string{"radius", "directions", "frame", "sign3", "include-centre"} {
+		if h.changed(name) && !h.complexity {
+			return usagef("--%s goes with --complexity", name)
+		}
+	}
+	for i, r := range h.radii {
+		if !(r > 0) || math.IsInf(r, 0) || slices.Contains(h.radii[:i], r) {
+			return usagef("--radius %g: radii are positive, finite and each given once", r)
+		}
+	}
+	if h.frame != "" && h.changed("directions") {
+		return usagef("--frame has its own number of directions; leave --directions out")
+	}
+	if h.mode == string(jobs.Extend) && (h.limit > 0 || h.random > 0) {
+		return usagef("--limit and --random do not go with --mode extend")
+	}
+	return nil
+}
+
+// plan makes the job that the flags ask for, or finds the one that is there.
+func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.Plan, error) {
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	if _, err := e.options(); err != nil {
+		return nil, err
+	}
+	m, err := h.load(args[0])
+	if err != nil {
+		return nil, err
+	}
+	sources, ds, s, err := h.inputs(c, m, args[1:])
+	if err != nil {
+		return nil, err
+	}
+	frame, err := h.settings(c, e, ds, &s)
+	if err != nil {
+		return nil, err
+	}
+	probed, err := h.probe(e, m, ds, &s)
+	if err != nil {
+		return nil, err
+	}
+	p, err := jobs.New(jobs.Request{Model: m, Probed: probed, Settings: s, Data: ds, ShardSize: h.shardSize, Limit: h.limit,
+		AllowLinks: h.allowLinks, Command: commandLine(c)})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range p.Manifest.Notes {
+		note(c, "%s", n)
+	}
+	if h.mode == string(jobs.Extend) {
+		old, err := h.extend(c, p, sources)
+		if old != nil || err != nil {
+			return old, err
+		}
+	}
+	if err := p.Save(h.output, jobs.Mode(h.mode), frame); err != nil {
+		var differs *jobs.DiffersError
+		if errors.As(err, &differs) {
+			return nil, usageError{err}
+		}
+		return nil, err
+	}
+	note(c, "plan: %d items in %d shards, %s", p.Items, len(p.Shards), filepath.Join(h.output, "plan.json"))
+	return p, nil
+}
+
+// inputs opens the data, and says in the settings how.
+func (h *hashPlan) inputs(c *cobra.Command, m *onnx.Model, args []string) (sources []string, ds dataset.Dataset, s jobs.Settings, err error) {
+	if h.limit < 0 || h.random < 0 {
+		return nil, nil, s, usagef("--limit and --random are 0 or more")
+	}
+	if err := h.dataFlags.check(); err != nil {
+		return nil, nil, s, err
+	}
+	sample, err := h.sample(m)
+	if err != nil {
+		return nil, nil, s, err
+	}
+	v, err := probes.DataInput(m)
+	if err != nil {
+		return nil, nil, s, err
+	}
+	if sample == nil {
+		sample = probes.SampleShape(v)
+	}
+	if h.random > 0 {
+		h.dataFlags.seed = h.seed
+		ds, err := h.points(args, sample)
+		s.Data.Points = &jobs.Points{Low: h.low, High: h.high, Seed: h.seed}
+		return nil, ds, s, err
+	}
+	if len(args) == 0 {
+		return nil, nil, s, usagef("say what to run the model on; see %s --help", c.CommandPath())
+	}
+	if sources, err = dataset.Expand(args, c.InOrStdin()); err != nil {
+		return nil, nil, s, err
+	}
+	o, err := h.reading(c, v, sample)
+	if err != nil {
+		return nil, nil, s, err
+	}
+	if ds, err = dataset.Open(sources, o); err != nil {
+		return nil, nil, s, err
+	}
+	s.Data = jobs.Data{Layout: h.layout, Column: h.column, Preprocess: o.Preprocess, EXIF: h.exif, MaxPixels: h.maxPixels, IgnoreTime: h.noTimes}
+	if p := o.Preprocess; p != nil {
+		named := *p
+		named.Name = filepath.Base(p.Name)
+		s.Data.Preprocess = &named
+	}
+	noteRounded(c, ds)
+	return sources, ds, s, h.preprocessed(ds, o)
+}
+
+// settings fills in what the flags ask for.
+func (h *hashPlan) settings(c *cobra.Command, e *engineFlags, ds dataset.Dataset, s *jobs.Settings) (frame *probes.Frame, err error) {
+	s.Precision, s.Globs, s.MaxPool, s.Gemm = e.precision, h.sites, h.maxPool, h.gemm
+	s.Sketch, s.Seed, s.Code, s.CodeSites, s.Channels, s.Logits = h.sketch, h.seed, h.code, h.codeSites, h.channels, h.logits
+	s.Format, s.FAISS = h.form, h.faiss
+	if h.complexity {
+		if frame, err = openFrame(h.frame, h.directions, ds.Shape(), h.seed); err != nil {
+			return nil, err
+		}
+		s.Complexity = &jobs.Complexity{Radii: h.radii, Frame: frame.SHA256(), Sign3: h.sign3, Centre: h.centre}
+	}
+	if h.strict {
+		b, o, err := e.choose(c)
+		if err != nil {
+			return nil, err
+		}
+		s.Strict = &jobs.Engine{Backend: b.Name(), Version: b.Version(), Device: o.Device.String()}
+	}
+	return frame, nil
+}
+
+// probe attaches the probes, and fills in what of the settings follows from that.
+func (h *hashPlan) probe(e *engineFlags, m *onnx.Model, ds dataset.Dataset, s *jobs.Settings) (*probes.Plan, error) {
+	precise, err := e.precise(m)
+	if err != nil {
+		return nil, err
+	}
+	probed, err := s.Attach(precise, ds.Shape())
+	if err != nil {
+		return nil, err
+	}
+	if s.Batch = e.batchFor(ds.Shape()); probed.Fit.Batch > 0 {
+		s.Batch = probed.Fit.Batch
+	}
+	if bits := probed.Bits() / 8 * 8; !h.changed("sketch") && s.Sketch > bits {
+		s.Sketch = bits
+	}
+	if err := s.Check(probed); err != nil {
+		return nil, usageError{err}
+	}
+	return probed, nil
+}
+
+// extend adds to the job that is there what of the sources it does not have; without
+// one it gives nil.
+func (h *hashPlan) extend(c *cobra.Command, p *jobs.Plan, sources []string) (*jobs.Plan, error) {
+	old, err := jobs.Load(h.output)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := old.SameSettings(p); err != nil {
+		return nil, usageError{err}
+	}
+	n, err := old.Extend(sources, h.format)
+	if err != nil {
+		return nil, err
+	}
+	note(c, "%d new items: %d items in %d shards in all", n, old.Items, len(old.Shards))
+	return old, nil
+}
+
+func newHashPlan() *cobra.Command {
+	var h hashPlan
+	var e engineFlags
+	c := &cobra.Command{
+		Use:   "plan MODEL DATA... -o DIR",
+		Short: "Write DIR/plan.json, once, before any worker",
+		Long: `Lists the inputs and cuts them into shards. A plan that is there already must be the one
+that is asked for. Paths are kept as they are given: give ones that all workers have.`,
+		Example: `  onnxprobe hash plan resnet50.onnx photos/ --preprocess imagenet --shard-size 5000 -o /shared/job`,
+		Args:    atLeast(1, "a model and data"),
+	}
+	h.add(c.Flags())
+	e.addBackend(c.Flags())
+	e.addOptions(c.Flags())
+	e.addPrecision(c.Flags())
+	e.addBatch(c.Flags())
+	c.RunE = func(c *cobra.Command, args []string) error {
+		p, err := h.plan(c, &e, args)
+		if err != nil || !h.json {
+			return err
+		}
+		return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"plan": filepath.Join(h.output, "plan.json"),
+			"fingerprint": p.Fingerprint, "items": p.Items, "shards": len(p.Shards)})
+	}
+	return c
+}

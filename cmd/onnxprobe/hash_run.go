@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
+)
+
+// hashRun are the flags that say how a job is run: none changes a byte of it.
+type hashRun struct {
+	engineFlags
+	workers, maxTries int
+	retry             bool
+	name              string
+}
+
+func (h *hashRun) add(fs *pflag.FlagSet) {
+	h.addBackend(fs)
+	h.addOptions(fs)
+	fs.IntVar(&h.workers, "decoders", 0, "goroutines that read and decode; 0 takes one for each core")
+	fs.IntVar(&h.maxTries, "max-tries", 3, "set a shard aside after so many tries that ended with their process, or with an error of the engine; 0 for never")
+	fs.BoolVar(&h.retry, "retry", false, "try again the shards that are set aside")
+	fs.StringVar(&h.name, "worker", "", "the worker's `NAME` in the records; HOST:PROCESS by default")
+}
+
+// run makes shards of a job. all is false where shards come one by one.
+func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all bool, report func(jobs.Result)) error {
+	if _, err := h.options(); err != nil {
+		return err
+	}
+	if h.workers < 0 || h.maxTries < 0 {
+		return usagef("--decoders and --max-tries are 0 or more")
+	}
+	if h.workers == 0 {
+		h.workers = runtime.GOMAXPROCS(0)
+	}
+	left, known := 0, 0
+	if all {
+		for i := range shards {
+			if r := p.Done(i); r == nil {
+				left += p.Shards[i].Items
+			} else {
+				known++
+			}
+		}
+		if left == 0 {
+			for i := range shards {
+				r := p.Done(i)
+				report(jobs.Result{Shard: i, Items: r.Items, Failed: r.Failed, Bytes: r.Bytes(), Seconds: r.Seconds.Total, Skipped: true})
+			}
+			note(c, "all %d shards are done already", known)
+			return nil
+		}
+	}
+	h.precision = p.Settings.Precision
+	b, o, err := h.choose(c)
+	if err != nil {
+		return err
+	}
+	mf := modelFlags{allowLinks: p.AllowLinks}
+	m, err := mf.load(p.Model)
+	if err != nil {
+		return fmt.Errorf("%w (the plan has this path; run in the folder that it counts from)", err)
+	}
+	precise, err := h.precise(m)
+	if err != nil {
+		return err
+	}
+	probed, err := p.Attach(precise)
+	if err != nil {
+		return err
+	}
+	r, err := probed.Open(c.Context(), b, o, p.Settings.Batch)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := p.Admit(m, r); err != nil {
+		return err
+	}
+	show, done := jobProgress(c, left)
+	w, err := p.NewWorker(r, jobs.WorkerOptions{Workers: h.workers, MaxTries: h.maxTries, Retry: h.retry, Name: h.name, Progress: show})
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	err = w.Run(c.Context(), shards, report)
+	done()
+	d, took := w.Done(), time.Since(start)
+	if d.Shards+d.Skipped > 0 {
+		s := d.Seconds
+		note(c, "%d items in %d shards in %s, %.4g a second; %d failed, %s written, %d shards done before", d.Items, d.Shards,
+			took.Round(time.Millisecond), float64(d.Items)/took.Seconds(), d.Failed, size(d.Bytes), d.Skipped)
+		note(c, "seconds: reading %.2f and decoding %.2f on %d goroutines, inference %.2f, waiting for items %.2f, writing %.2f", s.Read, s.Decode, h.workers, s.Infer, s.Wait, s.Write)
+	}
+	return err
+}
+
+// size is a number of bytes as people read it.
+func size(n int64) string {
+	units := []string{"bytes", "kB", "MB", "GB", "TB"}
+	f := float64(n)
+	for f >= 1000 && len(units) > 1 {
+		f, units = f/1000, units[1:]
+	}
+	return strconv.FormatFloat(f, 'g', 4, 64) + " " + units[0]
+}
+
+// jobProgress shows how far a worker is: a line that is written over where someone
+// is looking, and a line a minute elsewhere. total is 0 where it is not known.
+func jobProgress(c *cobra.Command, total int) (func(jobs.Progress), func()) {
+	if quiet(c) {
+		return nil, func() {}
+	}
+	w := c.ErrOrStderr()
+	f, ok := w.(*os.File)
+	every, begin, end := time.Minute, "", "\n"
+	if ok && term.IsTerminal(int(f.Fd())) {
+		every, begin, end = 200*time.Millisecond, "\r\x1b[K", ""
+	}
+	start, last := time.Now(), time.Now()
+	return func(p jobs.Progress) {
+			now := time.Now()
+			if now.Sub(last) < every {
+				return
+			}
+			last = now
+			rate := float64(p.Items) / now.Sub(start).Seconds()
+			of, left := "", ""
+			if total > 0 {
+				of = fmt.Sprintf("/%d", total)
+				left = fmt.Sprintf(", %s left", time.Duration(float64(total-p.Items)/rate*float64(time.Second)).Round(time.Second))
+			}
+			fmt.Fprintf(w, "%shash: %d%s items, %.4g/s%s, %d failed, %s written%s", begin, p.Items, of, rate, left, p.Failed, size(p.Bytes), end)
+		}, func() {
+			if begin != "" {
+				fmt.Fprint(w, begin)
+			}
+		}
+}
+
+// stdinShards are the shard numbers on standard input, one a line; bad is told of
+// the lines that are none.
+func stdinShards(c *cobra.Command, bad func(string)) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		lines := bufio.NewScanner(c.InOrStdin())
+		for lines.Scan() {
+			text := strings.TrimSpace(lines.Text())
+			if text == "" {
+				continue
+			}
+			i, err := strconv.Atoi(text)
+			if err != nil {
+				bad(text)
+				continue
+			}
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+func reportError(c *cobra.Command, res jobs.Result) {
+	switch {
+	case res.Error != "":
+		note(c, "not done: %s", res.Error)
+	case res.Aside:
+		note(c, "shard %d is set aside", res.Shard)
+	}
+}
+
+func newHashRun() *cobra.Command {
+	var h hashRun
+	var shard string
+	var stdin, lines bool
+	c := &cobra.Command{
+		Use:   "run DIR [--shard i/n | --stdin]",
+		Short: "Make the shards of a slice that are not done yet",
+		Long: `Makes shards i, i+n, i+2n and so on of a planned job, all of them without --shard. auto/n takes
+the index i from the scheduler: ` + strings.Join(jobs.IndexVariables, ", ") + `. With --stdin it makes
+the shards whose numbers it reads, and writes a line of JSON for each. On SIGTERM or an
+interrupt it drops the shard it is at and ends.`,
+		Example: `  onnxprobe hash run /shared/job --shard 3/16
+  sbatch --array=0-63 --wrap 'onnxprobe hash run /shared/job --shard auto/64'
+  seq 0 99 | xargs -P 4 -n 10 sh -c 'printf "%s\n" "$@" | onnxprobe hash run /shared/job --stdin' _`,
+		Args: exactly(1, "one folder"),
+	}
+	h.add(c.Flags())
+	c.Flags().StringVar(&shard, "shard", "", "the slice, `i/n` or auto/n")
+	c.Flags().BoolVar(&stdin, "stdin", false, "read shard numbers from standard input, one a line")
+	c.Flags().BoolVar(&lines, "json", false, "write a line of JSON for each shard")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		i, n := 0, 1
+		var err error
+		if stdin && shard != "" {
+			return usagef("give --shard or --stdin")
+		}
+		if shard != "" {
+			if i, n, err = jobs.ParseSlice(shard, os.Getenv); err != nil {
+				return usageError{fmt.Errorf("--shard: %w", err)}
+			}
+		}
+		p, err := load(args[0])
+		if err != nil {
+			return err
+		}
+		out := json.NewEncoder(c.OutOrStdout())
+		report := func(res jobs.Result) {
+			reportError(c, res)
+			if stdin || lines {
+				_ = out.Encode(res) // whoever reads it sees that it ends
+			}
+		}
+		if !stdin {
+			return settle(h.run(c, p, p.Slice(i, n), true, report))
+		}
+		wrong := 0
+		shards := stdinShards(c, func(text string) {
+			wrong++
+			_ = out.Encode(map[string]any{"shard": nil, "error": fmt.Sprintf("%q is not the number of a shard", text)})
+		})
+		if err := h.run(c, p, shards, false, report); err != nil {
+			return settle(err)
+		}
+		if wrong > 0 {
+			return fmt.Errorf("%d lines of standard input are not numbers of shards", wrong)
+		}
+		return nil
+	}
+	return c
+}

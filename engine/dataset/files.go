@@ -1,0 +1,142 @@
+package dataset
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+)
+
+// commons is what the sources of one dataset have in common, so that a thousand
+// shards take the files and the memory of a few.
+type commons struct {
+	fsys      fs.FS
+	mu        sync.Mutex
+	files     []*sharedFile // open, the latest used first
+	windows   []*window     // open, the latest used first
+	renderers map[string]*renderer
+}
+
+const (
+	maxOpenFiles   = 64
+	maxOpenWindows = 4
+)
+
+// sharedFile is a file that is open only while it is in use, or was lately. It
+// must not change between: its offsets are known from before.
+type sharedFile struct {
+	all   *commons
+	path  string
+	is    version
+	f     file // nil while closed
+	users int
+}
+
+func (s *commons) open(path string) (file, error) {
+	f, _, err := openRegular(s.fsys, path)
+	return f, err
+}
+
+// file opens a file for the first time.
+func (s *commons) file(path string) (*sharedFile, error) {
+	f, err := s.open(path)
+	if err != nil {
+		return nil, err
+	}
+	is, err := versionOf(f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	l := &sharedFile{all: s, path: path, is: is, f: f}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.use(l)
+	return l, nil
+}
+
+// use puts a file first and closes the ones that nobody uses past the limit.
+func (s *commons) use(l *sharedFile) {
+	s.files = front(s.files, l)
+	for i := len(s.files) - 1; i > 0 && len(s.files) > maxOpenFiles; i-- {
+		if old := s.files[i]; old.users == 0 {
+			old.f.Close()
+			old.f = nil
+			s.files = append(s.files[:i], s.files[i+1:]...)
+		}
+	}
+}
+
+// front moves x to the front of list, or puts it there.
+func front[T comparable](list []T, x T) []T {
+	at := len(list)
+	for i, y := range list {
+		if x == y {
+			at = i
+			break
+		}
+	}
+	if at == len(list) {
+		list = append(list, x)
+	}
+	copy(list[1:at+1], list[:at])
+	list[0] = x
+	return list
+}
+
+func (l *sharedFile) ReadAt(b []byte, at int64) (int, error) {
+	f, err := l.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer l.release()
+	return f.ReadAt(b, at)
+}
+
+func (l *sharedFile) acquire() (file, error) {
+	l.all.mu.Lock()
+	defer l.all.mu.Unlock()
+	if l.f == nil {
+		f, err := l.all.open(l.path)
+		if err != nil {
+			return nil, err
+		}
+		is, err := versionOf(f)
+		if err == nil && (is.size != l.is.size || !is.time.Equal(l.is.time)) {
+			err = fmt.Errorf("the file has changed since the dataset was opened: it had %d bytes, now %d", l.is.size, is.size)
+		}
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		l.f = f
+	}
+	l.users++
+	l.all.use(l)
+	return l.f, nil
+}
+
+func (l *sharedFile) release() {
+	l.all.mu.Lock()
+	l.users--
+	l.all.mu.Unlock()
+}
+
+// forget closes a file that turned out to be of no use.
+func (l *sharedFile) forget() {
+	l.all.mu.Lock()
+	defer l.all.mu.Unlock()
+	if l.f == nil || l.users > 0 {
+		return
+	}
+	l.f.Close()
+	l.f = nil
+	for i, f := range l.all.files {
+		if f == l {
+			l.all.files = append(l.all.files[:i], l.all.files[i+1:]...)
+			break
+		}
+	}
+}
+
+func (l *sharedFile) section() *io.SectionReader { return io.NewSectionReader(l, 0, l.is.size) }

@@ -1,0 +1,119 @@
+package dataset
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+)
+
+// torchvision's own sizes and offsets; testdata/export/geometry.py wrote them.
+func TestGeometryIsTorchvisions(t *testing.T) {
+	data, err := os.ReadFile("../../testdata/golden/geometry.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows [][]any
+	if err := json.Unmarshal(data, &rows); err != nil {
+		t.Fatal(err)
+	}
+	size := func(v any) (s Size, one bool) {
+		switch v := v.(type) {
+		case float64:
+			return Size{int(v), int(v)}, true
+		case []any:
+			return Size{int(v[0].(float64)), int(v[1].(float64))}, false
+		}
+		return Size{}, false
+	}
+	for _, r := range rows {
+		n := func(i int) int { return int(r[i].(float64)) }
+		var p Preprocess
+		if s, shorter := size(r[2]); shorter {
+			p.Resize = Resize{Shorter, s}
+		} else if s != (Size{}) {
+			p.Resize = Resize{Exact, s}
+		}
+		p.Crop, _ = size(r[3])
+		got, err := p.Geometry(n(0), n(1))
+		want := Geometry{Size{n(1), n(0)}, Size{n(5), n(4)}, n(6), n(7), Size{n(9), n(8)}}
+		if err != nil || got != want {
+			t.Errorf("%v: got %+v, %v, want %+v", r[:4], got, err, want)
+		}
+	}
+}
+
+// Hugging Face rounds an odd crop offset down, also in the border.
+func TestGeometryRoundsDown(t *testing.T) {
+	for _, c := range []struct{ in, crop, want int }{{7, 4, 1}, {9, 4, 2}, {4, 7, -2}, {4, 9, -3}} {
+		g, err := Preprocess{Crop: Size{c.crop, c.crop}, Floor: true}.Geometry(c.in, c.in)
+		if err != nil || g.X != c.want || g.Y != c.want {
+			t.Errorf("%d to %d: %+v, %v", c.in, c.crop, g, err)
+		}
+	}
+}
+
+// The nearest filter takes the pixel that a cell's centre lies in, and the border has
+// none: the mapping of coordinates is that of the pixels.
+func TestGeometryOfPixels(t *testing.T) {
+	for _, c := range []struct {
+		p    Preprocess
+		w, h int
+	}{
+		{Preprocess{Resize: Resize{Shorter, Size{5, 5}}, Crop: Size{4, 4}}, 13, 9},
+		{Preprocess{Resize: Resize{Shorter, Size{16, 16}}, Crop: Size{15, 18}}, 9, 11},
+		{Preprocess{Resize: Resize{Fit, Size{12, 8}}, Crop: Size{12, 8}}, 7, 5},
+		{Preprocess{Resize: Resize{Cover, Size{12, 8}}, Crop: Size{12, 8}}, 7, 15},
+		{Preprocess{Crop: Size{4, 9}}, 6, 6},
+	} {
+		c.p.Interpolation, c.p.Fill = Nearest, []int{255}
+		m := newPicture(c.w, c.h, 1)
+		for i := range m.pix {
+			m.pix[i] = uint8(i)
+		}
+		out, err := c.p.scene(m, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := c.p.Geometry(c.w, c.h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g.Input != (Size{out.h, out.w}) {
+			t.Errorf("%+v: input %s, want %dx%d", c.p, g.Input, out.h, out.w)
+		}
+		x0, y0, x1, y1 := g.Seen()
+		for y := range out.h {
+			for x := range out.w {
+				px, py := g.ToPicture(float64(x)+0.5, float64(y)+0.5)
+				want := uint8(255)
+				if px >= 0 && py >= 0 && px < float64(c.w) && py < float64(c.h) {
+					want = uint8(int(py)*c.w + int(px))
+				}
+				if got := out.pix[y*out.w+x]; got != want {
+					t.Errorf("%+v at %d,%d: pixel %d, want %d", c.p, x, y, got, want)
+				}
+				if seen := px >= x0 && py >= y0 && px < x1 && py < y1; seen != (want != 255) {
+					t.Errorf("%+v at %d,%d: seen %v", c.p, x, y, seen)
+				}
+				if bx, by := g.ToInput(px, py); bx-float64(x) < 0.49 || bx-float64(x) > 0.51 || by-float64(y) < 0.49 || by-float64(y) > 0.51 {
+					t.Errorf("%+v at %d,%d: there and back is %v,%v", c.p, x, y, bx, by)
+				}
+			}
+		}
+	}
+}
+
+func TestGeometryRefuses(t *testing.T) {
+	for want, c := range map[string]struct {
+		p    Preprocess
+		w, h int
+	}{
+		"want edges of 1": {Preprocess{}, 0, 4},
+		"to 0 x":          {Preprocess{Resize: Resize{Fit, Size{4, 4}}}, 1, 1000},
+	} {
+		if _, err := c.p.Geometry(c.w, c.h); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d x %d: got %v, want %q", c.w, c.h, err, want)
+		}
+	}
+}

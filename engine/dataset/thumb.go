@@ -1,0 +1,70 @@
+package dataset
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"math"
+)
+
+// pictured is sources that hold pictures.
+type pictured interface {
+	// picture is that of sample i, as it is stored.
+	picture(i int) (*picture, error)
+}
+
+// Picture is sample i for people to look at: the picture as it is stored, of its own
+// size and without preprocessing. Of model inputs with 1 or 3 planes, 0 is black and
+// 1 white.
+func Picture(ds Dataset, i int) (image.Image, error) {
+	switch d := ds.(type) {
+	case *joined:
+		p, at := d.part(i)
+		return Picture(d.parts[p], at)
+	case view:
+		return Picture(d.Dataset, d.from+i)
+	case pictured:
+		p, err := d.picture(i)
+		if err != nil {
+			return nil, err
+		}
+		return p.image(), nil
+	}
+	s := ds.Shape()
+	if len(s) != 3 || s[0] != 1 && s[0] != 3 {
+		return nil, fmt.Errorf("samples of shape %v are no pictures, which have 1 or 3 planes", s)
+	}
+	x := make([]float32, s[0]*s[1]*s[2])
+	if err := ds.Sample(i, x); err != nil {
+		return nil, err
+	}
+	p := newPicture(s[2], s[1], s[0])
+	for k, v := range x {
+		p.pix[k%(s[1]*s[2])*s[0]+k/(s[1]*s[2])] = uint8(math.Round(float64(min(max(v, 0), 1)) * 255))
+	}
+	return p.image(), nil
+}
+
+func (p *picture) image() image.Image {
+	q := p.channels(3)
+	m := image.NewRGBA(image.Rect(0, 0, q.w, q.h))
+	for k := range q.w * q.h {
+		m.SetRGBA(k%q.w, k/q.w, color.RGBA{q.pix[3*k], q.pix[3*k+1], q.pix[3*k+2], 255})
+	}
+	return m
+}
+
+func (e *encoded) picture(i int) (*picture, error) {
+	b, err := e.load(i)
+	if err != nil {
+		return nil, fmt.Errorf("reading image %q: %w", e.where(i), err)
+	}
+	p, err := decodeImage(b, e.limits, everything)
+	if err != nil {
+		return nil, fmt.Errorf("reading image %q: %w", e.where(i), err)
+	}
+	if e.exif {
+		p = p.upright(orientation(b))
+	}
+	return p, nil
+}

@@ -1,0 +1,218 @@
+package dataset
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// The encodings of values in Parquet pages
+// (https://parquet.apache.org/docs/file-format/data-pages/encodings/), read one value
+// at a time: what runs claim takes no memory.
+
+// decoder gives the values of a page one by one.
+func (c *columnReader) decoder(e format.Encoding, data []byte, n int64) (func() (value, error), error) {
+	switch e {
+	case format.Plain:
+		return c.plain(data), nil
+	//lint:ignore SA1019 files of older writers have it
+	case format.PlainDictionary, format.RLEDictionary:
+		if len(data) == 0 { // all are null
+			return c.plain(nil), nil
+		}
+		if data[0] > 32 {
+			return nil, fmt.Errorf("indices of %d bits", data[0])
+		}
+		index := hybrid(data[1:], int(data[0]))
+		return func() (value, error) {
+			i, err := index()
+			if err != nil {
+				return value{}, err
+			}
+			if i >= uint64(len(c.dict)) {
+				return value{}, fmt.Errorf("value %d of a dictionary of %d", i, len(c.dict))
+			}
+			return c.dict[i], nil
+		}, nil
+	case format.DeltaBinaryPacked:
+		if c.leaf.physical != format.ByteArray {
+			next, _, err := delta(data, n)
+			return func() (value, error) {
+				v, err := next()
+				if c.leaf.physical == format.Int32 {
+					v = int64(int32(v))
+				}
+				return value{n: v}, err
+			}, err
+		}
+	case format.DeltaLengthByteArray:
+		if c.leaf.physical == format.ByteArray {
+			length, size, err := delta(data, n)
+			if err != nil {
+				return nil, err
+			}
+			rest := data[size:]
+			return func() (value, error) {
+				v, err := length()
+				if err != nil {
+					return value{}, err
+				}
+				if v < 0 || v > int64(len(rest)) {
+					return value{}, fmt.Errorf("a value of %d bytes where %d are left", v, len(rest))
+				}
+				b := rest[:v:v]
+				rest = rest[v:]
+				return value{b: b}, nil
+			}, nil
+		}
+	}
+	return nil, fmt.Errorf("values in %s, which is not read here", e)
+}
+
+func (c *columnReader) plain(data []byte) func() (value, error) {
+	return func() (v value, err error) {
+		size := 4
+		if c.leaf.physical == format.Int64 {
+			size = 8
+		}
+		if len(data) < size {
+			return v, io.ErrUnexpectedEOF
+		}
+		switch c.leaf.physical {
+		case format.Int64:
+			v.n = int64(binary.LittleEndian.Uint64(data))
+		case format.Int32:
+			v.n = int64(int32(binary.LittleEndian.Uint32(data)))
+		default:
+			n := int64(binary.LittleEndian.Uint32(data))
+			if n > int64(len(data)-4) {
+				return v, fmt.Errorf("a value of %d bytes where %d are left", n, len(data)-4)
+			}
+			v.b, size = data[4:4+n:4+n], 4+int(n)
+		}
+		data = data[size:]
+		return v, nil
+	}
+}
+
+// hybrid reads runs and bit-packed groups of numbers of some bits each, one by
+// one: what runs claim takes no memory.
+func hybrid(data []byte, width int) func() (uint64, error) {
+	var run, packed, v uint64 // numbers left of each kind, and the run's
+	bit := 0                  // of data, where the next packed number begins
+	return func() (uint64, error) {
+		for run == 0 && packed == 0 {
+			data = data[(bit+7)/8:]
+			bit = 0
+			h, n := binary.Uvarint(data)
+			if n <= 0 {
+				return 0, io.ErrUnexpectedEOF
+			}
+			data = data[n:]
+			if h&1 == 1 {
+				packed = min(h>>1, 1<<40) * 8
+				continue
+			}
+			run, v = h>>1, 0
+			size := (width + 7) / 8
+			if len(data) < size {
+				return 0, io.ErrUnexpectedEOF
+			}
+			for i := range size {
+				v |= uint64(data[i]) << (8 * i)
+			}
+			data = data[size:]
+		}
+		if run > 0 {
+			run--
+			return v, nil
+		}
+		packed--
+		if bit+width > 8*len(data) {
+			return 0, io.ErrUnexpectedEOF
+		}
+		x := uint64(0)
+		for i := range width {
+			x |= uint64(data[(bit+i)/8]>>((bit+i)%8)&1) << i
+		}
+		bit += width
+		return x, nil
+	}
+}
+
+// delta reads DELTA_BINARY_PACKED numbers one by one, and tells how many bytes
+// of data these are.
+func delta(data []byte, n int64) (func() (int64, error), int, error) {
+	head := make([]uint64, 3) // the size of a block, its miniblocks, all numbers
+	at := 0
+	for i := range head {
+		v, size := binary.Uvarint(data[at:])
+		if size <= 0 {
+			return nil, 0, io.ErrUnexpectedEOF
+		}
+		head[i], at = v, at+size
+	}
+	block, minis, total := head[0], head[1], head[2]
+	if block == 0 || minis == 0 || block > 1<<20 || minis > block || block%minis != 0 || block/minis%32 != 0 || total > uint64(n) {
+		return nil, 0, fmt.Errorf("delta encoding claims blocks of %d in %d parts, and %d values of %d", block, minis, total, n)
+	}
+	first, size := binary.Varint(data[at:])
+	if size <= 0 {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	at += size
+	reader := func() func() (int64, int, error) { // gives where it has come to, too
+		at, left, v := at, total, first
+		var least int64
+		var widths []byte
+		inMini, mini, bit := uint64(0), uint64(0), 0
+		begun := false
+		return func() (int64, int, error) {
+			if left == 0 {
+				return 0, at, io.ErrUnexpectedEOF
+			}
+			left--
+			if !begun {
+				begun = true
+				return v, at, nil
+			}
+			if inMini == 0 {
+				if mini == 0 {
+					m, size := binary.Varint(data[at:])
+					if size <= 0 || at+size+int(minis) > len(data) {
+						return 0, at, io.ErrUnexpectedEOF
+					}
+					least, at = m, at+size
+					widths, at = data[at:at+int(minis)], at+int(minis)
+				}
+				inMini = block / minis
+				width := int(widths[mini])
+				if width > 64 || at+width*int(inMini)/8 > len(data) {
+					return 0, at, io.ErrUnexpectedEOF
+				}
+				bit, at = at*8, at+width*int(inMini)/8
+				mini = (mini + 1) % minis
+			}
+			width := int(widths[(mini+minis-1)%minis])
+			x := uint64(0)
+			for i := range width {
+				x |= uint64(data[(bit+i)/8]>>((bit+i)%8)&1) << i
+			}
+			bit += width
+			inMini--
+			v += least + int64(x)
+			return v, at, nil
+		}
+	}
+	end := at
+	for next, i := reader(), uint64(0); i < total; i++ {
+		var err error
+		if _, end, err = next(); err != nil {
+			return nil, 0, err
+		}
+	}
+	next := reader()
+	return func() (int64, error) { v, _, err := next(); return v, err }, end, nil
+}

@@ -1,0 +1,232 @@
+package job
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"sync/atomic"
+	"time"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+)
+
+// InputError says that inputs are not what they were when the job was planned.
+type InputError struct{ error }
+
+func (e InputError) Unwrap() error { return e.error }
+
+// options are those that the job's inputs are opened with.
+func (p *Plan) options(reading *atomic.Int64) dataset.Options {
+	d := p.Settings.Data
+	return dataset.Options{Layout: d.Layout, Column: d.Column, Preprocess: d.Preprocess, Input: p.Settings.Sample, EXIF: d.EXIF, MaxPixels: d.MaxPixels, ReadTime: reading}
+}
+
+// opener opens the inputs of shards, and keeps the source that it opened last.
+type opener struct {
+	plan    *Plan
+	options dataset.Options
+	last    int
+	ds      dataset.Dataset
+}
+
+func (o *opener) open(i int) (*data, error) {
+	s := &o.plan.Shards[i]
+	var parts []portion
+	for _, c := range s.Pieces {
+		src := o.plan.Sources[c.Source].Origin
+		var ds dataset.Dataset
+		var err error
+		switch {
+		case src.Format == pictures: // only those of the shard
+			src.Items = c.To - c.From
+			if src.Paths, err = o.plan.names(c); err == nil {
+				ds, err = src.Open(o.options)
+			}
+		case src.Format == points && o.plan.Settings.Data.Points != nil:
+			r := o.plan.Settings.Data.Points
+			ds, err = dataset.Range(dataset.Random(src.Items, o.plan.Settings.Sample, r.Low, r.High, r.Seed), c.From, c.To)
+		case o.ds != nil && o.last == c.Source:
+			ds, err = dataset.Range(o.ds, c.From, c.To)
+		default:
+			if ds, err = src.Open(o.options); err == nil {
+				o.ds, o.last = ds, c.Source
+				ds, err = dataset.Range(ds, c.From, c.To)
+			}
+		}
+		if err != nil {
+			return nil, changed(err)
+		}
+		parts = append(parts, portion{ds: ds, file: fileOf(src)})
+	}
+	d, err := newData(parts, o.plan.Classes, s.Again)
+	if err != nil {
+		return nil, changed(err)
+	}
+	return d, nil
+}
+
+// data is a shard's items, with the labels of the whole job.
+type data struct {
+	parts  []portion
+	starts []int // the first item of each part, and the number of all
+	again  map[int]string
+}
+
+// portion is the items of one source.
+type portion struct {
+	ds      dataset.Dataset
+	file    string         // that holds all of them; "" where each has its own
+	relabel map[string]int // the job's label of each class; nil where they agree
+}
+
+// fileOf is the file that holds all items of a source; "" where there is none.
+func fileOf(o dataset.Origin) string {
+	if o.Format == pictures || o.Format == "list" || len(o.Paths) == 0 {
+		return ""
+	}
+	return o.Paths[0]
+}
+
+func newData(parts []portion, classes []string, again map[int]string) (*data, error) {
+	d := &data{parts: parts, starts: []int{0}, again: again}
+	for i := range parts {
+		p := &parts[i]
+		if !slices.Equal(p.ds.Shape(), parts[0].ds.Shape()) {
+			return nil, fmt.Errorf("samples of shape %v beside samples of %v", p.ds.Shape(), parts[0].ds.Shape())
+		}
+		d.starts = append(d.starts, d.starts[i]+p.ds.Len())
+		if own := dataset.Describe(p.ds).Classes; len(own) > 0 && !slices.Equal(own, classes) {
+			p.relabel = map[string]int{}
+			for k, c := range classes {
+				p.relabel[c] = k
+			}
+		}
+	}
+	return d, nil
+}
+
+func (d *data) part(i int) (p *portion, at int) {
+	k := sort.SearchInts(d.starts, i+1) - 1
+	return &d.parts[k], i - d.starts[k]
+}
+
+func (d *data) Len() int     { return d.starts[len(d.starts)-1] }
+func (d *data) Shape() []int { return d.parts[0].ds.Shape() }
+
+func (d *data) Item(i int) dataset.Item {
+	p, at := d.part(i)
+	it := p.ds.Item(at)
+	if id, ok := d.again[i]; ok {
+		it.ID = id
+	}
+	if p.relabel != nil && it.Class != "" {
+		if k, ok := p.relabel[it.Class]; ok {
+			it.Label = k
+		}
+	}
+	return it
+}
+
+func (d *data) Sample(i int, dst []float32) error {
+	p, at := d.part(i)
+	return p.ds.Sample(at, dst)
+}
+
+// file is where item i lies; "" for one that is in no file.
+func (d *data) file(i int) string {
+	if p, _ := d.part(i); p.file != "" {
+		return p.file
+	}
+	return d.Item(i).Path
+}
+
+// digest is of the names of a shard's items, and of their files.
+func (p *Plan) digest(d *data) (string, error) {
+	h := sha256.New()
+	last := ""
+	for i := range d.Len() {
+		it := d.Item(i)
+		fmt.Fprintf(h, "%q %q %d %q\n", it.ID, it.Path, it.Label, it.Class)
+		path := d.file(i)
+		if path == last {
+			continue
+		}
+		last = path
+		st, err := os.Stat(path)
+		if err != nil {
+			// A file that cannot be seen now is read as an error, as often as it is tried.
+			fmt.Fprintf(h, "%v\n", errors.Unwrap(err))
+			continue
+		}
+		fmt.Fprintf(h, "%d", st.Size())
+		if !p.Settings.Data.IgnoreTime {
+			fmt.Fprintf(h, " %d", st.ModTime().UnixNano())
+		}
+		fmt.Fprintln(h)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// unchanged is nil while the inputs of a shard are those that were planned.
+func (p *Plan) unchanged(i int, d *data) error {
+	got, err := p.digest(d)
+	if err != nil || got == p.Shards[i].Inputs {
+		return err
+	}
+	for k := range d.Len() {
+		if path := d.file(k); path != "" {
+			if _, err := os.Stat(path); err != nil {
+				var why *fs.PathError
+				if errors.As(err, &why) {
+					err = why.Err
+				}
+				return InputError{fmt.Errorf("its inputs are not what they were when the job was planned: %s: %w; put it back and run it again, or plan anew", path, err)}
+			}
+		}
+	}
+	return changed(p.newer(d))
+}
+
+// newer says which of the files of d, one of which has changed, has done so since
+// the job was planned.
+func (p *Plan) newer(d *data) error {
+	if st, err := os.Stat(filepath.Join(p.dir, planName)); err == nil {
+		for k := range d.Len() {
+			if f, err := os.Stat(d.file(k)); err == nil && f.ModTime().After(st.ModTime()) {
+				return fmt.Errorf("%s was changed at %s, after that", d.file(k), f.ModTime().Format(time.RFC3339))
+			}
+		}
+	}
+	if f := d.parts[0].file; f != "" && len(d.parts) == 1 {
+		return fmt.Errorf("%s has another size or time", f)
+	}
+	return fmt.Errorf("items from %q on have files of other names, sizes or times", d.Item(0).ID)
+}
+
+func changed(err error) error {
+	return InputError{fmt.Errorf("its inputs are not what they were when the job was planned: %w; put them back and run it again, or plan anew", err)}
+}
+
+// Describe says what goes into the job.
+func (p *Plan) Describe() dataset.Description {
+	d := dataset.Description{Items: p.Items, Shape: p.Settings.Sample, Classes: p.Classes}
+	for _, s := range p.Sources {
+		path := s.Folder
+		switch r := p.Settings.Data.Points; {
+		case r != nil:
+			path = fmt.Sprintf("uniform in [%v, %v), seed %d", r.Low, r.High, r.Seed)
+		case len(s.Paths) > 0 && s.Format == pictures && s.Items > 1:
+			path = fmt.Sprintf("%s and %d more files", s.Paths[0], s.Items-1)
+		case len(s.Paths) > 0:
+			path = s.Paths[0]
+		}
+		d.Sources = append(d.Sources, dataset.Source{Path: path, Format: s.Format, Items: s.Items, Preprocess: p.Settings.Data.Preprocess})
+	}
+	return d
+}
