@@ -149,9 +149,15 @@ func FuzzDecode(f *testing.F) {
 }
 
 // sane reports whether a file's tables are those of an encoder: others overflow,
-// each decoder in its own way.
+// each decoder in its own way. Nor is a file whose segments cannot be followed.
 func sane(b []byte) bool {
-	for at := 2; at+4 < len(b) && b[at] == 0xff && b[at+1] != mSOS; at += 2 + int(binary.BigEndian.Uint16(b[at+2:])) {
+	for at := 2; ; at += 2 + int(binary.BigEndian.Uint16(b[at+2:])) {
+		if at+4 >= len(b) || b[at] != 0xff {
+			return false
+		}
+		if b[at+1] == mSOS {
+			return true
+		}
 		if b[at+1] == mDQT {
 			for _, q := range b[min(at+5, len(b)):min(at+69, len(b))] {
 				if q > 4 {
@@ -160,5 +166,4 @@ func sane(b []byte) bool {
 			}
 		}
 	}
-	return true
 }
