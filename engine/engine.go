@@ -75,6 +75,42 @@ func ParseDevice(s string) (Device, error) {
 	return d, nil
 }
 
+// MaxDevices bounds the list that ParseDevices reads.
+const MaxDevices = 64
+
+// ParseDevices reads devices of one kind separated by commas, each as ParseDevice does;
+// "cuda:all" is as many as gpus counts, whose error it returns. Each GPU is given once;
+// "cpu" may be repeated, for several sessions there.
+func ParseDevices(s string, gpus func() (int, error)) ([]Device, error) {
+	if s == "cuda:all" {
+		n, err := gpus()
+		if err != nil {
+			return nil, err
+		}
+		all := make([]Device, min(n, MaxDevices))
+		for i := range all {
+			all[i] = Device{"cuda", i}
+		}
+		return all, nil
+	}
+	var all []Device
+	for part := range strings.SplitSeq(s, ",") {
+		d, err := ParseDevice(part)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(all) == MaxDevices:
+			return nil, fmt.Errorf("reading devices: there are more than %d", MaxDevices)
+		case len(all) > 0 && d.Kind != all[0].Kind:
+			return nil, fmt.Errorf("reading devices %q: %s and %s are not of one kind, and round differently", s, all[0], d)
+		case d.Kind == "cuda" && slices.Contains(all, d):
+			return nil, fmt.Errorf("reading devices %q: %s is there twice", s, d)
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
 // String is what ParseDevice reads.
 func (d Device) String() string {
 	if d.Kind == "cuda" {
@@ -95,8 +131,9 @@ type Options struct {
 	// Library is the path of the native library, for a backend that has one;
 	// "" looks in the usual places.
 	Library string
-	// NoArena gives memory back between runs instead of keeping it pooled:
-	// slower, for machines short of memory.
+	// NoArena gives memory back between runs instead of keeping it pooled, and leaves
+	// external weights in their file, mapped, instead of copying them into the order
+	// that kernels like: slower, for machines short of memory.
 	NoArena bool
 	// Optimize is the level of graph optimisation: "" (all), "extended",
 	// "basic" or "none". A lower level is a way to see whether fusion changes a
@@ -165,6 +202,13 @@ type Placer interface {
 	// the session's device is another one; nil when there are none. Nodes have the
 	// names that the backend's own optimisation left or gave them.
 	OnCPU() []string
+}
+
+// Namer is a Backend that knows what devices are called.
+type Namer interface {
+	// DeviceName is the product's name of a device, such as "NVIDIA H100 80GB HBM3",
+	// "" where it is not known.
+	DeviceName(Device) string
 }
 
 // UnavailableError says that a backend or device cannot be used on this

@@ -17,6 +17,9 @@ type Neighborhood struct {
 	Radii []float64
 	// Centre adds x itself, as the last vertex.
 	Centre bool
+	// Input is the name of the model's input that the frame is over, "" for the one
+	// that samples enter by. The other inputs stay as the item has them.
+	Input string
 
 	// inGraph, when not nil, overrules where the vertices are made.
 	inGraph *bool
@@ -51,7 +54,7 @@ func (nb *Neighborhood) vertex(dst, x, scaled []float32, j int) {
 // Complexity measures local complexity for every item of a dataset and writes a
 // row for each, in order; see ComplexityColumns.
 func (r *Prober) Complexity(ctx context.Context, ds dataset.Dataset, nb Neighborhood, sink Sink, o RunOptions) (Summary, error) {
-	return r.Write(ctx, ds, sink, o, ComplexityColumns{nb})
+	return r.Write(ctx, ds, sink, o, ComplexityColumns{Neighborhood: nb})
 }
 
 // ComplexityColumns are an item's local complexity, per radius: in total the number
@@ -59,14 +62,23 @@ func (r *Prober) Complexity(ctx context.Context, ds dataset.Dataset, nb Neighbor
 // that number, "count", and its fraction of the site's units, "fraction". Vertices
 // go through the network in the batch dimension, several items to a batch where
 // they fit; at no time does more than a batch of them exist.
-type ComplexityColumns struct{ Neighborhood }
+type ComplexityColumns struct {
+	Neighborhood
+	// Changed adds which bits are not the same at all vertices, "changed": for each
+	// radius they lie as those of a whole code do.
+	Changed bool
+}
 
 func (c ComplexityColumns) start(r *Prober) (maker, error) {
 	p, nb := r.Plan, c.Neighborhood
 	if nb.Frame == nil {
 		return nil, errors.New("local complexity needs a frame")
 	}
-	if dim := tensor.Count(p.Fit.Sample); nb.Frame.Dim != dim {
+	moved, dim, err := p.Fit.around(nb.Input)
+	if err != nil {
+		return nil, err
+	}
+	if nb.Frame.Dim != dim {
 		return nil, fmt.Errorf("the frame has directions of %d dimensions, the model's samples have %d", nb.Frame.Dim, dim)
 	}
 	if len(nb.Radii) == 0 {
@@ -77,10 +89,10 @@ func (c ComplexityColumns) start(r *Prober) (maker, error) {
 			return nil, fmt.Errorf("a radius of %g; it must be positive", radius)
 		}
 	}
-	m := &counter{r: r, nb: nb}
+	m := &counter{r: r, nb: nb, changed: c.Changed, moved: moved}
 	if !r.inGraph(nb) {
-		m.crossing = newHostCrossing(r, nb)
-		return m, nil
+		m.crossing, err = newHostCrossing(r, nb, moved)
+		return m, err
 	}
 	g, err := newGraphCrossing(r, nb)
 	if err != nil {
@@ -93,8 +105,10 @@ func (c ComplexityColumns) start(r *Prober) (maker, error) {
 // counter sends the vertices around items through the network and counts what
 // changes among them.
 type counter struct {
-	r  *Prober
-	nb Neighborhood
+	r       *Prober
+	nb      Neighborhood
+	changed bool
+	moved   int // the place among Fit.Others of what vertices are made of, -1 for the sample
 	crossing
 	of   []*tally // whose the vertices of the next run are, one after the other
 	idle []*tally
@@ -113,7 +127,11 @@ type crossing interface {
 // tally gathers the vertices of one item at one radius.
 type tally struct {
 	item   *error
+	in     *tensor.Tensor // the batch that the item is row row of
+	others []*tensor.Tensor
+	row    int
 	counts []int64 // of the sites, once all vertices were seen
+	bits   []byte  // that changed, then, unless nil
 	seen   int
 	// some has the bits that were set at any vertex, all those that were at every
 	// one: of the codes above the knots, and with Sign3 of those below.
@@ -136,20 +154,39 @@ func (c *counter) outputs() (bool, int) {
 	return false, c.r.Batch / a
 }
 
-// infer gives the counts of the batch's items: items by radii by sites.
+// crossed is what changed around the items of a batch.
+type crossed struct {
+	counts []int64 // items by radii by sites
+	bits   []byte  // items by radii by code; nil where they are not asked for
+}
+
+// infer gives what changed around the batch's items.
 func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, error) {
-	dim, sites := tensor.Count(c.r.Plan.Fit.Sample), len(c.r.Plan.Sites)
+	sites, around := len(c.r.Plan.Sites), in
+	if c.moved >= 0 {
+		around = s.others[c.moved]
+	}
 	counts := make([]int64, len(s.items)*len(c.nb.Radii)*sites)
 	left := counts
+	var bits, rest []byte
+	if c.changed {
+		bits = make([]byte, len(s.items)*len(c.nb.Radii)*c.r.Plan.CodeBytes())
+		rest = bits
+	}
 	for i := range s.items {
 		for radius := range c.nb.Radii {
 			var mine []int64
 			mine, left = left[:sites], left[sites:]
+			var own []byte
+			if c.changed {
+				own, rest = rest[:c.r.Plan.CodeBytes()], rest[c.r.Plan.CodeBytes():]
+			}
 			if s.errs[i] != nil && s.errs[i] != errNaN {
 				continue
 			}
-			t := c.tally(&s.errs[i], mine)
-			x := tensor.Data[float32](in)[i*dim : (i+1)*dim]
+			t := c.tally(&s.errs[i], mine, own)
+			t.in, t.others, t.row = in, s.others, i
+			x := floatRow(around, i)
 			for j := range c.nb.vertices() {
 				c.put(len(c.of), x, radius, j, t)
 				if c.of = append(c.of, t); len(c.of) == c.r.Batch {
@@ -160,11 +197,11 @@ func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, e
 			}
 		}
 	}
-	return counts, c.flush(ctx)
+	return crossed{counts, bits}, c.flush(ctx)
 }
 
 // tally is a fresh tally, of used memory where there is some.
-func (c *counter) tally(item *error, counts []int64) *tally {
+func (c *counter) tally(item *error, counts []int64, bits []byte) *tally {
 	t := &tally{}
 	if n := len(c.idle); n > 0 {
 		t, c.idle = c.idle[n-1], c.idle[:n-1]
@@ -179,7 +216,7 @@ func (c *counter) tally(item *error, counts []int64) *tally {
 			t.all[k][i] = 0xff
 		}
 	}
-	t.item, t.counts, t.seen = item, counts, 0
+	t.item, t.counts, t.bits, t.seen = item, counts, bits, 0
 	return t
 }
 
@@ -212,6 +249,7 @@ func (t *tally) count(p *Plan) {
 		differs(t.some[k], t.all[k])
 		or(differ, t.some[k])
 	}
+	copy(t.bits, differ)
 	offset := 0
 	for s := range p.Sites {
 		site := &p.Sites[s]
@@ -228,57 +266,22 @@ func (p *Plan) codeKinds() []string {
 	return []string{"code"}
 }
 
-// hostCrossing makes the vertices here and hands whole batches of them to the
-// engine.
-type hostCrossing struct {
-	r      *Prober
-	nb     Neighborhood
-	scaled [][]float32 // the frame times each radius
-	in     []float32
-	codes  [2][]byte
-}
-
-func newHostCrossing(r *Prober, nb Neighborhood) *hostCrossing {
-	h := &hostCrossing{r: r, nb: nb, in: make([]float32, r.Batch*nb.Frame.Dim)}
-	for _, radius := range nb.Radii {
-		h.scaled = append(h.scaled, nb.Frame.scaled(radius))
-	}
-	for k := range r.Plan.codeKinds() {
-		h.codes[k] = make([]byte, r.Batch*r.Plan.CodeBytes())
-	}
-	return h
-}
-
-func (h *hostCrossing) put(at int, x []float32, radius, j int, _ *tally) {
-	h.nb.vertex(h.in[at*len(x):(at+1)*len(x)], x, h.scaled[radius], j)
-}
-
-func (h *hostCrossing) run(ctx context.Context, of []*tally) ([]bool, error) {
-	p, width := h.r.Plan, h.r.Plan.CodeBytes()
-	clear(h.in[len(of)*h.nb.Frame.Dim:])
-	out, err := h.r.Run(ctx, tensor.Of(h.in, append([]int{h.r.Batch}, p.Fit.Sample...)...))
-	if err != nil {
-		return nil, err
-	}
-	for k, kind := range p.codeKinds() {
-		h.r.codes(h.codes[k], out, kind)
-		for i, t := range of {
-			code := h.codes[k][i*width : (i+1)*width]
-			t.see(k, 0, code, code)
-		}
-	}
-	return h.r.nan(out), nil
-}
-
 func (c *counter) columns(s *step, state any) ([]Column, error) {
-	counts := state.([]int64)
-	per := len(c.nb.Radii) * len(c.r.Plan.Sites)
+	found := state.(crossed)
+	per, width := len(c.nb.Radii)*len(c.r.Plan.Sites), len(c.nb.Radii)*c.r.Plan.CodeBytes()
 	for i, failed := range s.rows.failed {
 		if failed {
-			clear(counts[i*per : (i+1)*per])
+			clear(found.counts[i*per : (i+1)*per])
+			if c.changed {
+				clear(found.bits[i*width : (i+1)*width])
+			}
 		}
 	}
-	return c.r.Plan.complexityColumns(c.nb, counts, s.rows.failed), nil
+	cols := c.r.Plan.complexityColumns(c.nb, found.counts, s.rows.failed)
+	if c.changed {
+		cols = append(cols, Column{Name: "changed", Values: found.bits, Width: width, Null: s.rows.failed})
+	}
+	return cols, nil
 }
 
 // complexityColumns lays out counts, rows by radii by sites.

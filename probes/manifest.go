@@ -33,13 +33,16 @@ type Manifest struct {
 	Runtime   string            `json:"backend_version"`
 	Device    string            `json:"device"`
 	Threads   int               `json:"threads"`
-	Optimize  string            `json:"optimize"`
-	Precision string            `json:"precision"`
-	GPU       *ManifestGPU      `json:"gpu,omitempty"`
-	Dataset   ManifestData      `json:"dataset"`
-	Settings  map[string]any    `json:"settings,omitempty"`
-	Summary   Summary           `json:"summary"`
-	Notes     []string          `json:"notes,omitempty"`
+	// NoArena leaves external weights in the order of their file, by which other
+	// kernels run: bits within rounding of a knot may differ.
+	NoArena   bool           `json:"no_arena,omitempty"`
+	Optimize  string         `json:"optimize"`
+	Precision string         `json:"precision"`
+	GPU       *ManifestGPU   `json:"gpu,omitempty"`
+	Dataset   ManifestData   `json:"dataset"`
+	Settings  map[string]any `json:"settings,omitempty"`
+	Summary   Summary        `json:"summary"`
+	Notes     []string       `json:"notes,omitempty"`
 }
 
 // ManifestGPU holds the settings of a GPU; see engine.Options.
@@ -47,6 +50,8 @@ type ManifestGPU struct {
 	Tune      string `json:"tune"`
 	Memory    int64  `json:"memory_limit,omitempty"`
 	CUDAGraph bool   `json:"cuda_graph,omitempty"`
+	// Names are what the devices are called, in the order of Manifest.Device.
+	Names []string `json:"names,omitempty"`
 	// OnCPU are the nodes that ran on the CPU nevertheless, where that was allowed.
 	OnCPU []string `json:"on_cpu,omitempty"`
 }
@@ -75,8 +80,8 @@ func (r *Prober) NewManifest(m *onnx.Model) (*Manifest, error) {
 		return nil, err
 	}
 	mf.Batch = r.Batch
-	mf.Backend, mf.Runtime, mf.Device = r.Backend.Name(), r.Backend.Version(), r.Options.Device.String()
-	mf.Threads, mf.Optimize = r.Options.Threads, r.Options.Optimize
+	mf.Backend, mf.Runtime, mf.Device = r.Backend.Name(), r.Backend.Version(), r.Devices()
+	mf.Threads, mf.Optimize, mf.NoArena = r.Options.Threads, r.Options.Optimize, r.Options.NoArena
 	if mf.Optimize == "" {
 		mf.Optimize = "all"
 	}
@@ -84,6 +89,11 @@ func (r *Prober) NewManifest(m *onnx.Model) (*Manifest, error) {
 	if r.Options.Device.Kind == "cuda" {
 		o := r.Options
 		mf.GPU = &ManifestGPU{Tune: o.Tune, Memory: o.MemoryLimit, CUDAGraph: o.CUDAGraph, OnCPU: r.OnCPU()}
+		if n, ok := r.Backend.(engine.Namer); ok {
+			for _, p := range append([]*Prober{r}, r.peers...) {
+				mf.GPU.Names = append(mf.GPU.Names, n.DeviceName(p.Options.Device))
+			}
+		}
 		if o.Tune == "" {
 			mf.GPU.Tune = "heuristic"
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
@@ -22,7 +23,7 @@ type RunOptions struct {
 }
 
 // Times is how long the stages of a run took. They overlap, so their sum is more
-// than the run.
+// than the run; those of several sessions are added up.
 type Times struct {
 	// Wait is how long the engine waited for items, Infer how long it ran, and Write
 	// how long columns were made and written.
@@ -69,6 +70,9 @@ type rows struct {
 	label                            []int64
 	failed                           []bool
 	unlabelled                       []bool
+	tiles                            bool // the items are tiles
+	tile                             []float64
+	untiled                          []bool
 }
 
 func (r *rows) add(it dataset.Item, err error) {
@@ -82,16 +86,19 @@ func (r *rows) add(it dataset.Item, err error) {
 	}
 	r.status, r.message = append(r.status, status), append(r.message, message)
 	r.failed = append(r.failed, err != nil)
+	if r.tiles {
+		r.tile, r.untiled = append(r.tile, it.Tile[:]...), append(r.untiled, it.Tile == [4]float64{})
+	}
 }
 
-func (r *rows) reset() { *r = rows{} }
+func (r *rows) reset() { *r = rows{tiles: r.tiles} }
 
 func (r *rows) columns() []Column {
 	good := make([]bool, r.n)
 	for i, f := range r.failed {
 		good[i] = !f
 	}
-	return []Column{
+	cols := []Column{
 		{Name: "id", Values: r.id},
 		{Name: "path", Values: r.path},
 		{Name: "label", Values: r.label, Null: r.unlabelled},
@@ -99,6 +106,11 @@ func (r *rows) columns() []Column {
 		{Name: "status", Values: r.status},
 		{Name: "error", Values: r.message, Null: good},
 	}
+	if r.tiles {
+		cols = append(cols, Column{Name: "tile", Values: r.tile, Width: 4, Null: r.untiled,
+			Parts: []Part{{"x0", 1}, {"y0", 1}, {"x1", 1}, {"y1", 1}}})
+	}
+	return cols
 }
 
 // Group makes some columns of a run's rows: CodeColumns, ChannelColumns,
@@ -108,8 +120,8 @@ type Group interface {
 	start(r *Prober) (maker, error)
 }
 
-// maker is a group at work. Both its methods are called once for every batch, each
-// by one goroutine, infer ahead of columns.
+// maker is a group at work on one session. Both its methods are called once for every
+// batch of that session, each by one goroutine, infer ahead of columns.
 type maker interface {
 	// infer runs what the group needs on the engine beside the items themselves, and
 	// may set the errors of items in s.errs. What it returns is handed to columns.
@@ -124,9 +136,14 @@ type maker interface {
 
 // step is a batch of items on its way to the sink.
 type step struct {
+	batch  *dataset.Batch // valid until the lane is done with the step
+	ready  time.Time      // when the batch was
+	err    error          // of the lane
 	r      *Prober
+	makers []maker
 	items  []dataset.Item
 	errs   []error
+	others []*tensor.Tensor // the batches of Plan.Fit.Others
 	out    []*tensor.Tensor // nil where no group reads it
 	states []any
 	rows   rows
@@ -159,88 +176,73 @@ func (s *step) codes() []byte {
 //
 // Reading, inference and writing overlap: items are read on goroutines of their own
 // ahead of the engine, and the sink is written to by another behind it; each waits
-// for the next, so memory does not grow with the dataset.
+// for the next, so memory does not grow with the dataset. Of a prober on several
+// devices, see OpenOn, each session runs on a goroutine of its own.
 func (r *Prober) Write(ctx context.Context, ds dataset.Dataset, sink Sink, o RunOptions, groups ...Group) (Summary, error) {
-	makers, runs, size := make([]maker, len(groups)), false, 1
-	for i, g := range groups {
-		m, err := g.start(r)
-		if err != nil {
-			return Summary{}, err
-		}
-		reads, items := m.outputs()
-		makers[i], runs, size = m, runs || reads, max(size, items)
+	lanes, size, err := r.lanes(groups)
+	if err != nil {
+		return Summary{}, err
 	}
-	if runs {
-		size = r.Batch
+	bound, err := r.Plan.Fit.bind(dataset.Sides(ds))
+	if err != nil {
+		return Summary{}, err
 	}
+	tiles := dataset.IsTiled(ds)
 	var sum Summary
 	var times Times
-	const ahead = 2 // steps besides the one that the engine works on
-	free, full := make(chan *step, ahead+1), make(chan *step, ahead-1)
-	for range ahead + 1 {
-		free <- &step{r: r}
+	const behind = 2 // steps besides those that the sessions work on: one waits for the sink, one is written
+	free := make(chan *step, len(lanes)+behind)
+	for range cap(free) {
+		free <- &step{rows: rows{tiles: tiles}}
 	}
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	var work sync.WaitGroup
+	for _, l := range lanes {
+		l.out = make(chan *step, cap(free))
+		work.Go(func() { l.work(running) })
+	}
 	written := make(chan error, 1)
 	go func() {
-		var failed error
-		for s := range full {
-			if failed == nil {
-				start := time.Now()
-				if failed = s.write(makers, sink, &sum); failed != nil {
-					stop(failed)
-				} else {
-					times.Write += time.Since(start)
-					o.progress(sum)
-				}
-			}
-			s.out = nil
-			free <- s
-		}
-		written <- failed
-	}()
-	err := func() error {
-		at := time.Now()
-		for b, err := range dataset.Batches(running, ds, size, o.workers()) {
-			if err != nil {
-				return err
-			}
-			s := <-free
-			if cause := context.Cause(running); cause != nil {
-				return cause
-			}
+		written <- gather(lanes, free, stop, func(s *step) error {
 			start := time.Now()
-			times.Wait += start.Sub(at)
-			if err := s.infer(running, b, makers, runs); err != nil {
-				return err
+			err := s.write(sink, &sum)
+			if err == nil {
+				times.Write += time.Since(start)
+				o.progress(sum)
 			}
-			at = time.Now()
-			times.Infer += at.Sub(start)
-			full <- s
-		}
-		return ctx.Err()
+			return err
+		})
 	}()
-	close(full)
+	err = deal(running, lanes, dataset.HeldBatches(running, ds, size, o.workers(), len(lanes)), free, bound)
+	for _, l := range lanes {
+		close(l.in)
+	}
 	if failed := <-written; failed != nil {
 		err = failed
 	}
+	work.Wait()
 	if o.Times != nil {
+		for _, l := range lanes {
+			times.Wait, times.Infer = times.Wait+l.wait, times.Infer+l.infer
+		}
 		*o.Times = times
 	}
 	return sum, err
 }
 
 // infer is the part of a step that needs the engine.
-func (s *step) infer(ctx context.Context, b *dataset.Batch, makers []maker, runs bool) (err error) {
+func (s *step) infer(ctx context.Context, l *lane) (err error) {
+	b := s.batch
+	s.r, s.makers = l.r, l.makers
 	s.items, s.errs = append(s.items[:0], b.Items...), append(s.errs[:0], b.Errs...)
 	s.states, s.coded = s.states[:0], false
-	if runs {
-		if s.out, err = s.r.Run(ctx, b.Input); err != nil {
+	if l.runs {
+		if s.out, err = s.r.Run(ctx, b.Input, s.others...); err != nil {
 			return err
 		}
 	}
-	for _, m := range makers {
+	for _, m := range l.makers {
 		state, err := m.infer(ctx, b.Input, s)
 		if err != nil {
 			return err
@@ -251,7 +253,7 @@ func (s *step) infer(ctx context.Context, b *dataset.Batch, makers []maker, runs
 }
 
 // write is the part of a step that does not.
-func (s *step) write(makers []maker, sink Sink, sum *Summary) error {
+func (s *step) write(sink Sink, sum *Summary) error {
 	nan := s.r.nan(s.out)
 	s.rows.reset()
 	for i, it := range s.items {
@@ -263,7 +265,7 @@ func (s *step) write(makers []maker, sink Sink, sum *Summary) error {
 		sum.count(err)
 	}
 	cols := s.rows.columns()
-	for i, m := range makers {
+	for i, m := range s.makers {
 		more, err := m.columns(s, s.states[i])
 		if err != nil {
 			return err

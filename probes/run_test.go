@@ -46,7 +46,7 @@ func TestGroupsTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups := []Group{CodeColumns{Full: true, Sketch: sk}, ChannelColumns{}, ComplexityColumns{Neighborhood{Frame: frame, Radii: []float64{0.5, 1}}},
+	groups := []Group{CodeColumns{Full: true, Sketch: sk}, ChannelColumns{}, ComplexityColumns{Neighborhood: Neighborhood{Frame: frame, Radii: []float64{0.5, 1}}},
 		OutputColumns{Name: "logits", OutputOptions: OutputOptions{Full: true}}}
 	together := &memory{}
 	var times Times

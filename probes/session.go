@@ -25,6 +25,7 @@ type Prober struct {
 	// Pack is how the session's model packs; PackAuto without probes.
 	Pack Packing
 
+	peers   []*Prober // the sessions on the other devices; see OpenOn
 	session engine.Session
 	also    []io.Closer // what groups opened beside it
 }
@@ -44,7 +45,11 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 	if p.Fit.Batch > 0 {
 		batch = p.Fit.Batch
 	}
-	if per := 4*tensor.Count(p.Fit.Sample) + p.CodeBytes(); batch > maxBatchBytes/max(per, 1) {
+	per := 4*tensor.Count(p.Fit.Sample) + p.CodeBytes()
+	for _, o := range p.Fit.Others {
+		per += tensor.Count(o.Shape) * o.DType.Bits() / 8
+	}
+	if batch > maxBatchBytes/max(per, 1) {
 		return nil, fmt.Errorf("a batch of %d samples: each takes %d bytes with its code, and a batch may take %d; give a smaller one", batch, per, maxBatchBytes)
 	}
 	q := *p
@@ -76,9 +81,12 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 	return r, nil
 }
 
-// Close releases the session.
+// Close releases the session, and those on other devices.
 func (r *Prober) Close() error {
 	err := r.session.Close()
+	for _, p := range r.peers {
+		err = errors.Join(err, p.Close())
+	}
 	for _, c := range r.also {
 		err = errors.Join(err, c.Close())
 	}

@@ -86,7 +86,10 @@ func TestVerticesAreTheHosts(t *testing.T) {
 			t.Fatal(err)
 		}
 		nb := Neighborhood{Frame: frame, Radii: []float64{1e-3, 2.7}, Centre: true}
-		host := newHostCrossing(r, nb)
+		host, err := newHostCrossing(r, nb, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
 		graph, err := newGraphCrossing(r, nb)
 		if err != nil {
 			t.Fatal(err)
@@ -112,7 +115,7 @@ func TestVerticesAreTheHosts(t *testing.T) {
 			for g := range graph.bound { // whatever is counted here
 				graph.bound[g] = 1
 			}
-			want, err := r.Run(context.Background(), tensor.Of(host.in, r.Batch, d))
+			want, err := r.Run(context.Background(), host.in)
 			if err != nil {
 				t.Fatal(err)
 			}

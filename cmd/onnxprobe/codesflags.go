@@ -40,9 +40,9 @@ func (f *codesFlags) add(fs *pflag.FlagSet, on string) {
 // check reports what is wrong with the flags before anything is read.
 func (f *codesFlags) check(inputs []string) error {
 	switch f.on {
-	case "", encoding.Sketch, encoding.Code, encoding.Digest:
+	case "", encoding.Sketch, encoding.Code, encoding.Digest, encoding.Channels:
 	default:
-		return usagef("--on %q: the choices are sketch, code and digest", f.on)
+		return usagef("--on %q: the choices are sketch, code, channels and digest", f.on)
 	}
 	if f.threads < 0 {
 		return usagef("--threads %d: 0 or more", f.threads)
@@ -102,6 +102,17 @@ func (f *codesFlags) open(c *cobra.Command, path, on string, names bool) (*encod
 		note(c, "%d of %d items of %s have no %s and are left out", codes.Failed, codes.Failed+codes.Len(), path, codes.On)
 	}
 	return codes, nil
+}
+
+// tile is an item of a contact sheet.
+func tile(c *encoding.Codes, row int, caption string) encoding.Tile {
+	t := encoding.Tile{ID: c.ID(row), Path: c.Path(row), From: c.Origin, Caption: caption}
+	if r, ok := c.Region(row); ok {
+		if t.Of = &r; r.Label != "" {
+			t.Caption += " (" + r.Label + ")"
+		}
+	}
+	return t
 }
 
 // comparison is the manifest of a result made from codes.

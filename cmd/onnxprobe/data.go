@@ -29,6 +29,7 @@ type dataFlags struct {
 	random                                 int
 	low, high                              float64
 	seed                                   uint64
+	others                                 *otherFlags // of a verb that feeds several inputs
 }
 
 func (f *dataFlags) add(fs *pflag.FlagSet) {
@@ -110,7 +111,7 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 	if err := f.check(); err != nil {
 		return nil, nil, err
 	}
-	v, err := probes.DataInput(m)
+	v, ports, err := inputsOf(m, f.others)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -120,6 +121,9 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 	}
 	if f.random > 0 {
 		ds, err := f.points(sources, input)
+		if err == nil && f.others != nil {
+			ds, err = f.others.feed(c, ds, ports)
+		}
 		return ds, input, err
 	}
 	if len(sources) == 0 {
@@ -137,6 +141,11 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 		return nil, nil, err
 	}
 	noteRounded(c, ds)
+	if f.others != nil {
+		if ds, err = f.others.feed(c, ds, ports); err != nil {
+			return nil, nil, err
+		}
+	}
 	if f.limit > 0 && f.limit < ds.Len() {
 		if ds, err = dataset.Range(ds, 0, f.limit); err != nil {
 			return nil, nil, err

@@ -43,7 +43,7 @@ item and thread.`,
 		Args: exactly(1, "one result with codes"),
 	}
 	fs := c.Flags()
-	f.add(fs, "what is compared: sketch, code or digest; digests without --radius, else sketches where there are some, else codes")
+	f.add(fs, "what is compared: sketch, code, channels or digest; digests without --radius, else sketches where there are some, else codes; of regions channels")
 	fs.StringVar(&radius, "radius", "0", "the most `BITS` in which near duplicates differ, or with a decimal point a fraction of all")
 	fs.StringVar(&keepFile, "keep", "", "write the ids of the items to keep, one a line, to a `FILE`")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -184,7 +184,7 @@ type dedupSummary struct {
 func (s dedupSummary) String() string {
 	of := "equal codes"
 	if s.Radius > 0 {
-		of = fmt.Sprintf("%s within %d of %d bits", map[string]string{encoding.Sketch: "sketches", encoding.Code: "codes"}[s.On], s.Radius, s.Bits)
+		of = fmt.Sprintf("%s within %d of %d bits", map[string]string{encoding.Sketch: "sketches", encoding.Code: "codes", encoding.Channels: "channel codes"}[s.On], s.Radius, s.Bits)
 	}
 	line := fmt.Sprintf("%d items: %d in groups of %s (%d); without %d duplicates %d are left", s.Items, s.Grouped, of, s.Groups, s.Duplicates, s.Kept)
 	if s.Failed > 0 {
@@ -303,7 +303,7 @@ func (r *deduped) strips(most int) iter.Seq[encoding.Strip] {
 				if i > 0 {
 					caption += fmt.Sprintf(": %d bits from the first", r.codes.Distance(rows[0], row))
 				}
-				s.Tiles = append(s.Tiles, encoding.Tile{ID: r.codes.ID(row), Path: r.codes.Path(row), From: r.codes.Origin, Caption: caption})
+				s.Tiles = append(s.Tiles, tile(r.codes, row, caption))
 			}
 			if len(rows) > items {
 				s.Title += fmt.Sprintf(", of which %d are shown", items)

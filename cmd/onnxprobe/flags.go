@@ -66,7 +66,7 @@ func (f *modelFlags) sample(m *onnx.Model) ([]int, error) {
 		}
 		dims = append(dims, n)
 	}
-	v, err := probes.DataInput(m)
+	v, _, err := probes.Inputs(m)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +85,9 @@ type engineFlags struct {
 	precision                          string // "" is the model's own
 	threads, batch                     int
 	noArena                            bool
+	// several lets --device list devices, which devices then holds.
+	several bool
+	devices []engine.Device
 	gpuFlags
 }
 
@@ -101,10 +104,14 @@ func (f *engineFlags) addBackend(fs *pflag.FlagSet) {
 }
 
 func (f *engineFlags) addOptions(fs *pflag.FlagSet) {
-	fs.StringVar(&f.device, "device", "cpu", "cpu, cuda or cuda:N")
+	devices := "cpu, cuda or cuda:N"
+	if f.several {
+		devices += "; cuda:0,cuda:1 or cuda:all to deal batches among GPUs, which should be of one kind; cpu,cpu for sessions that share the threads"
+	}
+	fs.StringVar(&f.device, "device", "cpu", devices)
 	fs.StringVar(&f.library, "library", "", "ONNX Runtime library to use, a `FILE`")
 	fs.IntVar(&f.threads, "threads", 0, "threads of the engine; 0 takes all cores")
-	fs.BoolVar(&f.noArena, "no-arena", false, "give memory back between runs: slower, smaller")
+	fs.BoolVar(&f.noArena, "no-arena", false, "give memory back between runs, and leave external weights in their file: slower, smaller")
 	fs.StringVar(&f.optimize, "optimize", "", "graph optimisation: all, extended, basic or none")
 	f.gpuFlags.add(fs)
 }
@@ -113,9 +120,8 @@ func (f *engineFlags) options() (engine.Options, error) {
 	if names := backends.Names(); !slices.Contains(names, f.backend) {
 		return engine.Options{}, usagef("no engine is called %q; the choices are %s", f.backend, strings.Join(names, ", "))
 	}
-	d, err := engine.ParseDevice(f.device)
-	if err != nil {
-		return engine.Options{}, usageError{err}
+	if err := f.parseDevices(); err != nil {
+		return engine.Options{}, err
 	}
 	if f.threads < 0 || f.batch < 0 {
 		return engine.Options{}, usagef("--threads and --batch are 0 or more")
@@ -128,8 +134,40 @@ func (f *engineFlags) options() (engine.Options, error) {
 	if !slices.Contains([]string{"", "float32", "float64"}, f.precision) {
 		return engine.Options{}, usagef("--precision %q; the precisions are float32 and float64", f.precision)
 	}
-	o := engine.Options{Threads: f.threads, Device: d, Library: f.library, NoArena: f.noArena, Optimize: f.optimize}
+	o := engine.Options{Threads: f.threads, Device: f.devices[0], Library: f.library, NoArena: f.noArena, Optimize: f.optimize}
 	return o, f.gpuFlags.set(&o)
+}
+
+// parseDevices reads --device.
+func (f *engineFlags) parseDevices() (err error) {
+	if !f.several {
+		d, err := engine.ParseDevice(f.device)
+		if err != nil && (strings.Contains(f.device, ",") || f.device == "cuda:all") {
+			err = fmt.Errorf("--device %s: this takes one device; codes, complexity, run and hash take several", f.device)
+		}
+		if f.devices = []engine.Device{d}; err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+	f.devices, err = engine.ParseDevices(f.device, func() (int, error) {
+		gpus, err := ort.GPUs()
+		return len(gpus), err
+	})
+	var none *engine.UnavailableError
+	if err != nil && !errors.As(err, &none) {
+		return usageError{err}
+	}
+	return err
+}
+
+// deviceList names the devices as Prober.Devices does.
+func (f *engineFlags) deviceList() string {
+	var names []string
+	for _, d := range f.devices {
+		names = append(names, d.String())
+	}
+	return strings.Join(names, ",")
 }
 
 // double is the engine that auto takes for float64: ONNX Runtime has no
@@ -155,7 +193,7 @@ func (f *engineFlags) choose(c *cobra.Command) (engine.Backend, engine.Options, 
 		return nil, o, err
 	}
 	if f.backend == backends.Auto {
-		f.noteEngine(c, b, o)
+		f.noteEngine(c, b)
 	}
 	return b, o, f.admit(b)
 }
@@ -177,12 +215,12 @@ func (f *engineFlags) admit(b engine.Backend) error {
 }
 
 // noteEngine says which engine was taken.
-func (f *engineFlags) noteEngine(c *cobra.Command, b engine.Backend, o engine.Options) {
+func (f *engineFlags) noteEngine(c *cobra.Command, b engine.Backend) {
 	in := ""
 	if f.precision != "" {
 		in = " in " + f.precision
 	}
-	note(c, "engine: %s %s on %s%s", b.Name(), b.Version(), o.Device, in)
+	note(c, "engine: %s %s on %s%s", b.Name(), b.Version(), f.deviceList(), in)
 }
 
 // differentiator finds an engine that gives derivatives.
@@ -211,7 +249,7 @@ func (f *engineFlags) differentiator(c *cobra.Command) (engine.Differentiator, e
 			continue
 		}
 		if f.backend == backends.Auto {
-			f.noteEngine(c, b, o)
+			f.noteEngine(c, b)
 		}
 		return d, o, f.admit(b)
 	}
@@ -240,7 +278,7 @@ func (f *engineFlags) precise(m *onnx.Model) (*onnx.Model, error) {
 	case "float64":
 		return rewrite.Widen(m)
 	case "float32":
-		v, err := probes.DataInput(m)
+		v, _, err := probes.Inputs(m)
 		if err == nil && v.DType != tensor.Float32 && v.DType != tensor.Uint8 {
 			err = usagef("--precision float32 asserts that the model is in float32, and its input %q is %s; leave --precision out, or take float64", v.Name, v.DType)
 		}

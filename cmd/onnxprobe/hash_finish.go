@@ -43,6 +43,12 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 		}
 	}
 	note(c, "%d items in %d shards, %s: %s", s.Finished, s.Done, size(s.Bytes), filepath.Join(p.Dir(), "manifest.json"))
+	if r := s.Regions; r != nil {
+		note(c, "%d regions of %d pictures, %d of them failed; %d pictures without regions", r.Regions, r.Pictures, r.Failed, r.Without)
+		if r.Failed > 0 {
+			return regionsFailed(*r)
+		}
+	}
 	if s.Failed > 0 {
 		return someFailed{probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
 	}

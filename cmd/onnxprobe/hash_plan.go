@@ -35,6 +35,8 @@ type hashPlan struct {
 	directions                 int
 	frame                      string
 	faiss                      bool
+	regions                    regionFlags
+	ofRegions                  codeRegions
 	changed                    func(string) bool
 }
 
@@ -64,6 +66,8 @@ func (h *hashPlan) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&h.faiss, "faiss", false, "write the sketches as a FAISS IndexBinaryFlat too: sketches.faiss, vector i for item i")
 	fs.BoolVar(&h.strict, "strict", false, "make engine, version and device part of the job: another is refused")
 	fs.BoolVar(&h.noTimes, "ignore-mtime", false, "tell inputs by name and size, where machines have copies of their own")
+	h.regions.add(fs)
+	h.ofRegions.addOwn(fs)
 	h.changed = fs.Changed
 }
 
@@ -110,6 +114,19 @@ func (h *hashPlan) check() error {
 	if h.frame != "" && h.changed("directions") {
 		return usagef("--frame has its own number of directions; leave --directions out")
 	}
+	h.ofRegions.channels = h.channels
+	if err := h.regions.check(h.changed, "channel-share", "region-code"); err != nil {
+		return err
+	}
+	if err := h.ofRegions.own(h.changed); err != nil {
+		return err
+	}
+	if err := h.regions.without(h.changed, "rows of regions have none", "code", "code-sites", "logits", "faiss", "random"); err != nil {
+		return err
+	}
+	if h.regions.path != "" && h.mode == string(jobs.Extend) {
+		return usagef("--regions does not go with --mode extend: regions are matched with all pictures at once; plan anew")
+	}
 	if h.mode == string(jobs.Extend) && (h.limit > 0 || h.random > 0) {
 		return usagef("--limit and --random do not go with --mode extend")
 	}
@@ -140,8 +157,15 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	if err != nil {
 		return nil, err
 	}
-	p, err := jobs.New(jobs.Request{Model: m, Probed: probed, Settings: s, Data: ds, ShardSize: h.shardSize, Limit: h.limit,
-		AllowLinks: h.allowLinks, Command: commandLine(c)})
+	request := jobs.Request{Model: m, Probed: probed, Settings: s, Data: ds, ShardSize: h.shardSize, Limit: h.limit,
+		AllowLinks: h.allowLinks, Command: commandLine(c), Regions: h.regions.path}
+	if h.regions.path != "" {
+		request.Matched = h.regions.match(c, ds)
+		if n := h.regions.set.Faults.Count; n > 0 {
+			note(c, "%d rows of %s cannot be read and are left out: %v", n, h.regions.path, h.regions.set.Faults.Rows[0])
+		}
+	}
+	p, err := jobs.New(request)
 	if err != nil {
 		return nil, err
 	}
@@ -218,6 +242,17 @@ func (h *hashPlan) settings(c *cobra.Command, e *engineFlags, ds dataset.Dataset
 	s.Precision, s.Globs, s.MaxPool, s.Gemm = e.precision, h.sites, h.maxPool, h.gemm
 	s.Sketch, s.Seed, s.Code, s.CodeSites, s.Channels, s.Logits = h.sketch, h.seed, h.code, h.codeSites, h.channels, h.logits
 	s.Format, s.FAISS = h.form, h.faiss
+	if h.regions.path != "" {
+		said := map[string]any{}
+		if err := h.regions.read(c, said); err != nil {
+			return nil, err
+		}
+		if !h.changed("sketch") { // which regions of one set of units alone have in common
+			s.Sketch = 0
+		}
+		s.ChannelShare = h.ofRegions.share
+		s.Regions = &jobs.Regions{SHA256: said["regions"].(map[string]any)["sha256"].(string), Options: h.regions.options(), Rule: h.regions.rule, Code: h.ofRegions.code}
+	}
 	if h.complexity {
 		if frame, err = openFrame(h.frame, h.directions, ds.Shape(), h.seed); err != nil {
 			return nil, err
@@ -225,11 +260,11 @@ func (h *hashPlan) settings(c *cobra.Command, e *engineFlags, ds dataset.Dataset
 		s.Complexity = &jobs.Complexity{Radii: h.radii, Frame: frame.SHA256(), Sign3: h.sign3, Centre: h.centre}
 	}
 	if h.strict {
-		b, o, err := e.choose(c)
+		b, _, err := e.choose(c)
 		if err != nil {
 			return nil, err
 		}
-		s.Strict = &jobs.Engine{Backend: b.Name(), Version: b.Version(), Device: o.Device.String()}
+		s.Strict = &jobs.Engine{Backend: b.Name(), Version: b.Version(), Device: e.deviceList()}
 	}
 	return frame, nil
 }
@@ -290,6 +325,7 @@ that is asked for. Paths are kept as they are given: give ones that all workers 
 	}
 	h.add(c.Flags())
 	e.addBackend(c.Flags())
+	e.several = true
 	e.addOptions(c.Flags())
 	e.addPrecision(c.Flags())
 	e.addBatch(c.Flags())

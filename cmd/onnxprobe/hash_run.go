@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
+	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
 // hashRun are the flags that say how a job is run: none changes a byte of it.
@@ -27,6 +28,7 @@ type hashRun struct {
 }
 
 func (h *hashRun) add(fs *pflag.FlagSet) {
+	h.several = true
 	h.addBackend(fs)
 	h.addOptions(fs)
 	fs.IntVar(&h.workers, "decoders", 0, "goroutines that read and decode; 0 takes one for each core")
@@ -82,7 +84,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	if err != nil {
 		return err
 	}
-	r, err := probed.Open(c.Context(), b, o, p.Settings.Batch)
+	r, err := probed.OpenOn(c.Context(), b, o, h.devices, p.Settings.Batch)
 	if err != nil {
 		return err
 	}
@@ -90,8 +92,14 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	if err := p.Admit(m, r); err != nil {
 		return err
 	}
+	var layouts []region.Layout
+	if p.Settings.Regions != nil {
+		if layouts, err = layoutsOf(c, precise, probed); err != nil {
+			return err
+		}
+	}
 	show, done := jobProgress(c, left)
-	w, err := p.NewWorker(r, jobs.WorkerOptions{Workers: h.workers, MaxTries: h.maxTries, Retry: h.retry, Name: h.name, Progress: show})
+	w, err := p.NewWorker(r, jobs.WorkerOptions{Layouts: layouts, Workers: h.workers, MaxTries: h.maxTries, Retry: h.retry, Name: h.name, Progress: show})
 	if err != nil {
 		return err
 	}

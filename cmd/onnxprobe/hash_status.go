@@ -53,6 +53,9 @@ func printStatus(c *cobra.Command, s jobs.Status) {
 		{"items", fmt.Sprintf("%d of %d, %d failed", s.Finished, s.Items, s.Failed)},
 		{"written", size(s.Bytes)},
 	}
+	if r := s.Regions; r != nil {
+		rows = append(rows, []string{"regions", fmt.Sprintf("%d of %d pictures, %d failed; %d pictures without", r.Regions, r.Pictures, r.Failed, r.Without)})
+	}
 	if s.ItemsPerSecond > 0 {
 		t := s.Seconds
 		rows = append(rows, []string{"rate", fmt.Sprintf("%.4g items a second and worker", s.ItemsPerSecond)},

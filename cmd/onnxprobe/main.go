@@ -129,7 +129,7 @@ Results go to standard output or to files, messages to standard error. Exit code
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newHash(), newAffine(), newSearch(), newDedup(), newEvaluate(), newBench(), newRuntime(), newList(), newDemo())
+	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newHash(), newAffine(), newSearch(), newDedup(), newEvaluate(), newReport(), newDynamics(), newPhases(), newBench(), newRuntime(), newList(), newDemo())
 	root.PersistentFlags().Bool("quiet", false, "no progress and no notes on standard error")
 	root.SetIn(stdin)
 	root.SetOut(stdout) // before the completion command, which keeps it

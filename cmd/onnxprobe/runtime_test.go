@@ -31,7 +31,9 @@ func TestNoGPUForAnyVerb(t *testing.T) {
 		"codes":      with(pictures, "-o", "-"),
 		"compare":    {resnet, "--random", "2"},
 		"complexity": {resnet, "--random", "2", "-o", "-"},
+		"dynamics":   with([]string{resnet, "--train", digits, "--test", digits}, "--preprocess", "mnist-01", "-o", filepath.Join(dir, "run")),
 		"hash":       with(pictures, "-o", filepath.Join(dir, "out")),
+		"phases":     with([]string{spill(t, filepath.Join(dir, "m.csv"), []byte("path,size\n"+absolute(t, resnet)+",1\n")), "--train", digits, "--test", digits}, "--preprocess", "mnist-01", "-o", filepath.Join(dir, "chart")),
 		"hash run":   {job},
 		"run":        {resnet, "--random", "2"},
 		// These run nothing: what they write may be for another machine.

@@ -40,7 +40,7 @@ estimates that of the codes: distance * bits / K, with its standard error beside
 		Args: exactly(1, "one result with codes"),
 	}
 	fs := c.Flags()
-	f.add(fs, "what is compared: sketch, code or digest; sketches where there are some, else codes")
+	f.add(fs, "what is compared: sketch, code, channels or digest; sketches where there are some, else codes; of regions channels")
 	fs.StringArrayVar(&queries, "query", nil, "the id of an `ITEM` of CODES (repeatable), or another result with codes")
 	fs.BoolVar(&all, "all", false, "every item of CODES is a query")
 	fs.IntVarP(&k, "neighbors", "k", 10, "how many neighbors of a query to find")

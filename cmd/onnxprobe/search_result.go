@@ -165,10 +165,10 @@ func (r *searched) sheetNotes(most int) []string {
 func (r *searched) strips(most int) iter.Seq[encoding.Strip] {
 	return func(yield func(encoding.Strip) bool) {
 		for q, ns := range r.found[:min(most, len(r.found))] {
-			s := encoding.Strip{Title: r.queries.ID(q), Tiles: []encoding.Tile{{ID: r.queries.ID(q), Path: r.queries.Path(q), From: r.queries.Origin, Caption: "the query"}}}
+			s := encoding.Strip{Title: r.queries.ID(q), Tiles: []encoding.Tile{tile(r.queries, q, "the query")}}
 			for _, n := range ns {
 				row := int(n.Row)
-				s.Tiles = append(s.Tiles, encoding.Tile{ID: r.base.ID(row), Path: r.base.Path(row), From: r.base.Origin, Caption: r.base.ID(row) + ": " + r.of(n)})
+				s.Tiles = append(s.Tiles, tile(r.base, row, r.base.ID(row)+": "+r.of(n)))
 			}
 			if !yield(s) {
 				return

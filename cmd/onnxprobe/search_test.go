@@ -264,7 +264,7 @@ func TestSearchAndDedupEndings(t *testing.T) {
 		{"no neighbors", with(q, "-k", "0"), 2, "-k 0"},
 		{"unknown item", []string{"search", c, "--query", "nope"}, 2, `100 items are called "0/0276.png"`},
 		{"a file among items", []string{"search", c, "--query", "0/0276.png", "--query", seed}, 2, "stands alone"},
-		{"unknown kind", with(q, "--on", "bits"), 2, "sketch, code and digest"},
+		{"unknown kind", with(q, "--on", "bits"), 2, "sketch, code, channels and digest"},
 		{"array of results", with(q, "-o", filepath.Join(dir, "x.npy")), 2, "no array"},
 		{"unknown format", with(q, "-o", filepath.Join(dir, "x.txt")), 2, "names no format"},
 		{"result exists", with(q, "-o", exists), 2, "--force"},

@@ -23,10 +23,13 @@ type Batch struct {
 	Errs  []error
 	// Input is float32 of shape [size, sample shape...]. Rows from N on are zero.
 	Input *tensor.Tensor
+	// Others are the rows of Sides, [size, row shape...], in that order. Those of
+	// items that could not be read and from N on are zero, but for shared ones.
+	Others []*tensor.Tensor
 }
 
-// inFlight is how many batches there are: one with the consumer, one complete
-// and waiting, and one being filled.
+// inFlight is the least number of batches there are: one with the consumer, one
+// complete and waiting, and one being filled.
 const inFlight = 3
 
 // Batches reads ds in order, size samples at a time, on workers goroutines that
@@ -36,6 +39,12 @@ const inFlight = 3
 // ctx is done or the sizes make no sense. When it ends, for whatever reason,
 // all goroutines have ended.
 func Batches(ctx context.Context, ds Dataset, size, workers int) iter.Seq2[*Batch, error] {
+	return HeldBatches(ctx, ds, size, workers, 0)
+}
+
+// HeldBatches is Batches for a consumer that works on several at once: a batch is
+// valid until that many further ones were taken, and the next is asked for.
+func HeldBatches(ctx context.Context, ds Dataset, size, workers, held int) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
 		shape := append([]int{size}, ds.Shape()...)
 		width, err := rowWidth(ds, size, workers)
@@ -43,20 +52,27 @@ func Batches(ctx context.Context, ds Dataset, size, workers int) iter.Seq2[*Batc
 			yield(nil, err)
 			return
 		}
-		ctx, cancel := context.WithCancel(ctx)
-		r := &reader{ds: ds, size: size, width: width, free: make(chan *filling, inFlight),
-			ordered: make(chan *filling, inFlight), rows: make(chan row)}
-		for range inFlight {
-			r.free <- &filling{data: make([]float32, size*width), Batch: Batch{Items: make([]Item, size), Errs: make([]error, size)}}
+		all := max(inFlight, held+2)
+		r := &reader{ds: ds, sides: Sides(ds), size: size, width: width, free: make(chan *filling, all),
+			ordered: make(chan *filling, all), rows: make(chan row)}
+		for range all {
+			others, err := roomFor(r.sides, size)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			r.free <- &filling{data: make([]float32, size*width), Batch: Batch{Items: make([]Item, size), Errs: make([]error, size), Others: others}}
 		}
-		var all sync.WaitGroup
-		defer all.Wait()
+		ctx, cancel := context.WithCancel(ctx)
+		var running sync.WaitGroup
+		defer running.Wait()
 		defer cancel()
-		all.Go(func() { r.dispatch(ctx) })
+		running.Go(func() { r.dispatch(ctx) })
 		for range workers {
-			all.Go(func() { r.work(ctx) })
+			running.Go(func() { r.work(ctx) })
 		}
 		next := 0
+		var with []*filling // the consumer
 		for f := range r.ordered {
 			select {
 			case <-f.done:
@@ -71,12 +87,34 @@ func Batches(ctx context.Context, ds Dataset, size, workers int) iter.Seq2[*Batc
 			if !yield(&b, nil) {
 				return
 			}
-			r.free <- f
+			if with = append(with, f); len(with) > held {
+				r.free <- with[0]
+				with = with[1:]
+			}
 		}
 		if next < ds.Len() { // only the context ends it early
 			yield(nil, fmt.Errorf("reading the dataset: %w", context.Cause(ctx)))
 		}
 	}
+}
+
+// roomFor is memory for rows of the sides; those that all items share are there.
+func roomFor(sides []Side, size int) ([]*tensor.Tensor, error) {
+	var others []*tensor.Tensor
+	for k := range sides {
+		s := &sides[k]
+		t, err := tensor.New(s.Rows.DType, append([]int{size}, s.Shape()...)...)
+		if err != nil {
+			return nil, fmt.Errorf("reading in batches of %d: input %q: %w", size, s.Name, err)
+		}
+		for i := range size {
+			if s.Shared {
+				t.SetRow(i, s.Rows, 0)
+			}
+		}
+		others = append(others, t)
+	}
+	return others, nil
 }
 
 // rowWidth is the number of elements of a sample.
@@ -113,6 +151,7 @@ type row struct {
 
 type reader struct {
 	ds            Dataset
+	sides         []Side
 	size, width   int
 	free, ordered chan *filling
 	rows          chan row
@@ -132,6 +171,11 @@ func (r *reader) dispatch(ctx context.Context) {
 		f.Start, f.N, f.done = start, min(r.size, r.ds.Len()-start), make(chan struct{})
 		f.left.Store(int64(f.N))
 		clear(f.data[f.N*r.width:])
+		for k := range r.sides {
+			for i := f.N; i < r.size && !r.sides[k].Shared; i++ {
+				f.Others[k].ClearRow(i)
+			}
+		}
 		r.ordered <- f // has room for all batches there are
 		for i := range f.N {
 			select {
@@ -152,6 +196,15 @@ func (r *reader) work(ctx context.Context) {
 		w.f.Items[w.i], w.f.Errs[w.i] = r.read(w.f.Start+w.i, dst)
 		if w.f.Errs[w.i] != nil {
 			clear(dst)
+		}
+		for k := range r.sides {
+			switch s := &r.sides[k]; {
+			case s.Shared: // the same in all rows
+			case w.f.Errs[w.i] != nil:
+				w.f.Others[k].ClearRow(w.i)
+			default:
+				w.f.Others[k].SetRow(w.i, s.Rows, w.f.Start+w.i)
+			}
 		}
 		if w.f.left.Add(-1) == 0 {
 			close(w.f.done)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -83,7 +84,7 @@ func parseTimm(b []byte) (Preprocess, error) {
 		CropPct       float64 `json:"crop_pct"`
 		CropMode      string  `json:"crop_mode"`
 		Mean, Std     []float64
-	}{Interpolation: "bicubic", CropPct: 0.875, CropMode: "center", Mean: imagenetMean, Std: imagenetStd}
+	}{Interpolation: "bicubic", CropPct: 0.875, CropMode: "center", Mean: slices.Clone(imagenetMean), Std: slices.Clone(imagenetStd)} // which are written over
 	if err := json.Unmarshal(b, &c); err != nil {
 		return Preprocess{}, fmt.Errorf("timm: %w", err)
 	}

@@ -28,6 +28,9 @@ type Item struct {
 	Label int
 	// Class is the class's name where the dataset has names, else "".
 	Class string
+	// Tile is the part of the picture that a sample of Tiles shows, x0, y0, x1, y1 in the
+	// picture's pixels; zero in other datasets, and where the picture has no size.
+	Tile [4]float64
 }
 
 // Dataset is a finite, indexable collection of samples of one shape.
@@ -137,6 +140,10 @@ type Description struct {
 	Classes []string `json:"classes,omitempty"`
 	// JPEG names the decoder of JPEG files, where there may be some.
 	JPEG string `json:"jpeg_decoder,omitempty"`
+	// Tiles says how pictures were cut.
+	Tiles *Tiling `json:"tiles,omitempty"`
+	// Inputs are the arrays beside the samples.
+	Inputs []SideDescription `json:"other_inputs,omitempty"`
 }
 
 // Source is one of the files and folders that a dataset was made of.
@@ -174,6 +181,7 @@ type view struct {
 	from, n int
 }
 
+func (v view) Sides() []Side                     { return cut(Sides(v.Dataset), v.from, v.n) }
 func (v view) Len() int                          { return v.n }
 func (v view) Item(i int) Item                   { return v.Dataset.Item(v.from + i) }
 func (v view) Sample(i int, dst []float32) error { return v.Dataset.Sample(v.from+i, dst) }

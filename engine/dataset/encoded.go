@@ -35,6 +35,7 @@ type encoded struct {
 	limits  limits
 	exif    bool
 	reading clock
+	sizes   sizes
 	// load is the image file of sample i, where says in messages what that is.
 	load  func(i int) ([]byte, error)
 	where func(i int) string
@@ -89,7 +90,9 @@ func (e *encoded) Sample(i int, dst []float32) error {
 	}
 	p, err := decodeImage(b, e.limits, seen)
 	if err == nil {
-		err = e.render(p.upright(turn), dst)
+		up := p.upright(turn)
+		e.sizes.put(i, Size{up.h, up.w})
+		err = e.render(up, dst)
 		p.release()
 	}
 	if err != nil {

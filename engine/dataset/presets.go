@@ -9,6 +9,8 @@ type Preset struct {
 var (
 	imagenetMean = []float64{0.485, 0.456, 0.406}
 	imagenetStd  = []float64{0.229, 0.224, 0.225}
+	clipMean     = []float64{0.48145466, 0.4578275, 0.40821073}
+	clipStd      = []float64{0.26862954, 0.26130258, 0.27577711}
 )
 
 // Presets are the names that ParsePreprocess knows.
@@ -29,7 +31,16 @@ var Presets = presets([]Preset{
 	{Doc: "CLIP: shorter edge 224, centre 224, bicubic, CLIP's mean and std",
 		Preprocess: Preprocess{Name: "clip", Resize: Resize{Shorter, Size{224, 224}}, Interpolation: Bicubic,
 			Crop: Size{224, 224}, Channels: 3,
-			Mean: []float64{0.48145466, 0.4578275, 0.40821073}, Std: []float64{0.26862954, 0.26130258, 0.27577711}}},
+			Mean: clipMean, Std: clipStd}},
+	{Doc: "BLIP-2, and RegionBLIP in training: resized to 224x224, bicubic, CLIP's mean and std",
+		Preprocess: Preprocess{Name: "blip2", Resize: Resize{Exact, Size{224, 224}}, Interpolation: Bicubic, Channels: 3, Mean: clipMean, Std: clipStd}},
+	{Doc: "RegionBLIP in evaluation: resized to 364x364, bicubic, CLIP's mean and std",
+		Preprocess: Preprocess{Name: "regionblip", Resize: Resize{Exact, Size{364, 364}}, Interpolation: Bicubic, Channels: 3, Mean: clipMean, Std: clipStd}},
+	{Doc: "InternVL and MedRegA: resized to 448x448, bicubic, ImageNet mean and std; --tiles cuts pictures into several such",
+		Preprocess: Preprocess{Name: "internvl", Resize: Resize{Exact, Size{448, 448}}, Interpolation: Bicubic, Channels: 3, Mean: imagenetMean, Std: imagenetStd}},
+	{Doc: "DINOv2 as Hugging Face has it: shorter edge 256, centre 224, bicubic, ImageNet mean and std",
+		Preprocess: Preprocess{Name: "dinov2", Resize: Resize{Shorter, Size{256, 256}}, Interpolation: Bicubic, Crop: Size{224, 224}, Floor: true,
+			Channels: 3, Mean: imagenetMean, Std: imagenetStd}},
 	{Doc: "torchvision's ToTensor alone: pixels / 255, no resizing, no normalisation",
 		Preprocess: Preprocess{Name: "none"}},
 })

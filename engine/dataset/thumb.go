@@ -13,17 +13,31 @@ type pictured interface {
 	picture(i int) (*picture, error)
 }
 
+// within is the source that sample i is of, and its number there.
+func within(ds Dataset, i int) (Dataset, int) {
+	for {
+		switch d := ds.(type) {
+		case *joined:
+			p, at := d.part(i)
+			ds, i = d.parts[p], at
+		case view:
+			ds, i = d.Dataset, d.from+i
+		case multi:
+			ds = d.Dataset
+		case *chosen:
+			ds, i = d.Dataset, d.of[i]
+		default:
+			return ds, i
+		}
+	}
+}
+
 // Picture is sample i for people to look at: the picture as it is stored, of its own
 // size and without preprocessing. Of model inputs with 1 or 3 planes, 0 is black and
 // 1 white.
 func Picture(ds Dataset, i int) (image.Image, error) {
-	switch d := ds.(type) {
-	case *joined:
-		p, at := d.part(i)
-		return Picture(d.parts[p], at)
-	case view:
-		return Picture(d.Dataset, d.from+i)
-	case pictured:
+	ds, i = within(ds, i)
+	if d, ok := ds.(pictured); ok {
 		p, err := d.picture(i)
 		if err != nil {
 			return nil, err

@@ -186,3 +186,18 @@ func addOwn(so *ort.SessionOptions) error {
 	}
 	return nil
 }
+
+// addWeights gives a session's options the bytes of weightsFile, which must not be Go's
+// memory: they stay in use until the session is made.
+func addWeights(so *ort.SessionOptions, weights []byte) error {
+	options, err := field(so, "o")
+	if err != nil {
+		return fmt.Errorf("adding weights to a session: %w", err)
+	}
+	name := C.CString(weightsFile)
+	defer C.free(unsafe.Pointer(name))
+	if err := goError(C.op_add_file(loaded.api, options, name, unsafe.Pointer(unsafe.SliceData(weights)), C.size_t(len(weights)))); err != nil {
+		return fmt.Errorf("adding weights to a session: %w", err)
+	}
+	return nil
+}

@@ -110,18 +110,39 @@ func worthFusing(m *onnx.Model, o engine.Options) bool {
 		}
 		size += n
 	}
-	return size < maxSaved && blockSize() > 0 && slices.ContainsFunc(m.Graph.Nodes, func(n *onnx.Node) bool { return n.IsOp("Conv") })
+	return size < maxSaved && readsBlocks(m.Graph) && blockSize() > 0
+}
+
+// unblocked are operators that neither read nor make values in blocks.
+var unblocked = []string{"MatMul", "Gemm", "Reshape", "Flatten", "Transpose", "LayerNormalization", "Softmax", "Gather", "Einsum"}
+
+// readsBlocks says whether a SignPack reads what may come in blocks from a convolution:
+// the trial costs another session, and a file of all weights.
+func readsBlocks(g *onnx.Graph) bool {
+	makers, seen := g.Index().Maker, map[*onnx.Node]bool{}
+	var comes func(n *onnx.Node) bool
+	comes = func(n *onnx.Node) bool {
+		if n == nil || seen[n] || slices.Contains(unblocked, n.Op) {
+			return false
+		}
+		seen[n] = true
+		return n.IsOp("Conv") || slices.ContainsFunc(n.Inputs, func(in string) bool { return comes(makers[in]) })
+	}
+	return slices.ContainsFunc(g.Nodes, func(n *onnx.Node) bool {
+		return n.Domain == engine.Domain && n.Op == engine.SignPack && comes(makers[n.Input(0)])
+	})
 }
 
 // fused makes the session of fuse; nil where nothing is to be gained. What it does
 // is only faster, so a full disk is no error.
-func fused(proto []byte, dir string, m *onnx.Model, o engine.Options) *session {
+func fused(proto []byte, f sessionFiles, m *onnx.Model, o engine.Options) *session {
 	saved, done, err := scratch()
 	if err != nil {
 		return nil
 	}
 	defer done()
-	s, err := prepare(proto, sessionFiles{dir: dir, save: saved, own: true}, o)
+	f.save, f.own = saved, true
+	s, err := prepare(proto, f, o)
 	if err != nil {
 		return nil
 	}
@@ -130,11 +151,13 @@ func fused(proto []byte, dir string, m *onnx.Model, o engine.Options) *session {
 	if opt == nil || err != nil {
 		return nil
 	}
-	if proto, err = opt.Marshal(); err != nil {
+	defer runtime.KeepAlive(opt)
+	proto, weights, err := opt.MarshalLean(weightsFile)
+	if err != nil {
 		return nil
 	}
 	o.Optimize = "none" // it is, and the optimiser would not know our blocks
-	if s, err = prepare(proto, sessionFiles{own: true}, o); err != nil {
+	if s, err = prepare(proto, sessionFiles{weights: weights, own: true}, o); err != nil {
 		return nil
 	}
 	return s

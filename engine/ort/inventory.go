@@ -106,6 +106,34 @@ type driver struct {
 
 func (d driver) release() string { return fmt.Sprintf("%d.%d", d.cuda/1000, d.cuda%1000/10) }
 
+// GPUs names the GPUs that NVIDIA's driver shows to this process, by their index as
+// devices. That there are none is an *engine.UnavailableError.
+func GPUs() (names []string, err error) {
+	d, err := askDriver(0)
+	if err == nil && len(d.gpus) == 0 {
+		err = fmt.Errorf("GPUs cannot be counted under %s", runtime.GOOS)
+	}
+	if err != nil {
+		return nil, unavailable(err.Error(), driverRemedy)
+	}
+	for _, g := range d.gpus {
+		names = append(names, g.name)
+	}
+	return names, nil
+}
+
+// DeviceName is part of engine.Namer.
+func (Backend) DeviceName(d engine.Device) string {
+	if d.Kind != "cuda" {
+		return ""
+	}
+	names, err := GPUs()
+	if err != nil || d.Index >= len(names) {
+		return ""
+	}
+	return names[d.Index]
+}
+
 // driverPieces is the driver and its GPUs.
 func driverPieces(major int) []Piece {
 	d, err := askDriver(major)

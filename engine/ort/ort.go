@@ -4,6 +4,9 @@
 // not part of the program: it is found, or installed, at run time.
 package ort
 
+// #include "ortapi.h"
+import "C"
+
 import (
 	"errors"
 	"fmt"
@@ -65,20 +68,21 @@ func (b Backend) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error
 	if err := b.Available(o); err != nil {
 		return nil, err
 	}
-	proto, err := m.Marshal()
+	defer runtime.KeepAlive(m) // whose file holds the weights
+	proto, weights, err := m.MarshalLean(weightsFile)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the model for ort: %w", err)
 	}
-	dir := ""
+	f := sessionFiles{weights: weights, own: m.Opset(engine.Domain) > 0, half: half(m)}
 	if m.HasExternal() {
-		dir = m.Dir
+		f.dir = m.Dir
 	}
 	if worthFusing(m, o) {
-		if s := fused(proto, dir, m, o); s != nil {
+		if s := fused(proto, f, m, o); s != nil {
 			return s, nil
 		}
 	}
-	s, err := prepare(proto, sessionFiles{dir: dir, own: m.Opset(engine.Domain) > 0, half: half(m)}, o)
+	s, err := prepare(proto, f, o)
 	if err != nil {
 		return nil, explain(offDevice(err, m, o), m)
 	}
@@ -118,12 +122,17 @@ func nodesOf(g *onnx.Graph, list []string) (nodes []*onnx.Node) {
 // Packs is true on the CPU: the operator SignPack is part of this package.
 func (Backend) Packs(o engine.Options) bool { return o.Device.Kind != "cuda" }
 
+// weightsFile is what a model calls the file of its weights that lies in memory.
+const weightsFile = "onnxprobe.weights"
+
 // sessionFiles is what a session needs beside the model itself.
 type sessionFiles struct {
-	dir  string // of the model's external data; "" for none
-	save string // where to write the optimised model; "" for nowhere
-	own  bool   // the model has operators of ours
-	half bool   // the model has constants in float16
+	dir string // of the model's external data; "" for none
+	// weights are the bytes of weightsFile, outside Go's heap; nil for none.
+	weights []byte
+	save    string // where to write the optimised model; "" for nowhere
+	own     bool   // the model has operators of ours
+	half    bool   // the model has constants in float16
 	// record keeps where the nodes run; see session.assigned.
 	record bool
 }
@@ -158,6 +167,7 @@ func prepare(proto []byte, f sessionFiles, o engine.Options) (*session, error) {
 		}
 		return nil, fmt.Errorf("preparing the model for ort: %s", msg)
 	}
+	C.op_trim() // of the weights as they were before they were packed
 	s, err := newSession(das)
 	if err != nil {
 		das.Destroy()
@@ -212,6 +222,12 @@ func sessionOptions(f sessionFiles, o engine.Options) (_ *ort.SessionOptions, er
 		steps = append(steps, func() error {
 			return so.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", f.dir)
 		})
+		if o.NoArena { // weights stay where they are mapped, and are not copied into the order of the kernels
+			steps = append(steps, func() error { return so.AddSessionConfigEntry("session.disable_prepacking", "1") })
+		}
+	}
+	if f.weights != nil {
+		steps = append(steps, func() error { return addWeights(so, f.weights) })
 	}
 	if f.save != "" {
 		steps = append(steps, func() error { return so.SetOptimizedModelFilePath(f.save) })

@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #ifdef _WIN32
 #include <windows.h>
 #else
@@ -67,6 +70,7 @@ enum op_slot {
   op_SynchronizeBoundOutputs = 203,
   op_KernelInfo_GetInputTypeInfo = 234,
   op_KernelContext_ParallelFor = 274,
+  op_AddExternalInitializersFromFilesInMemory = 279,
   op_TensorTypeAndShape_HasShape = 390,
   op_Session_GetEpGraphAssignmentInfo = 407,
   op_EpAssignedSubgraph_GetEpName = 408,
@@ -190,6 +194,24 @@ done:
   return err;
 }
 
+// op_add_file gives a session the bytes of a file that its model's weights lie in. They
+// must stay until the session is made.
+static char *op_add_file(op_api api, void *options, const char *name, const void *bytes, size_t size) {
+  char *err = NULL;
+  char *buffer = (char *)bytes;
+#ifdef _WIN32
+  wchar_t wide[64];
+  const wchar_t *path = wide;
+  if (!MultiByteToWideChar(CP_UTF8, 0, name, -1, wide, 64)) return op_copy("the name of a file is too long");
+#else
+  const char *path = name;
+#endif
+  OP_TRY(api, AddExternalInitializersFromFilesInMemory, (void *, const void *, char *const *, const size_t *, size_t),
+         options, &path, &buffer, &size, 1);
+done:
+  return err;
+}
+
 static char *op_cpu_memory(op_api api, void **info) {
   char *err = NULL;
   OP_TRY(api, CreateCpuMemoryInfo, (int, int, void **), 1 /* arena */, 0 /* default */, info);
@@ -306,6 +328,13 @@ done:
   for (size_t i = nin; i < nin + nout; i++) // outputs made before a later one failed
     if (!t[i].value && values[i]) t[i].value = values[i];
   return err;
+}
+
+// op_trim gives memory that the allocator keeps for later back to the system.
+static void op_trim(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 // op_providers lists the execution providers built into the library, joined by

@@ -353,7 +353,7 @@ func TestFusedAgrees(t *testing.T) {
 		if !worthFusing(m, engine.Options{}) || worthFusing(m, engine.Options{Optimize: "none"}) || worthFusing(m, engine.Options{Device: engine.Device{Kind: "cuda"}}) {
 			t.Error("what is worth fusing")
 		}
-		a := fused(proto, "", m, engine.Options{})
+		a := fused(proto, sessionFiles{}, m, engine.Options{})
 		if (a != nil) != (channels%8 == 0) {
 			t.Errorf("%d channels: fused %v", channels, a != nil)
 		}
@@ -408,7 +408,7 @@ func TestFusedNeedsNoDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := fused(proto, "", m, engine.Options{}); s != nil {
+	if s := fused(proto, sessionFiles{}, m, engine.Options{}); s != nil {
 		t.Error("a session of a file that cannot be written")
 	}
 	run(t, prepared(t, m, engine.Options{}), tensor.Of(make([]float32, 300), 1, 3, 10, 10))

@@ -17,7 +17,7 @@ import (
 type Codes struct {
 	// Name is where the codes come from, for messages.
 	Name string
-	// On says what the codes are: Digest, Sketch or Code.
+	// On says what the codes are: Digest, Sketch, Code or Channels.
 	On string
 	// Bits is the number of bits that mean something in a row; what is left of
 	// the last byte is padding, always 0.
@@ -36,6 +36,7 @@ type Codes struct {
 	data            []uint64
 	ids, paths      texts
 	labels          []int64 // empty, or one a row; noLabel where there is none
+	regions         regions
 	failed          map[string]string
 }
 
@@ -44,6 +45,8 @@ const (
 	Digest = "digest"
 	Sketch = "sketch"
 	Code   = "code"
+	// Channels are one bit a channel of a site, of pictures or of regions of them.
+	Channels = "channels"
 )
 
 // maxRows is the most codes in a set: rows and distances are 32-bit numbers.
@@ -190,6 +193,9 @@ func (c *Codes) Pick(rows []int) *Codes {
 			label = noLabel
 		}
 		p.labels = append(p.labels, label)
+		if of, ok := c.Region(r); ok {
+			p.regions.add(p.n-1, of)
+		}
 	}
 	return p
 }

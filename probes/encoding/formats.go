@@ -32,7 +32,8 @@ type parquetFile struct {
 	file *parquet.File
 	from *Origin
 	at   map[string]int // index of flat columns
-	code []int          // the column code, or its parts
+	// parts are the columns that make a kind of code: one, or one for each site.
+	parts map[string][]int
 }
 
 func openParquet(path string) (_ file, err error) {
@@ -53,7 +54,7 @@ func openParquet(path string) (_ file, err error) {
 	if st.Size() < 12 {
 		return nil, fmt.Errorf("a Parquet file of %d bytes is cut short", st.Size())
 	}
-	p := &parquetFile{f: f, at: map[string]int{}}
+	p := &parquetFile{f: f, at: map[string]int{}, parts: map[string][]int{}}
 	if p.file, err = parquet.OpenFile(f, st.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true)); err != nil {
 		return nil, fmt.Errorf("no Parquet file that can be read: %w", err)
 	}
@@ -63,12 +64,16 @@ func openParquet(path string) (_ file, err error) {
 			continue
 		}
 		p.at[name[0]] = leaf.ColumnIndex
-		if strings.HasPrefix(name[0], "code.") {
-			p.code = append(p.code, leaf.ColumnIndex)
+		for _, kind := range []string{Code, Channels} {
+			if strings.HasPrefix(name[0], kind+".") {
+				p.parts[kind] = append(p.parts[kind], leaf.ColumnIndex)
+			}
 		}
 	}
-	if whole, ok := p.at["code"]; ok {
-		p.code = []int{whole}
+	for _, kind := range []string{Digest, Sketch, Code, Channels} {
+		if whole, ok := p.at[kind]; ok {
+			p.parts[kind] = []int{whole}
+		}
 	}
 	if text, ok := p.file.Lookup(manifestKey); ok {
 		p.from, err = parseOrigin([]byte(text), path)
@@ -82,19 +87,11 @@ func (p *parquetFile) close() error    { return p.f.Close() }
 func (p *parquetFile) origin() *Origin { return p.from }
 
 func (p *parquetFile) has(on string) bool {
-	if on == Code {
-		return len(p.code) > 0
-	}
 	_, ok := p.at[on]
-	return ok
+	return ok || len(p.parts[on]) > 0
 }
 
-func (p *parquetFile) columns(on string) []int {
-	if on == Code {
-		return p.code
-	}
-	return []int{p.at[on]}
-}
+func (p *parquetFile) columns(on string) []int { return p.parts[on] }
 
 func (p *parquetFile) rows(on string) (n, width int) {
 	if on == Digest {
@@ -162,7 +159,7 @@ func (p *parquetFile) group(group parquet.RowGroup, on string, names bool, use f
 		name string
 		to   *[]byte
 		skip bool
-	}{{"id", &r.id, false}, {"path", &r.path, names}, {"status", &r.status, false}, {"error", &r.message, false}}
+	}{{"id", &r.id, false}, {"path", &r.path, names}, {"status", &r.status, false}, {"error", &r.message, false}, {"image", &r.image, names}}
 	for _, w := range wanted {
 		if i, ok := p.at[w.name]; ok && !w.skip {
 			c, err := get(i)
@@ -179,6 +176,16 @@ func (p *parquetFile) group(group parquet.RowGroup, on string, names bool, use f
 			return err
 		}
 		label = c
+	}
+	var box []*column
+	for _, name := range boxColumns {
+		if i, ok := p.at[name]; ok && !names {
+			c, err := get(i)
+			if err != nil {
+				return err
+			}
+			box = append(box, c)
+		}
 	}
 	code := make([]byte, 0, 64)
 	for row := range group.NumRows() {
@@ -221,6 +228,19 @@ func (p *parquetFile) group(group parquet.RowGroup, on string, names bool, use f
 				r.label = v.Int64()
 			case parquet.Int32:
 				r.label = int64(v.Int32())
+			case parquet.ByteArray:
+				r.class = v.ByteArray()
+			}
+		}
+		if r.box = ([4]float64{}); len(box) == len(boxColumns) {
+			for i, c := range box {
+				v, err := c.next()
+				if err != nil {
+					return fail(err)
+				}
+				if v.Kind() == parquet.Double {
+					r.box[i] = v.Double()
+				}
 			}
 		}
 		if err := use(&r); err != nil {
@@ -278,24 +298,39 @@ func (c *column) bytes() (b []byte, null bool, err error) {
 
 // item is one row of JSON Lines.
 type item struct {
-	ID     *string         `json:"id"`
-	Path   string          `json:"path"`
-	Label  *int64          `json:"label"`
-	Status string          `json:"status"`
-	Error  string          `json:"error"`
-	Digest *string         `json:"digest"`
-	Sketch *string         `json:"sketch"`
-	Code   json.RawMessage `json:"code"`
+	ID       *string         `json:"id"`
+	Path     string          `json:"path"`
+	Label    json.RawMessage `json:"label"` // a number, or of a region a name
+	Status   string          `json:"status"`
+	Error    string          `json:"error"`
+	Digest   *string         `json:"digest"`
+	Sketch   *string         `json:"sketch"`
+	Code     json.RawMessage `json:"code"`
+	Channels json.RawMessage `json:"channels"`
+	Image    string          `json:"image"`
+	X0       float64         `json:"x0"`
+	Y0       float64         `json:"y0"`
+	X1       float64         `json:"x1"`
+	Y1       float64         `json:"y1"`
 }
 
 // record fills r; code is decoded into buf, which is returned.
 func (it *item) record(r *record, on string, buf []byte) ([]byte, error) {
-	*r = record{path: []byte(it.Path), status: []byte(it.Status), message: []byte(it.Error), label: noLabel}
+	*r = record{path: []byte(it.Path), status: []byte(it.Status), message: []byte(it.Error), label: noLabel,
+		image: []byte(it.Image), box: [4]float64{it.X0, it.Y0, it.X1, it.Y1}}
 	if it.ID != nil {
 		r.id = append([]byte{}, *it.ID...)
 	}
-	if it.Label != nil {
-		r.label = *it.Label
+	var label *int64
+	var class string
+	if len(it.Label) > 0 && json.Unmarshal(it.Label, &label) != nil {
+		if err := json.Unmarshal(it.Label, &class); err != nil {
+			return buf, fmt.Errorf("a label that is neither a number nor a name: %w", err)
+		}
+		r.class = []byte(class)
+	}
+	if label != nil {
+		r.label = *label
 	}
 	buf = buf[:0]
 	var err error
@@ -315,10 +350,14 @@ func (it *item) record(r *record, on string, buf []byte) ([]byte, error) {
 			return buf, fmt.Errorf("a sketch that is not hex: %w", err)
 		}
 	default:
-		if len(it.Code) == 0 || string(it.Code) == "null" {
+		text := it.Code
+		if on == Channels {
+			text = it.Channels
+		}
+		if len(text) == 0 || string(text) == "null" {
 			return buf, nil
 		}
-		if buf, err = parts(buf, it.Code); err != nil {
+		if buf, err = parts(buf, text); err != nil {
 			return buf, err
 		}
 	}
@@ -476,6 +515,9 @@ func (n *npyFile) beside(on string) bool {
 // holds is what the array is: sketches, when they were asked for and are not
 // beside it.
 func (n *npyFile) holds() string {
+	if n.beside("region") && !n.beside(Channels) {
+		return Channels
+	}
 	if n.beside(Code) {
 		return Sketch
 	}

@@ -14,8 +14,9 @@ import (
 
 // OpenOptions say what of a result is read.
 type OpenOptions struct {
-	// On is which of an item's codes to read: Digest, Sketch or Code. "" takes the
-	// sketches, or where there are none the codes, or else the digests.
+	// On is which of an item's codes to read: Digest, Sketch, Code or Channels. "" takes
+	// the sketches, or where there are none the codes, the channel codes or the digests; of
+	// regions, whose other codes are of units of their own each, the channel codes first.
 	On string
 	// MaxBytes bounds the memory that the codes take; 0 is no bound.
 	MaxBytes int64
@@ -56,9 +57,9 @@ func (c *Codes) reserve(n int, maxBytes int64) error {
 // left out and counted. Every file is taken for hostile.
 func Open(path string, o OpenOptions) (*Codes, error) {
 	switch o.On {
-	case "", Digest, Sketch, Code:
+	case "", Digest, Sketch, Code, Channels:
 	default:
-		return nil, fmt.Errorf("codes are of the kinds %s, %s and %s, not %q", Digest, Sketch, Code, o.On)
+		return nil, fmt.Errorf("codes are of the kinds %s, %s, %s and %s, not %q", Digest, Sketch, Code, Channels, o.On)
 	}
 	c, err := open(path, o)
 	if err != nil {
@@ -142,14 +143,18 @@ func shards(dir string) (files, notes []string, err error) {
 // choose is the kind of codes to read.
 func choose(f file, on string) (string, error) {
 	var there []string
-	for _, kind := range []string{Sketch, Code, Digest} {
+	kinds := []string{Sketch, Code, Channels, Digest}
+	if f.has("region") {
+		kinds = []string{Channels, Digest, Sketch}
+	}
+	for _, kind := range kinds {
 		if f.has(kind) {
 			there = append(there, kind)
 		}
 	}
 	switch {
 	case len(there) == 0:
-		return "", fmt.Errorf("it has none of the columns %s, %s and %s; the verbs codes and hash write them", Sketch, Code, Digest)
+		return "", fmt.Errorf("it has none of the columns %s, %s, %s and %s; the verbs codes and hash write them", Sketch, Code, Channels, Digest)
 	case on == "":
 		return there[0], nil
 	case !slices.Contains(there, on):
@@ -163,11 +168,13 @@ type record struct {
 	id, path, status, message []byte
 	label                     int64
 	code                      []byte // nil when the item has none
+	image, class              []byte // of a region: its picture's ID, and its label
+	box                       [4]float64
 }
 
 // file is an open result file.
 type file interface {
-	// has says whether the file's items have codes of a kind.
+	// has says whether the file's items have codes of a kind, or another column.
 	has(on string) bool
 	// origin is what its manifest says, nil when there is none.
 	origin() *Origin
@@ -350,6 +357,9 @@ func (c *Codes) describe(r *record, row int) {
 			c.labels = append(c.labels, noLabel)
 		}
 		c.labels = append(c.labels, r.label)
+	}
+	if r.box != ([4]float64{}) {
+		c.regions.add(c.n-1, Region{string(r.image), string(r.class), r.box})
 	}
 }
 

@@ -27,11 +27,14 @@ type Origin struct {
 		Seed   uint64 `json:"seed"`
 		// CodeSites are the globs of the sites whose codes a batch job wrote.
 		CodeSites []string `json:"code_sites"`
+		// ChannelShare is the share of positions from which on a channel's bit is set.
+		ChannelShare float64 `json:"channel_share"`
 	} `json:"settings"`
 
 	// files are the Parquet files that items were read from, column what of these.
 	files  []string
 	column string
+	exif   bool // pictures were turned as their EXIF tag says
 }
 
 // sources is what a manifest, or a job's plan, says of where the items come from.
@@ -42,8 +45,10 @@ type sources struct {
 	Sources  []source `json:"sources"` // of a plan
 	Settings struct {
 		Column string `json:"column"`
+		EXIF   bool   `json:"exif"`
 		Data   struct {
 			Column string `json:"column"`
+			EXIF   bool   `json:"exif"`
 		} `json:"data"`
 	} `json:"settings"`
 }
@@ -61,6 +66,7 @@ func (o *Origin) from(b []byte) {
 		return
 	}
 	o.column = cmp.Or(s.Settings.Column, s.Settings.Data.Column)
+	o.exif = s.Settings.EXIF || s.Settings.Data.EXIF
 	for _, f := range slices.Concat(s.Dataset.Sources, s.Sources) {
 		if f.Format == "parquet" {
 			o.files = append(o.files, append(f.Paths, f.Path)[0])
@@ -115,6 +121,9 @@ func (o *Origin) Differences(p *Origin, on string) (what []string) {
 	}
 	if on == Code && !slices.Equal(a.CodeSites, b.CodeSites) {
 		what = append(what, fmt.Sprintf("the sites whose codes were written (%q and %q)", a.CodeSites, b.CodeSites))
+	}
+	if on == Channels && a.ChannelShare != b.ChannelShare {
+		what = append(what, fmt.Sprintf("the share of positions that sets a channel's bit (%v and %v)", a.ChannelShare, b.ChannelShare))
 	}
 	return what
 }

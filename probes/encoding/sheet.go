@@ -15,6 +15,8 @@ type Tile struct {
 	// is in.
 	ID, Path string
 	From     *Origin
+	// Of is the region of the picture that is shown; nil shows all of it.
+	Of *Region
 	// Caption stands below the picture.
 	Caption string
 }

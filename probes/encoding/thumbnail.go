@@ -3,8 +3,10 @@ package encoding
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"image"
 	"image/jpeg"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,7 +26,7 @@ const thumb = 112
 // items, and the thumbnails made.
 type pictures struct {
 	open []*container // the latest first
-	made map[[2]string]string
+	made map[string]string
 }
 
 const (
@@ -37,6 +39,7 @@ const (
 // container is a file with pictures in it, or one that is a picture.
 type container struct {
 	path, column string
+	exif         bool
 	ds           dataset.Dataset // nil when there are no pictures
 	members      map[string]int  // by the IDs, made when they are asked for
 }
@@ -44,11 +47,11 @@ type container struct {
 // of is a data URI; "" when there is no picture. small says that the picture is
 // smaller than a thumbnail.
 func (p *pictures) of(t Tile) (uri string, small bool) {
-	at := [2]string{t.Path, t.ID}
+	at := fmt.Sprintf("%q %q", t.Path, t.ID)
 	uri, ok := p.made[at]
 	if !ok {
 		if p.made == nil || len(p.made) >= maxThumbs {
-			p.made = map[[2]string]string{}
+			p.made = map[string]string{}
 		}
 		if m := p.read(t); m != nil {
 			uri = dataURI(m)
@@ -66,19 +69,22 @@ var element = regexp.MustCompile(`\[(\d+)\]$`)
 func (p *pictures) read(t Tile) image.Image {
 	path := t.Path
 	if st, err := os.Stat(path); path == "" || err != nil || !st.Mode().IsRegular() {
-		if path = t.From.fileOf(t.ID); path == "" {
+		if path = t.From.fileOf(t.picture()); path == "" {
 			return nil
 		}
 	}
-	column := ""
+	column, exif := "", true
 	if t.From != nil {
 		column = t.From.column
 	}
-	c := p.container(path, column)
+	if t.Of != nil { // whose box is on the picture as the model saw it
+		exif = t.From != nil && t.From.exif
+	}
+	c := p.container(path, column, exif)
 	if c.ds == nil {
 		return nil
 	}
-	i := c.find(t.ID)
+	i := c.find(t.picture())
 	if i < 0 || i >= c.ds.Len() {
 		return nil
 	}
@@ -86,7 +92,34 @@ func (p *pictures) read(t Tile) image.Image {
 	if err != nil {
 		return nil
 	}
+	if t.Of != nil {
+		return t.Of.crop(m)
+	}
 	return m
+}
+
+// picture is the ID of the picture that a tile shows, or some of.
+func (t *Tile) picture() string {
+	if t.Of != nil {
+		return t.Of.Image
+	}
+	return t.ID
+}
+
+// crop is the region of its picture; nil where it holds no pixel.
+func (r *Region) crop(m image.Image) image.Image {
+	b := m.Bounds()
+	at := func(v float64, max int, round func(float64) float64) int {
+		return int(math.Min(math.Max(round(v), 0), float64(max))) // of a NaN some number within
+	}
+	box := image.Rect(at(r.Box[0], b.Dx(), math.Floor), at(r.Box[1], b.Dy(), math.Floor), at(r.Box[2], b.Dx(), math.Ceil), at(r.Box[3], b.Dy(), math.Ceil)).Add(b.Min)
+	s, ok := m.(interface {
+		SubImage(image.Rectangle) image.Image
+	})
+	if box = box.Intersect(b); box.Empty() || !ok {
+		return nil
+	}
+	return s.SubImage(box)
 }
 
 // fileOf is the Parquet file that a row is in by its ID; "" when it is not known.
@@ -111,15 +144,15 @@ func (o *Origin) fileOf(id string) string {
 }
 
 // container opens a file, or finds it among those that are open.
-func (p *pictures) container(path, column string) *container {
-	at := slices.IndexFunc(p.open, func(c *container) bool { return c.path == path && c.column == column })
+func (p *pictures) container(path, column string, exif bool) *container {
+	at := slices.IndexFunc(p.open, func(c *container) bool { return c.path == path && c.column == column && c.exif == exif })
 	if at >= 0 {
 		c := p.open[at]
 		p.open = slices.Insert(slices.Delete(p.open, at, at+1), 0, c)
 		return c
 	}
-	c := &container{path: path, column: column}
-	o := dataset.Options{EXIF: true, MaxPixels: 1 << 26, Column: column}
+	c := &container{path: path, column: column, exif: exif}
+	o := dataset.Options{EXIF: exif, MaxPixels: 1 << 26, Column: column}
 	if ds, err := dataset.Open([]string{path}, o); err == nil {
 		c.ds = ds
 	}

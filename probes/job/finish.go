@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
@@ -23,7 +24,9 @@ type Status struct {
 	Items    int   `json:"items"`
 	Finished int   `json:"items_done"`
 	Failed   int   `json:"items_failed"`
-	Bytes    int64 `json:"bytes"`
+	// Regions counts the rows so far, where they are of regions.
+	Regions *region.RowSummary `json:"regions,omitempty"`
+	Bytes   int64              `json:"bytes"`
 	// Seconds are summed over the shards, ItemsPerSecond is of one worker.
 	Seconds        Seconds  `json:"seconds"`
 	ItemsPerSecond float64  `json:"items_per_second"`
@@ -34,6 +37,9 @@ type Status struct {
 // Status looks at every shard's record.
 func (p *Plan) Status() Status {
 	s := Status{Shards: len(p.Shards), Items: p.Items, Missing: []int{}, Running: []int{}, Aside: []int{}}
+	if p.Settings.Regions != nil {
+		s.Regions = &region.RowSummary{}
+	}
 	for i := range p.Shards {
 		r := p.Done(i)
 		switch {
@@ -41,6 +47,9 @@ func (p *Plan) Status() Status {
 			s.Done++
 			s.Finished, s.Failed, s.Bytes = s.Finished+r.Items, s.Failed+r.Failed, s.Bytes+r.Bytes()
 			s.Seconds.add(r.Seconds)
+			if s.Regions != nil && r.Regions != nil {
+				s.Regions.Add(*r.Regions)
+			}
 			s.Errors = append(s.Errors, r.Errors[:min(len(r.Errors), max(10-len(s.Errors), 0))]...)
 		case p.SetAside(i) != nil:
 			s.Aside = append(s.Aside, i)
@@ -106,8 +115,10 @@ type manifest struct {
 	// Engines are all that shards were made with.
 	Engines  []Engine `json:"engines"`
 	Settings Settings `json:"settings"`
-	Shards   []made   `json:"shards"`
-	Aside    []Aside  `json:"set_aside,omitempty"`
+	// Regions counts the rows, where they are of regions.
+	Regions *region.RowSummary `json:"regions,omitempty"`
+	Shards  []made             `json:"shards"`
+	Aside   []Aside            `json:"set_aside,omitempty"`
 }
 
 type made struct {
@@ -161,7 +172,7 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 	mf := *p.Manifest
 	mf.Model, mf.Summary = p.Model, probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}
 	mf.Dataset = probes.ManifestData{Description: p.Describe()}
-	whole := manifest{Manifest: &mf, Fingerprint: p.Fingerprint, Settings: p.Settings}
+	whole := manifest{Manifest: &mf, Fingerprint: p.Fingerprint, Settings: p.Settings, Regions: s.Regions}
 	first := 0
 	for i := range p.Shards {
 		if r := p.Done(i); r != nil {

@@ -140,6 +140,9 @@ func (p *Plan) Extend(sources []string, format string) (int, error) {
 		return 0, err
 	}
 	origins := dataset.Origins(ds)
+	if p.Settings.Regions != nil {
+		return 0, errors.New("extending the job: it is of regions, which were matched with the pictures when it was planned; plan anew")
+	}
 	if p.Settings.Data.Points != nil {
 		return 0, errors.New("extending the job: it is of random points, which have no files to add to")
 	}

@@ -41,6 +41,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 )
 
 // Layout is the version of what a job writes. Another one makes other fingerprints.
@@ -66,15 +67,19 @@ type Settings struct {
 	Sketch int    `json:"sketch"`
 	Seed   uint64 `json:"seed"`
 	// Code writes full codes, of the sites that CodeSites match when it is not nil.
-	Code       bool        `json:"code,omitempty"`
-	CodeSites  []string    `json:"code_sites,omitempty"`
-	Channels   bool        `json:"channels,omitempty"`
-	Logits     bool        `json:"logits,omitempty"`
-	Complexity *Complexity `json:"complexity,omitempty"`
+	Code      bool     `json:"code,omitempty"`
+	CodeSites []string `json:"code_sites,omitempty"`
+	Channels  bool     `json:"channels,omitempty"`
+	// ChannelShare is RowOptions.Share of regions.
+	ChannelShare float64     `json:"channel_share,omitempty"`
+	Logits       bool        `json:"logits,omitempty"`
+	Complexity   *Complexity `json:"complexity,omitempty"`
 	// Format is one of sink.Formats; FAISS adds an index of the sketches.
 	Format string `json:"format"`
 	FAISS  bool   `json:"faiss,omitempty"`
 	Data   Data   `json:"data"`
+	// Regions makes rows of regions, not of items.
+	Regions *Regions `json:"regions,omitempty"`
 	// Strict is the engine, where another is not to go on with the job.
 	Strict *Engine `json:"engine,omitempty"`
 }
@@ -119,7 +124,7 @@ type Engine struct {
 
 // EngineOf names a prober's engine.
 func EngineOf(r *probes.Prober) Engine {
-	return Engine{r.Backend.Name(), r.Backend.Version(), r.Options.Device.String()}
+	return Engine{r.Backend.Name(), r.Backend.Version(), r.Devices()}
 }
 
 // Plan is a job: what is asked for, and how it is cut into shards.
@@ -132,8 +137,10 @@ type Plan struct {
 	Model      string   `json:"model"`
 	AllowLinks bool     `json:"allow_links,omitempty"`
 	Settings   Settings `json:"settings"`
-	Items      int      `json:"items"`
-	ShardSize  int      `json:"shard_size"`
+	// Regions is the path of the annotations.
+	Regions   string `json:"regions,omitempty"`
+	Items     int    `json:"items"`
+	ShardSize int    `json:"shard_size"`
 	// Classes names the labels.
 	Classes []string `json:"classes,omitempty"`
 	Sources []Source `json:"sources"`
@@ -161,6 +168,8 @@ type Shard struct {
 	Pieces []Piece `json:"pieces"`
 	// Again holds the IDs, by their place in the shard, of items given twice.
 	Again map[int]string `json:"again,omitempty"`
+	// Regions holds, by the place of the item, which pictures of the annotations it is.
+	Regions map[int][]int `json:"regions,omitempty"`
 	// Inputs is a digest of the items' names and of their files' names, sizes and
 	// times.
 	Inputs string `json:"inputs"`
@@ -186,6 +195,10 @@ type Request struct {
 	ShardSize, Limit int
 	AllowLinks       bool
 	Command          []string
+	// Regions is the path of the annotations, and Matched those of Data, where
+	// Settings.Regions asks for their rows.
+	Regions string
+	Matched *annotate.Matched
 }
 
 // New plans a job. The inputs are counted, not read.
@@ -210,6 +223,10 @@ func New(r Request) (*Plan, error) {
 	if err := p.add(r.Data, r.Limit); err != nil {
 		return nil, err
 	}
+	if s.Regions != nil {
+		p.Regions = r.Regions
+		p.place(r.Matched)
+	}
 	return p, nil
 }
 
@@ -226,6 +243,9 @@ func finger(v ...any) string {
 // fingerprint is that of one shard: what its record must have.
 func (p *Plan) fingerprint(i int) string {
 	s := &p.Shards[i]
+	if p.Settings.Regions != nil {
+		return finger(p.Settings, i, s.Items, s.Inputs, s.Regions)
+	}
 	return finger(p.Settings, i, s.Items, s.Inputs)
 }
 
@@ -476,15 +496,15 @@ func (s *Settings) Attach(m *onnx.Model, sample []int) (*probes.Plan, error) {
 // groups are the columns that the settings ask for.
 func (p *Plan) groups(probed *probes.Plan) ([]probes.Group, error) {
 	s := &p.Settings
-	codes := probes.CodeColumns{Full: s.Code, Sites: s.CodeSites}
+	codes := probes.CodeColumns{Full: s.Code || s.Regions != nil, Sites: s.CodeSites}
 	var err error
-	if s.Sketch > 0 {
+	if s.Sketch > 0 && s.Regions == nil {
 		if codes.Sketch, err = probed.NewSketch(s.Sketch, s.Seed); err != nil {
 			return nil, err
 		}
 	}
 	groups := []probes.Group{codes}
-	if s.Channels {
+	if s.Channels && s.Regions == nil {
 		groups = append(groups, probes.ChannelColumns{})
 	}
 	if s.Complexity != nil {
@@ -495,7 +515,7 @@ func (p *Plan) groups(probed *probes.Plan) ([]probes.Group, error) {
 		if f.SHA256() != s.Complexity.Frame {
 			return nil, fmt.Errorf("%s is not the frame that the job was planned with", filepath.Join(p.dir, frameName))
 		}
-		groups = append(groups, probes.ComplexityColumns{Neighborhood: probes.Neighborhood{Frame: f, Radii: s.Complexity.Radii, Centre: s.Complexity.Centre}})
+		groups = append(groups, probes.ComplexityColumns{Neighborhood: probes.Neighborhood{Frame: f, Radii: s.Complexity.Radii, Centre: s.Complexity.Centre}, Changed: s.Regions != nil})
 	}
 	if s.Logits {
 		groups = append(groups, probes.OutputColumns{Name: "logits", OutputOptions: probes.OutputOptions{Full: true}})
@@ -505,6 +525,9 @@ func (p *Plan) groups(probed *probes.Plan) ([]probes.Group, error) {
 
 // array is the column that a .npy file holds.
 func (s *Settings) array() string {
+	if s.Regions != nil {
+		return "channels"
+	}
 	if s.Code || s.CodeSites != nil {
 		return "code"
 	}
@@ -513,13 +536,19 @@ func (s *Settings) array() string {
 
 // Check reports settings that do not go together.
 func (s *Settings) Check(probed *probes.Plan) error {
+	if err := s.checkRegions(); err != nil {
+		return err
+	}
+	if s.Format == "npy" && s.Regions != nil && !s.Channels {
+		return errors.New("a .npy file of regions holds their channel codes, and they are not asked for")
+	}
 	if s.Format == "npy" && s.array() == "sketch" && s.Sketch == 0 {
 		return errors.New("a .npy file holds the codes or the sketches, and neither is asked for")
 	}
 	if s.FAISS && (s.Sketch == 0 || s.Sketch%8 != 0) {
 		return fmt.Errorf("a FAISS index holds sketches of a multiple of 8 bits, not of %d", s.Sketch)
 	}
-	if s.Sketch > 0 {
+	if s.Sketch > 0 && s.Regions == nil {
 		if _, err := probed.NewSketch(s.Sketch, s.Seed); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
@@ -26,8 +27,10 @@ type Record struct {
 	Items       int    `json:"items"`
 	Failed      int    `json:"failed"`
 	// Errors are the first errors of items.
-	Errors []string    `json:"errors,omitempty"`
-	Files  []sink.File `json:"files"`
+	Errors []string `json:"errors,omitempty"`
+	// Regions counts the rows, where they are of regions.
+	Regions *region.RowSummary `json:"regions,omitempty"`
+	Files   []sink.File        `json:"files"`
 	Engine
 	Batch   int     `json:"batch"`
 	Seconds Seconds `json:"seconds"`
@@ -297,9 +300,17 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 		}
 		all = append(all, index)
 	}
+	var out probes.Sink = all
+	var rows *region.Rows
+	if w.located != nil {
+		if rows, err = w.located.rows(all, w.prober.Plan.Sites, &p.Shards[i], ds); err != nil {
+			return nil, err
+		}
+		out = rows
+	}
 	var times probes.Times
 	o := probes.RunOptions{Workers: w.options.Workers, Progress: w.progress, Times: &times}
-	sum, err := w.prober.Write(ctx, timed{ds, &w.sampled}, all, o, w.groups...)
+	sum, err := w.prober.Write(ctx, timed{ds, &w.sampled}, out, o, w.groups...)
 	if err != nil {
 		return nil, err
 	}
@@ -317,6 +328,11 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	}
 	r := &Record{Shard: i, Fingerprint: print, Items: sum.Items, Failed: sum.Failed, Errors: sum.Errors, Files: files, Engine: w.engine,
 		Batch: w.prober.Batch, Worker: w.options.Name, Tool: probes.Version(), Ended: time.Now().UTC().Format(time.RFC3339)}
+	if rows != nil {
+		s := rows.Summary()
+		r.Regions, r.Errors = &s, append(r.Errors, s.Errors...)
+		r.Errors = r.Errors[:min(len(r.Errors), 10)]
+	}
 	read := time.Duration(w.reading.Load()).Seconds()
 	r.Seconds = Seconds{Read: read, Decode: time.Duration(w.sampled.Load()).Seconds() - read, Wait: times.Wait.Seconds(),
 		Infer: times.Infer.Seconds(), Write: times.Write.Seconds(), Total: time.Since(start).Seconds()}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
 // WorkerOptions are what does not change a byte of the output.
@@ -27,6 +28,8 @@ type WorkerOptions struct {
 	Name string
 	// Progress is told how far the worker is, after every batch.
 	Progress func(Progress)
+	// Layouts are those of the sites, of region.Map, where the job is of regions.
+	Layouts []region.Layout
 }
 
 // Progress is what a worker has done since it began.
@@ -54,6 +57,7 @@ type Worker struct {
 	plan             *Plan
 	prober           *probes.Prober
 	groups           []probes.Group
+	located          *located // nil where rows are of items
 	engine           Engine
 	options          WorkerOptions
 	inputs           opener
@@ -67,11 +71,15 @@ func (p *Plan) NewWorker(r *probes.Prober, o WorkerOptions) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	located, err := p.locate(o.Layouts)
+	if err != nil {
+		return nil, err
+	}
 	if o.Name == "" {
 		host, _ := os.Hostname()
 		o.Name = fmt.Sprintf("%s:%d", host, os.Getpid())
 	}
-	w := &Worker{plan: p, prober: r, groups: groups, engine: EngineOf(r), options: o}
+	w := &Worker{plan: p, prober: r, groups: groups, located: located, engine: EngineOf(r), options: o}
 	w.inputs = opener{plan: p, options: p.options(&w.reading)}
 	return w, nil
 }

@@ -146,3 +146,10 @@ func (b bitset) each(use func(i int)) {
 		}
 	}
 }
+
+// Each calls use with the pixels of the mask, row by row.
+func (m *Mask) Each(use func(y, x int)) {
+	for y, r := range m.rows {
+		r.each(func(x int) { use(y, x) })
+	}
+}

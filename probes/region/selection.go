@@ -3,8 +3,6 @@ package region
 import (
 	"fmt"
 	"math/bits"
-	"math/rand/v2"
-	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes"
 )
@@ -22,7 +20,7 @@ type Selection struct {
 }
 
 // stretch is units of one position whose channels follow one another.
-type stretch struct{ unit, length, channel int }
+type stretch struct{ unit, length, channel, y, x int }
 
 // Select takes all units of the positions in a mask over H x W, none for what is not
 // spatial. A mask of another size holds no position beyond its own.
@@ -83,14 +81,14 @@ func (s *Selection) runs(use func(stretch)) {
 			return
 		}
 		if s.positions.Has(at.y, at.x) {
-			block = append(block, stretch{unit, inner, at.c})
+			block = append(block, stretch{unit, inner, at.c, at.y, at.x})
 		}
 		unit += inner
 	}
 	walk(head, step{})
 	for k := range sizeOf(l.axes[:head]) {
 		for _, r := range block {
-			use(stretch{k*unit + r.unit, r.length, k*channels + r.channel})
+			use(stretch{k*unit + r.unit, r.length, k*channels + r.channel, r.y, r.x})
 		}
 	}
 }
@@ -256,19 +254,27 @@ func (s *Selection) ChannelCode(dst, code []byte, share float64) []byte {
 	return append(dst, out...)
 }
 
-// Sketch samples k distinct bits of the region code, or all where it has no more, by
-// a generator seeded with seed, and packs them in their order. Selections of the same
-// units sample the same bits.
+// Sketch is the sketch of one site: see the function Sketch.
 func (s *Selection) Sketch(code []byte, k int, seed uint64) []byte {
-	own := s.Append(nil, code)
-	n := s.Size()
-	chosen := rand.New(rand.NewPCG(seed, 0x726567696f6e)).Perm(n)[:max(min(k, n), 0)]
-	slices.Sort(chosen)
-	out := make([]byte, (len(chosen)+7)/8)
-	for i, c := range chosen {
-		if probes.Bit(own, c) {
-			out[i/8] |= 128 >> (i % 8)
+	s.checkCode(code)
+	return Sketch([]*Selection{s}, code, k, seed)
+}
+
+// PerPosition is, row by row, how many of a position's units have a set bit in any of
+// their planes: of positions outside none.
+func (s *Selection) PerPosition(bits []byte) []int {
+	s.checkCode(bits)
+	l := s.layout
+	counts := make([]int, l.H*l.W)
+	s.runs(func(r stretch) {
+		for u := r.unit; u < r.unit+r.length; u++ {
+			for p := range l.planes {
+				if probes.Bit(bits, p*l.units+u) {
+					counts[r.y*l.W+r.x]++
+					break
+				}
+			}
 		}
-	}
-	return out
+	})
+	return counts
 }

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/attack"
+	"github.com/onnxprobe/onnxprobe/probes/dynamics"
+)
+
+// parseRatio reads 0.03 or 8/255.
+func parseRatio(flag, s string) (float64, error) {
+	over, under, divided := strings.Cut(s, "/")
+	a, err := strconv.ParseFloat(over, 64)
+	b := 1.0
+	if err == nil && divided {
+		b, err = strconv.ParseFloat(under, 64)
+	}
+	if v := a / b; err == nil && v > 0 && !math.IsInf(v, 0) {
+		return v, nil
+	}
+	return 0, usagef("--%s %q: want a positive number such as 0.03 or 8/255", flag, s)
+}
+
+// followFlags are those of dynamics alone.
+type followFlags struct {
+	studyFlags
+	radii                    []float64
+	directions, points       int
+	sign3, centre, bySite    bool
+	frame                    string
+	seed                     uint64
+	fragile                  float64
+	norm, epsilon, step      string
+	iterations, attackPoints int
+	noStart                  bool
+}
+
+func (f *followFlags) add(fs *pflag.FlagSet) {
+	f.studyFlags.add(fs)
+	fs.Float64SliceVar(&f.radii, "radius", []float64{0.005}, "distance of local complexity's vertices, in the units of the model's input (repeatable)")
+	fs.IntVar(&f.directions, "directions", 20, "orthonormal directions; each gives two vertices")
+	fs.StringVar(&f.frame, "frame", "", "read the directions from a .npy `FILE` [P, ...] instead of drawing them")
+	fs.BoolVar(&f.sign3, "sign3", false, "count a value exactly on its knot as a third side, as the authors' code does")
+	fs.BoolVar(&f.centre, "include-centre", false, "make the item itself a vertex too")
+	fs.IntVar(&f.points, "points", 1024, "measure local complexity at `N` items of each set, drawn by --seed; 0 takes all")
+	fs.IntVar(&f.random, "random", 0, "measure local complexity at `N` random points too, uniform between --low and --high")
+	fs.Float64Var(&f.low, "low", 0, "lowest value of a random point")
+	fs.Float64Var(&f.high, "high", 1, "highest value of a random point")
+	fs.Uint64Var(&f.seed, "seed", 0, "seed of the frame, of the items that are drawn, of random points and of attacks")
+	fs.Float64Var(&f.fragile, "fragile", 0, "count the values within this `DISTANCE` of their knot")
+	fs.BoolVar(&f.bySite, "by-site", false, "measure redundancy, K-NN and churn of each site's codes too")
+	fs.StringVar(&f.norm, "attack", "", "attack test items by projected gradient descent, bounded by a `NORM`: linf or l2")
+	fs.StringVar(&f.epsilon, "epsilon", "8/255", "the attack's bound, where black is 0 and white 1")
+	fs.StringVar(&f.step, "attack-step", "", "length of a step; a quarter of --epsilon by default")
+	fs.IntVar(&f.iterations, "attack-iterations", 10, "steps of the attack")
+	fs.IntVar(&f.attackPoints, "attack-points", 1000, "attack `N` items, drawn by --seed; 0 takes all")
+	fs.BoolVar(&f.noStart, "attack-no-start", false, "begin at the item, not at a random point of the ball around it")
+}
+
+func (f *followFlags) check(c *cobra.Command) error {
+	if err := f.studyFlags.check(); err != nil {
+		return err
+	}
+	if err := distance("fragile", f.fragile); err != nil {
+		return err
+	}
+	for i, r := range f.radii {
+		if !(r > 0) || math.IsInf(r, 0) || slices.Contains(f.radii[:i], r) {
+			return usagef("--radius %g: radii are positive, finite, and given once", r)
+		}
+	}
+	switch {
+	case f.points < 0 || f.random < 0 || f.attackPoints < 0:
+		return usagef("--points, --random and --attack-points are 0 or more")
+	case f.random > 0 && (!(f.low < f.high) || math.IsInf(f.high-f.low, 0)):
+		return usagef("--low %g is not below --high %g, both finite", f.low, f.high)
+	case f.frame != "" && c.Flags().Changed("directions"):
+		return usagef("--frame has its own number of directions; leave --directions out")
+	}
+	_, err := f.attack()
+	return err
+}
+
+// attack is the attack that was asked for, nil for none.
+func (f *followFlags) attack() (*dynamics.Attack, error) {
+	if f.norm == "" {
+		return nil, nil
+	}
+	a := &dynamics.Attack{Norm: f.norm, Iterations: f.iterations, Start: !f.noStart, Points: f.attackPoints, Seed: f.seed}
+	var err error
+	if a.Epsilon, err = parseRatio("epsilon", f.epsilon); err != nil {
+		return nil, err
+	}
+	if a.Step = a.Epsilon / 4; f.step != "" {
+		if a.Step, err = parseRatio("attack-step", f.step); err != nil {
+			return nil, err
+		}
+	}
+	if err := (attack.Options{Norm: a.Norm, Epsilon: a.Epsilon, Step: a.Step, Iterations: a.Iterations}).Check(); err != nil {
+		return nil, usageError{err}
+	}
+	return a, nil
+}
+
+// arm adds the attack to a study, and the engine that gives its gradients.
+func (f *followFlags) arm(c *cobra.Command, s *dynamics.Study) (err error) {
+	if s.Settings.Attack, err = f.attack(); err != nil || s.Settings.Attack == nil {
+		return err
+	}
+	e := engineFlags{backend: double, device: "cpu", threads: f.threads}
+	if s.Gradients, s.GradientOptions, err = e.differentiator(c); err != nil {
+		return err
+	}
+	note(c, "attack: by the engine %s %s, which gives gradients", s.Gradients.Name(), s.Gradients.Version())
+	return nil
+}
+
+func newDynamics() *cobra.Command {
+	var f followFlags
+	c := &cobra.Command{
+		Use:   "dynamics CHECKPOINTS... --train DATA --test DATA -o DIR",
+		Short: "Follow a network over its training: local complexity, accuracy, codes, robustness",
+		Long: `Measures every checkpoint of a network: .onnx files, and those in folders. The step is the
+last number of a file's name (step-001000.onnx, ckpt_1000.onnx, 1e3.onnx) or the entry "step"
+of the model's metadata. For each step the table has, per set and site:
+
+  complexity     mean local complexity over --points training and test items and --random
+                 points, for every --radius, with quantiles: the same points and frame for all
+                 checkpoints ("Deep Networks Always Grok and Here is Why"; logits count with
+                 --include-gemm only)
+  accuracy, cross_entropy, mse, margin
+                 of the first output as logits; mse is against one-hot labels, the margin that
+                 of the label's logit to the largest other
+  redundancy, regions, dead, saturated, entropy, knn_accuracy
+                 what the codes say, as evaluate has it; K-NN is fitted on the training set
+  churn, moved   share of code bits that differ from the checkpoint before, and of items whose
+                 code does
+  robust_accuracy
+                 with --attack: test items that are right, and still are after the attack. The
+                 pure-Go engine gives the gradients, whatever --backend is. Pictures stay
+                 between black and white; inputs from arrays of floats are not bounded, and
+                 --epsilon is in their units
+  fragile        with --fragile: values so near to their knot that rounding could flip them
+
+DIR holds plan.json, a record step-N.json for each checkpoint, frame.npy, and the table
+dynamics.parquet (.jsonl, .csv) with its manifest. The same command goes on where it was
+stopped, and takes in checkpoints that have come since. A checkpoint that cannot be measured is
+a row with its error; the exit code is 3 then, and the next run tries it again.`,
+		Example: `  onnxprobe dynamics ckpts/ --train train/ --test test/ --preprocess mnist-01 --random 1000 -o run
+  onnxprobe dynamics ckpts/ --train train.npz --test test.npz --include-gemm --sign3 --radius 0.05,0.5 --points 0 -o run
+  onnxprobe dynamics step-*.onnx --train data_batch_1.bin --test test_batch.bin --preprocess cifar10 --attack linf --epsilon 8/255 -o run`,
+		Args: atLeast(1, "checkpoints"),
+	}
+	f.add(c.Flags())
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := f.check(c); err != nil {
+			return err
+		}
+		files, err := dynamics.Files(args)
+		if err != nil {
+			return err
+		}
+		s, err := f.study(c, files)
+		if err != nil {
+			return err
+		}
+		sample := s.Train.Shape()
+		if s.Frame, err = openFrame(f.frame, f.directions, sample, f.seed); err != nil {
+			return err
+		}
+		s.Fragile, s.BySite = f.fragile, f.bySite
+		s.Complexity = &dynamics.Complexity{Radii: f.radii, Frame: s.Frame.SHA256(), Sign3: f.sign3, Centre: f.centre,
+			Points: f.points, Random: f.random, Low: f.low, High: f.high, Seed: f.seed}
+		if err := f.arm(c, s); err != nil {
+			return err
+		}
+		cs, err := dynamics.Survey(files, f.load, probes.SiteOptions{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm}, sample)
+		if err != nil {
+			return err
+		}
+		print, err := s.Begin(f.output, c.Name(), f.force)
+		if err != nil {
+			return err
+		}
+		if err := saveFrame(filepath.Join(f.output, "frame.npy"), s.Frame); err != nil {
+			return err
+		}
+		out, err := s.Follow(c.Context(), f.output, print, cs)
+		if err != nil {
+			return stopped(c, err)
+		}
+		table := filepath.Join(f.output, "dynamics."+f.to)
+		m := manifestOf(c, s, print, out.Records)
+		for i := range m.Networks {
+			m.Networks[i].Step = &cs[i].Step
+		}
+		if err := dynamics.SaveTable(table, dynamics.LongTable(cs, out.Records), m); err != nil {
+			return err
+		}
+		return f.summary(out, table).show(c, f.json, func(w io.Writer) { printDynamics(w, f.radii[0], cs, out.Records) })
+	}
+	return c
+}
+
+// printDynamics shows the curves to a person: a line a step.
+func printDynamics(w io.Writer, radius float64, cs []dynamics.Checkpoint, records []*dynamics.Record) {
+	columns := []struct{ title, set, measure string }{{"ACC TRAIN", "train", "accuracy"}, {"TEST", "test", "accuracy"}, {"ROBUST", "test", "robust_accuracy"},
+		{"LC TRAIN", "train", "complexity"}, {"TEST", "test", "complexity"}, {"RANDOM", "random", "complexity"},
+		{"REDUND. TEST", "test", "redundancy"}, {"K-NN", "test", "knn_accuracy"}, {"CHURN TEST", "test", "churn"}}
+	rows := [][]string{{"STEP"}}
+	for _, col := range columns {
+		rows[0] = append(rows[0], col.title)
+	}
+	for i, r := range records {
+		row := []string{strconv.FormatInt(cs[i].Step, 10)}
+		for _, col := range columns {
+			text := "-"
+			for _, f := range r.Rows { // the first radius comes first
+				if f.Set == col.set && f.Measure == col.measure && f.Site == "" && (f.Radius == 0 || f.Radius == radius) {
+					text = strconv.FormatFloat(float64(f.Value), 'g', 4, 64)
+					break
+				}
+			}
+			row = append(row, text)
+		}
+		if r.Error != "" {
+			row = []string{row[0], "error: " + r.Error}
+		}
+		rows = append(rows, row)
+	}
+	table(w, rows)
+}

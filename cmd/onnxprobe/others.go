@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
+)
+
+// otherFlags say what goes into a model's other inputs, and how pictures are cut.
+type otherFlags struct {
+	inputs    []string
+	box       string
+	tiles     int
+	thumbnail bool
+	// boxes are the regions whose boxes go in, once take has them.
+	boxes    regionFlags
+	settings map[string]any
+}
+
+func (f *otherFlags) add(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&f.inputs, "input", nil, "what goes into another input of the model, `NAME=FILE.npy`, FILE.npz:KEY (a row for each item), or VALUE (one, or one for each element, for all items); repeatable. NAME= may be left out where there is one other input")
+	fs.StringVar(&f.box, "box-input", "", "with --regions, for a model that takes a box: each region is an item, and its box goes in as `NAME=UNITS` says: "+strings.Join(region.Units, ", ")+" (01: fractions of the input's width and height)")
+	fs.IntVar(&f.tiles, "tiles", 0, "cut each picture into at most `N` tiles of the model's size, as InternVL does; each is an item")
+	fs.BoolVar(&f.thumbnail, "tile-thumbnail", true, "with --tiles: add the whole picture as a tile, where there are several")
+}
+
+// take makes the regions what goes into the model, where --box-input is given: no
+// rows are made of them then.
+func (f *otherFlags) take(regions *regionFlags, changed func(string) bool) error {
+	switch {
+	case changed("tile-thumbnail") && f.tiles == 0:
+		return usagef("--tile-thumbnail goes with --tiles")
+	case f.tiles < 0 || f.tiles > dataset.MaxTiles:
+		return usagef("--tiles %d: 1 to %d", f.tiles, dataset.MaxTiles)
+	case f.tiles > 0 && regions.path != "":
+		return usagef("--tiles does not go with --regions: a region is of a whole picture")
+	case f.box == "":
+		return nil
+	case regions.path == "":
+		return usagef("--box-input goes with --regions, which says where the boxes are")
+	}
+	for _, name := range []string{"region-rule", "region-box-only", "channels", "channel-share", "region-code"} {
+		if changed(name) {
+			return usagef("--%s does not go with --box-input: the network sees the region, and the rows are of the whole code", name)
+		}
+	}
+	f.boxes = *regions
+	f.boxes.boxOnly, regions.path, regions.items = true, "", true
+	return nil
+}
+
+// feed makes of a dataset one that has all of a model's inputs.
+func (f *otherFlags) feed(c *cobra.Command, ds dataset.Dataset, ports []engine.Port) (_ dataset.Dataset, err error) {
+	if f.tiles > 0 {
+		if ds, err = dataset.Tiles(ds, dataset.Tiling{Max: f.tiles, Thumbnail: f.thumbnail}); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	if f.box != "" {
+		if ds, err = f.feedBoxes(c, ds, ports); err != nil {
+			return nil, err
+		}
+	}
+	for _, given := range f.inputs {
+		if ds, err = f.feedOne(c, ds, ports, given); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range ports {
+		if !slices.ContainsFunc(dataset.Sides(ds), func(s dataset.Side) bool { return s.Name == p.Name }) {
+			return nil, usagef("nothing is given for the model's input %s; give --input %s=FILE.npy or =VALUE, or for boxes --regions FILE --box-input %s", portText(p), p.Name, p.Name)
+		}
+	}
+	return ds, nil
+}
+
+func (f *otherFlags) feedBoxes(c *cobra.Command, ds dataset.Dataset, ports []engine.Port) (dataset.Dataset, error) {
+	name, units, _ := strings.Cut(f.box, "=")
+	if slices.Contains(region.Units, name) && units == "" {
+		name, units = "", name
+	}
+	p, err := portNamed("box-input", name, ports)
+	if err != nil {
+		return nil, err
+	}
+	if units == "" {
+		units = region.Units[0]
+	}
+	if !slices.Contains(region.Units, units) {
+		return nil, usagef("--box-input %s: a box in %q; the choices are %s", f.box, units, strings.Join(region.Units, ", "))
+	}
+	if !slices.Equal(p.Shape, []int{4}) {
+		return nil, usagef("--box-input %s: the model's input %s takes no box, which has 4 numbers", f.box, portText(p))
+	}
+	if err := f.boxes.read(c, f.settings); err != nil {
+		return nil, err
+	}
+	f.settings["box_input"] = map[string]string{"name": p.Name, "units": units}
+	if n := f.boxes.set.Faults.Count; n > 0 {
+		note(c, "%d rows of %s cannot be read and are left out: %v", n, f.boxes.path, f.boxes.set.Faults.Rows[0])
+	}
+	return region.Items(ds, f.boxes.match(c, ds).Source(), region.BoxInput{Name: p.Name, DType: p.DType, Units: units})
+}
+
+// feedOne reads what one --input says.
+func (f *otherFlags) feedOne(c *cobra.Command, ds dataset.Dataset, ports []engine.Port, given string) (dataset.Dataset, error) {
+	name, from, named := strings.Cut(given, "=")
+	if !named {
+		name, from = "", given
+	}
+	p, err := portNamed("input", name, ports)
+	if err != nil {
+		return nil, err
+	}
+	var s dataset.Side
+	if dataset.IsArrayFile(from) {
+		s, err = dataset.ReadSide(p.Name, p.DType, p.Shape, ds.Len(), from, 0)
+	} else if s, err = dataset.ConstantSide(p.Name, p.DType, p.Shape, from); err != nil {
+		err = usageError{err}
+	}
+	if err == nil {
+		ds, err = dataset.Beside(ds, s)
+	}
+	return ds, err
+}
+
+// portNamed is the other input of a name, "" for the only one.
+func portNamed(flag, name string, ports []engine.Port) (engine.Port, error) {
+	var all []string
+	for _, p := range ports {
+		if p.Name == name || name == "" && len(ports) == 1 {
+			return p, nil
+		}
+		all = append(all, portText(p))
+	}
+	switch {
+	case len(ports) == 0:
+		return engine.Port{}, usagef("--%s: the model has one input, which the data goes into", flag)
+	case name == "":
+		return engine.Port{}, usagef("--%s: the model has several inputs besides its data; name one of %s", flag, strings.Join(all, ", "))
+	}
+	return engine.Port{}, usagef("--%s: the model has no input %q besides its data; it has %s", flag, name, strings.Join(all, ", "))
+}
+
+func portText(p engine.Port) string { return fmt.Sprintf("%q (%s %v)", p.Name, p.DType, p.Shape) }
+
+// inputsOf are the model's data input and the others, which only a verb with
+// otherFlags feeds.
+func inputsOf(m *onnx.Model, f *otherFlags) (*onnx.Value, []engine.Port, error) {
+	if f == nil {
+		v, err := probes.DataInput(m)
+		return v, nil, err
+	}
+	return probes.Inputs(m)
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"io"
+	"math"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onnxprobe/onnxprobe/probes/dynamics"
+)
+
+// phaseCell is a cell in --json: axes that there are not, and changes that are not
+// known, are left out.
+type phaseCell struct {
+	X       string             `json:"x"`
+	Y       string             `json:"y,omitempty"`
+	At      map[string]float64 `json:"at"`
+	Models  int                `json:"models"`
+	Train   dynamics.Value     `json:"redundancy_train"`
+	Test    dynamics.Value     `json:"redundancy_test"`
+	KNN     dynamics.Value     `json:"knn_accuracy"`
+	ChangeX dynamics.Value     `json:"change_x"`
+	ChangeY dynamics.Value     `json:"change_y"`
+	Regime  string             `json:"regime"`
+}
+
+func phaseCells(cells []dynamics.Cell) (out []phaseCell) {
+	for _, c := range cells {
+		at := map[string]float64{}
+		for k, v := range c.At {
+			if !math.IsNaN(v) {
+				at[dynamics.Axes[k]] = v
+			}
+		}
+		out = append(out, phaseCell{c.Pair[0], c.Pair[1], at, c.Models, dynamics.Value(c.Train), dynamics.Value(c.Test), dynamics.Value(c.KNN),
+			dynamics.Value(c.Change[0]), dynamics.Value(c.Change[1]), c.Regime})
+	}
+	return out
+}
+
+func newPhases() *cobra.Command {
+	var f studyFlags
+	t := dynamics.DefaultThresholds
+	c := &cobra.Command{
+		Use:   "phases TABLE.csv --train DATA --test DATA -o DIR",
+		Short: "The activation hash phase chart: regimes of expressivity over size, time and samples",
+		Long: `Reads a table of networks with the columns path (relative to the table) and at least one of
+size, time and samples, measures the redundancy of each network's codes on both sets and K-NN
+accuracy from the training to the test set, and sorts every setting of every pair of axes into
+a regime of "Neural networks behave as hash encoders":
+
+  under-expressive         redundancy, the larger of both sets', is above --redundant
+  sufficiently-expressive  redundancy is at most --unique, and K-NN accuracy changes by no more
+                           than --saturated to the next larger setting on either axis (of the
+                           largest: from the next smaller)
+  critically-expressive    what lies between
+  undecided                redundancy is at most --unique, and there is no setting beside it
+
+The paper gives no numbers that divide the regimes: these thresholds are onnxprobe's own.
+Networks of one setting count with their mean. DIR holds a record model-HASH.json for each
+network, models.parquet (.jsonl, .csv) with its figures, and phases.parquet with the regimes;
+the same command goes on where it was stopped, and takes in networks that have come since. A
+network that cannot be measured is a row with its error; the exit code is 3 then.`,
+		Example: `  onnxprobe phases models.csv --train train.npz --test test.npz -o chart
+  onnxprobe phases models.csv --train train/ --test test/ --preprocess mnist-01 --redundant 0.1 --json -o chart
+
+  models.csv:
+    path,size,time
+    width20-epoch1.onnx,20,1
+    width40-epoch1.onnx,40,1`,
+		Args: exactly(1, "one table of networks"),
+	}
+	fs := c.Flags()
+	f.add(fs)
+	fs.Float64Var(&t.Redundant, "redundant", t.Redundant, "redundancy above which a network is under-expressive (ours)")
+	fs.Float64Var(&t.Unique, "unique", t.Unique, "redundancy up to which it may be sufficiently expressive (ours)")
+	fs.Float64Var(&t.Saturated, "saturated", t.Saturated, "largest change of K-NN accuracy of a sufficiently expressive network (ours)")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		if err := t.Check(); err != nil {
+			return usageError{err}
+		}
+		models, axes, err := dynamics.ReadModels(args[0])
+		if err != nil {
+			return err
+		}
+		var files []string
+		for _, m := range models {
+			files = append(files, m.Path)
+		}
+		s, err := f.study(c, files)
+		if err != nil {
+			return err
+		}
+		print, err := s.Begin(f.output, c.Name(), f.force)
+		if err != nil {
+			return err
+		}
+		out, err := s.Evaluate(c.Context(), f.output, print, models)
+		if err != nil {
+			return stopped(c, err)
+		}
+		cells := dynamics.Phases(models, axes, out.Records, t)
+		m := manifestOf(c, s, print, out.Records)
+		m.Thresholds, m.Notes = &t, []string{thresholdsNote}
+		tables := []string{filepath.Join(f.output, "models."+f.to), filepath.Join(f.output, "phases."+f.to)}
+		if err := dynamics.SaveTable(tables[0], dynamics.ModelTable(models, out.Records), m); err != nil {
+			return err
+		}
+		if err := dynamics.SaveTable(tables[1], dynamics.PhaseTable(cells), m); err != nil {
+			return err
+		}
+		sum := f.summary(out, tables...)
+		sum.Thresholds, sum.Cells = &t, phaseCells(cells)
+		note(c, "%s", thresholdsNote)
+		return sum.show(c, f.json, func(w io.Writer) { printPhases(w, cells) })
+	}
+	return c
+}
+
+const thresholdsNote = "the thresholds of the regimes are onnxprobe's own: the paper gives none"
+
+func printPhases(w io.Writer, cells []dynamics.Cell) {
+	show := func(v float64) string {
+		if math.IsNaN(v) {
+			return "-"
+		}
+		return strconv.FormatFloat(v, 'g', 4, 64)
+	}
+	rows := [][]string{{"AXES", "SIZE", "TIME", "SAMPLES", "REDUND. TRAIN", "TEST", "K-NN", "REGIME"}}
+	for _, c := range cells {
+		pair := c.Pair[0]
+		if c.Pair[1] != "" {
+			pair += ", " + c.Pair[1]
+		}
+		rows = append(rows, []string{pair, show(c.At[0]), show(c.At[1]), show(c.At[2]), show(c.Train), show(c.Test), show(c.KNN), c.Regime})
+	}
+	table(w, rows)
+}

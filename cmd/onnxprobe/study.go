@@ -1,0 +1,204 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/dynamics"
+)
+
+// studyFlags are common to dynamics and phases: the networks are many, the data is one.
+type studyFlags struct {
+	modelFlags
+	engineFlags
+	dataFlags
+	train, test []string
+	output, to  string
+	k           int
+	memory      float64
+	force       bool
+}
+
+func (f *studyFlags) add(fs *pflag.FlagSet) {
+	f.modelFlags.add(fs)
+	f.addSites(fs)
+	f.addBackend(fs)
+	f.addOptions(fs)
+	f.addPrecision(fs)
+	f.addBatch(fs)
+	f.dataFlags.add(fs)
+	fs.StringArrayVar(&f.train, "train", nil, "`DATA` of the training set (repeatable)")
+	fs.StringArrayVar(&f.test, "test", nil, "`DATA` of the test set (repeatable)")
+	fs.StringVarP(&f.output, "output", "o", "", "the folder to work in, a `DIR`; the same command goes on in it")
+	fs.StringVar(&f.to, "table", "parquet", "format of the tables: "+strings.Join(dynamics.Formats, ", "))
+	fs.IntVarP(&f.k, "neighbors", "k", 9, "how many nearest neighbors vote")
+	fs.Float64Var(&f.memory, "memory", 8, "the most `GiB` of memory that codes may take")
+	fs.BoolVar(&f.force, "force", false, "start anew in a folder of other settings or data")
+}
+
+func (f *studyFlags) check() error {
+	switch {
+	case f.output == "":
+		return usagef("say where to work: -o DIR")
+	case len(f.train) == 0 || len(f.test) == 0:
+		return usagef("give --train DATA and --test DATA")
+	case !slices.Contains(dynamics.Formats, f.to):
+		return usagef("--table %q; the formats are %s", f.to, strings.Join(dynamics.Formats, ", "))
+	case f.k < 1 || !(f.memory > 0):
+		return usagef("-k %d, --memory %g: want 1 or more, and more than 0", f.k, f.memory)
+	}
+	return nil
+}
+
+// study opens the data for the first of the models that can be read, chooses the engine,
+// and fills in what the flags say.
+func (f *studyFlags) study(c *cobra.Command, models []string) (*dynamics.Study, error) {
+	var m *onnx.Model
+	var first error
+	for _, path := range models {
+		var err error
+		if m, err = f.load(path); err == nil {
+			break
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	if m == nil {
+		return nil, first
+	}
+	sample, err := f.sample(m)
+	if err != nil {
+		return nil, err
+	}
+	s := &dynamics.Study{Load: f.load, Precise: f.precise, Threads: f.threads, MaxBytes: int64(f.memory * (1 << 30)),
+		Say: func(format string, args ...any) { note(c, format, args...) }}
+	d := f.dataFlags
+	d.random = 0
+	if s.Train, sample, err = d.open(c, m, f.train, sample); err != nil {
+		return nil, err
+	}
+	if s.Test, _, err = d.open(c, m, f.test, sample); err != nil {
+		return nil, err
+	}
+	if s.Backend, s.Engine, err = f.choose(c); err != nil {
+		return nil, err
+	}
+	if s.Workers = f.workers; s.Workers == 0 {
+		s.Workers = runtime.GOMAXPROCS(0)
+	}
+	s.Settings = dynamics.Settings{Layout: dynamics.Layout, Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm,
+		Precision: f.precision, Batch: f.batchFor(sample), K: f.k}
+	if s.Settings.Train, err = dynamics.Mark(c.Context(), s.Train, s.Workers); err != nil {
+		return nil, fmt.Errorf("reading the training set: %w", err)
+	}
+	if s.Settings.Test, err = dynamics.Mark(c.Context(), s.Test, s.Workers); err != nil {
+		return nil, fmt.Errorf("reading the test set: %w", err)
+	}
+	return s, nil
+}
+
+// studied is the manifest of a table.
+type studied struct {
+	Tool        string               `json:"tool"`
+	Version     string               `json:"version"`
+	Verb        string               `json:"verb"`
+	Command     []string             `json:"command"`
+	Fingerprint string               `json:"fingerprint"`
+	Settings    *dynamics.Settings   `json:"settings"`
+	Thresholds  *dynamics.Thresholds `json:"thresholds,omitempty"`
+	Train       probes.ManifestData  `json:"train"`
+	Test        probes.ManifestData  `json:"test"`
+	Networks    []studiedModel       `json:"networks"`
+	Notes       []string             `json:"notes,omitempty"`
+}
+
+type studiedModel struct {
+	Step    *int64  `json:"step,omitempty"`
+	Path    string  `json:"path"`
+	SHA256  string  `json:"sha256,omitempty"`
+	Backend string  `json:"backend,omitempty"`
+	Version string  `json:"backend_version,omitempty"`
+	Device  string  `json:"device,omitempty"`
+	Failed  int     `json:"items_failed,omitempty"`
+	Error   string  `json:"error,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+}
+
+func manifestOf(c *cobra.Command, s *dynamics.Study, fingerprint string, records []*dynamics.Record) *studied {
+	m := &studied{Tool: "onnxprobe", Version: probes.Version(), Verb: c.Name(), Command: commandLine(c), Fingerprint: fingerprint, Settings: &s.Settings,
+		Train: manifestData(s.Train, false), Test: manifestData(s.Test, false), Networks: []studiedModel{}}
+	for _, r := range records {
+		m.Networks = append(m.Networks, studiedModel{nil, r.Path, r.SHA256, r.Backend, r.Version, r.Device, r.Failed, r.Error, r.Seconds})
+	}
+	return m
+}
+
+// studySummary is the contract of --json.
+type studySummary struct {
+	Output   string         `json:"output"`
+	Tables   []string       `json:"tables"`
+	Networks int            `json:"networks"`
+	Measured int            `json:"measured"`
+	Kept     int            `json:"kept"`
+	Failed   []studyFailure `json:"failed"`
+	Lost     int            `json:"items_failed"`
+	// Thresholds and Cells are those of phases.
+	Thresholds *dynamics.Thresholds `json:"thresholds,omitempty"`
+	Cells      []phaseCell          `json:"cells,omitempty"`
+}
+
+type studyFailure struct {
+	Path  string `json:"path"`
+	Error string `json:"error"`
+}
+
+func (f *studyFlags) summary(out *dynamics.Outcome, tables ...string) *studySummary {
+	s := &studySummary{Output: f.output, Tables: tables, Networks: len(out.Records), Measured: out.Measured, Kept: out.Kept, Failed: []studyFailure{}}
+	for _, r := range out.Records {
+		if r.Error != "" {
+			s.Failed = append(s.Failed, studyFailure{r.Path, r.Error})
+		}
+		s.Lost = max(s.Lost, r.Failed)
+	}
+	return s
+}
+
+// show prints the summary, or print's table, and says by its error what was not measured.
+func (s *studySummary) show(c *cobra.Command, asJSON bool, print func(io.Writer)) error {
+	if asJSON {
+		e := json.NewEncoder(c.OutOrStdout())
+		e.SetIndent("", "  ")
+		if err := e.Encode(s); err != nil {
+			return err
+		}
+	} else {
+		print(c.OutOrStdout())
+		note(c, "%d networks: %d measured, %d measured before, %d failed; %s", s.Networks, s.Measured, s.Kept, len(s.Failed), strings.Join(s.Tables, ", "))
+	}
+	switch {
+	case len(s.Failed) > 0:
+		return partly{fmt.Errorf("%d of %d networks could not be measured; their rows say why\n  %s: %s", len(s.Failed), s.Networks, s.Failed[0].Path, s.Failed[0].Error)}
+	case s.Lost > 0:
+		return partly{fmt.Errorf("%d items could not be used and are left out of every figure", s.Lost)}
+	}
+	return nil
+}
+
+// stopped is err, or what to do after an interruption.
+func stopped(c *cobra.Command, err error) error {
+	if c.Context().Err() != nil {
+		return errors.New("interrupted; what was measured is kept, and the same command goes on")
+	}
+	return err
+}

@@ -1,0 +1,219 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"image"
+	"math"
+	"runtime"
+	"slices"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// Tiling cuts a picture into square tiles of the model's size, as InternVL's
+// dynamic_preprocess does: the picture is resized, whatever its proportions, to the
+// grid of at most Max tiles whose proportions are the nearest.
+type Tiling struct {
+	// Max is the most tiles of a picture, the thumbnail not among them.
+	Max int `json:"max"`
+	// Thumbnail adds the whole picture, resized to one tile, after the tiles of a
+	// picture that has several.
+	Thumbnail bool `json:"thumbnail,omitempty"`
+}
+
+// MaxTiles bounds Tiling.Max.
+const MaxTiles = 64
+
+// Grid is the rows and columns of tiles of a picture of w x h pixels, for tiles of
+// size x size. Of grids that are as near, the one with more tiles is taken where the
+// picture has more than half of the grid's pixels.
+func (t Tiling) Grid(w, h, size int) (rows, cols int) {
+	type grid struct{ c, r int }
+	var grids []grid
+	for c := 1; c <= t.Max; c++ {
+		for r := 1; r*c <= t.Max; r++ {
+			grids = append(grids, grid{c, r})
+		}
+	}
+	slices.SortStableFunc(grids, func(a, b grid) int { return a.c*a.r - b.c*b.r })
+	best, nearest := grid{1, 1}, math.Inf(1)
+	aspect, area := float64(w)/float64(h), float64(w)*float64(h)
+	for _, g := range grids {
+		ratio := float64(g.c) / float64(g.r)
+		switch d := math.Abs(aspect - ratio); {
+		case d < nearest:
+			best, nearest = g, d
+		case d == nearest && area > 0.5*float64(size)*float64(size)*float64(g.c)*float64(g.r):
+			best = g
+		}
+	}
+	return best.r, best.c
+}
+
+// Tiles is the tiles of the pictures of ds as a dataset of its own: row by row, with
+// IDs IMAGE@0, IMAGE@1, ..., and IMAGE@thumbnail. The preprocessing must resize to a
+// square and not crop, as the preset internvl does; it says the size and the filter.
+// The size of every picture is read first. One that has none is one item, whose
+// error says why.
+func Tiles(ds Dataset, t Tiling) (Dataset, error) {
+	if t.Max < 1 || t.Max > MaxTiles {
+		return nil, fmt.Errorf("cutting pictures into at most %d tiles: want 1 to %d", t.Max, MaxTiles)
+	}
+	if len(Sides(ds)) > 0 {
+		return nil, errors.New("cutting pictures that have arrays beside them into tiles: cut first")
+	}
+	d := &tiled{Dataset: ds, tiling: t, starts: make([]int, ds.Len()+1), sizes: make([]Size, ds.Len())}
+	for i := range ds.Len() {
+		in, _ := within(ds, i)
+		s, ok := in.(scene)
+		if !ok {
+			return nil, fmt.Errorf("cutting %q into tiles: the samples are model inputs already, and only pictures can be cut", ds.Item(i).ID)
+		}
+		r := s.rendering()
+		if p := r.pre; r.h != r.w || p.Crop != (Size{}) || p.Resize != (Resize{Exact, Size{r.h, r.w}}) {
+			return nil, fmt.Errorf("cutting pictures into tiles needs a preprocessing that resizes to a square and does not crop, such as internvl; %q does not", p.Name)
+		}
+		if d.size = r.h; int64(r.h)*int64(r.w) > r.pixels/int64(t.Max) {
+			return nil, fmt.Errorf("%d tiles of %d x %d pixels are over the limit of %d pixels", t.Max, r.h, r.w, r.pixels)
+		}
+	}
+	d.measure()
+	for i, s := range d.sizes {
+		d.starts[i+1] = d.starts[i] + 1
+		if s == (Size{}) {
+			continue
+		}
+		if rows, cols := t.Grid(s.W, s.H, d.size); rows*cols > 1 {
+			d.starts[i+1] = d.starts[i] + rows*cols
+			if t.Thumbnail {
+				d.starts[i+1]++
+			}
+		}
+	}
+	d.pictures = recent[*picture]{make: func(i int) (*picture, error) {
+		in, at := within(ds, i)
+		return in.(pictured).picture(at)
+	}}
+	return d, nil
+}
+
+// IsTiled says whether the items of ds are tiles.
+func IsTiled(ds Dataset) bool {
+	for {
+		switch d := ds.(type) {
+		case *tiled:
+			return true
+		case view:
+			ds = d.Dataset
+		case multi:
+			ds = d.Dataset
+		case *chosen:
+			ds = d.Dataset
+		default:
+			return false
+		}
+	}
+}
+
+// scene is sources whose samples are made of pictures here.
+type scene interface {
+	pictured
+	rendering() *renderer
+}
+
+func (r *renderer) rendering() *renderer { return r }
+
+type tiled struct {
+	Dataset
+	tiling   Tiling
+	size     int    // of a tile's edge
+	sizes    []Size // of the pictures; zero for none
+	starts   []int  // the first tile of each picture, and the number of all
+	pictures recent[*picture]
+}
+
+// measure reads the sizes of the pictures.
+func (t *tiled) measure() {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(t.sizes); i = int(next.Add(1)) - 1 {
+				if g, err := GeometryOf(t.Dataset, i); err == nil {
+					t.sizes[i] = g.Picture
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func (t *tiled) Len() int { return t.starts[len(t.starts)-1] }
+
+// at is the picture that item i is of, and which of its tiles; -1 is the thumbnail.
+func (t *tiled) at(i int) (picture, tile int) {
+	picture = sort.SearchInts(t.starts, i+1) - 1
+	tile = i - t.starts[picture]
+	if n := t.starts[picture+1] - t.starts[picture]; t.tiling.Thumbnail && n > 1 && tile == n-1 {
+		tile = -1
+	}
+	return picture, tile
+}
+
+// Geometry is that of the tile, for GeometryOf.
+func (t *tiled) Geometry(i int) (Geometry, error) {
+	k, tile := t.at(i)
+	s := t.sizes[k]
+	if s == (Size{}) {
+		return GeometryOf(t.Dataset, k) // which says why
+	}
+	one := Size{t.size, t.size}
+	if tile < 0 {
+		return Geometry{Picture: s, Resized: one, Input: one}, nil
+	}
+	rows, cols := t.tiling.Grid(s.W, s.H, t.size)
+	return Geometry{Picture: s, Resized: Size{rows * t.size, cols * t.size}}.Tile(tile%cols*t.size, tile/cols*t.size, one), nil
+}
+
+func (t *tiled) Item(i int) Item {
+	k, tile := t.at(i)
+	it := t.Dataset.Item(k)
+	if tile < 0 {
+		it.ID += "@thumbnail"
+	} else {
+		it.ID += "@" + strconv.Itoa(tile)
+	}
+	if t.sizes[k] != (Size{}) {
+		g, _ := t.Geometry(i)
+		x0, y0, x1, y1 := g.Seen()
+		it.Tile = [4]float64{x0, y0, x1, y1}
+	}
+	return it
+}
+
+func (t *tiled) Sample(i int, dst []float32) error {
+	k, _ := t.at(i)
+	g, err := t.Geometry(i)
+	if err != nil {
+		return err
+	}
+	p, err := t.pictures.get(k)
+	if err != nil {
+		return err
+	}
+	if p.w != g.Picture.W || p.h != g.Picture.H {
+		return fmt.Errorf("reading the tile %q: the picture has %d x %d pixels (width x height), it had %d x %d when the dataset was opened", t.Item(i).ID, p.w, p.h, g.Picture.W, g.Picture.H)
+	}
+	in, _ := within(t.Dataset, k)
+	r := in.(scene).rendering()
+	return r.render(p.resizeIn(g.Resized.W, g.Resized.H, r.pre.Interpolation, image.Rect(g.X, g.Y, g.X+t.size, g.Y+t.size)), dst)
+}
+
+func (t *tiled) describe() Description {
+	d := Describe(t.Dataset)
+	d.Items, d.Tiles = t.Len(), &t.tiling
+	return d
+}

@@ -1,0 +1,85 @@
+package probes
+
+import (
+	"context"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// hostCrossing makes the vertices here and hands whole batches of them to the
+// engine.
+type hostCrossing struct {
+	r      *Prober
+	nb     Neighborhood
+	moved  int         // as in counter
+	scaled [][]float32 // the frame times each radius
+	in     *tensor.Tensor
+	others []*tensor.Tensor
+	codes  [2][]byte
+}
+
+func newHostCrossing(r *Prober, nb Neighborhood, moved int) (*hostCrossing, error) {
+	f := &r.Plan.Fit
+	h := &hostCrossing{r: r, nb: nb, moved: moved}
+	var err error
+	if h.in, err = tensor.New(tensor.Float32, append([]int{r.Batch}, f.Sample...)...); err != nil {
+		return nil, err
+	}
+	for _, p := range f.Others {
+		t, err := tensor.New(p.DType, append([]int{r.Batch}, p.Shape...)...)
+		if err != nil {
+			return nil, err
+		}
+		h.others = append(h.others, t)
+	}
+	for _, radius := range nb.Radii {
+		h.scaled = append(h.scaled, nb.Frame.scaled(radius))
+	}
+	for k := range r.Plan.codeKinds() {
+		h.codes[k] = make([]byte, r.Batch*r.Plan.CodeBytes())
+	}
+	return h, nil
+}
+
+// floatRow is row i of a batch of float32.
+func floatRow(t *tensor.Tensor, i int) []float32 {
+	n := tensor.Count(t.Shape[1:])
+	return tensor.Data[float32](t)[i*n : (i+1)*n]
+}
+
+func (h *hostCrossing) put(at int, x []float32, radius, j int, t *tally) {
+	for k, o := range h.others {
+		if k == h.moved {
+			h.nb.vertex(floatRow(o, at), x, h.scaled[radius], j)
+		} else {
+			o.SetRow(at, t.others[k], t.row)
+		}
+	}
+	if h.moved < 0 {
+		h.nb.vertex(floatRow(h.in, at), x, h.scaled[radius], j)
+	} else {
+		h.in.SetRow(at, t.in, t.row)
+	}
+}
+
+func (h *hostCrossing) run(ctx context.Context, of []*tally) ([]bool, error) {
+	p, width := h.r.Plan, h.r.Plan.CodeBytes()
+	for i := len(of); i < h.r.Batch; i++ {
+		h.in.ClearRow(i)
+		for _, o := range h.others {
+			o.ClearRow(i)
+		}
+	}
+	out, err := h.r.Run(ctx, h.in, h.others...)
+	if err != nil {
+		return nil, err
+	}
+	for k, kind := range p.codeKinds() {
+		h.r.codes(h.codes[k], out, kind)
+		for i, t := range of {
+			code := h.codes[k][i*width : (i+1)*width]
+			t.see(k, 0, code, code)
+		}
+	}
+	return h.r.nan(out), nil
+}

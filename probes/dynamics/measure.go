@@ -1,0 +1,325 @@
+package dynamics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/attack"
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
+)
+
+// Study is what is measured of every network, on what, and with what.
+type Study struct {
+	Settings
+	Train, Test dataset.Dataset
+	// Frame is that of Settings.Complexity.
+	Frame *probes.Frame
+	// Load reads a model, and Precise, when not nil, widens it.
+	Load    Loader
+	Precise func(*onnx.Model) (*onnx.Model, error)
+	Backend engine.Backend
+	Engine  engine.Options
+	// Gradients runs attacks, with the options GradientOptions.
+	Gradients       engine.Differentiator
+	GradientOptions engine.Options
+	// Workers read items; 0 takes one for each core. Threads compare codes.
+	Workers, Threads int
+	// MaxBytes bounds the memory that codes take; 0 is no bound.
+	MaxBytes int64
+	// Say is told what is being done.
+	Say func(format string, args ...any)
+}
+
+func (s *Study) say(format string, args ...any) {
+	if s.Say != nil {
+		s.Say(format, args...)
+	}
+}
+
+// sets are the codes of a network: of the training set and of the test set.
+type sets struct{ train, test *encoding.Codes }
+
+// subject is a network that is being measured.
+type subject struct {
+	*Study
+	model *onnx.Model
+	r     *probes.Prober
+	rows  []Row
+	lost  int // items that could not be used
+}
+
+// open loads a network and readies it; its SHA-256 has to be sum.
+func (s *Study) open(ctx context.Context, path, sum string) (*subject, error) {
+	m, err := s.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	now, err := sumOf(m)
+	if err != nil {
+		return nil, err
+	}
+	if now != sum {
+		return nil, errors.New("the file changed while it was measured")
+	}
+	precise := m
+	if s.Precise != nil {
+		if precise, err = s.Precise(m); err != nil {
+			return nil, err
+		}
+	}
+	o := probes.AttachOptions{Sites: s.siteOptions(), Sample: s.Train.Shape(), Fragile: s.Fragile, Sign3: s.Complexity != nil && s.Complexity.Sign3}
+	p, err := probes.Attach(precise, o)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Sites) == 0 {
+		return nil, errors.New("the network has no sites")
+	}
+	if need := 2 * int64(s.Train.Len()+s.Test.Len()) * int64(p.CodeBytes()); s.MaxBytes > 0 && need > s.MaxBytes {
+		return nil, fmt.Errorf("codes of %d bytes for %d items, of this checkpoint and the one before, take %d bytes of memory, more than the %d allowed; choose fewer items or sites, or allow more", p.CodeBytes(), s.Train.Len()+s.Test.Len(), need, s.MaxBytes)
+	}
+	r, err := p.Open(ctx, s.Backend, s.Engine, s.Batch)
+	if err != nil {
+		return nil, err
+	}
+	return &subject{Study: s, model: m, r: r}, nil
+}
+
+// tee is a sink of sinks.
+type tee []probes.Sink
+
+func (t tee) Write(cols []probes.Column) error {
+	for _, s := range t {
+		if err := s.Write(cols); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tee) Commit(any) error { return nil }
+func (tee) Abort() error     { return nil }
+
+// collect keeps the codes of a set, and with scored the rows of what its logits say.
+func (j *subject) collect(ctx context.Context, set string, ds dataset.Dataset, scored bool) (*encoding.Codes, error) {
+	codes := encoding.NewCollector(encoding.Code, j.MaxBytes)
+	to, groups := tee{codes}, []probes.Group{probes.CodeColumns{Full: true}}
+	var s scores
+	if scored {
+		to, groups = append(to, &s), append(groups, probes.OutputColumns{Name: "logits", OutputOptions: probes.OutputOptions{Full: true}})
+	}
+	sum, err := j.r.Write(ctx, ds, to, probes.RunOptions{Workers: j.Workers}, groups...)
+	if err != nil {
+		return nil, err
+	}
+	c := codes.Codes()
+	if c.Len() == 0 {
+		return nil, fmt.Errorf("no item of the %s set could be used: %s", set, strings.Join(sum.Errors[:min(1, len(sum.Errors))], ""))
+	}
+	c.Name, c.Bits, c.Origin = set, j.r.Plan.Bits(), &encoding.Origin{CodeBytes: c.Width()}
+	for i := range j.r.Plan.Sites {
+		at := &j.r.Plan.Sites[i]
+		c.Origin.Sites = append(c.Origin.Sites, encoding.OriginSite{Name: at.Name, Units: at.Units, Planes: at.Planes()})
+	}
+	if scored {
+		j.rows, j.lost = append(j.rows, s.rows(set)...), j.lost+sum.Failed
+	}
+	return c, nil
+}
+
+// both collects the codes of the training set and the test set.
+func (j *subject) both(ctx context.Context, scored bool) (c sets, err error) {
+	if c.train, err = j.collect(ctx, "train", j.Train, scored); err == nil {
+		c.test, err = j.collect(ctx, "test", j.Test, scored)
+	}
+	return c, err
+}
+
+// parts are the codes to measure: all sites together, and with BySite each.
+func (j *subject) parts(c *encoding.Codes) []encoding.Part {
+	if !j.BySite {
+		return nil
+	}
+	return c.Parts()
+}
+
+// evaluate measures what codes say, and how far they are from those before.
+func (j *subject) evaluate(ctx context.Context, now, before sets) error {
+	if err := j.evaluateSite(ctx, "", now, before); err != nil {
+		return err
+	}
+	for _, p := range j.parts(now.train) {
+		part := func(s sets) sets {
+			if s.train == nil {
+				return s
+			}
+			return sets{s.train.Part(p), s.test.Part(p)}
+		}
+		if err := j.evaluateSite(ctx, p.Site, part(now), part(before)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *subject) evaluateSite(ctx context.Context, site string, now, before sets) error {
+	e, err := encoding.Evaluate(ctx, now.train, now.test, encoding.EvaluateOptions{K: j.K, Threads: j.Threads})
+	if err != nil {
+		return err
+	}
+	add := func(set, measure string, v float64, n int) { j.rows = append(j.rows, figure(set, site, measure, v, n)) }
+	of := func(set string, r encoding.Redundancy, u encoding.Units) {
+		add(set, "redundancy", r.Ratio, r.Items)
+		add(set, "regions", float64(r.Regions), r.Items)
+		add(set, "dead", float64(u.Dead), r.Items)
+		add(set, "saturated", float64(u.Saturated), r.Items)
+		add(set, "entropy", u.Entropy, r.Items)
+	}
+	of("train", e.Redundancy.Train, e.Units.Train)
+	of("test", *e.Redundancy.Test, *e.Units.Test)
+	if k := e.KNN; k != nil && k.Items > 0 {
+		add("test", "knn_accuracy", k.Accuracy, k.Items)
+		add("test", "knn_distance_ties", float64(k.DistanceTies), k.Items)
+		add("test", "knn_vote_ties", float64(k.VoteTies), k.Items)
+	}
+	if before.train == nil {
+		return nil
+	}
+	for _, p := range [][2]*encoding.Codes{{before.train, now.train}, {before.test, now.test}} {
+		c, err := encoding.Between(p[0], p[1])
+		if err != nil {
+			return err
+		}
+		set := "train"
+		if p[1] == now.test {
+			set = "test"
+		}
+		add(set, "churn", c.Fraction, c.Items)
+		add(set, "churn_bits", c.Mean, c.Items)
+		add(set, "moved", float64(c.Moved)/float64(c.Items), c.Items)
+	}
+	return nil
+}
+
+// crossings measures local complexity: at training items, at test items, at random
+// points, the same ones for every network.
+func (j *subject) crossings(ctx context.Context) error {
+	c := j.Complexity
+	if c == nil {
+		return nil
+	}
+	points := []struct {
+		set string
+		ds  dataset.Dataset
+	}{{"train", pick(j.Train, c.Points, c.Seed, trainStream)}, {"test", pick(j.Test, c.Points, c.Seed, testStream)},
+		{"random", dataset.Random(c.Random, j.Train.Shape(), c.Low, c.High, c.Seed)}}
+	nb := probes.Neighborhood{Frame: j.Frame, Radii: c.Radii, Centre: c.Centre}
+	for _, p := range points {
+		if p.ds.Len() == 0 {
+			continue
+		}
+		to := newCrossings(c.Radii, j.r.Plan.Sites)
+		if _, err := j.r.Complexity(ctx, p.ds, nb, to, probes.RunOptions{Workers: j.Workers}); err != nil {
+			return err
+		}
+		j.rows = append(j.rows, to.rows(p.set)...)
+	}
+	return nil
+}
+
+// attack finds how many items of the test set withstand the attack.
+func (j *subject) attack(ctx context.Context) error {
+	s := j.Settings.Attack
+	if s == nil {
+		return nil
+	}
+	o, err := s.options(j.Test)
+	if err != nil {
+		return err
+	}
+	a, err := attack.Open(j.model, j.Gradients, j.GradientOptions, j.Test.Shape(), j.Batch, o)
+	if err != nil {
+		return fmt.Errorf("attacking it with the engine %s: %w", j.Gradients.Name(), err)
+	}
+	defer a.Close()
+	var clean, robust, loss mean
+	for b, err := range dataset.Batches(ctx, pick(j.Test, s.Points, s.Seed, attackStream), a.Batch, max(j.Workers, 1)) {
+		if err != nil {
+			return err
+		}
+		labels := make([]int, b.N)
+		for i, it := range b.Items {
+			labels[i] = max(it.Label, 0)
+		}
+		x, err := tensor.New(tensor.Float32, b.Input.Shape...)
+		if err != nil {
+			return err
+		}
+		copy(tensor.Data[float32](x), tensor.Data[float32](b.Input))
+		out, err := a.Attack(ctx, x, labels, b.Start)
+		if err != nil {
+			return err
+		}
+		for i, it := range b.Items {
+			if b.Errs[i] != nil || it.Label < 0 {
+				continue
+			}
+			clean.add(hit(out[i].Class == it.Label))
+			robust.add(hit(out[i].Class == it.Label && out[i].Attacked == it.Label))
+			loss.add(out[i].AttackedLoss)
+		}
+	}
+	if clean.n == 0 {
+		return errors.New("no item of the test set has a label, and an attack needs them")
+	}
+	j.rows = append(j.rows, robust.row("test", "robust_accuracy"), clean.row("test", "robust_clean_accuracy"), loss.row("test", "robust_cross_entropy"))
+	return nil
+}
+
+func hit(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// measure is all of it: the figures of a network as a record, and its codes. before is
+// the codes that churn compares with, if any.
+func (s *Study) measure(ctx context.Context, path, sum string, before sets) (*Record, sets, error) {
+	start := time.Now()
+	j, err := s.open(ctx, path, sum)
+	if err != nil {
+		return nil, sets{}, err
+	}
+	defer j.r.Close()
+	codes, err := j.both(ctx, true)
+	if err == nil {
+		err = j.evaluate(ctx, codes, before)
+	}
+	if err == nil {
+		err = j.crossings(ctx)
+	}
+	if err == nil {
+		err = j.attack(ctx)
+	}
+	if err != nil {
+		return nil, sets{}, err
+	}
+	r := &Record{Path: path, SHA256: sum, Rows: j.rows, Failed: j.lost, Backend: s.Backend.Name(), Version: s.Backend.Version(), Device: s.Engine.Device.String(),
+		Seconds: time.Since(start).Seconds(), Tool: probes.Version(), Ended: time.Now().UTC().Format(time.RFC3339)}
+	return r, codes, nil
+}
+
+// fatal says whether an error is of the machine or of the user, not of one network.
+func fatal(ctx context.Context, err error) bool {
+	var u *engine.UnavailableError
+	return ctx.Err() != nil || errors.As(err, &u)
+}

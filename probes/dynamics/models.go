@@ -1,0 +1,174 @@
+package dynamics
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+// Axes of the activation hash phase chart: model size, training time, and training
+// sample size.
+var Axes = []string{"size", "time", "samples"}
+
+// maxModels bounds a table of networks.
+const maxModels = 1_000_000
+
+// Model is a network of a phase chart.
+type Model struct {
+	Path string `json:"path"`
+	// At is where it is on each of Axes; NaN for an axis that the table has not.
+	At [3]float64 `json:"-"`
+}
+
+// ReadModels reads a CSV table with a column path and at least one of Axes. Paths are
+// relative to the table. axes are the places in Axes of those it has.
+func ReadModels(path string) (models []Model, axes []int, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the table of models: %w", err)
+	}
+	defer f.Close()
+	if models, axes, err = readModels(f); err != nil {
+		return nil, nil, fmt.Errorf("reading the table of models %s: %w", path, err)
+	}
+	for i := range models {
+		if !filepath.IsAbs(models[i].Path) {
+			models[i].Path = filepath.Join(filepath.Dir(path), models[i].Path)
+		}
+	}
+	return models, axes, nil
+}
+
+func readModels(r io.Reader) (models []Model, axes []int, err error) {
+	in := csv.NewReader(r)
+	in.TrimLeadingSpace = true
+	head, err := in.Read()
+	if err != nil {
+		return nil, nil, fmt.Errorf("its first line: %w; want the names of the columns: path, and of %s at least one", err, strings.Join(Axes, ", "))
+	}
+	at := map[string]int{}
+	for i, name := range head {
+		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
+		if _, twice := at[name]; twice {
+			return nil, nil, fmt.Errorf("it has two columns %q", name)
+		}
+		at[name] = i
+	}
+	place, ok := at["path"]
+	if !ok {
+		return nil, nil, fmt.Errorf("it has no column path; its columns: %q", head)
+	}
+	for k, name := range Axes {
+		if _, ok := at[name]; ok {
+			axes = append(axes, k)
+		}
+	}
+	if axes == nil {
+		return nil, nil, fmt.Errorf("it has none of the columns %s; its columns: %q", strings.Join(Axes, ", "), head)
+	}
+	for {
+		line, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(models) == maxModels {
+			return nil, nil, fmt.Errorf("it has more than %d rows", maxModels)
+		}
+		m := Model{Path: strings.TrimSpace(line[place]), At: [3]float64{math.NaN(), math.NaN(), math.NaN()}}
+		row, _ := in.FieldPos(0)
+		if m.Path == "" {
+			return nil, nil, fmt.Errorf("line %d: no path", row)
+		}
+		for _, k := range axes {
+			text := strings.TrimSpace(line[at[Axes[k]]])
+			if m.At[k], err = strconv.ParseFloat(text, 64); err != nil || math.IsNaN(m.At[k]) || math.IsInf(m.At[k], 0) {
+				return nil, nil, fmt.Errorf("line %d: the %s %q is no finite number", row, Axes[k], text)
+			}
+		}
+		models = append(models, m)
+	}
+	if models == nil {
+		return nil, nil, errors.New("it has no rows")
+	}
+	return models, axes, nil
+}
+
+// Evaluate measures the models that dir has no valid record of, one at a time; see
+// Follow. Their sites may differ, and a record goes with the model's content.
+func (s *Study) Evaluate(ctx context.Context, dir, fingerprint string, models []Model) (*Outcome, error) {
+	var out Outcome
+	for _, m := range models {
+		r, kept, err := s.one(ctx, dir, fingerprint, m.Path)
+		if err != nil {
+			if fatal(ctx, err) {
+				return &out, err
+			}
+			s.say("%s: %v", m.Path, err)
+			r = &Record{Path: m.Path, Error: err.Error()}
+		}
+		out.record(r, kept)
+	}
+	return &out, out.whole()
+}
+
+func (s *Study) one(ctx context.Context, dir, fingerprint, path string) (r *Record, kept bool, err error) {
+	m, err := s.Load(path)
+	if err != nil {
+		return nil, false, err
+	}
+	sum, err := sumOf(m)
+	if err != nil {
+		return nil, false, err
+	}
+	file := filepath.Join(dir, fmt.Sprintf("model-%.16s.json", sum))
+	if r := readRecord(file, fingerprint, sum, ""); r != nil {
+		r.Path = path
+		return r, true, nil
+	}
+	if r, _, err = s.measure(ctx, path, sum, sets{}); err != nil {
+		return nil, false, err
+	}
+	s.say("%s in %.1f s", path, r.Seconds)
+	r.Fingerprint = fingerprint
+	return r, false, r.write(file)
+}
+
+// ModelTable is a row for every model: where it is, its figures, or its error.
+func ModelTable(models []Model, records []*Record) []probes.Column {
+	var path, sum, fault column[string]
+	var at [3]column[float64]
+	figures := [][2]string{{"train", "redundancy"}, {"test", "redundancy"}, {"test", "knn_accuracy"}, {"train", "accuracy"}, {"test", "accuracy"}}
+	values := make([]column[float64], len(figures))
+	for i, m := range models {
+		r := records[i]
+		path.add(m.Path, false)
+		sum.add(r.SHA256, r.SHA256 == "")
+		for k, v := range m.At {
+			number64(&at[k], Value(v))
+		}
+		for k, f := range figures {
+			number64(&values[k], Value(r.Figure(f[0], f[1])))
+		}
+		fault.add(r.Error, r.Error == "")
+	}
+	cols := []probes.Column{path.named("path"), sum.named("sha256")}
+	for k, name := range Axes {
+		cols = append(cols, at[k].named(name))
+	}
+	for k, f := range figures {
+		cols = append(cols, values[k].named(f[0]+"_"+f[1]))
+	}
+	return append(cols, fault.named("error"))
+}

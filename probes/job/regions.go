@@ -1,0 +1,102 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
+)
+
+// Regions say that rows are of regions of pictures. Where these are, Plan.Regions says.
+type Regions struct {
+	SHA256  string           `json:"sha256"`
+	Options annotate.Options `json:"options"`
+	Rule    string           `json:"rule"`
+	Code    bool             `json:"code,omitempty"`
+}
+
+// checkRegions reports settings that do not go with regions.
+func (s *Settings) checkRegions() error {
+	switch {
+	case s.Regions == nil:
+		return nil
+	case s.Code || s.CodeSites != nil || s.Logits || s.FAISS:
+		return errors.New("codes of whole pictures, logits and a FAISS index have no place in rows of regions")
+	case s.Data.Points != nil:
+		return errors.New("random points have no regions")
+	}
+	_, err := region.ParseRule(s.Regions.Rule)
+	return err
+}
+
+// place says in each shard which annotated pictures its items are, so that a worker
+// need not know the items of the others.
+func (p *Plan) place(m *annotate.Matched) {
+	first := 0
+	for k := range p.Shards {
+		s := &p.Shards[k]
+		for i := range s.Items {
+			if of := m.Pictures(first + i); len(of) > 0 {
+				if s.Regions == nil { // which is what a plan without any is read as
+					s.Regions = map[int][]int{}
+				}
+				s.Regions[i] = of
+			}
+		}
+		first += s.Items
+	}
+	p.seal()
+}
+
+// located is what a worker needs to make rows of regions.
+type located struct {
+	set     *annotate.Set
+	layouts []region.Layout
+	options region.RowOptions
+}
+
+// locate reads the regions of the plan.
+func (p *Plan) locate(layouts []region.Layout) (*located, error) {
+	s := p.Settings.Regions
+	if s == nil {
+		return nil, nil
+	}
+	if layouts == nil {
+		return nil, errors.New("the job is of regions, and no layouts of the sites were given")
+	}
+	sum, err := annotate.Sum256(p.Regions)
+	if err != nil {
+		return nil, InputError{err}
+	}
+	if sum != s.SHA256 {
+		return nil, InputError{fmt.Errorf("the regions in %s are not those that the job was planned for: their SHA-256 is another; put them back and run it again, or plan anew", p.Regions)}
+	}
+	l := &located{layouts: layouts}
+	if l.set, err = annotate.Open(p.Regions, s.Options); err != nil {
+		return nil, err
+	}
+	l.options = region.RowOptions{Channels: p.Settings.Channels, Share: p.Settings.ChannelShare, Sketch: p.Settings.Sketch, Seed: p.Settings.Seed, Code: s.Code}
+	if c := p.Settings.Complexity; c != nil {
+		l.options.Radii = c.Radii
+	}
+	l.options.Rule, err = region.ParseRule(s.Rule)
+	return l, err
+}
+
+// rows is a sink of rows of the regions of a shard's items.
+func (l *located) rows(to probes.Sink, sites []probes.Site, s *Shard, d *data) (*region.Rows, error) {
+	m, err := l.set.Restore(s.Regions)
+	if err != nil {
+		return nil, fmt.Errorf("the regions of the shard: %w", err)
+	}
+	return region.NewRows(to, sites, l.layouts, d.Geometry, m.Source(), l.options)
+}
+
+// Geometry is that of item i's picture, for dataset.GeometryOf.
+func (d *data) Geometry(i int) (dataset.Geometry, error) {
+	p, at := d.part(i)
+	return dataset.GeometryOf(p.ds, at)
+}

@@ -1,0 +1,231 @@
+// Package annotate reads where the regions of a dataset's pictures are: boxes, polygons
+// and masks in the formats of annotation tools, detectors and language models, and
+// writes the box formats back.
+//
+// Open reads a file or a folder into a Set; Match says which picture of the dataset
+// each annotated name stands for; Regions gives the regions of one picture once its
+// size is known, which formats with fractions need. What is wrong with a row is a
+// Fault naming its file and line, and the good rows stay. Every file is taken for
+// hostile.
+package annotate
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes/region"
+)
+
+// Options say how Open reads. The zero Options suit most.
+type Options struct {
+	// Format is a name of Formats; "" or "auto" tells it by name and content.
+	Format string
+	// Names are class names by number, for YOLO's classes and label maps. Without them
+	// a YOLO folder's classes.txt is taken, and else the number is the label.
+	Names []string
+	// Boxes says what the four numbers of CSV and JSON Lines boxes mean: "xyxy" (two
+	// corners), "xywh" (a corner and the size) or "cxcywh" (the centre and the size).
+	// "" is what a CSV header's names say, and xyxy in JSON Lines.
+	Boxes string
+	// Normalised takes the numbers of CSV and JSON Lines boxes for fractions of the
+	// picture's width and height.
+	Normalised bool
+	// Scale is what a coordinate of the language-model format counts to at the
+	// picture's far edge; 0 is 999, as MedRegA has it.
+	Scale int
+	// Clip cuts boxes that reach beyond the picture instead of refusing them. Within
+	// one pixel, where rounding ends, they are always cut.
+	Clip bool
+	// BoxOnly takes the boxes of regions that have polygons or masks too.
+	BoxOnly bool
+	// Crowd keeps COCO's crowd regions, which stand for many objects at once.
+	Crowd bool
+	// Ignore are the values of a label map that are no region; nil is {0}.
+	Ignore []int
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if !slices.Contains([]string{"", "xyxy", "xywh", "cxcywh"}, o.Boxes) {
+		return o, fmt.Errorf("the meaning of boxes is %q; want xyxy, xywh or cxcywh", o.Boxes)
+	}
+	if o.Scale < 0 {
+		return o, fmt.Errorf("the scale of coordinates is %d; want more than 0, or 0 for 999", o.Scale)
+	}
+	if o.Scale == 0 {
+		o.Scale = 999
+	}
+	if o.Ignore == nil {
+		o.Ignore = []int{0}
+	}
+	return o, nil
+}
+
+// Fault is a row that cannot be used.
+type Fault struct {
+	File string
+	// Line counts from 1; 0 is the file as a whole.
+	Line int
+	Err  error
+}
+
+func (f Fault) Error() string {
+	if f.Line == 0 {
+		return fmt.Sprintf("%s: %v", f.File, f.Err)
+	}
+	return fmt.Sprintf("%s:%d: %v", f.File, f.Line, f.Err)
+}
+
+func (f Fault) Unwrap() error { return f.Err }
+
+// MaxFaults is how many faults a Set keeps; more are only counted.
+const MaxFaults = 1000
+
+// Faults is what is wrong with the rows of a Set or their match.
+type Faults struct {
+	// Rows are the first MaxFaults faults, Count is how many there are.
+	Rows  []Fault
+	Count int
+}
+
+func (f *Faults) add(file string, line int, err error) {
+	if f.Count++; len(f.Rows) < MaxFaults {
+		f.Rows = append(f.Rows, Fault{file, line, err})
+	}
+}
+
+// Set is the annotations that Open has read.
+type Set struct {
+	// Format is the name of the format they were read as.
+	Format string
+	// Faults are the rows that could not be read.
+	Faults Faults
+
+	o        Options
+	pictures []picture
+	index    map[string]int
+}
+
+// picture is what a Set knows of one picture.
+type picture struct {
+	name string
+	// bare is set where the name has no extension because the format leaves it out.
+	bare bool
+	file string
+	line int
+	// size is what the file says the picture's size is, zero where it does not.
+	size  dataset.Size
+	marks []mark
+	// labels is the file of a label map.
+	labels string
+}
+
+// mark is a region before the size of its picture is known.
+type mark struct {
+	id, label string
+	line      int
+	box       region.Box
+	// scale is what a coordinate counts to at the picture's far edge; 0 is pixels.
+	scale float64
+	shape shape
+}
+
+// shape is the pixels of a region.
+type shape interface {
+	mask(size dataset.Size) (*region.Mask, error)
+}
+
+// Len is the number of annotated pictures, Regions that of their regions; a label map
+// counts as one until it is read.
+func (s *Set) Len() int { return len(s.pictures) }
+
+// Regions is the number of regions that were read.
+func (s *Set) Regions() (n int) {
+	for _, p := range s.pictures {
+		n += len(p.marks)
+		if p.labels != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// picture finds or adds a picture by the name that the annotations give it.
+func (s *Set) picture(name, file string, line int) *picture {
+	i, ok := s.index[name]
+	if !ok {
+		i = len(s.pictures)
+		s.index[name] = i
+		s.pictures = append(s.pictures, picture{name: name, file: file, line: line})
+	}
+	return &s.pictures[i]
+}
+
+// add keeps a region of a picture if its box is one. An empty id becomes its number
+// within the picture.
+func (s *Set) add(name, file string, m mark) {
+	if err := checkBox(m.box); err != nil {
+		s.Faults.add(file, m.line, err)
+		return
+	}
+	s.picture(name, file, m.line).keep(m)
+}
+
+func (p *picture) keep(m mark) {
+	if m.id == "" {
+		m.id = fmt.Sprint(len(p.marks))
+	}
+	p.marks = append(p.marks, m)
+}
+
+// Open reads the annotations of a file or a folder. Rows that cannot be read are
+// Faults of the set; it is an error where the file cannot be read, is of no known
+// format, or has no good row.
+func Open(path string, o Options) (*Set, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("reading the regions of %q: %w", path, err)
+	}
+	f, err := detect(path, o.Format)
+	if err != nil {
+		return nil, fmt.Errorf("reading the regions of %q: %w", path, err)
+	}
+	s := &Set{Format: f.Name, o: o, index: map[string]int{}}
+	if err := f.open(s, path); err != nil {
+		return nil, fmt.Errorf("reading the regions of %q as %s: %w", path, f.Name, err)
+	}
+	if s.Len() == 0 && s.Faults.Count > 0 {
+		return nil, fmt.Errorf("reading the regions of %q as %s: no good row among %d faults; the first is %w", path, f.Name, s.Faults.Count, s.Faults.Rows[0])
+	}
+	return s, nil
+}
+
+func withoutExt(name, ext string) string {
+	if at := len(name) - len(ext); at > 0 && strings.EqualFold(name[at:], ext) {
+		return name[:at]
+	}
+	return name
+}
+
+// eachFile calls read with the files below a folder that have an extension, or with
+// the one file that path is. name is the path relative to the folder, with slashes and
+// without the extension.
+func (s *Set) eachFile(path, ext string, read func(s *Set, f *os.File, file, name string) error) error {
+	files, root, err := filesOf(path, ext)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		f, err := openRegular(file)
+		if err == nil {
+			err = read(s, f, file, withoutExt(relative(root, file), ext))
+			f.Close()
+		}
+		if err != nil {
+			s.Faults.add(file, 0, err)
+		}
+	}
+	return nil
+}

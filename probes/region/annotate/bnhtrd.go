@@ -1,0 +1,218 @@
+package annotate
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Page is a page of BN-HTRd with its lines, from the top.
+type Page struct {
+	// Document and Number are the two parts of the page's ID, as 7 and 1 of 7_1.
+	Document, Number int
+	Lines            []Line
+}
+
+// ID is the page's name in the data set.
+func (p Page) ID() string { return fmt.Sprintf("%d_%d", p.Document, p.Number) }
+
+// Line is a line of a page.
+type Line struct {
+	Number int
+	// Image is the file of the line's picture, Boxes that of its YOLO boxes; "" where
+	// there is none.
+	Image, Boxes string
+	Words        []Word
+}
+
+// Word is a word of a line.
+type Word struct {
+	Number int
+	// Text is the ground truth, Image the file of the word's picture; "" where there is
+	// none.
+	Text, Image string
+}
+
+// BNHTRd is what OpenBNHTRd finds, sorted by document and page.
+type BNHTRd struct {
+	Pages  []Page
+	Faults Faults
+}
+
+// bnFolders are the folders of the data set.
+var bnFolders = struct{ lines, words, texts string }{
+	"Segmentation_Images/Lines", "Segmentation_Images/Words", "Recognition_Ground_Truth_Texts",
+}
+
+// OpenBNHTRd reads the folders of BN-HTRd (Rahman et al., A dataset of Bangla
+// handwriting, Mendeley Data 743k6dm543): pictures of lines and words, named
+// DOCUMENT_PAGE_LINE and DOCUMENT_PAGE_LINE_WORD, the boxes beside them, and the ground
+// truth of words in a sheet a document with the columns Id and Word. Pictures are not
+// opened. Files whose names or rows are not understood are faults; other files are
+// passed over. It is an error when root has none of the three folders.
+func OpenBNHTRd(root string) (*BNHTRd, error) {
+	r := bnReader{words: map[[4]int]*Word{}, lines: map[[3]int]*Line{}, out: &BNHTRd{}}
+	found := false
+	for _, f := range []struct {
+		folder string
+		take   func(file string) error
+	}{{bnFolders.lines, r.line}, {bnFolders.words, r.word}, {bnFolders.texts, r.texts}} {
+		folder := filepath.Join(root, filepath.FromSlash(f.folder))
+		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+			continue
+		}
+		found = true
+		err := filepath.WalkDir(folder, func(file string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			if err := f.take(file); err != nil {
+				r.out.Faults.add(file, 0, err)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("reading BN-HTRd in %q: %w", root, err)
+		}
+	}
+	if !found {
+		return nil, fmt.Errorf("reading BN-HTRd in %q: got none of the folders %s, %s and %s", root, bnFolders.lines, bnFolders.words, bnFolders.texts)
+	}
+	r.gather()
+	return r.out, nil
+}
+
+// bnReader holds lines and words by the numbers in their names.
+type bnReader struct {
+	lines map[[3]int]*Line
+	words map[[4]int]*Word
+	out   *BNHTRd
+}
+
+// ids are the numbers of a name: 7_1_3_2.
+func ids(name string, want int) ([]int, error) {
+	fields := strings.Split(name, "_")
+	if len(fields) != want {
+		return nil, fmt.Errorf("got the name %.60q, want %d numbers as in %s", name, want, "7_1_3_2"[:2*want-1])
+	}
+	out := make([]int, want)
+	for i, f := range fields {
+		n, err := strconv.Atoi(f)
+		if err != nil || n < 0 || n > 1<<30 {
+			return nil, fmt.Errorf("got the name %.60q, want %d numbers as in %s", name, want, "7_1_3_2"[:2*want-1])
+		}
+		out[i] = n
+	}
+	return out, nil
+}
+
+func isPicture(file string) bool {
+	return slices.Contains([]string{".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}, strings.ToLower(filepath.Ext(file)))
+}
+
+func (r bnReader) line(file string) error {
+	boxes := strings.EqualFold(filepath.Ext(file), ".txt")
+	if !isPicture(file) && !boxes || filepath.Base(file) == classesFile {
+		return nil
+	}
+	n, err := ids(stem(filepath.Base(file)), 3)
+	if err != nil {
+		return err
+	}
+	l := r.lineOf([3]int(n))
+	if boxes {
+		l.Boxes = file
+	} else {
+		l.Image = file
+	}
+	return nil
+}
+
+func (r bnReader) lineOf(n [3]int) *Line {
+	if r.lines[n] == nil {
+		r.lines[n] = &Line{Number: n[2]}
+	}
+	return r.lines[n]
+}
+
+func (r bnReader) wordOf(n [4]int) *Word {
+	if r.words[n] == nil {
+		r.words[n] = &Word{Number: n[3]}
+	}
+	return r.words[n]
+}
+
+func (r bnReader) word(file string) error {
+	if !isPicture(file) {
+		return nil
+	}
+	n, err := ids(stem(filepath.Base(file)), 4)
+	if err == nil {
+		r.wordOf([4]int(n)).Image = file
+	}
+	return err
+}
+
+// texts takes the words of a document's sheet, its columns Id and Word.
+func (r bnReader) texts(file string) error {
+	if !strings.EqualFold(path.Ext(file), ".xlsx") {
+		return nil
+	}
+	rows, err := readSheet(file)
+	if err != nil {
+		return err
+	}
+	id, word := -1, -1
+	for i, row := range rows {
+		if i == 0 {
+			id = slices.IndexFunc(row, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), "id") })
+			word = slices.IndexFunc(row, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), "word") })
+			if id < 0 || word < 0 {
+				return fmt.Errorf("the sheet's first row got %q, want the columns Id and Word", row)
+			}
+			continue
+		}
+		if id >= len(row) || strings.TrimSpace(row[id]) == "" {
+			continue
+		}
+		n, err := ids(strings.TrimSpace(row[id]), 4)
+		if err != nil {
+			r.out.Faults.add(file, i+1, err)
+			continue
+		}
+		if word < len(row) {
+			r.wordOf([4]int(n)).Text = row[word]
+		}
+	}
+	return nil
+}
+
+// gather puts words into lines and lines into pages.
+func (r bnReader) gather() {
+	for n, w := range r.words {
+		l := r.lineOf([3]int(n[:3]))
+		l.Words = append(l.Words, *w)
+	}
+	pages := map[[2]int]*Page{}
+	for n, l := range r.lines {
+		slices.SortFunc(l.Words, func(a, b Word) int { return a.Number - b.Number })
+		at := [2]int(n[:2])
+		if pages[at] == nil {
+			pages[at] = &Page{Document: n[0], Number: n[1]}
+		}
+		pages[at].Lines = append(pages[at].Lines, *l)
+	}
+	for _, p := range pages {
+		slices.SortFunc(p.Lines, func(a, b Line) int { return a.Number - b.Number })
+		r.out.Pages = append(r.out.Pages, *p)
+	}
+	slices.SortFunc(r.out.Pages, func(a, b Page) int {
+		return cmp.Or(a.Document-b.Document, a.Number-b.Number)
+	})
+}

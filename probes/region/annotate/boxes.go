@@ -1,0 +1,81 @@
+package annotate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// openBoxes reads JSON Lines of pictures and their boxes: {"id" or "path" or "image":
+// NAME, "boxes": [[x1, y1, x2, y2], ...] or the same numbers in one list, "labels":
+// [...], "ids": [...]}, the last two where there are some.
+func openBoxes(s *Set, path string) error {
+	return s.eachFile(path, ".jsonl", func(s *Set, f *os.File, file, _ string) error {
+		return s.readBoxes(f, file)
+	})
+}
+
+func (s *Set) readBoxes(r io.Reader, file string) error {
+	return eachLine(r, func(line int, text []byte) {
+		var v struct {
+			ID, Path, Image name
+			Boxes           json.RawMessage
+			Labels, IDs     []name
+		}
+		err := json.Unmarshal(text, &v)
+		picture := firstOf(string(v.ID), string(v.Path), string(v.Image))
+		var boxes [][]float64
+		if err == nil {
+			boxes, err = boxList(v.Boxes)
+		}
+		switch {
+		case err != nil:
+		case picture == "":
+			err = errNoName
+		case v.Labels != nil && len(v.Labels) != len(boxes), v.IDs != nil && len(v.IDs) != len(boxes):
+			err = fmt.Errorf("got %d boxes, %d labels and %d ids; want as many of each, or none", len(boxes), len(v.Labels), len(v.IDs))
+		}
+		if err != nil {
+			s.Faults.add(file, line, err)
+			return
+		}
+		for i, b := range boxes {
+			if len(b) != 4 {
+				s.Faults.add(file, line, fmt.Errorf("box %d got %d numbers, want 4", i, len(b)))
+				continue
+			}
+			m := mark{line: line, box: corners([4]float64(b), s.o.Boxes)}
+			if s.o.Normalised {
+				m.scale = 1
+			}
+			if v.Labels != nil {
+				m.label = string(v.Labels[i])
+			}
+			if v.IDs != nil {
+				m.id = string(v.IDs[i])
+			}
+			s.add(picture, file, m)
+		}
+	})
+}
+
+func boxList(raw json.RawMessage) ([][]float64, error) {
+	var boxes [][]float64
+	if len(raw) == 0 {
+		return nil, errors.New("the row got no boxes")
+	}
+	if json.Unmarshal(raw, &boxes) == nil {
+		return boxes, nil
+	}
+	boxes = nil
+	var flat []float64
+	if err := json.Unmarshal(raw, &flat); err != nil || len(flat)%4 != 0 {
+		return nil, fmt.Errorf("got the boxes %.80s, want [[x1, y1, x2, y2], ...]", raw)
+	}
+	for i := 0; i < len(flat); i += 4 {
+		boxes = append(boxes, flat[i:i+4])
+	}
+	return boxes, nil
+}

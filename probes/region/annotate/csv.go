@@ -1,0 +1,157 @@
+package annotate
+
+import (
+	"bufio"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+// csvColumns are the names that a table's columns may have.
+var csvColumns = struct {
+	path, label, id []string
+	boxes           map[string][4]string
+}{
+	path:  []string{"path", "image", "image_path", "file_name", "filename", "file"},
+	label: []string{"label", "class", "name"},
+	id:    []string{"id", "region"},
+	boxes: map[string][4]string{
+		"xyxy":   {"x1", "y1", "x2", "y2"},
+		"xywh":   {"x", "y", "w", "h"},
+		"cxcywh": {"cx", "cy", "w", "h"},
+	},
+}
+
+// otherCorners are further names of the columns of xyxy.
+var otherCorners = [][4]string{{"x0", "y0", "x1", "y1"}, {"xmin", "ymin", "xmax", "ymax"}}
+
+// openCSV reads a table with a header: the columns path, x1, y1, x2, y2 (or x, y, w, h,
+// or cx, cy, w, h) and perhaps label and id, in any order.
+func openCSV(s *Set, path string) error {
+	return s.eachFile(path, ".csv", func(s *Set, f *os.File, file, _ string) error {
+		return s.readCSV(f, file)
+	})
+}
+
+// table is where a CSV file's columns are; -1 is none.
+type table struct {
+	path, label, id int
+	box             [4]int
+	meaning         string
+}
+
+func (s *Set) readCSV(r io.Reader, file string) error {
+	text := bufio.NewReader(&shortLines{r: decodeText(r)})
+	c := csv.NewReader(text)
+	c.FieldsPerRecord, c.ReuseRecord = -1, true
+	if head, _ := text.Peek(4096); strings.Contains(firstLine(head), "\t") {
+		c.Comma = '\t'
+	}
+	header, err := c.Read()
+	if err != nil {
+		return fmt.Errorf("reading the header: %w", err)
+	}
+	t, err := newTable(header, s.o.Boxes)
+	if err != nil {
+		return err
+	}
+	width := len(header)
+	for {
+		row, err := c.Read()
+		if err == io.EOF {
+			return nil
+		}
+		var broken *csv.ParseError
+		switch {
+		case errors.As(err, &broken):
+			s.Faults.add(file, broken.StartLine, err)
+			continue
+		case err != nil:
+			return err
+		}
+		line, _ := c.FieldPos(0)
+		if err := s.csvRow(t, row, width, file, line); err != nil {
+			s.Faults.add(file, line, err)
+		}
+	}
+}
+
+func firstLine(b []byte) string {
+	line, _, _ := strings.Cut(string(b), "\n")
+	return line
+}
+
+func newTable(header []string, meaning string) (table, error) {
+	names := make([]string, len(header))
+	for i, h := range header {
+		names[i] = strings.ToLower(strings.TrimSpace(h))
+	}
+	find := func(of []string) int {
+		return slices.IndexFunc(names, func(n string) bool { return slices.Contains(of, n) })
+	}
+	t := table{path: find(csvColumns.path), label: find(csvColumns.label), id: find(csvColumns.id)}
+	if t.path < 0 {
+		return t, fmt.Errorf("the header got %q, want a column %s", header, strings.Join(csvColumns.path, " or "))
+	}
+	for _, kind := range []string{"xyxy", "xywh", "cxcywh"} {
+		if four := csvColumns.boxes[kind]; t.boxAt(names, four) {
+			t.meaning = kind
+			break
+		}
+	}
+	for i := 0; t.meaning == "" && i < len(otherCorners); i++ {
+		if t.boxAt(names, otherCorners[i]) {
+			t.meaning = "xyxy"
+		}
+	}
+	if t.meaning == "" {
+		return t, fmt.Errorf("the header got %q, want the columns x1, y1, x2, y2 or x, y, w, h or cx, cy, w, h", header)
+	}
+	if meaning != "" {
+		t.meaning = meaning
+	}
+	return t, nil
+}
+
+func (t *table) boxAt(names []string, four [4]string) bool {
+	for i, n := range four {
+		if t.box[i] = slices.Index(names, n); t.box[i] < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Set) csvRow(t table, row []string, width int, file string, line int) error {
+	if len(row) != width {
+		return fmt.Errorf("got %d fields, want %d as in the header", len(row), width)
+	}
+	name := strings.TrimSpace(row[t.path])
+	if name == "" {
+		return errNoName
+	}
+	fields := make([]string, 4)
+	for i, c := range t.box {
+		fields[i] = strings.TrimSpace(row[c])
+	}
+	v, err := numbers(fields)
+	if err != nil {
+		return err
+	}
+	m := mark{line: line, box: corners([4]float64(v), t.meaning)}
+	if s.o.Normalised {
+		m.scale = 1
+	}
+	if t.label >= 0 {
+		m.label = strings.Clone(row[t.label])
+	}
+	if t.id >= 0 {
+		m.id = strings.Clone(row[t.id])
+	}
+	s.add(strings.Clone(name), file, m)
+	return nil
+}

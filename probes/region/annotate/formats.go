@@ -1,0 +1,166 @@
+package annotate
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Format is one kind of annotations that Open reads.
+type Format struct {
+	Name string
+	Doc  string
+	open func(s *Set, path string) error
+}
+
+// Formats lists what Open reads.
+var Formats = []Format{
+	{"coco", "COCO JSON: boxes, polygons and run-length masks", openCOCO},
+	{"yolo", "YOLO text files: class and box or polygon in fractions, a file a picture", openYOLO},
+	{"csv", "table with a header: path, four box columns, label, id; comma or tab", openCSV},
+	{"voc", "Pascal VOC XML, a file a picture", openVOC},
+	{"medrega", "a language model's <ref>label</ref><box>[[x1, y1, x2, y2]]</box> in 0..999, as PICTURE<tab>ANSWER lines or JSON Lines", openMedRegA},
+	{"boxes", "JSON Lines with a picture and its boxes, as a detector's run writes them", openBoxes},
+	{"labels", "label maps: PNG files named as the pictures, a value a region", openLabels},
+}
+
+// byExtension is the format of a file by its extension, where that settles it.
+var byExtension = map[string]string{".json": "coco", ".csv": "csv", ".tsv": "csv", ".xml": "voc", ".png": "labels"}
+
+// byFolder is the format of a folder by what its files are named.
+var byFolder = map[string]string{".txt": "yolo", ".xml": "voc", ".png": "labels"}
+
+func detect(path, name string) (Format, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Format{}, err
+	}
+	if name == "" || name == "auto" {
+		if info.IsDir() {
+			name, err = detectFolder(path)
+		} else {
+			name, err = detectFile(path)
+		}
+		if err != nil {
+			return Format{}, err
+		}
+	}
+	names := make([]string, len(Formats))
+	for i, f := range Formats {
+		if f.Name == name {
+			return f, nil
+		}
+		names[i] = f.Name
+	}
+	return Format{}, fmt.Errorf("format %q is not known; want auto, %s", name, strings.Join(names, ", "))
+}
+
+func detectFolder(path string) (string, error) {
+	var found []string
+	for ext, name := range byFolder {
+		if files, _, err := filesOf(path, ext); err != nil {
+			return "", err
+		} else if len(files) > 0 {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	if len(found) != 1 {
+		return "", fmt.Errorf("the folder holds files of %d formats (%s); want .txt, .xml or .png files, or say the format", len(found), strings.Join(found, ", "))
+	}
+	return found[0], nil
+}
+
+func detectFile(path string) (string, error) {
+	if name := byExtension[strings.ToLower(filepath.Ext(path))]; name != "" {
+		return name, nil
+	}
+	f, err := openRegular(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head, _ := bufio.NewReaderSize(decodeText(f), 1<<16).Peek(1 << 16)
+	return sniff(head)
+}
+
+// sniff tells the format of a file by how it begins.
+func sniff(head []byte) (string, error) {
+	head = bytes.TrimSpace(head)
+	line, _, more := bytes.Cut(head, []byte("\n"))
+	switch {
+	case bytes.HasPrefix(head, []byte("\x89PNG")):
+		return "labels", nil
+	case bytes.HasPrefix(head, []byte("<")):
+		return "voc", nil
+	case bytes.HasPrefix(line, []byte("{")):
+		if bytes.Contains(head, []byte("<box>")) {
+			return "medrega", nil
+		}
+		if bytes.Contains(line, []byte(`"annotations"`)) || bytes.Contains(line, []byte(`"images"`)) || more && !bytes.HasSuffix(bytes.TrimSpace(line), []byte("}")) {
+			return "coco", nil
+		}
+		if bytes.Contains(line, []byte(`"boxes"`)) {
+			return "boxes", nil
+		}
+		return "medrega", nil
+	case bytes.Contains(head, []byte("<box>")):
+		return "medrega", nil
+	}
+	if fields := strings.Fields(string(line)); len(fields) >= 5 {
+		if _, err := numbers(fields); err == nil {
+			return "yolo", nil
+		}
+	}
+	if bytes.ContainsAny(line, ",\t") {
+		return "csv", nil
+	}
+	return "", errors.New("its format cannot be told by its name or its first line; say the format")
+}
+
+// filesOf is the regular files with an extension below a folder, sorted, or the one
+// file that path is; root is what their names are relative to.
+func filesOf(path, ext string) (files []string, root string, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, "", err
+	}
+	if !info.IsDir() {
+		return []string{path}, filepath.Dir(path), nil
+	}
+	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.Type().IsRegular() && strings.EqualFold(filepath.Ext(p), ext) {
+			files = append(files, p)
+		}
+		return nil
+	})
+	return files, path, err
+}
+
+// openRegular opens a file that is one: a pipe could wait for ever.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	return os.Open(path)
+}
+
+func relative(root, file string) string {
+	if rel, err := filepath.Rel(root, file); err == nil {
+		file = rel
+	}
+	return filepath.ToSlash(file)
+}

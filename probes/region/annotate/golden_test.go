@@ -1,0 +1,208 @@
+package annotate
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf16"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes/region"
+)
+
+func utf16Of(s string) []uint16 { return utf16.Encode([]rune(s)) }
+
+// golden is what pycocotools and torchvision make of annotations
+// (testdata/export/annotations.py).
+type golden struct {
+	Polygons []struct {
+		W, H, Area int
+		Polygons   [][]float64
+		Counts     string
+	}
+	Runs []struct {
+		W, H, Area int
+		List       []int
+		String     string
+	}
+	Boxes struct{ XYXY, XYWH, CXCYWH [][4]float64 }
+}
+
+func readGolden(t *testing.T) (g golden) {
+	t.Helper()
+	b, err := os.ReadFile("../../../testdata/golden/annotations.json")
+	if err == nil {
+		err = json.Unmarshal(b, &g)
+	}
+	if err != nil || len(g.Polygons) < 8 || len(g.Runs) < 4 || len(g.Boxes.XYXY) < 4 {
+		t.Fatalf("the golden file: %v", err)
+	}
+	return g
+}
+
+func TestPolygonsArePycocotools(t *testing.T) {
+	for i, c := range readGolden(t).Polygons {
+		raw, _ := json.Marshal(c.Polygons)
+		s, err := parseSegmentation(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := s.mask(dataset.Size{H: c.H, W: c.W})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := packRuns(runsOf(m)); got != c.Counts || m.Count() != c.Area {
+			t.Errorf("polygons %d: %d pixels, %q; want %d, %q", i, m.Count(), got, c.Area, c.Counts)
+		}
+	}
+}
+
+func TestRunLengthsArePycocotools(t *testing.T) {
+	for i, c := range readGolden(t).Runs {
+		list, _ := json.Marshal(c.List)
+		text, _ := json.Marshal(c.String)
+		for _, counts := range [][]byte{list, text} {
+			s, err := parseSegmentation(fmt.Appendf(nil, `{"size": [%d, %d], "counts": %s}`, c.H, c.W, counts))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := s.mask(dataset.Size{H: c.H, W: c.W})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Count() != c.Area || packRuns(runsOf(m)) != c.String || !slices.Equal(runsOf(m), c.List) {
+				t.Errorf("mask %d from %.20s has %d pixels, want %d; or packs otherwise", i, counts, m.Count(), c.Area)
+			}
+		}
+	}
+}
+
+func TestBoxesAreTorchvisions(t *testing.T) {
+	g := readGolden(t).Boxes
+	for meaning, boxes := range map[string][][4]float64{"xyxy": g.XYXY, "xywh": g.XYWH, "cxcywh": g.CXCYWH} {
+		for i, v := range boxes {
+			if got := numbersOf(corners(v, meaning), "xyxy"); !closeTo(got, g.XYXY[i]) {
+				t.Errorf("%s %v is %v, want %v", meaning, v, got, g.XYXY[i])
+			}
+			if got := numbersOf(corners(g.XYXY[i], "xyxy"), meaning); !closeTo(got, v) {
+				t.Errorf("%v as %s is %v, want %v", g.XYXY[i], meaning, got, v)
+			}
+		}
+	}
+}
+
+func closeTo(a, b [4]float64) bool {
+	for i := range a {
+		if math.Abs(a[i]-b[i]) > 1e-9 {
+			return false
+		}
+	}
+	return true
+}
+
+// What the writers write is read again as it was; MedRegA to a thousandth of the picture.
+func TestRoundTrips(t *testing.T) {
+	mask, _ := region.NewMask(100, 200)
+	for _, at := range [][2]int{{3, 4}, {3, 5}, {9, 60}} {
+		mask.Set(at[0], at[1])
+	}
+	p := Picture{Name: "sub/a.jpg", Size: size, Regions: []region.Region{
+		{ID: "4", Label: "cat & <dog>", Box: region.Box{X0: 0, Y0: 0.5, X1: 100.25, Y1: 99}},
+		{ID: "8", Label: "cat & <dog>", Box: region.Box{X0: 150, Y0: 10, X1: 200, Y1: 100}},
+		{ID: "9", Label: "cow", Box: region.Box{X0: 4, Y0: 3, X1: 61, Y1: 10}, Mask: mask},
+	}}
+	all := []Picture{p}
+	for _, c := range []struct {
+		file      string
+		o         Options
+		write     func(w *bytes.Buffer) error
+		tolerance float64
+		ids, mask bool
+	}{
+		{"x.json", Options{}, func(w *bytes.Buffer) error { return WriteCOCO(w, all) }, 1e-9, true, true},
+		{"a.txt", Options{Names: Labels(all)}, func(w *bytes.Buffer) error { return WriteYOLO(w, p, Labels(all)) }, 1e-9, false, false},
+		{"x.csv", Options{}, func(w *bytes.Buffer) error { return WriteCSV(w, all, "") }, 0, true, false},
+		{"x.csv", Options{}, func(w *bytes.Buffer) error { return WriteCSV(w, all, "cxcywh") }, 1e-9, true, false},
+		{"a.xml", Options{}, func(w *bytes.Buffer) error { return WriteVOC(w, p) }, 1e-9, false, false},
+		{"x.txt", Options{}, func(w *bytes.Buffer) error { return WriteMedRegA(w, all, 0) }, 0.5 / 999 * 200, false, false},
+	} {
+		var b bytes.Buffer
+		if err := c.write(&b); err != nil {
+			t.Fatal(err)
+		}
+		rs, faults, s := read(t, write(t, c.file, b.String()), c.o)
+		if len(rs) != len(p.Regions) || faults != nil {
+			t.Errorf("%s: got %s, %v from %s", c.file, describe(rs), faults, b.String())
+			continue
+		}
+		for i, want := range p.Regions {
+			got := rs[i]
+			if got.Label != want.Label || c.ids && got.ID != want.ID {
+				t.Errorf("%s: region %d is %q %q, want %q %q", s.Format, i, got.Label, got.ID, want.Label, want.ID)
+			}
+			for k, v := range numbersOf(got.Box, "xyxy") {
+				if math.Abs(v-numbersOf(want.Box, "xyxy")[k]) > c.tolerance {
+					t.Errorf("%s: region %d is %v, want %v", s.Format, i, got.Box, want.Box)
+				}
+			}
+			if c.mask && want.Mask != nil && (got.Mask == nil || !slices.Equal(runsOf(got.Mask), runsOf(want.Mask))) {
+				t.Errorf("%s: region %d has another mask", s.Format, i)
+			}
+		}
+	}
+	p.Regions[0].Box.X0 = math.NaN()
+	if err := WriteVOC(&bytes.Buffer{}, p); err == nil {
+		t.Error("a box of NaN was written")
+	}
+}
+
+func TestLabelMaps(t *testing.T) {
+	bounds := image.Rect(0, 0, 200, 100)
+	grey, deep := image.NewGray(bounds), image.NewGray16(bounds)
+	palette := image.NewPaletted(bounds, color.Palette{color.Black, color.White, color.RGBA{R: 255, A: 255}})
+	for x := 10; x < 14; x++ {
+		grey.SetGray(x, 20, color.Gray{Y: 2})
+		deep.SetGray16(x, 20, color.Gray16{Y: 700})
+		palette.SetColorIndex(x, 20, 2)
+	}
+	for _, c := range []struct {
+		m    image.Image
+		o    Options
+		want string
+	}{
+		{grey, Options{}, "2 2 10 20 14 21 mask 4"},
+		{palette, Options{Names: []string{"sky", "sea", "sand"}}, "sand 2 10 20 14 21 mask 4"},
+		{deep, Options{}, "700 700 10 20 14 21 mask 4"},
+		{grey, Options{Ignore: []int{2}}, "0 0 0 0 200 100 mask 19996"},
+	} {
+		var b bytes.Buffer
+		if err := png.Encode(&b, c.m); err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Dir(write(t, "a.png", b.String()))
+		rs, faults, _ := read(t, dir, c.o)
+		if describe(rs) != c.want || faults != nil {
+			t.Errorf("%T: got %s, %v; want %s", c.m, describe(rs), faults, c.want)
+		}
+	}
+	for _, c := range []struct {
+		m    image.Image
+		want string
+	}{{image.NewRGBA(bounds), "want a palette or grey"}, {image.NewGray(image.Rect(0, 0, 3, 3)), "got a label map of 3 x 3"}} {
+		var b bytes.Buffer
+		png.Encode(&b, c.m)
+		_, faults, _ := read(t, write(t, "a.png", b.String()), Options{})
+		if len(faults) != 1 || !strings.Contains(faults[0].Error(), c.want) {
+			t.Errorf("%T: %v, want %s", c.m, faults, c.want)
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package annotate
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// maxElement bounds what one element of a JSON file takes in memory.
+const maxElement = 256 << 20
+
+// jsonStream reads a JSON file element by element and knows their lines.
+type jsonStream struct {
+	*json.Decoder
+	src *jsonSource
+}
+
+func newJSONStream(r io.Reader) *jsonStream {
+	src := &jsonSource{r: bufio.NewReaderSize(decodeText(r), 64<<10), left: maxElement}
+	return &jsonStream{json.NewDecoder(src), src}
+}
+
+// line is the line on which what was read last ends.
+func (s *jsonStream) line() int {
+	at := s.InputOffset()
+	for len(s.src.ends) > 0 && s.src.ends[0] < at {
+		s.src.lines, s.src.ends = s.src.lines+1, s.src.ends[1:]
+	}
+	s.src.left = maxElement
+	return s.src.lines + 1
+}
+
+// element reads a value and the line on which it begins. bad says that the value is
+// not of v's type, err that the file cannot be read on.
+func (s *jsonStream) element(v any) (line int, bad, err error) {
+	var raw json.RawMessage
+	if err := s.Decode(&raw); err != nil {
+		return s.line(), nil, err
+	}
+	line = s.line() - bytes.Count(raw, []byte("\n"))
+	return line, json.Unmarshal(raw, v), nil
+}
+
+func (s *jsonStream) expect(want json.Delim) error {
+	t, err := s.Token()
+	if err != nil {
+		return err
+	}
+	if t != want {
+		return fmt.Errorf("line %d: got %v, want %v", s.line(), t, want)
+	}
+	return nil
+}
+
+// skip passes over a value.
+func (s *jsonStream) skip() error {
+	for depth := 0; ; {
+		t, err := s.Token()
+		if err != nil {
+			return err
+		}
+		switch t {
+		case json.Delim('['), json.Delim('{'):
+			depth++
+		case json.Delim(']'), json.Delim('}'):
+			depth--
+		}
+		s.line()
+		if depth == 0 {
+			return nil
+		}
+	}
+}
+
+// jsonSource passes a file on and notes where its lines end. NaN and Infinity, which
+// JSON has not and Python writes, become strings of the same length, so that they
+// spoil their own element alone.
+type jsonSource struct {
+	r     *bufio.Reader
+	at    int64
+	ends  []int64 // of lines not yet counted
+	lines int
+	left  int // bytes until line is called
+
+	quoted, escaped bool
+	pending         string
+}
+
+var noNumbers = []struct{ word, instead string }{{"NaN", `"N"`}, {"Infinity", `"Infin"` + " "}, {"-Infinity", `"-Infin"` + " "}}
+
+func (s *jsonSource) Read(p []byte) (n int, err error) {
+	for n < len(p) && n < s.left {
+		if n > 0 && len(s.pending) == 0 && s.r.Buffered() == 0 {
+			break
+		}
+		c, err := s.next()
+		if err != nil {
+			return n, err
+		}
+		p[n] = c
+		n++
+		s.at++
+	}
+	if s.left -= n; s.left <= 0 {
+		return n, fmt.Errorf("an element has more than %d bytes", maxElement)
+	}
+	return n, nil
+}
+
+func (s *jsonSource) next() (c byte, err error) {
+	if len(s.pending) > 0 {
+		c, s.pending = s.pending[0], s.pending[1:]
+		return c, nil
+	}
+	if c, err = s.r.ReadByte(); err != nil {
+		return 0, err
+	}
+	switch {
+	case c == '\n':
+		s.ends = append(s.ends, s.at)
+	case s.escaped:
+		s.escaped = false
+	case s.quoted:
+		s.quoted, s.escaped = c != '"', c == '\\'
+	case c == '"':
+		s.quoted = true
+	case c == 'N' || c == 'I' || c == '-':
+		return s.replace(c), nil
+	}
+	return c, nil
+}
+
+// replace is the first byte of what stands for a word that is no number.
+func (s *jsonSource) replace(c byte) byte {
+	for _, w := range noNumbers {
+		if rest, _ := s.r.Peek(len(w.word) - 1); w.word[0] == c && string(rest) == w.word[1:] {
+			s.r.Discard(len(rest))
+			s.pending = w.instead[1:]
+			return w.instead[0]
+		}
+	}
+	return c
+}
+
+// number is a number or, as NaN, one of the strings that jsonSource makes.
+type number float64
+
+func (n *number) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case `"N"`, `"Infin"`, `"-Infin"`:
+		*n = number(math.NaN())
+		return nil
+	}
+	v, err := strconv.ParseFloat(string(b), 64)
+	if err != nil {
+		return fmt.Errorf("got %.40s, want a number", b)
+	}
+	*n = number(v)
+	return nil
+}
+
+// name is a string, or the digits of a number.
+type name string
+
+func (n *name) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(n))
+	}
+	if t := string(b); strings.Trim(t, "-0123456789.") == "" {
+		*n = name(t)
+		return nil
+	}
+	return fmt.Errorf("got %.40s, want a number or a string", b)
+}

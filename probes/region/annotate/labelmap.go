@@ -1,0 +1,104 @@
+package annotate
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/png"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/region/segment"
+)
+
+// maxMapBytes bounds a label map's file.
+const maxMapBytes = 256 << 20
+
+// openLabels finds label maps: PNG files named as the pictures, whose palette index or
+// grey value, of 1 to 16 bits, is the region that a pixel is in. They are read when the
+// picture's regions are asked for.
+func openLabels(s *Set, path string) error {
+	return s.eachFile(path, ".png", func(s *Set, _ *os.File, file, name string) error {
+		p := s.picture(name, file, 0)
+		p.bare, p.labels = true, file
+		return nil
+	})
+}
+
+// labelMap reads the regions of a picture's label map.
+func (s *Set) labelMap(p *picture, size dataset.Size) ([]region.Region, error) {
+	f, err := openRegular(p.labels)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxMapBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxMapBytes {
+		return nil, fmt.Errorf("the label map has more than %d bytes", maxMapBytes)
+	}
+	return s.readLabelMap(b, size)
+}
+
+func (s *Set) readLabelMap(b []byte, size dataset.Size) ([]region.Region, error) {
+	c, err := png.DecodeConfig(bytes.NewReader(b))
+	if err != nil {
+		return nil, fmt.Errorf("the label map: %w", err)
+	}
+	if c.Width != size.W || c.Height != size.H {
+		return nil, fmt.Errorf("got a label map of %d x %d (width x height), want the picture's %d x %d", c.Width, c.Height, size.W, size.H)
+	}
+	m, err := png.Decode(bytes.NewReader(b))
+	if err != nil {
+		return nil, fmt.Errorf("the label map: %w", err)
+	}
+	labels, err := segment.NewLabels(size.H, size.W)
+	if err != nil {
+		return nil, err
+	}
+	if err := fillLabels(labels.Of, m, size.W); err != nil {
+		return nil, err
+	}
+	all, err := labels.Regions()
+	if err != nil {
+		return nil, err
+	}
+	var rs []region.Region
+	for _, r := range all {
+		k, _ := strconv.Atoi(r.ID)
+		if slices.Contains(s.o.Ignore, k) {
+			continue
+		}
+		if r.Label = r.ID; k < len(s.o.Names) {
+			r.Label = s.o.Names[k]
+		}
+		rs = append(rs, r)
+	}
+	return rs, nil
+}
+
+// fillLabels takes the values of a map's pixels.
+func fillLabels(of []int32, m image.Image, w int) error {
+	b := m.Bounds()
+	var at func(x, y int) int32
+	switch m := m.(type) {
+	case *image.Paletted:
+		at = func(x, y int) int32 { return int32(m.ColorIndexAt(x, y)) }
+	case *image.Gray:
+		at = func(x, y int) int32 { return int32(m.GrayAt(x, y).Y) }
+	case *image.Gray16:
+		at = func(x, y int) int32 { return int32(m.Gray16At(x, y).Y) }
+	default:
+		return fmt.Errorf("the label map got colours (%T), want a palette or grey of up to 16 bits", m)
+	}
+	for i := range of {
+		of[i] = at(b.Min.X+i%w, b.Min.Y+i/w)
+	}
+	return nil
+}

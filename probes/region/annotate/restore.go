@@ -1,0 +1,40 @@
+package annotate
+
+import (
+	"fmt"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes/region"
+)
+
+// Pictures are the numbers, in the set, of the annotated pictures that stand for item
+// i. They follow from the annotations alone, so that Restore can do without the whole
+// dataset.
+func (m *Matched) Pictures(i int) []int { return m.of[i] }
+
+// Restore is a match that is known already: of says for each item the numbers that
+// Pictures gave.
+func (s *Set) Restore(of map[int][]int) (*Matched, error) {
+	for i, pictures := range of {
+		for _, k := range pictures {
+			if k < 0 || k >= len(s.pictures) {
+				return nil, fmt.Errorf("item %d has the annotated picture %d, and there are %d", i, k, len(s.pictures))
+			}
+		}
+	}
+	return &Matched{set: s, of: of}, nil
+}
+
+// Source gives the matched regions to region.Rows.
+func (m *Matched) Source() region.Source { return source{m} }
+
+type source struct{ *Matched }
+
+func (s source) Regions(i int, size dataset.Size) ([]region.Region, []error) {
+	rs, faults := s.Matched.Regions(i, size)
+	var errs []error
+	for _, f := range faults {
+		errs = append(errs, f)
+	}
+	return rs, errs
+}

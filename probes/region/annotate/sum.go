@@ -1,0 +1,46 @@
+package annotate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Sum256 is the SHA-256, in hex, of an annotation file, or of the names, sizes and
+// contents of the regular files below a folder, in the order of their names.
+func Sum256(path string) (string, error) {
+	h := sha256.New()
+	add := func(file string) error {
+		f, err := openRegular(file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(h, f)
+		return err
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = add(path)
+	} else if err == nil {
+		err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			st, err := d.Info()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(h, "%q %d\n", relative(path, p), st.Size())
+			return add(p)
+		})
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the regions of %q: %w", path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,105 @@
+package region
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// Units say how a model takes a box, over the picture as preprocessing leaves it: by
+// its corners (xyxy), a corner and the size (xywh) or the centre and the size (cxcywh),
+// in pixels, or with 01 as fractions of width and height. RegionBLIP takes xyxy01.
+var Units = []string{"xyxy01", "xywh01", "cxcywh01", "xyxy", "xywh", "cxcywh"}
+
+// BoxInput is an input of a model that takes a region's box.
+type BoxInput struct {
+	Name  string
+	DType tensor.DType
+	// Units is one of Units.
+	Units string
+}
+
+// Items is the regions of a dataset's pictures as a dataset of its own: a picture with
+// a region's box beside it is an item, called IMAGE#REGION, and IMAGE#REGION~2 where a name comes again. Of a box the part is taken
+// that the crop leaves. A region that cannot be used, or of which the crop leaves
+// nothing, is an item with an error; pictures without regions are no items.
+func Items(ds dataset.Dataset, from Source, in BoxInput) (dataset.Dataset, error) {
+	if !slices.Contains(Units, in.Units) {
+		return nil, fmt.Errorf("a box in %q; the choices are %s", in.Units, strings.Join(Units, ", "))
+	}
+	if !in.DType.IsFloat() {
+		return nil, fmt.Errorf("a box for the input %q, which takes %s: want floats", in.Name, in.DType)
+	}
+	var choices []dataset.Choice
+	var values []float64
+	var errs []error
+	taken := map[string]int{} // names within a picture
+	add := func(of int, name string, box [4]float64, err error) {
+		if taken[name]++; taken[name] > 1 {
+			name = fmt.Sprintf("%s~%d", name, taken[name])
+		}
+		choices = append(choices, dataset.Choice{Of: of, Name: "#" + name})
+		values, errs = append(values, box[:]...), append(errs, err)
+	}
+	for i := range ds.Len() {
+		if !from.Has(i) {
+			continue
+		}
+		clear(taken)
+		g, err := dataset.GeometryOf(ds, i)
+		if err != nil {
+			add(i, "unread", [4]float64{}, err)
+			continue
+		}
+		regions, faults := from.Regions(i, g.Picture)
+		for _, r := range regions {
+			box, err := in.box(g, r)
+			add(i, r.ID, box, err)
+		}
+		for k, err := range faults {
+			add(i, fmt.Sprintf("fault%d", k), [4]float64{}, err)
+		}
+	}
+	if len(choices) == 0 {
+		return nil, errors.New("no picture of the dataset has a region")
+	}
+	chosen, err := dataset.Choose(ds, choices)
+	if err != nil {
+		return nil, err
+	}
+	side, err := dataset.NewSide(in.Name, in.DType, tensor.Of(values, len(choices), 4))
+	if err != nil {
+		return nil, err
+	}
+	side.Errs, side.From = errs, "regions, "+in.Units
+	return dataset.Beside(chosen, side)
+}
+
+// box is a region's box as the model takes it.
+func (in BoxInput) box(g dataset.Geometry, r Region) (v [4]float64, err error) {
+	if r.Mask != nil && r.Box == (Box{}) {
+		return v, fmt.Errorf("region %q is a mask without a box, and the model takes boxes", r.ID)
+	}
+	w, h := float64(g.Input.W), float64(g.Input.H)
+	x0, y0 := g.ToInput(r.Box.X0, r.Box.Y0)
+	x1, y1 := g.ToInput(r.Box.X1, r.Box.Y1)
+	b := Box{x0, y0, x1, y1}.intersect(Box{0, 0, w, h})
+	if b.area() == 0 {
+		return v, fmt.Errorf("region %q: the crop leaves nothing of its box", r.ID)
+	}
+	form, fractions := strings.CutSuffix(in.Units, "01")
+	if fractions {
+		b = Box{b.X0 / w, b.Y0 / h, b.X1 / w, b.Y1 / h}
+	}
+	switch form {
+	case "xywh":
+		return [4]float64{b.X0, b.Y0, b.X1 - b.X0, b.Y1 - b.Y0}, nil
+	case "cxcywh":
+		return [4]float64{(b.X0 + b.X1) / 2, (b.Y0 + b.Y1) / 2, b.X1 - b.X0, b.Y1 - b.Y0}, nil
+	}
+	return [4]float64{b.X0, b.Y0, b.X1, b.Y1}, nil
+}

@@ -1,0 +1,269 @@
+package region
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+// Source gives the regions of the items of a dataset.
+type Source interface {
+	// Has reports whether item i has regions.
+	Has(i int) bool
+	// Regions is those of item i, a picture of the given size, and the errors of those
+	// that cannot be used.
+	Regions(i int, size dataset.Size) ([]Region, []error)
+}
+
+// RowOptions say what Rows writes for each region.
+type RowOptions struct {
+	Rule Rule
+	// Channels writes the channel codes of the sites, "channels": a bit is set where the
+	// channel's is set at one position inside, and at Share of them. They have one
+	// length, so that regions of any size and place can be compared by them.
+	Channels bool
+	Share    float64
+	// Sketch writes that many bits of the region code, drawn with Seed: see Sketch.
+	Sketch int
+	Seed   uint64
+	// Code writes the region code in hex, "region_code".
+	Code bool
+	// Radii are those of the column "changed", of ComplexityColumns, where there is one.
+	Radii []float64
+}
+
+// Rows is a sink that turns rows of items into rows of their regions, for another one.
+// It is given the columns of a run whose groups are CodeColumns with Full set, or
+// ComplexityColumns with Changed set, or both, and writes for each region:
+//
+//	id, image, path  IMAGE#REGION, the item's ID, and its file
+//	region, label    the region's ID and class
+//	x0, y0, x1, y1   its box in pixels of the picture, of a mask the box around it
+//	kept             the fraction of it that the model sees: see Project
+//	units            how many units lie inside, of all sites
+//	status, error    "ok", or "error" and why
+//	selection        the id of the set of units: region codes, and what is made of them,
+//	                 can be compared only where it is the same
+//	digest           the digest of the region code: see Digest
+//
+// and what RowOptions ask for; of local complexity, for each radius, "complexity", and
+// for each site "count" and "fraction" of the units inside. Sites without positions are
+// left out. An item that failed, a region that the model does not see or that has no
+// units, and one that the source cannot give, is a row with an error; items without
+// regions have no row.
+type Rows struct {
+	to     probes.Sink
+	where  func(i int) (dataset.Geometry, error)
+	from   Source
+	o      RowOptions
+	sites  []rowSite
+	width  int // of a whole code
+	next   int // the item of the next row
+	sum    RowSummary
+	rows   rowColumns
+	needed bool // the columns were seen to be those that there have to be
+}
+
+// rowSite is a site with positions, and its place in the whole code.
+type rowSite struct {
+	*Layout
+	offset, bytes int
+}
+
+// RowSummary counts what Rows has written.
+type RowSummary struct {
+	// Regions is the number of rows, Failed that of those with an error.
+	Regions int `json:"regions"`
+	Failed  int `json:"failed"`
+	// Pictures is the number of items with regions, Without that of those that have
+	// none and so no row.
+	Pictures int `json:"pictures"`
+	Without  int `json:"pictures_without_regions"`
+	// Errors are the first few.
+	Errors []string `json:"errors,omitempty"`
+}
+
+// Add adds what another run has written.
+func (s *RowSummary) Add(o RowSummary) {
+	s.Regions, s.Failed = s.Regions+o.Regions, s.Failed+o.Failed
+	s.Pictures, s.Without = s.Pictures+o.Pictures, s.Without+o.Without
+	s.Errors = append(s.Errors, o.Errors[:min(len(o.Errors), max(10-len(s.Errors), 0))]...)
+}
+
+// NewRows is a sink before another one, for a run of the sites that layouts are of
+// (Map gives them). where is the geometry of an item's picture, as dataset.GeometryOf
+// has it. It is an error when no site has positions.
+func NewRows(to probes.Sink, sites []probes.Site, layouts []Layout, where func(i int) (dataset.Geometry, error), from Source, o RowOptions) (*Rows, error) {
+	if len(sites) != len(layouts) {
+		return nil, fmt.Errorf("rows of regions: %d layouts for %d sites", len(layouts), len(sites))
+	}
+	if !(o.Share >= 0 && o.Share <= 1) || o.Sketch < 0 {
+		return nil, fmt.Errorf("rows of regions: a share of %g and a sketch of %d bits; want a share from 0 to 1, and 0 bits or more", o.Share, o.Sketch)
+	}
+	r := &Rows{to: to, where: where, from: from, o: o}
+	for i := range sites {
+		if layouts[i].Reason == "" {
+			r.sites = append(r.sites, rowSite{&layouts[i], r.width, sites[i].Bytes()})
+		}
+		r.width += sites[i].Bytes()
+	}
+	if len(r.sites) == 0 {
+		why := ""
+		if len(layouts) > 0 {
+			why = fmt.Sprintf("; %s: %s", layouts[0].Site, layouts[0].Reason)
+		}
+		return nil, fmt.Errorf("rows of regions: no site has positions on the picture%s", why)
+	}
+	r.rows.of = r
+	return r, nil
+}
+
+// Summary is what was written so far.
+func (r *Rows) Summary() RowSummary { return r.sum }
+
+// Fail writes the row of a region that belongs to no item.
+func (r *Rows) Fail(id string, err error) error {
+	if !r.needed {
+		return errors.New("rows of regions: a fault before any item")
+	}
+	r.rows.fail(entry{id: id}, err)
+	return r.flush(0)
+}
+
+// Commit completes the sink behind.
+func (r *Rows) Commit(manifest any) error { return r.to.Commit(manifest) }
+
+// Abort removes what the sink behind has written.
+func (r *Rows) Abort() error { return r.to.Abort() }
+
+// maxRows bounds the rows that are gathered before they are written.
+const maxRows = 256
+
+// flush writes the rows gathered, if there are at least so many.
+func (r *Rows) flush(least int) error {
+	if r.rows.n < least {
+		return nil
+	}
+	cols := r.rows.columns()
+	r.rows = rowColumns{of: r, coded: r.rows.coded, crossed: r.rows.crossed}
+	return r.to.Write(cols)
+}
+
+// Write takes the rows of a batch of items, in the order of the dataset.
+func (r *Rows) Write(cols []probes.Column) error {
+	in, err := r.batch(cols)
+	if err != nil {
+		return err
+	}
+	for k := range in.id {
+		if err := r.item(in, k); err != nil {
+			return err
+		}
+	}
+	return r.flush(0)
+}
+
+// batch is the columns of a batch that are read.
+type batch struct {
+	id, path, status, message []string
+	code, changed             []byte // nil where they are not there
+}
+
+func (r *Rows) batch(cols []probes.Column) (b batch, err error) {
+	texts := map[string]*[]string{"id": &b.id, "path": &b.path, "status": &b.status, "error": &b.message}
+	for _, c := range cols {
+		if to := texts[c.Name]; to != nil {
+			*to, _ = c.Values.([]string)
+		}
+		switch c.Name {
+		case "code":
+			b.code, _ = c.Values.([]byte)
+		case "changed":
+			b.changed, _ = c.Values.([]byte)
+		}
+	}
+	n := len(b.id)
+	if b.code == nil && b.changed == nil || len(b.path) != n || len(b.status) != n || len(b.message) != n ||
+		b.code != nil && len(b.code) != n*r.width || b.changed != nil && len(b.changed) != n*r.width*len(r.o.Radii) {
+		return b, fmt.Errorf("rows of regions: the batch does not hold %d whole codes of %d bytes, or what changed at %d radii; want CodeColumns with Full, or ComplexityColumns with Changed", n, r.width, len(r.o.Radii))
+	}
+	r.needed, r.rows.coded, r.rows.crossed = true, b.code != nil, b.changed != nil
+	return b, nil
+}
+
+// item gathers the rows of an item's regions.
+func (r *Rows) item(in batch, k int) error {
+	i := r.next
+	r.next++
+	if !r.from.Has(i) {
+		r.sum.Without++
+		return nil
+	}
+	r.sum.Pictures++
+	whole := entry{id: in.id[k], image: in.id[k], path: in.path[k]}
+	if in.status[k] != "ok" {
+		r.rows.fail(whole, errors.New(in.message[k]))
+		return nil
+	}
+	g, err := r.where(i)
+	if err != nil {
+		r.rows.fail(whole, err)
+		return nil
+	}
+	regions, faults := r.from.Regions(i, g.Picture)
+	for n, fault := range faults {
+		at := whole
+		at.id = fmt.Sprintf("%s#!%d", whole.image, n+1)
+		r.rows.fail(at, fault)
+		if err := r.flush(maxRows); err != nil {
+			return err
+		}
+	}
+	var code, changed []byte
+	if in.code != nil {
+		code = in.code[k*r.width : (k+1)*r.width]
+	}
+	if n := r.width * len(r.o.Radii); in.changed != nil {
+		changed = in.changed[k*n : (k+1)*n]
+	}
+	seen := map[string]int{}
+	for n := range regions {
+		at := whole
+		at.take(&regions[n])
+		if seen[at.id]++; seen[at.id] > 1 { // annotations can give an ID twice
+			at.id = fmt.Sprintf("%s#%d", at.id, seen[at.id])
+		}
+		if err := r.region(at, g, regions[n], code, changed); err != nil {
+			r.rows.fail(at, err)
+		}
+		if err := r.flush(maxRows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// region gathers the row of one region of an item.
+func (r *Rows) region(at entry, g dataset.Geometry, of Region, code, changed []byte) error {
+	m, kept, err := Project(g, of)
+	if err != nil {
+		return err
+	}
+	if at.kept = kept; kept == 0 {
+		return fmt.Errorf("region %q: nothing of it is in the %s pixels (height x width) that the model sees: it lies outside, or the crop cuts it off", of.ID, g.Input)
+	}
+	selected := make([]*Selection, len(r.sites))
+	for i, s := range r.sites {
+		if selected[i], err = s.Units(m, r.o.Rule); err != nil {
+			return err
+		}
+		at.units += selected[i].Units
+	}
+	if at.units == 0 {
+		return fmt.Errorf("region %q: no unit of any site lies inside by the rule %q; the rule %q takes more", of.ID, r.o.Rule, Any)
+	}
+	r.rows.add(at, selected, code, changed)
+	return nil
+}

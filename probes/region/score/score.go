@@ -1,0 +1,169 @@
+// Package score compares regions that were found with the true ones: intersection over
+// union of boxes and masks, one-to-one matches with the detection rate, recognition
+// accuracy and F-measure of line segmentation, and the best pairing of boxes.
+package score
+
+import (
+	"fmt"
+
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/region"
+)
+
+// Inclusive is the box of pixels x0 to x1 and y0 to y1, both included and counted from
+// 0: the measures that add 1 to each edge's length are those of such boxes.
+func Inclusive(x0, y0, x1, y1 float64) region.Box {
+	return region.Box{X0: x0, Y0: y0, X1: x1 + 1, Y1: y1 + 1}
+}
+
+// BoxIoU is the area that two boxes share over the area that they cover; 0 where an
+// empty one is among them.
+func BoxIoU(a, b region.Box) float64 {
+	shared := area(region.Box{X0: max(a.X0, b.X0), Y0: max(a.Y0, b.Y0), X1: min(a.X1, b.X1), Y1: min(a.Y1, b.Y1)})
+	if shared <= 0 {
+		return 0
+	}
+	return shared / (area(a) + area(b) - shared)
+}
+
+func area(b region.Box) float64 { return max(b.X1-b.X0, 0) * max(b.Y1-b.Y0, 0) }
+
+// MaskIoU is the number of pixels that two masks share over the number in either; 0
+// for two empty ones. It is an error when their sizes differ.
+func MaskIoU(a, b *region.Mask) (float64, error) {
+	if a.H != b.H || a.W != b.W {
+		return 0, fmt.Errorf("comparing masks: got %d x %d and %d x %d (height x width), want one size", a.H, a.W, b.H, b.W)
+	}
+	shared, either := 0, 0
+	for y := range a.H {
+		for x := range a.W {
+			p, q := a.Has(y, x), b.Has(y, x)
+			if p && q {
+				shared++
+			}
+			if p || q {
+				either++
+			}
+		}
+	}
+	if either == 0 {
+		return 0, nil
+	}
+	return float64(shared) / float64(either), nil
+}
+
+// Detection says how many regions were found.
+type Detection struct {
+	// Truth and Found are the numbers of regions, Matched that of one-to-one matches.
+	Truth, Found, Matched int
+}
+
+// DR is the detection rate: the share of the true regions that have a match.
+func (d Detection) DR() float64 { return ratio(d.Matched, d.Truth) }
+
+// RA is the recognition accuracy: the share of the regions found that have a match.
+func (d Detection) RA() float64 { return ratio(d.Matched, d.Found) }
+
+// FM is 2 DR RA / (DR + RA), and 0 without a match.
+func (d Detection) FM() float64 { return ratio(2*d.Matched, d.Truth+d.Found) }
+
+// Add counts the regions of another picture too.
+func (d *Detection) Add(e Detection) {
+	d.Truth, d.Found, d.Matched = d.Truth+e.Truth, d.Found+e.Found, d.Matched+e.Matched
+}
+
+func ratio(a, b int) float64 {
+	if b == 0 {
+		return 0
+	}
+	return float64(a) / float64(b)
+}
+
+// Detect counts the most one-to-one matches that there are between true regions and
+// those found, where a pair may match whose IoU is threshold or more: BN-HTRd's
+// measure of line segmentation. iou is called for each pair; a threshold of 0 or less
+// lets no pair match that shares nothing. Time is cubic in the number of regions.
+func Detect(truth, found int, threshold float64, iou func(i, j int) float64) Detection {
+	d := Detection{Truth: truth, Found: found}
+	cost := table(truth, found, func(i, j int) float64 {
+		if v := iou(i, j); v > 0 && v >= threshold {
+			return -1
+		}
+		return 0
+	})
+	for i, j := range assign(cost) {
+		if j >= 0 && cost[i][j] < 0 {
+			d.Matched++
+		}
+	}
+	return d
+}
+
+// Pair is a true box, the box found that stands for it, or -1, and their IoU.
+type Pair struct {
+	Truth, Found int
+	IoU          float64
+}
+
+// Pairs pairs each true box with a box of its own so that the sum of 1 - IoU is the
+// least: MedRegA's measure of several boxes (the Hungarian method). There is a pair
+// for each true box; one without a box found, or with one that shares nothing, has
+// the IoU 0.
+func Pairs(truth, found []region.Box) []Pair {
+	cost := table(len(truth), len(found), func(i, j int) float64 { return 1 - BoxIoU(truth[i], found[j]) })
+	pairs := make([]Pair, len(truth))
+	for i, j := range assign(cost) {
+		pairs[i] = Pair{Truth: i, Found: j}
+		if j >= 0 {
+			pairs[i].IoU = BoxIoU(truth[i], found[j])
+		}
+	}
+	return pairs
+}
+
+// Accuracy is the share of pairs whose IoU is more than a threshold; MedRegA takes
+// 0.25, 0.5 and 0.75.
+func Accuracy(pairs []Pair, threshold float64) float64 {
+	n := 0
+	for _, p := range pairs {
+		if p.IoU > threshold {
+			n++
+		}
+	}
+	return ratio(n, len(pairs))
+}
+
+// MeanIoU is the mean over pairs.
+func MeanIoU(pairs []Pair) float64 {
+	sum := 0.0
+	for _, p := range pairs {
+		sum += p.IoU
+	}
+	if len(pairs) == 0 {
+		return 0
+	}
+	return sum / float64(len(pairs))
+}
+
+func table(rows, cols int, at func(i, j int) float64) [][]float64 {
+	t := make([][]float64, rows)
+	for i := range t {
+		t[i] = make([]float64, cols)
+		for j := range t[i] {
+			t[i][j] = at(i, j)
+		}
+	}
+	return t
+}
+
+// assign is the column of each row, -1 where there is none.
+func assign(cost [][]float64) []int {
+	if len(cost) > 0 && len(cost[0]) > 0 {
+		return encoding.Assign(cost)
+	}
+	none := make([]int, len(cost))
+	for i := range none {
+		none[i] = -1
+	}
+	return none
+}

@@ -1,0 +1,149 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// Figure is a drawing that is ready to be written.
+type Figure struct {
+	// Name is the stem of its files, Title and Caption say what it shows and what that
+	// means, Alt describes it to who cannot see it.
+	Name, Title, Caption, Alt string
+
+	width, height vg.Length
+	draw          func(draw.Canvas)
+}
+
+// ErrNoData says that there is nothing to draw.
+var ErrNoData = errors.New("there are no data to draw")
+
+// Sizes in points. A figure of this width fits a phone with its text readable.
+const (
+	figureWidth = 380
+	textSize    = 12
+	smallSize   = 11
+)
+
+// PNG writes the figure as a picture on white, at 192 dots an inch.
+func (f *Figure) PNG(w io.Writer) error {
+	c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(f.width, f.height), vgimg.UseDPI(192), vgimg.UseBackgroundColor(paper))}
+	f.draw(draw.New(c))
+	if _, err := c.WriteTo(w); err != nil {
+		return fmt.Errorf("writing the figure %s: %w", f.Name, err)
+	}
+	return nil
+}
+
+// SVG writes the figure as an SVG file on white.
+func (f *Figure) SVG(w io.Writer) error {
+	b, err := f.svg(true)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the figure %s: %w", f.Name, err)
+	}
+	return nil
+}
+
+func (f *Figure) svg(background bool) ([]byte, error) {
+	c := vgsvg.New(f.width, f.height)
+	d := draw.New(c)
+	if background {
+		d.SetColor(paper)
+		d.Fill(d.Rectangle.Path())
+	}
+	f.draw(d)
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
+		return nil, err
+	}
+	s := b.Bytes()
+	s = bytes.ReplaceAll(s, []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif"))
+	return bytes.ReplaceAll(s, []byte("data:image/jpg;"), []byte("data:image/png;")), nil
+}
+
+var svgOpening = regexp.MustCompile(`(?s)^.*?<svg[^>]*>`)
+
+// inline is the figure as an element of a page: without a background, and the colours of
+// what is not data left to the page's style.
+func (f *Figure) inline() (string, error) {
+	b, err := f.svg(false)
+	if err != nil {
+		return "", fmt.Errorf("drawing the figure %s: %w", f.Name, err)
+	}
+	s := string(svgOpening.ReplaceAll(b, nil))
+	s = strings.ReplaceAll(s, "xlink:href=", "href=")
+	for name, c := range map[string][3]uint8{"ink": {ink.R, ink.G, ink.B}, "muted": {muted.R, muted.G, muted.B}, "rule": {rule.R, rule.G, rule.B}, "paper": {paper.R, paper.G, paper.B}} {
+		for _, property := range []string{"fill", "stroke"} {
+			s = strings.ReplaceAll(s, fmt.Sprintf("%s:#%02X%02X%02X", property, c[0], c[1], c[2]), fmt.Sprintf("%s:var(--%s)", property, name))
+		}
+	}
+	return fmt.Sprintf("<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">", float64(f.width), float64(f.height), escape(f.Alt)) + s, nil
+}
+
+// refuse is the error of data that cannot be drawn.
+func refuse(figure, what string, v float64) error {
+	return fmt.Errorf("drawing the figure %s: %s is %v; want a finite number", figure, what, v)
+}
+
+func noData(figure string) error { return fmt.Errorf("drawing the figure %s: %w", figure, ErrNoData) }
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// style is text of a size in the colour of the ink.
+func style(size vg.Length) text.Style {
+	return text.Style{Color: ink, Font: font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}, Handler: plot.DefaultTextHandler}
+}
+
+// newPlot is an empty plot with axis titles.
+func newPlot(x, y string) *plot.Plot {
+	p := plot.New()
+	p.BackgroundColor = nil
+	p.Title.TextStyle = style(textSize)
+	p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = draw.XCenter, draw.YTop
+	p.Title.Padding = 4
+	p.X.Label.Text, p.Y.Label.Text = x, y
+	for _, a := range []*plot.Axis{&p.X, &p.Y} {
+		label, tick := a.Label.TextStyle, a.Tick.Label
+		a.Label.TextStyle, a.Tick.Label = style(textSize), style(smallSize)
+		a.Label.TextStyle.XAlign, a.Label.TextStyle.YAlign, a.Label.TextStyle.Rotation = label.XAlign, label.YAlign, label.Rotation
+		a.Tick.Label.XAlign, a.Tick.Label.YAlign = tick.XAlign, tick.YAlign
+		a.Tick.Label.Color = muted
+		a.Label.Padding = 4
+		a.Tick.Marker = linear{}
+		a.LineStyle.Color, a.Tick.LineStyle.Color = muted, muted
+		a.LineStyle.Width, a.Tick.LineStyle.Width = 0.75, 0.75
+	}
+	return p
+}
+
+// name makes text of a file fit to be drawn: short, and without what XML cannot hold.
+func name(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	if r := []rune(s); len(r) > most {
+		half := (most - 1) / 2
+		return string(r[:most-1-half]) + "…" + string(r[len(r)-half:])
+	}
+	return s
+}

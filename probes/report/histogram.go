@@ -1,0 +1,81 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+)
+
+// Values are the numbers of one group of a histogram.
+type Values struct {
+	Name   string
+	Values []float64
+}
+
+// Histogram draws how the values of each group are spread, as shares of the group, so
+// that groups of different sizes can be compared. All groups share the bins; those of
+// whole numbers hold equally many whole numbers each.
+func Histogram(stem, x string, groups ...Values) (*Figure, error) {
+	low, high, whole := math.Inf(1), math.Inf(-1), true
+	for _, g := range groups {
+		if len(g.Values) == 0 {
+			return nil, fmt.Errorf("drawing the figure %s: the group %q is empty: %w", stem, g.Name, ErrNoData)
+		}
+		for _, v := range g.Values {
+			if !finite(v) {
+				return nil, refuse(stem, fmt.Sprintf("a value of the group %q", g.Name), v)
+			}
+			low, high, whole = min(low, v), max(high, v), whole && v == math.Trunc(v)
+		}
+	}
+	if len(groups) == 0 {
+		return nil, noData(stem)
+	}
+	start, width, bins := binsOf(low, high, whole)
+	p := newPlot(x, "share of values (%)")
+	p.X.Tick.Marker = linear{whole}
+	p.Add(gridLines())
+	var l legend
+	alt := fmt.Sprintf("Histogram of %s.", x)
+	for i, g := range groups {
+		counts := make([]float64, bins)
+		sum := 0.0
+		for _, v := range g.Values {
+			counts[min(max(int((v-start)/width), 0), bins-1)]++
+			sum += v
+		}
+		outline := plotter.XYs{{X: start, Y: 0}}
+		for b, n := range counts {
+			share := 100 * n / float64(len(g.Values))
+			outline = append(outline, plotter.XY{X: start + float64(b)*width, Y: share}, plotter.XY{X: start + float64(b+1)*width, Y: share})
+		}
+		outline = append(outline, plotter.XY{X: start + float64(bins)*width, Y: 0})
+		line, _ := plotter.NewLine(outline)
+		line.LineStyle = lineOf(i)
+		line.FillColor = fade(category(i), 48)
+		p.Add(line)
+		l = append(l, entry{fmt.Sprintf("%s (%d)", name(g.Name, 40), len(g.Values)), []plot.Thumbnailer{line}})
+		alt += fmt.Sprintf(" %s: %d values, mean %.4g.", g.Name, len(g.Values), sum/float64(len(g.Values)))
+	}
+	p.Y.Min = 0
+	p.Y.Max *= 1.04
+	return single(Figure{Name: stem, Alt: strings.TrimSpace(alt)}, p, l), nil
+}
+
+// binsOf chooses at most 32 bins.
+func binsOf(low, high float64, whole bool) (start, width float64, bins int) {
+	const most = 32
+	if whole && high-low < 1<<52 {
+		width = math.Max(1, math.Ceil((high-low+1)/most))
+		return low - 0.5, width, int(math.Ceil((high - low + 1) / width))
+	}
+	if low == high {
+		pad := math.Max(math.Abs(low)/100, 1e-9)
+		return low - pad/2, pad, 1
+	}
+	bins = 30
+	return low, high/float64(bins) - low/float64(bins), bins
+}

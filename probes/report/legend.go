@@ -1,0 +1,82 @@
+package report
+
+import (
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// entry is one line of a legend.
+type entry struct {
+	name   string
+	thumbs []plot.Thumbnailer
+}
+
+// legend is a strip above the data, which it can never cover.
+type legend []entry
+
+const (
+	thumbWidth = 22
+	rowHeight  = 16
+	entryGap   = 14
+)
+
+// rows breaks the entries to lines of a width; it returns where each starts.
+func (l legend) rows(width vg.Length) (x []vg.Length, row []int, rows int) {
+	at, r := vg.Length(0), 0
+	for _, e := range l {
+		w := thumbWidth + 5 + style(smallSize).Width(e.name)
+		if at > 0 && at+w > width {
+			at, r = 0, r+1
+		}
+		x, row = append(x, at), append(row, r)
+		at += w + entryGap
+	}
+	if len(l) == 0 {
+		return nil, nil, 0
+	}
+	return x, row, r + 1
+}
+
+// height is that of the strip.
+func (l legend) height(width vg.Length) vg.Length {
+	_, _, rows := l.rows(width)
+	if rows == 0 {
+		return 0
+	}
+	return vg.Length(rows)*rowHeight + 6
+}
+
+// over draws the strip and returns what is left of the canvas below it.
+func (l legend) over(c draw.Canvas) draw.Canvas {
+	width := c.Max.X - c.Min.X
+	x, row, _ := l.rows(width)
+	s := style(smallSize)
+	s.YAlign = draw.YCenter
+	for i, e := range l {
+		y := c.Max.Y - (vg.Length(row[i])+0.5)*rowHeight
+		box := draw.Canvas{Canvas: c.Canvas, Rectangle: vg.Rectangle{
+			Min: vg.Point{X: c.Min.X + x[i], Y: y - 5},
+			Max: vg.Point{X: c.Min.X + x[i] + thumbWidth, Y: y + 5},
+		}}
+		for _, t := range e.thumbs {
+			t.Thumbnail(&box)
+		}
+		c.FillText(s, vg.Point{X: box.Max.X + 5, Y: y}, e.name)
+	}
+	return draw.Crop(c, 0, 0, 0, -l.height(width))
+}
+
+// margins keeps what is drawn off the edge.
+func margins(c draw.Canvas) draw.Canvas { return draw.Crop(c, 6, -10, 4, -6) }
+
+// single is a figure of one plot below its legend.
+func single(f Figure, p *plot.Plot, l legend) *Figure {
+	f.width = figureWidth
+	if f.height == 0 {
+		f.height = 280
+	}
+	f.height += l.height(f.width - 16)
+	f.draw = func(c draw.Canvas) { p.Draw(l.over(margins(c))) }
+	return &f
+}

@@ -1,0 +1,128 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
+)
+
+// codes shows a result with codes, sketches or digests.
+func codes(c *collector, r *result) error {
+	set, err := encoding.Open(r.path, encoding.OpenOptions{On: encoding.Code, MaxBytes: c.MaxBytes})
+	if err != nil {
+		if set, err = encoding.Open(r.path, encoding.OpenOptions{MaxBytes: c.MaxBytes}); err != nil {
+			return err
+		}
+	}
+	if set.Len() == 0 {
+		return fmt.Errorf("none of its items has a code: %w", ErrNoData)
+	}
+	r.Notes = append(r.Notes, set.Notes...)
+	red := encoding.Redundant(set)
+	t := Table{Caption: fmt.Sprintf("Items and linear regions, by their %ss", set.On),
+		Head: []string{"items", "without a code", "regions", "redundancy", "bits"},
+		Rows: [][]string{{fmt.Sprint(red.Items), fmt.Sprint(set.Failed), fmt.Sprint(red.Regions), fmt.Sprintf("%.4f", red.Ratio), fmt.Sprint(set.Bits)}}}
+	if set.On != encoding.Digest {
+		u := encoding.Use(set, c.Threads)
+		t.Head = append(t.Head, "dead", "saturated", "entropy")
+		t.Rows[0] = append(t.Rows[0], fmt.Sprint(u.Dead), fmt.Sprint(u.Saturated), fmt.Sprintf("%.3f", u.Entropy))
+	} else {
+		t.Head, t.Rows[0] = t.Head[:4], t.Rows[0][:4]
+	}
+	r.Tables = append(r.Tables, t)
+	if err := c.sitesOf(r, set); err != nil {
+		return err
+	}
+	if set.On == encoding.Digest {
+		r.Notes = append(r.Notes, "Digests are equal or not: they have no distances to draw.")
+		return nil
+	}
+	return c.distances(r, set)
+}
+
+// sitesOf draws how each site's bits are used.
+func (c *collector) sitesOf(r *result, set *encoding.Codes) error {
+	parts := set.Parts()
+	if len(parts) == 0 || len(parts) > maxSites {
+		return nil
+	}
+	var sites []string
+	var entropy, dead, saturated, redundancy []float64
+	shared := false
+	for _, p := range parts {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		one := set.Part(p)
+		u := encoding.Use(one, c.Threads)
+		bits := float64(max(u.Bits, 1))
+		sites, entropy = append(sites, p.Site), append(entropy, u.Entropy)
+		dead, saturated = append(dead, 100*float64(u.Dead)/bits), append(saturated, 100*float64(u.Saturated)/bits)
+		ratio := encoding.Redundant(one).Ratio
+		redundancy, shared = append(redundancy, ratio), shared || ratio > 0
+	}
+	f, err := Bars("entropy", "entropy (bits per unit)", sites, Bar{"entropy", entropy})
+	if err := r.figure("Entropy of the bits, by site", "1 where every bit is on for half of the items, 0 where none tells items apart.", f, err); err != nil {
+		return err
+	}
+	f, err = Bars("dead", "bits (%)", sites, Bar{"dead (0 for every item)", dead}, Bar{"saturated (1 for every item)", saturated})
+	if err := r.figure("Dead and saturated bits, by site", "Bits with one value for all items say nothing about them.", f, err); err != nil || !shared {
+		return err
+	}
+	f, err = Bars("redundancy", "redundancy (items - regions) / items", sites, Bar{"redundancy", redundancy})
+	return r.figure("Redundancy, by site", "0 where the site's code alone gives every item a region of its own.", f, err)
+}
+
+// maxWork bounds the bytes that are compared for the distances of a sample.
+const maxWork = 32 << 30
+
+// distances draws how far codes are from each other.
+func (c *collector) distances(r *result, set *encoding.Codes) error {
+	n := min(c.Sample, set.Len())
+	for n > 100 && int64(n)*int64(n)/2*int64(set.Width()) > maxWork {
+		n = n * 9 / 10
+	}
+	rows := Sample(set.Len(), n, c.Seed)
+	of := fmt.Sprintf("All %d items.", n)
+	if n < set.Len() {
+		of = fmt.Sprintf("A sample of %d of %d items, seed %d.", n, set.Len(), c.Seed)
+	}
+	d, err := Distances(c.ctx, set, rows)
+	if err != nil {
+		return err
+	}
+	labels := make([]string, n)
+	labelled := false
+	for i, row := range rows {
+		if l, ok := set.Label(row); ok {
+			labelled = true
+			labels[i] = fmt.Sprint(l)
+			if names := r.manifest.Dataset.Classes; l >= 0 && l < int64(len(names)) {
+				labels[i] = names[l]
+			}
+		}
+	}
+	unit := fmt.Sprintf("Hamming distance (of %d bits)", set.Bits)
+	if set.On == encoding.Sketch && set.FullBits > 0 {
+		of += fmt.Sprintf(" The %d bits are a sample of codes of %d.", set.Bits, set.FullBits)
+	}
+	groups, caption := pairsOf(d, labels, labelled)
+	f, err := Histogram("hamming", unit, groups...)
+	if err := r.figure("Hamming distances between items", caption+" "+of, f, err); err != nil {
+		return err
+	}
+	x, y, share, err := Scale(d)
+	if err != nil {
+		return err
+	}
+	points := make([]Marked, n)
+	for i := range points {
+		points[i] = Marked{x[i], y[i], labels[i]}
+		if labels[i] == "" {
+			points[i].Group = map[bool]string{true: "no label", false: "items"}[labelled]
+		}
+	}
+	sortByGroup(points)
+	f, err = Map("map", points)
+	return r.figure("Map of the codes", fmt.Sprintf("Items are near each other where their codes are alike: classical scaling of the Hamming distances to the plane, which keeps %.0f %% of their spread. The coordinates have no unit. %s", 100*(share[0]+share[1]), of), f, err)
+}

@@ -1,0 +1,152 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// complexity shows local complexity: in total, and by site, for each radius.
+func complexity(c *collector, r *result) error { return c.complexityOf(r, []string{r.path}) }
+
+func (c *collector) complexityOf(r *result, files []string) error {
+	all := newColumns()
+	for _, path := range files {
+		t, err := readTable(path, func(n string) bool {
+			return n == "complexity" || strings.HasPrefix(n, "complexity.") || strings.HasPrefix(n, "fraction.")
+		}, 0)
+		if err != nil {
+			return err
+		}
+		if all.rows == 0 {
+			all.order = t.order
+		}
+		for n, v := range t.numbers {
+			all.numbers[n] = append(all.numbers[n], v...)
+		}
+		all.rows += t.rows
+	}
+	radii, totals := totalsOf(all, r.manifest.radii())
+	if len(radii) == 0 {
+		return ErrNoData
+	}
+	table := Table{Caption: "Local complexity: units that change their side around an item", Head: []string{"radius", "items", "without", "mean", "standard deviation", "smallest", "median", "largest"}}
+	var groups []Values
+	var curve []Point
+	for i, radius := range radii {
+		values, missing := present(totals[i])
+		if len(values) == 0 {
+			continue
+		}
+		m, sd := moments(values)
+		s := slices.Sorted(slices.Values(values))
+		table.Rows = append(table.Rows, []string{radius, fmt.Sprint(len(values)), fmt.Sprint(missing), fmt.Sprintf("%.2f", m), fmt.Sprintf("%.2f", sd), num(s[0]), num(s[len(s)/2]), num(s[len(s)-1])})
+		groups = append(groups, Values{"radius " + radius, values})
+		if x, err := strconv.ParseFloat(radius, 64); err == nil {
+			curve = append(curve, Point{x, m, m - sd, m + sd})
+		}
+	}
+	if len(groups) == 0 {
+		return fmt.Errorf("no item has a local complexity: %w", ErrNoData)
+	}
+	r.Tables = append(r.Tables, table)
+	for i := 0; i < len(groups) && i < 12; i += 3 {
+		f, err := Histogram(stem("complexity", strconv.Itoa(i/3+1)), "local complexity (units)", groups[i:min(len(groups), i+3)]...)
+		if err := r.figure("Local complexity of the items", "How many units change their side among the vertices around an item; more units, more linear regions nearby.", f, err); err != nil {
+			return err
+		}
+	}
+	if len(curve) >= 3 {
+		f, err := Curves("complexity-radius", Axes{X: "radius", Y: "local complexity (units)", LogX: true}, Series{"mean", curve})
+		if err := r.figure("Local complexity against the radius", "Mean over the items, with one standard deviation to either side.", f, err); err != nil {
+			return err
+		}
+	}
+	return siteFractions(r, all, radii)
+}
+
+// totalsOf are the totals for each radius, which is named as the file names it.
+func totalsOf(t *columns, known []float64) (radii []string, totals [][]float64) {
+	if v, ok := t.numbers["complexity"]; ok {
+		radius := "one"
+		if len(known) == 1 {
+			radius = num(known[0])
+		}
+		return []string{radius}, [][]float64{v}
+	}
+	for _, part := range t.below("complexity") {
+		radii, totals = append(radii, strings.TrimPrefix(part, "r")), append(totals, t.numbers["complexity."+part])
+	}
+	return radii, totals
+}
+
+// siteFractions draws the mean fraction of each site's units, for three radii at the most.
+func siteFractions(r *result, t *columns, radii []string) error {
+	shown := radii
+	if len(radii) > 3 {
+		shown = []string{radii[0], radii[len(radii)/2], radii[len(radii)-1]}
+	}
+	var sites []string
+	for _, part := range t.below("fraction") {
+		site := part
+		if at := strings.LastIndex(part, "@"); at >= 0 && len(radii) > 1 {
+			site = part[:at]
+		}
+		if !slices.Contains(sites, site) {
+			sites = append(sites, site)
+		}
+		if len(sites) > maxSites {
+			return nil
+		}
+	}
+	if len(sites) == 0 {
+		return nil
+	}
+	var bars []Bar
+	for _, radius := range shown {
+		b := Bar{Name: "radius " + radius}
+		for _, site := range sites {
+			column := "fraction." + site
+			if len(radii) > 1 {
+				column += "@" + radius
+			}
+			values, _ := present(t.numbers[column])
+			m, _ := moments(values)
+			b.Values = append(b.Values, 100*m)
+		}
+		bars = append(bars, b)
+	}
+	f, err := Bars("fractions", "units that change their side (%)", sites, bars...)
+	return r.figure("Local complexity, by site", "Mean over the items of the share of a site's units that change their side around an item.", f, err)
+}
+
+// present are the finite values.
+func present(values []float64) (there []float64, missing int) {
+	for _, v := range values {
+		if finite(v) {
+			there = append(there, v)
+		} else {
+			missing++
+		}
+	}
+	return there, missing
+}
+
+// moments are the mean and the standard deviation; 0 of nothing.
+func moments(values []float64) (mean, sd float64) {
+	if len(values) == 0 {
+		return 0, 0
+	}
+	for _, v := range values {
+		mean += v / float64(len(values))
+	}
+	for _, v := range values {
+		sd += (v - mean) * (v - mean)
+	}
+	if len(values) > 1 {
+		sd = math.Sqrt(sd / float64(len(values)-1))
+	}
+	return mean, sd
+}

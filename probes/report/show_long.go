@@ -1,0 +1,232 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// long shows a table with a row for each step, set, site, radius and measure, such as the
+// verb dynamics writes.
+func long(c *collector, r *result) error {
+	names := []string{"step", "set", "site", "radius", "measure", "value", "stderr", "error"}
+	t, err := readTable(r.path, func(n string) bool { return slices.Contains(names, n) }, 0)
+	if err != nil {
+		return err
+	}
+	if r.manifest.Verb == "" {
+		r.Title = "Training dynamics: " + r.Title
+	}
+	charts, skipped := chartsOf(t)
+	if len(charts) == 0 {
+		return fmt.Errorf("no row has a step and a value: %w", ErrNoData)
+	}
+	if skipped > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d rows without a value are left out.", skipped))
+	}
+	for i := range t.rows {
+		if why := t.text("error", i); why != "" && len(r.Notes) < 10 {
+			r.Notes = append(r.Notes, name(fmt.Sprintf("Step %s: %s", t.text("step", i), why), 300))
+		}
+	}
+	summary := Table{Caption: "First and last step, all sites together", Head: []string{"measure", "set", "first step", "value", "last step", "value"}}
+	for _, m := range charts {
+		axes := Axes{X: "training step (logarithmic)", Y: unitOf(m.measure), LogX: true}
+		title := capital(m.title)
+		if whole := m.sites[""]; len(whole) > 0 {
+			for _, s := range whole {
+				a, b := s.Points[0], s.Points[len(s.Points)-1]
+				summary.Rows = append(summary.Rows, []string{m.title, s.Name, num(a.X), num(a.Y), num(b.X), num(b.Y)})
+			}
+			f, err := Curves(stem(m.title), axes, whole...)
+			if err := r.figure(title+" during training", capital(m.bands)+".", f, err); err != nil {
+				return err
+			}
+		}
+		var panels []Panel
+		for _, site := range m.order {
+			if site != "" && len(panels) < 40 {
+				panels = append(panels, Panel{site, m.sites[site]})
+			}
+		}
+		if len(panels) == 0 {
+			continue
+		}
+		caption := "One panel a site, all with the same axes; " + m.bands + "."
+		if n := len(m.order); n > 41 {
+			caption += fmt.Sprintf(" The first %d of %d sites.", len(panels), n)
+		}
+		f, err := Panels(stem(m.title, "sites"), axes, panels...)
+		if err := r.figure(title+", by site", caption, f, err); err != nil {
+			return err
+		}
+	}
+	if summary.Rows != nil {
+		r.Tables = append(r.Tables, summary)
+	}
+	return nil
+}
+
+// measured holds the curves of one measure, at one radius: for each site its sets.
+type measured struct {
+	measure, title, bands string
+	order                 []string
+	sites                 map[string][]Series
+}
+
+func chartsOf(t *columns) (charts []*measured, skipped int) {
+	by := map[string]*measured{}
+	for i := range t.rows {
+		step, value := t.number("step", i), t.number("value", i)
+		if !finite(step) || !finite(value) || step < 0 {
+			skipped++
+			continue
+		}
+		measure, set, site := t.text("measure", i), t.text("set", i), t.text("site", i)
+		if measure == "" {
+			measure = "value"
+		}
+		title := titleOfMeasure(measure)
+		if r := t.number("radius", i); finite(r) && r != 0 {
+			title += ", radius " + num(r)
+		}
+		m := by[title]
+		if m == nil {
+			m = &measured{measure: measure, title: title, bands: "bands are one standard error of the mean to either side, where there is one", sites: map[string][]Series{}}
+			by[title], charts = m, append(charts, m)
+		}
+		if _, ok := m.sites[site]; !ok {
+			m.order = append(m.order, site)
+		}
+		spread := t.number("stderr", i)
+		if !finite(spread) {
+			spread = 0
+		}
+		spread = math.Abs(spread)
+		series := m.sites[site]
+		at := slices.IndexFunc(series, func(s Series) bool { return s.Name == set })
+		if at < 0 {
+			at, series = len(series), append(series, Series{Name: set})
+		}
+		series[at].Points = append(series[at].Points, Point{step, value, value - spread, value + spread})
+		m.sites[site] = series
+	}
+	for _, m := range charts {
+		for _, series := range m.sites {
+			for _, s := range series {
+				byX(s.Points)
+			}
+		}
+	}
+	return quantiles(charts), skipped
+}
+
+// quantiles makes of the measures M_q25, M_q50 and M_q75 one of medians, whose bands hold
+// the middle half, and leaves the other quantiles out, and counts of ties.
+func quantiles(charts []*measured) (kept []*measured) {
+	by := map[string]*measured{}
+	for _, m := range charts {
+		by[m.title] = m
+	}
+	for _, m := range charts {
+		if strings.HasSuffix(m.measure, "_ties") {
+			continue
+		}
+		base, is := strings.CutSuffix(m.measure, "_q50")
+		low, high := by[strings.Replace(m.title, " q50", " q25", 1)], by[strings.Replace(m.title, " q50", " q75", 1)]
+		switch {
+		case is && low != nil && high != nil:
+			m.measure, m.title = base, "median "+strings.Replace(m.title, " q50", "", 1)
+			m.bands = "bands hold the middle half of the items"
+			m.between(low, high)
+		case quantile.MatchString(m.measure):
+			continue
+		}
+		kept = append(kept, m)
+	}
+	return kept
+}
+
+var quantile = regexp.MustCompile(`_q[0-9]+$`)
+
+// between sets the bands to the values of two other measures.
+func (m *measured) between(low, high *measured) {
+	for site, all := range m.sites {
+		for _, s := range all {
+			for i := range s.Points {
+				q := &s.Points[i]
+				q.Low = min(q.Y, low.at(site, s.Name, q.X, q.Y))
+				q.High = max(q.Y, high.at(site, s.Name, q.X, q.Y))
+			}
+		}
+	}
+}
+
+// at is the value of a set at a step, or missing.
+func (m *measured) at(site, set string, step, missing float64) float64 {
+	for _, s := range m.sites[site] {
+		if s.Name == set {
+			for _, q := range s.Points {
+				if q.X == step {
+					return q.Y
+				}
+			}
+		}
+	}
+	return missing
+}
+
+func byX(points []Point) {
+	slices.SortStableFunc(points, func(a, b Point) int { return cmp.Compare(a.X, b.X) })
+}
+
+// capital writes the first letter of a title large.
+func capital(s string) string {
+	r := []rune(s)
+	if len(r) > 0 {
+		r[0] = unicode.ToUpper(r[0])
+	}
+	return string(r)
+}
+
+// titleOfMeasure is a measure in words.
+func titleOfMeasure(measure string) string {
+	switch measure {
+	case "mse":
+		return "mean squared error"
+	case "knn_accuracy":
+		return "K-NN accuracy"
+	}
+	return strings.ReplaceAll(measure, "_", " ")
+}
+
+// unitOf is the title of the axis of a measure.
+func unitOf(measure string) string {
+	switch measure {
+	case "complexity":
+		return "local complexity (units)"
+	case "redundancy":
+		return "redundancy (share of items)"
+	case "regions":
+		return "linear regions"
+	case "dead", "saturated":
+		return measure + " bits"
+	case "entropy":
+		return "entropy (bits per unit)"
+	case "churn":
+		return "bits changed since the last step (share)"
+	case "churn_bits":
+		return "bits changed since the last step"
+	case "moved":
+		return "items in another region (share)"
+	}
+	title := titleOfMeasure(measure)
+	if strings.HasSuffix(measure, "accuracy") {
+		return title + " (share)"
+	}
+	return title
+}
