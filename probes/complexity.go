@@ -20,6 +20,9 @@ type Neighborhood struct {
 	// Input is the name of the model's input that the frame is over, "" for the one
 	// that samples enter by. The other inputs stay as the item has them.
 	Input string
+	// Each, when not nil, gives every item a frame of its own, with as many directions
+	// as Frame; an error is the item's.
+	Each func(dataset.Item) (*Frame, error)
 
 	// inGraph, when not nil, overrules where the vertices are made.
 	inGraph *bool
@@ -130,6 +133,7 @@ type tally struct {
 	in     *tensor.Tensor // the batch that the item is row row of
 	others []*tensor.Tensor
 	row    int
+	frame  *Frame  // the item's own, or nil
 	counts []int64 // of the sites, once all vertices were seen
 	bits   []byte  // that changed, then, unless nil
 	seen   int
@@ -174,18 +178,25 @@ func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, e
 		rest = bits
 	}
 	for i := range s.items {
+		var own *Frame
+		if c.nb.Each != nil && (s.errs[i] == nil || s.errs[i] == errNaN) {
+			var err error
+			if own, err = c.nb.Each(s.items[i]); err != nil {
+				s.errs[i] = err
+			}
+		}
 		for radius := range c.nb.Radii {
 			var mine []int64
 			mine, left = left[:sites], left[sites:]
-			var own []byte
+			var changed []byte
 			if c.changed {
-				own, rest = rest[:c.r.Plan.CodeBytes()], rest[c.r.Plan.CodeBytes():]
+				changed, rest = rest[:c.r.Plan.CodeBytes()], rest[c.r.Plan.CodeBytes():]
 			}
 			if s.errs[i] != nil && s.errs[i] != errNaN {
 				continue
 			}
-			t := c.tally(&s.errs[i], mine, own)
-			t.in, t.others, t.row = in, s.others, i
+			t := c.tally(&s.errs[i], mine, changed)
+			t.in, t.others, t.row, t.frame = in, s.others, i, own
 			x := floatRow(around, i)
 			for j := range c.nb.vertices() {
 				c.put(len(c.of), x, radius, j, t)

@@ -359,3 +359,42 @@ func TestFrames(t *testing.T) {
 		t.Errorf("4 directions in 3 dimensions: %v", err)
 	}
 }
+
+// A frame within some elements is orthonormal and zero elsewhere; within all it is itself.
+func TestFrameWithin(t *testing.T) {
+	f, err := NewFrame(3, 10, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{3, 5, 10} {
+		inside := make([]bool, 10)
+		for i := range n {
+			inside[(i*7)%10] = true
+		}
+		g, err := f.Within(inside)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			for j := range 3 {
+				dot := 0.0
+				for k := range 10 {
+					dot += float64(g.Data[i*10+k]) * float64(g.Data[j*10+k])
+				}
+				if want := map[bool]float64{true: 1}[i == j]; math.Abs(dot-want) > 1e-6 {
+					t.Errorf("%d elements: directions %d and %d have product %v", n, i, j, dot)
+				}
+			}
+		}
+		for k, v := range g.Data {
+			if !inside[k%10] && v != 0 || n == 10 && math.Abs(float64(v-f.Data[k])) > 1e-6 {
+				t.Errorf("%d elements: value %d is %v, of the frame %v", n, k, v, f.Data[k])
+			}
+		}
+	}
+	for _, inside := range [][]bool{make([]bool, 9), make([]bool, 10), {true, true, 9: false}} {
+		if _, err := f.Within(inside); err == nil {
+			t.Errorf("%v gives no error", inside)
+		}
+	}
+}

@@ -16,6 +16,10 @@ type hostCrossing struct {
 	in     *tensor.Tensor
 	others []*tensor.Tensor
 	codes  [2][]byte
+	// last is an item's own frame times a radius.
+	own    *Frame
+	radius int
+	last   []float32
 }
 
 func newHostCrossing(r *Prober, nb Neighborhood, moved int) (*hostCrossing, error) {
@@ -48,15 +52,22 @@ func floatRow(t *tensor.Tensor, i int) []float32 {
 }
 
 func (h *hostCrossing) put(at int, x []float32, radius, j int, t *tally) {
+	scaled := h.scaled[radius]
+	if t.frame != nil {
+		if h.own != t.frame || h.radius != radius {
+			h.own, h.radius, h.last = t.frame, radius, t.frame.scaled(h.nb.Radii[radius])
+		}
+		scaled = h.last
+	}
 	for k, o := range h.others {
 		if k == h.moved {
-			h.nb.vertex(floatRow(o, at), x, h.scaled[radius], j)
+			h.nb.vertex(floatRow(o, at), x, scaled, j)
 		} else {
 			o.SetRow(at, t.others[k], t.row)
 		}
 	}
 	if h.moved < 0 {
-		h.nb.vertex(floatRow(h.in, at), x, h.scaled[radius], j)
+		h.nb.vertex(floatRow(h.in, at), x, scaled, j)
 	} else {
 		h.in.SetRow(at, t.in, t.row)
 	}

@@ -33,6 +33,51 @@ func NewFrame(directions, dim int, seed uint64) (*Frame, error) {
 		for j := range q[i] {
 			q[i][j] = r.NormFloat64()
 		}
+	}
+	if !orthonormal(q) {
+		return nil, fmt.Errorf("a frame of %d directions in %d dimensions: the random directions are dependent; take another seed", directions, dim)
+	}
+	return newFrame(q), nil
+}
+
+// Within is the frame with its directions restricted to the elements of the input that
+// are inside, and made orthonormal again in their order: vertices then move nothing else.
+func (f *Frame) Within(inside []bool) (*Frame, error) {
+	if len(inside) != f.Dim {
+		return nil, fmt.Errorf("restricting a frame over %d elements to some of %d", f.Dim, len(inside))
+	}
+	n := 0
+	for _, in := range inside {
+		if in {
+			n++
+		}
+	}
+	if n < f.Directions {
+		return nil, fmt.Errorf("%d elements of the input lie inside, and the frame has %d directions; take fewer directions", n, f.Directions)
+	}
+	q := make([][]float64, f.Directions)
+	for i := range q {
+		q[i] = make([]float64, f.Dim)
+		for j, in := range inside {
+			if in {
+				q[i][j] = float64(f.Data[i*f.Dim+j])
+			}
+		}
+	}
+	if !orthonormal(q) {
+		return nil, fmt.Errorf("the frame's %d directions are dependent on the %d elements that lie inside; take fewer directions or another seed", f.Directions, n)
+	}
+	return newFrame(q), nil
+}
+
+// orthonormal makes vectors orthonormal in their order; false says that they are
+// dependent.
+func orthonormal(q [][]float64) bool {
+	for i := range q {
+		before := 0.0
+		for _, v := range q[i] {
+			before += v * v
+		}
 		// Gram-Schmidt, twice: once leaves an error that grows with directions.
 		for range 2 {
 			for _, p := range q[:i] {
@@ -49,20 +94,24 @@ func NewFrame(directions, dim int, seed uint64) (*Frame, error) {
 		for _, v := range q[i] {
 			norm += v * v
 		}
-		if norm = math.Sqrt(norm); norm < 1e-9 {
-			return nil, fmt.Errorf("a frame of %d directions in %d dimensions: the random directions are dependent; take another seed", directions, dim)
+		if norm = math.Sqrt(norm); !(norm > 1e-9*math.Sqrt(before)) {
+			return false
 		}
 		for j := range q[i] {
 			q[i][j] /= norm
 		}
 	}
-	f := &Frame{directions, dim, make([]float32, 0, directions*dim)}
+	return true
+}
+
+func newFrame(q [][]float64) *Frame {
+	f := &Frame{len(q), len(q[0]), make([]float32, 0, len(q)*len(q[0]))}
 	for _, row := range q {
 		for _, v := range row {
 			f.Data = append(f.Data, float32(v))
 		}
 	}
-	return f, nil
+	return f
 }
 
 // FrameOf takes directions from an array [P, ...], such as a frame that the

@@ -28,7 +28,7 @@ small cross-polytope around the item: x + r q and x - r q for every direction q 
 orthonormal frame that all items share ("Deep Networks Always Grok and Here is Why").
 
 With --regions it counts, for every region of a picture, the units inside; the vertices move
-the whole picture.`,
+the whole picture. With --region-frame they move the region alone, and all units count.`,
 		Example: `  onnxprobe complexity resnet18.onnx data_batch_1.bin --preprocess cifar10 --limit 1024 -o lc.parquet
   onnxprobe complexity mlp.onnx --random 1000 --radius 0.05,0.5 --include-gemm -o lc.jsonl
   onnxprobe complexity mlp.onnx t10k-images-idx3-ubyte.gz --preprocess mnist-01 --frame frame.npy --sign3 -o lc.npy
@@ -46,6 +46,7 @@ the whole picture.`,
 	fs.StringVar(&frame, "frame", "", "read the directions from a .npy `FILE` [P, ...] instead of drawing them")
 	fs.StringVar(&save, "save-frame", "", "write the directions to a .npy `FILE`")
 	fs.StringVar(&around, "frame-input", "", "`NAME` of the input that the vertices move, of a model with several; by default the picture's")
+	fs.BoolVar(&j.others.frame, "region-frame", false, "with --regions: each region is an item, and its vertices move nothing but the region: directions are cut to it and made orthonormal again. All units count")
 	fs.StringVar(&maps, "map", "", "draw for every picture, with its regions, where the units lie that change at the first radius: PNG files in a `DIR`")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := j.needOutput(); err != nil {
@@ -61,6 +62,9 @@ the whole picture.`,
 		}
 		if frame != "" && fs.Changed("directions") {
 			return usagef("--frame has its own number of directions; leave --directions out")
+		}
+		if j.others.frame && (maps != "" || j.random > 0) {
+			return usagef("--region-frame goes with neither --map nor --random")
 		}
 		if err := j.others.take(&j.regions, fs.Changed); err != nil {
 			return err
@@ -106,6 +110,12 @@ the whole picture.`,
 			}
 			j.settings["frame"] = map[string]any{"file": frame, "directions": f.Directions, "sha256": f.SHA256()}
 			nb := probes.Neighborhood{Frame: f, Radii: radii, Centre: centre, Input: around}
+			if parts := j.others.parts; parts != nil {
+				if around != "" {
+					return probes.Summary{}, usagef("--region-frame does not go with --frame-input")
+				}
+				nb.Each = func(it dataset.Item) (*probes.Frame, error) { return parts.Frame(it, f) }
+			}
 			if maps != "" {
 				if to, err = j.regions.maps(c, precise, r.Plan, ds, to, maps); err != nil {
 					return probes.Summary{}, err

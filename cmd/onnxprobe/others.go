@@ -21,6 +21,8 @@ type otherFlags struct {
 	box       string
 	tiles     int
 	thumbnail bool
+	frame     bool          // of complexity: vertices move the region alone
+	parts     *region.Parts // then, once feed has them
 	// boxes are the regions whose boxes go in, once take has them.
 	boxes    regionFlags
 	settings map[string]any
@@ -43,18 +45,23 @@ func (f *otherFlags) take(regions *regionFlags, changed func(string) bool) error
 		return usagef("--tiles %d: 1 to %d", f.tiles, dataset.MaxTiles)
 	case f.tiles > 0 && regions.path != "":
 		return usagef("--tiles does not go with --regions: a region is of a whole picture")
-	case f.box == "":
+	case f.box == "" && !f.frame:
 		return nil
+	case f.box != "" && f.frame:
+		return usagef("--region-frame does not go with --box-input")
 	case regions.path == "":
-		return usagef("--box-input goes with --regions, which says where the boxes are")
+		return usagef("--%s goes with --regions, which says where the regions are", map[bool]string{false: "box-input", true: "region-frame"}[f.frame])
 	}
 	for _, name := range []string{"region-rule", "region-box-only", "channels", "channel-share", "region-code"} {
 		if changed(name) {
-			return usagef("--%s does not go with --box-input: the network sees the region, and the rows are of the whole code", name)
+			if name == "region-box-only" && f.frame {
+				continue
+			}
+			return usagef("--%s does not go with --%s: each region is an item, and the rows are of the whole code", name, map[bool]string{false: "box-input", true: "region-frame"}[f.frame])
 		}
 	}
 	f.boxes = *regions
-	f.boxes.boxOnly, regions.path, regions.items = true, "", true
+	f.boxes.boxOnly, regions.path, regions.items = f.boxes.boxOnly || !f.frame, "", true
 	return nil
 }
 
@@ -67,6 +74,11 @@ func (f *otherFlags) feed(c *cobra.Command, ds dataset.Dataset, ports []engine.P
 	}
 	if f.box != "" {
 		if ds, err = f.feedBoxes(c, ds, ports); err != nil {
+			return nil, err
+		}
+	}
+	if f.frame {
+		if ds, err = f.feedParts(c, ds); err != nil {
 			return nil, err
 		}
 	}
@@ -101,14 +113,33 @@ func (f *otherFlags) feedBoxes(c *cobra.Command, ds dataset.Dataset, ports []eng
 	if !slices.Equal(p.Shape, []int{4}) {
 		return nil, usagef("--box-input %s: the model's input %s takes no box, which has 4 numbers", f.box, portText(p))
 	}
-	if err := f.boxes.read(c, f.settings); err != nil {
+	if err := f.readRegions(c); err != nil {
 		return nil, err
 	}
 	f.settings["box_input"] = map[string]string{"name": p.Name, "units": units}
+	return region.Items(ds, f.boxes.match(c, ds).Source(), region.BoxInput{Name: p.Name, DType: p.DType, Units: units})
+}
+
+// readRegions reads the regions that are items.
+func (f *otherFlags) readRegions(c *cobra.Command) error {
+	if err := f.boxes.read(c, f.settings); err != nil {
+		return err
+	}
 	if n := f.boxes.set.Faults.Count; n > 0 {
 		note(c, "%d rows of %s cannot be read and are left out: %v", n, f.boxes.path, f.boxes.set.Faults.Rows[0])
 	}
-	return region.Items(ds, f.boxes.match(c, ds).Source(), region.BoxInput{Name: p.Name, DType: p.DType, Units: units})
+	return nil
+}
+
+func (f *otherFlags) feedParts(c *cobra.Command, ds dataset.Dataset) (_ dataset.Dataset, err error) {
+	if err := f.readRegions(c); err != nil {
+		return nil, err
+	}
+	f.settings["region_frame"] = true
+	if f.parts, err = region.NewParts(ds, f.boxes.match(c, ds).Source()); err != nil {
+		return nil, err
+	}
+	return f.parts.Items, nil
 }
 
 // feedOne reads what one --input says.
