@@ -11,6 +11,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
@@ -50,6 +51,10 @@ var lists = map[string]func() []entry{
 			{"sketch", "K sampled bits of the code, whose Hamming distances estimate those of codes"},
 			{"fragile", "how many values lie within a stated distance of their knot"},
 			{"complexity", "local complexity: units whose bit is not the same all around the item"},
+			{"channels", "whether a channel is above its knot anywhere, or in a share of a region"},
+			{"region", "what of a code lies inside a box, a mask, a super-pixel of the picture (--regions)"},
+			{"encoding", "redundancy, use of units, K-NN, K-means, logistic regression: what codes say (evaluate)"},
+			{"dynamics", "these and local complexity, margins, churn, robust accuracy over checkpoints (dynamics, phases)"},
 			{"affine", "the affine map of an item's linear region, and how far its boundaries are along it"},
 		}
 	},
@@ -61,6 +66,12 @@ var lists = map[string]func() []entry{
 	},
 	"formats": func() (es []entry) {
 		for _, f := range sink.Formats {
+			es = append(es, entry{f.Name, f.Doc})
+		}
+		return es
+	},
+	"regions": func() (es []entry) {
+		for _, f := range annotate.Formats {
 			es = append(es, entry{f.Name, f.Doc})
 		}
 		return es
