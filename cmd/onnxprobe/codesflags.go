@@ -24,6 +24,7 @@ type codesFlags struct {
 	memory           float64
 	sheet            int
 	force, json      bool
+	logits           bool // what the network predicted is read too
 }
 
 func (f *codesFlags) add(fs *pflag.FlagSet, on string) {
@@ -87,7 +88,7 @@ func newFile(path string, force bool) error {
 
 // open reads codes, and notes what is to be known of them.
 func (f *codesFlags) open(c *cobra.Command, path, on string, names bool) (*encoding.Codes, error) {
-	codes, err := encoding.Open(path, encoding.OpenOptions{On: on, MaxBytes: int64(f.memory * (1 << 30)), Names: names})
+	codes, err := encoding.Open(path, encoding.OpenOptions{On: on, MaxBytes: int64(f.memory * (1 << 30)), Names: names, Logits: f.logits})
 	var large *encoding.TooLargeError
 	if errors.As(err, &large) {
 		return nil, fmt.Errorf("%w; raise --memory, or compare sketches, which codes --sketch writes", err)

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"text/tabwriter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +16,8 @@ func newEvaluate() *cobra.Command {
 	var o encoding.EvaluateOptions
 	var test, before, out string
 	var sites []string
-	var bySite, kernel bool
+	var bySite, together, unlabelled, kernel bool
+	var u encoding.UnlabelledOptions
 	c := &cobra.Command{
 		Use:   "evaluate CODES [--test CODES]",
 		Short: "What codes say: redundancy, use of units, K-NN, K-means, logistic regression",
@@ -35,21 +34,33 @@ codes or hash wrote, of a training set and with --test of a test set:
               (several clusters may stand for a label) and the best one-to-one match
   logistic    with --logistic, accuracy on the test set of L2-regularised logistic regression
               on the bits, multinomial and one versus one
+  network     where hash --logits wrote the network's output: how often its largest entry is
+              the label, for comparison; labels must number classes as the network does
+  unlabelled  with --unlabelled, clusters of a --sample of the training set found without
+              labels ("Unsupervised Manifold Linearizing and Clustering"): spectral ones of
+              the doubly stochastic affinity of temperature --eta, as many as --clusters says
+              or as have the least coding length, of 2 to 20 (of more bits than items that is
+              few: say --clusters); how they agree with labels; and the rate reduction, of 256
+              items at most, as it takes a determinant for each
 
 Codes stay packed. With --by-site, and for the sites that --sites names, each site's code is
-measured too; that needs whole codes (codes without --no-code, or hash --code). Labels are
-those of the data: class folders, label columns. --churn compares with the codes of the same
+measured too, or with --together that of all sites that --sites names as one code; that needs
+whole codes (codes without --no-code, or hash --code), or the channel codes of pictures (hash
+--channels). Labels are those of the data: class folders, label columns. --churn compares with the codes of the same
 items by another network of the same sites, such as an earlier checkpoint; --kernel-score
 gives log |det K| of "Neural Architecture Search without Training".`,
 		Example: `  onnxprobe codes mnist.onnx train.npz --preprocess mnist -o train.parquet
   onnxprobe codes mnist.onnx test.npz  --preprocess mnist -o test.parquet
   onnxprobe evaluate train.parquet --test test.parquet --by-site
   onnxprobe evaluate train.parquet --test test.parquet --kmeans --logistic --json
+  onnxprobe evaluate train.parquet --test test.parquet --sites 'layer4*' --together
+  onnxprobe evaluate train.parquet --unlabelled --sample 500
+  onnxprobe evaluate job --on channels --by-site
   onnxprobe evaluate epoch10.parquet --churn epoch9.parquet`,
 		Args: exactly(1, "one result with codes"),
 	}
 	fs := c.Flags()
-	fs.StringVar(&f.on, "on", "", "what is measured: code, sketch or digest; codes where there are some, else sketches, else digests")
+	fs.StringVar(&f.on, "on", "", "what is measured: code, channels, sketch or digest; codes where there are some, else sketches, channels, digests")
 	fs.StringVarP(&out, "output", "o", "", "write the figures, as --json gives them, to a `FILE` with its manifest beside it")
 	fs.IntVar(&f.threads, "threads", 0, "threads; 0 takes all cores")
 	fs.Float64Var(&f.memory, "memory", 8, "the most `GiB` of memory that codes may take")
@@ -58,21 +69,34 @@ gives log |det K| of "Neural Architecture Search without Training".`,
 	fs.StringVar(&test, "test", "", "`CODES` of the test set")
 	fs.IntVarP(&o.K, "neighbors", "k", 9, "how many nearest neighbors vote")
 	fs.BoolVar(&o.KMeans, "kmeans", false, "cluster the codes by K-means")
-	fs.IntVar(&o.Clusters, "clusters", 0, "how many clusters; 0 takes the number of labels")
+	fs.IntVar(&o.Clusters, "clusters", 0, "how many clusters; 0 takes the number of labels, and without labels that of the least coding length")
 	fs.BoolVar(&o.Logistic, "logistic", false, "fit logistic regression")
 	fs.Float64Var(&o.C, "C", 1, "logistic regression's weight of the data against the penalty")
-	fs.Uint64Var(&o.Seed, "seed", 0, "seed of K-means")
+	fs.Uint64Var(&o.Seed, "seed", 0, "seed of clusters and of --sample")
+	fs.BoolVar(&unlabelled, "unlabelled", false, "cluster the codes of the training set without labels")
+	fs.IntVar(&u.Sample, "sample", 1000, "the most items that --unlabelled takes, 2 to 2048; 1000 take seconds, 2048 minutes")
+	fs.Float64Var(&u.Eta, "eta", 0.175, "temperature of the affinity of --unlabelled; less joins only nearer items")
 	fs.BoolVar(&bySite, "by-site", false, "measure each site's code too")
 	fs.StringArrayVar(&sites, "sites", nil, "measure the codes of the sites that match a `GLOB` (repeatable), one by one")
+	fs.BoolVar(&together, "together", false, "measure the sites of --sites as one code")
 	fs.StringVar(&before, "churn", "", "compare with `CODES` of the same items by another network")
 	fs.BoolVar(&kernel, "kernel-score", false, "the NASWOT score of the (training) codes")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		f.sheet = 1
+		f.sheet, f.logits = 1, true
 		if err := f.check(args); err != nil {
 			return err
 		}
 		if o.K < 1 || o.Clusters < 0 || !(o.C > 0) {
 			return usagef("-k %d, --clusters %d, -C %g: want 1 or more, 0 or more, and more than 0", o.K, o.Clusters, o.C)
+		}
+		if u.Sample < 2 || u.Sample > 2048 || !(u.Eta > 0) {
+			return usagef("--sample %d, --eta %g: want 2 to 2048, and more than 0", u.Sample, u.Eta)
+		}
+		if unlabelled {
+			o.Unlabelled = &u
+		}
+		if together && sites == nil {
+			return usagef("--together goes with --sites, which names what is taken together")
 		}
 		if out != "" {
 			if err := newFile(out, f.force); err != nil {
@@ -122,16 +146,16 @@ gives log |det K| of "Neural Architecture Search without Training".`,
 			return err
 		}
 		r.Evaluation = *whole
-		for _, p := range parts {
+		for _, g := range siteGroups(parts, sites, together) {
 			var ofTest *encoding.Codes
 			if tested != nil {
-				ofTest = tested.Part(p)
+				ofTest = tested.Group(g.name, g.parts)
 			}
-			e, err := encoding.Evaluate(c.Context(), train.Part(p), ofTest, o)
+			e, err := encoding.Evaluate(c.Context(), train.Group(g.name, g.parts), ofTest, o)
 			if err != nil {
 				return err
 			}
-			e.Name = p.Site
+			e.Name = g.name
 			r.Sites = append(r.Sites, *e)
 		}
 		if earlier != nil {
@@ -148,7 +172,10 @@ gives log |det K| of "Neural Architecture Search without Training".`,
 			}
 			r.Kernel = fmt.Sprint(score)
 		}
-		m := comparisonOf(c, map[string]any{"k": o.K, "clusters": o.Clusters, "c": o.C, "seed": o.Seed}, sets...)
+		if u := r.Unlabelled; u != nil && u.Chosen && r.Bits > u.Items {
+			note(c, "clusters without labels: with more bits (%d) than items (%d) the coding length is least for few clusters; --clusters asks for another number", r.Bits, u.Items)
+		}
+		m := comparisonOf(c, map[string]any{"k": o.K, "clusters": o.Clusters, "c": o.C, "seed": o.Seed, "sites": sites, "together": together, "unlabelled": unlabelled, "sample": u.Sample, "eta": u.Eta}, sets...)
 		if out != "" {
 			if err := sink.Save(out, f.force, m, r.writeJSON); err != nil {
 				return err
@@ -173,14 +200,31 @@ func (f *codesFlags) whole(c *cobra.Command, path string) (*encoding.Codes, erro
 	return f.open(c, path, "", false)
 }
 
-// chosen are the sites to be measured one by one.
+// siteGroup is what is measured as one code.
+type siteGroup struct {
+	name  string
+	parts []encoding.Part
+}
+
+// siteGroups are the chosen sites one by one, or together.
+func siteGroups(parts []encoding.Part, globs []string, together bool) (all []siteGroup) {
+	if together {
+		return []siteGroup{{fmt.Sprintf("%s (%d sites)", strings.Join(globs, ", "), len(parts)), parts}}
+	}
+	for _, p := range parts {
+		all = append(all, siteGroup{p.Site, []encoding.Part{p}})
+	}
+	return all
+}
+
+// chosen are the sites to be measured.
 func chosen(codes *encoding.Codes, globs []string, all bool) (parts []encoding.Part, err error) {
 	if !all && globs == nil {
 		return nil, nil
 	}
 	there := codes.Parts()
 	if there == nil {
-		return nil, fmt.Errorf("%s: sites can be told apart in whole codes with a manifest only, and these are codes of the kind %s; write codes without --no-code, or hash with --code", codes.Name, codes.On)
+		return nil, fmt.Errorf("%s: sites can be told apart in whole codes, and in the channel codes of pictures, with a manifest only, and these are codes of the kind %s; write codes without --no-code, or hash with --code or --channels", codes.Name, codes.On)
 	}
 	if globs == nil {
 		return there, nil
@@ -203,85 +247,4 @@ func chosen(codes *encoding.Codes, globs []string, all bool) (parts []encoding.P
 		return nil, usagef("--sites: no site matches %q; the codes have %d: %q", globs, len(names), names)
 	}
 	return parts, nil
-}
-
-// evaluated is the contract of evaluate --json: redundancy, units, knn, kmeans and
-// logistic of the whole codes, and of sites one by one.
-type evaluated struct {
-	On    string `json:"on"`
-	Items int    `json:"items"`
-	Bits  int    `json:"bits"`
-	encoding.Evaluation
-	Sites []encoding.Evaluation `json:"sites,omitempty"`
-	Churn *encoding.Churn       `json:"churn,omitempty"`
-	// Kernel is a number, or "-Inf".
-	Kernel string `json:"kernel_score,omitempty"`
-}
-
-func (r *evaluated) writeJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
-}
-
-func (r *evaluated) print(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "CODE\tSET\tITEMS\tREGIONS\tREDUNDANCY\tBITS\tDEAD\tSATURATED\tENTROPY")
-	if r.KNN != nil {
-		fmt.Fprintf(t, "\t%d-NN", r.KNN.K)
-	}
-	if r.KMeans != nil {
-		fmt.Fprint(t, "\tPURITY\tMATCHED")
-	}
-	if r.Logistic != nil {
-		fmt.Fprint(t, "\tLOGISTIC\tONE-VS-ONE")
-	}
-	fmt.Fprintln(t)
-	for i, e := range append([]encoding.Evaluation{r.Evaluation}, r.Sites...) {
-		name := e.Name
-		if i == 0 {
-			name = "all"
-		}
-		r.row(t, name, "train", e.Redundancy.Train, e.Units.Train, e.KMeans, false, e)
-		if e.Redundancy.Test != nil {
-			r.row(t, name, "test", *e.Redundancy.Test, *e.Units.Test, e.KMeans, true, e)
-		}
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	if k := r.KNN; k != nil {
-		fmt.Fprintf(w, "%d of %d test items' nearest neighbors were chosen among equally near ones, and %d votes were even\n", k.DistanceTies, len(k.Predicted), k.VoteTies)
-	}
-	if x := r.Churn; x != nil {
-		fmt.Fprintf(w, "churn: %d of %d items moved to another region; codes differ in %.1f bits on average (%.3g of all)\n", x.Moved, x.Items, x.Mean, x.Fraction)
-	}
-	if r.Kernel != "" {
-		fmt.Fprintf(w, "kernel score: %s\n", r.Kernel)
-	}
-	return nil
-}
-
-func (r *evaluated) row(w io.Writer, name, set string, d encoding.Redundancy, u encoding.Units, k *encoding.Pair[*encoding.Clustering], test bool, e encoding.Evaluation) {
-	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4f\t%d\t%d\t%d\t%.3f", name, set, d.Items, d.Regions, d.Ratio, u.Bits, u.Dead, u.Saturated, u.Entropy)
-	figure := func(asked, has bool, value func() float64) {
-		switch {
-		case has:
-			fmt.Fprintf(w, "\t%.4f", value())
-		case asked:
-			fmt.Fprint(w, "\t")
-		}
-	}
-	figure(r.KNN != nil, test && e.KNN != nil, func() float64 { return e.KNN.Accuracy })
-	var c *encoding.Clustering
-	if k != nil {
-		if c = k.Train; test && k.Test != nil {
-			c = *k.Test
-		}
-	}
-	figure(r.KMeans != nil, c != nil, func() float64 { return c.Purity })
-	figure(r.KMeans != nil, c != nil, func() float64 { return c.Matched })
-	figure(r.Logistic != nil, test && e.Logistic != nil, func() float64 { return e.Logistic.Multinomial })
-	figure(r.Logistic != nil, test && e.Logistic != nil, func() float64 { return e.Logistic.OneVsOne })
-	fmt.Fprintln(w)
 }

@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
 )
 
 func TestEvaluate(t *testing.T) {
@@ -80,10 +83,107 @@ func TestEvaluate(t *testing.T) {
 		{[]string{path, "--test", path, "-k", "200"}, 0, ""},
 		{[]string{path, "--test", brief}, 1, "have no code"},
 		{[]string{"nothing.parquet"}, 1, "nothing.parquet"},
+		{[]string{path, "--together"}, 2, "--sites"},
+		{[]string{path, "--unlabelled", "--sample", "1"}, 2, "--sample 1"},
+		{[]string{path, "--unlabelled", "--eta", "0"}, 2, "--eta 0"},
+		{[]string{path, "--unlabelled", "--clusters", "101"}, 1, "101 clusters of 100 items"},
 	} {
 		got := do(append([]string{"evaluate"}, c.args...)...)
 		if got.code != c.exit || !strings.Contains(got.messages, c.want) {
 			t.Errorf("%q: exit code %d, %s", c.args, got.code, got.messages)
 		}
+	}
+}
+
+// A job's channel codes by site, and the network's own prediction, against its rows.
+func TestEvaluateJob(t *testing.T) {
+	needORT(t)
+	dir := t.TempDir()
+	for _, form := range []string{"jsonl", "parquet", "npy"} {
+		stdoutOf(t, "hash", resnet, digits, "--preprocess", "mnist-01", "--shard-size", "40", "--channels", "--logits", "--output-format", form, "-o", filepath.Join(dir, form))
+	}
+	job := filepath.Join(dir, "jsonl")
+	right, items, ones, saturated := 0, 0, make([]int, 8), 0
+	for _, name := range list(t, job) {
+		if !strings.HasSuffix(name, ".jsonl") {
+			continue
+		}
+		for _, r := range rows(t, slurp(t, filepath.Join(job, name))) {
+			best, logits := 0, r["logits"].([]any)
+			for i, v := range logits {
+				if v.(float64) > logits[best].(float64) {
+					best = i
+				}
+			}
+			if items++; float64(best) == r["label"] {
+				right++
+			}
+			code, err := hex.DecodeString(r["channels"].(map[string]any)["relu"].(string))
+			if err != nil || len(code) != 1 {
+				t.Fatalf("%x %v", code, err)
+			}
+			for i := range ones {
+				ones[i] += int(code[0] >> (7 - i) & 1)
+			}
+		}
+	}
+	for _, n := range ones {
+		if n == items {
+			saturated++
+		}
+	}
+	var got evaluated
+	decode(t, stdoutOf(t, "evaluate", job, "--on", "channels", "--by-site", "--test", job, "--json"), &got)
+	// 5 sites of 8 channels, 2 of 14, in two bytes, and 2 of 24.
+	if got.On != "channels" || got.Items != items || got.Items != 100 || got.Bits != 116 || len(got.Sites) != 9 || got.Name != "" {
+		t.Errorf("%+v", got)
+	}
+	if u := got.Sites[0].Units.Train; got.Sites[0].Name != "relu" || u.Bits != 8 || u.Saturated != saturated {
+		t.Errorf("units of relu: %+v, want %d saturated of 8", u, saturated)
+	}
+	if n := got.Network; n == nil || n.Train.Right != right || n.Train.Items != items || *n.Test != *n.Train {
+		t.Errorf("the network's accuracy is %+v, want %d of %d", n, right, items)
+	}
+	for _, form := range []string{"parquet", "npy"} {
+		var other evaluated
+		decode(t, stdoutOf(t, "evaluate", filepath.Join(dir, form), "--on", "channels", "--by-site", "--json"), &other)
+		if *other.Network.Train != *got.Network.Train || other.Bits != got.Bits || len(other.Sites) != 9 || other.Sites[8].Units.Train != got.Sites[8].Units.Train {
+			t.Errorf("%s: %+v, of JSON Lines %+v", form, other, got)
+		}
+	}
+	table := stdoutOf(t, "evaluate", job, "--on", "channels")
+	if want := fmt.Sprintf("%.4f\n", float64(right)/float64(items)); !strings.Contains(table, "NETWORK") || !strings.Contains(table, want) {
+		t.Errorf("the table lacks %s:\n%s", want, table)
+	}
+}
+
+// Clusters without labels, and sites taken together.
+func TestEvaluateGroups(t *testing.T) {
+	path := sketched(t, "c.parquet")
+	var got, alone evaluated
+	decode(t, stdoutOf(t, "evaluate", path, "--sites", "relu", "--sites", "layer1*", "--together", "--unlabelled", "--sample", "60", "--clusters", "10", "--json"), &got)
+	decode(t, stdoutOf(t, "evaluate", path, "--sites", "relu", "--sites", "layer1*", "--json"), &alone)
+	bits, dead := 0, 0
+	for _, s := range alone.Sites {
+		bits, dead = bits+s.Units.Train.Bits, dead+s.Units.Train.Dead
+	}
+	if len(got.Sites) != 1 || len(alone.Sites) != 5 || got.Sites[0].Name != "relu, layer1* (5 sites)" || got.Sites[0].Units.Train.Bits != bits || got.Sites[0].Units.Train.Dead != dead {
+		t.Errorf("together %+v, one by one %d bits and %d dead", got.Sites, bits, dead)
+	}
+	if got.Network != nil || alone.Unlabelled != nil {
+		t.Error("what was not asked for")
+	}
+	for _, u := range []*encoding.Unlabelled{got.Unlabelled, got.Sites[0].Unlabelled} {
+		if u == nil || u.Items != 60 || u.Of != 100 || u.Clusters != 10 || u.Chosen || len(u.Sizes) != 10 || u.RateItems != 60 ||
+			*u.Matched > *u.Purity || *u.Matched < 0.3 || !(u.Reduction > 0) {
+			t.Errorf("%+v", u)
+		}
+	}
+	table := stdoutOf(t, "evaluate", path, "--unlabelled")
+	if r := do("evaluate", path, "--unlabelled"); !strings.Contains(r.messages, "more bits (3200) than items (100)") {
+		t.Errorf("the messages: %s", r.messages)
+	}
+	if !strings.Contains(table, "all, without labels: 100 of 100 items in ") || !strings.Contains(table, "matched") || strings.Contains(table, "NETWORK") {
+		t.Errorf("the table:\n%s", table)
 	}
 }

@@ -124,8 +124,8 @@ func (h *hashPlan) check() error {
 	if err := h.regions.without(h.changed, "rows of regions have none", "code", "code-sites", "logits", "faiss", "random"); err != nil {
 		return err
 	}
-	if h.regions.path != "" && h.mode == string(jobs.Extend) {
-		return usagef("--regions does not go with --mode extend: regions are matched with all pictures at once; plan anew")
+	if h.regions.path != "" && h.regions.method == nil && h.mode == string(jobs.Extend) {
+		return usagef("--regions does not go with --mode extend: annotations are matched with all pictures at once; plan anew")
 	}
 	if h.mode == string(jobs.Extend) && (h.limit > 0 || h.random > 0) {
 		return usagef("--limit and --random do not go with --mode extend")
@@ -251,7 +251,8 @@ func (h *hashPlan) settings(c *cobra.Command, e *engineFlags, ds dataset.Dataset
 			s.Sketch = 0
 		}
 		s.ChannelShare = h.ofRegions.share
-		s.Regions = &jobs.Regions{SHA256: said["regions"].(map[string]any)["sha256"].(string), Options: h.regions.options(), Rule: h.regions.rule, Code: h.ofRegions.code}
+		sum, _ := said["regions"].(map[string]any)["sha256"].(string) // of annotations
+		s.Regions = &jobs.Regions{SHA256: sum, Method: h.regions.method, Options: h.regions.options(), Rule: h.regions.rule, Code: h.ofRegions.code}
 	}
 	if h.complexity {
 		if frame, err = openFrame(h.frame, h.directions, ds.Shape(), h.seed); err != nil {

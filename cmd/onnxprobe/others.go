@@ -60,6 +60,9 @@ func (f *otherFlags) take(regions *regionFlags, changed func(string) bool) error
 			return usagef("--%s does not go with --%s: each region is an item, and the rows are of the whole code", name, map[bool]string{false: "box-input", true: "region-frame"}[f.frame])
 		}
 	}
+	if err := regions.parse(changed); err != nil {
+		return err
+	}
 	f.boxes = *regions
 	f.boxes.boxOnly, regions.path, regions.items = f.boxes.boxOnly || !f.frame, "", true
 	return nil
@@ -117,7 +120,7 @@ func (f *otherFlags) feedBoxes(c *cobra.Command, ds dataset.Dataset, ports []eng
 		return nil, err
 	}
 	f.settings["box_input"] = map[string]string{"name": p.Name, "units": units}
-	return region.Items(ds, f.boxes.match(c, ds).Source(), region.BoxInput{Name: p.Name, DType: p.DType, Units: units})
+	return region.Items(ds, f.boxes.source(c, ds), region.BoxInput{Name: p.Name, DType: p.DType, Units: units})
 }
 
 // readRegions reads the regions that are items.
@@ -136,7 +139,7 @@ func (f *otherFlags) feedParts(c *cobra.Command, ds dataset.Dataset) (_ dataset.
 		return nil, err
 	}
 	f.settings["region_frame"] = true
-	if f.parts, err = region.NewParts(ds, f.boxes.match(c, ds).Source()); err != nil {
+	if f.parts, err = region.NewParts(ds, f.boxes.source(c, ds)); err != nil {
 		return nil, err
 	}
 	return f.parts.Items, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"image"
 	"slices"
 	"strings"
 
@@ -14,14 +15,16 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/region/draw"
+	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
 
 // regionFlags say where the regions of pictures are, and what lies inside them.
 type regionFlags struct {
 	path, form, boxes, rule   string
 	normalised, clip, boxOnly bool
-	set                       *annotate.Set // once it is read
-	items                     bool          // taken by --box-input
+	method                    *segment.Method // that finds them in the pictures; nil where they are annotated
+	set                       *annotate.Set   // once it is read; empty with a method
+	items                     bool            // taken by --box-input
 }
 
 func (f *regionFlags) add(fs *pflag.FlagSet) {
@@ -29,7 +32,7 @@ func (f *regionFlags) add(fs *pflag.FlagSet) {
 	for _, k := range annotate.Formats {
 		forms = append(forms, k.Name)
 	}
-	fs.StringVar(&f.path, "regions", "", "write a row for each region of a picture: boxes or masks, a `FILE|DIR`")
+	fs.StringVar(&f.path, "regions", "", "write a row for each region of a picture: boxes or masks in a `FILE|DIR`, or found in the picture itself: slic:N (about N super-pixels) or lines (lines of text of a page); a file of such a name is ./lines")
 	fs.StringVar(&f.form, "region-format", "auto", "format of --regions: auto, "+strings.Join(forms, ", "))
 	fs.StringVar(&f.rule, "region-rule", region.Nominal.String(), "which units lie inside: nominal (their cell of the strides' grid meets the region), any (a pixel that they depend on does) or all (all those do)")
 	fs.StringVar(&f.boxes, "region-boxes", "", "what four numbers of a CSV or JSON Lines box are: xyxy, xywh or cxcywh; by default what the header says, or xyxy")
@@ -55,6 +58,22 @@ func (f *regionFlags) check(changed func(string) bool, others ...string) error {
 	if _, err := region.ParseRule(f.rule); err != nil {
 		return usagef("--region-rule: %w", err)
 	}
+	return f.parse(changed)
+}
+
+// parse finds out whether regions are annotated or found by a method.
+func (f *regionFlags) parse(changed func(string) bool) (err error) {
+	if f.method, err = segment.ParseMethod(f.path); err != nil {
+		return usagef("--regions: %w", err)
+	}
+	for _, name := range []string{"region-format", "region-boxes", "region-normalised", "region-clip"} {
+		if f.method != nil && changed(name) {
+			return usagef("--%s is of annotations, and --regions %s finds regions in the pictures", name, f.path)
+		}
+	}
+	if f.method != nil {
+		f.method.BoxOnly = f.boxOnly
+	}
 	return nil
 }
 
@@ -74,6 +93,11 @@ func (f *regionFlags) options() annotate.Options {
 
 // read reads the regions, and says in the settings which they are.
 func (f *regionFlags) read(c *cobra.Command, settings map[string]any) (err error) {
+	if f.method != nil {
+		f.set = &annotate.Set{Format: f.path}
+		settings["regions"] = map[string]any{"method": f.method, "rule": f.rule}
+		return nil
+	}
 	if f.set, err = annotate.Open(f.path, f.options()); err != nil {
 		return usageError{err}
 	}
@@ -96,6 +120,14 @@ func (f *regionFlags) match(c *cobra.Command, ds dataset.Dataset) *annotate.Matc
 	return m
 }
 
+// source gives the regions of a dataset's pictures.
+func (f *regionFlags) source(c *cobra.Command, ds dataset.Dataset) region.Source {
+	if f.method != nil {
+		return f.method.Source(func(i int) (image.Image, error) { return dataset.Picture(ds, i) })
+	}
+	return f.match(c, ds).Source()
+}
+
 // rows is a sink of rows of regions before another one. m is the model that the plan
 // was attached to.
 func (f *regionFlags) rows(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds dataset.Dataset, to probes.Sink, o region.RowOptions) (*region.Rows, error) {
@@ -107,7 +139,7 @@ func (f *regionFlags) rows(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds d
 		return nil, err
 	}
 	where := func(i int) (dataset.Geometry, error) { return dataset.GeometryOf(ds, i) }
-	return region.NewRows(to, p.Sites, layouts, where, f.match(c, ds).Source(), o)
+	return region.NewRows(to, p.Sites, layouts, where, f.source(c, ds), o)
 }
 
 // maps is a sink that draws heat maps to a folder before another one, with the regions
@@ -118,7 +150,10 @@ func (f *regionFlags) maps(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds d
 		return nil, err
 	}
 	var from region.Source
-	if f.set != nil {
+	switch {
+	case f.method != nil:
+		from = f.source(c, ds)
+	case f.set != nil: // rows says which are not there
 		from = f.set.Match(ds).Source()
 	}
 	return draw.NewMaps(to, dir, p.Sites, layouts, ds, from, f.set != nil)

@@ -95,22 +95,36 @@ const maxSpectral = 2048
 // stochastic affinity, whose rows are scaled to unit length and clustered by K-means
 // with ten k-means++ starts from seed.
 func Spectral(ctx context.Context, g mat.Symmetric, k int, seed uint64) ([]int, error) {
-	n := g.SymmetricDim()
-	if k < 1 || k > n {
+	if n := g.SymmetricDim(); k < 1 || k > n {
 		return nil, fmt.Errorf("%d spectral clusters of %d items", k, n)
 	}
-	if n > maxSpectral {
+	v, err := eigenvectors(g)
+	if err != nil {
+		return nil, err
+	}
+	return spectral(v, k, seed), ctx.Err()
+}
+
+// eigenvectors are columns in ascending order of the eigenvalues.
+func eigenvectors(g mat.Symmetric) (*mat.Dense, error) {
+	if n := g.SymmetricDim(); n > maxSpectral {
 		return nil, fmt.Errorf("spectral clusters of %d items; at most %d, take a sample of them", n, maxSpectral)
 	}
 	var eig mat.EigenSym
 	if !eig.Factorize(g, true) {
 		return nil, errors.New("spectral clusters: the eigenvalues do not converge")
 	}
-	var v mat.Dense
-	eig.VectorsTo(&v) // in ascending order of the eigenvalues
+	v := &mat.Dense{}
+	eig.VectorsTo(v)
+	return v, nil
+}
+
+// spectral clusters the rows of the last k eigenvectors.
+func spectral(v *mat.Dense, k int, seed uint64) []int {
+	n, _ := v.Dims()
 	points := make([][]float64, n)
 	for i := range points {
-		points[i] = mat.Row(nil, i, &v)[n-k:]
+		points[i] = mat.Row(nil, i, v)[n-k:]
 		norm := 0.0
 		for _, x := range points[i] {
 			norm += x * x
@@ -121,7 +135,7 @@ func Spectral(ctx context.Context, g mat.Symmetric, k int, seed uint64) ([]int, 
 			}
 		}
 	}
-	return lloyd(points, k, 10, rand.New(rand.NewPCG(seed, 0))), ctx.Err()
+	return lloyd(points, k, 10, rand.New(rand.NewPCG(seed, 0)))
 }
 
 // lloyd is K-means of points in a small space.

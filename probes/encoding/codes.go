@@ -36,6 +36,8 @@ type Codes struct {
 	data            []uint64
 	ids, paths      texts
 	labels          []int64 // empty, or one a row; noLabel where there is none
+	network         []int64 // as labels: what the network predicted
+	parts           []Part  // of a Group; else Origin gives them
 	regions         regions
 	failed          map[string]string
 }
@@ -154,6 +156,16 @@ func (c *Codes) Label(row int) (label int64, ok bool) {
 	return c.labels[row], true
 }
 
+// Predicted is the class that the network itself gives the item of a row: the entry of
+// its first output that is the largest, the first of several. ok is false when the
+// output was not read (OpenOptions.Logits) or is not there.
+func (c *Codes) Predicted(row int) (label int64, ok bool) {
+	if len(c.network) == 0 || c.network[row] == noLabel {
+		return 0, false
+	}
+	return c.network[row], true
+}
+
 // Rows are the rows of the items that are called id. It looks through all items.
 func (c *Codes) Rows(id string) (rows []int) {
 	if c.ids.len() == 0 {
@@ -180,7 +192,7 @@ func (c *Codes) FailedWhy(id string) (message string, ok bool) {
 // Pick is a new set of some of the rows.
 func (c *Codes) Pick(rows []int) *Codes {
 	p, _ := NewCodes(c.width)
-	p.Name, p.On, p.Bits, p.FullBits, p.Origin = c.Name, c.On, c.Bits, c.FullBits, c.Origin
+	p.Name, p.On, p.Bits, p.FullBits, p.Origin, p.parts = c.Name, c.On, c.Bits, c.FullBits, c.Origin, c.parts
 	p.grow(len(rows))
 	code := make([]byte, c.width)
 	for _, r := range rows {
@@ -193,6 +205,9 @@ func (c *Codes) Pick(rows []int) *Codes {
 			label = noLabel
 		}
 		p.labels = append(p.labels, label)
+		if len(c.network) > 0 {
+			p.network = append(p.network, c.network[r])
+		}
 		if of, ok := c.Region(r); ok {
 			p.regions.add(p.n-1, of)
 		}

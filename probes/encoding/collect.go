@@ -43,7 +43,7 @@ func (c *Collector) Write(cols []probes.Column) error {
 		return fmt.Errorf("collecting codes: the run writes no column %s", c.b.On)
 	}
 	for i := range ids {
-		r := record{id: []byte(ids[i]), label: noLabel}
+		r := record{id: []byte(ids[i]), label: noLabel, predicted: noLabel}
 		if i < len(message) {
 			r.message = []byte(message[i])
 		}

@@ -15,6 +15,9 @@ type EvaluateOptions struct {
 	KMeans   bool
 	Clusters int
 	Logistic bool
+	// Unlabelled, when not nil, asks for clusters found without labels; their number is
+	// Clusters, if that is given, and Seed draws the sample.
+	Unlabelled *UnlabelledOptions
 	// Seed and C go with K-means and logistic regression.
 	Seed uint64
 	C    float64
@@ -27,7 +30,8 @@ type EvaluateOptions struct {
 // Evaluation is what the codes of one site, or all together, say of a training and a
 // test set: the encoding properties of "Neural networks behave as hash encoders".
 type Evaluation struct {
-	Name string `json:"name"`
+	// Name is the site's, or the group's; "" of the whole codes.
+	Name string `json:"name,omitempty"`
 	// Redundancy and Units are of the training set and the test set; Test is left out
 	// where there is none.
 	Redundancy Pair[Redundancy] `json:"redundancy"`
@@ -37,6 +41,28 @@ type Evaluation struct {
 	// KMeans clusters each set on its own.
 	KMeans   *Pair[*Clustering] `json:"kmeans,omitempty"`
 	Logistic *Regression        `json:"logistic,omitempty"`
+	// Network is how well the network's own output does, for comparison, where it was
+	// read with the whole codes.
+	Network *Network `json:"network,omitempty"`
+	// Unlabelled are the training set's clusters found without labels.
+	Unlabelled *Unlabelled `json:"unlabelled,omitempty"`
+}
+
+// Network is the accuracy of the network's own predictions; nil where it is not known.
+type Network struct {
+	Train *Accuracy `json:"train,omitempty"`
+	Test  *Accuracy `json:"test,omitempty"`
+}
+
+func networkOf(train, test *Codes) *Network {
+	n := &Network{Train: NetworkAccuracy(train)}
+	if test != nil {
+		n.Test = NetworkAccuracy(test)
+	}
+	if n.Train == nil && n.Test == nil {
+		return nil
+	}
+	return n
 }
 
 // Pair is a figure of the training set and of the test set, if there is one.
@@ -65,7 +91,8 @@ type Regression struct {
 }
 
 // Evaluate measures what the codes of train say, and with a test set, which may be nil,
-// how they carry over. Labels are needed for all but redundancy and units.
+// how they carry over. Labels are needed for all but
+// redundancy, units and Unlabelled.
 func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Evaluation, error) {
 	say := o.Say
 	if say == nil {
@@ -75,11 +102,20 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 		o.K = 9
 	}
 	say("redundancy")
-	e := &Evaluation{Name: train.Name}
+	e := &Evaluation{Network: networkOf(train, test)}
 	e.Redundancy.Train, e.Units.Train = Redundant(train), Use(train, o.Threads)
 	if test != nil {
 		r, u := Redundant(test), Use(test, o.Threads)
 		e.Redundancy.Test, e.Units.Test = &r, &u
+	}
+	var err error
+	if o.Unlabelled != nil {
+		say("clusters without labels")
+		u := *o.Unlabelled
+		u.Clusters, u.Seed = o.Clusters, o.Seed
+		if e.Unlabelled, err = ClusterUnlabelled(ctx, train, u); err != nil {
+			return nil, fmt.Errorf("clustering %s without labels: %w", train.Name, err)
+		}
 	}
 	_, labels := train.labelled()
 	all, _ := classes(labels)
@@ -92,7 +128,6 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 	if o.Clusters == 0 {
 		o.Clusters = len(all)
 	}
-	var err error
 	if test != nil && len(labels) >= o.K {
 		say("nearest neighbors")
 		if e.KNN, err = NearestNeighbors(ctx, train, test, o.K, SearchOptions{Threads: o.Threads}); err != nil {

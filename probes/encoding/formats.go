@@ -34,6 +34,8 @@ type parquetFile struct {
 	at   map[string]int // index of flat columns
 	// parts are the columns that make a kind of code: one, or one for each site.
 	parts map[string][]int
+	// logits is the column of the network's output, -1 where there is none.
+	logits int
 }
 
 func openParquet(path string) (_ file, err error) {
@@ -54,12 +56,15 @@ func openParquet(path string) (_ file, err error) {
 	if st.Size() < 12 {
 		return nil, fmt.Errorf("a Parquet file of %d bytes is cut short", st.Size())
 	}
-	p := &parquetFile{f: f, at: map[string]int{}, parts: map[string][]int{}}
+	p := &parquetFile{f: f, at: map[string]int{}, parts: map[string][]int{}, logits: -1}
 	if p.file, err = parquet.OpenFile(f, st.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true)); err != nil {
 		return nil, fmt.Errorf("no Parquet file that can be read: %w", err)
 	}
 	for _, name := range p.file.Schema().Columns() {
 		leaf, ok := p.file.Schema().Lookup(name...)
+		if ok && name[0] == "logits" && len(name) == 3 && leaf.MaxRepetitionLevel == 1 {
+			p.logits = leaf.ColumnIndex
+		}
 		if !ok || len(name) != 1 || leaf.MaxRepetitionLevel > 0 {
 			continue
 		}
@@ -115,17 +120,18 @@ func (p *parquetFile) rows(on string) (n, width int) {
 	return int(min(max(p.file.NumRows(), 0), st.Size()*8, int64(maxRows))), width
 }
 
-func (p *parquetFile) read(on string, names bool, use func(*record) error) (err error) {
+func (p *parquetFile) read(o OpenOptions, use func(*record) error) (err error) {
 	defer rescue(&err)
 	for g, group := range p.file.RowGroups() {
-		if err := p.group(group, on, names, use); err != nil {
+		if err := p.group(group, o, use); err != nil {
 			return fmt.Errorf("row group %d: %w", g, err)
 		}
 	}
 	return nil
 }
 
-func (p *parquetFile) group(group parquet.RowGroup, on string, names bool, use func(*record) error) error {
+func (p *parquetFile) group(group parquet.RowGroup, o OpenOptions, use func(*record) error) error {
+	on, names := o.On, o.Names
 	chunks := group.ColumnChunks()
 	var open []*column
 	defer func() {
@@ -176,6 +182,14 @@ func (p *parquetFile) group(group parquet.RowGroup, on string, names bool, use f
 			return err
 		}
 		label = c
+	}
+	var logits *column
+	if p.logits >= 0 && o.Logits {
+		c, err := get(p.logits)
+		if err != nil {
+			return err
+		}
+		logits = c
 	}
 	var box []*column
 	for _, name := range boxColumns {
@@ -232,6 +246,13 @@ func (p *parquetFile) group(group parquet.RowGroup, on string, names bool, use f
 				r.class = v.ByteArray()
 			}
 		}
+		r.predicted = noLabel
+		if logits != nil {
+			var err error
+			if r.predicted, err = logits.largest(); err != nil {
+				return fail(err)
+			}
+		}
 		if r.box = ([4]float64{}); len(box) == len(boxColumns) {
 			for i, c := range box {
 				v, err := c.next()
@@ -258,9 +279,14 @@ type column struct {
 	values parquet.ValueReader
 	buf    []parquet.Value
 	at, n  int
+	back   bool // the last value is given again
 }
 
 func (c *column) next() (parquet.Value, error) {
+	if c.back {
+		c.back = false
+		return c.buf[c.at-1], nil
+	}
 	for c.at == c.n {
 		if c.values == nil {
 			page, err := c.pages.ReadPage()
@@ -307,6 +333,7 @@ type item struct {
 	Sketch   *string         `json:"sketch"`
 	Code     json.RawMessage `json:"code"`
 	Channels json.RawMessage `json:"channels"`
+	Logits   json.RawMessage `json:"logits"`
 	Image    string          `json:"image"`
 	X0       float64         `json:"x0"`
 	Y0       float64         `json:"y0"`
@@ -316,7 +343,7 @@ type item struct {
 
 // record fills r; code is decoded into buf, which is returned.
 func (it *item) record(r *record, on string, buf []byte) ([]byte, error) {
-	*r = record{path: []byte(it.Path), status: []byte(it.Status), message: []byte(it.Error), label: noLabel,
+	*r = record{path: []byte(it.Path), status: []byte(it.Status), message: []byte(it.Error), label: noLabel, predicted: noLabel,
 		image: []byte(it.Image), box: [4]float64{it.X0, it.Y0, it.X1, it.Y1}}
 	if it.ID != nil {
 		r.id = append([]byte{}, *it.ID...)
@@ -433,7 +460,7 @@ func (j *jsonlFile) has(on string) bool {
 	return ok || j.first == nil
 }
 
-func (j *jsonlFile) read(on string, _ bool, use func(*record) error) error {
+func (j *jsonlFile) read(o OpenOptions, use func(*record) error) error {
 	f, err := os.Open(j.path)
 	if err != nil {
 		return err
@@ -449,8 +476,13 @@ func (j *jsonlFile) read(on string, _ bool, use func(*record) error) error {
 		} else if err != nil {
 			return fmt.Errorf("line %d: %w", line, err)
 		}
-		if buf, err = it.record(&r, on, buf); err != nil {
+		if buf, err = it.record(&r, o.On, buf); err != nil {
 			return fmt.Errorf("line %d: %w", line, err)
+		}
+		if o.Logits {
+			if r.predicted, err = it.predicted(); err != nil {
+				return fmt.Errorf("line %d: %w", line, err)
+			}
 		}
 		if err := use(&r); err != nil {
 			return err
@@ -536,9 +568,9 @@ func (n *npyFile) rows(on string) (int, int) {
 	return n.h.Shape[0], 0
 }
 
-func (n *npyFile) read(on string, names bool, use func(*record) error) error {
+func (n *npyFile) read(o OpenOptions, use func(*record) error) error {
 	rows, width := n.h.Shape[0], n.h.Shape[1]
-	mine := on == n.holds()
+	mine := o.On == n.holds()
 	data := bufio.NewReaderSize(io.NewSectionReader(n.f, n.h.Offset, n.h.DataBytes()), 1<<18)
 	code := make([]byte, width)
 	next := func(r *record) error {
@@ -552,7 +584,7 @@ func (n *npyFile) read(on string, names bool, use func(*record) error) error {
 		return nil
 	}
 	if n.items == nil {
-		r := record{label: noLabel}
+		r := record{label: noLabel, predicted: noLabel}
 		for i := range rows {
 			if err := next(&r); err != nil {
 				return fmt.Errorf("row %d: %w", i, err)
@@ -563,12 +595,11 @@ func (n *npyFile) read(on string, names bool, use func(*record) error) error {
 		}
 		return nil
 	}
-	kind := on
 	if mine {
-		kind = "" // nothing of the items' own
+		o.On = "" // nothing of the items' own
 	}
 	seen := 0
-	err := n.items.read(kind, names, func(r *record) error {
+	err := n.items.read(o, func(r *record) error {
 		if seen++; seen > rows {
 			return fmt.Errorf("the array has %d rows, and %s more", rows, sink.ItemsPath(n.f.Name()))
 		}
@@ -622,8 +653,8 @@ func (f *faissFile) has(on string) bool {
 	return on == Code && !sketches || on == Sketch && (sketches || f.from == nil)
 }
 
-func (f *faissFile) read(_ string, _ bool, use func(*record) error) error {
-	r := record{label: noLabel}
+func (f *faissFile) read(_ OpenOptions, use func(*record) error) error {
+	r := record{label: noLabel, predicted: noLabel}
 	return readFaissCodes(f.f, f.n, f.width, func(code []byte) error {
 		r.code = code
 		return use(&r)

@@ -22,6 +22,9 @@ type OpenOptions struct {
 	MaxBytes int64
 	// Names says that only names and codes are needed: no paths, no labels.
 	Names bool
+	// Logits reads what the network predicted too, from the column "logits" where there
+	// is one; of its entries none but the largest one's place is kept.
+	Logits bool
 }
 
 // TooLargeError says that codes do not fit into OpenOptions.MaxBytes.
@@ -167,6 +170,7 @@ func choose(f file, on string) (string, error) {
 type record struct {
 	id, path, status, message []byte
 	label                     int64
+	predicted                 int64  // by the network; noLabel where that is not known
 	code                      []byte // nil when the item has none
 	image, class              []byte // of a region: its picture's ID, and its label
 	box                       [4]float64
@@ -180,8 +184,8 @@ type file interface {
 	origin() *Origin
 	// rows is their number when it is known, else 0; width that of a code.
 	rows(on string) (n, width int)
-	// read gives every row to use.
-	read(on string, names bool, use func(*record) error) error
+	// read gives every row to use; o.On says which of the codes, "" none.
+	read(o OpenOptions, use func(*record) error) error
 	close() error
 }
 
@@ -275,7 +279,7 @@ func (b *builder) file(f file, first bool) (err error) {
 		}
 	}
 	inFile := 0
-	return f.read(b.On, b.Names, func(r *record) error {
+	return f.read(b.OpenOptions, func(r *record) error {
 		if err := b.add(r); err != nil {
 			return fmt.Errorf("row %d: %w", inFile, err)
 		}
@@ -358,6 +362,12 @@ func (c *Codes) describe(r *record, row int) {
 		}
 		c.labels = append(c.labels, r.label)
 	}
+	if r.predicted != noLabel || len(c.network) > 0 {
+		for len(c.network) < c.n-1 {
+			c.network = append(c.network, noLabel)
+		}
+		c.network = append(c.network, r.predicted)
+	}
 	if r.box != ([4]float64{}) {
 		c.regions.add(c.n-1, Region{string(r.image), string(r.class), r.box})
 	}
@@ -378,5 +388,12 @@ func (c *Codes) settle() {
 		}
 	case c.On == Code && c.Origin.CodeBytes == c.width && full > 0:
 		c.Bits = full
+	case c.On == Channels:
+		if parts := c.Parts(); parts != nil {
+			c.Bits = 0
+			for _, p := range parts {
+				c.Bits += p.Bits
+			}
+		}
 	}
 }

@@ -79,6 +79,35 @@ type OriginSite struct {
 	Name   string `json:"name"`
 	Units  int    `json:"units"`
 	Planes int    `json:"planes"`
+	// Channels is the length of the site's first axis; 0 where it has no channels.
+	Channels int `json:"channels,omitempty"`
+}
+
+// UnmarshalJSON takes the channels from a manifest's shape: those that have a code of
+// their own (probes.ChannelColumns).
+func (s *OriginSite) UnmarshalJSON(b []byte) error {
+	type plain OriginSite
+	site := struct {
+		plain
+		Op    string `json:"op"`
+		Shape []int  `json:"shape"`
+	}{}
+	if err := json.Unmarshal(b, &site); err != nil {
+		return err
+	}
+	if len(site.Shape) > 1 && site.Op != "MaxPool" {
+		site.Channels = site.Shape[0]
+	}
+	*s = OriginSite(site.plain)
+	return nil
+}
+
+// bits is the number of bits that a site has in codes of the kind on.
+func (s *OriginSite) bits(on string) int {
+	if on == Channels {
+		return s.Channels * s.Planes
+	}
+	return s.Units * s.Planes
 }
 
 // bits is the number of bits of a whole code, without padding; 0 when not known.

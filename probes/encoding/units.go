@@ -76,17 +76,22 @@ type Part struct {
 func (p Part) Bytes() int { return (p.Bits + 7) / 8 }
 
 // Parts are the sites that the codes are made of, in their order; nil when that is not
-// known, or when the codes are sketches or digests.
+// known, or when the codes are sketches, digests or channel codes of regions, whose
+// channels the manifest does not give.
 func (c *Codes) Parts() (parts []Part) {
-	if c.Origin == nil || c.On != Code {
+	if c.parts != nil {
+		return c.parts
+	}
+	if c.Origin == nil || c.On != Code && c.On != Channels || c.On == Channels && len(c.regions.boxes) > 0 {
 		return nil
 	}
 	at := 0
-	for _, s := range c.Origin.Sites {
-		if !c.Origin.wrote(s.Name) {
+	for i := range c.Origin.Sites {
+		s := &c.Origin.Sites[i]
+		if c.On == Code && !c.Origin.wrote(s.Name) || c.On == Channels && s.Channels == 0 {
 			continue
 		}
-		p := Part{s.Name, at, s.Units * s.Planes}
+		p := Part{s.Name, at, s.bits(c.On)}
 		if parts = append(parts, p); p.Bits < 0 || p.Bytes() > c.width-at {
 			return nil
 		}
@@ -99,18 +104,32 @@ func (c *Codes) Parts() (parts []Part) {
 }
 
 // Part is a new set with the codes of one site.
-func (c *Codes) Part(p Part) *Codes {
-	q, err := NewCodes(p.Bytes())
-	if err != nil {
+func (c *Codes) Part(p Part) *Codes { return c.Group(p.Site, []Part{p}) }
+
+// Group is a new set with the codes of some sites one after the other, called name in
+// messages. What the network predicted stays with the whole codes.
+func (c *Codes) Group(name string, parts []Part) *Codes {
+	var of []Part
+	width, bits := 0, 0
+	for _, p := range parts {
+		of = append(of, Part{p.Site, width, p.Bits})
+		width, bits = width+p.Bytes(), bits+p.Bits
+	}
+	q, err := NewCodes(width)
+	if err != nil { // no bits at all
 		q, _ = NewCodes(1)
 	}
-	q.Name, q.On, q.Bits = c.Name+", "+p.Site, Code, p.Bits
+	q.Name, q.On, q.Bits, q.parts = c.Name+", "+name, c.On, bits, of
 	q.ids, q.paths, q.labels, q.failed = c.ids, c.paths, c.labels, c.failed
 	q.grow(c.n)
-	code := make([]byte, c.width)
+	code, group := make([]byte, c.width), make([]byte, 0, q.width)
 	for i := range c.n {
 		c.At(code, i)
-		_ = q.Append(code[p.Offset : p.Offset+p.Bytes()])
+		group = group[:0]
+		for _, p := range parts {
+			group = append(group, code[p.Offset:p.Offset+p.Bytes()]...)
+		}
+		_ = q.Append(group[:q.width])
 	}
 	return q
 }

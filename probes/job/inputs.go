@@ -140,7 +140,7 @@ func (p *Plan) Extend(sources []string, format string) (int, error) {
 		return 0, err
 	}
 	origins := dataset.Origins(ds)
-	if p.Settings.Regions != nil {
+	if r := p.Settings.Regions; r != nil && r.Method == nil {
 		return 0, errors.New("extending the job: it is of regions, which were matched with the pictures when it was planned; plan anew")
 	}
 	if p.Settings.Data.Points != nil {

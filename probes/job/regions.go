@@ -3,16 +3,20 @@ package job
 import (
 	"errors"
 	"fmt"
+	"image"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
+	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
 
 // Regions say that rows are of regions of pictures. Where these are, Plan.Regions says.
 type Regions struct {
-	SHA256  string           `json:"sha256"`
+	SHA256 string `json:"sha256"`
+	// Method finds the regions in the pictures, where there are no annotations.
+	Method  *segment.Method  `json:"method,omitempty"`
 	Options annotate.Options `json:"options"`
 	Rule    string           `json:"rule"`
 	Code    bool             `json:"code,omitempty"`
@@ -54,6 +58,7 @@ func (p *Plan) place(m *annotate.Matched) {
 // located is what a worker needs to make rows of regions.
 type located struct {
 	set     *annotate.Set
+	method  *segment.Method // where there is no set
 	layouts []region.Layout
 	options region.RowOptions
 }
@@ -67,16 +72,12 @@ func (p *Plan) locate(layouts []region.Layout) (*located, error) {
 	if layouts == nil {
 		return nil, errors.New("the job is of regions, and no layouts of the sites were given")
 	}
-	sum, err := annotate.Sum256(p.Regions)
-	if err != nil {
-		return nil, InputError{err}
-	}
-	if sum != s.SHA256 {
-		return nil, InputError{fmt.Errorf("the regions in %s are not those that the job was planned for: their SHA-256 is another; put them back and run it again, or plan anew", p.Regions)}
-	}
-	l := &located{layouts: layouts}
-	if l.set, err = annotate.Open(p.Regions, s.Options); err != nil {
-		return nil, err
+	l := &located{method: s.Method, layouts: layouts}
+	var err error
+	if l.method == nil {
+		if l.set, err = p.annotations(); err != nil {
+			return nil, err
+		}
 	}
 	l.options = region.RowOptions{Channels: p.Settings.Channels, Share: p.Settings.ChannelShare, Sketch: p.Settings.Sketch, Seed: p.Settings.Seed, Code: s.Code}
 	if c := p.Settings.Complexity; c != nil {
@@ -86,13 +87,33 @@ func (p *Plan) locate(layouts []region.Layout) (*located, error) {
 	return l, err
 }
 
+// annotations reads those that the job was planned for.
+func (p *Plan) annotations() (*annotate.Set, error) {
+	sum, err := annotate.Sum256(p.Regions)
+	if err != nil {
+		return nil, InputError{err}
+	}
+	if sum != p.Settings.Regions.SHA256 {
+		return nil, InputError{fmt.Errorf("the regions in %s are not those that the job was planned for: their SHA-256 is another; put them back and run it again, or plan anew", p.Regions)}
+	}
+	return annotate.Open(p.Regions, p.Settings.Regions.Options)
+}
+
 // rows is a sink of rows of the regions of a shard's items.
 func (l *located) rows(to probes.Sink, sites []probes.Site, s *Shard, d *data) (*region.Rows, error) {
+	if l.method != nil {
+		return region.NewRows(to, sites, l.layouts, d.Geometry, l.method.Source(d.picture), l.options)
+	}
 	m, err := l.set.Restore(s.Regions)
 	if err != nil {
 		return nil, fmt.Errorf("the regions of the shard: %w", err)
 	}
 	return region.NewRows(to, sites, l.layouts, d.Geometry, m.Source(), l.options)
+}
+
+func (d *data) picture(i int) (image.Image, error) {
+	p, at := d.part(i)
+	return dataset.Picture(p.ds, at)
 }
 
 // Geometry is that of item i's picture, for dataset.GeometryOf.

@@ -14,12 +14,12 @@ import (
 // default.
 type LineOptions struct {
 	// MaxSkew is by how many degrees lines may be turned either way; 0 is 10.
-	MaxSkew float64
+	MaxSkew float64 `json:"max_skew"`
 	// Gap is how wide a gap within a line may be, in heights of a letter; 0 is 4.
-	Gap float64
+	Gap float64 `json:"gap"`
 	// Rise is by how much the middles of neighbouring letters of a line may differ in
 	// height, in heights of a letter; 0 is 0.6.
-	Rise float64
+	Rise float64 `json:"rise"`
 }
 
 // Page bounds.

@@ -9,12 +9,12 @@ import (
 // SLICOptions say how SLIC divides a picture. The zero value of a field is its default.
 type SLICOptions struct {
 	// Segments is about how many super-pixels there shall be; 0 is 100.
-	Segments int
+	Segments int `json:"segments"`
 	// Compactness weighs distance in the picture against that of colours (in CIELAB);
 	// 0 is 10, as the paper has it.
-	Compactness float64
+	Compactness float64 `json:"compactness"`
 	// Iterations is how often centres move; 0 is 10.
-	Iterations int
+	Iterations int `json:"iterations"`
 }
 
 // maxSLIC bounds a picture's pixels: 20 bytes are taken for each.

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
+)
+
+// evaluated is the contract of evaluate --json: redundancy, units, knn, kmeans, logistic
+// and unlabelled of the whole codes, and of sites one by one or together; network beside.
+type evaluated struct {
+	On    string `json:"on"`
+	Items int    `json:"items"`
+	Bits  int    `json:"bits"`
+	encoding.Evaluation
+	Sites []encoding.Evaluation `json:"sites,omitempty"`
+	Churn *encoding.Churn       `json:"churn,omitempty"`
+	// Kernel is a number, or "-Inf".
+	Kernel string `json:"kernel_score,omitempty"`
+}
+
+func (r *evaluated) writeJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+func (r *evaluated) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "CODE\tSET\tITEMS\tREGIONS\tREDUNDANCY\tBITS\tDEAD\tSATURATED\tENTROPY")
+	if r.KNN != nil {
+		fmt.Fprintf(t, "\t%d-NN", r.KNN.K)
+	}
+	if r.KMeans != nil {
+		fmt.Fprint(t, "\tPURITY\tMATCHED")
+	}
+	if r.Logistic != nil {
+		fmt.Fprint(t, "\tLOGISTIC\tONE-VS-ONE")
+	}
+	if r.Network != nil {
+		fmt.Fprint(t, "\tNETWORK")
+	}
+	fmt.Fprintln(t)
+	all := append([]encoding.Evaluation{r.Evaluation}, r.Sites...)
+	all[0].Name = "all"
+	for _, e := range all {
+		name := e.Name
+		r.row(t, name, "train", e.Redundancy.Train, e.Units.Train, e.KMeans, false, e)
+		if e.Redundancy.Test != nil {
+			r.row(t, name, "test", *e.Redundancy.Test, *e.Units.Test, e.KMeans, true, e)
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, e := range all {
+		if e.Unlabelled != nil {
+			printUnlabelled(w, e.Name, e.Unlabelled)
+		}
+	}
+	if k := r.KNN; k != nil {
+		fmt.Fprintf(w, "%d of %d test items' nearest neighbors were chosen among equally near ones, and %d votes were even\n", k.DistanceTies, len(k.Predicted), k.VoteTies)
+	}
+	if x := r.Churn; x != nil {
+		fmt.Fprintf(w, "churn: %d of %d items moved to another region; codes differ in %.1f bits on average (%.3g of all)\n", x.Moved, x.Items, x.Mean, x.Fraction)
+	}
+	if r.Kernel != "" {
+		fmt.Fprintf(w, "kernel score: %s\n", r.Kernel)
+	}
+	return nil
+}
+
+func (r *evaluated) row(w io.Writer, name, set string, d encoding.Redundancy, u encoding.Units, k *encoding.Pair[*encoding.Clustering], test bool, e encoding.Evaluation) {
+	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4f\t%d\t%d\t%d\t%.3f", name, set, d.Items, d.Regions, d.Ratio, u.Bits, u.Dead, u.Saturated, u.Entropy)
+	figure := func(asked, has bool, value func() float64) {
+		switch {
+		case has:
+			fmt.Fprintf(w, "\t%.4f", value())
+		case asked:
+			fmt.Fprint(w, "\t")
+		}
+	}
+	figure(r.KNN != nil, test && e.KNN != nil, func() float64 { return e.KNN.Accuracy })
+	var c *encoding.Clustering
+	if k != nil {
+		if c = k.Train; test && k.Test != nil {
+			c = *k.Test
+		}
+	}
+	figure(r.KMeans != nil, c != nil, func() float64 { return c.Purity })
+	figure(r.KMeans != nil, c != nil, func() float64 { return c.Matched })
+	figure(r.Logistic != nil, test && e.Logistic != nil, func() float64 { return e.Logistic.Multinomial })
+	figure(r.Logistic != nil, test && e.Logistic != nil, func() float64 { return e.Logistic.OneVsOne })
+	var own *encoding.Accuracy
+	if e.Network != nil {
+		if own = e.Network.Train; test {
+			own = e.Network.Test
+		}
+	}
+	figure(r.Network != nil, own != nil, func() float64 { return own.Accuracy })
+	fmt.Fprintln(w)
+}
+
+// printUnlabelled says what clusters there are.
+func printUnlabelled(w io.Writer, name string, u *encoding.Unlabelled) {
+	fmt.Fprintf(w, "%s, without labels: %d of %d items in %d clusters of %v, coding length %.4g", name, u.Items, u.Of, u.Clusters, u.Sizes, u.CodingLength)
+	if u.Matched != nil {
+		fmt.Fprintf(w, "; purity %.4f, matched %.4f", *u.Purity, *u.Matched)
+	}
+	fmt.Fprintf(w, "; rate %.4g, conditional %.4g, reduction %.4g (of %d items)\n", u.Rate, u.Conditional, u.Reduction, u.RateItems)
+}

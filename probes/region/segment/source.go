@@ -1,0 +1,96 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"image"
+	"strconv"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes/region"
+)
+
+// Method is a way to find the regions of a picture in the picture itself, with all its
+// parameters: SLIC or Lines is set. It marshals to JSON.
+type Method struct {
+	// SLIC makes each super-pixel a region.
+	SLIC *SLICOptions `json:"slic,omitempty"`
+	// Lines makes each line of text a region.
+	Lines *LineOptions `json:"lines,omitempty"`
+	// BoxOnly leaves the masks out: a region is the box around its pixels.
+	BoxOnly bool `json:"box_only,omitempty"`
+}
+
+// ParseMethod reads the name of a method: "slic:N", about N super-pixels a picture, or
+// "lines". It gives nil for a text that names no method, as a file's path does; it is an
+// error when one is named and N is not a number from 1 to 2^26.
+func ParseMethod(text string) (*Method, error) {
+	name, number, numbered := strings.Cut(text, ":")
+	switch {
+	case text == "lines":
+		o, err := LineOptions{}.withDefaults()
+		return &Method{Lines: &o}, err
+	case name == "slic":
+		n, err := strconv.Atoi(number)
+		if !numbered || err != nil || n < 1 || n > maxSLIC {
+			return nil, fmt.Errorf("super-pixels: got %q, want slic:N, with N from 1 to %d", text, maxSLIC)
+		}
+		o, err := SLICOptions{Segments: n}.withDefaults(1, maxSLIC)
+		return &Method{SLIC: &o}, err
+	}
+	return nil, nil
+}
+
+// Regions are those of a picture. Masks belong to the caller.
+func (m *Method) Regions(p image.Image) ([]region.Region, error) {
+	rs, err := m.masked(p)
+	if m.BoxOnly {
+		for i := range rs {
+			rs[i].Mask = nil
+		}
+	}
+	return rs, err
+}
+
+func (m *Method) masked(p image.Image) ([]region.Region, error) {
+	switch {
+	case m.SLIC != nil:
+		labels, err := SLIC(p, *m.SLIC)
+		if err != nil {
+			return nil, err
+		}
+		return labels.Regions()
+	case m.Lines != nil:
+		return Lines(p, *m.Lines)
+	}
+	return nil, errors.New("regions of a picture: no method is given; want slic or lines")
+}
+
+// Source finds the regions of the pictures of a dataset, each when it is asked for.
+// picture is that of item i, upright and of its own size, as dataset.Picture has it.
+func (m *Method) Source(picture func(i int) (image.Image, error)) region.Source {
+	return source{m, picture}
+}
+
+type source struct {
+	*Method
+	picture func(i int) (image.Image, error)
+}
+
+func (s source) Has(int) bool { return true }
+
+func (s source) Regions(i int, size dataset.Size) ([]region.Region, []error) {
+	p, err := s.picture(i)
+	if err != nil {
+		return nil, []error{err}
+	}
+	if b := p.Bounds(); b.Dx() != size.W || b.Dy() != size.H {
+		return nil, []error{fmt.Errorf("regions of a picture: got one of %d x %d (width x height), want %d x %d", b.Dx(), b.Dy(), size.W, size.H)}
+	}
+	rs, err := s.Method.Regions(p)
+	if err != nil {
+		return nil, []error{err}
+	}
+	return rs, nil
+}
