@@ -117,7 +117,11 @@ func (w *window) planesOf(p *packer) []string {
 	for _, d := range w.size {
 		area *= d
 	}
-	rest := e.Op("Mod", nil, n.Outputs[1], num(area))
+	// Of numbers that are not negative; Mod came with opset 10.
+	mod := func(x string, by int64) string {
+		return e.Op("Sub", nil, x, e.Op("Mul", nil, e.Op("Div", nil, x, num(by)), num(by)))
+	}
+	rest := mod(n.Outputs[1], area)
 	pos, weight := "", int64(1)
 	for a := len(w.size) - 1; a >= 0; a-- {
 		q := e.Op("Div", nil, rest, num(w.size[a]))
@@ -145,7 +149,7 @@ func (w *window) planesOf(p *packer) []string {
 	}
 	var planes []string
 	for j := range w.planes {
-		bit := e.Op("Mod", nil, e.Op("Div", nil, pos, num(1<<j)), num(2))
+		bit := mod(e.Op("Div", nil, pos, num(1<<j)), 2)
 		planes = append(planes, p.cast(bit, p.plane()))
 	}
 	return planes

@@ -33,7 +33,8 @@ codes or hash wrote, of a training set and with --test of a test set:
   K-means     with --kmeans, of each set on its own: k-means++ from --seed, ten starts; purity
               (several clusters may stand for a label) and the best one-to-one match
   logistic    with --logistic, accuracy on the test set of L2-regularised logistic regression
-              on the bits, multinomial and one versus one
+              on the bits, multinomial and one versus one. Its time grows with items, bits and
+              labels: seconds for thousands of bits, many minutes for 100,000
   network     where hash --logits wrote the network's output: how often its largest entry is
               the label, for comparison; labels must number classes as the network does
   unlabelled  with --unlabelled, clusters of a --sample of the training set found without
@@ -146,6 +147,9 @@ gives log |det K| of "Neural Architecture Search without Training".`,
 			return err
 		}
 		r.Evaluation = *whole
+		if tested != nil && whole.KNN == nil {
+			note(c, "no K-NN: it takes %d training items with labels, and two labels; %s has %d items", o.K, train.Name, train.Len())
+		}
 		for _, g := range siteGroups(parts, sites, together) {
 			var ofTest *encoding.Codes
 			if tested != nil {
@@ -164,6 +168,9 @@ gives log |det K| of "Neural Architecture Search without Training".`,
 				return err
 			}
 			r.Churn = &churn
+			if n := max(earlier.Len(), train.Len()) - churn.Items; n > 0 {
+				note(c, "churn: %d items are in one of the two only, and are left out", n)
+			}
 		}
 		if kernel {
 			score, err := encoding.KernelScore(c.Context(), train)

@@ -160,7 +160,9 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	request := jobs.Request{Model: m, Probed: probed, Settings: s, Data: ds, ShardSize: h.shardSize, Limit: h.limit,
 		AllowLinks: h.allowLinks, Command: commandLine(c), Regions: h.regions.path}
 	if h.regions.path != "" {
-		request.Matched = h.regions.match(c, ds)
+		if request.Matched, err = h.regions.match(c, ds); err != nil {
+			return nil, err
+		}
 		if n := h.regions.set.Faults.Count; n > 0 {
 			note(c, "%d rows of %s cannot be read and are left out: %v", n, h.regions.path, h.regions.set.Faults.Rows[0])
 		}

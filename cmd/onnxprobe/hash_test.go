@@ -543,6 +543,14 @@ func TestHashExtend(t *testing.T) {
 	before := tree(t, filepath.Join(dir, "job"))
 	stdoutOf(t, job("extend", a, b)...)
 	stdoutOf(t, job("extend", b)...)
+	// A picture that has come into a folder since has to be named.
+	late := duplicate(t, digits+"/0/0276.png", filepath.Join(b, "0/0276.png"))
+	if r := do(job("extend", a, b)...); r.code != exitFailed || !strings.Contains(r.messages, "1 items are new, the first "+late) {
+		t.Errorf("a new picture in a folder of the job: exit code %d\n%s", r.code, r.messages)
+	}
+	if err := os.RemoveAll(filepath.Join(b, "0")); err != nil {
+		t.Fatal(err)
+	}
 	for name, content := range tree(t, filepath.Join(dir, "job")) {
 		if before[name] != content {
 			t.Errorf("extending by nothing changed %s", name)

@@ -120,7 +120,11 @@ func (f *otherFlags) feedBoxes(c *cobra.Command, ds dataset.Dataset, ports []eng
 		return nil, err
 	}
 	f.settings["box_input"] = map[string]string{"name": p.Name, "units": units}
-	return region.Items(ds, f.boxes.source(c, ds), region.BoxInput{Name: p.Name, DType: p.DType, Units: units})
+	from, err := f.boxes.source(c, ds)
+	if err != nil {
+		return nil, err
+	}
+	return region.Items(ds, from, region.BoxInput{Name: p.Name, DType: p.DType, Units: units})
 }
 
 // readRegions reads the regions that are items.
@@ -139,7 +143,11 @@ func (f *otherFlags) feedParts(c *cobra.Command, ds dataset.Dataset) (_ dataset.
 		return nil, err
 	}
 	f.settings["region_frame"] = true
-	if f.parts, err = region.NewParts(ds, f.boxes.source(c, ds)); err != nil {
+	from, err := f.boxes.source(c, ds)
+	if err != nil {
+		return nil, err
+	}
+	if f.parts, err = region.NewParts(ds, from); err != nil {
 		return nil, err
 	}
 	return f.parts.Items, nil

@@ -112,20 +112,36 @@ func (f *regionFlags) read(c *cobra.Command, settings map[string]any) (err error
 
 // match finds the pictures of a dataset that the regions are of, and says which are not
 // there.
-func (f *regionFlags) match(c *cobra.Command, ds dataset.Dataset) *annotate.Matched {
+func (f *regionFlags) match(c *cobra.Command, ds dataset.Dataset) (*annotate.Matched, error) {
 	m := f.set.Match(ds)
+	if f.method != nil { // which finds them in every picture
+		return m, nil
+	}
 	if n := m.Faults.Count; n > 0 {
 		note(c, "%d of %d annotated pictures stand for none of the dataset's and are left out: %v", n, f.set.Len(), m.Faults.Rows[0])
 	}
-	return m
+	from := m.Source()
+	for i := range ds.Len() {
+		if from.Has(i) {
+			return m, nil
+		}
+	}
+	if f.set.Faults.Count > 0 { // their rows say it
+		return m, nil
+	}
+	return nil, fmt.Errorf("none of the %d pictures has a region in %s, which has %d of %d pictures; pictures are told by their paths or file names", ds.Len(), f.path, f.set.Regions(), f.set.Len())
 }
 
 // source gives the regions of a dataset's pictures.
-func (f *regionFlags) source(c *cobra.Command, ds dataset.Dataset) region.Source {
+func (f *regionFlags) source(c *cobra.Command, ds dataset.Dataset) (region.Source, error) {
 	if f.method != nil {
-		return f.method.Source(func(i int) (image.Image, error) { return dataset.Picture(ds, i) })
+		return f.method.Source(func(i int) (image.Image, error) { return dataset.Picture(ds, i) }), nil
 	}
-	return f.match(c, ds).Source()
+	m, err := f.match(c, ds)
+	if err != nil {
+		return nil, err
+	}
+	return m.Source(), nil
 }
 
 // rows is a sink of rows of regions before another one. m is the model that the plan
@@ -139,7 +155,11 @@ func (f *regionFlags) rows(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds d
 		return nil, err
 	}
 	where := func(i int) (dataset.Geometry, error) { return dataset.GeometryOf(ds, i) }
-	return region.NewRows(to, p.Sites, layouts, where, f.source(c, ds), o)
+	from, err := f.source(c, ds)
+	if err != nil {
+		return nil, err
+	}
+	return region.NewRows(to, p.Sites, layouts, where, from, o)
 }
 
 // maps is a sink that draws heat maps to a folder before another one, with the regions
@@ -152,7 +172,9 @@ func (f *regionFlags) maps(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds d
 	var from region.Source
 	switch {
 	case f.method != nil:
-		from = f.source(c, ds)
+		if from, err = f.source(c, ds); err != nil {
+			return nil, err
+		}
 	case f.set != nil: // rows says which are not there
 		from = f.set.Match(ds).Source()
 	}

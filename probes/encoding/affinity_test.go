@@ -215,8 +215,9 @@ func TestChurn(t *testing.T) {
 	if want := (Churn{Items: 3, Moved: 1, Mean: 2. / 3, Fraction: 2. / 24}); err != nil || got != want {
 		t.Errorf("%+v %v, want %+v", got, err, want)
 	}
-	for _, b := range []*Codes{set("xy", 1, 2), set("aa", 1, 2)} {
-		if _, err := Between(set("ab", 1, 2), b); err == nil {
+	labelled := func(c *Codes, labels ...int64) *Codes { c.labels = labels; return c }
+	for _, b := range []*Codes{set("xy", 1, 2), set("aa", 1, 2), labelled(set("ab", 1, 2), 5, 7)} {
+		if _, err := Between(labelled(set("ab", 1, 2), 5, 6), b); err == nil {
 			t.Errorf("no error for %q", b.ids.bytes)
 		}
 	}

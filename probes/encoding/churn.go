@@ -22,7 +22,8 @@ type Churn struct {
 	Fraction float64 `json:"fraction"`
 }
 
-// Between compares items of the same id; ids must be unique within each set. What the
+// Between compares items of the same id; ids must be unique within each set, and labels
+// agree where both sets have them. What the
 // codes stand for, the same sites at the same offsets, is the caller's to see to.
 func Between(a, b *Codes) (Churn, error) {
 	var r Churn
@@ -44,6 +45,11 @@ func Between(a, b *Codes) (Churn, error) {
 			continue
 		}
 		delete(rows, a.ID(i))
+		if x, ok := a.Label(i); ok {
+			if y, ok := b.Label(j); ok && x != y {
+				return r, fmt.Errorf("churn: item %q has label %d in %s and %d in %s: these are not the same items", a.ID(i), x, a.Name, y, b.Name)
+			}
+		}
 		a.wordsOf(p, i)
 		b.wordsOf(q, j)
 		d := 0

@@ -144,7 +144,7 @@ func (e *IncompleteError) Error() string {
 		errs = append(errs, fmt.Errorf("shard %d: %s: %s; the next run makes it anew", b.Shard, b.File, b.Why))
 	}
 	if n := len(e.Aside); n > 0 {
-		errs = append(errs, fmt.Errorf("%d shards are set aside: %v; run --retry tries them again, finish --allow-failed does without them", n, some(e.Aside)))
+		errs = append(errs, fmt.Errorf("%d shards are set aside: %v; onnxprobe hash run DIR --retry tries them again, finish --allow-failed does without them", n, some(e.Aside)))
 	}
 	return errors.Join(errs...).Error()
 }

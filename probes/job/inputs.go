@@ -114,6 +114,42 @@ func (p *Plan) add(ds dataset.Dataset, limit int) error {
 	return nil
 }
 
+// grown is an error when a source that the job has holds files that it has not.
+func (p *Plan) grown(source string, have map[string]bool, o dataset.Options) error {
+	ds, err := dataset.Open([]string{source}, o)
+	if err != nil {
+		return err
+	}
+	mine := map[string]bool{} // pictures of the folder
+	for _, s := range p.Shards {
+		for _, c := range s.Pieces {
+			folder := p.Sources[c.Source].Folder
+			if c.End == c.At || folder == "" {
+				continue
+			}
+			names, err := p.names(c)
+			if err != nil {
+				return err
+			}
+			for _, n := range names {
+				mine[filepath.Join(folder, n)] = true
+			}
+		}
+	}
+	n, first := 0, ""
+	for i := range ds.Len() {
+		if path := ds.Item(i).Path; path != "" && !have[path] && !mine[filepath.Clean(path)] {
+			if n++; n == 1 {
+				first = path
+			}
+		}
+	}
+	if n > 0 {
+		return fmt.Errorf("extending the job: it has %s, but not all that is there now: %d items are new, the first %s; give the new files by their names", source, n, first)
+	}
+	return nil
+}
+
 // Extend appends to the plan what of the sources it does not have, reading them as
 // the settings say, and saves it. It says how many items are new.
 func (p *Plan) Extend(sources []string, format string) (int, error) {
@@ -130,11 +166,19 @@ func (p *Plan) Extend(sources []string, format string) (int, error) {
 	fresh := slices.DeleteFunc(slices.Clone(sources), func(path string) bool {
 		return have[path] || have[strings.TrimSuffix(path, "/")]
 	})
+	o := p.options(nil)
+	o.Format = format
+	for _, path := range sources {
+		if slices.Contains(fresh, path) {
+			continue
+		}
+		if err := p.grown(path, have, o); err != nil {
+			return 0, err
+		}
+	}
 	if len(fresh) == 0 {
 		return 0, nil
 	}
-	o := p.options(nil)
-	o.Format = format
 	ds, err := dataset.Open(fresh, o)
 	if err != nil {
 		return 0, err

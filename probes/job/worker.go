@@ -211,7 +211,7 @@ func (e InterruptedError) Error() string {
 type AsideError struct{ Shards int }
 
 func (e AsideError) Error() string {
-	return fmt.Sprintf("%d shards are set aside, since they ended their process again and again; their _failed.json says more, and run --retry tries them again", e.Shards)
+	return fmt.Sprintf("%d shards are set aside, since they ended their process again and again; their _failed.json says more, and onnxprobe hash run DIR --retry tries them again", e.Shards)
 }
 
 // Slice is every n-th shard from i on.

@@ -19,7 +19,7 @@ func codes(c *collector, r *result) error {
 	}
 	r.Notes = append(r.Notes, set.Notes...)
 	red := encoding.Redundant(set)
-	t := Table{Caption: fmt.Sprintf("Items and linear regions, by their %ss", set.On),
+	t := Table{Caption: fmt.Sprintf("Items and linear regions, by their %s", map[string]string{encoding.Code: "codes", encoding.Sketch: "sketches", encoding.Digest: "digests", encoding.Channels: "channels"}[set.On]),
 		Head: []string{"items", "without a code", "regions", "redundancy", "bits"},
 		Rows: [][]string{{fmt.Sprint(red.Items), fmt.Sprint(set.Failed), fmt.Sprint(red.Regions), fmt.Sprintf("%.4f", red.Ratio), fmt.Sprint(set.Bits)}}}
 	if set.On != encoding.Digest {
