@@ -76,6 +76,9 @@ item and thread.`,
 		if fraction > 0 {
 			bits = int(fraction * float64(codes.Bits))
 		}
+		if bits > codes.Bits {
+			return usagef("--radius %d: codes of %d bits cannot differ in more; give fewer", bits, codes.Bits)
+		}
 		show, done := shareDone(c, "dedup")
 		start := time.Now()
 		groups, err := encoding.Near(c.Context(), codes, bits, encoding.NearOptions{Threads: f.threads, Progress: show, AllPairs: func(pairs int64, about time.Duration) {

@@ -290,6 +290,7 @@ func TestSearchAndDedupEndings(t *testing.T) {
 		{"radius of digests", []string{"dedup", digest, "--radius", "2"}, 1, "digests only"},
 		{"radius on digests", []string{"dedup", c, "--radius", "2", "--on", "digest"}, 2, "digests are equal or not"},
 		{"negative radius", []string{"dedup", c, "--radius", "-1"}, 2, "--radius"},
+		{"radius of all bits", []string{"dedup", c, "--radius", "300", "--on", "sketch"}, 2, "cannot differ in more"},
 		{"radius of all", []string{"dedup", c, "--radius", "1.5"}, 2, "fraction"},
 		{"radius in words", []string{"dedup", c, "--radius", "few"}, 2, "--radius"},
 		{"keep exists", []string{"dedup", c, "--keep", exists}, 2, "--force"},
