@@ -164,3 +164,19 @@ func shareDone(c *cobra.Command, what string) (func(float64), func()) {
 	}
 	return func(d float64) { show(probes.Summary{Items: int(d * 1000)}) }, done
 }
+
+// save writes a result to the file that -o names, if it names one.
+func (f *codesFlags) save(c *cobra.Command, m *comparison, write func(probes.Sink) error) error {
+	if f.output == "" {
+		return nil
+	}
+	to, err := sink.Create(f.output, sink.Options{Force: f.force, Stdout: c.OutOrStdout()})
+	if err != nil {
+		return err
+	}
+	defer to.Abort()
+	if err := write(to); err != nil {
+		return err
+	}
+	return to.Commit(m)
+}

@@ -41,9 +41,9 @@ its distances to the knot then.
 How far codes can be trusted across machines: one library, device, batch and number of
 threads gives the same bits again. Another device, library, batch or precision adds up in
 another order, and every value that lies within that rounding of its knot may change
-sides. The largest margin of a site, of its scale, is how far that went here: about 1e-7
-to 1e-5 between engines in float32, 1e-3 with TF32 or float16. Bits further from their
-knot than this are the same everywhere; "codes --fragile DISTANCE" counts the others.`,
+sides. The largest margin of a site, of its scale, is how far that went here: some 1e-7
+between engines on a small network in float32, 4e-4 with float16. Bits further from their
+knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 		Example: `  onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b ort,optimize=none
   onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b gorgonia --precision float64
   onnxprobe compare resnet18.onnx --random 64 -a ort -b gorgonia,precision=float64

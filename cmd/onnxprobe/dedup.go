@@ -94,18 +94,8 @@ item and thread.`,
 		sum := r.summary()
 		m := comparisonOf(c, map[string]any{"radius": bits}, codes)
 		m.Summary = sum
-		if f.output != "" {
-			to, err := sink.Create(f.output, sink.Options{Force: f.force, Stdout: c.OutOrStdout()})
-			if err != nil {
-				return err
-			}
-			defer to.Abort()
-			if err := r.write(to); err != nil {
-				return err
-			}
-			if err := to.Commit(m); err != nil {
-				return err
-			}
+		if err := f.save(c, m, r.write); err != nil {
+			return err
 		}
 		notes := []string{sum.String()}
 		if len(groups) > f.sheet {

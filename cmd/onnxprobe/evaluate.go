@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -34,7 +35,7 @@ codes or hash wrote, of a training set and with --test of a test set:
               (several clusters may stand for a label) and the best one-to-one match
   logistic    with --logistic, accuracy on the test set of L2-regularised logistic regression
               on the bits, multinomial and one versus one. Its time grows with items, bits and
-              labels: seconds for thousands of bits, many minutes for 100,000
+              labels: seconds for thousands of bits, minutes for tens of thousands
   network     where hash --logits wrote the network's output: how often its largest entry is
               the label, for comparison; labels must number classes as the network does
   unlabelled  with --unlabelled, clusters of a --sample of the training set found without
@@ -47,9 +48,9 @@ codes or hash wrote, of a training set and with --test of a test set:
 Codes stay packed. With --by-site, and for the sites that --sites names, each site's code is
 measured too, or with --together that of all sites that --sites names as one code; that needs
 whole codes (codes without --no-code, or hash --code), or the channel codes of pictures (hash
---channels). Labels are those of the data: class folders, label columns. --churn compares with the codes of the same
-items by another network of the same sites, such as an earlier checkpoint; --kernel-score
-gives log |det K| of "Neural Architecture Search without Training".`,
+--channels). Labels are those of the data: class folders, label columns. --churn compares with
+the codes of the same items by another network of the same sites, such as an earlier
+checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search without Training".`,
 		Example: `  onnxprobe codes mnist.onnx train.npz --preprocess mnist -o train.parquet
   onnxprobe codes mnist.onnx test.npz  --preprocess mnist -o test.parquet
   onnxprobe evaluate train.parquet --test test.parquet --by-site
@@ -75,7 +76,7 @@ gives log |det K| of "Neural Architecture Search without Training".`,
 	fs.Float64Var(&o.C, "C", 1, "logistic regression's weight of the data against the penalty")
 	fs.Uint64Var(&o.Seed, "seed", 0, "seed of clusters and of --sample")
 	fs.BoolVar(&unlabelled, "unlabelled", false, "cluster the codes of the training set without labels")
-	fs.IntVar(&u.Sample, "sample", 1000, "the most items that --unlabelled takes, 2 to 2048; 1000 take seconds, 2048 minutes")
+	fs.IntVar(&u.Sample, "sample", 1000, "the most items that --unlabelled takes, 2 to 2048; the time grows with its cube, 1000 take seconds")
 	fs.Float64Var(&u.Eta, "eta", 0.175, "temperature of the affinity of --unlabelled; less joins only nearer items")
 	fs.BoolVar(&bySite, "by-site", false, "measure each site's code too")
 	fs.StringArrayVar(&sites, "sites", nil, "measure the codes of the sites that match a `GLOB` (repeatable), one by one")
@@ -201,8 +202,10 @@ func (f *codesFlags) whole(c *cobra.Command, path string) (*encoding.Codes, erro
 	if f.on != "" {
 		return f.open(c, path, f.on, false)
 	}
-	if codes, err := f.open(c, path, encoding.Code, false); err == nil {
-		return codes, nil
+	codes, err := f.open(c, path, encoding.Code, false)
+	var large *encoding.TooLargeError
+	if err == nil || errors.As(err, &large) { // there are codes: sketches would be another measure
+		return codes, err
 	}
 	return f.open(c, path, "", false)
 }

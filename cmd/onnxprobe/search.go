@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
 func newSearch() *cobra.Command {
@@ -86,18 +85,8 @@ estimates that of the codes: distance * bits / K, with its standard error beside
 		}
 		m := comparisonOf(c, map[string]any{"k": k, "query": queries, "all": all}, inputs...)
 		r := searched{base, qs, found}
-		if f.output != "" {
-			to, err := sink.Create(f.output, sink.Options{Force: f.force, Stdout: c.OutOrStdout()})
-			if err != nil {
-				return err
-			}
-			defer to.Abort()
-			if err := r.write(to); err != nil {
-				return err
-			}
-			if err := to.Commit(m); err != nil {
-				return err
-			}
+		if err := f.save(c, m, r.write); err != nil {
+			return err
 		}
 		if err := f.writeSheet(m, fmt.Sprintf("Neighbors in %s", base.Name), r.sheetNotes(f.sheet), r.strips(f.sheet)); err != nil {
 			return err
