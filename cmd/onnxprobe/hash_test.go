@@ -511,6 +511,33 @@ func TestHashVerify(t *testing.T) {
 	sameTree(t, dir, want)
 }
 
+// A picture that has come into a folder of the job is added by its name, beside the folder
+// or without it.
+func TestHashExtendNamesWhatIsNew(t *testing.T) {
+	needORT(t)
+	for _, beside := range []bool{true, false} {
+		dir := t.TempDir()
+		photos := filepath.Join(dir, "photos")
+		job := func(mode string, data ...string) []string {
+			return with(append([]string{"hash", resnet}, data...), "--preprocess", "mnist-01", "--output-format", "jsonl", "--mode", mode, "-o", filepath.Join(dir, "job"))
+		}
+		duplicate(t, digits+"/3/0213.png", filepath.Join(photos, "a.png"))
+		stdoutOf(t, job("incremental", photos)...)
+		late := duplicate(t, digits+"/0/0276.png", filepath.Join(photos, "b.png"))
+		if r := do(job("extend", photos)...); r.code != exitFailed || !strings.Contains(r.messages, "the first "+late) {
+			t.Errorf("the folder alone: exit code %d\n%s", r.code, r.messages)
+		}
+		data := []string{late}
+		if beside {
+			data = []string{photos, late}
+		}
+		stdoutOf(t, job("extend", data...)...)
+		if got := rows(t, slurp(t, filepath.Join(dir, "job/00001.jsonl"))); len(got) != 1 || got[0]["path"] != late {
+			t.Errorf("the new shard: %v", got)
+		}
+	}
+}
+
 // New inputs become new shards behind the old, which stay as they are.
 func TestHashExtend(t *testing.T) {
 	needORT(t)

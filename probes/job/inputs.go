@@ -114,13 +114,17 @@ func (p *Plan) add(ds dataset.Dataset, limit int) error {
 	return nil
 }
 
-// grown is an error when a source that the job has holds files that it has not.
-func (p *Plan) grown(source string, have map[string]bool, o dataset.Options) error {
+// grown is an error when a source that the job has holds files that it has not, and that
+// are not given by their names.
+func (p *Plan) grown(source string, have map[string]bool, fresh []string, o dataset.Options) error {
 	ds, err := dataset.Open([]string{source}, o)
 	if err != nil {
 		return err
 	}
-	mine := map[string]bool{} // pictures of the folder
+	mine := map[string]bool{} // pictures of folders, and those to come
+	for _, path := range fresh {
+		mine[filepath.Clean(path)] = true
+	}
 	for _, s := range p.Shards {
 		for _, c := range s.Pieces {
 			folder := p.Sources[c.Source].Folder
@@ -172,7 +176,7 @@ func (p *Plan) Extend(sources []string, format string) (int, error) {
 		if slices.Contains(fresh, path) {
 			continue
 		}
-		if err := p.grown(path, have, o); err != nil {
+		if err := p.grown(path, have, fresh, o); err != nil {
 			return 0, err
 		}
 	}
