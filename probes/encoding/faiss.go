@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"math"
+	"os"
 )
 
 // faissMagic begins a file of FAISS's IndexBinaryFlat. What follows is
@@ -137,4 +138,40 @@ func readFaissCodes(r io.Reader, n, width int, use func([]byte) error) error {
 		}
 	}
 	return nil
+}
+
+// faissFile is an IndexBinaryFlat: codes without anything else.
+type faissFile struct {
+	f        *os.File
+	n, width int
+	from     *Origin
+}
+
+func openFaiss(path string) (file, error) { return opened(path, newFaiss) }
+
+func newFaiss(f *os.File, size int64) (file, error) {
+	n, width, err := readFaissHeader(f, size)
+	if err != nil {
+		return nil, err
+	}
+	o, err := readOrigin(f.Name())
+	return &faissFile{f, n, width, o}, err
+}
+
+func (f *faissFile) close() error           { return f.f.Close() }
+func (f *faissFile) origin() *Origin        { return f.from }
+func (f *faissFile) rows(string) (int, int) { return f.n, f.width }
+
+// has is what one takes the codes for: an index does not say what they are.
+func (f *faissFile) has(on string) bool {
+	sketches := f.from != nil && f.from.Settings.Sketch > 0 && (f.from.Settings.Sketch+7)/8 == f.width
+	return on == Code && !sketches || on == Sketch && (sketches || f.from == nil)
+}
+
+func (f *faissFile) read(_ OpenOptions, use func(*record) error) error {
+	r := record{label: noLabel, predicted: noLabel}
+	return readFaissCodes(f.f, f.n, f.width, func(code []byte) error {
+		r.code = code
+		return use(&r)
+	})
 }

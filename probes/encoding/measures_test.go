@@ -192,48 +192,6 @@ func TestKMeansFillsClusters(t *testing.T) {
 	}
 }
 
-func TestLogisticIsScikitLearns(t *testing.T) {
-	for i, m := range sklearn(t) {
-		train, test := m.sets(t)
-		for _, c := range []struct {
-			name    string
-			pairs   bool
-			want    []int64
-			weights [][]float64
-		}{{"multinomial", false, m.Multinomial, m.MultinomialWeights}, {"pairs", true, m.Pairs, m.PairsWeights}} {
-			l, err := FitLogistic(t.Context(), train, LogisticOptions{Pairs: c.pairs, C: m.C, Tolerance: 1e-8})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !l.Converged || len(l.Weights) != len(c.weights) {
-				t.Errorf("case %d, %s: %d models, want %d; converged %v", i, c.name, len(l.Weights), len(c.weights), l.Converged)
-				continue
-			}
-			for r, row := range c.weights {
-				mine := l.Weights[r]
-				sign := 1.0
-				if len(l.Labels) == 2 && c.name == "multinomial" { // theirs is of the second label
-					sign = -1
-				}
-				for j, w := range row {
-					at := j
-					if j == m.Bits {
-						at = len(mine) - 1
-					}
-					// Theirs stops where the loss changes by less than 64 roundings.
-					if math.Abs(sign*mine[at]-w) > 3e-5 {
-						t.Fatalf("case %d, %s: weight %d of model %d is %v, want %v", i, c.name, j, r, sign*mine[at], w)
-					}
-				}
-			}
-			got, err := l.Predict(test)
-			if err != nil || !slices.Equal(got, c.want) {
-				t.Errorf("case %d, %s: %v %v, want %v", i, c.name, err, got, c.want)
-			}
-		}
-	}
-}
-
 // The packed products equal the plain ones, on codes that do not fill their words.
 func TestPackedProducts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))

@@ -166,51 +166,6 @@ func choose(f file, on string) (string, error) {
 	return on, nil
 }
 
-// record is one row of a result file. Its contents are valid until the next row.
-type record struct {
-	id, path, status, message []byte
-	label                     int64
-	predicted                 int64  // by the network; noLabel where that is not known
-	code                      []byte // nil when the item has none
-	image, class              []byte // of a region: its picture's ID, and its label
-	box                       [4]float64
-}
-
-// file is an open result file.
-type file interface {
-	// has says whether the file's items have codes of a kind, or another column.
-	has(on string) bool
-	// origin is what its manifest says, nil when there is none.
-	origin() *Origin
-	// rows is their number when it is known, else 0; width that of a code.
-	rows(on string) (n, width int)
-	// read gives every row to use; o.On says which of the codes, "" none.
-	read(o OpenOptions, use func(*record) error) error
-	close() error
-}
-
-func openFile(path string) (file, error) {
-	switch ext := strings.ToLower(filepath.Ext(path)); ext {
-	case ".parquet":
-		return openParquet(path)
-	case ".npy":
-		return openNpy(path)
-	case ".jsonl", ".ndjson":
-		return openJSONL(path)
-	default:
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		magic := make([]byte, len(faissMagic))
-		if n, _ := f.Read(magic); string(magic[:n]) == faissMagic || ext == ".faiss" || ext == ".index" {
-			return openFaiss(path)
-		}
-		return nil, fmt.Errorf("extension %q names no format; codes are read from .parquet, .npy, .jsonl, FAISS IndexBinaryFlat, and folders of those", ext)
-	}
-}
-
 // openFiles reads files one after the other. origin is that of all of them, nil when
 // each has its own.
 func openFiles(paths []string, origin *Origin, o OpenOptions) (*Codes, error) {
