@@ -128,7 +128,7 @@ func Survey(files []string, load Loader, o probes.SiteOptions, sample []int) ([]
 		cs = append(cs, c)
 	}
 	if unclear != nil {
-		return nil, fmt.Errorf("the step of %d checkpoints is not clear:\n  %s", len(unclear), strings.Join(unclear, "\n  "))
+		return nil, fmt.Errorf("the step of %d checkpoints is not clear; make it the last number of the file's name, as in step-001000.onnx, or the entry %q of its metadata:\n  %s", len(unclear), stepKey, strings.Join(unclear, "\n  "))
 	}
 	slices.SortStableFunc(cs, func(a, b Checkpoint) int { return int(min(max(a.Step-b.Step, -1), 1)) })
 	if err := distinct(cs); err != nil {

@@ -63,7 +63,7 @@ func TestSurvey(t *testing.T) {
 		"metadata":         {[]string{"last.onnx"}, said("12"), "12"},
 		"both":             {[]string{"s12.onnx"}, said("12"), "12"},
 		"doubled":          {[]string{"s10.onnx", "t1e1.onnx", "s3.onnx"}, load(nil), "step 10: s10.onnx and t1e1.onnx"},
-		"missing":          {[]string{"s1.onnx", "best.onnx", "last.onnx"}, load(nil), "2 checkpoints"},
+		"missing":          {[]string{"s1.onnx", "best.onnx", "last.onnx"}, load(nil), `2 checkpoints is not clear; make it the last number of the file's name, as in step-001000.onnx, or the entry "step"`},
 		"ambiguous":        {[]string{"s12.onnx"}, said("13"), "name says step 12, its metadata 13"},
 		"no number":        {[]string{"s12.onnx"}, said("many"), `says step "many"`},
 		"all broken":       {[]string{"no1.onnx", "no2.onnx"}, load(nil), "none of 2"},

@@ -31,6 +31,9 @@ type Settings struct {
 	Globs   []string `json:"site_globs,omitempty"`
 	MaxPool bool     `json:"include_maxpool,omitempty"`
 	Gemm    bool     `json:"include_gemm,omitempty"`
+	// Logits names the value that accuracy, margins and attacks read, "" for the first
+	// output. Study.Load puts it first.
+	Logits string `json:"logits,omitempty"`
 	// Precision is what the model is widened to, "" for none.
 	Precision string `json:"precision,omitempty"`
 	Batch     int    `json:"batch"`
