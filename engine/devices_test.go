@@ -23,7 +23,7 @@ func TestParseDevices(t *testing.T) {
 		{"cuda:1,cuda:0", nil, []Device{gpu(1), gpu(0)}, ""},
 		{"cuda:all", count(3, nil), []Device{gpu(0), gpu(1), gpu(2)}, ""},
 		{"cuda:all", count(0, none), nil, "no driver"},
-		{"cuda,cuda:0", nil, nil, "there twice"},
+		{"cuda,cuda:0", nil, []Device{gpu(0), gpu(0)}, ""},
 		{"cpu,cuda", nil, nil, "not of one kind"},
 		{"cuda:0,cuda:all", nil, nil, "not a device number"},
 		{"", nil, nil, "the devices are"},

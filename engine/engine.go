@@ -79,8 +79,8 @@ func ParseDevice(s string) (Device, error) {
 const MaxDevices = 64
 
 // ParseDevices reads devices of one kind separated by commas, each as ParseDevice does;
-// "cuda:all" is as many as gpus counts, whose error it returns. Each GPU is given once;
-// "cpu" may be repeated, for several sessions there.
+// "cuda:all" is as many as gpus counts, whose error it returns. A device may be repeated,
+// for several runs there at once.
 func ParseDevices(s string, gpus func() (int, error)) ([]Device, error) {
 	if s == "cuda:all" {
 		n, err := gpus()
@@ -103,8 +103,6 @@ func ParseDevices(s string, gpus func() (int, error)) ([]Device, error) {
 			return nil, fmt.Errorf("reading devices: there are more than %d", MaxDevices)
 		case len(all) > 0 && d.Kind != all[0].Kind:
 			return nil, fmt.Errorf("reading devices %q: %s and %s are not of one kind, and round differently", s, all[0], d)
-		case d.Kind == "cuda" && slices.Contains(all, d):
-			return nil, fmt.Errorf("reading devices %q: %s is there twice", s, d)
 		}
 		all = append(all, d)
 	}
@@ -194,6 +192,15 @@ func (o Options) gpu() (given []string) {
 		}
 	}
 	return given
+}
+
+// Sharer is a Session whose model several goroutines may run at once.
+type Sharer interface {
+	// Share is another session of the same prepared model. They hold one copy of its
+	// weights between them, each run has memory for its own values, and the numbers are
+	// those of one session. Each is closed by itself, in any order. It is an error
+	// where runs must be one at a time, as those of a CUDA graph.
+	Share() (Session, error)
 }
 
 // Placer is a Session that can tell where its nodes run.

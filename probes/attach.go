@@ -124,6 +124,7 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 	if p.options.Pack == PackOperator {
 		e.Model.Opsets = append(e.Model.Opsets, onnx.Opset{Domain: engine.Domain, Version: 1})
 	}
+	raiseForArgMax(e.Model, p.Sites)
 	batch := onnx.Dim{Size: -1, Param: "batch"}
 	for _, v := range e.Graph.Inputs {
 		if v.Name == p.Fit.Input && v.HasShape() {
@@ -203,6 +204,20 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		}
 	}
 	return nil
+}
+
+// raiseForArgMax makes a model of opset 7 one of opset 8, where MaxPool tells the places
+// of its maxima. Opset 8 only adds to the operators of opset 7: Expand is new, and Max,
+// Min, Mean, Sum and MaxPool take more than they did.
+func raiseForArgMax(m *onnx.Model, sites []Site) {
+	if m.Opset("") != 7 || !slices.ContainsFunc(sites, func(s Site) bool { return s.window != nil }) {
+		return
+	}
+	for i, o := range m.Opsets {
+		if o.Domain == "" || o.Domain == "ai.onnx" {
+			m.Opsets[i].Version = 8
+		}
+	}
 }
 
 // kinds lists the outputs that the options ask for at each site.

@@ -55,14 +55,14 @@ func TestCompareReportsMargins(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close()
-	x := []float32{1, -0.25, 8, 3, 3, 3}
-	a, _, _, err := s.codes(context.Background(), x, 2)
+	x := samples{n: 2, x: tensor.Of([]float32{1, -0.25, 8, 3, 3, 3}, 2, 3)}
+	a, _, _, err := s.codes(context.Background(), x)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := slices.Clone(a)
 	b[0] ^= 0b01000000
-	if err := d.margins(context.Background(), s, x, 2, a, b); err != nil {
+	if err := d.margins(context.Background(), s, x, a, b); err != nil {
 		t.Fatal(err)
 	}
 	if d.Sites[0].Margin != 0.25 || d.Sites[0].Scale != 8 {

@@ -8,7 +8,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -115,23 +114,26 @@ func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dat
 			d.Sites[i].ForA, d.Sites[i].ForB = new(int64), new(int64)
 		}
 	}
-	width, dim := plan.CodeBytes(), tensor.Count(plan.Fit.Sample)
+	bound, err := plan.Fit.bind(dataset.Sides(ds))
+	if err != nil {
+		return nil, err
+	}
+	width := plan.CodeBytes()
 	for batch, err := range dataset.Batches(ctx, ds, max(sa.batch(), sb.batch()), co.workers()) {
 		if err != nil {
 			return nil, err
 		}
-		n := batch.N
-		x := tensor.Data[float32](batch.Input)
-		ca, oa, na, err := sa.codes(ctx, x, n)
+		x := samplesOf(batch, bound)
+		ca, oa, na, err := sa.codes(ctx, x)
 		if err != nil {
 			return nil, fmt.Errorf("side a: %w", err)
 		}
-		cb, ob, nb, err := sb.codes(ctx, x, n)
+		cb, ob, nb, err := sb.codes(ctx, x)
 		if err != nil {
 			return nil, fmt.Errorf("side b: %w", err)
 		}
 		var flipped []int
-		for i := range n {
+		for i := range x.n {
 			err := batch.Errs[i]
 			if err == nil && (na[i] || nb[i]) {
 				err = errNaN
@@ -160,16 +162,20 @@ func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dat
 		switch {
 		case flipped == nil:
 		case judge == nil:
-			err = d.margins(ctx, sa, x, n, ca, cb)
+			err = d.margins(ctx, sa, x, ca, cb)
 		default:
 			// The judge sees only what it has to decide.
-			var jx []float32
 			var ja, jb []byte
 			for _, i := range flipped {
-				jx = append(jx, x[i*dim:(i+1)*dim]...)
 				ja, jb = append(ja, ca[i*width:(i+1)*width]...), append(jb, cb[i*width:(i+1)*width]...)
 			}
-			err = d.judge(ctx, judge, jx, len(flipped), ja, jb)
+			jx, err := x.pick(flipped)
+			if err != nil {
+				return nil, err
+			}
+			if err := d.judge(ctx, judge, jx, ja, jb); err != nil {
+				return nil, err
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -193,21 +199,21 @@ func sameSites(a, b *Plan) error {
 	return nil
 }
 
-// judge decides the flipped bits of n samples: which side's bit is the one that j
+// judge decides the flipped bits of samples: which side's bit is the one that j
 // finds. It finds the margins too.
-func (d *Diff) judge(ctx context.Context, j *side, x []float32, n int, ca, cb []byte) error {
+func (d *Diff) judge(ctx context.Context, j *side, x samples, ca, cb []byte) error {
 	plan, width := j.plan(), j.plan().CodeBytes()
 	if j.code != nil {
-		cj, _, _, err := j.codes(ctx, x, n)
+		cj, _, _, err := j.codes(ctx, x)
 		if err != nil {
 			return fmt.Errorf("the judge: %w", err)
 		}
-		for i := range n {
+		for i := range x.n {
 			d.decide(plan, ca[i*width:], cb[i*width:], cj[i*width:])
 		}
 	}
 	code := make([]byte, width)
-	err := j.values(ctx, x, n, func(item, at int, vals []*tensor.Tensor) {
+	err := j.values(ctx, x, func(item, at int, vals []*tensor.Tensor) {
 		a, b := ca[item*width:], cb[item*width:]
 		if j.code == nil {
 			clear(code)
@@ -243,9 +249,9 @@ func (d *Diff) decide(plan *Plan, a, b, j []byte) {
 }
 
 // margins finds the values behind the flipped bits.
-func (d *Diff) margins(ctx context.Context, s *side, x []float32, n int, ca, cb []byte) error {
+func (d *Diff) margins(ctx context.Context, s *side, x samples, ca, cb []byte) error {
 	width := s.plan().CodeBytes()
-	return s.values(ctx, x, n, func(item, at int, vals []*tensor.Tensor) {
+	return s.values(ctx, x, func(item, at int, vals []*tensor.Tensor) {
 		d.measure(s.plan(), at, vals, ca[item*width:], cb[item*width:])
 	})
 }
@@ -289,157 +295,4 @@ func furthest(a, b []float64) float64 {
 		}
 	}
 	return worst
-}
-
-// side is one setting made ready.
-type side struct {
-	setting Setting
-	code    *Prober // nil when the host packs
-	value   *Prober // made when first needed
-	m       *onnx.Model
-	o       AttachOptions
-}
-
-func newSide(ctx context.Context, m *onnx.Model, o AttachOptions, s Setting) (*side, error) {
-	if s.Double {
-		var err error
-		if m, err = rewrite.Widen(m); err != nil {
-			return nil, err
-		}
-	}
-	if s.Half {
-		var err error
-		if m, err = rewrite.Narrow(m); err != nil {
-			return nil, err
-		}
-	}
-	if s.Pack != PackAuto {
-		o.Pack = s.Pack
-	}
-	sd := &side{setting: s, m: m, o: o}
-	if s.Host {
-		if o.Sites.MaxPool {
-			return nil, fmt.Errorf("codes computed outside the graph do not cover the arg-max of MaxPool")
-		}
-		return sd, sd.needValues(ctx)
-	}
-	plan, err := Attach(m, o)
-	if err != nil {
-		return nil, err
-	}
-	sd.code, err = plan.Open(ctx, s.Backend, s.Options, s.Batch)
-	return sd, err
-}
-
-func (s *side) needValues(ctx context.Context) error {
-	if s.value != nil {
-		return nil
-	}
-	o := s.o
-	o.Values = true
-	plan, err := Attach(s.m, o)
-	if err != nil {
-		return err
-	}
-	s.value, err = plan.Open(ctx, s.setting.Backend, s.setting.Options, s.setting.Batch)
-	return err
-}
-
-func (s *side) close() {
-	for _, r := range []*Prober{s.code, s.value} {
-		if r != nil {
-			r.Close()
-		}
-	}
-}
-
-func (s *side) prober() *Prober {
-	if s.code != nil {
-		return s.code
-	}
-	return s.value
-}
-
-func (s *side) plan() *Plan { return s.prober().Plan }
-func (s *side) batch() int  { return s.prober().Batch }
-
-// runs puts n samples through a prober in its batches.
-func runs(ctx context.Context, r *Prober, x []float32, n int, use func(first, count int, out []*tensor.Tensor)) error {
-	dim := tensor.Count(r.Plan.Fit.Sample)
-	in := make([]float32, r.Batch*dim)
-	for first := 0; first < n; first += r.Batch {
-		k := min(r.Batch, n-first)
-		clear(in[copy(in, x[first*dim:(first+k)*dim]):])
-		out, err := r.Run(ctx, tensor.Of(in, append([]int{r.Batch}, r.Plan.Fit.Sample...)...))
-		if err != nil {
-			return err
-		}
-		use(first, k, out)
-	}
-	return nil
-}
-
-// codes returns the whole codes of n samples and, for each, the model's own
-// outputs, and whether the network came upon a NaN, so that it has no code.
-func (s *side) codes(ctx context.Context, x []float32, n int) (codes []byte, own [][]float64, nan []bool, err error) {
-	r, width := s.prober(), s.plan().CodeBytes()
-	codes, own, nan = make([]byte, n*width), make([][]float64, n), make([]bool, n)
-	buf := make([]byte, r.Batch*width)
-	err = runs(ctx, r, x, n, func(first, count int, out []*tensor.Tensor) {
-		copy(nan[first:first+count], r.nan(out))
-		if s.code != nil {
-			r.codes(buf, out, "code")
-		} else {
-			clear(buf)
-			for i := range count {
-				packValues(buf[i*width:(i+1)*width], r.Plan, r.probe(out, "value"), i)
-			}
-		}
-		copy(codes[first*width:], buf[:count*width])
-		for _, t := range out[:r.Plan.Own] {
-			if len(t.Shape) == 0 || t.Shape[0] != r.Batch || !t.DType.IsFloat() {
-				continue
-			}
-			v := t.Float64s()
-			per := len(v) / r.Batch
-			for i := range count {
-				own[first+i] = append(own[first+i], v[i*per:(i+1)*per]...)
-			}
-		}
-	})
-	return codes, own, nan, err
-}
-
-// values hands each sample's values before the activations to use, with the
-// sample's place in the tensors.
-func (s *side) values(ctx context.Context, x []float32, n int, use func(item, at int, vals []*tensor.Tensor)) error {
-	if err := s.needValues(ctx); err != nil {
-		return err
-	}
-	return runs(ctx, s.value, x, n, func(first, count int, out []*tensor.Tensor) {
-		vals := s.value.probe(out, "value")
-		for i := range count {
-			use(first+i, i, vals)
-		}
-	})
-}
-
-// packValues packs the code of one item on the host.
-func packValues(dst []byte, p *Plan, vals []*tensor.Tensor, item int) {
-	offset := 0
-	for s := range p.Sites {
-		site := &p.Sites[s]
-		if vals[s] != nil {
-			value := valuesAt(vals[s])
-			for k, knot := range site.Knots {
-				for u := range site.Units {
-					if value(item*site.Units+u) > knot {
-						b := k*site.Units + u
-						dst[offset+b/8] |= 1 << (7 - b%8)
-					}
-				}
-			}
-		}
-		offset += site.Bytes()
-	}
 }

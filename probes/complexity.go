@@ -101,7 +101,7 @@ func (c ComplexityColumns) start(r *Prober) (maker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the vertices in the graph: %w", err)
 	}
-	r.also, m.crossing = append(r.also, g), g
+	m.crossing = g
 	return m, nil
 }
 

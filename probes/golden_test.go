@@ -102,7 +102,7 @@ func openOn(t *testing.T, b engine.Backend, m *onnx.Model, o AttachOptions, batc
 func codesOf(t *testing.T, r *Prober, x []float32, n int) []byte {
 	t.Helper()
 	s := &side{code: r}
-	codes, _, _, err := s.codes(context.Background(), x, n)
+	codes, _, _, err := s.codes(context.Background(), samples{n: n, x: tensor.Of(x, append([]int{n}, r.Plan.Fit.Sample...)...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestOutputsStayThoseOfTheModel(t *testing.T) {
 		}
 		s := &side{code: r}
 		x, want := g.arrays["input"], g.arrays["logits"]
-		_, own, _, err := s.codes(context.Background(), tensor.Data[float32](x), x.Shape[0])
+		_, own, _, err := s.codes(context.Background(), samples{n: x.Shape[0], x: x})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,9 @@ func (f *Fit) bind(sides []dataset.Side) ([]int, error) {
 			missing = append(missing, describePort(p))
 			continue
 		}
-		if s := &sides[place[k]]; s.Rows.DType != p.DType || !slices.Equal(s.Shape(), p.Shape) {
+		// Floats may be of another width: of a model that was widened or narrowed.
+		s := &sides[place[k]]
+		if s.Rows.DType != p.DType && !(s.Rows.DType.IsFloat() && p.DType.IsFloat()) || !slices.Equal(s.Shape(), p.Shape) {
 			return nil, fmt.Errorf("the model's input %s is given rows of %s %v", describePort(p), s.Rows.DType, s.Shape())
 		}
 	}
@@ -81,6 +83,64 @@ func (f *Fit) around(name string) (place, dim int, err error) {
 		}
 	}
 	return 0, 0, fmt.Errorf("a frame over the input %q: the model has %q and %s", name, f.Input, describePorts(f.Others))
+}
+
+// Arrange is n copies of one item of every input, in the model's order: x for the one
+// that input names ("" the one that samples enter by), and for the others what held has
+// by name, rows of [1, shape...]. Floats are brought to the types that the model takes.
+func (p *Plan) Arrange(input string, x *tensor.Tensor, held map[string]*tensor.Tensor, n int) ([]*tensor.Tensor, error) {
+	f := &p.Fit
+	if input == "" {
+		input = f.Input
+	}
+	var in []*tensor.Tensor
+	add := func(name string, d tensor.DType, shape []int, bare bool) error {
+		one := held[name]
+		if name == input {
+			one = x
+		}
+		if one == nil || one.Len() != tensor.Count(shape) {
+			return fmt.Errorf("the model's input %q takes %v, and nothing of that shape is given", name, shape)
+		}
+		if one.DType != d && !(one.DType.IsFloat() && d.IsFloat()) {
+			return fmt.Errorf("the model's input %q takes %s, and %s is given", name, d, one.DType)
+		}
+		one, err := convert(one, d)
+		if err != nil {
+			return err
+		}
+		flat := &tensor.Tensor{DType: d, Shape: append([]int{1}, shape...), Data: one.Data}
+		if bare {
+			flat.Shape = shape
+			in = append(in, flat)
+			return nil
+		}
+		t, err := tensor.New(d, append([]int{n}, shape...)...)
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			t.SetRow(i, flat, 0)
+		}
+		in = append(in, t)
+		return nil
+	}
+	for k := range len(f.Others) + 1 {
+		var err error
+		switch {
+		case k == f.place:
+			err = add(f.Input, f.DType, f.Sample, f.Unbatched)
+		case k < f.place:
+			err = add(f.Others[k].Name, f.Others[k].DType, f.Others[k].Shape, false)
+		default:
+			o := f.Others[k-1]
+			err = add(o.Name, o.DType, o.Shape, false)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
 }
 
 // FrameShape is the shape of one item of the input that a frame is over: of the sample

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,17 +15,40 @@ import (
 )
 
 // OpenOn is Open with a session on each of several devices, among which Write deals
-// its batches in turn; everything else runs on the first. A device may be there more
-// than once. Sessions on the CPU share its threads evenly. The devices should be of
-// one kind, since two kinds may round differently.
+// its batches in turn; everything else runs on the first. The devices should be of one
+// kind, since two kinds may round differently.
+//
+// A device that is there more than once runs so many batches at once. Those on the CPU
+// share its threads evenly; they, and those on a GPU, share the weights where the
+// engine can. A GPU that is there once runs two, so that what is copied to and from it
+// for one batch, and what the host does for it, goes on while it computes the other;
+// but not with a limit of its memory, since two batches' values take twice as much, or
+// a CUDA graph, which has room for one. The bytes are the same.
 func (p *Plan) OpenOn(ctx context.Context, b engine.Backend, o engine.Options, devices []engine.Device, batch int) (*Prober, error) {
+	if len(devices) == 0 {
+		return nil, errors.New("opening a model: no device is given")
+	}
 	onCPU := 0
 	for _, d := range devices {
 		if d.Kind != "cuda" {
 			onCPU++
 		}
 	}
-	var first *Prober
+	var all []*Prober
+	add := func(r *Prober, err error) error {
+		if err == nil {
+			all = append(all, r)
+			if r.Batch != all[0].Batch {
+				err = fmt.Errorf("a run on %s is of %d samples, and on %s of %d", r.Options.Device, r.Batch, all[0].Options.Device, all[0].Batch)
+			}
+		}
+		if err != nil {
+			for _, r := range all {
+				err = errors.Join(err, r.Close())
+			}
+		}
+		return err
+	}
 	for _, d := range devices {
 		own := o
 		if own.Device = d; d.Kind != "cuda" && onCPU > 1 {
@@ -33,33 +57,68 @@ func (p *Plan) OpenOn(ctx context.Context, b engine.Backend, o engine.Options, d
 			}
 			own.Threads = max(1, own.Threads/onCPU)
 		}
-		r, err := p.Open(ctx, b, own, batch)
-		if err == nil && first != nil && r.Batch != first.Batch {
-			err = errors.Join(fmt.Errorf("a run on %s is of %d samples, and on %s of %d", d, r.Batch, first.Options.Device, first.Batch), r.Close())
-		}
-		if err != nil {
-			if first != nil {
-				err = errors.Join(err, first.Close())
+		like := slices.IndexFunc(all, func(r *Prober) bool { return r.Options.Device == d && r.sharable() })
+		if like >= 0 {
+			if err := add(all[like].share()); err != nil {
+				return nil, err
 			}
+		} else if err := add(p.Open(ctx, b, own, batch)); err != nil {
 			return nil, err
 		}
-		if first == nil {
-			first = r
-		} else {
-			first.peers = append(first.peers, r)
+	}
+	for _, r := range slices.Clone(all) {
+		if n := count(devices, r.Options.Device); n == 1 && r.overlaps() {
+			if err := add(r.share()); err != nil {
+				return nil, err
+			}
+			all[len(all)-1].unnamed = true
 		}
 	}
-	if first == nil {
-		return nil, errors.New("opening a model: no device is given")
-	}
-	return first, nil
+	all[0].peers = all[1:]
+	return all[0], nil
 }
 
-// Devices names the devices that Write runs on, separated by commas.
+func count(devices []engine.Device, d engine.Device) (n int) {
+	for _, e := range devices {
+		if e == d {
+			n++
+		}
+	}
+	return n
+}
+
+// sharable says whether the session's model can be run by another one at the same time,
+// and as well as by a session of its own: on the CPU the threads of one would have to
+// serve both.
+func (r *Prober) sharable() bool {
+	_, ok := r.session.(engine.Sharer)
+	return ok && !r.Options.CUDAGraph && (r.Options.Device.Kind == "cuda" || r.Options.Threads == 1)
+}
+
+// overlaps says whether a device is to run two batches at once without being told.
+func (r *Prober) overlaps() bool {
+	return r.Options.Device.Kind == "cuda" && r.Options.MemoryLimit == 0 && r.sharable()
+}
+
+// share is r with another session of the same prepared model.
+func (r *Prober) share() (*Prober, error) {
+	s, err := r.session.(engine.Sharer).Share()
+	if err != nil {
+		return nil, err
+	}
+	t := *r
+	t.session, t.of, t.peers, t.also = s, r, nil, nil
+	return &t, nil
+}
+
+// Devices names the devices that Write runs on, as they were given, separated by
+// commas.
 func (r *Prober) Devices() string {
 	names := []string{r.Options.Device.String()}
 	for _, p := range r.peers {
-		names = append(names, p.Options.Device.String())
+		if !p.unnamed {
+			names = append(names, p.Options.Device.String())
+		}
 	}
 	return strings.Join(names, ",")
 }

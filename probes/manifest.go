@@ -17,7 +17,7 @@ type Manifest struct {
 	Tool    string   `json:"tool"`
 	Version string   `json:"version"`
 	Verb    string   `json:"verb"`
-	Command []string `json:"command"`
+	Command []string `json:"command,omitempty"`
 	// Model holds the SHA-256 of the model file and of its external data.
 	Model     string            `json:"model"`
 	SHA256    map[string]string `json:"sha256"`

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -25,9 +24,11 @@ type Prober struct {
 	// Pack is how the session's model packs; PackAuto without probes.
 	Pack Packing
 
-	peers   []*Prober // the sessions on the other devices; see OpenOn
+	peers   []*Prober // the other sessions; see OpenOn
+	unnamed bool      // it is there to overlap with another on the same device
+	of      *Prober   // whose prepared model this session runs too; nil for its own
 	session engine.Session
-	also    []io.Closer // what groups opened beside it
+	also    []*gathered // what groups opened beside it
 }
 
 // maxBatchBytes bounds the samples and codes of one run.
@@ -81,14 +82,14 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 	return r, nil
 }
 
-// Close releases the session, and those on other devices.
+// Close releases the session, and the others of OpenOn.
 func (r *Prober) Close() error {
 	err := r.session.Close()
 	for _, p := range r.peers {
 		err = errors.Join(err, p.Close())
 	}
-	for _, c := range r.also {
-		err = errors.Join(err, c.Close())
+	for _, g := range r.also {
+		err = errors.Join(err, g.r.Close())
 	}
 	r.also = nil
 	return err
@@ -190,7 +191,7 @@ func (r *Prober) sameAsSource(ctx context.Context) (bool, error) {
 // Run evaluates a batch, float32 [Batch, Sample...], and returns the outputs of
 // the probed model: the original's own, then one or more for each site. Every
 // probe output is verified to have the size that the plan says. others are the
-// batches of Plan.Fit.Others, of the types they name.
+// batches of Plan.Fit.Others; floats are brought to the types they name.
 func (r *Prober) Run(ctx context.Context, in *tensor.Tensor, others ...*tensor.Tensor) ([]*tensor.Tensor, error) {
 	if want := r.Plan.Fit.Others; len(others) != len(want) {
 		return nil, fmt.Errorf("the model takes %d inputs besides %q, got %d", len(want), r.Plan.Fit.Input, len(others))
@@ -202,7 +203,13 @@ func (r *Prober) Run(ctx context.Context, in *tensor.Tensor, others ...*tensor.T
 	if r.Plan.Fit.Unbatched {
 		x = &tensor.Tensor{DType: x.DType, Shape: r.Plan.Fit.Sample, Data: x.Data}
 	}
-	out, err := r.session.Run(ctx, slices.Insert(slices.Clone(others), r.Plan.Fit.place, x))
+	given := make([]*tensor.Tensor, len(others), len(others)+1)
+	for k, t := range others {
+		if given[k], err = convert(t, r.Plan.Fit.Others[k].DType); err != nil {
+			return nil, err
+		}
+	}
+	out, err := r.session.Run(ctx, slices.Insert(given, r.Plan.Fit.place, x))
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +249,12 @@ func convert(t *tensor.Tensor, d tensor.DType) (*tensor.Tensor, error) {
 	if t.DType == d {
 		return t, nil
 	}
-	src := tensor.Data[float32](t)
+	src, ok := t.Data.([]float32)
+	if !ok { // floats of another width, beside samples
+		for _, v := range t.Float64s() {
+			src = append(src, float32(v))
+		}
+	}
 	out, err := tensor.New(d, t.Shape...)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,9 @@ package probes
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
@@ -124,9 +126,43 @@ type graphCrossing struct {
 	point, direction             []int64
 }
 
-func newGraphCrossing(r *Prober, nb Neighborhood) (*graphCrossing, error) {
+// gathered is a session whose graph makes the vertices of one neighbourhood.
+type gathered struct {
+	r      *Prober // of the gathering's plan
+	frame  *Frame
+	radii  []float64
+	groups int
+}
+
+// gathered is the session for nb beside r. It is prepared once, and shared where r's
+// own is, so that a second run over a dataset finds it ready.
+func (r *Prober) gathered(nb Neighborhood) (*gathered, error) {
+	for _, g := range r.also {
+		if g.frame == nb.Frame && slices.Equal(g.radii, nb.Radii) && g.groups == nb.groups(r.Batch) {
+			return g, nil
+		}
+	}
+	g := &gathered{frame: nb.Frame, radii: slices.Clone(nb.Radii), groups: nb.groups(r.Batch)}
+	var err error
+	if r.of == nil {
+		g.r, err = r.gather(nb, g.groups)
+	} else {
+		var first *gathered
+		if first, err = r.of.gathered(nb); err == nil {
+			g.r, err = first.r.share()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.also = append(r.also, g)
+	return g, nil
+}
+
+// gather prepares the session of gathered.
+func (r *Prober) gather(nb Neighborhood, groups int) (*Prober, error) {
 	p := *r.Plan
-	g := &gathering{groups: nb.groups(r.Batch), input: p.Fit.Input, dtype: p.Fit.DType, sample: p.Fit.Sample}
+	g := &gathering{groups: groups, input: p.Fit.Input, dtype: p.Fit.DType, sample: p.Fit.Sample}
 	for _, radius := range nb.Radii {
 		g.directions = append(g.directions, nb.Frame.scaled(radius)...)
 	}
@@ -145,16 +181,20 @@ func newGraphCrossing(r *Prober, nb Neighborhood) (*graphCrossing, error) {
 	}
 	own := &Prober{Plan: &p, Batch: r.Batch, Backend: r.Backend, Options: r.Options, Pack: p.options.Pack, session: s}
 	if err := own.check(); err != nil {
-		s.Close()
+		return nil, errors.Join(err, s.Close())
+	}
+	return own, nil
+}
+
+func newGraphCrossing(r *Prober, nb Neighborhood) (*graphCrossing, error) {
+	g, err := r.gathered(nb)
+	if err != nil {
 		return nil, err
 	}
-	return &graphCrossing{r: own, nb: nb, groups: g.groups,
+	return &graphCrossing{r: g.r, nb: nb, groups: g.groups,
 		points: make([]float32, g.groups*nb.Frame.Dim), sign: make([]float32, r.Batch), point: make([]int64, r.Batch), direction: make([]int64, r.Batch),
 		members: make([]float32, 2*g.groups*r.Batch), bound: make([]float32, 2*g.groups)}, nil
 }
-
-// Close releases the session.
-func (c *graphCrossing) Close() error { return c.r.Close() }
 
 func (c *graphCrossing) put(at int, x []float32, radius, j int, t *tally) {
 	if at == 0 {

@@ -94,7 +94,6 @@ func TestVerticesAreTheHosts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer graph.Close()
 		rng := rand.New(rand.NewPCG(1, 2))
 		for range 20 {
 			for at := range r.Batch {

@@ -27,7 +27,9 @@ func newAffine() *cobra.Command {
 	var index int
 	var rows []int
 	var all bool
-	var value string
+	var value, by string
+	var feed feedFlags
+	var plot plotFlag
 	c := &cobra.Command{
 		Use:   "affine MODEL IMAGE [-o FILE]",
 		Short: "The affine map of an item's linear region",
@@ -50,7 +52,8 @@ norm, row and input; a .npy file the weight alone.`,
   onnxprobe affine resnet18.onnx dog.jpg --preprocess imagenet --row 207 --row 208 -o dog.npz
   onnxprobe affine mlp.onnx inputs.npy --index 3 --all --json
   onnxprobe affine squeezenet.onnx dog.jpg --preprocess imagenet --value pool10_1
-  onnxprobe affine mlp.onnx --random 1 --seed 7`,
+  onnxprobe affine regionblip.onnx dog.jpg --preprocess regionblip --input box=0.1,0.1,0.6,0.9 --frame-input box
+  onnxprobe affine mlp.onnx --random 1 --seed 7 --plot boundaries.svg`,
 		Args: atLeast(1, "a model and one item"),
 	}
 	fs := c.Flags()
@@ -60,6 +63,8 @@ norm, row and input; a .npy file the weight alone.`,
 	j.addOptions(fs)
 	j.dataFlags.add(fs)
 	j.addRandom(fs)
+	feed.add(fs, &j.modelFlags, &j.dataFlags)
+	fs.StringVar(&by, "frame-input", "", "find the map by this input of the model, a `NAME`, such as its box; the others are held. By default by the one that the data goes into")
 	fs.StringVar(&j.precision, "precision", "float64", "float64 widens the whole model first; float32 runs a float32 model as it is")
 	fs.IntVar(&index, "index", -1, "which item of the data to take, counted from 0, where there are several")
 	fs.IntSliceVar(&rows, "row", nil, "row `K` of the output, counted from 0 (repeatable); the direction is that of the first")
@@ -68,11 +73,18 @@ norm, row and input; a .npy file the weight alone.`,
 	fs.StringVarP(&j.output, "output", "o", "", "write the map to a .npz or .npy `FILE`")
 	fs.BoolVar(&j.force, "force", false, "replace an existing result")
 	fs.Uint64Var(&j.seed, "seed", 0, "seed of --random")
+	plot.add(fs)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if all && len(rows) > 0 {
 			return usagef("give --row or --all, not both")
 		}
+		if err := feed.check(fs.Changed); err != nil {
+			return err
+		}
 		if err := checkMapFile(j.output, j.force, args); err != nil {
+			return err
+		}
+		if err := plot.check(j.output, j.force, args...); err != nil {
 			return err
 		}
 		d, eo, err := j.differentiator(c)
@@ -95,6 +107,17 @@ norm, row and input; a .npy file the weight alone.`,
 		if err != nil {
 			return err
 		}
+		v, ports, err := probes.Inputs(m)
+		if err != nil {
+			return err
+		}
+		if by != "" && by != v.Name {
+			if _, err := portNamed("frame-input", by, ports); err != nil {
+				return err
+			}
+		}
+		feed.regions.model.on(d, eo)
+		defer feed.regions.model.Close()
 		j.dataFlags.seed = j.seed
 		ds, sample, err := j.open(c, m, args[1:], sample)
 		if err != nil {
@@ -104,12 +127,13 @@ norm, row and input; a .npy file the weight alone.`,
 		if err != nil {
 			return err
 		}
-		mp, err := partition.Open(m, d, eo, partition.Options{Sites: j.sites, Sample: sample, Output: value, Float32: j.precision == "float32"})
+		mp, err := partition.Open(m, d, eo, partition.Options{Sites: j.sites, Sample: sample, Input: by, Output: value, Float32: j.precision == "float32"})
 		if err != nil {
 			return err
 		}
 		defer mp.Close()
-		a, err := mp.At(c.Context(), x, partition.Query{Rows: rows, All: all})
+		x, held := heldBeside(ds, x, v.Name, by)
+		a, err := mp.At(c.Context(), x, partition.Query{Rows: rows, All: all, Held: held})
 		var row *partition.RowError
 		var size *partition.SizeError
 		switch {
@@ -130,20 +154,29 @@ norm, row and input; a .npy file the weight alone.`,
 			mf.Verb, mf.Command, mf.Dataset = c.Name(), commandLine(c), manifestData(ds, j.random > 0)
 			mf.Summary = probes.Summary{Items: 1}
 			mf.Settings = map[string]any{"item": item.ID, "index": max(index, 0), "seed": j.seed, "exif": j.exif, "map": a}
+			for name, said := range feed.others.settings {
+				mf.Settings[name] = said
+			}
+			if by != "" {
+				mf.Settings["frame_input"] = by
+			}
 			if j.random > 0 {
 				mf.Settings["random"], mf.Settings["low"], mf.Settings["high"] = j.random, j.low, j.high
 			}
-			if err := saveMap(j.output, j.force, mf, a, x, sample); err != nil {
+			if err := saveMap(j.output, j.force, mf, a, x, mp.Shape()); err != nil {
 				return err
 			}
 		}
+		shown := affineResult{args[0], item.ID, j.output, a}
+		var done error
 		if j.json {
 			e := json.NewEncoder(c.OutOrStdout())
 			e.SetIndent("", "  ")
-			return e.Encode(affineResult{args[0], item.ID, j.output, a})
+			done = e.Encode(shown)
+		} else {
+			printAffine(c.OutOrStdout(), a)
 		}
-		printAffine(c.OutOrStdout(), a)
-		return nil
+		return plot.printed(c, done, item.ID, shown)
 	}
 	return c
 }
@@ -206,6 +239,19 @@ func takeOne(ds dataset.Dataset, index int, chosen bool) ([]float64, dataset.Ite
 		x[i] = float64(v)
 	}
 	return x, ds.Item(0), ds, nil
+}
+
+// heldBeside is, of one item, the input by which the map is found and, by name, what the
+// others are held at. x is the item's sample, which goes into the input named data.
+func heldBeside(ds dataset.Dataset, x []float64, data, by string) ([]float64, map[string]*tensor.Tensor) {
+	held := map[string]*tensor.Tensor{data: tensor.Of(x, append([]int{1}, ds.Shape()...)...)}
+	for _, s := range dataset.Sides(ds) {
+		held[s.Name] = s.Rows.Rows(0, 1)
+	}
+	if by != "" && by != data {
+		x = held[by].Float64s()
+	}
+	return x, held
 }
 
 // saveMap writes the map with its manifest beside it.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/bench"
 )
@@ -46,12 +48,15 @@ type benchJob struct {
 	modelFlags
 	engineFlags
 	sizes      string
+	inputs     []string
 	seconds    float64
 	images     int
 	seed       uint64
 	complexity bool
 	directions int
 	radius     float64
+	plot       plotFlag
+	force      bool
 }
 
 func newBench() *cobra.Command {
@@ -82,7 +87,9 @@ results, for each batch measured:
 What is not known, such as a CPU's device_bytes, is left out. Keys may be added.`,
 		Example: `  onnxprobe bench resnet50.onnx --batch auto
   onnxprobe bench resnet18.onnx --batch 1,8,32 --device cuda --json
+  onnxprobe bench resnet18.onnx --batch 1,8,32 --plot rates.html
   onnxprobe bench preact_resnet18.onnx --complexity --directions 20 --batch 320
+  onnxprobe bench regionblip.onnx --input box=0.1,0.1,0.6,0.9
   onnxprobe bench resnet18.onnx --images 200000`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error { return j.run(c, args[0]) },
@@ -94,12 +101,15 @@ What is not known, such as a CPU's device_bytes, is left out. Keys may be added.
 	j.addOptions(fs)
 	j.addPrecision(fs)
 	fs.StringVar(&j.sizes, "batch", "", "images of a run: a size, several (1,8,32), or auto to find the best; by the size of a sample if not given")
+	fs.StringArrayVar(&j.inputs, "input", nil, "what goes into another input of the model, `NAME=VALUE` (one, or one for each element, for all items); random numbers otherwise; repeatable")
 	fs.Float64Var(&j.seconds, "seconds", 10, "how long to measure each batch size")
 	fs.IntVar(&j.images, "images", 0, "send so many images through each variant instead, for example to see memory stay flat")
 	fs.Uint64Var(&j.seed, "seed", 0, "seed of the input and of the directions")
 	fs.BoolVar(&j.complexity, "complexity", false, "measure local complexity too")
 	fs.IntVar(&j.directions, "directions", 20, "with --complexity: orthonormal directions; each gives two vertices")
 	fs.Float64Var(&j.radius, "radius", 0.005, "with --complexity: distance of the vertices")
+	j.plot.add(fs)
+	fs.BoolVar(&j.force, "force", false, "replace an existing plot")
 	return c
 }
 
@@ -134,6 +144,9 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 			return usagef("--%s goes with --complexity", name)
 		}
 	}
+	if err := j.plot.check("", j.force, path); err != nil {
+		return err
+	}
 	if _, err := j.options(); err != nil {
 		return err
 	}
@@ -154,6 +167,9 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 	}
 	b := bench.Bench{Duration: time.Duration(j.seconds * float64(time.Second)), Images: j.images, Seed: j.seed}
 	if b.Codes, err = probes.Attach(precise, probes.AttachOptions{Sites: j.siteOptions(), Sample: sample}); err != nil {
+		return err
+	}
+	if b.Beside, err = j.beside(m); err != nil {
 		return err
 	}
 	if b.Plain, err = probes.Plain(precise, b.Codes.Fit.Sample); err != nil {
@@ -180,13 +196,40 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 	if err := j.measure(c, &b, r); err != nil {
 		return refused(err, j.precision == "float64")
 	}
+	var done error
 	if j.json {
 		e := json.NewEncoder(c.OutOrStdout())
 		e.SetIndent("", "  ")
-		return e.Encode(r)
+		done = e.Encode(r)
+	} else {
+		r.print(c.OutOrStdout())
 	}
-	r.print(c.OutOrStdout())
-	return nil
+	return j.plot.printed(c, done, path, r)
+}
+
+// beside reads what is given for the model's other inputs.
+func (j *benchJob) beside(m *onnx.Model) ([]dataset.Side, error) {
+	_, ports, err := probes.Inputs(m)
+	if err != nil {
+		return nil, err
+	}
+	var sides []dataset.Side
+	for _, given := range j.inputs {
+		name, value, named := strings.Cut(given, "=")
+		if !named {
+			name, value = "", given
+		}
+		p, err := portNamed("input", name, ports)
+		if err != nil {
+			return nil, err
+		}
+		s, err := dataset.ConstantSide(p.Name, p.DType, p.Shape, value)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		sides = append(sides, s)
+	}
+	return sides, nil
 }
 
 // measure fills in the results.

@@ -16,6 +16,7 @@ func newCodes() *cobra.Command {
 	var bits int
 	var fragile float64
 	var ofRegions codeRegions
+	var plot plotFlag
 	c := &cobra.Command{
 		Use:   "codes MODEL DATA... -o OUT",
 		Short: "Activation codes, digests, sketches",
@@ -29,7 +30,7 @@ With --regions it writes a row for every region of a picture: its box, how many 
 inside, the digest of their bits, and with --channels the channel codes, one bit a channel,
 by which regions of any size and place can be compared (search and dedup --on channels).`,
 		Example: `  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet -o codes.parquet
-  onnxprobe codes resnet20.onnx test_batch.bin --preprocess cifar10 -o codes.npy
+  onnxprobe codes resnet20.onnx test_batch.bin --preprocess cifar10 -o codes.npy --plot codes.html
   onnxprobe codes vit.onnx 'shards/{000000..000150}.tar' --preprocess clip --no-code -o digests.parquet
   onnxprobe codes resnet50.onnx photos/ --preprocess imagenet --regions instances.json --channels -o regions.parquet
   ls *.png | onnxprobe codes mnist.onnx - --preprocess mnist --sketch 256 --no-code -o -
@@ -45,6 +46,7 @@ by which regions of any size and place can be compared (search and dedup --on ch
 	fs.IntVar(&bits, "sketch", 0, "add a sketch of `K` bits sampled from the code by --seed")
 	fs.Float64Var(&fragile, "fragile", 0, "count, for each item, the values within this `DISTANCE` of their knot")
 	ofRegions.add(fs)
+	plot.add(fs)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := j.needOutput(); err != nil {
 			return err
@@ -63,6 +65,9 @@ by which regions of any size and place can be compared (search and dedup --on ch
 		}
 		if noCode && strings.HasSuffix(strings.ToLower(j.output), ".npy") {
 			return usagef("a .npy file holds the code; write .parquet or .jsonl without it")
+		}
+		if err := plot.check(j.output, j.force, args...); err != nil {
+			return err
 		}
 		if j.array = "code"; j.regions.path != "" {
 			j.array = "channels"
@@ -87,7 +92,7 @@ by which regions of any size and place can be compared (search and dedup --on ch
 			}
 			return r.Codes(c.Context(), ds, to, co)
 		}
-		return j.run(c, args, nil)
+		return plot.file(c, j.run(c, args, nil), j.output)
 	}
 	return c
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,9 @@ func newCompare() *cobra.Command {
 	var mf modelFlags
 	var ef engineFlags
 	var df dataFlags
+	var feed feedFlags
 	var a, b, deviceA, deviceB, precision string
+	var out compareOutput
 	c := &cobra.Command{
 		Use:   "compare MODEL DATA... -a X -b Y",
 		Short: "Bits that differ between two engines or settings, with margins",
@@ -47,8 +50,9 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 		Example: `  onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b ort,optimize=none
   onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b gorgonia --precision float64
   onnxprobe compare resnet18.onnx --random 64 -a ort -b gorgonia,precision=float64
-  onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=host
+  onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=host -o flips.parquet --plot flips.html
   onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=standard
+  onnxprobe compare regionblip.onnx photos/ --preprocess regionblip --regions coco.json --box-input box=xyxy01 -a ort -b gorgonia
   onnxprobe compare resnet18.onnx photos/ --preprocess imagenet --device-a cpu --device-b cuda:0
   onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b ort,device=cuda:0,tf32=on,precision=float16`,
 		Args: atLeast(1, "a model and data"),
@@ -71,6 +75,12 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 			}
 			if precision != "" && precision != "float64" {
 				return usagef("--precision %q: the judge of a comparison computes in float64; for a side write -a ENGINE,precision=...", precision)
+			}
+			if err := feed.check(c.Flags().Changed); err != nil {
+				return err
+			}
+			if err := out.check(args); err != nil {
+				return err
 			}
 			m, err := mf.load(args[0])
 			if err != nil {
@@ -110,19 +120,31 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 				return refused(err, sa.Double || sb.Double)
 			}
 			elapsed(c, d.Summary, start, "items")
-			if mf.json {
+			sides := []probes.Setting{sa, sb}
+			if o.Judge != nil {
+				sides = append(sides, *o.Judge)
+			}
+			settings := map[string]any{"a": a, "b": b, "precision": precision, "seed": df.seed}
+			if err := out.write(c, m, manifestData(ds, df.random > 0), d, settings, sides...); err != nil {
+				return err
+			}
+			switch {
+			case out.path == "-": // the rows are there
+			case mf.json:
 				e := json.NewEncoder(c.OutOrStdout())
 				e.SetIndent("", "  ")
 				err = e.Encode(d)
-			} else {
+			default:
 				printDiff(c, d, a, b)
 			}
 			if err == nil && d.Failed > 0 {
 				err = someFailed{d.Summary}
 			}
-			return err
+			return out.plot.printed(c, err, fmt.Sprintf("%s, %s and %s", filepath.Base(args[0]), a, b), d)
 		},
 	}
+	out.add(c.Flags())
+	feed.add(c.Flags(), &mf, &df)
 	mf.addSites(c.Flags())
 	mf.add(c.Flags())
 	ef.addOptions(c.Flags())

@@ -20,6 +20,7 @@ func newComplexity() *cobra.Command {
 	var sign3, centre bool
 	var frame, save, around, maps string
 	var precise *onnx.Model
+	var plot plotFlag
 	c := &cobra.Command{
 		Use:   "complexity MODEL DATA... -o OUT",
 		Short: "Local complexity",
@@ -30,7 +31,7 @@ orthonormal frame that all items share ("Deep Networks Always Grok and Here is W
 With --regions it counts, for every region of a picture, the units inside; the vertices move
 the whole picture. With --region-frame they move the region alone, and all units count.`,
 		Example: `  onnxprobe complexity resnet18.onnx data_batch_1.bin --preprocess cifar10 --limit 1024 -o lc.parquet
-  onnxprobe complexity mlp.onnx --random 1000 --radius 0.05,0.5 --include-gemm -o lc.jsonl
+  onnxprobe complexity mlp.onnx --random 1000 --radius 0.05,0.5 --include-gemm -o lc.jsonl --plot lc.svg
   onnxprobe complexity mlp.onnx t10k-images-idx3-ubyte.gz --preprocess mnist-01 --frame frame.npy --sign3 -o lc.npy
   onnxprobe complexity resnet18.onnx photos/ --preprocess imagenet --regions instances.json --map maps -o lc.parquet`,
 		Args: atLeast(1, "a model and data"),
@@ -47,7 +48,8 @@ the whole picture. With --region-frame they move the region alone, and all units
 	fs.StringVar(&save, "save-frame", "", "write the directions to a .npy `FILE`")
 	fs.StringVar(&around, "frame-input", "", "`NAME` of the input that the vertices move, of a model with several; by default the picture's")
 	fs.BoolVar(&j.others.frame, "region-frame", false, "with --regions: each region is an item, and its vertices move nothing but the region: directions are cut to it and made orthonormal again. All units count")
-	fs.StringVar(&maps, "map", "", "draw for every picture, with its regions, where the units lie that change at the first radius: PNG files in a `DIR`")
+	fs.StringVar(&maps, "map", "", "draw for every picture, with its regions, where the units lie that change at the first radius: PNG files in a `DIR`, which report and --plot show too")
+	plot.add(fs)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := j.needOutput(); err != nil {
 			return err
@@ -83,6 +85,9 @@ the whole picture. With --region-frame they move the region alone, and all units
 			if err := keep(save, append(args, frame)); err != nil {
 				return err
 			}
+		}
+		if err := plot.check(j.output, j.force, args...); err != nil {
+			return err
 		}
 		j.array = "count"
 		j.settings = map[string]any{"radius": radii, "sign3": sign3, "include_centre": centre}
@@ -123,7 +128,11 @@ the whole picture. With --region-frame they move the region alone, and all units
 			}
 			return r.Write(c.Context(), ds, to, o, probes.ComplexityColumns{Neighborhood: nb, Changed: j.regions.path != "" || maps != ""})
 		}
-		return j.run(c, args, nil)
+		results := []string{j.output}
+		if maps != "" {
+			results = append(results, maps)
+		}
+		return plot.file(c, j.run(c, args, nil), results...)
 	}
 	return c
 }

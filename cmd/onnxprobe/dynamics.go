@@ -36,7 +36,7 @@ type followFlags struct {
 	radii                    []float64
 	directions, points       int
 	sign3, centre, bySite    bool
-	frame                    string
+	frame, logits            string
 	seed                     uint64
 	fragile                  float64
 	norm, epsilon, step      string
@@ -57,6 +57,7 @@ func (f *followFlags) add(fs *pflag.FlagSet) {
 	fs.Float64Var(&f.high, "high", 1, "highest value of a random point")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed of the frame, of the items that are drawn, of random points and of attacks")
 	fs.Float64Var(&f.fragile, "fragile", 0, "count the values within this `DISTANCE` of their knot")
+	fs.StringVar(&f.logits, "logits", "", "the value that is the logits, a `NAME`, instead of the first output: another output, or what a Softmax reads")
 	fs.BoolVar(&f.bySite, "by-site", false, "measure redundancy, K-NN and churn of each site's codes too")
 	fs.StringVar(&f.norm, "attack", "", "attack test items by projected gradient descent, bounded by a `NORM`: linf or l2")
 	fs.StringVar(&f.epsilon, "epsilon", "8/255", "the attack's bound, where black is 0 and white 1")
@@ -138,7 +139,7 @@ of the model's metadata. For each step the table has, per set and site:
                  checkpoints ("Deep Networks Always Grok and Here is Why"; logits count with
                  --include-gemm only)
   accuracy, cross_entropy, mse, margin
-                 of the first output as logits; mse is against one-hot labels, the margin that
+                 of the first output, or of --logits, as logits; mse is against one-hot labels, the margin that
                  of the label's logit to the largest other
   redundancy, regions, dead, saturated, entropy, knn_accuracy
                  what the codes say, as evaluate has it; K-NN is fitted on the training set
@@ -177,13 +178,14 @@ a row with its error; the exit code is 3 then, and the next run tries it again.`
 		if s.Frame, err = openFrame(f.frame, f.directions, sample, f.seed); err != nil {
 			return err
 		}
+		s.Load, s.Logits = dynamics.LogitsFirst(f.load, f.logits), f.logits
 		s.Fragile, s.BySite = f.fragile, f.bySite
 		s.Complexity = &dynamics.Complexity{Radii: f.radii, Frame: s.Frame.SHA256(), Sign3: f.sign3, Centre: f.centre,
 			Points: f.points, Random: f.random, Low: f.low, High: f.high, Seed: f.seed}
 		if err := f.arm(c, s); err != nil {
 			return err
 		}
-		cs, err := dynamics.Survey(files, f.load, probes.SiteOptions{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm}, sample)
+		cs, err := dynamics.Survey(files, s.Load, probes.SiteOptions{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm}, sample)
 		if err != nil {
 			return err
 		}
@@ -206,7 +208,8 @@ a row with its error; the exit code is 3 then, and the next run tries it again.`
 		if err := dynamics.SaveTable(table, dynamics.LongTable(cs, out.Records), m); err != nil {
 			return err
 		}
-		return f.summary(out, table).show(c, f.json, func(w io.Writer) { printDynamics(w, f.radii[0], cs, out.Records) })
+		done := f.summary(out, table).show(c, f.json, func(w io.Writer) { printDynamics(w, f.radii[0], cs, out.Records) })
+		return f.plot.file(c, done, table)
 	}
 	return c
 }

@@ -150,6 +150,7 @@ func TestDynamicsExitCodes(t *testing.T) {
 		"no test":      {[]string{"dynamics", ckpts, "--train", digits, "-o", out}, exitUsage, "--test"},
 		"no folder":    {following(ckpts+"/none", out), exitFailed, "there is no"},
 		"glob":         {following(ckpts, out+"3", "--sites", "nothing*"), exitUsage, "nothing*"},
+		"logits":       {following(ckpts, out+"7", "--logits", "nothing"), exitFailed, `no value "nothing"`},
 		"norm":         {following(ckpts, out, "--attack", "l1"), exitUsage, "l1"},
 		"epsilon":      {following(ckpts, out, "--attack", "l2", "--epsilon", "8/0"), exitUsage, "8/255"},
 		"radius":       {following(ckpts, out, "--radius", "-1"), exitUsage, "--radius"},

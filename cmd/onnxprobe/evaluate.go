@@ -19,6 +19,7 @@ func newEvaluate() *cobra.Command {
 	var sites []string
 	var bySite, together, unlabelled, kernel bool
 	var u encoding.UnlabelledOptions
+	var plot plotFlag
 	c := &cobra.Command{
 		Use:   "evaluate CODES [--test CODES]",
 		Short: "What codes say: redundancy, use of units, K-NN, K-means, logistic regression",
@@ -53,7 +54,7 @@ the codes of the same items by another network of the same sites, such as an ear
 checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search without Training".`,
 		Example: `  onnxprobe codes mnist.onnx train.npz --preprocess mnist -o train.parquet
   onnxprobe codes mnist.onnx test.npz  --preprocess mnist -o test.parquet
-  onnxprobe evaluate train.parquet --test test.parquet --by-site
+  onnxprobe evaluate train.parquet --test test.parquet --by-site --plot accuracy.svg
   onnxprobe evaluate train.parquet --test test.parquet --kmeans --logistic --json
   onnxprobe evaluate train.parquet --test test.parquet --sites 'layer4*' --together
   onnxprobe evaluate train.parquet --unlabelled --sample 500
@@ -83,6 +84,7 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 	fs.BoolVar(&together, "together", false, "measure the sites of --sites as one code")
 	fs.StringVar(&before, "churn", "", "compare with `CODES` of the same items by another network")
 	fs.BoolVar(&kernel, "kernel-score", false, "the NASWOT score of the (training) codes")
+	plot.add(fs)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		f.sheet, f.logits = 1, true
 		if err := f.check(args); err != nil {
@@ -107,6 +109,9 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 			if err := keep(out, append(args, test, before)); err != nil {
 				return err
 			}
+		}
+		if err := plot.check(out, f.force, args[0], test, before); err != nil {
+			return err
 		}
 		train, err := f.whole(c, args[0])
 		if err != nil {
@@ -189,10 +194,11 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 				return err
 			}
 		}
+		show := r.print
 		if f.json {
-			return r.writeJSON(c.OutOrStdout())
+			show = r.writeJSON
 		}
-		return r.print(c.OutOrStdout())
+		return plot.printed(c, show(c.OutOrStdout()), args[0], &r)
 	}
 	return c
 }

@@ -205,6 +205,39 @@ func TestWrongPictureSize(t *testing.T) {
 	}
 }
 
+// A file or folder that is not there is one exit code in every verb: 1.
+func TestMissingFiles(t *testing.T) {
+	needORT(t)
+	dir := t.TempDir()
+	nope := filepath.Join(dir, "nope.json")
+	result := filepath.Join(dir, "codes.parquet")
+	stdoutOf(t, "codes", mlp, digits, "--preprocess", "mnist-01", "-o", result, "--quiet")
+	two := regionModels + "regionblip_dynamo.onnx"
+	for _, args := range [][]string{
+		{"inspect", nope}, {"attach", nope, "-o", "$O.onnx"}, {"bench", nope}, {"report", nope, "-o", "$O.html"},
+		{"run", nope, digits}, {"run", mlp, nope}, {"run", mlp, "--random", "1", "--labels", nope},
+		{"codes", nope, digits, "-o", "-"}, {"codes", mlp, nope, "-o", "-"}, {"codes", mlp, digits, "--preprocess", nope, "-o", "-"},
+		{"codes", mlp, digits, "--preprocess", "mnist", "--regions", nope, "-o", "-"}, {"codes", two, "--random", "1", "--input", nope + ".npy", "-o", "-"},
+		{"complexity", mlp, nope, "-o", "-"}, {"complexity", mlp, "--random", "1", "--frame", nope, "-o", "-"},
+		{"compare", nope, digits}, {"compare", mlp, nope}, {"compare", two, "--random", "1", "--input", nope + ".npy"},
+		{"affine", nope, digits}, {"affine", mlp, nope}, {"affine", two, "--random", "1", "--input", nope + ".npy"},
+		{"hash", nope, digits, "-o", "$O"}, {"hash", mlp, nope, "-o", "$O"}, {"hash", mlp, digits, "--preprocess", nope, "-o", "$O"},
+		{"hash", mlp, digits, "--preprocess", "mnist", "--regions", nope, "-o", "$O"}, {"hash", two, "--random", "1", "--input", nope + ".npy", "-o", "$O"},
+		{"hash", "plan", mlp, nope, "-o", "$O"}, {"hash", "run", nope}, {"hash", "status", nope}, {"hash", "verify", nope}, {"hash", "finish", nope},
+		{"search", nope, "--all"}, {"dedup", nope}, {"evaluate", nope}, {"evaluate", result, "--test", nope}, {"evaluate", result, "--churn", nope},
+		{"dynamics", nope, "--train", digits, "--test", digits, "--preprocess", "mnist-01", "-o", "$O"}, {"dynamics", mlp, "--train", nope, "--test", nope, "-o", "$O"},
+		{"phases", nope, "--train", digits, "--test", digits, "--preprocess", "mnist-01", "-o", "$O"},
+		{"runtime", "install", "--from", nope},
+	} {
+		for i := range args {
+			args[i] = strings.Replace(args[i], "$O", filepath.Join(dir, "out"), 1)
+		}
+		if r := do(args...); r.code != exitFailed || !strings.Contains(r.messages, "no such file") && !strings.Contains(r.messages, "nope") {
+			t.Errorf("%q: exit code %d, want 1\n%s", args, r.code, r.messages)
+		}
+	}
+}
+
 // An existing result stays, and nothing is run to find that out.
 func TestExistingResultsStay(t *testing.T) {
 	needORT(t)

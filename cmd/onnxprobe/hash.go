@@ -12,6 +12,7 @@ func newHash() *cobra.Command {
 	var h hashPlan
 	var r hashRun
 	var allow bool
+	var plot plotFlag
 	c := &cobra.Command{
 		Use:   "hash MODEL DATA... -o DIR",
 		Short: "The batch job: digests, sketches and codes of very many items",
@@ -46,7 +47,11 @@ and finish end with 3 too when items could not be read.`,
 	r.addPrecision(c.Flags())
 	r.addBatch(c.Flags())
 	c.Flags().BoolVar(&allow, "allow-failed", false, "finish without the shards that are set aside")
+	plot.add(c.Flags())
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := plot.check(h.output, true, args...); err != nil {
+			return err
+		}
 		p, err := h.plan(c, &r.engineFlags, args)
 		if err != nil {
 			return err
@@ -56,7 +61,7 @@ and finish end with 3 too when items could not be read.`,
 		if ran != nil && !errors.As(ran, &aside) {
 			return ran
 		}
-		return finish(c, p, allow, h.json)
+		return plot.file(c, finish(c, p, allow, h.json), p.Dir())
 	}
 	c.AddCommand(newHashPlan(), newHashRun(), newHashStatus(), newHashVerify(), newHashFinish())
 	return c

@@ -13,6 +13,7 @@ import (
 
 func newHashFinish() *cobra.Command {
 	var asJSON, allow bool
+	var plot plotFlag
 	c := &cobra.Command{
 		Use:     "finish DIR",
 		Short:   "Verify all shards, then write manifest.json and _SUCCESS",
@@ -22,12 +23,16 @@ func newHashFinish() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&allow, "allow-failed", false, "finish without the shards that are set aside")
+	plot.add(c.Flags())
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := plot.check(args[0], true); err != nil {
+			return err
+		}
 		p, err := load(args[0])
 		if err != nil {
 			return err
 		}
-		return finish(c, p, allow, asJSON)
+		return plot.file(c, finish(c, p, allow, asJSON), p.Dir())
 	}
 	return c
 }

@@ -67,6 +67,9 @@ func (h *hashPlan) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&h.strict, "strict", false, "make engine, version and device part of the job: another is refused")
 	fs.BoolVar(&h.noTimes, "ignore-mtime", false, "tell inputs by name and size, where machines have copies of their own")
 	h.regions.add(fs)
+	h.regions.model.of(&h.modelFlags, &h.dataFlags)
+	h.others = &otherFlags{}
+	h.others.add(fs)
 	h.ofRegions.addOwn(fs)
 	h.changed = fs.Changed
 }
@@ -121,10 +124,15 @@ func (h *hashPlan) check() error {
 	if err := h.ofRegions.own(h.changed); err != nil {
 		return err
 	}
-	if err := h.regions.without(h.changed, "rows of regions have none", "code", "code-sites", "logits", "faiss", "random"); err != nil {
+	if err := h.checkOthers(); err != nil {
 		return err
 	}
-	if h.regions.path != "" && h.regions.method == nil && h.mode == string(jobs.Extend) {
+	if h.others.box == "" {
+		if err := h.regions.without(h.changed, "rows of regions have none", "code", "code-sites", "logits", "faiss", "random"); err != nil {
+			return err
+		}
+	}
+	if h.regions.path != "" && !h.regions.found() && h.mode == string(jobs.Extend) {
 		return usagef("--regions does not go with --mode extend: annotations are matched with all pictures at once; plan anew")
 	}
 	if h.mode == string(jobs.Extend) && (h.limit > 0 || h.random > 0) {
@@ -145,7 +153,19 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	if err != nil {
 		return nil, err
 	}
-	sources, ds, s, err := h.inputs(c, m, args[1:])
+	sample, err := h.sample(m)
+	if err != nil {
+		return nil, err
+	}
+	v, ports, err := probes.Inputs(m)
+	if err != nil {
+		return nil, err
+	}
+	sources, ds, s, err := h.inputs(c, v, sample, args[1:])
+	if err != nil {
+		return nil, err
+	}
+	sides, err := h.beside(c, ds, ports, &s)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +177,7 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	if err != nil {
 		return nil, err
 	}
-	request := jobs.Request{Model: m, Probed: probed, Settings: s, Data: ds, ShardSize: h.shardSize, Limit: h.limit,
+	request := jobs.Request{Model: m, Probed: probed, Settings: s, Data: ds, Sides: sides, ShardSize: h.shardSize, Limit: h.limit,
 		AllowLinks: h.allowLinks, Command: commandLine(c), Regions: h.regions.path}
 	if h.regions.path != "" {
 		if request.Matched, err = h.regions.match(c, ds); err != nil {
@@ -191,54 +211,6 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	return p, nil
 }
 
-// inputs opens the data, and says in the settings how.
-func (h *hashPlan) inputs(c *cobra.Command, m *onnx.Model, args []string) (sources []string, ds dataset.Dataset, s jobs.Settings, err error) {
-	if h.limit < 0 || h.random < 0 {
-		return nil, nil, s, usagef("--limit and --random are 0 or more")
-	}
-	if err := h.dataFlags.check(); err != nil {
-		return nil, nil, s, err
-	}
-	sample, err := h.sample(m)
-	if err != nil {
-		return nil, nil, s, err
-	}
-	v, err := probes.DataInput(m)
-	if err != nil {
-		return nil, nil, s, err
-	}
-	if sample == nil {
-		sample = probes.SampleShape(v)
-	}
-	if h.random > 0 {
-		h.dataFlags.seed = h.seed
-		ds, err := h.points(args, sample)
-		s.Data.Points = &jobs.Points{Low: h.low, High: h.high, Seed: h.seed}
-		return nil, ds, s, err
-	}
-	if len(args) == 0 {
-		return nil, nil, s, usagef("say what to run the model on; see %s --help", c.CommandPath())
-	}
-	if sources, err = dataset.Expand(args, c.InOrStdin()); err != nil {
-		return nil, nil, s, err
-	}
-	o, err := h.reading(c, v, sample)
-	if err != nil {
-		return nil, nil, s, err
-	}
-	if ds, err = dataset.Open(sources, o); err != nil {
-		return nil, nil, s, err
-	}
-	s.Data = jobs.Data{Layout: h.layout, Column: h.column, Preprocess: o.Preprocess, EXIF: h.exif, MaxPixels: h.maxPixels, IgnoreTime: h.noTimes}
-	if p := o.Preprocess; p != nil {
-		named := *p
-		named.Name = filepath.Base(p.Name)
-		s.Data.Preprocess = &named
-	}
-	noteRounded(c, ds)
-	return sources, ds, s, h.preprocessed(ds, o)
-}
-
 // settings fills in what the flags ask for.
 func (h *hashPlan) settings(c *cobra.Command, e *engineFlags, ds dataset.Dataset, s *jobs.Settings) (frame *probes.Frame, err error) {
 	s.Precision, s.Globs, s.MaxPool, s.Gemm = e.precision, h.sites, h.maxPool, h.gemm
@@ -249,12 +221,15 @@ func (h *hashPlan) settings(c *cobra.Command, e *engineFlags, ds dataset.Dataset
 		if err := h.regions.read(c, said); err != nil {
 			return nil, err
 		}
-		if !h.changed("sketch") { // which regions of one set of units alone have in common
+		if !h.changed("sketch") && s.Boxes == nil { // which regions of one set of units alone have in common
 			s.Sketch = 0
 		}
 		s.ChannelShare = h.ofRegions.share
 		sum, _ := said["regions"].(map[string]any)["sha256"].(string) // of annotations
-		s.Regions = &jobs.Regions{SHA256: sum, Method: h.regions.method, Options: h.regions.options(), Rule: h.regions.rule, Code: h.ofRegions.code}
+		s.Regions = &jobs.Regions{SHA256: sum, Method: h.regions.method, Model: h.regions.model.settings, Rule: h.regions.rule, Code: h.ofRegions.code}
+		if s.Regions.Options, err = h.regions.options(); err != nil {
+			return nil, err
+		}
 	}
 	if h.complexity {
 		if frame, err = openFrame(h.frame, h.directions, ds.Shape(), h.seed); err != nil {

@@ -17,6 +17,7 @@ import (
 
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
 
 // hashRun are the flags that say how a job is run: none changes a byte of it.
@@ -93,13 +94,24 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 		return err
 	}
 	var layouts []region.Layout
-	if p.Settings.Regions != nil {
+	if p.Settings.OfRegions() {
 		if layouts, err = layoutsOf(c, precise, probed); err != nil {
 			return err
 		}
 	}
+	of, err := plannedModel(p, b, o)
+	if err != nil {
+		return err
+	}
+	defer of.Close()
+	var find segment.Finder
+	if of.asked() {
+		if find, err = of.open(c); err != nil {
+			return err
+		}
+	}
 	show, done := jobProgress(c, left)
-	w, err := p.NewWorker(r, jobs.WorkerOptions{Layouts: layouts, Workers: h.workers, MaxTries: h.maxTries, Retry: h.retry, Name: h.name, Progress: show})
+	w, err := p.NewWorker(r, jobs.WorkerOptions{Layouts: layouts, Regions: find, Workers: h.workers, MaxTries: h.maxTries, Retry: h.retry, Name: h.name, Progress: show})
 	if err != nil {
 		return err
 	}

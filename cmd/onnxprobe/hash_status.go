@@ -15,7 +15,7 @@ import (
 func load(dir string) (*jobs.Plan, error) {
 	p, err := jobs.Load(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usagef("%s holds no job: %w; onnxprobe hash plan makes one", dir, err)
+		return nil, fmt.Errorf("%s holds no job: %w; onnxprobe hash plan makes one", dir, err)
 	}
 	return p, err
 }

@@ -42,8 +42,11 @@ type port struct {
 type runnable struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
-	Runs    bool   `json:"runs"`
-	Why     string `json:"why,omitempty"`
+	// Runs is of the model with the probes of its sites; Plain says that without them
+	// it would run.
+	Runs  bool   `json:"runs"`
+	Plain bool   `json:"plain,omitempty"`
+	Why   string `json:"why,omitempty"`
 }
 
 func newInspect() *cobra.Command {
@@ -54,7 +57,7 @@ func newInspect() *cobra.Command {
 		Short: "Inputs, sites, units, shapes, knots, and what can run the model",
 		Long: `Shows what onnxprobe finds in a model: its inputs and outputs, every site (a place
 where an activation is applied) with its name, shape and knots (where it bends), and
-which engines can run it here.`,
+which engines can run it here with the probes of these sites.`,
 		Example: `  onnxprobe inspect resnet50.onnx
   onnxprobe inspect resnet50.onnx --json | jq '.sites[].name'
   onnxprobe inspect segmenter.onnx --input-size 512x512`,
@@ -139,20 +142,34 @@ func inspect(m *onnx.Model, mf modelFlags, backend string, o engine.Options) (*i
 		in.Notes = append(in.Notes, probes.SmoothNote(smooth, len(in.Sites)))
 	}
 	for _, b := range backends.All {
-		if backend != backends.Auto && backend != b.Name() {
-			continue
+		if backend == backends.Auto || backend == b.Name() {
+			in.Backends = append(in.Backends, tryOn(b, m, plan, o))
 		}
-		r := runnable{Name: b.Name(), Version: b.Version()}
-		s, err := b.Prepare(m, o)
-		if err == nil {
-			r.Runs = true
-			s.Close()
-		} else {
-			r.Why = err.Error()
-		}
-		in.Backends = append(in.Backends, r)
 	}
 	return in, nil
+}
+
+// tryOn says whether a backend runs the model with the probes of its plan, or, where
+// there is none, by itself.
+func tryOn(b engine.Backend, m *onnx.Model, plan *probes.Plan, o engine.Options) runnable {
+	r := runnable{Name: b.Name(), Version: b.Version()}
+	try := func(m *onnx.Model) error {
+		s, err := b.Prepare(m, o)
+		if err == nil {
+			s.Close()
+		}
+		return err
+	}
+	var err error
+	if plan == nil {
+		err = try(m)
+	} else if err = try(plan.Model); err != nil && try(m) == nil {
+		r.Plain = true
+	}
+	if r.Runs = err == nil; !r.Runs {
+		r.Why = err.Error()
+	}
+	return r
 }
 
 func operators(m *onnx.Model) []string {
@@ -251,9 +268,12 @@ func (in *inspection) print(w io.Writer) {
 		fmt.Fprintln(w, "operators:", strings.Join(in.Operators, ", "))
 	}
 	for _, b := range in.Backends {
-		if b.Runs {
+		switch {
+		case b.Runs:
 			fmt.Fprintf(w, "runs on %s %s\n", b.Name, b.Version)
-		} else {
+		case b.Plain:
+			fmt.Fprintf(w, "runs on %s %s, but not with the probes of these sites: %s\n", b.Name, b.Version, b.Why)
+		default:
 			fmt.Fprintf(w, "does not run on %s: %s\n", b.Name, b.Why)
 		}
 	}

@@ -81,6 +81,15 @@ func TestInspect(t *testing.T) {
 	if a, b := inspectJSON(t, mlp), inspectJSON(t, mlp, "--include-gemm"); len(b.Sites) != len(a.Sites)+1 || b.Units != a.Units+10 {
 		t.Errorf("%d sites of %d units, with the last layer %d of %d", len(a.Sites), a.Units, len(b.Sites), b.Units)
 	}
+	// What runs it is said of the sites chosen.
+	for _, c := range []struct {
+		args []string
+		runs bool
+	}{{nil, true}, {[]string{"--include-gemm"}, true}, {[]string{"--include-maxpool"}, false}} {
+		if b := inspectJSON(t, with([]string{cnn, "--backend", "gorgonia"}, c.args...)...).Backends[0]; b.Runs != c.runs || b.Plain == c.runs {
+			t.Errorf("%q: gorgonia %+v", c.args, b)
+		}
+	}
 	// What cannot run here is said, not an error: the model can still be read.
 	in := inspectJSON(t, resnet, "--backend", "ort", "--library", "/nonexistent")
 	if len(in.Backends) != 1 || in.Backends[0].Runs || !strings.Contains(in.Backends[0].Why, "/nonexistent") {

@@ -46,6 +46,7 @@ func (j *job) add(c *cobra.Command) {
 	j.others = &otherFlags{}
 	j.others.add(fs)
 	j.regions.add(fs)
+	j.regions.model.of(&j.modelFlags, &j.dataFlags)
 	fs.StringVarP(&j.output, "output", "o", "", "the `FILE` to write: .parquet, .npy or .jsonl; - is JSON Lines on standard output")
 	fs.BoolVar(&j.force, "force", false, "replace an existing result")
 	fs.Uint64Var(&j.seed, "seed", 0, "seed of everything drawn at random")
@@ -67,12 +68,14 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 	if err != nil {
 		return err
 	}
-	j.dataFlags.seed, j.others.settings = j.seed, j.settings
-	ds, sample, err := j.open(c, m, args[1:], sample)
+	b, o, err := j.choose(c)
 	if err != nil {
 		return err
 	}
-	b, o, err := j.choose(c)
+	j.regions.model.on(b, o)
+	defer j.regions.model.Close()
+	j.dataFlags.seed, j.others.settings = j.seed, j.settings
+	ds, sample, err := j.open(c, m, args[1:], sample)
 	if err != nil {
 		return err
 	}

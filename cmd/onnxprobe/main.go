@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -30,6 +31,8 @@ const (
 
 // usageError is a mistake in the command line.
 type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
@@ -75,6 +78,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case errors.As(err, &partial), errors.As(err, &aside):
 		fmt.Fprintln(stderr, "onnxprobe:", err)
 		return exitSomeFailed
+	case errors.As(err, &usage) && errors.Is(err, fs.ErrNotExist): // the words are right, the file is not there
+		fmt.Fprintln(stderr, "onnxprobe:", err)
+		return exitFailed
 	case errors.As(err, &usage), errors.As(err, &pattern):
 		fmt.Fprintln(stderr, "onnxprobe:", err)
 		return exitUsage
@@ -129,7 +135,7 @@ Results go to standard output or to files, messages to standard error. Exit code
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newHash(), newAffine(), newSearch(), newDedup(), newEvaluate(), newReport(), newDynamics(), newPhases(), newBench(), newRuntime(), newList(), newDemo())
+	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newHash(), newAffine(), newRegions(), newSearch(), newDedup(), newEvaluate(), newReport(), newDynamics(), newPhases(), newBench(), newRuntime(), newList(), newDemo())
 	root.PersistentFlags().Bool("quiet", false, "no progress and no notes on standard error")
 	root.SetIn(stdin)
 	root.SetOut(stdout) // before the completion command, which keeps it

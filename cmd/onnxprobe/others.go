@@ -31,7 +31,7 @@ type otherFlags struct {
 func (f *otherFlags) add(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.inputs, "input", nil, "what goes into another input of the model, `NAME=FILE.npy`, FILE.npz:KEY (a row for each item), or VALUE (one, or one for each element, for all items); repeatable. NAME= may be left out where there is one other input")
 	fs.StringVar(&f.box, "box-input", "", "with --regions, for a model that takes a box: each region is an item, and its box goes in as `NAME=UNITS` says: "+strings.Join(region.Units, ", ")+" (01: fractions of the input's width and height)")
-	fs.IntVar(&f.tiles, "tiles", 0, "cut each picture into at most `N` tiles of the model's size, as InternVL does; each is an item")
+	fs.IntVar(&f.tiles, "tiles", 0, "cut each picture into at most `N` tiles of the model's size, as InternVL does; each is an item, and with --regions there is a row for each region and tile that it meets")
 	fs.BoolVar(&f.thumbnail, "tile-thumbnail", true, "with --tiles: add the whole picture as a tile, where there are several")
 }
 
@@ -43,8 +43,6 @@ func (f *otherFlags) take(regions *regionFlags, changed func(string) bool) error
 		return usagef("--tile-thumbnail goes with --tiles")
 	case f.tiles < 0 || f.tiles > dataset.MaxTiles:
 		return usagef("--tiles %d: 1 to %d", f.tiles, dataset.MaxTiles)
-	case f.tiles > 0 && regions.path != "":
-		return usagef("--tiles does not go with --regions: a region is of a whole picture")
 	case f.box == "" && !f.frame:
 		return nil
 	case f.box != "" && f.frame:
@@ -90,41 +88,55 @@ func (f *otherFlags) feed(c *cobra.Command, ds dataset.Dataset, ports []engine.P
 			return nil, err
 		}
 	}
-	for _, p := range ports {
-		if !slices.ContainsFunc(dataset.Sides(ds), func(s dataset.Side) bool { return s.Name == p.Name }) {
-			return nil, usagef("nothing is given for the model's input %s; give --input %s=FILE.npy or =VALUE, or for boxes --regions FILE --box-input %s", portText(p), p.Name, p.Name)
-		}
-	}
-	return ds, nil
+	return ds, complete(dataset.Sides(ds), ports)
 }
 
-func (f *otherFlags) feedBoxes(c *cobra.Command, ds dataset.Dataset, ports []engine.Port) (dataset.Dataset, error) {
+// complete reports an input for which nothing is given.
+func complete(sides []dataset.Side, ports []engine.Port) error {
+	for _, p := range ports {
+		if !slices.ContainsFunc(sides, func(s dataset.Side) bool { return s.Name == p.Name }) {
+			return usagef("nothing is given for the model's input %s; give --input %s=FILE.npy or =VALUE, or for boxes --regions FILE --box-input %s", portText(p), p.Name, p.Name)
+		}
+	}
+	return nil
+}
+
+// boxInput is the input that --box-input names.
+func (f *otherFlags) boxInput(ports []engine.Port) (in region.BoxInput, err error) {
 	name, units, _ := strings.Cut(f.box, "=")
 	if slices.Contains(region.Units, name) && units == "" {
 		name, units = "", name
 	}
 	p, err := portNamed("box-input", name, ports)
 	if err != nil {
-		return nil, err
+		return in, err
 	}
 	if units == "" {
 		units = region.Units[0]
 	}
 	if !slices.Contains(region.Units, units) {
-		return nil, usagef("--box-input %s: a box in %q; the choices are %s", f.box, units, strings.Join(region.Units, ", "))
+		return in, usagef("--box-input %s: a box in %q; the choices are %s", f.box, units, strings.Join(region.Units, ", "))
 	}
 	if !slices.Equal(p.Shape, []int{4}) {
-		return nil, usagef("--box-input %s: the model's input %s takes no box, which has 4 numbers", f.box, portText(p))
+		return in, usagef("--box-input %s: the model's input %s takes no box, which has 4 numbers", f.box, portText(p))
+	}
+	return region.BoxInput{Name: p.Name, DType: p.DType, Units: units}, nil
+}
+
+func (f *otherFlags) feedBoxes(c *cobra.Command, ds dataset.Dataset, ports []engine.Port) (dataset.Dataset, error) {
+	in, err := f.boxInput(ports)
+	if err != nil {
+		return nil, err
 	}
 	if err := f.readRegions(c); err != nil {
 		return nil, err
 	}
-	f.settings["box_input"] = map[string]string{"name": p.Name, "units": units}
+	f.settings["box_input"] = map[string]string{"name": in.Name, "units": in.Units}
 	from, err := f.boxes.source(c, ds)
 	if err != nil {
 		return nil, err
 	}
-	return region.Items(ds, from, region.BoxInput{Name: p.Name, DType: p.DType, Units: units})
+	return region.Items(ds, from, in)
 }
 
 // readRegions reads the regions that are items.

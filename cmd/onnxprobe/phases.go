@@ -117,7 +117,7 @@ network that cannot be measured is a row with its error; the exit code is 3 then
 		sum := f.summary(out, tables...)
 		sum.Thresholds, sum.Cells = &t, phaseCells(cells)
 		note(c, "%s", thresholdsNote)
-		return sum.show(c, f.json, func(w io.Writer) { printPhases(w, cells) })
+		return f.plot.file(c, sum.show(c, f.json, func(w io.Writer) { printPhases(w, cells) }), tables[1])
 	}
 	return c
 }

@@ -21,9 +21,11 @@ import (
 // regionFlags say where the regions of pictures are, and what lies inside them.
 type regionFlags struct {
 	path, form, boxes, rule   string
+	names, ignore             string
 	normalised, clip, boxOnly bool
-	method                    *segment.Method // that finds them in the pictures; nil where they are annotated
-	set                       *annotate.Set   // once it is read; empty with a method
+	method                    *segment.Method // that finds them in the pictures, where one does
+	model                     *regionModel    // or the model that does
+	set                       *annotate.Set   // once it is read; empty where they are found
 	items                     bool            // taken by --box-input
 }
 
@@ -32,14 +34,21 @@ func (f *regionFlags) add(fs *pflag.FlagSet) {
 	for _, k := range annotate.Formats {
 		forms = append(forms, k.Name)
 	}
-	fs.StringVar(&f.path, "regions", "", "write a row for each region of a picture: boxes or masks in a `FILE|DIR`, or found in the picture itself: slic:N (about N super-pixels) or lines (lines of text of a page); a file of such a name is ./lines")
+	fs.StringVar(&f.path, "regions", "", "write a row for each region of a picture: boxes or masks in a `FILE|DIR`, or found in the picture itself: slic:N (about N super-pixels), lines (lines of text of a page), boxes:MODEL.onnx (a detector) or labels:MODEL.onnx (a segmentation network or human parser); a file of such a name is ./lines")
 	fs.StringVar(&f.form, "region-format", "auto", "format of --regions: auto, "+strings.Join(forms, ", "))
 	fs.StringVar(&f.rule, "region-rule", region.Nominal.String(), "which units lie inside: nominal (their cell of the strides' grid meets the region), any (a pixel that they depend on does) or all (all those do)")
-	fs.StringVar(&f.boxes, "region-boxes", "", "what four numbers of a CSV or JSON Lines box are: xyxy, xywh or cxcywh; by default what the header says, or xyxy")
-	fs.BoolVar(&f.normalised, "region-normalised", false, "the numbers of CSV and JSON Lines boxes are fractions of width and height")
+	fs.StringVar(&f.boxes, "region-boxes", "", "what four numbers of a CSV or JSON Lines box, or of a detector's, are: xyxy, xywh or cxcywh; by default what the header says, or xyxy")
+	fs.BoolVar(&f.normalised, "region-normalised", false, "the numbers of CSV and JSON Lines boxes are fractions of width and height; those of a detector, of its input's")
 	fs.BoolVar(&f.clip, "region-clip", false, "cut boxes that reach beyond the picture, instead of refusing them")
 	fs.BoolVar(&f.boxOnly, "region-box-only", false, "take the boxes of regions that have masks too")
+	fs.StringVar(&f.names, "region-names", "", "names of labels, for label maps, YOLO, boxes:MODEL and labels:MODEL: a text `FILE`, one a line, the first of label 0")
+	fs.StringVar(&f.ignore, "region-ignore", "0", "`LABELS` that are no region, of label maps, labels:MODEL and, if given, boxes:MODEL, separated by commas; none keeps all")
+	f.model = &regionModel{}
+	f.model.add(fs)
 }
+
+// found says whether regions are found in the pictures themselves.
+func (f *regionFlags) found() bool { return f.method != nil || f.model.asked() }
 
 // check reports flags that do not go together; others are those that go with --regions
 // besides its own.
@@ -48,7 +57,7 @@ func (f *regionFlags) check(changed func(string) bool, others ...string) error {
 		return nil
 	}
 	if f.path == "" {
-		for _, name := range slices.Concat([]string{"region-format", "region-rule", "region-boxes", "region-normalised", "region-clip", "region-box-only"}, others) {
+		for _, name := range slices.Concat([]string{"region-format", "region-rule", "region-boxes", "region-normalised", "region-clip", "region-box-only", "region-names", "region-ignore"}, modelOnly, others) {
 			if changed(name) {
 				return usagef("--%s goes with --regions", name)
 			}
@@ -61,14 +70,17 @@ func (f *regionFlags) check(changed func(string) bool, others ...string) error {
 	return f.parse(changed)
 }
 
-// parse finds out whether regions are annotated or found by a method.
+// parse finds out whether regions are annotated or found by a method or a model.
 func (f *regionFlags) parse(changed func(string) bool) (err error) {
 	if f.method, err = segment.ParseMethod(f.path); err != nil {
 		return usagef("--regions: %w", err)
 	}
-	for _, name := range []string{"region-format", "region-boxes", "region-normalised", "region-clip"} {
-		if f.method != nil && changed(name) {
-			return usagef("--%s is of annotations, and --regions %s finds regions in the pictures", name, f.path)
+	if err := f.model.parse(f, changed); err != nil {
+		return err
+	}
+	for _, name := range []string{"region-format", "region-boxes", "region-normalised", "region-clip", "region-names", "region-ignore"} {
+		if f.found() && changed(name) && !f.model.takes(name) {
+			return usagef("--%s does not go with --regions %s, which finds regions in the pictures", name, f.path)
 		}
 	}
 	if f.method != nil {
@@ -87,18 +99,35 @@ func (f *regionFlags) without(changed func(string) bool, why string, names ...st
 	return nil
 }
 
-func (f *regionFlags) options() annotate.Options {
-	return annotate.Options{Format: f.form, Boxes: f.boxes, Normalised: f.normalised, Clip: f.clip, BoxOnly: f.boxOnly}
+func (f *regionFlags) options() (annotate.Options, error) {
+	o := annotate.Options{Format: f.form, Boxes: f.boxes, Normalised: f.normalised, Clip: f.clip, BoxOnly: f.boxOnly}
+	var err error
+	if o.Names, err = regionNames(f.names); err == nil && f.ignore != "0" { // which is nil
+		o.Ignore, err = labelList(f.ignore)
+	}
+	return o, err
 }
 
 // read reads the regions, and says in the settings which they are.
-func (f *regionFlags) read(c *cobra.Command, settings map[string]any) (err error) {
-	if f.method != nil {
+func (f *regionFlags) read(c *cobra.Command, settings map[string]any) error {
+	switch {
+	case f.method != nil:
 		f.set = &annotate.Set{Format: f.path}
 		settings["regions"] = map[string]any{"method": f.method, "rule": f.rule}
 		return nil
+	case f.model.asked():
+		f.set = &annotate.Set{Format: f.path}
+		if err := f.model.load(f); err != nil {
+			return err
+		}
+		settings["regions"] = map[string]any{"model": f.model.settings, "rule": f.rule}
+		return nil
 	}
-	if f.set, err = annotate.Open(f.path, f.options()); err != nil {
+	o, err := f.options()
+	if err != nil {
+		return err
+	}
+	if f.set, err = annotate.Open(f.path, o); err != nil {
 		return usageError{err}
 	}
 	sum, err := annotate.Sum256(f.path)
@@ -114,7 +143,7 @@ func (f *regionFlags) read(c *cobra.Command, settings map[string]any) (err error
 // there.
 func (f *regionFlags) match(c *cobra.Command, ds dataset.Dataset) (*annotate.Matched, error) {
 	m := f.set.Match(ds)
-	if f.method != nil { // which finds them in every picture
+	if f.found() {
 		return m, nil
 	}
 	if n := m.Faults.Count; n > 0 {
@@ -132,16 +161,40 @@ func (f *regionFlags) match(c *cobra.Command, ds dataset.Dataset) (*annotate.Mat
 	return nil, fmt.Errorf("none of the %d pictures has a region in %s, which has %d of %d pictures; pictures are told by their paths or file names", ds.Len(), f.path, f.set.Regions(), f.set.Len())
 }
 
-// source gives the regions of a dataset's pictures.
+// source gives the regions of a dataset's pictures, and to tiles those of their
+// pictures that meet them.
 func (f *regionFlags) source(c *cobra.Command, ds dataset.Dataset) (region.Source, error) {
+	pictures := picturesOf(ds)
+	var from region.Source
+	if f.found() {
+		find, err := f.finder(c)
+		if err != nil {
+			return nil, err
+		}
+		from = segment.Source(find, func(i int) (image.Image, error) { return dataset.Picture(pictures, i) })
+	} else {
+		m, err := f.match(c, pictures)
+		if err != nil {
+			return nil, err
+		}
+		from = m.Source()
+	}
+	return region.OfTiles(ds, from), nil
+}
+
+// picturesOf is the pictures of a dataset, whole where its items are tiles.
+func picturesOf(ds dataset.Dataset) dataset.Dataset {
+	if pictures, _, tiled := dataset.Untiled(ds); tiled {
+		return pictures
+	}
+	return ds
+}
+
+func (f *regionFlags) finder(c *cobra.Command) (segment.Finder, error) {
 	if f.method != nil {
-		return f.method.Source(func(i int) (image.Image, error) { return dataset.Picture(ds, i) }), nil
+		return f.method, nil
 	}
-	m, err := f.match(c, ds)
-	if err != nil {
-		return nil, err
-	}
-	return m.Source(), nil
+	return f.model.open(c)
 }
 
 // rows is a sink of rows of regions before another one. m is the model that the plan
@@ -171,12 +224,12 @@ func (f *regionFlags) maps(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds d
 	}
 	var from region.Source
 	switch {
-	case f.method != nil:
+	case f.found():
 		if from, err = f.source(c, ds); err != nil {
 			return nil, err
 		}
 	case f.set != nil: // rows says which are not there
-		from = f.set.Match(ds).Source()
+		from = region.OfTiles(ds, f.set.Match(picturesOf(ds)).Source())
 	}
 	return draw.NewMaps(to, dir, p.Sites, layouts, ds, from, f.set != nil)
 }

@@ -191,8 +191,8 @@ func TestSuperPixelsElsewhere(t *testing.T) {
 	}
 	maps := filepath.Join(t.TempDir(), "maps")
 	args = with(args, "--directions", "2")
-	if got := rows(t, stdoutOf(t, with([]string{"complexity"}, with(args, "--map", maps)...)...)); len(got) != len(regions) || len(list(t, maps)) != 3 {
-		t.Errorf("complexity: %d rows and %d maps, want %d and 3", len(got), len(list(t, maps)), len(regions))
+	if got := rows(t, stdoutOf(t, with([]string{"complexity"}, with(args, "--map", maps)...)...)); len(got) != len(regions) || len(list(t, maps)) != 4 {
+		t.Errorf("complexity: %d rows and %d files of maps and their index, want %d and 4", len(got), len(list(t, maps)), len(regions))
 	}
 	args = with(args, "--region-frame", "--limit", fmt.Sprint(len(regions))) // items are regions now
 	for i, row := range rows(t, stdoutOf(t, with([]string{"complexity"}, args...)...)) {
@@ -237,14 +237,14 @@ func TestRegionsThatAreLines(t *testing.T) {
 
 func TestWrongMethodsOfRegions(t *testing.T) {
 	for want, more := range map[string][]string{
-		"want slic:N":      {"slic:0"},
-		`"slic:-1"`:        {"slic:-1"},
-		`"slic:many"`:      {"slic:many"},
-		`"slic"`:           {"slic"},
-		`"slic:999999999"`: {"slic:999999999"},
-		"--region-clip is": {"slic:4", "--region-clip"},
-		"--region-format":  {"lines", "--region-format", "csv"},
-		"whole pictures":   {"lines", "--per-site"},
+		"want slic:N":               {"slic:0"},
+		`"slic:-1"`:                 {"slic:-1"},
+		`"slic:many"`:               {"slic:many"},
+		`"slic"`:                    {"slic"},
+		`"slic:999999999"`:          {"slic:999999999"},
+		"--region-clip does not go": {"slic:4", "--region-clip"},
+		"--region-format":           {"lines", "--region-format", "csv"},
+		"whole pictures":            {"lines", "--per-site"},
 	} {
 		if r := do(with([]string{"codes", resnet, digits, "--preprocess", "mnist-01", "-o", "-", "--regions"}, more...)...); r.code != exitUsage || !strings.Contains(r.messages, want) {
 			t.Errorf("--regions %v: exit code %d, want %d and %q: %s", more, r.code, exitUsage, want, r.messages)

@@ -18,15 +18,17 @@ func newReport() *cobra.Command {
 	var o report.Options
 	var out, title, figures string
 	var memory float64
-	var force bool
+	var force, verbose bool
 	c := &cobra.Command{
 		Use:   "report DIR|FILES... -o REPORT.html",
 		Short: "Figures and tables of results, on one page",
 		Long: `Looks at results and draws what they hold, on one HTML page that needs no network, no
 script and no other file: codes (use of bits by site, Hamming distances within and between
-classes, a map of the codes), local complexity (by item, site and radius), evaluations,
-comparisons, batch jobs, searches, duplicates, training dynamics and phases. Folders are
-looked through, and what cannot be shown is listed with the reason.
+classes, a map of the codes), local complexity (by item, site and radius, and the maps over
+pictures that complexity --map draws), evaluations, comparisons, affine maps, benchmarks,
+batch jobs, searches, duplicates, training dynamics and phases. Folders are looked through,
+and what cannot be shown is listed with the reason. The verbs' own --plot draws the same of
+one result.
 
 Distances are those of all pairs of --sample items, drawn with --seed where there are more.
 --figures writes each figure as SVG and PNG too, for papers and slides; figures are the
@@ -46,6 +48,7 @@ page follows the reader's choice of light or dark.`,
 	fs.IntVar(&o.Threads, "threads", 0, "threads; 0 takes all cores")
 	fs.Float64Var(&memory, "memory", 8, "the most `GiB` of memory that codes may take")
 	fs.BoolVar(&force, "force", false, "replace existing files")
+	fs.BoolVar(&verbose, "verbose", false, "name every file that is not shown, not only how many there are")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if o.Sample < 2 || o.Sample > report.MaxItems {
 			return usagef("--sample %d: want 2 to %d", o.Sample, report.MaxItems)
@@ -69,9 +72,7 @@ page follows the reader's choice of light or dark.`,
 		if err != nil {
 			return err
 		}
-		for _, s := range page.Skipped {
-			note(c, "not shown: %s: %s", s.Path, s.Reason)
-		}
+		noteUnshown(c, page, verbose)
 		if len(page.Sections) == 0 {
 			return fmt.Errorf("none of %d files holds a result that can be shown", len(page.Skipped))
 		}
@@ -84,7 +85,9 @@ page follows the reader's choice of light or dark.`,
 			n += len(s.Figures)
 		}
 		said := fmt.Sprintf("%d results, %d figures", len(page.Sections), n)
-		if k := len(page.Skipped); k > 0 {
+		if k := len(page.Skipped); k == 1 {
+			said += "; 1 file is not shown"
+		} else if k > 1 {
 			said += fmt.Sprintf("; %d files are not shown", k)
 		}
 		page.Summary = []string{said + fmt.Sprintf(". Made by onnxprobe %s.", probes.Version())}
@@ -102,6 +105,29 @@ page follows the reader's choice of light or dark.`,
 		return nil
 	}
 	return c
+}
+
+// noteUnshown says how many files are not shown for which reasons.
+func noteUnshown(c *cobra.Command, page *report.Page, verbose bool) {
+	if verbose {
+		for _, s := range page.Skipped {
+			note(c, "not shown: %s: %s", s.Path, s.Reason)
+		}
+		return
+	}
+	const most = 4
+	groups := page.Unshown()
+	for i, g := range groups {
+		switch {
+		case i == most:
+			note(c, "not shown for %d other reasons; the page and --verbose name all files", len(groups)-most)
+			return
+		case len(g.Paths) == 1:
+			note(c, "not shown: %s: %s", g.Paths[0], g.Reason)
+		default:
+			note(c, "not shown: %d files, such as %s: %s", len(g.Paths), g.Paths[0], g.Reason)
+		}
+	}
 }
 
 // writeFigures writes every figure as SVG and PNG.

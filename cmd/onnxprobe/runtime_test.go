@@ -36,6 +36,7 @@ func TestNoGPUForAnyVerb(t *testing.T) {
 		"phases":     with([]string{spill(t, filepath.Join(dir, "m.csv"), []byte("path,size\n"+absolute(t, resnet)+",1\n")), "--train", digits, "--test", digits}, "--preprocess", "mnist-01", "-o", filepath.Join(dir, "chart")),
 		"hash run":   {job},
 		"run":        {resnet, "--random", "2"},
+		"regions":    {digits + "/3", "--regions", "boxes:" + resnet, "-o", "-", "--output-format", "csv"},
 		// These run nothing: what they write may be for another machine.
 		"hash plan": nil,
 		"inspect":   nil,

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -120,6 +121,9 @@ func (f *codesFlags) queries(c *cobra.Command, base *encoding.Codes, names []str
 			if _, err := os.Stat(name); err != nil {
 				return nil, nil, usagef("--query %q: %s has no item of that id, and there is no such file; its %d items are called %s", name, base.Name, base.Len(), sampleOf(base))
 			}
+			if !isCodes(name) {
+				return nil, nil, usagef("--query %q: %s has no item of that id, and the file is no result with codes. Make codes of it first, with the model, preprocessing and flags that made %s: onnxprobe codes MODEL %s ... -o query.parquet, then --query query.parquet", name, base.Name, base.Name, name)
+			}
 			if len(names) > 1 {
 				return nil, nil, usagef("--query %q: %s has no item of that id; a file of queries stands alone", name, base.Name)
 			}
@@ -131,6 +135,18 @@ func (f *codesFlags) queries(c *cobra.Command, base *encoding.Codes, names []str
 		rows = append(rows, found...)
 	}
 	return base.Pick(rows), rows, nil
+}
+
+// isCodes says whether a path may be a result with codes, by its name.
+func isCodes(path string) bool {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return true
+	}
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff":
+		return false
+	}
+	return true
 }
 
 func (f *codesFlags) queryFile(c *cobra.Command, base *encoding.Codes, path string) (*encoding.Codes, []int, error) {

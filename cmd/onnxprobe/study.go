@@ -27,6 +27,7 @@ type studyFlags struct {
 	k           int
 	memory      float64
 	force       bool
+	plot        plotFlag
 }
 
 func (f *studyFlags) add(fs *pflag.FlagSet) {
@@ -44,6 +45,7 @@ func (f *studyFlags) add(fs *pflag.FlagSet) {
 	fs.IntVarP(&f.k, "neighbors", "k", 9, "how many nearest neighbors vote")
 	fs.Float64Var(&f.memory, "memory", 8, "the most `GiB` of memory that codes may take")
 	fs.BoolVar(&f.force, "force", false, "start anew in a folder of other settings or data")
+	f.plot.add(fs)
 }
 
 func (f *studyFlags) check() error {
@@ -57,7 +59,7 @@ func (f *studyFlags) check() error {
 	case f.k < 1 || !(f.memory > 0):
 		return usagef("-k %d, --memory %g: want 1 or more, and more than 0", f.k, f.memory)
 	}
-	return nil
+	return f.plot.check(f.output, true, slices.Concat(f.train, f.test)...) // the same command goes on, and draws anew
 }
 
 // study opens the data for the first of the models that can be read, chooses the engine,

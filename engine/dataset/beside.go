@@ -125,15 +125,20 @@ func (m multi) Geometry(i int) (Geometry, error) { return GeometryOf(m.Dataset, 
 func (m multi) describe() Description {
 	d := Describe(m.Dataset)
 	d.Inputs = nil // those of the dataset within are among the sides
-	for _, s := range m.sides {
-		about := SideDescription{Name: s.Name, DType: s.Rows.DType.String(), Shape: s.Shape(), From: s.From}
-		if !s.Shared {
-			sum := sha256.Sum256(s.Rows.Bytes())
-			about.SHA256 = hex.EncodeToString(sum[:])
-		}
-		d.Inputs = append(d.Inputs, about)
+	for k := range m.sides {
+		d.Inputs = append(d.Inputs, m.sides[k].Describe())
 	}
 	return d
+}
+
+// Describe says what the array is.
+func (s *Side) Describe() SideDescription {
+	about := SideDescription{Name: s.Name, DType: s.Rows.DType.String(), Shape: s.Shape(), From: s.From}
+	if !s.Shared {
+		sum := sha256.Sum256(s.Rows.Bytes())
+		about.SHA256 = hex.EncodeToString(sum[:])
+	}
+	return about
 }
 
 // SideDescription is what a manifest says about a Side.

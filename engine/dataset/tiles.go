@@ -101,11 +101,27 @@ func Tiles(ds Dataset, t Tiling) (Dataset, error) {
 }
 
 // IsTiled says whether the items of ds are tiles.
-func IsTiled(ds Dataset) bool {
+func IsTiled(ds Dataset) bool { return tilesOf(ds) != nil }
+
+// Untiled is the pictures that the items of ds are tiles of: of each item the number
+// of its picture among them, and of the tile within the picture, -1 for the thumbnail.
+// ok is false where ds has no tiles.
+func Untiled(ds Dataset) (pictures Dataset, of func(i int) (picture, tile int), ok bool) {
+	t := tilesOf(ds)
+	if t == nil {
+		return nil, nil, false
+	}
+	return t.Dataset, func(i int) (picture, tile int) {
+		_, at := within(ds, i)
+		return t.at(at)
+	}, true
+}
+
+func tilesOf(ds Dataset) *tiled {
 	for {
 		switch d := ds.(type) {
 		case *tiled:
-			return true
+			return d
 		case view:
 			ds = d.Dataset
 		case multi:
@@ -113,7 +129,7 @@ func IsTiled(ds Dataset) bool {
 		case *chosen:
 			ds = d.Dataset
 		default:
-			return false
+			return nil
 		}
 	}
 }
@@ -161,6 +177,12 @@ func (t *tiled) at(i int) (picture, tile int) {
 		tile = -1
 	}
 	return picture, tile
+}
+
+// picture is the whole one, for Picture.
+func (t *tiled) picture(i int) (*picture, error) {
+	k, _ := t.at(i)
+	return t.pictures.get(k)
 }
 
 // Geometry is that of the tile, for GeometryOf.

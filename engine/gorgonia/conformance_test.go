@@ -37,18 +37,4 @@ func TestConformance(t *testing.T) {
 	}
 	t.Logf("in all %s", all)
 	t.Logf("%d operators occur in cases that pass: %s", len(all.Ran), strings.Join(slices.Sorted(maps.Keys(all.Ran)), " "))
-	for _, c := range enginetest.Cases() { // which TestSuite runs
-		for _, n := range c.Model.Graph.Nodes {
-			all.Ran[n.Op]++
-		}
-	}
-	var unseen []string
-	for _, op := range gorgonia.Operators() {
-		if all.Ran[op] == 0 {
-			unseen = append(unseen, op)
-		}
-	}
-	if unseen != nil {
-		t.Errorf("operators claimed that no case has: %s", strings.Join(unseen, " "))
-	}
 }

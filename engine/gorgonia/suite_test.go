@@ -1,6 +1,7 @@
 package gorgonia_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -19,6 +20,22 @@ var cannot = enginetest.AndDouble("conv 3-D", "maxpool 3-D", "averagepool 3-D", 
 	"onehot", "constantofshape by an input", "range by inputs", "relu int32")
 
 func TestSuite(t *testing.T) { enginetest.Run(t, gorgonia.Backend{}, engine.Options{}, cannot...) }
+
+// Every row of the table has a case of its own; TestDerivativesOfEveryRow sees to those
+// of derivatives.
+func TestEveryOperatorHasACase(t *testing.T) {
+	has := map[string]bool{}
+	for _, c := range enginetest.Cases() {
+		for _, n := range c.Model.Graph.Nodes {
+			has[n.Op] = has[n.Op] || !slices.Contains(cannot, c.Name)
+		}
+	}
+	for _, op := range gorgonia.Operators() {
+		if !has[op] {
+			t.Errorf("no case of enginetest has the operator %s", op)
+		}
+	}
+}
 
 func TestSuiteOneThreadNoArena(t *testing.T) {
 	enginetest.Run(t, gorgonia.Backend{}, engine.Options{Threads: 1, NoArena: true, Optimize: "none"}, cannot...)

@@ -86,16 +86,16 @@ func (s *session) bindingFor(in []*tensor.Tensor, expected [][]int) (*binding, e
 	name := C.CString(s.place.name)
 	defer C.free(unsafe.Pointer(name))
 	for _, step := range []func() *C.char{
-		func() *C.char { return C.op_memory(loaded.api, name, C.int(s.place.device), &b.info) },
-		func() *C.char { return C.op_allocator(loaded.api, s.ptr, b.info, &b.allocator) },
 		func() *C.char {
-			if s.place.name != "Cuda" {
+			if !strings.HasPrefix(s.place.name, "Cuda") {
 				return nil
 			}
-			return C.op_cuda_mover(b.mover, C.int(s.place.device))
+			return C.op_cuda_mover(b.mover, C.int(s.place.device), C.bool(s.place.graph))
 		},
+		func() *C.char { return C.op_memory(loaded.api, name, C.int(s.place.device), &b.info) },
+		func() *C.char { return C.op_allocator(loaded.api, s.net.ptr, b.info, &b.allocator) },
 		func() *C.char {
-			return C.op_bind(loaded.api, s.ptr, b.allocator, unsafe.SliceData(s.names), unsafe.SliceData(s.tensors),
+			return C.op_bind(loaded.api, s.net.ptr, b.mover, b.allocator, unsafe.SliceData(s.names), unsafe.SliceData(s.tensors),
 				C.size_t(len(s.in)), C.size_t(len(s.out)), &b.io, unsafe.SliceData(b.bound))
 		},
 	} {
@@ -130,7 +130,7 @@ func (s *session) runBound(b *binding, in []*tensor.Tensor) ([]*tensor.Tensor, e
 		}
 		s.fill(&pin, len(in)+i, out[i])
 	}
-	return out, goError(C.op_run_bound(loaded.api, s.ptr, s.optptr, b.io, unsafe.SliceData(s.names), unsafe.SliceData(b.bound), b.mover,
+	return out, goError(C.op_run_bound(loaded.api, s.net.ptr, s.optptr, b.io, unsafe.SliceData(s.names), unsafe.SliceData(b.bound), b.mover,
 		unsafe.SliceData(s.tensors), C.size_t(len(in)), C.size_t(len(out))))
 }
 
@@ -151,7 +151,7 @@ func (s *session) assigned(provider string) ([]string, error) {
 	name := C.CString(provider)
 	defer C.free(unsafe.Pointer(name))
 	var list *C.char
-	err := goError(C.op_assigned(loaded.api, s.ptr, name, &list))
+	err := goError(C.op_assigned(loaded.api, s.net.ptr, name, &list))
 	defer C.free(unsafe.Pointer(list))
 	if err != nil {
 		return nil, fmt.Errorf("asking where the nodes run: %w", err)

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -109,6 +110,78 @@ func (b boundBackend) Prepare(m *onnx.Model, o engine.Options) (engine.Session, 
 
 func TestSuiteBound(t *testing.T) {
 	enginetest.Run(t, boundBackend{}, engine.Options{Threads: 1}, noDouble...)
+}
+
+// Sessions that share a model run it at once, bound or not, each with its own values;
+// one goes on when another is closed, in the middle of a run too.
+func TestShare(t *testing.T) {
+	for _, c := range enginetest.Ship(t, "../../testdata") {
+		for _, first := range []*session{prepared(t, c.Model, engine.Options{Threads: 1}).(*session), boundHere(t, c.Model)} {
+			x := c.Batch()
+			y := x
+			if d, ok := x.Data.([]float32); ok {
+				d = slices.Clone(d)
+				slices.Reverse(d)
+				y = tensor.Of(d, x.Shape...)
+			}
+			ins := []*tensor.Tensor{x, y, x, y}
+			want := [][]*tensor.Tensor{run(t, first, x), run(t, first, y)}
+			mine, bound := first.binding, first.place != nil
+			var all sync.WaitGroup
+			for i, in := range ins {
+				s, err := first.Share()
+				if err != nil {
+					t.Fatal(err)
+				}
+				all.Go(func() {
+					defer s.Close()
+					for range i + 2 {
+						got, err := s.Run(context.Background(), []*tensor.Tensor{in})
+						if err == nil {
+							err = enginetest.Equal(got, want[i%2], 0)
+						}
+						if err != nil {
+							t.Errorf("%s, session %d: %v", c.Name, i, err)
+						}
+					}
+					if own := s.(*session).binding; (own != nil) != bound || bound && own == mine {
+						t.Errorf("%s, session %d has no memory of its own", c.Name, i)
+					}
+				})
+			}
+			net := first.net
+			if err := first.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := first.Share(); err == nil {
+				t.Error("a closed session is shared")
+			}
+			all.Wait()
+			if n := net.users.Load(); n != 0 {
+				t.Errorf("%s: %d sessions are counted after all were closed", c.Name, n)
+			}
+		}
+	}
+}
+
+// A run that is cancelled ends, and the one beside it does not.
+func TestShareCancelled(t *testing.T) {
+	s := prepared(t, model([]*onnx.Value{value("x", tensor.Float32, 4)}, []*onnx.Value{value("y", tensor.Float32, 4)}, nil, node("Relu", "r", "x", "y")), engine.Options{}).(*session)
+	u, err := s.Share()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	if err := s.options.Terminate(); err != nil {
+		t.Fatal(err)
+	}
+	in := []*tensor.Tensor{tensor.Of([]float32{-1, 2, -3, 4}, 4)}
+	if _, err := s.Run(context.Background(), in); err == nil {
+		t.Error("a run goes on that was told to end")
+	}
+	if _, err := u.Run(context.Background(), in); err != nil {
+		t.Errorf("the run of another session: %v", err)
+	}
 }
 
 func TestModelsCUDA(t *testing.T) {

@@ -49,18 +49,18 @@ func preloadCUDA() error {
 	path, providers := loaded.path, loaded.providers
 	loaded.Unlock()
 	if !slices.Contains(strings.Split(providers, ","), "CUDAExecutionProvider") {
-		return unavailable(fmt.Sprintf("%s is a build of ONNX Runtime without CUDA (it has %s)", path, providers), cudaRemedy)
+		return unavailable(fmt.Sprintf("%s is a build of ONNX Runtime without CUDA (it has %s)", path, providers), cudaRemedy+cudaList)
 	}
 	provider := cudaProvider(path)
 	if !exists(provider) {
-		return unavailable(fmt.Sprintf("the CUDA provider %s is not beside the library", provider), cudaRemedy)
+		return unavailable(fmt.Sprintf("the CUDA provider %s is not beside the library", provider), cudaRemedy+cudaList)
 	}
 	if runtime.GOOS != "linux" {
 		return nil
 	}
 	found, major, err := findCUDA(provider)
 	if err != nil {
-		return unavailable(err.Error(), cudaRemedy)
+		return unavailable(err.Error(), cudaRemedy+cudaList)
 	}
 	if _, err := askDriver(major); err != nil {
 		return unavailable("--device cuda: "+err.Error(), driverRemedy+cudaList)

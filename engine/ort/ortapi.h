@@ -66,8 +66,6 @@ enum op_slot {
   op_ReleaseIoBinding = 135,
   op_BindInput = 136,
   op_BindOutput = 137,
-  op_SynchronizeBoundInputs = 202,
-  op_SynchronizeBoundOutputs = 203,
   op_KernelInfo_GetInputTypeInfo = 234,
   op_KernelContext_ParallelFor = 274,
   op_AddExternalInitializersFromFilesInMemory = 279,

@@ -4,14 +4,16 @@
 #define ONNXPROBE_ORTBIND_H
 
 #include "ortapi.h"
+#include <stdbool.h>
 
 // op_bound is one input or output in bound memory.
 typedef struct {
   void *value, *data;
 } op_bound;
 
-// op_mover copies between the host and bound memory. copy is null where that is host
-// memory too.
+// op_mover makes a GPU the one of the calling thread, and copies between the host and
+// bound memory. Where that is the host's own, copy and sync are null; set is null where
+// there is no GPU.
 typedef struct {
   int (*set)(int device);
   int (*copy)(void *to, const void *from, size_t bytes, int kind);
@@ -20,20 +22,21 @@ typedef struct {
 } op_mover;
 
 // op_cuda_mover takes the functions of the CUDA runtime that ONNX Runtime has loaded.
-static char *op_cuda_mover(op_mover *m, int device) {
+static char *op_cuda_mover(op_mover *m, int device, bool device_memory) {
 #ifndef _WIN32
   const char *names[] = {"libcudart.so.13", "libcudart.so.12"};
   for (size_t i = 0; i < 2; i++) {
     void *h = dlopen(names[i], RTLD_LAZY | RTLD_NOLOAD);
     if (!h) continue;
     m->set = (int (*)(int))dlsym(h, "cudaSetDevice");
+    m->device = device;
+    if (!device_memory) return NULL;
     m->copy = (int (*)(void *, const void *, size_t, int))dlsym(h, "cudaMemcpy");
     m->sync = (int (*)(void))dlsym(h, "cudaDeviceSynchronize");
-    m->device = device;
     if (m->set && m->copy && m->sync) return NULL;
   }
 #endif
-  return op_copy("the CUDA runtime, libcudart, is not loaded");
+  return device_memory ? op_copy("the CUDA runtime, libcudart, is not loaded") : NULL;
 }
 
 static char *op_move(const op_mover *m, void *to, const void *from, size_t bytes, int kind) {
@@ -42,11 +45,16 @@ static char *op_move(const op_mover *m, void *to, const void *from, size_t bytes
   return NULL;
 }
 
+// op_select makes the GPU the calling thread's, which is any of Go's: a thread begins
+// with GPU 0, and would make a context there.
+static char *op_select(const op_mover *m) {
+  return m->set && m->set(m->device) ? op_copy("the GPU cannot be selected") : NULL;
+}
+
 // op_sync waits for the GPU: its copies and ONNX Runtime's kernels are on streams that
 // do not wait for each other.
 static char *op_sync(const op_mover *m) {
-  if (m->copy && (m->set(m->device) || m->sync())) return op_copy("the GPU reports an error");
-  return NULL;
+  return m->sync && m->sync() ? op_copy("the GPU reports an error") : NULL;
 }
 
 static char *op_memory(op_api api, const char *name, int device, void **info) {
@@ -64,9 +72,10 @@ done:
 }
 
 // op_bind makes a binding of memory for t[0:nin] and t[nin:nin+nout], and binds it.
-static char *op_bind(op_api api, void *session, void *allocator, const char **names, const op_tensor *t, size_t nin, size_t nout,
+static char *op_bind(op_api api, void *session, const op_mover *m, void *allocator, const char **names, const op_tensor *t, size_t nin, size_t nout,
                      void **io, op_bound *b) {
-  char *err = NULL;
+  char *err = op_select(m);
+  if (err) return err;
   OP_TRY(api, CreateIoBinding, (void *, void **), session, io);
   for (size_t i = 0; i < nin + nout; i++) {
     OP_TRY(api, CreateTensorAsOrtValue, (void *, const int64_t *, size_t, int32_t, void **), allocator, t[i].dims, (size_t)t[i].rank, t[i].elem, &b[i].value);
@@ -86,21 +95,24 @@ static void op_unbind(op_api api, void *io, op_bound *b, size_t n, void *allocat
   if (info) OP_FREE(api, ReleaseMemoryInfo, info);
 }
 
-// op_run_bound evaluates the session on t[0:nin] into t[nin:nin+nout], by way of b. A
-// binding copies an input to the GPU when it is bound, so pinned inputs are bound anew.
+// op_run_bound evaluates the session on t[0:nin] into t[nin:nin+nout], by way of b.
+//
+// With pinned memory nothing here waits for the whole GPU, on which another session's
+// run may be under way: BindInput copies an input to the GPU, on which account inputs
+// are bound anew, and returns when it is there; the run copies the outputs back on its
+// own stream, and returns when it has. With memory of the GPU the copies are ours.
 static char *op_run_bound(op_api api, void *session, void *options, void *io, const char **names, op_bound *b, const op_mover *m,
                           const op_tensor *t, size_t nin, size_t nout) {
-  char *err = op_sync(m);
+  char *err = op_select(m);
+  if (!err) err = op_sync(m);
   for (size_t i = 0; i < nin; i++) {
     if (!err) err = op_move(m, b[i].data, (void *)t[i].data, t[i].bytes, 1 /* to the device */);
     if (err) return err;
     if (!m->copy) OP_TRY(api, BindInput, (void *, const char *, void *), io, names[i], b[i].value);
   }
-  OP_TRY(api, SynchronizeBoundInputs, (void *), io);
   if (!err) err = op_sync(m);
   if (err) return err;
   OP_TRY(api, RunWithBinding, (void *, const void *, const void *), session, options, io);
-  OP_TRY(api, SynchronizeBoundOutputs, (void *), io);
   err = op_sync(m);
   for (size_t i = nin; !err && i < nin + nout; i++)
     err = op_move(m, (void *)t[i].data, b[i].data, t[i].bytes, 2 /* to the host */);

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -19,13 +20,27 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// session is a model in ONNX Runtime. Inputs are read where they lie. An output
-// whose shape is known beforehand (declared, or the same as last time for inputs
-// of the same shapes) is written straight into the caller's new slice; another
-// is copied once.
+// network is a model in ONNX Runtime, which several sessions may run at once: each run
+// has values, and on a GPU a stream, of its own, and all have one copy of the weights.
+type network struct {
+	das   *ort.DynamicAdvancedSession
+	ptr   unsafe.Pointer // its OrtSession
+	users atomic.Int32   // sessions that are not closed
+}
+
+// leave gives the network's memory back after its last session.
+func (n *network) leave() error {
+	if n.users.Add(-1) > 0 {
+		return nil
+	}
+	return n.das.Destroy()
+}
+
+// session runs a network. Inputs are read where they lie. An output whose shape is
+// known beforehand (declared, or the same as last time for inputs of the same shapes)
+// is written straight into the caller's new slice; another is copied once.
 type session struct {
-	das     *ort.DynamicAdvancedSession // nil after Close
-	ptr     unsafe.Pointer              // its OrtSession
+	net     *network // nil after Close
 	options *ort.RunOptions
 	optptr  unsafe.Pointer
 	in, out []engine.Port
@@ -39,6 +54,7 @@ type session struct {
 	made    [][]int      // its output shapes
 	place   *memoryPlace // where runs are bound; nil for nowhere
 	binding *binding     // nil before the first such run
+	home    *thread      // that all runs are on; nil for any
 	onCPU   []string     // see engine.Placer
 
 	depends []bool // outputs whose shape does not follow from the inputs' shapes, and those that are inputs
@@ -59,25 +75,34 @@ func field(v any, path ...string) (unsafe.Pointer, error) {
 	return r.UnsafePointer(), nil
 }
 
+// newSession is the first session of a network, which it takes over unless it fails.
 func newSession(das *ort.DynamicAdvancedSession) (*session, error) {
-	s := &session{das: das}
+	n := &network{das: das}
 	var err error
-	if s.ptr, err = field(das, "s", "ortSession"); err != nil {
+	if n.ptr, err = field(das, "s", "ortSession"); err != nil {
 		return nil, err
 	}
-	for i, ports := range []*[]engine.Port{&s.in, &s.out} {
-		var n C.size_t
-		if err := goError(C.op_count(loaded.api, s.ptr, C.int(i), &n)); err != nil {
+	var in, out []engine.Port
+	for i, ports := range []*[]engine.Port{&in, &out} {
+		var count C.size_t
+		if err := goError(C.op_count(loaded.api, n.ptr, C.int(i), &count)); err != nil {
 			return nil, err
 		}
-		for j := range n {
-			p, err := port(s.ptr, i, j)
+		for j := range count {
+			p, err := port(n.ptr, i, j)
 			if err != nil {
 				return nil, fmt.Errorf("reading %s %d: %w", []string{"input", "output"}[i], j, err)
 			}
 			*ports = append(*ports, p)
 		}
 	}
+	return n.session(in, out)
+}
+
+// session is one more session of n.
+func (n *network) session(in, out []engine.Port) (*session, error) {
+	s := &session{net: n, in: in, out: out}
+	var err error
 	if s.options, err = ort.NewRunOptions(); err != nil {
 		return nil, err
 	}
@@ -99,7 +124,25 @@ func newSession(das *ort.DynamicAdvancedSession) (*session, error) {
 		// slice it was given for it as it is.
 		s.depends[i] = slices.ContainsFunc(s.in, func(in engine.Port) bool { return in.Name == p.Name })
 	}
+	n.users.Add(1)
 	return s, nil
+}
+
+// Share is part of engine.Sharer. A CUDA graph is recorded in one place of memory, so
+// its session has nothing to share.
+func (s *session) Share() (engine.Session, error) {
+	switch {
+	case s.net == nil:
+		return nil, errors.New("sharing a model on ort: the session is closed")
+	case s.place != nil && s.place.graph:
+		return nil, errors.New("sharing a model on ort: the runs of a CUDA graph are one at a time")
+	}
+	t, err := s.net.session(s.in, s.out)
+	if err != nil {
+		return nil, fmt.Errorf("sharing a model on ort: %w", err)
+	}
+	t.place, t.onCPU = s.place, s.onCPU
+	return t, nil
 }
 
 func port(s unsafe.Pointer, output int, i C.size_t) (engine.Port, error) {
@@ -150,13 +193,16 @@ func clonePorts(ports []engine.Port) []engine.Port {
 
 // Close gives the session's memory back. A second Close does nothing.
 func (s *session) Close() error {
-	if s.das == nil {
+	if s.net == nil {
 		return nil
 	}
 	if s.binding != nil {
 		s.binding.free()
 	}
-	err := errors.Join(s.das.Destroy(), s.options.Destroy())
+	err := errors.Join(s.options.Destroy(), s.net.leave())
+	if s.home != nil {
+		s.home.end()
+	}
 	for _, n := range s.names {
 		C.free(unsafe.Pointer(n))
 	}
@@ -170,7 +216,7 @@ func (s *session) Close() error {
 // Run evaluates the model. A cancelled context is seen between two nodes, so a
 // single long node runs to its end.
 func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
-	if s.das == nil {
+	if s.net == nil {
 		return nil, errors.New("running a model on ort: the session is closed")
 	}
 	if err := engine.CheckInputs(s.in, in); err != nil {
@@ -192,7 +238,7 @@ func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tenso
 			}
 		}()
 	}
-	out, err := s.evaluate(ctx, in)
+	out, err := s.evaluateAtHome(ctx, in)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -207,6 +253,18 @@ func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tenso
 		s.made[i] = slices.Clone(t.Shape)
 	}
 	return out, nil
+}
+
+// evaluateAtHome is evaluate on the thread that all runs are on, where there is one.
+func (s *session) evaluateAtHome(ctx context.Context, in []*tensor.Tensor) (out []*tensor.Tensor, err error) {
+	if s.place != nil && s.place.graph && s.home == nil {
+		s.home = newThread()
+	}
+	if s.home == nil {
+		return s.evaluate(ctx, in)
+	}
+	s.home.do(func() { out, err = s.evaluate(ctx, in) })
+	return out, err
 }
 
 // evaluate runs the model in bound memory, in outputs of known shapes, or in what ONNX
@@ -302,7 +360,7 @@ func (s *session) run(in []*tensor.Tensor, shapes [][]int) (out []*tensor.Tensor
 	}
 	all := unsafe.SliceData(s.tensors)
 	defer C.op_release(loaded.api, all, C.size_t(len(s.tensors)))
-	err = goError(C.op_run(loaded.api, s.ptr, s.optptr, loaded.memory, unsafe.SliceData(s.names),
+	err = goError(C.op_run(loaded.api, s.net.ptr, s.optptr, loaded.memory, unsafe.SliceData(s.names),
 		unsafe.SliceData(s.values), all, C.size_t(len(in)), C.size_t(len(out))))
 	if err != nil {
 		return nil, bound, err

@@ -170,7 +170,7 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 		return s, &IncompleteError{s.Missing, s.Aside, bad}
 	}
 	mf := *p.Manifest
-	mf.Model, mf.Summary = p.Model, probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}
+	mf.Model, mf.Command, mf.Summary = p.Model, p.Command, probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}
 	mf.Dataset = probes.ManifestData{Description: p.Describe()}
 	whole := manifest{Manifest: &mf, Fingerprint: p.Fingerprint, Settings: p.Settings, Regions: s.Regions}
 	first := 0

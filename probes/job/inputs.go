@@ -191,6 +191,9 @@ func (p *Plan) Extend(sources []string, format string) (int, error) {
 	if r := p.Settings.Regions; r != nil && r.Method == nil {
 		return 0, errors.New("extending the job: it is of regions, which were matched with the pictures when it was planned; plan anew")
 	}
+	if p.Settings.arrays() {
+		return 0, errors.New("extending the job: rows of arrays go into the model beside its items, and there are none for new ones; plan anew")
+	}
 	if p.Settings.Data.Points != nil {
 		return 0, errors.New("extending the job: it is of random points, which have no files to add to")
 	}

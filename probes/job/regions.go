@@ -9,17 +9,20 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
+	"github.com/onnxprobe/onnxprobe/probes/region/predict"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
 
 // Regions say that rows are of regions of pictures. Where these are, Plan.Regions says.
 type Regions struct {
 	SHA256 string `json:"sha256"`
-	// Method finds the regions in the pictures, where there are no annotations.
-	Method  *segment.Method  `json:"method,omitempty"`
-	Options annotate.Options `json:"options"`
-	Rule    string           `json:"rule"`
-	Code    bool             `json:"code,omitempty"`
+	// Method finds the regions in the pictures, or Model does, where there are no
+	// annotations.
+	Method  *segment.Method   `json:"method,omitempty"`
+	Model   *predict.Settings `json:"model,omitempty"`
+	Options annotate.Options  `json:"options"`
+	Rule    string            `json:"rule"`
+	Code    bool              `json:"code,omitempty"`
 }
 
 // checkRegions reports settings that do not go with regions.
@@ -27,6 +30,9 @@ func (s *Settings) checkRegions() error {
 	switch {
 	case s.Regions == nil:
 		return nil
+	case s.Boxes != nil && s.FAISS:
+		return errors.New("a FAISS index has a vector for each planned item, and how many regions there are is known when pictures are read; search reads the job's folder as it is")
+	case s.Boxes != nil: // rows are of whole codes
 	case s.Code || s.CodeSites != nil || s.Logits || s.FAISS:
 		return errors.New("codes of whole pictures, logits and a FAISS index have no place in rows of regions")
 	case s.Data.Points != nil:
@@ -58,23 +64,28 @@ func (p *Plan) place(m *annotate.Matched) {
 // located is what a worker needs to make rows of regions.
 type located struct {
 	set     *annotate.Set
-	method  *segment.Method // where there is no set
+	find    segment.Finder // where there is no set
 	layouts []region.Layout
 	options region.RowOptions
 }
 
 // locate reads the regions of the plan.
-func (p *Plan) locate(layouts []region.Layout) (*located, error) {
+func (p *Plan) locate(layouts []region.Layout, find segment.Finder) (*located, error) {
 	s := p.Settings.Regions
 	if s == nil {
 		return nil, nil
 	}
-	if layouts == nil {
+	if layouts == nil && p.Settings.Boxes == nil {
 		return nil, errors.New("the job is of regions, and no layouts of the sites were given")
 	}
-	l := &located{method: s.Method, layouts: layouts}
+	l := &located{find: find, layouts: layouts}
 	var err error
-	if l.method == nil {
+	switch {
+	case s.Method != nil:
+		l.find = s.Method
+	case s.Model != nil && find == nil:
+		return nil, errors.New("the job's regions are found by a model, and none was given")
+	case s.Model == nil:
 		if l.set, err = p.annotations(); err != nil {
 			return nil, err
 		}
@@ -101,14 +112,23 @@ func (p *Plan) annotations() (*annotate.Set, error) {
 
 // rows is a sink of rows of the regions of a shard's items.
 func (l *located) rows(to probes.Sink, sites []probes.Site, s *Shard, d *data) (*region.Rows, error) {
-	if l.method != nil {
-		return region.NewRows(to, sites, l.layouts, d.Geometry, l.method.Source(d.picture), l.options)
+	from, err := l.source(s, d)
+	if err != nil {
+		return nil, err
+	}
+	return region.NewRows(to, sites, l.layouts, d.Geometry, from, l.options)
+}
+
+// source gives the regions of a shard's items.
+func (l *located) source(s *Shard, d *data) (region.Source, error) {
+	if l.set == nil {
+		return segment.Source(l.find, d.picture), nil
 	}
 	m, err := l.set.Restore(s.Regions)
 	if err != nil {
 		return nil, fmt.Errorf("the regions of the shard: %w", err)
 	}
-	return region.NewRows(to, sites, l.layouts, d.Geometry, m.Source(), l.options)
+	return m.Source(), nil
 }
 
 func (d *data) picture(i int) (image.Image, error) {

@@ -263,6 +263,12 @@ func (t timed) Sample(i int, dst []float32) error {
 	return t.Dataset.Sample(i, dst)
 }
 
+// Sides is what lies beside the samples, as dataset.Multi has it.
+func (t timed) Sides() []dataset.Side { return dataset.Sides(t.Dataset) }
+
+// Geometry is that of the sample, for dataset.GeometryOf.
+func (t timed) Geometry(i int) (dataset.Geometry, error) { return dataset.GeometryOf(t.Dataset, i) }
+
 // part is what a shard's file says of itself: nothing that could differ between two
 // runs.
 type part struct {
@@ -300,9 +306,16 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 		}
 		all = append(all, index)
 	}
+	items, boxed, err := w.feed(i, ds, timed{ds, &w.sampled})
+	if err != nil {
+		return nil, err
+	}
 	var out probes.Sink = all
+	if isNothing(items) {
+		out = headings{all}
+	}
 	var rows *region.Rows
-	if w.located != nil {
+	if p.Settings.OfRegions() {
 		if rows, err = w.located.rows(all, w.prober.Plan.Sites, &p.Shards[i], ds); err != nil {
 			return nil, err
 		}
@@ -310,9 +323,12 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	}
 	var times probes.Times
 	o := probes.RunOptions{Workers: w.options.Workers, Progress: w.progress, Times: &times}
-	sum, err := w.prober.Write(ctx, timed{ds, &w.sampled}, out, o, w.groups...)
+	sum, err := w.prober.Write(ctx, items, out, o, w.groups...)
 	if err != nil {
 		return nil, err
+	}
+	if isNothing(items) {
+		sum = probes.Summary{}
 	}
 	// A picture that vanished while it was needed is not a bad picture.
 	if err := p.unchanged(i, ds); err != nil {
@@ -326,7 +342,11 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	if err := all.Commit(about); err != nil {
 		return nil, err
 	}
-	r := &Record{Shard: i, Fingerprint: print, Items: sum.Items, Failed: sum.Failed, Errors: sum.Errors, Files: files, Engine: w.engine,
+	if boxed != nil { // what is planned are pictures
+		boxed.Regions, boxed.Failed = sum.Items, sum.Failed
+		sum.Items, sum.Failed = ds.Len(), 0
+	}
+	r := &Record{Shard: i, Fingerprint: print, Items: sum.Items, Failed: sum.Failed, Regions: boxed, Errors: sum.Errors, Files: files, Engine: w.engine,
 		Batch: w.prober.Batch, Worker: w.options.Name, Tool: probes.Version(), Ended: time.Now().UTC().Format(time.RFC3339)}
 	if rows != nil {
 		s := rows.Summary()

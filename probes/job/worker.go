@@ -10,8 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
 
 // WorkerOptions are what does not change a byte of the output.
@@ -30,6 +32,8 @@ type WorkerOptions struct {
 	Progress func(Progress)
 	// Layouts are those of the sites, of region.Map, where the job is of regions.
 	Layouts []region.Layout
+	// Regions finds them in pictures, where the job's are found by a model.
+	Regions segment.Finder
 }
 
 // Progress is what a worker has done since it began.
@@ -57,7 +61,8 @@ type Worker struct {
 	plan             *Plan
 	prober           *probes.Prober
 	groups           []probes.Group
-	located          *located // nil where rows are of items
+	located          *located // nil without regions
+	sides            []dataset.Side
 	engine           Engine
 	options          WorkerOptions
 	inputs           opener
@@ -71,7 +76,11 @@ func (p *Plan) NewWorker(r *probes.Prober, o WorkerOptions) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	located, err := p.locate(o.Layouts)
+	located, err := p.locate(o.Layouts, o.Regions)
+	if err != nil {
+		return nil, err
+	}
+	sides, err := p.sides()
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +88,7 @@ func (p *Plan) NewWorker(r *probes.Prober, o WorkerOptions) (*Worker, error) {
 		host, _ := os.Hostname()
 		o.Name = fmt.Sprintf("%s:%d", host, os.Getpid())
 	}
-	w := &Worker{plan: p, prober: r, groups: groups, located: located, engine: EngineOf(r), options: o}
+	w := &Worker{plan: p, prober: r, groups: groups, located: located, sides: sides, engine: EngineOf(r), options: o}
 	w.inputs = opener{plan: p, options: p.options(&w.reading)}
 	return w, nil
 }

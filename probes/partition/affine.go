@@ -129,6 +129,9 @@ type Query struct {
 	Rows []int
 	// All takes every row, and the direction of the largest.
 	All bool
+	// Held is what goes into the other inputs, by name: rows of [1, shape...], as they
+	// are in one item.
+	Held map[string]*tensor.Tensor
 }
 
 // RowError is a row that the output does not have.
@@ -150,10 +153,11 @@ func (e *SizeError) Error() string {
 // region's boundaries along the direction in which a row grows fastest. A row that
 // the output does not have is a *RowError, more than can be held a *SizeError.
 func (m *Mapper) At(ctx context.Context, x []float64, q Query) (*Affine, error) {
-	dim := tensor.Count(m.Plan.Fit.Sample)
+	dim := tensor.Count(m.shape)
 	if len(x) != dim {
-		return nil, fmt.Errorf("a sample of %d elements, the model takes %d: %v", len(x), dim, m.Plan.Fit.Sample)
+		return nil, fmt.Errorf("a sample of %d elements, the model's input %q takes %d: %v", len(x), m.input, dim, m.shape)
 	}
+	m.held = q.Held
 	for i, v := range x {
 		if v-v != 0 {
 			return nil, fmt.Errorf("element %d of the sample is %g, so it has no map", i, v)
@@ -220,14 +224,17 @@ func (m *Mapper) weights(ctx context.Context, x []float64, a *Affine, shape []in
 		n = min(m.rows, len(a.Rows))
 		shape = append([]int{n}, shape[1:]...)
 	}
-	in := []*tensor.Tensor{m.input(x, n)}
+	in, err := m.inputs(x, n)
+	if err != nil {
+		return err
+	}
 	a.Weight = make([]float64, 0, len(a.Rows)*dim)
 	for some := range slices.Chunk(a.Rows, n) {
 		ones := make([]float64, n*per)
 		for i, k := range some {
 			ones[i*per+k] = 1
 		}
-		values, g, err := m.out.Pull(ctx, in, []*tensor.Tensor{m.like(ones, m.Plan.Fit.DType, shape)})
+		values, g, err := m.out.Pull(ctx, in, []*tensor.Tensor{m.like(ones, m.dtype, shape)})
 		if err != nil {
 			return err
 		}

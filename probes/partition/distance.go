@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 )
 
@@ -30,7 +29,11 @@ func largest(v []float64) (most float64) {
 // push looks at the network in x, moving along d.
 func (m *Mapper) push(ctx context.Context, x, d []float64) (*ray, error) {
 	n := m.single()
-	values, rates, err := m.ray.Push(ctx, []*tensor.Tensor{m.input(x, n)}, m.input(d, n))
+	in, err := m.inputs(x, n)
+	if err != nil {
+		return nil, err
+	}
+	values, rates, err := m.ray.Push(ctx, in, m.copies(d, n))
 	if err != nil {
 		return nil, err
 	}

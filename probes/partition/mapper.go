@@ -21,6 +21,9 @@ type Options struct {
 	// Sample is the shape of one sample without the batch axis; nil takes the
 	// model's declaration.
 	Sample []int
+	// Input is the input by which the map is: "" takes the one that samples enter by.
+	// The others are held at what Query says.
+	Input string
 	// Output is the value whose map is found, any of the model's top-level graph that
 	// leads with the batch: the logits before a Softmax, for instance. "" takes the
 	// first output.
@@ -54,9 +57,13 @@ type Mapper struct {
 
 	chosen    []bool
 	output    string
-	batch     int // samples of a run, 0 when free
-	rows      int // rows found in one run
-	most      int // weights of a map
+	input     string // by which the map is
+	shape     []int  // of one item of it
+	dtype     tensor.DType
+	held      map[string]*tensor.Tensor // of the Query
+	batch     int                       // samples of a run, 0 when free
+	rows      int                       // rows found in one run
+	most      int                       // weights of a map
 	tolerance float64
 	still     float64 // a rate so small, relative to the site's fastest, is rounding
 	places    []int   // of each site's value in the ray's values
@@ -66,10 +73,19 @@ type Mapper struct {
 // Open readies the derivatives of a model's output. The model is widened to
 // float64 unless the options say otherwise; m is not changed. Close the Mapper.
 func Open(m *onnx.Model, d engine.Differentiator, eo engine.Options, o Options) (*Mapper, error) {
-	v, err := probes.DataInput(m)
+	v, beside, err := probes.Inputs(m)
 	if err != nil {
 		return nil, err
 	}
+	if o.Input == "" {
+		o.Input = v.Name
+	}
+	all := m.Graph.Inputs
+	at := slices.IndexFunc(all, func(w *onnx.Value) bool { return w.Name == o.Input })
+	if at < 0 || o.Input != v.Name && !slices.ContainsFunc(beside, func(p engine.Port) bool { return p.Name == o.Input }) {
+		return nil, fmt.Errorf("the model has no input %q", o.Input)
+	}
+	v = all[at]
 	switch {
 	case !v.DType.IsFloat():
 		return nil, fmt.Errorf("the model's input %q takes %s, by which nothing can be differentiated; export it without the conversion", v.Name, v.DType)
@@ -106,10 +122,11 @@ func Open(m *onnx.Model, d engine.Differentiator, eo engine.Options, o Options) 
 	if err != nil {
 		return nil, err
 	}
+	mp.moves(o.Input)
 	if err := mp.choose(wide, o.Sites); err != nil {
 		return nil, err
 	}
-	mp.Bent, mp.Unwatched = survey(wide, mp.Plan.Fit.Input, mp.output, mp.Plan.Sites)
+	mp.Bent, mp.Unwatched = survey(wide, mp.input, mp.output, mp.Plan.Sites)
 	// A batch that was made free is left as the export has it: nothing is gained
 	// that would have to be verified.
 	if mp.batch = mp.Plan.Fit.Batch; mp.Plan.Fit.Freed {
@@ -123,10 +140,10 @@ func Open(m *onnx.Model, d engine.Differentiator, eo engine.Options, o Options) 
 		}
 		mp.places = append(mp.places, at)
 	}
-	if mp.out, err = d.Linearize(wide, mp.Plan.Fit.Input, values[:1], eo); err != nil {
+	if mp.out, err = d.Linearize(wide, mp.input, values[:1], eo); err != nil {
 		return nil, err
 	}
-	if mp.ray, err = d.Linearize(wide, mp.Plan.Fit.Input, values, eo); err != nil {
+	if mp.ray, err = d.Linearize(wide, mp.input, values, eo); err != nil {
 		return nil, errors.Join(err, mp.out.Close())
 	}
 	return mp, nil
@@ -154,13 +171,36 @@ func (m *Mapper) choose(model *onnx.Model, globs []string) error {
 // Close releases what the Mapper holds.
 func (m *Mapper) Close() error { return errors.Join(m.out.Close(), m.ray.Close()) }
 
-// input is n copies of x, in the model's type.
-func (m *Mapper) input(x []float64, n int) *tensor.Tensor {
-	shape := m.Plan.Fit.Sample
+// moves settles the input by which the map is.
+func (m *Mapper) moves(name string) {
+	m.input = name
+	f := &m.Plan.Fit
+	m.shape, m.dtype = f.Sample, f.DType
+	for _, p := range f.Others {
+		if p.Name == name {
+			m.shape, m.dtype = p.Shape, p.DType
+		}
+	}
+}
+
+// Shape is the shape of one item of the input by which the maps are.
+func (m *Mapper) Shape() []int { return m.shape }
+
+// copies is n copies of x, in the type of the input by which the map is.
+func (m *Mapper) copies(x []float64, n int) *tensor.Tensor {
+	shape := m.shape
 	if !m.Plan.Fit.Unbatched {
 		shape = append([]int{n}, shape...)
 	}
-	return m.like(slices.Repeat(x, n), m.Plan.Fit.DType, shape)
+	return m.like(slices.Repeat(x, n), m.dtype, shape)
+}
+
+// inputs is n copies of x with the inputs that are held.
+func (m *Mapper) inputs(x []float64, n int) ([]*tensor.Tensor, error) {
+	if len(m.Plan.Fit.Others) == 0 {
+		return []*tensor.Tensor{m.copies(x, n)}, nil
+	}
+	return m.Plan.Arrange(m.input, m.like(x, m.dtype, append([]int{1}, m.shape...)), m.held, n)
 }
 
 func (m *Mapper) like(v []float64, d tensor.DType, shape []int) *tensor.Tensor {
@@ -177,7 +217,7 @@ func (m *Mapper) like(v []float64, d tensor.DType, shape []int) *tensor.Tensor {
 // round is x as the model's type holds it, in new memory.
 func (m *Mapper) round(x []float64) []float64 {
 	x = slices.Clone(x)
-	if m.Plan.Fit.DType == tensor.Float32 {
+	if m.dtype == tensor.Float32 {
 		for i, v := range x {
 			x[i] = float64(float32(v))
 		}
@@ -200,8 +240,11 @@ func item(t *tensor.Tensor, n int) []float64 {
 // evaluate is the output at x, with its shape for the smallest run.
 func (m *Mapper) evaluate(ctx context.Context, x []float64) ([]float64, []int, error) {
 	n := m.single()
-	still := m.input(make([]float64, len(x)), n)
-	out, _, err := m.out.Push(ctx, []*tensor.Tensor{m.input(x, n)}, still)
+	in, err := m.inputs(x, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, _, err := m.out.Push(ctx, in, m.copies(make([]float64, len(x)), n))
 	if err != nil {
 		return nil, nil, err
 	}

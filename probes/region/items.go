@@ -23,10 +23,13 @@ type BoxInput struct {
 	Units string
 }
 
+// ErrNone says that no picture of a dataset has a region.
+var ErrNone = errors.New("no picture of the dataset has a region")
+
 // Items is the regions of a dataset's pictures as a dataset of its own: a picture with
 // a region's box beside it is an item, called IMAGE#REGION, and IMAGE#REGION~2 where a name comes again. Of a box the part is taken
 // that the crop leaves. A region that cannot be used, or of which the crop leaves
-// nothing, is an item with an error; pictures without regions are no items.
+// nothing, is an item with an error; pictures without regions are no items. Without any the error is ErrNone.
 func Items(ds dataset.Dataset, from Source, in BoxInput) (dataset.Dataset, error) {
 	if !slices.Contains(Units, in.Units) {
 		return nil, fmt.Errorf("a box in %q; the choices are %s", in.Units, strings.Join(Units, ", "))
@@ -65,7 +68,7 @@ func Items(ds dataset.Dataset, from Source, in BoxInput) (dataset.Dataset, error
 		}
 	}
 	if len(choices) == 0 {
-		return nil, errors.New("no picture of the dataset has a region")
+		return nil, ErrNone
 	}
 	chosen, err := dataset.Choose(ds, choices)
 	if err != nil {

@@ -93,6 +93,9 @@ func (p *Parts) Frame(it dataset.Item, f *probes.Frame) (*probes.Frame, error) {
 		p.last, p.seen = id, regions
 	}
 	p.mu.Unlock()
+	if r.region >= len(regions) {
+		return nil, fmt.Errorf("region %d: the picture had more regions when they were counted than it has now, %d", r.region, len(regions))
+	}
 	mask, _, err := Project(g, regions[r.region])
 	if err != nil {
 		return nil, err

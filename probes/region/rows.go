@@ -201,18 +201,24 @@ func (r *Rows) item(in batch, k int) error {
 		r.sum.Without++
 		return nil
 	}
-	r.sum.Pictures++
 	whole := entry{id: in.id[k], image: in.id[k], path: in.path[k]}
 	if in.status[k] != "ok" {
+		r.sum.Pictures++
 		r.rows.fail(whole, errors.New(in.message[k]))
 		return nil
 	}
 	g, err := r.where(i)
 	if err != nil {
+		r.sum.Pictures++
 		r.rows.fail(whole, err)
 		return nil
 	}
 	regions, faults := r.from.Regions(i, g.Picture)
+	if len(regions)+len(faults) == 0 {
+		r.sum.Without++
+		return nil
+	}
+	r.sum.Pictures++
 	for n, fault := range faults {
 		at := whole
 		at.id = fmt.Sprintf("%s#!%d", whole.image, n+1)

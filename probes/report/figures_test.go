@@ -49,6 +49,12 @@ func drawn(t *testing.T) map[string]*Figure {
 		"heat": func() (*Figure, error) {
 			return HeatMap("heat", "local complexity (units)", Grid{2, 3, []float64{0, 1, 2, 3, 4, 5}}, picture)
 		},
+		"dots": func() (*Figure, error) {
+			return Dots("dots", Axes{X: "distance", LogX: true}, []string{"relu", hostile}, Dot{Name: "ahead", Values: []Range{{0, 0, 0}, {0.01, 0.001, 0.1}}}, Dot{Name: hostile, Values: []Range{{math.NaN(), 0, 0}, {3, 3, 3}}}, Dot{Name: "network", Values: []Range{{1, 1, 1}}, Across: true})
+		},
+		"pictures": func() (*Figure, error) {
+			return Pictures("pictures", "units that change", []Tile{{hostile, picture, 0.25}, {"b", picture, math.NaN()}})
+		},
 	} {
 		f, err := make()
 		if err != nil {
@@ -148,9 +154,18 @@ func TestFiguresRefuse(t *testing.T) {
 		"no places":            {func() (*Figure, error) { return Map("f", nil) }, "no data", true},
 		"a place nowhere":      {func() (*Figure, error) { return Map("f", []Marked{{nan, 0, "g"}}) }, "is NaN", false},
 		"a setting below zero": {func() (*Figure, error) { return PhaseChart("f", axes, true, []Marked{{1, -1, "g"}}) }, "begins at 0", false},
-		"an empty grid":        {func() (*Figure, error) { return HeatMap("f", "u", Grid{}, nil) }, "no data", true},
-		"another grid":         {func() (*Figure, error) { return HeatMap("f", "u", Grid{2, 2, []float64{1}}, nil) }, "1 values for a grid of 2 x 2", false},
-		"NaN in a grid":        {func() (*Figure, error) { return HeatMap("f", "u", Grid{1, 1, []float64{nan}}, nil) }, "is NaN", false},
+		"no dots":              {func() (*Figure, error) { return Dots("f", axes, []string{"a"}) }, "no data", true},
+		"dots of nothing":      {func() (*Figure, error) { return Dots("f", axes, []string{"a"}, Dot{Values: []Range{{Value: nan}}}) }, "no data", true},
+		"too few dots": {func() (*Figure, error) {
+			return Dots("f", axes, []string{"a", "b"}, Dot{Name: "m", Values: []Range{{1, 1, 1}}})
+		}, "1 values for 2 rows", false},
+		"a dot below zero":  {func() (*Figure, error) { return Dots("f", axes, []string{"a"}, Dot{Values: []Range{{-1, -1, -1}}}) }, "begins at 0", false},
+		"an infinite range": {func() (*Figure, error) { return Dots("f", axes, []string{"a"}, Dot{Values: []Range{{1, 1, inf}}}) }, "is +Inf", false},
+		"no pictures":       {func() (*Figure, error) { return Pictures("f", "u", nil) }, "no data", true},
+		"an empty picture":  {func() (*Figure, error) { return Pictures("f", "u", []Tile{{"a", image.NewGray(image.Rectangle{}), 1}}) }, "is empty", false},
+		"an empty grid":     {func() (*Figure, error) { return HeatMap("f", "u", Grid{}, nil) }, "no data", true},
+		"another grid":      {func() (*Figure, error) { return HeatMap("f", "u", Grid{2, 2, []float64{1}}, nil) }, "1 values for a grid of 2 x 2", false},
+		"NaN in a grid":     {func() (*Figure, error) { return HeatMap("f", "u", Grid{1, 1, []float64{nan}}, nil) }, "is NaN", false},
 	} {
 		f, err := c.make()
 		switch {

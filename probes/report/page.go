@@ -6,6 +6,7 @@ import (
 	"html"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,8 @@ type Page struct {
 // Section is one result.
 type Section struct {
 	Title string
+	// Kind is the verb that made the result.
+	Kind string
 	// Path is where the result lies, Notes what is to be known of it.
 	Path    string
 	Notes   []string
@@ -40,6 +43,42 @@ type Table struct {
 // Skipped is a file that is not shown, and why.
 type Skipped struct{ Path, Reason string }
 
+// Unshown are the files that are not shown for one reason.
+type Unshown struct {
+	Reason string
+	Paths  []string
+}
+
+// Unshown groups Skipped by the reason, that of most files first.
+func (p *Page) Unshown() (groups []Unshown) {
+	at := map[string]int{}
+	for _, s := range p.Skipped {
+		i, ok := at[s.Reason]
+		if !ok {
+			i = len(groups)
+			at[s.Reason], groups = i, append(groups, Unshown{Reason: s.Reason})
+		}
+		groups[i].Paths = append(groups[i].Paths, s.Path)
+	}
+	slices.SortStableFunc(groups, func(a, b Unshown) int { return len(b.Paths) - len(a.Paths) })
+	return groups
+}
+
+// Main is the figure that comes first, others is how many more there are; nil of a
+// page without figures.
+func (p *Page) Main() (main *Figure, others int) {
+	for _, s := range p.Sections {
+		for _, f := range s.Figures {
+			if main == nil {
+				main = f
+			} else {
+				others++
+			}
+		}
+	}
+	return main, others
+}
+
 //go:embed page.css
 var pageStyle string
 
@@ -53,6 +92,8 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	},
 	"style": func() template.CSS { return template.CSS(pageStyle) },
 	"wide":  func(f *Figure) bool { return f.width > figureWidth },
+	"few":   func(paths []string) []string { return paths[:min(len(paths), 20)] },
+	"more":  func(paths []string) int { return max(0, len(paths)-20) },
 	"id":    func(i int) string { return fmt.Sprintf("result-%d", i+1) },
 }).Parse(pageHTML))
 
@@ -60,7 +101,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 // phone, on paper, and in light and dark.
 func WritePage(w io.Writer, p Page) error {
 	var b strings.Builder
-	if err := pageTemplate.Execute(&b, p); err != nil {
+	if err := pageTemplate.Execute(&b, &p); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	_, err := io.WriteString(w, strings.Map(printable, strings.ToValidUTF8(b.String(), "\uFFFD")))

@@ -30,14 +30,31 @@ func codes(c *collector, r *result) error {
 		t.Head, t.Rows[0] = t.Head[:4], t.Rows[0][:4]
 	}
 	r.Tables = append(r.Tables, t)
+	if set.On == encoding.Digest {
+		r.Notes = append(r.Notes, "Digests are equal or not: they have no distances to draw.")
+	} else if err := c.distances(r, set); err != nil {
+		return err
+	}
 	if err := c.sitesOf(r, set); err != nil {
 		return err
 	}
-	if set.On == encoding.Digest {
-		r.Notes = append(r.Notes, "Digests are equal or not: they have no distances to draw.")
+	return regionSizes(r, set, red)
+}
+
+// regionSizes draws how many items the linear regions hold.
+func regionSizes(r *result, set *encoding.Codes, red encoding.Redundancy) error {
+	if set.On != encoding.Digest && red.Regions == red.Items {
 		return nil
 	}
-	return c.distances(r, set)
+	var sizes []float64
+	for _, g := range encoding.Equal(set) {
+		sizes = append(sizes, float64(len(g)))
+	}
+	for len(sizes) < red.Regions { // those of one item
+		sizes = append(sizes, 1)
+	}
+	f, err := Histogram("regions", "items of a region", Values{"regions", sizes})
+	return r.figure("Items of a linear region", "Items with equal codes lie in one region; 1 where every item has a region of its own.", f, err)
 }
 
 // sitesOf draws how each site's bits are used.

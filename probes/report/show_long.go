@@ -18,9 +18,7 @@ func long(c *collector, r *result) error {
 	if err != nil {
 		return err
 	}
-	if r.manifest.Verb == "" {
-		r.Title = "Training dynamics: " + r.Title
-	}
+	r.Kind = "dynamics"
 	charts, skipped := chartsOf(t)
 	if len(charts) == 0 {
 		return fmt.Errorf("no row has a step and a value: %w", ErrNoData)
@@ -43,7 +41,7 @@ func long(c *collector, r *result) error {
 				summary.Rows = append(summary.Rows, []string{m.title, s.Name, num(a.X), num(a.Y), num(b.X), num(b.Y)})
 			}
 			f, err := Curves(stem(m.title), axes, whole...)
-			if err := r.figure(title+" during training", capital(m.bands)+".", f, err); err != nil {
+			if err := r.figure(title+" during training", capital(m.bandsOf(whole)), f, err); err != nil {
 				return err
 			}
 		}
@@ -56,7 +54,10 @@ func long(c *collector, r *result) error {
 		if len(panels) == 0 {
 			continue
 		}
-		caption := "One panel a site, all with the same axes; " + m.bands + "."
+		caption := "One panel a site, all with the same axes."
+		if said := m.bandsOf(slices.Concat(seriesOf(panels)...)); said != "" {
+			caption += " " + capital(said)
+		}
 		if n := len(m.order); n > 41 {
 			caption += fmt.Sprintf(" The first %d of %d sites.", len(panels), n)
 		}
@@ -78,6 +79,23 @@ type measured struct {
 	sites                 map[string][]Series
 }
 
+// bandsOf says what the bands of some curves are, nothing where they have none.
+func (m *measured) bandsOf(series []Series) string {
+	for _, s := range series {
+		if slices.ContainsFunc(s.Points, func(p Point) bool { return p.High > p.Low }) {
+			return m.bands
+		}
+	}
+	return ""
+}
+
+func seriesOf(panels []Panel) (all [][]Series) {
+	for _, p := range panels {
+		all = append(all, p.Series)
+	}
+	return all
+}
+
 func chartsOf(t *columns) (charts []*measured, skipped int) {
 	by := map[string]*measured{}
 	for i := range t.rows {
@@ -96,7 +114,7 @@ func chartsOf(t *columns) (charts []*measured, skipped int) {
 		}
 		m := by[title]
 		if m == nil {
-			m = &measured{measure: measure, title: title, bands: "bands are one standard error of the mean to either side, where there is one", sites: map[string][]Series{}}
+			m = &measured{measure: measure, title: title, bands: "bands are one standard error of the mean to either side.", sites: map[string][]Series{}}
 			by[title], charts = m, append(charts, m)
 		}
 		if _, ok := m.sites[site]; !ok {
@@ -141,7 +159,7 @@ func quantiles(charts []*measured) (kept []*measured) {
 		switch {
 		case is && low != nil && high != nil:
 			m.measure, m.title = base, "median "+strings.Replace(m.title, " q50", "", 1)
-			m.bands = "bands hold the middle half of the items"
+			m.bands = "bands hold the middle half of the items."
 			m.between(low, high)
 		case quantile.MatchString(m.measure):
 			continue

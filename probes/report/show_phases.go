@@ -25,9 +25,7 @@ func phases(c *collector, r *result) error {
 	if err != nil {
 		return err
 	}
-	if r.manifest.Verb == "" {
-		r.Title = "Phases: " + r.Title
-	}
+	r.Kind = "phases"
 	for _, pair := range pairsIn(t) {
 		if err := phasesOf(r, t, pair); err != nil {
 			return err

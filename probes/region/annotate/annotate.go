@@ -1,6 +1,6 @@
 // Package annotate reads where the regions of a dataset's pictures are: boxes, polygons
 // and masks in the formats of annotation tools, detectors and language models, and
-// writes the box formats back.
+// writes them back.
 //
 // Open reads a file or a folder into a Set; Match says which picture of the dataset
 // each annotated name stands for; Regions gives the regions of one picture once its
@@ -24,7 +24,7 @@ type Options struct {
 	// Format is a name of Formats; "" or "auto" tells it by name and content.
 	Format string
 	// Names are class names by number, for YOLO's classes and label maps. Without them
-	// a YOLO folder's classes.txt is taken, and else the number is the label.
+	// a YOLO folder's classes.txt or data.yaml is taken, and else the number is the label.
 	Names []string
 	// Boxes says what the four numbers of CSV and JSON Lines boxes mean: "xyxy" (two
 	// corners), "xywh" (a corner and the size) or "cxcywh" (the centre and the size).
@@ -100,6 +100,9 @@ func (f *Faults) add(file string, line int, err error) {
 type Set struct {
 	// Format is the name of the format they were read as.
 	Format string
+	// NamesFile is the file beside a YOLO folder's labels that its class names were read
+	// from, "" where there is none.
+	NamesFile string
 	// Faults are the rows that could not be read.
 	Faults Faults
 

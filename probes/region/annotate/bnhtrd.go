@@ -16,7 +16,9 @@ import (
 type Page struct {
 	// Document and Number are the two parts of the page's ID, as 7 and 1 of 7_1.
 	Document, Number int
-	Lines            []Line
+	// Image and Boxes are the files of the whole page, "" where there is none.
+	Image, Boxes string
+	Lines        []Line
 }
 
 // ID is the page's name in the data set.
@@ -52,12 +54,13 @@ var bnFolders = struct{ lines, words, texts string }{
 
 // OpenBNHTRd reads the folders of BN-HTRd (Rahman et al., A dataset of Bangla
 // handwriting, Mendeley Data 743k6dm543): pictures of lines and words, named
-// DOCUMENT_PAGE_LINE and DOCUMENT_PAGE_LINE_WORD, the boxes beside them, and the ground
-// truth of words in a sheet a document with the columns Id and Word. Pictures are not
+// DOCUMENT_PAGE_LINE and DOCUMENT_PAGE_LINE_WORD, of pages where they are there too,
+// named DOCUMENT_PAGE, the boxes beside them, and the ground truth of words in a sheet a
+// document with the columns Id and Word. Pictures are not
 // opened. Files whose names or rows are not understood are faults; other files are
 // passed over. It is an error when root has none of the three folders.
 func OpenBNHTRd(root string) (*BNHTRd, error) {
-	r := bnReader{words: map[[4]int]*Word{}, lines: map[[3]int]*Line{}, out: &BNHTRd{}}
+	r := bnReader{words: map[[4]int]*Word{}, lines: map[[3]int]*Line{}, pages: map[[2]int]*Page{}, out: &BNHTRd{}}
 	found := false
 	for _, f := range []struct {
 		folder string
@@ -88,8 +91,9 @@ func OpenBNHTRd(root string) (*BNHTRd, error) {
 	return r.out, nil
 }
 
-// bnReader holds lines and words by the numbers in their names.
+// bnReader holds pages, lines and words by the numbers in their names.
 type bnReader struct {
+	pages map[[2]int]*Page
 	lines map[[3]int]*Line
 	words map[[4]int]*Word
 	out   *BNHTRd
@@ -116,22 +120,35 @@ func isPicture(file string) bool {
 	return slices.Contains([]string{".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}, strings.ToLower(filepath.Ext(file)))
 }
 
+// line takes a file of a line or a whole page.
 func (r bnReader) line(file string) error {
 	boxes := strings.EqualFold(filepath.Ext(file), ".txt")
 	if !isPicture(file) && !boxes || filepath.Base(file) == classesFile {
 		return nil
 	}
-	n, err := ids(stem(filepath.Base(file)), 3)
-	if err != nil {
+	var image, text *string
+	name := stem(filepath.Base(file))
+	if n, err := ids(name, 2); err == nil {
+		p := r.pageOf([2]int(n))
+		image, text = &p.Image, &p.Boxes
+	} else if n, err := ids(name, 3); err == nil {
+		l := r.lineOf([3]int(n))
+		image, text = &l.Image, &l.Boxes
+	} else {
 		return err
 	}
-	l := r.lineOf([3]int(n))
 	if boxes {
-		l.Boxes = file
-	} else {
-		l.Image = file
+		image = text
 	}
+	*image = file
 	return nil
+}
+
+func (r bnReader) pageOf(n [2]int) *Page {
+	if r.pages[n] == nil {
+		r.pages[n] = &Page{Document: n[0], Number: n[1]}
+	}
+	return r.pages[n]
 }
 
 func (r bnReader) lineOf(n [3]int) *Line {
@@ -199,16 +216,12 @@ func (r bnReader) gather() {
 		l := r.lineOf([3]int(n[:3]))
 		l.Words = append(l.Words, *w)
 	}
-	pages := map[[2]int]*Page{}
 	for n, l := range r.lines {
 		slices.SortFunc(l.Words, func(a, b Word) int { return a.Number - b.Number })
-		at := [2]int(n[:2])
-		if pages[at] == nil {
-			pages[at] = &Page{Document: n[0], Number: n[1]}
-		}
-		pages[at].Lines = append(pages[at].Lines, *l)
+		p := r.pageOf([2]int(n[:2]))
+		p.Lines = append(p.Lines, *l)
 	}
-	for _, p := range pages {
+	for _, p := range r.pages {
 		slices.SortFunc(p.Lines, func(a, b Line) int { return a.Number - b.Number })
 		r.out.Pages = append(r.out.Pages, *p)
 	}

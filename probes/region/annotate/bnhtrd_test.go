@@ -82,10 +82,37 @@ func TestBNHTRd(t *testing.T) {
 		if len(d.Faults.Rows) != 2 || !strings.Contains(d.Faults.Rows[0].Error(), "odd.jpg: got the name") || !strings.Contains(d.Faults.Rows[1].Error(), `7.xlsx:4: got the name "7_1_x_1", want 4 numbers as in 7_1_3_2`) {
 			t.Errorf("the faults are %v", d.Faults.Rows)
 		}
+		whole, err := Open(root, Options{})
+		if err != nil || whole.Format != "bnhtrd" {
+			t.Fatalf("the folder: %v", err)
+		}
+		m := whole.Match(items{"7/7_1/7_1_1.jpg", "7/7_1/7_1_2.jpg", "7/7_1/7_1_1/7_1_1_1.jpg", "7/7_1/7_1_1/7_1_1_2.jpg"})
+		for i, want := range []string{"0 0 90 45 110 55", " 7_1_2 0 0 200 100", " 7_1_1_1 0 0 200 100", "বাংলা 7_1_1_2 0 0 200 100"} {
+			rs, faults := m.Regions(i, size)
+			if got := describe(rs); !strings.HasSuffix(got, want) || len(rs) != 1 || faults != nil {
+				t.Errorf("picture %d has the regions %q, %v; want %q", i, got, faults, want)
+			}
+		}
+		if m.Faults.Count != 2 || whole.Faults.Count != 2 {
+			t.Errorf("the faults are %v and %v", m.Faults.Rows, whole.Faults.Rows)
+		}
 		s, err := Open(filepath.Join(root, "Segmentation_Images", "Lines"), Options{Format: "yolo"})
 		if err != nil || s.Len() != 1 {
 			t.Errorf("the boxes of lines: %v", err)
 		}
+	}
+	page := t.TempDir()
+	for _, name := range []string{"7_1.jpg", "7_1.txt", "7_1_1.jpg"} {
+		path := filepath.Join(page, filepath.FromSlash(bnFolders.lines), "7", name)
+		os.MkdirAll(filepath.Dir(path), 0o755)
+		os.WriteFile(path, []byte("0 .5 .5 .1 .1\n"), 0o644)
+	}
+	d, err := OpenBNHTRd(page)
+	if err != nil || len(d.Pages) != 1 || d.Pages[0].Image == "" || d.Pages[0].Boxes == "" || len(d.Pages[0].Lines) != 1 || d.Faults.Count > 0 {
+		t.Errorf("a whole page: %+v, %v", d, err)
+	}
+	if s, err := Open(page, Options{}); err != nil || s.Regions() != 2 {
+		t.Errorf("the regions of a whole page: %v, %v", s, err)
 	}
 	if _, err := OpenBNHTRd(t.TempDir()); err == nil || !strings.Contains(err.Error(), "got none of the folders") {
 		t.Errorf("an empty folder: %v", err)

@@ -109,13 +109,13 @@ func (c *coco) image(d *jsonStream) error {
 func (c *coco) category(d *jsonStream) error {
 	var v struct {
 		ID   name `json:"id"`
-		Name string
+		Name *string
 	}
 	line, bad, err := d.element(&v)
 	if bad != nil {
 		c.s.Faults.add(c.file, line, fmt.Errorf("category %q: %w", v.ID, bad))
-	} else if err == nil {
-		c.categories[v.ID] = v.Name
+	} else if err == nil && v.Name != nil {
+		c.categories[v.ID] = *v.Name
 	}
 	return err
 }
@@ -184,7 +184,7 @@ func (c *coco) finish() {
 			p.size = g.size
 		}
 		for _, m := range g.marks {
-			if n := c.categories[name(m.label)]; n != "" {
+			if n, ok := c.categories[name(m.label)]; ok {
 				m.label = n
 			}
 			p.keep(m)

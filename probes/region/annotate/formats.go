@@ -28,6 +28,7 @@ var Formats = []Format{
 	{"medrega", "a language model's <ref>label</ref><box>[[x1, y1, x2, y2]]</box> in 0..999, as PICTURE<tab>ANSWER lines or JSON Lines", openMedRegA},
 	{"boxes", "JSON Lines with a picture and its boxes, as a detector's run writes them", openBoxes},
 	{"labels", "label maps: PNG files named as the pictures, a value a region", openLabels},
+	{"bnhtrd", "the folder of BN-HTRd: YOLO boxes beside pictures of lines; the others are a region each, whose label is their text", openHandwriting},
 }
 
 // byExtension is the format of a file by its extension, where that settles it.
@@ -62,6 +63,9 @@ func detect(path, name string) (Format, error) {
 }
 
 func detectFolder(path string) (string, error) {
+	if isBNHTRd(path) {
+		return "bnhtrd", nil
+	}
 	var found []string
 	for ext, name := range byFolder {
 		if files, _, err := filesOf(path, ext); err != nil {

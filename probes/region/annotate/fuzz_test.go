@@ -148,3 +148,14 @@ func FuzzSniff(f *testing.F) {
 		}
 	})
 }
+
+func FuzzYAMLNames(f *testing.F) {
+	for _, c := range yamlCases {
+		f.Add([]byte(c.text))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if names, err := ReadYAMLNames(bytes.NewReader(b)); err != nil && names != nil {
+			t.Errorf("got %q and %v", names, err)
+		}
+	})
+}

@@ -16,7 +16,6 @@ import (
 	"unicode/utf16"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
-	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
 func utf16Of(s string) []uint16 { return utf16.Encode([]rune(s)) }
@@ -107,62 +106,6 @@ func closeTo(a, b [4]float64) bool {
 		}
 	}
 	return true
-}
-
-// What the writers write is read again as it was; MedRegA to a thousandth of the picture.
-func TestRoundTrips(t *testing.T) {
-	mask, _ := region.NewMask(100, 200)
-	for _, at := range [][2]int{{3, 4}, {3, 5}, {9, 60}} {
-		mask.Set(at[0], at[1])
-	}
-	p := Picture{Name: "sub/a.jpg", Size: size, Regions: []region.Region{
-		{ID: "4", Label: "cat & <dog>", Box: region.Box{X0: 0, Y0: 0.5, X1: 100.25, Y1: 99}},
-		{ID: "8", Label: "cat & <dog>", Box: region.Box{X0: 150, Y0: 10, X1: 200, Y1: 100}},
-		{ID: "9", Label: "cow", Box: region.Box{X0: 4, Y0: 3, X1: 61, Y1: 10}, Mask: mask},
-	}}
-	all := []Picture{p}
-	for _, c := range []struct {
-		file      string
-		o         Options
-		write     func(w *bytes.Buffer) error
-		tolerance float64
-		ids, mask bool
-	}{
-		{"x.json", Options{}, func(w *bytes.Buffer) error { return WriteCOCO(w, all) }, 1e-9, true, true},
-		{"a.txt", Options{Names: Labels(all)}, func(w *bytes.Buffer) error { return WriteYOLO(w, p, Labels(all)) }, 1e-9, false, false},
-		{"x.csv", Options{}, func(w *bytes.Buffer) error { return WriteCSV(w, all, "") }, 0, true, false},
-		{"x.csv", Options{}, func(w *bytes.Buffer) error { return WriteCSV(w, all, "cxcywh") }, 1e-9, true, false},
-		{"a.xml", Options{}, func(w *bytes.Buffer) error { return WriteVOC(w, p) }, 1e-9, false, false},
-		{"x.txt", Options{}, func(w *bytes.Buffer) error { return WriteMedRegA(w, all, 0) }, 0.5 / 999 * 200, false, false},
-	} {
-		var b bytes.Buffer
-		if err := c.write(&b); err != nil {
-			t.Fatal(err)
-		}
-		rs, faults, s := read(t, write(t, c.file, b.String()), c.o)
-		if len(rs) != len(p.Regions) || faults != nil {
-			t.Errorf("%s: got %s, %v from %s", c.file, describe(rs), faults, b.String())
-			continue
-		}
-		for i, want := range p.Regions {
-			got := rs[i]
-			if got.Label != want.Label || c.ids && got.ID != want.ID {
-				t.Errorf("%s: region %d is %q %q, want %q %q", s.Format, i, got.Label, got.ID, want.Label, want.ID)
-			}
-			for k, v := range numbersOf(got.Box, "xyxy") {
-				if math.Abs(v-numbersOf(want.Box, "xyxy")[k]) > c.tolerance {
-					t.Errorf("%s: region %d is %v, want %v", s.Format, i, got.Box, want.Box)
-				}
-			}
-			if c.mask && want.Mask != nil && (got.Mask == nil || !slices.Equal(runsOf(got.Mask), runsOf(want.Mask))) {
-				t.Errorf("%s: region %d has another mask", s.Format, i)
-			}
-		}
-	}
-	p.Regions[0].Box.X0 = math.NaN()
-	if err := WriteVOC(&bytes.Buffer{}, p); err == nil {
-		t.Error("a box of NaN was written")
-	}
 }
 
 func TestLabelMaps(t *testing.T) {

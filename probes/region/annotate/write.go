@@ -1,31 +1,27 @@
 package annotate
 
 import (
-	"bufio"
-	"encoding/csv"
-	"encoding/json"
-	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
-	"math"
-	"path"
-	"slices"
-	"strconv"
+	"path/filepath"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
-// Picture is a picture's regions as the writers take them.
+// Picture is a picture's regions as a Writer takes them.
 type Picture struct {
+	// Name is what readers find the picture by, such as its ID in a dataset.
 	Name    string
 	Size    dataset.Size
 	Regions []region.Region
 }
 
 func (p Picture) check() error {
+	if p.Name == "" {
+		return errNoName
+	}
 	if p.Size.W < 1 || p.Size.H < 1 {
 		return fmt.Errorf("picture %q: got the size %d x %d (width x height), want more than 0", p.Name, p.Size.W, p.Size.H)
 	}
@@ -37,175 +33,67 @@ func (p Picture) check() error {
 	return nil
 }
 
-// Labels are the labels of all regions, sorted: the classes that WriteCOCO and
-// WriteYOLO number.
-func Labels(pictures []Picture) []string {
-	var all []string
-	for _, p := range pictures {
-		for _, r := range p.Regions {
-			all = append(all, r.Label)
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
+// Writer writes the regions of pictures, one picture after the other. Memory grows with
+// the number of pictures, labels and IDs, not with boxes and masks.
+type Writer interface {
+	// Write writes the regions of a picture, which may have none. A picture that the
+	// format cannot hold is an error, and the file is of no use then.
+	Write(Picture) error
+	// Close writes what comes last. It closes nothing.
+	Close() error
 }
 
-type cocoFile struct {
-	Images      []cocoImage      `json:"images"`
-	Annotations []cocoAnnotation `json:"annotations"`
-	Categories  []cocoCategory   `json:"categories"`
+// Output is one kind of annotations that can be written. What it writes, Open reads.
+type Output struct {
+	// Name is that of the format in Formats.
+	Name string
+	// Ext is the extension of the file that holds all pictures; "" is a folder with a
+	// file for each.
+	Ext string
+	Doc string
+	// Masks says that masks are kept; other formats have the box of a region alone.
+	Masks  bool
+	file   func(w io.Writer) Writer
+	folder func(dir string) Writer
 }
 
-type cocoImage struct {
-	ID       int    `json:"id"`
-	FileName string `json:"file_name"`
-	Width    int    `json:"width"`
-	Height   int    `json:"height"`
+// Outputs lists what can be written.
+var Outputs = []Output{
+	{Name: "coco", Ext: ".json", Doc: "COCO JSON; masks as compressed run lengths", Masks: true, file: newCOCOWriter},
+	{Name: "csv", Ext: ".csv", Doc: "table with the columns path, x1, y1, x2, y2, label, id", file: newCSVWriter},
+	{Name: "medrega", Ext: ".jsonl", Doc: "JSON Lines of <ref>label</ref><box>[[x1, y1, x2, y2]]</box>, rounded to 0..999", file: newAnswerWriter},
+	{Name: "boxes", Ext: ".jsonl", Doc: "JSON Lines with a picture and its boxes, labels and ids", file: newBoxesWriter},
+	{Name: "yolo", Doc: "folder of text files, and the classes' names in data.yaml", folder: newYOLOWriter},
+	{Name: "voc", Doc: "folder of Pascal VOC XML files", folder: newVOCWriter},
+	{Name: "labels", Doc: "folder of PNG label maps: a region's pixels have its ID, or its place from 1 on where IDs are no different numbers from 1 to 65535; a later region covers an earlier one", Masks: true, folder: newLabelsWriter},
 }
 
-type cocoAnnotation struct {
-	ID           int        `json:"id"`
-	Image        int        `json:"image_id"`
-	Category     int        `json:"category_id"`
-	BBox         [4]float64 `json:"bbox"`
-	Area         float64    `json:"area"`
-	Crowd        int        `json:"iscrowd"`
-	Segmentation any        `json:"segmentation"`
+// OutputOf finds the output for a path: that of a name, or with "" or "auto" the first
+// whose extension the path has.
+func OutputOf(path, name string) (Output, error) {
+	ext := strings.ToLower(filepath.Ext(path))
+	var names, exts []string
+	for _, o := range Outputs {
+		if o.Name == name || (name == "" || name == "auto") && o.Ext != "" && o.Ext == ext {
+			return o, nil
+		}
+		names = append(names, o.Name)
+		if o.Ext != "" {
+			exts = append(exts, fmt.Sprintf("%s (%s)", o.Ext, o.Name))
+		}
+	}
+	if name == "" || name == "auto" {
+		return Output{}, fmt.Errorf("the format to write %q in cannot be told by its name; want %s, or name the format: %s", path, strings.Join(exts, ", "), strings.Join(names, ", "))
+	}
+	return Output{}, fmt.Errorf("regions cannot be written as %q; want %s", name, strings.Join(names, ", "))
 }
 
-type cocoCategory struct {
-	ID   int    `json:"id"`
-	Name string `json:"name"`
-}
+// Folder reports whether a file is written for each picture.
+func (o Output) Folder() bool { return o.folder != nil }
 
-// WriteCOCO writes COCO annotations, masks as compressed run lengths. Region IDs that
-// are no whole numbers become numbers from 1 on.
-func WriteCOCO(w io.Writer, pictures []Picture) error {
-	f := cocoFile{[]cocoImage{}, []cocoAnnotation{}, []cocoCategory{}}
-	labels := Labels(pictures)
-	for i, l := range labels {
-		f.Categories = append(f.Categories, cocoCategory{i + 1, l})
-	}
-	for i, p := range pictures {
-		if err := p.check(); err != nil {
-			return err
-		}
-		f.Images = append(f.Images, cocoImage{i + 1, p.Name, p.Size.W, p.Size.H})
-		for _, r := range p.Regions {
-			k, _ := slices.BinarySearch(labels, r.Label)
-			id, err := strconv.Atoi(r.ID)
-			if err != nil {
-				id = len(f.Annotations) + 1
-			}
-			a := cocoAnnotation{id, i + 1, k + 1, numbersOf(r.Box, "xywh"), 0, 0, [][]float64{}}
-			a.Area = a.BBox[2] * a.BBox[3]
-			if r.Mask != nil {
-				a.Area = float64(r.Mask.Count())
-				a.Segmentation = map[string]any{"size": []int{r.Mask.H, r.Mask.W}, "counts": packRuns(runsOf(r.Mask))}
-			}
-			f.Annotations = append(f.Annotations, a)
-		}
-	}
-	return json.NewEncoder(w).Encode(f)
-}
+// To writes to w. It panics where Folder is true.
+func (o Output) To(w io.Writer) Writer { return o.file(w) }
 
-// WriteYOLO writes the boxes of one picture; labels are the classes in order.
-func WriteYOLO(w io.Writer, p Picture, labels []string) error {
-	if err := p.check(); err != nil {
-		return err
-	}
-	for _, r := range p.Regions {
-		k := slices.Index(labels, r.Label)
-		if k < 0 {
-			return fmt.Errorf("picture %q, region %q: got label %q, want one of the %d classes", p.Name, r.ID, r.Label, len(labels))
-		}
-		v := yoloBox(r.Box, float64(p.Size.W), float64(p.Size.H))
-		if _, err := fmt.Fprintf(w, "%d %v %v %v %v\n", k, v[0], v[1], v[2], v[3]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// WriteCSV writes a table of boxes in pixels with the columns path, four of the boxes'
-// meaning (Options.Boxes), label and id.
-func WriteCSV(w io.Writer, pictures []Picture, meaning string) error {
-	if meaning == "" {
-		meaning = "xyxy"
-	}
-	four, ok := csvColumns.boxes[meaning]
-	if !ok {
-		return fmt.Errorf("the meaning of boxes is %q; want xyxy, xywh or cxcywh", meaning)
-	}
-	c := csv.NewWriter(w)
-	c.Write([]string{"path", four[0], four[1], four[2], four[3], "label", "id"})
-	for _, p := range pictures {
-		if err := p.check(); err != nil {
-			return err
-		}
-		for _, r := range p.Regions {
-			row := []string{p.Name}
-			for _, v := range numbersOf(r.Box, meaning) {
-				row = append(row, strconv.FormatFloat(v, 'g', -1, 64))
-			}
-			c.Write(append(row, r.Label, r.ID))
-		}
-	}
-	c.Flush()
-	return c.Error()
-}
-
-// WriteVOC writes one picture's boxes as Pascal VOC's XML.
-func WriteVOC(w io.Writer, p Picture) error {
-	if err := p.check(); err != nil {
-		return err
-	}
-	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "<annotation>\n  <filename>%s</filename>\n  <size><width>%d</width><height>%d</height><depth>3</depth></size>\n", escape(p.Name), p.Size.W, p.Size.H)
-	for _, r := range p.Regions {
-		fmt.Fprintf(b, "  <object>\n    <name>%s</name>\n    <bndbox><xmin>%v</xmin><ymin>%v</ymin><xmax>%v</xmax><ymax>%v</ymax></bndbox>\n  </object>\n",
-			escape(r.Label), r.Box.X0+1, r.Box.Y0+1, r.Box.X1, r.Box.Y1)
-	}
-	fmt.Fprintln(b, "</annotation>")
-	return b.Flush()
-}
-
-func escape(s string) string {
-	var b strings.Builder
-	xml.EscapeText(&b, []byte(s))
-	return b.String()
-}
-
-// WriteMedRegA writes PICTURE<tab>ANSWER lines, neighbouring regions of one label
-// together; coordinates are rounded to whole numbers from 0 to scale, where 0 is 999.
-func WriteMedRegA(w io.Writer, pictures []Picture, scale int) error {
-	if scale <= 0 {
-		scale = 999
-	}
-	b := bufio.NewWriter(w)
-	for _, p := range pictures {
-		if err := p.check(); err != nil {
-			return err
-		}
-		if strings.ContainsAny(p.Name, "\t\n") || path.Clean(p.Name) == "." {
-			return errors.New("a picture's name is empty or has a tab or a line's end")
-		}
-		fmt.Fprintf(b, "%s\t", p.Name)
-		for i, r := range p.Regions {
-			if first := i == 0 || p.Regions[i-1].Label != r.Label; first {
-				fmt.Fprintf(b, "<ref>%s</ref><box>[", strings.Join(strings.Fields(r.Label), " "))
-			} else {
-				b.WriteString(", ")
-			}
-			at := func(v float64, edge int) int {
-				return int(min(max(math.Round(v/float64(edge)*float64(scale)), 0), float64(scale)))
-			}
-			fmt.Fprintf(b, "[%d, %d, %d, %d]", at(r.Box.X0, p.Size.W), at(r.Box.Y0, p.Size.H), at(r.Box.X1, p.Size.W), at(r.Box.Y1, p.Size.H))
-			if i+1 == len(p.Regions) || p.Regions[i+1].Label != r.Label {
-				b.WriteString("]</box>")
-			}
-		}
-		b.WriteString("\n")
-	}
-	return b.Flush()
-}
+// In writes below a folder, which exists and holds no files of the pictures' names. It
+// panics where Folder is false.
+func (o Output) In(dir string) Writer { return o.folder(dir) }

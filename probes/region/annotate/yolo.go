@@ -13,8 +13,15 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
-// classesFile holds the class names of a YOLO folder, one a line.
+// classesFile holds the class names of a YOLO folder, one a line; yamlFiles are the
+// names of what holds them for Ultralytics.
 const classesFile = "classes.txt"
+
+var yamlFiles = []string{"data.yaml", "data.yml"}
+
+// yamlAbove is how many folders up data.yaml is looked for: labels lie in
+// DATA/labels/train/ or DATA/train/labels/.
+const yamlAbove = 2
 
 // openYOLO reads the text files of YOLO: "class cx cy w h" in fractions of the
 // picture, with a confidence behind it that is passed over, or "class x1 y1 x2 y2 x3
@@ -33,21 +40,48 @@ func openYOLO(s *Set, path string) error {
 	})
 }
 
-// readNames takes the names of a folder's classes, if it has the file.
+// readNames takes the names of a folder's classes where a file has them: classes.txt in
+// the folder, or else data.yaml there or up to two folders above, the nearest one.
 func (s *Set) readNames(path string) error {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		path = filepath.Dir(path)
 	}
-	f, err := openRegular(filepath.Join(path, classesFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
+	dir, err := filepath.Abs(path)
 	if err != nil {
 		return err
 	}
+	if found, err := s.namesFrom(filepath.Join(dir, classesFile), ReadNames); found || err != nil {
+		return err
+	}
+	for range yamlAbove + 1 {
+		for _, name := range yamlFiles {
+			if found, err := s.namesFrom(filepath.Join(dir, name), ReadYAMLNames); found || err != nil {
+				return err
+			}
+		}
+		dir = filepath.Dir(dir)
+	}
+	return nil
+}
+
+// namesFrom takes the names of a file, if it is there and has some.
+func (s *Set) namesFrom(file string, read func(io.Reader) ([]string, error)) (found bool, err error) {
+	f, err := openRegular(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
 	defer f.Close()
-	s.o.Names, err = ReadNames(f)
-	return err
+	names, err := read(f)
+	if err != nil {
+		return false, fmt.Errorf("the class names of %s: %w", file, err)
+	}
+	if names != nil {
+		s.o.Names, s.NamesFile = names, file
+	}
+	return names != nil, nil
 }
 
 // ReadNames reads class names, one a line; the first stands for class 0.

@@ -2,10 +2,14 @@
 package draw
 
 import (
+	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
+	"image/png"
 	"math"
+	"os"
+	"path/filepath"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
@@ -43,9 +47,7 @@ const opacity = 0.6
 // Overlay is a picture with a heat map over the part of it that the input shows, its
 // largest value being the brightest; the rest is as it was.
 func Overlay(m image.Image, h *Heat, g dataset.Geometry) *image.RGBA {
-	b := m.Bounds()
-	out := image.NewRGBA(image.Rect(0, 0, b.Dx(), b.Dy()))
-	draw.Draw(out, out.Bounds(), m, b.Min, draw.Src)
+	b, out := m.Bounds(), rgba(m)
 	top := 0.0
 	for _, v := range h.Values {
 		top = math.Max(top, v)
@@ -68,25 +70,91 @@ func Overlay(m image.Image, h *Heat, g dataset.Geometry) *image.RGBA {
 	return out
 }
 
+// rgba is a copy of a picture that can be drawn on.
+func rgba(m image.Image) *image.RGBA {
+	b := m.Bounds()
+	out := image.NewRGBA(image.Rect(0, 0, b.Dx(), b.Dy()))
+	draw.Draw(out, out.Bounds(), m, b.Min, draw.Src)
+	return out
+}
+
+// Colours of regions that were found and of true ones.
+var foundColour, trueColour = color.RGBA{230, 30, 160, 255}, color.RGBA{0, 200, 80, 255}
+
+// Regions is a picture with regions on it: their outlines, which of a mask is its own and
+// else the box's, magenta with the labels, or IDs where there are none; and below them, in green, those
+// of the true regions, which may be nil.
+func Regions(m image.Image, found, truth []region.Region) *image.RGBA {
+	out := rgba(m)
+	outline(out, truth, trueColour)
+	outline(out, found, foundColour)
+	for _, r := range found {
+		x0, y0, _, _ := pixels(r.Box, out.Bounds())
+		caption(out, r, x0, y0)
+	}
+	return out
+}
+
+func outline(m *image.RGBA, rs []region.Region, c color.RGBA) {
+	for _, r := range rs {
+		if r.Mask == nil {
+			frame(m, r.Box, c)
+			continue
+		}
+		r.Mask.Each(func(y, x int) {
+			if !r.Mask.Has(y-1, x) || !r.Mask.Has(y+1, x) || !r.Mask.Has(y, x-1) || !r.Mask.Has(y, x+1) {
+				m.SetRGBA(x, y, c)
+			}
+		})
+	}
+}
+
+// Save writes the picture that is drawn of item i to a folder, NUMBER-NAME.png.
+func Save(dir string, i int, id string, m image.Image) error {
+	f, err := os.Create(filepath.Join(dir, name(i, id)))
+	if err != nil {
+		return fmt.Errorf("drawing %s: %w", id, err)
+	}
+	if err = png.Encode(f, m); err == nil {
+		return f.Close()
+	}
+	f.Close()
+	return fmt.Errorf("drawing %s: %w", id, err)
+}
+
 // Boxes draws the outlines of regions' boxes, and their labels, or IDs where they have
 // none.
 func Boxes(m *image.RGBA, rs []region.Region) {
-	white := image.NewUniform(color.White)
-	b := m.Bounds()
-	at := func(v float64, most int) int { return int(math.Min(math.Max(v, 0), float64(most))) }
 	for _, r := range rs {
-		x0, y0, x1, y1 := at(r.Box.X0, b.Dx()-1), at(r.Box.Y0, b.Dy()-1), at(math.Ceil(r.Box.X1), b.Dx()), at(math.Ceil(r.Box.Y1), b.Dy())
-		for _, edge := range []image.Rectangle{image.Rect(x0, y0, x1, y0+1), image.Rect(x0, y1-1, x1, y1), image.Rect(x0, y0, x0+1, y1), image.Rect(x1-1, y0, x1, y1)} {
-			draw.Draw(m, edge, white, image.Point{}, draw.Src)
-		}
-		name := r.Label
-		if name == "" {
-			name = r.ID
-		}
-		f := basicfont.Face7x13
-		back := image.Rect(x0, y0, min(x0+font.MeasureString(f, name).Ceil()+4, b.Dx()), min(y0+f.Height+1, b.Dy()))
-		draw.Draw(m, back, image.NewUniform(color.RGBA{0, 0, 0, 160}), image.Point{}, draw.Over)
-		d := font.Drawer{Dst: m, Src: white, Face: f, Dot: fixed.P(x0+2, y0+f.Ascent)}
-		d.DrawString(name)
+		frame(m, r.Box, color.White)
+		x0, y0, _, _ := pixels(r.Box, m.Bounds())
+		caption(m, r, x0, y0)
 	}
+}
+
+// pixels are the corners of a box within a picture.
+func pixels(b region.Box, in image.Rectangle) (x0, y0, x1, y1 int) {
+	at := func(v float64, most int) int { return int(math.Min(math.Max(v, 0), float64(most))) }
+	return at(b.X0, in.Dx()-1), at(b.Y0, in.Dy()-1), at(math.Ceil(b.X1), in.Dx()), at(math.Ceil(b.Y1), in.Dy())
+}
+
+// frame draws the edges of a box.
+func frame(m *image.RGBA, b region.Box, c color.Color) {
+	x0, y0, x1, y1 := pixels(b, m.Bounds())
+	for _, edge := range []image.Rectangle{image.Rect(x0, y0, x1, y0+1), image.Rect(x0, y1-1, x1, y1), image.Rect(x0, y0, x0+1, y1), image.Rect(x1-1, y0, x1, y1)} {
+		draw.Draw(m, edge, image.NewUniform(c), image.Point{}, draw.Src)
+	}
+}
+
+// caption writes the label of a region, or its ID where it has none, from a corner on.
+func caption(m *image.RGBA, r region.Region, x0, y0 int) {
+	text := r.Label
+	if text == "" {
+		text = r.ID
+	}
+	f, b := basicfont.Face7x13, m.Bounds()
+	back := image.Rect(x0, y0, min(x0+font.MeasureString(f, text).Ceil()+4, b.Dx()), min(y0+f.Height+1, b.Dy()))
+	draw.Draw(m, back, image.NewUniform(color.RGBA{0, 0, 0, 160}), image.Point{}, draw.Over)
+	d := font.Drawer{Dst: m, Src: image.NewUniform(color.White), Face: f, Dot: fixed.P(x0+2, y0+f.Ascent)}
+	d.DrawString(text)
 }

@@ -1,10 +1,12 @@
 package draw
 
 import (
+	"encoding/json"
 	"fmt"
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
@@ -15,8 +17,8 @@ import (
 // Maps is a sink that draws, for every item of a run, where in its picture the units
 // lie that changed: of each site with positions, the fraction of a position's units, on
 // its cell; the mean over the sites. It is given the column "changed" of
-// ComplexityColumns, draws its first radius to NUMBER-NAME.png in a folder, and hands
-// all columns on, "changed" only if asked.
+// ComplexityColumns, draws its first radius to NUMBER-NAME.png in a folder, says in its
+// Index what each map shows, and hands all columns on, "changed" only if asked.
 type Maps struct {
 	probes.Sink
 	dir   string
@@ -27,6 +29,16 @@ type Maps struct {
 	width int
 	input dataset.Size
 	next  int
+}
+
+// Index is the file in the folder of maps with a line for each: its name, the item, and
+// the largest value, for which the brightest colour stands.
+const Index = "maps.jsonl"
+
+type indexed struct {
+	Map     string  `json:"map"`
+	ID      string  `json:"id"`
+	Largest float64 `json:"largest"`
 }
 
 // mapped is a site with positions.
@@ -59,7 +71,27 @@ func NewMaps(to probes.Sink, dir string, sites []probes.Site, layouts []region.L
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("drawing maps: %w", err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, Index), nil, 0o666); err != nil {
+		return nil, fmt.Errorf("drawing maps: %w", err)
+	}
 	return m, nil
+}
+
+// enter adds a line to the index.
+func (m *Maps) enter(line indexed) error {
+	b, err := json.Marshal(line)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(m.dir, Index), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(append(b, '\n')); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
 }
 
 func cellsOf(l *region.Layout) (mapped, error) {
@@ -139,12 +171,17 @@ func (m *Maps) draw(i int, id string, changed []byte) error {
 	if err != nil {
 		return err
 	}
-	out := Overlay(picture, m.heat(changed), g)
+	heat := m.heat(changed)
+	out := Overlay(picture, heat, g)
 	if m.from != nil && m.from.Has(i) {
 		rs, _ := m.from.Regions(i, g.Picture)
 		Boxes(out, rs)
 	}
-	f, err := os.Create(filepath.Join(m.dir, name(i, id)))
+	line := indexed{name(i, id), id, slices.Max(heat.Values)}
+	if err := m.enter(line); err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(m.dir, line.Map))
 	if err != nil {
 		return err
 	}

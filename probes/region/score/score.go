@@ -1,6 +1,6 @@
 // Package score compares regions that were found with the true ones: intersection over
 // union of boxes and masks, one-to-one matches with the detection rate, recognition
-// accuracy and F-measure of line segmentation, and the best pairing of boxes.
+// accuracy and F-measure of line segmentation, and the best pairing.
 package score
 
 import (
@@ -34,22 +34,13 @@ func MaskIoU(a, b *region.Mask) (float64, error) {
 	if a.H != b.H || a.W != b.W {
 		return 0, fmt.Errorf("comparing masks: got %d x %d and %d x %d (height x width), want one size", a.H, a.W, b.H, b.W)
 	}
-	shared, either := 0, 0
-	for y := range a.H {
-		for x := range a.W {
-			p, q := a.Has(y, x), b.Has(y, x)
-			if p && q {
-				shared++
-			}
-			if p || q {
-				either++
-			}
+	shared := 0
+	a.Each(func(y, x int) {
+		if b.Has(y, x) {
+			shared++
 		}
-	}
-	if either == 0 {
-		return 0, nil
-	}
-	return float64(shared) / float64(either), nil
+	})
+	return ratio(shared, a.Count()+b.Count()-shared), nil
 }
 
 // Detection says how many regions were found.
@@ -99,23 +90,23 @@ func Detect(truth, found int, threshold float64, iou func(i, j int) float64) Det
 	return d
 }
 
-// Pair is a true box, the box found that stands for it, or -1, and their IoU.
+// Pair is a true region, the one found that stands for it, or -1, and their IoU.
 type Pair struct {
 	Truth, Found int
 	IoU          float64
 }
 
-// Pairs pairs each true box with a box of its own so that the sum of 1 - IoU is the
-// least: MedRegA's measure of several boxes (the Hungarian method). There is a pair
-// for each true box; one without a box found, or with one that shares nothing, has
-// the IoU 0.
-func Pairs(truth, found []region.Box) []Pair {
-	cost := table(len(truth), len(found), func(i, j int) float64 { return 1 - BoxIoU(truth[i], found[j]) })
-	pairs := make([]Pair, len(truth))
+// Pairs pairs each true region with one of its own among those found so that the sum of
+// 1 - IoU is the least: MedRegA's measure of several boxes (the Hungarian method). There
+// is a pair for each true region; one without a region found, or with one that shares
+// nothing, has the IoU 0. iou is called for each pair.
+func Pairs(truth, found int, iou func(i, j int) float64) []Pair {
+	cost := table(truth, found, func(i, j int) float64 { return 1 - iou(i, j) })
+	pairs := make([]Pair, truth)
 	for i, j := range assign(cost) {
 		pairs[i] = Pair{Truth: i, Found: j}
 		if j >= 0 {
-			pairs[i].IoU = BoxIoU(truth[i], found[j])
+			pairs[i].IoU = iou(i, j)
 		}
 	}
 	return pairs

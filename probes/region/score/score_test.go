@@ -93,7 +93,10 @@ func TestDetect(t *testing.T) {
 
 func TestPairs(t *testing.T) {
 	at := func(x float64) region.Box { return region.Box{X0: x, X1: x + 10, Y1: 10} }
-	pairs := Pairs([]region.Box{at(0), at(20), at(100)}, []region.Box{at(21), at(0)})
+	of := func(truth, found []region.Box) []Pair {
+		return Pairs(len(truth), len(found), func(i, j int) float64 { return BoxIoU(truth[i], found[j]) })
+	}
+	pairs := of([]region.Box{at(0), at(20), at(100)}, []region.Box{at(21), at(0)})
 	want := []Pair{{0, 1, 1}, {1, 0, 9.0 / 11}, {2, -1, 0}}
 	for i, p := range pairs {
 		if p.Truth != want[i].Truth || p.Found != want[i].Found || math.Abs(p.IoU-want[i].IoU) > 1e-15 {
@@ -106,7 +109,7 @@ func TestPairs(t *testing.T) {
 	if got := MeanIoU(pairs); math.Abs(got-(1+9.0/11)/3) > 1e-15 {
 		t.Errorf("the mean IoU is %v", got)
 	}
-	if got := Pairs([]region.Box{at(0)}, nil); len(got) != 1 || got[0].Found != -1 {
+	if got := of([]region.Box{at(0)}, nil); len(got) != 1 || got[0].Found != -1 {
 		t.Errorf("no box found gives %+v", got)
 	}
 }

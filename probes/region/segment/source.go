@@ -67,14 +67,25 @@ func (m *Method) masked(p image.Image) ([]region.Region, error) {
 	return nil, errors.New("regions of a picture: no method is given; want slic or lines")
 }
 
+// Finder finds the regions of a picture in the picture itself. A Method is one.
+type Finder interface {
+	// Regions are those of a picture of its own size. They belong to the caller.
+	Regions(p image.Image) ([]region.Region, error)
+}
+
+// Source is those of Source with the method as the finder.
+func (m *Method) Source(picture func(i int) (image.Image, error)) region.Source {
+	return Source(m, picture)
+}
+
 // Source finds the regions of the pictures of a dataset, each when it is asked for.
 // picture is that of item i, upright and of its own size, as dataset.Picture has it.
-func (m *Method) Source(picture func(i int) (image.Image, error)) region.Source {
-	return source{m, picture}
+func Source(f Finder, picture func(i int) (image.Image, error)) region.Source {
+	return source{f, picture}
 }
 
 type source struct {
-	*Method
+	find    Finder
 	picture func(i int) (image.Image, error)
 }
 
@@ -88,7 +99,7 @@ func (s source) Regions(i int, size dataset.Size) ([]region.Region, []error) {
 	if b := p.Bounds(); b.Dx() != size.W || b.Dy() != size.H {
 		return nil, []error{fmt.Errorf("regions of a picture: got one of %d x %d (width x height), want %d x %d", b.Dx(), b.Dy(), size.W, size.H)}
 	}
-	rs, err := s.Method.Regions(p)
+	rs, err := s.find.Regions(p)
 	if err != nil {
 		return nil, []error{err}
 	}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/report"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
+)
+
+// plotFlag is --plot, which every verb with a result has: what report shows of it.
+type plotFlag struct {
+	path  string
+	force bool
+}
+
+var plotFormats = []string{".svg", ".png", ".html"}
+
+func (f *plotFlag) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.path, "plot", "", "draw the result too, as report does, to a `FILE`: .svg or .png takes the main figure, .html all figures and tables")
+}
+
+// check reports what is wrong with --plot before anything is done. output is where the
+// result itself goes, "" where it is printed; force replaces an earlier plot.
+func (f *plotFlag) check(output string, force bool, inputs ...string) error {
+	if f.path == "" {
+		return nil
+	}
+	f.force = force
+	if ext := strings.ToLower(filepath.Ext(f.path)); !slices.Contains(plotFormats, ext) {
+		return usagef("--plot %q: its extension, %q, is of no figure; the choices are %s", f.path, ext, strings.Join(plotFormats, ", "))
+	}
+	if output == "-" {
+		return usagef("--plot draws what a file holds, and -o - keeps none; give -o a FILE")
+	}
+	if output != "" && filepath.Clean(output) == filepath.Clean(f.path) {
+		return usagef("--plot and -o name one file, %s", output)
+	}
+	if err := newFile(f.path, force); err != nil {
+		return usagef("--plot: %w", err)
+	}
+	return keep(f.path, inputs)
+}
+
+// file draws the result that a verb has written to files or a folder. done is how the verb
+// ended, and what is returned when the plot could be drawn.
+func (f *plotFlag) file(c *cobra.Command, done error, paths ...string) error {
+	return f.draw(c, done, func(o report.Options) (*report.Page, error) {
+		return report.Collect(c.Context(), paths, o)
+	})
+}
+
+// printed draws the result that a verb prints with --json, called name.
+func (f *plotFlag) printed(c *cobra.Command, done error, name string, result any) error {
+	return f.draw(c, done, func(o report.Options) (*report.Page, error) {
+		return report.Document(c.Context(), name, result, o)
+	})
+}
+
+func (f *plotFlag) draw(c *cobra.Command, done error, page func(report.Options) (*report.Page, error)) error {
+	if f.path == "" || !written(done) {
+		return done
+	}
+	p, err := page(report.Options{MaxBytes: 8 << 30})
+	if err == nil {
+		err = f.save(c, p)
+	}
+	if err != nil {
+		return fmt.Errorf("--plot %s: %w; the result itself is written", f.path, err)
+	}
+	return done
+}
+
+// written says of how a verb ended that there is a result.
+func written(err error) bool {
+	switch err.(type) {
+	case nil, someFailed, partly:
+		return true
+	}
+	return false
+}
+
+func (f *plotFlag) save(c *cobra.Command, p *report.Page) error {
+	if len(p.Sections) == 0 {
+		if len(p.Skipped) > 0 {
+			return fmt.Errorf("%s cannot be shown: %s", p.Skipped[0].Path, p.Skipped[0].Reason)
+		}
+		return report.ErrNoData
+	}
+	main, others := p.Main()
+	write := func(w io.Writer) error { return report.WritePage(w, *p) }
+	said := f.path
+	switch ext := strings.ToLower(filepath.Ext(f.path)); {
+	case ext == ".html":
+		p.Title = p.Sections[0].Title
+	case main == nil:
+		return report.ErrNoData
+	default:
+		if write = main.SVG; ext == ".png" {
+			write = main.PNG
+		}
+		said += ": " + main.Title
+		if others > 0 {
+			said += fmt.Sprintf("; .html shows %d more figures", others)
+		}
+	}
+	m := map[string]any{"tool": "onnxprobe", "version": probes.Version(), "verb": c.Name(), "command": commandLine(c)}
+	if err := sink.Save(f.path, f.force, m, write); err != nil {
+		return err
+	}
+	note(c, "plot: %s", said)
+	return nil
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	jobs "github.com/onnxprobe/onnxprobe/probes/job"
+	"github.com/onnxprobe/onnxprobe/probes/region/predict"
+	"github.com/onnxprobe/onnxprobe/probes/region/segment"
+)
+
+// regionModel is the model that finds regions, where --regions names one, and its
+// flags. All copies of regionFlags share it.
+type regionModel struct {
+	preprocess, activation string
+	score, nms             float64
+	outputs                []string
+	smooth                 int
+
+	models   *modelFlags
+	data     *dataFlags
+	path     string
+	settings *predict.Settings // nil where none is asked for
+	model    *onnx.Model
+	backend  engine.Backend
+	options  engine.Options
+	finder   *predict.Finder
+}
+
+// modelOnly are the flags that only a model has a use for, and ofKind those of one kind
+// of model.
+var (
+	modelOnly = []string{"region-preprocess", "region-score", "region-output", "region-activation", "region-nms", "region-smooth"}
+	ofKind    = map[string]string{
+		"region-score": predict.Boxes, "region-activation": predict.Boxes, "region-boxes": predict.Boxes, "region-normalised": predict.Boxes,
+		"region-nms": predict.Boxes, "region-smooth": predict.Labels,
+	}
+)
+
+func (r *regionModel) add(fs *pflag.FlagSet) {
+	fs.StringVar(&r.preprocess, "region-preprocess", "", "with boxes:MODEL or labels:MODEL: how pictures become that model's inputs, a `PRESET|FILE` as --preprocess takes it; by default as the other model's")
+	fs.Float64Var(&r.score, "region-score", 0.5, "with boxes:MODEL: the least score of a box")
+	fs.Float64Var(&r.nms, "region-nms", 0, "with boxes:MODEL: leave out boxes that share more than this of their union with a better one of the same label; 0 for a model that did so itself")
+	fs.StringArrayVar(&r.outputs, "region-output", nil, "with boxes:MODEL or labels:MODEL: which output to read, `ROLE=NAME` (repeatable); roles are boxes, scores, labels. By default told by name, type and shape")
+	fs.StringVar(&r.activation, "region-activation", "none", "with boxes:MODEL: what makes scores of the values of classes: "+strings.Join(predict.Activations, ", ")+"; with softmax the last class is no object, as DETR has it")
+	fs.IntVar(&r.smooth, "region-smooth", 0, "with labels:MODEL: give each of about `N` super-pixels the label with the largest mean probability, as ATR does")
+}
+
+// of says which flags the other model has.
+func (r *regionModel) of(m *modelFlags, d *dataFlags) { r.models, r.data = m, d }
+
+// on says which engine to run on.
+func (r *regionModel) on(b engine.Backend, o engine.Options) { r.backend, r.options = b, o }
+
+func (r *regionModel) asked() bool { return r != nil && r.settings != nil }
+
+// takes says whether a flag of annotations is one of the model's too.
+func (r *regionModel) takes(flag string) bool {
+	return r.asked() && (flag == "region-names" || flag == "region-ignore" || ofKind[flag] == r.settings.Kind)
+}
+
+// parse finds out whether --regions names a model.
+func (r *regionModel) parse(f *regionFlags, changed func(string) bool) error {
+	kind, path, ok := predict.Parse(f.path)
+	for _, name := range modelOnly {
+		switch {
+		case !changed(name):
+		case !ok:
+			return usagef("--%s goes with --regions boxes:MODEL.onnx or labels:MODEL.onnx", name)
+		case ofKind[name] != "" && ofKind[name] != kind:
+			return usagef("--%s goes with --regions %s:MODEL.onnx", name, ofKind[name])
+		}
+	}
+	if !ok {
+		return nil
+	}
+	if path == "" {
+		return usagef("--regions %s: name the model, %s:MODEL.onnx", f.path, kind)
+	}
+	s := &predict.Settings{Kind: kind, BoxOnly: f.boxOnly}
+	if kind == predict.Boxes {
+		s.Score, s.NMS, s.Form, s.Normalised, s.Activation = r.score, r.nms, f.boxes, f.normalised, r.activation
+	} else {
+		s.Smooth = r.smooth
+	}
+	if kind == predict.Labels || changed("region-ignore") {
+		var err error
+		if s.Ignore, err = labelList(f.ignore); err != nil {
+			return err
+		}
+	}
+	for _, given := range r.outputs {
+		role, name, named := strings.Cut(given, "=")
+		if !named {
+			return usagef("--region-output %s: write ROLE=NAME", given)
+		}
+		if s.Outputs == nil {
+			s.Outputs = map[string]string{}
+		}
+		s.Outputs[role] = name
+	}
+	if err := s.Check(); err != nil {
+		return usageError{err}
+	}
+	r.path, r.settings = path, s
+	return nil
+}
+
+// load reads the model, and settles what the settings say of it.
+func (r *regionModel) load(f *regionFlags) (err error) {
+	if r.model, err = r.models.load(r.path); err != nil {
+		return err
+	}
+	d := *r.data
+	if r.preprocess != "" {
+		d = dataFlags{preprocess: r.preprocess}
+	}
+	p, err := d.settings()
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return usagef("say how pictures become inputs of %s: --region-preprocess PRESET or a JSON file; see list presets", r.path)
+	}
+	r.settings.Preprocess = *p
+	r.settings.Preprocess.Name = filepath.Base(p.Name)
+	if r.settings.Names, err = regionNames(f.names); err != nil {
+		return err
+	}
+	return r.settings.Identify(r.model)
+}
+
+// open readies the model, once.
+func (r *regionModel) open(c *cobra.Command) (segment.Finder, error) {
+	if r.finder == nil {
+		var err error
+		if r.finder, err = predict.Open(c.Context(), r.model, *r.settings, r.backend, r.options); err != nil {
+			return nil, err
+		}
+	}
+	return r.finder, nil
+}
+
+// Close releases the session, if there is one.
+func (r *regionModel) Close() error {
+	if r.finder == nil {
+		return nil
+	}
+	return r.finder.Close()
+}
+
+// plannedModel is the model that a job's regions are found by; its settings are nil
+// where none does.
+func plannedModel(p *jobs.Plan, b engine.Backend, o engine.Options) (r regionModel, err error) {
+	if p.Settings.Regions == nil || p.Settings.Regions.Model == nil {
+		return r, nil
+	}
+	_, r.path, _ = predict.Parse(p.Regions)
+	r.settings = p.Settings.Regions.Model
+	r.on(b, o)
+	mf := modelFlags{allowLinks: p.AllowLinks}
+	r.model, err = mf.load(r.path)
+	return r, err
+}
+
+// regionNames reads the names of labels; without a file there are none.
+func regionNames(path string) ([]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	names, err := readLabels(path)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return names, nil
+}
+
+// labelList reads the labels that are no region.
+func labelList(text string) ([]int, error) {
+	list := []int{}
+	if text == "none" {
+		return list, nil
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 0 {
+			return nil, usagef("--region-ignore %s: write numbers of labels separated by commas, or none", text)
+		}
+		list = append(list, n)
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}

@@ -1,0 +1,388 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
+	"github.com/onnxprobe/onnxprobe/probes/region/draw"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
+)
+
+// regionsFlags say what becomes of the regions of pictures.
+type regionsFlags struct {
+	modelFlags
+	engineFlags
+	dataFlags
+	regions                          regionFlags
+	truth, truthForm                 string
+	output, form, draw               string
+	iou                              float64
+	anyLabel, byPicture, json, force bool
+}
+
+func newRegions() *cobra.Command {
+	var f regionsFlags
+	var forms []string
+	for _, o := range annotate.Outputs {
+		forms = append(forms, o.Name)
+	}
+	c := &cobra.Command{
+		Use:   "regions DATA... --regions SRC [-o OUT] [--truth TRUE] [--draw DIR]",
+		Short: "Finds, converts, draws and scores regions of pictures",
+		Long: `Takes the regions of pictures from annotations or finds them in the pictures themselves,
+and writes them in another format, draws them, or compares them with the true ones. No
+network is needed but for boxes:MODEL and labels:MODEL. A picture is in memory at a time.
+
+OUT is a file, .json (COCO), .csv or .jsonl (MedRegA's answers; boxes with --output-format
+boxes), or with --output-format yolo, voc or labels a new folder with a file for each picture.
+COCO keeps masks, and label maps do; the others hold boxes. Pictures are named by their ID.
+
+--truth gives two scores. BN-HTRd's: DR, RA and FM are the shares of the true regions, of
+those found, and their harmonic mean, that are in one-to-one matches of an IoU of at least
+--iou, 0.9 by default (the choice is ours: the paper is silent about it). MedRegA's: true
+and found regions are paired so that the sum of 1 - IoU is the least (the Hungarian method);
+MEAN IOU is that of the true regions, 0 for one without a pair, and >0.25, >0.5, >0.75 the
+shares of them that exceed these. Where both regions have masks their pixels count, else
+their boxes. Regions of one label are compared with those of the same, except where slic or
+lines found them, which know no labels, or with --any-label. The flags --region-boxes,
+-normalised, -clip, -box-only, -names and -ignore hold for --truth too.
+
+The folder of BN-HTRd can be DATA, --regions and --truth: of pictures of lines the YOLO boxes
+beside them, of the others one region each, whose label is the ground-truth text.`,
+		Example: `  onnxprobe regions photos/ --regions coco.json --output-format yolo -o labels
+  onnxprobe regions pages/ --regions lines -o lines.json --draw overlays/
+  onnxprobe regions pages/ --regions lines --truth truth.json --by-picture
+  onnxprobe regions photos/ --regions answers.jsonl --truth coco.json --json
+  onnxprobe regions photos/ --regions boxes:detr.onnx --region-preprocess imagenet -o found.json
+  onnxprobe regions BN-HTR_Dataset/ --regions BN-HTR_Dataset/ -o words.csv`,
+		Args: atLeast(1, "pictures"),
+	}
+	fs := c.Flags()
+	f.regions.add(fs)
+	fs.Lookup("regions").Usage = strings.TrimPrefix(fs.Lookup("regions").Usage, "write a row for each region of a picture: ")
+	_ = fs.MarkHidden("region-rule") // is of units, and there are none
+	f.regions.model.of(&f.modelFlags, &f.dataFlags)
+	f.addBackend(fs)
+	f.addOptions(fs)
+	fs.BoolVar(&f.allowLinks, "allow-links", false, "follow links from the model's folder to external data elsewhere")
+	fs.StringVar(&f.truth, "truth", "", "compare with the true regions of a `FILE|DIR`")
+	fs.StringVar(&f.truthForm, "truth-format", "auto", "format of --truth, as --region-format")
+	fs.Float64Var(&f.iou, "iou", 0.9, "the least IoU of a match for DR, RA and FM")
+	fs.BoolVar(&f.anyLabel, "any-label", false, "compare regions whatever their labels")
+	fs.BoolVar(&f.byPicture, "by-picture", false, "a row for each picture too")
+	fs.StringVarP(&f.output, "output", "o", "", "write the regions to a `FILE` or a new folder; - is standard output")
+	fs.StringVar(&f.form, "output-format", "auto", "what is written: "+strings.Join(forms, ", ")+"; by default by the extension")
+	fs.StringVar(&f.draw, "draw", "", "draw each picture with its regions, and the true ones in green, to a `DIR`")
+	fs.StringVar(&f.dataFlags.format, "format", "auto", "kind of data (see list datasets); told by name and first bytes by default")
+	fs.StringVar(&f.column, "column", "", "what holds the pictures, or their paths: a column of Parquet or CSV, a field of JSON Lines, an extension in tar files")
+	fs.StringVar(&f.layout, "layout", "auto", "axes of pictures in arrays: nchw or nhwc")
+	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF tag says; PIL and torchvision do not")
+	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse larger pictures before decoding them; 0 takes PIL's limit")
+	fs.IntVar(&f.limit, "limit", 0, "use only the first `N` items")
+	fs.BoolVar(&f.json, "json", false, "print JSON instead of tables")
+	fs.BoolVar(&f.force, "force", false, "replace an existing file")
+	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args) }
+	return c
+}
+
+// check reports flags that do not go together, and finds what is written.
+func (f *regionsFlags) check(c *cobra.Command, args []string) (out annotate.Output, err error) {
+	changed := c.Flags().Changed
+	if f.regions.path == "" {
+		return out, usagef("say which regions: --regions FILE, DIR, slic:N, lines, boxes:MODEL or labels:MODEL; see %s --help", c.CommandPath())
+	}
+	if changed("region-rule") {
+		return out, usagef("--region-rule is of the units of a network; codes, complexity and hash have it")
+	}
+	if err := f.regions.check(changed); err != nil {
+		return out, err
+	}
+	for _, name := range []string{"truth-format", "iou", "any-label"} {
+		if f.truth == "" && changed(name) {
+			return out, usagef("--%s goes with --truth", name)
+		}
+	}
+	if !(f.iou > 0 && f.iou <= 1) {
+		return out, usagef("--iou %g: an IoU is above 0 and at most 1", f.iou)
+	}
+	if f.limit < 0 || f.maxPixels < 0 {
+		return out, usagef("--limit and --max-pixels are 0 or more")
+	}
+	if err := f.dataFlags.check(); err != nil {
+		return out, err
+	}
+	if f.output == "" {
+		if changed("output-format") || f.force {
+			return out, usagef("--output-format and --force go with -o")
+		}
+		return out, nil
+	}
+	if out, err = annotate.OutputOf(f.output, f.form); err != nil {
+		return out, usageError{err}
+	}
+	return out, f.writable(out, args)
+}
+
+// writable reports an output that cannot be written to.
+func (f *regionsFlags) writable(out annotate.Output, args []string) error {
+	switch entries, err := os.ReadDir(f.output); {
+	case f.output == "-":
+		if out.Folder() || f.json {
+			return usagef("-o -: want a format of one file, and no --json beside it")
+		}
+	case out.Folder():
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return usageError{err}
+		}
+		if len(entries) > 0 {
+			return usagef("the folder %s is not empty; %s is written to a new one", f.output, out.Name)
+		}
+	case err == nil:
+		return usagef("%s is a folder; %s is written to a file", f.output, out.Name)
+	default:
+		if err := newFile(f.output, f.force); err != nil {
+			return usageError{err}
+		}
+	}
+	return keep(f.output, append([]string{f.regions.path, f.truth}, args...))
+}
+
+func (f *regionsFlags) run(c *cobra.Command, args []string) error {
+	out, err := f.check(c, args)
+	if err != nil {
+		return err
+	}
+	r := &regionsRun{regionsFlags: f, c: c, settings: map[string]any{}}
+	if f.regions.model.asked() {
+		b, o, err := f.choose(c)
+		if err != nil {
+			return err
+		}
+		f.regions.model.on(b, o)
+		defer f.regions.model.Close()
+	}
+	if err := r.open(args); err != nil {
+		return err
+	}
+	switch {
+	case f.output == "":
+		err = r.each(func(annotate.Picture) error { return nil })
+	case f.output == "-":
+		err = r.write(out.To(c.OutOrStdout()))
+	case out.Folder():
+		err = r.folder(out)
+	default:
+		err = sink.Save(f.output, f.force, r.manifest(), func(w io.Writer) error { return r.write(out.To(w)) })
+	}
+	if err != nil {
+		return err
+	}
+	if n := r.result.Masks; f.output != "" && n > 0 && !out.Masks {
+		note(c, "%d regions have masks, and %s holds their boxes alone", n, out.Name)
+	}
+	return r.finish()
+}
+
+// regionsRun is a run over pictures.
+type regionsRun struct {
+	*regionsFlags
+	c           *cobra.Command
+	settings    map[string]any
+	ds          dataset.Dataset
+	from, truth region.Source // truth is nil where there is none
+	result      regionsResult
+}
+
+// open opens the pictures and their regions.
+func (r *regionsRun) open(args []string) error {
+	p, err := dataset.Preprocess{}.With(dataset.Overrides{Resize: "1x1"}) // any picture has a place then; none is resized
+	if err != nil {
+		return err
+	}
+	o := dataset.Options{Format: r.dataFlags.format, Layout: r.layout, Preprocess: &p, EXIF: r.exif, MaxPixels: r.maxPixels, Column: r.column, Stdin: r.c.InOrStdin()}
+	if r.ds, err = dataset.Open(args, o); err != nil {
+		return err
+	}
+	if r.limit > 0 && r.limit < r.ds.Len() {
+		if r.ds, err = dataset.Range(r.ds, 0, r.limit); err != nil {
+			return err
+		}
+	}
+	if err := r.regions.read(r.c, r.settings); err != nil {
+		return err
+	}
+	r.result.Regions.Format = r.regions.set.Format
+	r.result.fail(r.regions.set.Faults)
+	if r.from, err = r.regions.source(r.c, r.ds); err != nil {
+		return err
+	}
+	if r.regionsFlags.truth != "" {
+		if err := r.openTruth(); err != nil {
+			return err
+		}
+	}
+	if r.draw != "" {
+		return os.MkdirAll(r.draw, 0o777)
+	}
+	return nil
+}
+
+// openTruth reads the true regions, with the flags of the others.
+func (r *regionsRun) openTruth() (err error) {
+	t := r.regions
+	t.path, t.form, t.method, t.model = r.regionsFlags.truth, r.truthForm, nil, nil
+	settings := map[string]any{}
+	if err := t.read(r.c, settings); err != nil {
+		return err
+	}
+	r.settings["truth"] = settings["regions"]
+	r.result.fail(t.set.Faults)
+	if r.truth, err = t.source(r.c, r.ds); err == nil {
+		r.anyLabel = r.anyLabel || r.regions.method != nil // whose labels are its own
+		r.result.Score = &scored{IoU: r.iou, AnyLabel: r.anyLabel, Truth: t.set.Format}
+	}
+	return err
+}
+
+// manifest says how the regions came about.
+func (r *regionsRun) manifest() any {
+	data := manifestData(r.ds, false)
+	data.Shape = nil // pictures are taken as they are
+	for i := range data.Sources {
+		data.Sources[i].Preprocess = nil
+	}
+	return map[string]any{
+		"tool": "onnxprobe", "version": probes.Version(), "verb": "regions", "command": commandLine(r.c),
+		"dataset": data, "settings": r.settings,
+	}
+}
+
+// write writes the regions of all pictures.
+func (r *regionsRun) write(w annotate.Writer) error {
+	if err := r.each(w.Write); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// folder writes to a new folder, which appears when it is complete.
+func (r *regionsRun) folder(out annotate.Output) error {
+	target := filepath.Clean(r.output)
+	if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(target), "."+filepath.Base(target)+"-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := r.write(out.In(dir)); err != nil {
+		return err
+	}
+	var manifest bytes.Buffer
+	if err := printJSON(&manifest, r.manifest()); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "manifest.json"), manifest.Bytes(), 0o666); err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	_ = os.Remove(target) // an empty folder, which not every system replaces
+	return os.Rename(dir, target)
+}
+
+// each calls use with the regions of each picture that can be read, after scoring and
+// drawing them.
+func (r *regionsRun) each(use func(annotate.Picture) error) error {
+	show, done := progress(r.c, r.ds.Len(), "regions")
+	defer done()
+	for i := range r.ds.Len() {
+		if err := r.c.Context().Err(); err != nil {
+			return err
+		}
+		id := r.ds.Item(i).ID
+		g, err := dataset.GeometryOf(r.ds, i)
+		if err != nil {
+			r.result.fault(err)
+			continue
+		}
+		p := annotate.Picture{Name: id, Size: g.Picture, Regions: r.of(r.from, i, g.Picture)}
+		truth := r.of(r.truth, i, g.Picture)
+		r.result.add(p, truth, r.byPicture)
+		if err := use(p); err != nil {
+			return err
+		}
+		if r.draw != "" {
+			if err := r.overlay(i, p, truth); err != nil {
+				return err
+			}
+		}
+		if show != nil {
+			show(probes.Summary{Items: i + 1, Failed: r.result.Failed})
+		}
+	}
+	return nil
+}
+
+// of is the regions of a picture, without those that are faulty.
+func (r *regionsRun) of(from region.Source, i int, size dataset.Size) []region.Region {
+	if from == nil || !from.Has(i) {
+		return nil
+	}
+	rs, errs := from.Regions(i, size)
+	for _, err := range errs {
+		r.result.fault(err)
+	}
+	return rs
+}
+
+func (r *regionsRun) overlay(i int, p annotate.Picture, truth []region.Region) error {
+	m, err := dataset.Picture(r.ds, i)
+	if err != nil {
+		r.result.fault(err)
+		return nil
+	}
+	var drawn image.Image = draw.Regions(m, p.Regions, truth)
+	return draw.Save(r.draw, i, p.Name, drawn)
+}
+
+// finish prints what came of it; faults end the program with 3.
+func (r *regionsRun) finish() error {
+	var err error
+	switch w := r.c.OutOrStdout(); {
+	case r.json:
+		err = printJSON(w, r.result.document())
+	case r.output != "-":
+		r.result.print(w)
+	}
+	if err != nil {
+		return err
+	}
+	if s := r.result.Score; s != nil && s.strangers() {
+		note(r.c, "no label of --truth is among those of --regions; --any-label compares regions whatever their labels")
+	}
+	if r.result.Failed > 0 {
+		shown := r.result.Faults[:min(len(r.result.Faults), 20)]
+		more := ""
+		if n := r.result.Failed - len(shown); n > 0 {
+			more = fmt.Sprintf("\n  and %d more", n)
+		}
+		return partly{fmt.Errorf("%d annotations or pictures could not be used and are left out\n  %s%s", r.result.Failed, strings.Join(shown, "\n  "), more)}
+	}
+	return nil
+}

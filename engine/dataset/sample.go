@@ -1,0 +1,30 @@
+package dataset
+
+import (
+	"fmt"
+	"image"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// Sample is a picture as a model's input, and where that lies on the picture: what
+// Open makes of a picture in a file, for pictures that come one by one. input is the
+// shape of the model's sample, as Options.Input has it. The tensor has that shape, is
+// float32 and the caller's; ChannelsLast follows from input.
+func (p Preprocess) Sample(m image.Image, input []int) (*tensor.Tensor, Geometry, error) {
+	b := m.Bounds()
+	g, err := p.Geometry(b.Dx(), b.Dy())
+	if err != nil {
+		return nil, g, err
+	}
+	o := Options{Preprocess: &p, Input: input, MaxPixels: DefaultMaxPixels}
+	r, err := newRenderer(o, 3, func() (w, h int, err error) { return b.Dx(), b.Dy(), nil })
+	if err != nil {
+		return nil, g, err
+	}
+	t, err := tensor.New(tensor.Float32, r.shape...)
+	if err != nil {
+		return nil, g, fmt.Errorf("a sample of shape %v: %w", r.shape, err)
+	}
+	return t, g, r.render(fromImage(m), tensor.Data[float32](t))
+}

@@ -1,0 +1,34 @@
+//go:build cgo
+
+package ort
+
+import "runtime"
+
+// thread is one thread of the operating system. ONNX Runtime keeps what belongs to a
+// recorded CUDA graph, the graph included, by thread, while Go moves a goroutine from
+// one to another: on each the graph would be recorded again.
+type thread struct{ work chan func() }
+
+func newThread() *thread {
+	t := &thread{make(chan func())}
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		for f := range t.work {
+			f()
+		}
+	}()
+	return t
+}
+
+// do calls f there and waits for it.
+func (t *thread) do(f func()) {
+	done := make(chan struct{})
+	t.work <- func() {
+		defer close(done)
+		f()
+	}
+	<-done
+}
+
+// end lets the thread go. Nothing may be done on it afterwards.
+func (t *thread) end() { close(t.work) }

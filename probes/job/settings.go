@@ -1,0 +1,200 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+// Layout is the version of what a job writes. Another one makes other fingerprints.
+const Layout = 1
+
+// Settings are all that decides the bytes of a job's output, besides its inputs:
+// what its fingerprint is made of. What engine runs it, when, and on how many
+// machines is not among them, unless Strict is.
+type Settings struct {
+	Layout int `json:"layout"`
+	// Model is the SHA-256 of the model and of its external data, sorted.
+	Model     []string `json:"model"`
+	Precision string   `json:"precision,omitempty"` // as asked for
+	Sample    []int    `json:"sample"`
+	Batch     int      `json:"batch"`
+	// Globs, MaxPool and Gemm are probes.SiteOptions; Sites is what they choose,
+	// NAME:UNITS:PLANES.
+	Globs   []string `json:"site_globs,omitempty"`
+	MaxPool bool     `json:"include_maxpool,omitempty"`
+	Gemm    bool     `json:"include_gemm,omitempty"`
+	Sites   []string `json:"sites"`
+	// Sketch is the number of its bits, 0 for none, drawn with Seed.
+	Sketch int    `json:"sketch"`
+	Seed   uint64 `json:"seed"`
+	// Code writes full codes, of the sites that CodeSites match when it is not nil.
+	Code      bool     `json:"code,omitempty"`
+	CodeSites []string `json:"code_sites,omitempty"`
+	Channels  bool     `json:"channels,omitempty"`
+	// ChannelShare is RowOptions.Share of regions.
+	ChannelShare float64     `json:"channel_share,omitempty"`
+	Logits       bool        `json:"logits,omitempty"`
+	Complexity   *Complexity `json:"complexity,omitempty"`
+	// Format is one of sink.Formats; FAISS adds an index of the sketches.
+	Format string `json:"format"`
+	FAISS  bool   `json:"faiss,omitempty"`
+	Data   Data   `json:"data"`
+	// Inputs are what goes into the model's other inputs.
+	Inputs []Input `json:"other_inputs,omitempty"`
+	// Regions makes rows of regions, not of items; with Boxes regions are items.
+	Regions *Regions `json:"regions,omitempty"`
+	Boxes   *Boxes   `json:"box_input,omitempty"`
+	// Strict is the engine, where another is not to go on with the job.
+	Strict *Engine `json:"engine,omitempty"`
+}
+
+// Complexity is the neighbourhood of local complexity. Its frame is frame.npy in
+// the job's folder.
+type Complexity struct {
+	Radii  []float64 `json:"radii"`
+	Frame  string    `json:"frame_sha256"`
+	Sign3  bool      `json:"sign3,omitempty"`
+	Centre bool      `json:"include_centre,omitempty"`
+}
+
+// Data is how inputs are read.
+type Data struct {
+	Layout     string              `json:"layout,omitempty"`
+	Preprocess *dataset.Preprocess `json:"preprocess,omitempty"`
+	Column     string              `json:"column,omitempty"`
+	EXIF       bool                `json:"exif,omitempty"`
+	MaxPixels  int64               `json:"max_pixels,omitempty"`
+	// JPEG is the decoder, as another may give other pixels.
+	JPEG string `json:"jpeg_decoder"`
+	// Points says that inputs are points drawn at random, not files.
+	Points *Points `json:"points,omitempty"`
+	// IgnoreTime tells inputs by name and size alone.
+	IgnoreTime bool `json:"ignore_mtime,omitempty"`
+}
+
+// Points are drawn uniformly from [Low, High) in every element.
+type Points struct {
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+	Seed uint64  `json:"seed"`
+}
+
+// Engine is what a shard was made with.
+type Engine struct {
+	Backend string `json:"backend"`
+	Version string `json:"backend_version"`
+	Device  string `json:"device"`
+}
+
+// EngineOf names a prober's engine.
+func EngineOf(r *probes.Prober) Engine {
+	return Engine{r.Backend.Name(), r.Backend.Version(), r.Devices()}
+}
+
+// Attach makes the probed model that the plan asks for.
+func (p *Plan) Attach(m *onnx.Model) (*probes.Plan, error) {
+	return p.Settings.Attach(m, p.Settings.Sample)
+}
+
+// Attach makes the probed model that the settings ask for.
+func (s *Settings) Attach(m *onnx.Model, sample []int) (*probes.Plan, error) {
+	return probes.Attach(m, probes.AttachOptions{Sample: sample, Sign3: s.Complexity != nil && s.Complexity.Sign3,
+		Sites: probes.SiteOptions{Globs: s.Globs, MaxPool: s.MaxPool, Gemm: s.Gemm}})
+}
+
+// groups are the columns that the settings ask for.
+func (p *Plan) groups(probed *probes.Plan) ([]probes.Group, error) {
+	s := &p.Settings
+	codes := probes.CodeColumns{Full: s.Code || s.OfRegions(), Sites: s.CodeSites}
+	var err error
+	if s.Sketch > 0 && !s.OfRegions() {
+		if codes.Sketch, err = probed.NewSketch(s.Sketch, s.Seed); err != nil {
+			return nil, err
+		}
+	}
+	groups := []probes.Group{codes}
+	if s.Channels && !s.OfRegions() {
+		groups = append(groups, probes.ChannelColumns{})
+	}
+	if s.Complexity != nil {
+		f, err := readFrame(p.dir)
+		if err != nil {
+			return nil, err
+		}
+		if f.SHA256() != s.Complexity.Frame {
+			return nil, fmt.Errorf("%s is not the frame that the job was planned with", filepath.Join(p.dir, frameName))
+		}
+		groups = append(groups, probes.ComplexityColumns{Neighborhood: probes.Neighborhood{Frame: f, Radii: s.Complexity.Radii, Centre: s.Complexity.Centre}, Changed: s.OfRegions()})
+	}
+	if s.Logits {
+		groups = append(groups, probes.OutputColumns{Name: "logits", OutputOptions: probes.OutputOptions{Full: true}})
+	}
+	return groups, nil
+}
+
+// array is the column that a .npy file holds.
+func (s *Settings) array() string {
+	if s.OfRegions() {
+		return "channels"
+	}
+	if s.Code || s.CodeSites != nil {
+		return "code"
+	}
+	return "sketch"
+}
+
+// OfRegions says whether rows are of what of a code lies inside regions.
+func (s *Settings) OfRegions() bool { return s.Regions != nil && s.Boxes == nil }
+
+// Check reports settings that do not go together.
+func (s *Settings) Check(probed *probes.Plan) error {
+	if err := s.checkRegions(); err != nil {
+		return err
+	}
+	if s.Format == "npy" && s.OfRegions() && !s.Channels {
+		return errors.New("a .npy file of regions holds their channel codes, and they are not asked for")
+	}
+	if s.Format == "npy" && s.array() == "sketch" && s.Sketch == 0 {
+		return errors.New("a .npy file holds the codes or the sketches, and neither is asked for")
+	}
+	if s.FAISS && (s.Sketch == 0 || s.Sketch%8 != 0) {
+		return fmt.Errorf("a FAISS index holds sketches of a multiple of 8 bits, not of %d", s.Sketch)
+	}
+	if s.Sketch > 0 && !s.OfRegions() {
+		if _, err := probed.NewSketch(s.Sketch, s.Seed); err != nil {
+			return err
+		}
+	}
+	if s.CodeSites != nil {
+		if err := probed.Match(s.CodeSites); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeFrame(dir string, f *probes.Frame) error {
+	var b strings.Builder
+	if err := tensor.WriteNpy(&b, f.Tensor()); err != nil {
+		return err
+	}
+	if err := put(filepath.Join(dir, frameName), []byte(b.String()), false); err != nil {
+		return fmt.Errorf("writing the frame: %w", err)
+	}
+	return nil
+}
+
+func readFrame(dir string) (*probes.Frame, error) {
+	t, err := tensor.ReadNpyFile(filepath.Join(dir, frameName))
+	if err != nil {
+		return nil, fmt.Errorf("reading the frame: %w", err)
+	}
+	return probes.FrameOf(t)
+}

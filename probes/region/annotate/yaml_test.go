@@ -1,0 +1,94 @@
+package annotate
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// yamlCases are what data.yaml may hold, and its names or what the error says.
+var yamlCases = []struct {
+	text string
+	want []string
+	err  string
+}{
+	{"path: ../coco8\ntrain: images/train # relative\n\nnames:\n  0: person\n  1: traffic light\n  2: 'it''s'\n\nscript: |\n  names: no\n", []string{"person", "traffic light", "it's"}, ""},
+	{"nc: 2\nnames: [cat, 'dog, big', \"cow \\u00e9\"]\n", []string{"cat", "dog, big", "cow é"}, ""},
+	{"names: ['a',\n  'b', # second\n  c#d\n]\nnc: 3", []string{"a", "b", "c#d"}, ""},
+	{"names: {1: b, 0: a}", []string{"a", "b"}, ""},
+	{"names:\n- x\n- y # why\nnc: 2\n", []string{"x", "y"}, ""},
+	{"names: # below\n\n    - x y\n\n    # between\n    - \"- z\"\n", []string{"x y", "- z"}, ""},
+	{"\xef\xbb\xbfnames:\r\n  '0': a\r\n", []string{"a"}, ""},
+	{"nc: 2\nother:\n  names: [x]\n", nil, ""},
+	{"", nil, ""},
+	{"names:\n  0: a\n  2: b\n", nil, "got class 2 among 2 names, want the numbers from 0 to 1"},
+	{"names: [a, b", nil, "got no ']' or comma behind \"b\""},
+	{"names:\n  0: a\n  0: b\n", nil, "line 3: class 0 is named twice"},
+	{"names:\n  a: 0\n", nil, "got the key \"a\""},
+	{"names:\n  - a\n  1: b\n", nil, "want entries of one kind"},
+	{"names:\n  0:\n    en: a\n", nil, "line 2: a name or number is missing"},
+	{"names: &x [a]\n", nil, "want a list or a map of names"},
+	{"names: coco.names\n", nil, "want a list or a map of names"},
+	{"names:\nnc: 1\n", nil, "got nothing"},
+	{"names: []\n", nil, "got nothing"},
+	{"names: ['a\n', b]", nil, "whose quote does not end"},
+	{"names: [[a], b]", nil, "want a plain or quoted name"},
+	{"names: [\"\\x41\"]", nil, "want the escapes of JSON"},
+}
+
+func TestYAMLNames(t *testing.T) {
+	for _, c := range yamlCases {
+		got, err := ReadYAMLNames(strings.NewReader(c.text))
+		if !slices.Equal(got, c.want) || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%q: got %q, %v; want %q, %q", c.text, got, err, c.want, c.err)
+		}
+	}
+}
+
+// The names beside the labels count, those of classes.txt first, then the nearest
+// data.yaml.
+func TestClassNamesBesideLabels(t *testing.T) {
+	root := t.TempDir()
+	put := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	label := func(path string) string {
+		t.Helper()
+		s, err := Open(filepath.Join(root, path), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rs, _ := s.Match(items{"a.jpg"}).Regions(0, size)
+		return rs[0].Label + " " + filepath.Base(s.NamesFile)
+	}
+	put("set/labels/train/a.txt", "1 .5 .5 .2 .2\n")
+	for _, step := range []struct{ file, text, want string }{
+		{"data.yaml", "names: [far, far1]", "1 ."}, // three folders up
+		{"set/data.yaml", "nc: 2", "1 ."},
+		{"set/data.yml", "names: [no, up]", "up data.yml"},
+		{"set/labels/train/data.yaml", "names: {0: no, 1: near}", "near data.yaml"},
+		{"set/labels/train/classes.txt", "no\nlisted\n", "listed classes.txt"},
+	} {
+		put(step.file, step.text)
+		if got := label("set/labels/train"); got != step.want {
+			t.Errorf("with %s the label is %q, want %q", step.file, got, step.want)
+		}
+	}
+	os.Remove(filepath.Join(root, "set/labels/train/classes.txt"))
+	if got := label("set/labels/train/a.txt"); got != "near data.yaml" {
+		t.Errorf("of a file the label is %q", got)
+	}
+	put("set/labels/train/data.yaml", "names: [a, b")
+	if _, err := Open(filepath.Join(root, "set/labels/train"), Options{}); err == nil || !strings.Contains(err.Error(), "data.yaml: names, line 1") {
+		t.Errorf("names that are broken: %v", err)
+	}
+}

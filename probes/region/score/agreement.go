@@ -1,0 +1,163 @@
+package score
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/onnxprobe/onnxprobe/probes/region"
+)
+
+// Thresholds are the IoUs that a pair has to exceed for MedRegA's three accuracies.
+var Thresholds = [3]float64{0.25, 0.5, 0.75}
+
+// Agreement is both measures of regions that were found, which can be added up over
+// pictures: BN-HTRd's matches and MedRegA's pairs.
+type Agreement struct {
+	Detection
+	// Sum is the sum of the pairs' IoU, Above how many of them exceed Thresholds.
+	Sum   float64
+	Above [len(Thresholds)]int
+}
+
+// MeanIoU is that of the pairs, of which each true region has one.
+func (a Agreement) MeanIoU() float64 {
+	if a.Truth == 0 {
+		return 0
+	}
+	return a.Sum / float64(a.Truth)
+}
+
+// Accuracy is the share of the true regions whose pair exceeds Thresholds[k].
+func (a Agreement) Accuracy(k int) float64 { return ratio(a.Above[k], a.Truth) }
+
+// Add counts the regions of another picture too.
+func (a *Agreement) Add(b Agreement) {
+	a.Detection.Add(b.Detection)
+	a.Sum += b.Sum
+	for k, n := range b.Above {
+		a.Above[k] += n
+	}
+}
+
+// maxPairs bounds the pairs of regions of one picture that are compared: the time of
+// the pairing is cubic.
+const maxPairs = 1 << 22
+
+// Agree compares the regions found in a picture with the true ones, whatever their
+// labels: by their masks where both of a pair have one, else by their boxes. threshold is
+// Detect's. It is an error when masks differ in size, or when there are more than 2^22
+// pairs.
+func Agree(truth, found []region.Region, threshold float64) (Agreement, error) {
+	if len(found) > 0 && len(truth) > maxPairs/len(found) {
+		return Agreement{}, fmt.Errorf("comparing regions: got %d true ones and %d found, want at most %d pairs", len(truth), len(found), maxPairs)
+	}
+	iou, err := ious(truth, found)
+	if err != nil {
+		return Agreement{}, err
+	}
+	at := func(i, j int) float64 { return iou[i][j] }
+	a := Agreement{Detection: Detect(len(truth), len(found), threshold, at)}
+	pairs := Pairs(len(truth), len(found), at)
+	for _, p := range pairs {
+		a.Sum += p.IoU
+		for k, t := range Thresholds {
+			if p.IoU > t {
+				a.Above[k]++
+			}
+		}
+	}
+	return a, nil
+}
+
+// ious is the table of the IoU of each true region with each found.
+func ious(truth, found []region.Region) ([][]float64, error) {
+	in, of := extents(truth), extents(found)
+	iou := make([][]float64, len(truth))
+	for i, t := range truth {
+		iou[i] = make([]float64, len(found))
+		for j, f := range found {
+			if t.Mask == nil || f.Mask == nil {
+				iou[i][j] = BoxIoU(t.Box, f.Box)
+			} else if t.Mask.H != f.Mask.H || t.Mask.W != f.Mask.W || BoxIoU(in[i], of[j]) > 0 {
+				var err error
+				if iou[i][j], err = MaskIoU(t.Mask, f.Mask); err != nil {
+					return nil, fmt.Errorf("regions %q and %q: %w", t.ID, f.ID, err)
+				}
+			}
+		}
+	}
+	return iou, nil
+}
+
+// extents are the boxes around the pixels of masks, which a region's own box need not be.
+func extents(rs []region.Region) []region.Box {
+	boxes := make([]region.Box, len(rs))
+	for i, r := range rs {
+		if r.Mask == nil {
+			continue
+		}
+		b := region.Box{X0: float64(r.Mask.W), Y0: float64(r.Mask.H)}
+		r.Mask.Each(func(y, x int) {
+			b = region.Box{X0: min(b.X0, float64(x)), Y0: min(b.Y0, float64(y)), X1: max(b.X1, float64(x+1)), Y1: max(b.Y1, float64(y+1))}
+		})
+		boxes[i] = b
+	}
+	return boxes
+}
+
+// Scores adds up the agreement of pictures, in all and for each label.
+type Scores struct {
+	All    Agreement
+	Labels map[string]*Agreement
+}
+
+// Add compares the regions of another picture, those of one label with those of the
+// same, and gives what this picture came to. With anyLabel labels are not looked at, and
+// all of it is in All. An error adds nothing.
+func (s *Scores) Add(truth, found []region.Region, threshold float64, anyLabel bool) (Agreement, error) {
+	if anyLabel {
+		a, err := Agree(truth, found, threshold)
+		if err == nil {
+			s.All.Add(a)
+		}
+		return a, err
+	}
+	var picture Agreement
+	labels := map[string]Agreement{}
+	for _, l := range labelsOf(truth, found) {
+		a, err := Agree(labelled(truth, l), labelled(found, l), threshold)
+		if err != nil {
+			return Agreement{}, fmt.Errorf("label %q: %w", l, err)
+		}
+		labels[l] = a
+		picture.Add(a)
+	}
+	for l, a := range labels {
+		if s.Labels == nil {
+			s.Labels = map[string]*Agreement{}
+		}
+		if s.Labels[l] == nil {
+			s.Labels[l] = &Agreement{}
+		}
+		s.Labels[l].Add(a)
+	}
+	s.All.Add(picture)
+	return picture, nil
+}
+
+func labelsOf(rs ...[]region.Region) (labels []string) {
+	for _, r := range slices.Concat(rs...) {
+		labels = append(labels, r.Label)
+	}
+	slices.Sort(labels)
+	return slices.Compact(labels)
+}
+
+func labelled(rs []region.Region, label string) (of []region.Region) {
+	for _, r := range rs {
+		if r.Label == label {
+			of = append(of, r)
+		}
+	}
+	return of
+}

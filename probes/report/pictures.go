@@ -1,0 +1,105 @@
+package report
+
+import (
+	"fmt"
+	"image"
+	"math"
+
+	xdraw "golang.org/x/image/draw"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	regiondraw "github.com/onnxprobe/onnxprobe/probes/region/draw"
+)
+
+// Tile is a picture with a heat map over it, whose brightest place stands for Largest, a
+// share; NaN where that is not known.
+type Tile struct {
+	Title   string
+	Picture image.Image
+	Largest float64
+}
+
+// Pictures draws heat maps over pictures, three in a row, under one scale.
+func Pictures(stem, unit string, tiles []Tile) (*Figure, error) {
+	if len(tiles) == 0 {
+		return nil, noData(stem)
+	}
+	const columns, side, gap, below, above = 3, 114, 10, 34, 40
+	alt := fmt.Sprintf("%d pictures under heat maps of %s.", len(tiles), unit)
+	small := make([]image.Image, len(tiles))
+	for i, t := range tiles {
+		if t.Picture == nil || t.Picture.Bounds().Empty() {
+			return nil, fmt.Errorf("drawing the figure %s: the picture %q is empty", stem, t.Title)
+		}
+		small[i] = sized(t.Picture)
+		if i < 6 {
+			alt += fmt.Sprintf(" %s: %s.", t.Title, share(t.Largest))
+		}
+	}
+	rows := (len(tiles) + columns - 1) / columns
+	f := Figure{Name: stem, Alt: alt, width: figureWidth, height: above + vg.Length(rows)*(side+below) + 16}
+	f.draw = func(c draw.Canvas) {
+		c = margins(c)
+		keyOfPictures(c, unit)
+		for i, t := range tiles {
+			x := c.Min.X + vg.Length(i%columns)*(side+gap)
+			top := c.Max.Y - above - vg.Length(i/columns)*(side+below)
+			b := small[i].Bounds()
+			k := min(side/vg.Length(b.Dx()), side/vg.Length(b.Dy()))
+			w, h := k*vg.Length(b.Dx()), k*vg.Length(b.Dy())
+			c.DrawImage(vg.Rectangle{Min: vg.Point{X: x, Y: top - h}, Max: vg.Point{X: x + w, Y: top}}, small[i])
+			s := style(9)
+			s.YAlign = draw.YTop
+			c.FillText(s, vg.Point{X: x, Y: top - h - 3}, name(t.Title, 24))
+			s.Color = muted
+			c.FillText(s, vg.Point{X: x, Y: top - h - 14}, share(t.Largest))
+		}
+	}
+	return &f, nil
+}
+
+// share is the largest share of a picture, in words.
+func share(v float64) string {
+	if !finite(v) {
+		return "scale not known"
+	}
+	return fmt.Sprintf("up to %s %%", num(math.Round(1e4*v)/100))
+}
+
+// keyOfPictures is the scale above the pictures: from nothing to the largest of each.
+func keyOfPictures(c draw.Canvas, unit string) {
+	const wide, high, steps = 120, 10, 120
+	bar := image.NewRGBA(image.Rect(0, 0, steps, 1))
+	for i := range steps {
+		bar.SetRGBA(i, 0, regiondraw.Viridis(float64(i)/(steps-1)))
+	}
+	s := style(smallSize)
+	s.YAlign = draw.YTop
+	c.FillText(s, vg.Point{X: c.Min.X, Y: c.Max.Y}, unit)
+	s.YAlign = draw.YCenter
+	y := c.Max.Y - 24
+	c.FillText(s, vg.Point{X: c.Min.X, Y: y}, "none")
+	x := c.Min.X + s.Width("none") + 6
+	c.DrawImage(vg.Rectangle{Min: vg.Point{X: x, Y: y - high/2}, Max: vg.Point{X: x + wide, Y: y + high/2}}, bar)
+	c.FillText(s, vg.Point{X: x + wide + 6, Y: y}, "the picture's largest")
+}
+
+// sized is m with 512 dots on its longer side at the most; of a small one each dot becomes
+// a square of whole dots, which no viewer blurs.
+func sized(m image.Image) image.Image {
+	const most = 512
+	b := m.Bounds()
+	longest := max(b.Dx(), b.Dy())
+	if times := most / 2 / longest; times > 1 {
+		out := image.NewRGBA(image.Rect(0, 0, times*b.Dx(), times*b.Dy()))
+		xdraw.NearestNeighbor.Scale(out, out.Bounds(), m, b, xdraw.Src, nil)
+		return out
+	}
+	if longest <= most {
+		return m
+	}
+	out := image.NewRGBA(image.Rect(0, 0, max(1, b.Dx()*most/longest), max(1, b.Dy()*most/longest)))
+	xdraw.ApproxBiLinear.Scale(out, out.Bounds(), m, b, xdraw.Src, nil)
+	return out
+}

@@ -1,0 +1,63 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/onnxprobe/onnxprobe/probes/bench"
+)
+
+// benchmark shows what bench --json prints: what codes cost.
+func benchmark(r *result, b []byte) error {
+	var m struct {
+		Model   string          `json:"model"`
+		Backend string          `json:"backend"`
+		Device  string          `json:"device"`
+		Threads int             `json:"threads"`
+		Machine bench.Machine   `json:"machine"`
+		Results []*bench.Result `json:"results"`
+		Noisy   bool            `json:"noisy"`
+	}
+	if err := json.Unmarshal(b, &m); err != nil {
+		return fmt.Errorf("reading the benchmark: %w", err)
+	}
+	r.Kind = "bench"
+	threads := "all cores"
+	if m.Threads > 0 {
+		threads = fmt.Sprintf("%d threads", m.Threads)
+	}
+	r.Notes = append(r.Notes, fmt.Sprintf("Model %s, engine %s on %s, %s of %d: %s.", filepath.Base(m.Model), m.Backend, m.Device, threads, m.Machine.Cores, name(m.Machine.CPU, 80)))
+	if m.Noisy {
+		r.Notes = append(r.Notes, "The machine was noisy: rates vary by more than a fifth of their median. Read the ratio.")
+	}
+	t := Table{Caption: "Images a second, medians of the turns", Head: []string{"batch", "plain", "with codes", "ratio", "turns"}}
+	var rows []string
+	plain, coded, ratio, points := Dot{Name: "plain"}, Dot{Name: "with codes"}, Dot{Name: "ratio"}, Dot{Name: "points"}
+	for _, x := range m.Results {
+		if x == nil {
+			return errors.New("a result of the benchmark is empty")
+		}
+		rows = append(rows, fmt.Sprintf("batch %d", x.Batch))
+		plain.Values, coded.Values, ratio.Values = append(plain.Values, rangeOf(x.Plain.Rate)), append(coded.Values, rangeOf(x.Codes.Rate)), append(ratio.Values, rangeOf(x.Ratio))
+		if x.Complexity != nil {
+			points.Values = append(points.Values, rangeOf(x.Complexity.Rate))
+		}
+		t.Rows = append(t.Rows, []string{fmt.Sprint(x.Batch), num(x.Plain.Rate.Median), num(x.Codes.Rate.Median), fmt.Sprintf("%.3f", x.Ratio.Median), fmt.Sprint(x.Turns)})
+	}
+	r.Tables = append(r.Tables, t)
+	const lines = " Lines reach from the 10th to the 90th percentile of the turns."
+	f, err := Dots("ratio", Axes{X: "rate with codes / plain rate"}, rows, ratio)
+	if err := r.figure("What codes cost", "The rate with the codes of all sites over that of plain inference, turn by turn; 1 is no cost."+lines, f, err); err != nil {
+		return err
+	}
+	f, err = Dots("rates", Axes{X: "images a second"}, rows, plain, coded)
+	if err := r.figure("Images a second", "Plain inference, and with the codes of all sites packed in the graph."+lines, f, err); err != nil || len(points.Values) != len(rows) {
+		return err
+	}
+	f, err = Dots("points", Axes{X: "points a second"}, rows, points)
+	return r.figure("Points a second of local complexity", "A point is an item with all its vertices."+lines, f, err)
+}
+
+func rangeOf(s bench.Spread) Range { return Range{s.Median, s.P10, s.P90} }

@@ -1,0 +1,101 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/onnxprobe/onnxprobe/probes"
+)
+
+// comparison shows what compare --json says.
+func comparison(r *result, b []byte) error {
+	var d probes.Diff
+	if err := json.Unmarshal(b, &d); err != nil {
+		return fmt.Errorf("reading the comparison: %w", err)
+	}
+	return determinism(r, &d)
+}
+
+// comparisonTable shows the rows that compare -o writes, one a site.
+func comparisonTable(c *collector, r *result) error {
+	t, err := readTable(r.path, func(string) bool { return true }, 0)
+	if err != nil {
+		return err
+	}
+	var d probes.Diff
+	if len(r.manifest.Summary) > 0 {
+		if err := json.Unmarshal(r.manifest.Summary, &d); err != nil {
+			return fmt.Errorf("reading the summary in its manifest: %w", err)
+		}
+	}
+	d.Sites = nil
+	whole := func(name string, i int) int64 {
+		if v := t.number(name, i); v >= 0 && v < 1<<53 {
+			return int64(v)
+		}
+		return 0
+	}
+	for i := range t.rows {
+		s := probes.SiteDiff{Site: t.text("site", i), Bits: whole("bits", i), Flips: whole("flips", i), Items: int(whole("items", i)), Margin: t.number("margin", i), Scale: t.number("scale", i)}
+		if finite(t.number("for_a", i)) && finite(t.number("for_b", i)) {
+			a, b := whole("for_a", i), whole("for_b", i)
+			s.ForA, s.ForB = &a, &b
+		}
+		d.Sites = append(d.Sites, s)
+	}
+	if r.manifest.Settings.A != "" {
+		r.Notes = append(r.Notes, fmt.Sprintf("Side a: %s. Side b: %s.", r.manifest.Settings.A, r.manifest.Settings.B))
+	}
+	return determinism(r, &d)
+}
+
+// determinism maps which sites' bits depend on the setting, and how near their knots the
+// values behind them lie.
+func determinism(r *result, d *probes.Diff) error {
+	r.Kind = "compare"
+	if len(d.Sites) == 0 {
+		return ErrNoData
+	}
+	t := Table{Caption: fmt.Sprintf("Bits that differ, of %d items; the outputs differ by at most %.3g", d.Items, d.Outputs),
+		Head: []string{"site", "bits", "differ", "items", "largest margin", "of scale"}}
+	var sites []string
+	var margins []Range
+	differ := Bar{Name: "bits that differ"}
+	forA, forB := Bar{Name: "side a is right"}, Bar{Name: "side b is right"}
+	flips, judged := int64(0), true
+	for _, s := range d.Sites {
+		million := func(n int64) float64 { return 1e6 * float64(n) / float64(max(s.Bits, 1)) }
+		sites, differ.Values = append(sites, s.Site), append(differ.Values, million(s.Flips))
+		flips += s.Flips
+		row, of := []string{s.Site, fmt.Sprint(s.Bits), fmt.Sprint(s.Flips), fmt.Sprint(s.Items), "", ""}, math.NaN()
+		if s.Flips > 0 {
+			if row[4] = fmt.Sprintf("%.3g", s.Margin); s.Scale > 0 && finite(s.Margin) {
+				of = s.Margin / s.Scale
+				row[5] = fmt.Sprintf("%.3g", of)
+			}
+		}
+		margins = append(margins, Range{of, of, of})
+		if s.ForA != nil && s.ForB != nil {
+			forA.Values, forB.Values = append(forA.Values, million(*s.ForA)), append(forB.Values, million(*s.ForB))
+		} else if judged = judged && s.Flips == 0; judged {
+			forA.Values, forB.Values = append(forA.Values, 0), append(forB.Values, 0)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	r.Tables = append(r.Tables, t)
+	bars, caption := []Bar{differ}, "Bits flip where a value lies within rounding of its knot."
+	switch {
+	case flips == 0:
+		caption = "No bit differs: here codes do not depend on the setting."
+	case judged && (d.Judge != "" || d.Sites[0].ForA != nil):
+		bars = []Bar{forA, forB}
+		caption += " The judge's float64 value decides which side is right."
+	}
+	f, err := Bars("flips", "bits that differ (per million)", sites, bars...)
+	if err := r.figure("Determinism map: bits that differ between the two settings, by site", caption, f, err); err != nil {
+		return err
+	}
+	f, err = Dots("margins", Axes{X: "largest margin (share of the site's scale)", LogX: true}, sites, Dot{Name: "margin", Values: margins})
+	return r.figure("How far from their knot the values of flipped bits lie, by site", "The largest distance to the knot among the bits that differ, over the largest value of the site. Rounding of float32 is some 1e-7 an operation.", f, err)
+}

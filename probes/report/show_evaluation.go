@@ -1,0 +1,233 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
+)
+
+// evaluated is what the verb evaluate writes.
+type evaluated struct {
+	On    string `json:"on"`
+	Items int    `json:"items"`
+	Bits  int    `json:"bits"`
+	encoding.Evaluation
+	Sites  []encoding.Evaluation `json:"sites"`
+	Churn  *encoding.Churn       `json:"churn"`
+	Kernel string                `json:"kernel_score"`
+}
+
+// accuracies are those of an evaluation on the training or the test set, where it has
+// them.
+var accuracies = []struct {
+	name string
+	of   func(e *encoding.Evaluation, test bool) (float64, bool)
+}{
+	{"K nearest neighbors", func(e *encoding.Evaluation, test bool) (float64, bool) {
+		if e.KNN == nil || !test {
+			return 0, false
+		}
+		return e.KNN.Accuracy, true
+	}},
+	{"logistic regression", func(e *encoding.Evaluation, test bool) (float64, bool) {
+		if e.Logistic == nil || !test {
+			return 0, false
+		}
+		return e.Logistic.Multinomial, true
+	}},
+	{"K-means, purity", func(e *encoding.Evaluation, test bool) (float64, bool) {
+		if c := clusteringOf(e, test); c != nil {
+			return c.Purity, true
+		}
+		return 0, false
+	}},
+	{"K-means, one-to-one", func(e *encoding.Evaluation, test bool) (float64, bool) {
+		if c := clusteringOf(e, test); c != nil {
+			return c.Matched, true
+		}
+		return 0, false
+	}},
+	{"clusters without labels, one-to-one", func(e *encoding.Evaluation, test bool) (float64, bool) {
+		if u := e.Unlabelled; u != nil && u.Matched != nil && !test {
+			return *u.Matched, true
+		}
+		return 0, false
+	}},
+	{networkItself, func(e *encoding.Evaluation, test bool) (float64, bool) {
+		if e.Network == nil {
+			return 0, false
+		}
+		own := e.Network.Train
+		if test {
+			own = e.Network.Test
+		}
+		if own == nil {
+			return 0, false
+		}
+		return own.Accuracy, true
+	}},
+}
+
+const networkItself = "the network itself"
+
+func clusteringOf(e *encoding.Evaluation, test bool) *encoding.Clustering {
+	switch {
+	case e.KMeans == nil:
+		return nil
+	case !test:
+		return e.KMeans.Train
+	case e.KMeans.Test != nil:
+		return *e.KMeans.Test
+	}
+	return nil
+}
+
+// evaluation shows the encoding properties of codes.
+func evaluation(r *result, b []byte) error {
+	var e evaluated
+	if err := json.Unmarshal(b, &e); err != nil {
+		return fmt.Errorf("reading the evaluation: %w", err)
+	}
+	r.Kind, e.Name = "evaluate", "all"
+	all := append([]encoding.Evaluation{e.Evaluation}, e.Sites...)
+	if len(all) > maxSites {
+		return fmt.Errorf("it is of %d sites; %d are shown at the most", len(all), maxSites)
+	}
+	r.Tables = append(r.Tables, encodings(all))
+	if e.Churn != nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("Churn: %d of %d items moved to another region; codes differ in %.1f bits on average.", e.Churn.Moved, e.Churn.Items, e.Churn.Mean))
+	}
+	if e.Kernel != "" {
+		r.Notes = append(r.Notes, "Kernel score (NASWOT): "+e.Kernel+".")
+	}
+	var sites []string
+	for _, x := range all {
+		sites = append(sites, x.Name)
+	}
+	if err := accuracy(r, sites, all); err != nil {
+		return err
+	}
+	if err := redundancy(r, sites, all); err != nil {
+		return err
+	}
+	return unlabelled(r, all)
+}
+
+// encodings is the table of all sets.
+func encodings(all []encoding.Evaluation) Table {
+	t := Table{Caption: "Encoding properties", Head: []string{"code", "set", "items", "regions", "redundancy", "bits", "dead", "saturated", "entropy"}}
+	var shown []int
+	for i, m := range accuracies {
+		if slices.ContainsFunc(all, func(e encoding.Evaluation) bool {
+			_, train := m.of(&e, false)
+			_, test := m.of(&e, true)
+			return train || test
+		}) {
+			t.Head, shown = append(t.Head, m.name), append(shown, i)
+		}
+	}
+	for i := range all {
+		x := &all[i]
+		row := func(set string, test bool, d encoding.Redundancy, u encoding.Units) {
+			cells := []string{x.Name, set, fmt.Sprint(d.Items), fmt.Sprint(d.Regions), fmt.Sprintf("%.4f", d.Ratio), fmt.Sprint(u.Bits), fmt.Sprint(u.Dead), fmt.Sprint(u.Saturated), fmt.Sprintf("%.3f", u.Entropy)}
+			for _, k := range shown {
+				text := ""
+				if v, ok := accuracies[k].of(x, test); ok {
+					text = fmt.Sprintf("%.4f", v)
+				}
+				cells = append(cells, text)
+			}
+			t.Rows = append(t.Rows, cells)
+		}
+		row("train", false, x.Redundancy.Train, x.Units.Train)
+		if x.Redundancy.Test != nil && x.Units.Test != nil {
+			row("test", true, *x.Redundancy.Test, *x.Units.Test)
+		}
+	}
+	return t
+}
+
+// accuracy draws how well labels follow from the codes, on the test set where there is
+// one, beside the network's own answers.
+func accuracy(r *result, sites []string, all []encoding.Evaluation) error {
+	var dots []Dot
+	for _, m := range accuracies {
+		d := Dot{Name: m.name, Across: m.name == networkItself && len(all) > 1}
+		any := false
+		for i := range all {
+			v, ok := m.of(&all[i], true)
+			if !ok {
+				v, ok = m.of(&all[i], false)
+			}
+			if any = any || ok; !ok {
+				v = math.NaN()
+			}
+			d.Values = append(d.Values, Range{100 * v, 100 * v, 100 * v})
+		}
+		if d.Across {
+			d.Values = d.Values[:1] // it is of the whole codes
+		}
+		if any && !(d.Across && math.IsNaN(d.Values[0].Value)) {
+			dots = append(dots, d)
+		}
+	}
+	f, err := Dots("accuracy", Axes{X: "accuracy (%)"}, sites, dots...)
+	return r.figure("Accuracy from the codes alone", "How well the labels follow from the codes: on the test set, clusters on the set that they are of. What the network itself answers is for comparison.", f, err)
+}
+
+func redundancy(r *result, sites []string, all []encoding.Evaluation) error {
+	train, test := Bar{Name: "training set"}, Bar{Name: "test set"}
+	for _, x := range all {
+		train.Values = append(train.Values, x.Redundancy.Train.Ratio)
+		if x.Redundancy.Test != nil {
+			test.Values = append(test.Values, x.Redundancy.Test.Ratio)
+		}
+	}
+	bars := []Bar{train}
+	if len(test.Values) == len(sites) {
+		bars = append(bars, test)
+	}
+	if slices.Max(slices.Concat(train.Values, test.Values)) == 0 {
+		if r.Notes = append(r.Notes, "Every item has a linear region of its own: redundancy is 0."); len(r.Figures) > 0 {
+			return nil
+		}
+	}
+	f, err := Bars("redundancy", "redundancy (items - regions) / items", sites, bars...)
+	return r.figure("Redundancy of the codes", "0 where every item has a linear region of its own.", f, err)
+}
+
+// unlabelled shows the clusters that codes have by themselves, and their rates.
+func unlabelled(r *result, all []encoding.Evaluation) error {
+	t := Table{Caption: "Without labels: spectral clusters of the affinity of codes (UMLC)", Head: []string{"code", "items", "of", "clusters", "sizes", "coding length (nats)", "rate", "conditional", "reduction", "purity", "one-to-one"}}
+	var sites []string
+	rate, conditional, length := Bar{Name: "rate of all items"}, Bar{Name: "given the clusters"}, Bar{Name: "coding length"}
+	for i := range all {
+		u := all[i].Unlabelled
+		if u == nil {
+			continue
+		}
+		part := func(v *float64) string {
+			if v == nil {
+				return ""
+			}
+			return fmt.Sprintf("%.4f", *v)
+		}
+		sizes := fmt.Sprint(u.Sizes)
+		t.Rows = append(t.Rows, []string{all[i].Name, fmt.Sprint(u.Items), fmt.Sprint(u.Of), fmt.Sprint(u.Clusters), name(sizes, 60), num(u.CodingLength), num(u.Rate), num(u.Conditional), num(u.Reduction), part(u.Purity), part(u.Matched)})
+		sites = append(sites, all[i].Name)
+		rate.Values, conditional.Values, length.Values = append(rate.Values, u.Rate), append(conditional.Values, u.Conditional), append(length.Values, u.CodingLength)
+	}
+	if sites == nil {
+		return nil
+	}
+	r.Tables = append(r.Tables, t)
+	f, err := Bars("rates", "rate (nats)", sites, rate, conditional)
+	if err := r.figure("Rate reduction of clusters found without labels", "The difference of the two bars is the rate reduction: large where the clusters lie apart and each is tight.", f, err); err != nil {
+		return err
+	}
+	f, err = Bars("coding-length", "coding length (nats)", sites, length)
+	return r.figure("Coding length of the clusters", "What it takes to code the items cluster by cluster, labels included; of several numbers of clusters the one with the least is taken.", f, err)
+}
