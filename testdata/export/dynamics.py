@@ -5,10 +5,10 @@
     python dynamics.py widths DIR FILES...          MLPs of several widths and training times, on either
     python dynamics.py check RUN DIR                local complexity of a run of onnxprobe dynamics, again in PyTorch
 
-IMAGES and LABELS are MNIST IDX files (plain or .gz), BIN those of CIFAR-10's binary version. The first --items images
-are the training set and the last --test-items the test set, whatever the files are called: name the test set's file
-last. Both are written to DIR as train.npz and test.npz (images of uint8 and labels). The smaller the sets, the sooner a
-network interpolates, and the further its figures are from the papers'.
+IMAGES and LABELS are MNIST IDX files (plain or .gz; FILES take several pairs of them), BIN those of CIFAR-10's binary
+version. The first --items images are the training set and the last --test-items the test set, whatever the files are
+called: name the test set's file last. Both are written to DIR as train.npz and test.npz (images of uint8 and labels).
+The smaller the sets, the sooner a network interpolates, and the further its figures are from the papers'.
 
 train and resnet follow "Deep Networks Always Grok and Here is Why"; checkpoints are spaced evenly in the logarithm of
 the step. train is an MLP of --depth linear layers, GELU or ReLU, squared error against one-hot labels, AdamW (1e-3,
@@ -50,7 +50,7 @@ def training(verbs, name):
     """A verb with the options that every training has."""
     p = verbs.add_parser(name)
     p.add_argument("dir", type=pathlib.Path)
-    p.add_argument("data", type=pathlib.Path, nargs="+", help="CIFAR-10 .bin files, or MNIST's images and labels")
+    p.add_argument("data", type=pathlib.Path, nargs="+", help="CIFAR-10 .bin files, or images and labels of MNIST in turn")
     p.add_argument("--items", type=int, default=1000, help="training images")
     p.add_argument("--test-items", type=int, default=1000)
     p.add_argument("--seed", type=int, default=0)

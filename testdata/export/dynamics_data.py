@@ -24,13 +24,14 @@ def read_cifar10(paths):
 
 
 def read(paths):
-    """Images [N,C,H,W] of uint8 and labels [N] of int64: CIFAR-10 .bin files, or an IDX file of each."""
+    """Images [N,C,H,W] of uint8 and labels [N] of int64: CIFAR-10 .bin files, or pairs of IDX files, images and labels."""
     if all(str(p).endswith(".bin") for p in paths):
         images, labels = read_cifar10(paths)
-    elif len(paths) == 2:
-        images, labels = read_idx(paths[0])[:, None], read_idx(paths[1])
+    elif len(paths) % 2 == 0:
+        images = np.concatenate([read_idx(p)[:, None] for p in paths[::2]])
+        labels = np.concatenate([read_idx(p) for p in paths[1::2]])
     else:
-        raise SystemExit(f"{len(paths)} files: want CIFAR-10 .bin files, or MNIST's images and labels")
+        raise SystemExit(f"{len(paths)} files: want CIFAR-10 .bin files, or images and labels of MNIST in turn")
     return images, labels.astype(np.int64)
 
 
