@@ -203,6 +203,19 @@ type Sharer interface {
 	Share() (Session, error)
 }
 
+// Recycler is a Session that can write into outputs of runs before.
+type Recycler interface {
+	// Recycle gives the outputs of a Run back. Neither they nor their data may be used
+	// afterwards. It may be called while another Run goes on, by another goroutine.
+	Recycle(out []*tensor.Tensor)
+}
+
+// Noter is a Session that may do something otherwise than it was asked to.
+type Noter interface {
+	// Note says what, and why; "" is nothing so far. It is not called during a Run.
+	Note() string
+}
+
 // Placer is a Session that can tell where its nodes run.
 type Placer interface {
 	// OnCPU names the nodes, each with its operator, that run on the CPU although

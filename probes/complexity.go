@@ -167,8 +167,15 @@ type crossed struct {
 // infer gives what changed around the batch's items.
 func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, error) {
 	sites, around := len(c.r.Plan.Sites), in
+	others := make([]*tensor.Tensor, len(s.others))
+	for k, t := range s.others {
+		var err error
+		if others[k], err = convert(t, c.r.Plan.Fit.rowsOf(k, c.moved)); err != nil {
+			return nil, err
+		}
+	}
 	if c.moved >= 0 {
-		around = s.others[c.moved]
+		around = others[c.moved]
 	}
 	counts := make([]int64, len(s.items)*len(c.nb.Radii)*sites)
 	left := counts
@@ -196,7 +203,7 @@ func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, e
 				continue
 			}
 			t := c.tally(&s.errs[i], mine, changed)
-			t.in, t.others, t.row, t.frame = in, s.others, i, own
+			t.in, t.others, t.row, t.frame = in, others, i, own
 			x := floatRow(around, i)
 			for j := range c.nb.vertices() {
 				c.put(len(c.of), x, radius, j, t)

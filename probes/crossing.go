@@ -29,8 +29,8 @@ func newHostCrossing(r *Prober, nb Neighborhood, moved int) (*hostCrossing, erro
 	if h.in, err = tensor.New(tensor.Float32, append([]int{r.Batch}, f.Sample...)...); err != nil {
 		return nil, err
 	}
-	for _, p := range f.Others {
-		t, err := tensor.New(p.DType, append([]int{r.Batch}, p.Shape...)...)
+	for k, p := range f.Others {
+		t, err := tensor.New(f.rowsOf(k, moved), append([]int{r.Batch}, p.Shape...)...)
 		if err != nil {
 			return nil, err
 		}

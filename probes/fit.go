@@ -68,7 +68,7 @@ func DataInput(m *onnx.Model) (*onnx.Value, error) {
 		for _, v := range in {
 			names = append(names, v.Name)
 		}
-		return nil, fmt.Errorf("the model has %d inputs, %q; here one is fed (codes, complexity and run feed several)", len(in), names)
+		return nil, fmt.Errorf("the model has %d inputs, %q; here one is fed", len(in), names)
 	}
 	return in[place], nil
 }

@@ -76,13 +76,22 @@ func (f *Fit) around(name string) (place, dim int, err error) {
 	}
 	for k, p := range f.Others {
 		if p.Name == name {
-			if p.DType != tensor.Float32 {
-				err = fmt.Errorf("a frame over the input %s: it must be float32", describePort(p))
+			if !p.DType.IsFloat() {
+				err = fmt.Errorf("a frame over the input %s: its vertices need one of floats", describePort(p))
 			}
 			return k, tensor.Count(p.Shape), err
 		}
 	}
 	return 0, 0, fmt.Errorf("a frame over the input %q: the model has %q and %s", name, f.Input, describePorts(f.Others))
+}
+
+// rowsOf is the type in which the k-th of Others goes into batches of vertices. The one
+// in the place moved, whose vertices they are, is float32 as samples are.
+func (f *Fit) rowsOf(k, moved int) tensor.DType {
+	if k == moved {
+		return tensor.Float32
+	}
+	return f.Others[k].DType
 }
 
 // Arrange is n copies of one item of every input, in the model's order: x for the one

@@ -123,6 +123,10 @@ func (r *Prober) Devices() string {
 	return strings.Join(names, ",")
 }
 
+// Sessions are the sessions that Write deals its batches among, r's own first. Each may be
+// used by a goroutine of its own; Close of r closes them all.
+func (r *Prober) Sessions() []*Prober { return append([]*Prober{r}, r.peers...) }
+
 // lane is a session on its way through a dataset: every so many batches one is its
 // own. It takes steps from in and passes them on by out, until in is closed.
 type lane struct {
@@ -136,7 +140,7 @@ type lane struct {
 
 // lanes readies the groups on each session, and says how many items are a batch.
 func (r *Prober) lanes(groups []Group) (lanes []*lane, size int, err error) {
-	for _, p := range append([]*Prober{r}, r.peers...) {
+	for _, p := range r.Sessions() {
 		l := &lane{r: p, makers: make([]maker, len(groups)), in: make(chan *step)}
 		size = 1
 		for i, g := range groups {
@@ -211,7 +215,10 @@ func gather(lanes []*lane, free chan<- *step, stop context.CancelCauseFunc, writ
 				stop(failed)
 			}
 		}
-		s.out = nil
+		if s.out != nil { // which no sink keeps
+			s.r.Recycle(s.out)
+			s.out = nil
+		}
 		free <- s
 	}
 }

@@ -3,9 +3,11 @@ package probes
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +26,8 @@ type posing struct {
 	ort.Backend
 	mu                     sync.Mutex
 	prepared, shared, open int
-	runs, most             int
+	runs, most, all        int
+	recycled               int
 	fail                   error // of every run but the first few
 }
 
@@ -63,6 +66,7 @@ func (s *posingSession) Share() (engine.Session, error) {
 func (s *posingSession) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	s.b.mu.Lock()
 	s.b.runs++
+	s.b.all++
 	s.b.most = max(s.b.most, s.b.runs)
 	s.b.mu.Unlock()
 	defer s.b.count(&s.b.runs, -1)
@@ -72,6 +76,25 @@ func (s *posingSession) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor
 	}
 	return s.Session.Run(ctx, in)
 }
+
+// Recycle spoils the outputs, as a run does that is written into them.
+func (s *posingSession) Recycle(out []*tensor.Tensor) {
+	s.b.count(&s.b.recycled, 1)
+	for _, t := range out {
+		switch d := t.Data.(type) {
+		case []uint8:
+			for i := range d {
+				d[i] ^= 0xa5
+			}
+		case []float32:
+			for i := range d {
+				d[i] = float32(math.NaN())
+			}
+		}
+	}
+}
+
+func (s *posingSession) Note() string { return "it poses" }
 
 func (s *posingSession) Close() error {
 	s.b.count(&s.b.open, -1)
@@ -115,7 +138,19 @@ func TestOverlap(t *testing.T) {
 		}
 		return all
 	}
-	var one *memory
+	one := &memory{} // by one session, which spoils nothing
+	p, err := Attach(m, AttachOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.Open(context.Background(), ort.Backend{}, engine.Options{Threads: 1}, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Write(context.Background(), ds, one, RunOptions{}, groups...); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name                   string
 		o                      engine.Options
@@ -147,11 +182,15 @@ func TestOverlap(t *testing.T) {
 				if _, err := r.Write(context.Background(), ds, got, RunOptions{}, groups...); err != nil {
 					t.Fatal(err)
 				}
-				if one == nil {
-					one = got
-				} else if !reflect.DeepEqual(got.cols, one.cols) {
+				if !reflect.DeepEqual(got.cols, one.cols) {
 					t.Error("the rows are others")
 				}
+			}
+			if b.recycled == 0 {
+				t.Error("no output is given back")
+			}
+			if notes := r.Notes(); !slices.Equal(notes, []string{"it poses"}) {
+				t.Errorf("the sessions' notes are %q", notes)
 			}
 			if b.prepared != c.prepared || b.shared != c.shared || r.Devices() != c.named {
 				t.Errorf("%d sessions were prepared and %d shared, want %d and %d; they are on %s", b.prepared, b.shared, c.prepared, c.shared, r.Devices())
@@ -197,6 +236,9 @@ func TestOverlapEnds(t *testing.T) {
 		sum, err := r.Write(ctx, ds, sink, RunOptions{}, groups...)
 		if !errors.Is(err, c.want) || sum.Items == len(ds.x) {
 			t.Errorf("%s: %d items, then %v", c.name, sum.Items, err)
+		}
+		if b.all > 60 { // of some 400
+			t.Errorf("%s: %d runs", c.name, b.all)
 		}
 		if err := r.Close(); err != nil || b.open != 0 {
 			t.Errorf("%s: %d sessions are left open, %v", c.name, b.open, err)

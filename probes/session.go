@@ -104,6 +104,32 @@ func (r *Prober) OnCPU() []string {
 	return nil
 }
 
+// Notes are what sessions did otherwise than they were asked to, up to now; see
+// engine.Noter. It is not called during a run.
+func (r *Prober) Notes() (notes []string) {
+	all := r.Sessions()
+	for _, p := range r.Sessions() {
+		for _, g := range p.also {
+			all = append(all, g.r)
+		}
+	}
+	for _, p := range all {
+		if n, ok := p.session.(engine.Noter); ok && n.Note() != "" && !slices.Contains(notes, n.Note()) {
+			notes = append(notes, n.Note())
+		}
+	}
+	return notes
+}
+
+// Recycle gives the outputs of Run back, so that a later one may be written into them.
+// Neither they nor their data may be used afterwards. It may be called while another
+// Run goes on.
+func (r *Prober) Recycle(out []*tensor.Tensor) {
+	if s, ok := r.session.(engine.Recycler); ok {
+		s.Recycle(out)
+	}
+}
+
 // check compares the session's outputs with the plan's.
 func (r *Prober) check() error {
 	out := r.session.Outputs()

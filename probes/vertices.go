@@ -251,7 +251,9 @@ func (c *graphCrossing) run(ctx context.Context, of []*tally) ([]bool, error) {
 			offset += size
 		}
 	}
-	return c.r.nan(out), nil
+	nan := c.r.nan(out)
+	c.r.Recycle(out)
+	return nan, nil
 }
 
 // evaluate runs the session and checks the size of what it returns.

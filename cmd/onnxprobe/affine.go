@@ -223,7 +223,7 @@ func takeOne(ds dataset.Dataset, index int, chosen bool) ([]float64, dataset.Ite
 	case !chosen && n != 1:
 		return nil, dataset.Item{}, nil, usagef("affine takes one item, and the data has %d; choose one with --index 0 to %d", n, n-1)
 	case chosen && (index < 0 || index >= n):
-		return nil, dataset.Item{}, nil, usagef("--index %d: the data has %d items, counted from 0", index, n)
+		return nil, dataset.Item{}, nil, usagef("--index %d: the data has %s, counted from 0", index, count(n, "item"))
 	case chosen:
 		var err error
 		if ds, err = dataset.Range(ds, index, index+1); err != nil {
@@ -350,16 +350,12 @@ func relative(v float64) string {
 func verdict(a *partition.Affine) (s []string) {
 	say := func(format string, args ...any) { s = append(s, fmt.Sprintf(format, args...)) }
 	if n := a.OnKnot; n > 0 {
-		are := "units are"
-		if n == 1 {
-			are = "unit is"
-		}
-		say("%d %s exactly on a knot (which counts as not above it) or with several largest elements (the first counts). Unless that is so all around it, the item lies on a boundary, and the map is that of one of the regions that meet there.", n, are)
+		say("%s %s exactly on a knot (which counts as not above it) or with several largest elements (the first counts). Unless that is so all around it, the item lies on a boundary, and the map is that of one of the regions that meet there.", count(n, "unit"), are(n))
 	}
 	if c := a.Check; c != nil {
 		for _, side := range c.Sides {
 			if side.Changed > 0 {
-				say("%d units changed before the boundary %s, so another is nearer than the one that was found.", side.Changed, side.Side)
+				say("%s changed before the boundary %s, so another is nearer than the one that was found.", count(side.Changed, "unit"), side.Side)
 			}
 			if side.Beyond != nil && side.Beyond.Crossed == 0 {
 				say("The boundary %s was not seen to be crossed: rounding hides it.", side.Side)

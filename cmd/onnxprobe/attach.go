@@ -76,7 +76,7 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if mf.json {
 				return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"model": out, "sites": plan.Sites, "units": plan.Units(), "code_bytes": plan.CodeBytes()})
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %d sites, %s units, a code of %s bytes an item\n", out, len(plan.Sites), grouped(int64(plan.Units())), grouped(int64(plan.CodeBytes())))
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s, a code of %s an item\n", out, count(len(plan.Sites), "site"), count(plan.Units(), "unit"), count(plan.CodeBytes(), "byte"))
 			return nil
 		},
 	}

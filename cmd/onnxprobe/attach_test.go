@@ -17,7 +17,7 @@ import (
 
 // outputsOf runs a model file as any user of ONNX Runtime would, without what
 // this program knows of probes.
-func outputsOf(t *testing.T, path string, in *tensor.Tensor) (names []string, by map[string]*tensor.Tensor) {
+func outputsOf(t *testing.T, path string, in ...*tensor.Tensor) (names []string, by map[string]*tensor.Tensor) {
 	t.Helper()
 	m, err := onnx.Load(path)
 	if err != nil {
@@ -28,7 +28,7 @@ func outputsOf(t *testing.T, path string, in *tensor.Tensor) (names []string, by
 		t.Fatal(err)
 	}
 	defer s.Close()
-	out, err := s.Run(context.Background(), []*tensor.Tensor{in})
+	out, err := s.Run(context.Background(), in)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,10 +83,14 @@ results, for each batch measured:
   host_bytes, host_growth_bytes
                     the most memory held while measuring, and how much more of it there was
                     in the second half than in the first
-  device_bytes      what the device held at the end
+  device_bytes, device_growth_bytes
+                    what the device held at the end, and how much more than after the first
+                    turns
+  notes             what an engine did otherwise than asked, if anything
 What is not known, such as a CPU's device_bytes, is left out. Keys may be added.`,
 		Example: `  onnxprobe bench resnet50.onnx --batch auto
   onnxprobe bench resnet18.onnx --batch 1,8,32 --device cuda --json
+  onnxprobe bench resnet18.onnx --batch 64 --device cuda:all
   onnxprobe bench resnet18.onnx --batch 1,8,32 --plot rates.html
   onnxprobe bench preact_resnet18.onnx --complexity --directions 20 --batch 320
   onnxprobe bench regionblip.onnx --input box=0.1,0.1,0.6,0.9
@@ -98,6 +102,7 @@ What is not known, such as a CPU's device_bytes, is left out. Keys may be added.
 	j.modelFlags.add(fs)
 	j.addSites(fs)
 	j.addBackend(fs)
+	j.several = true
 	j.addOptions(fs)
 	j.addPrecision(fs)
 	fs.StringVar(&j.sizes, "batch", "", "images of a run: a size, several (1,8,32), or auto to find the best; by the size of a sample if not given")
@@ -119,7 +124,7 @@ func (j *benchJob) batches(sample []int) ([]int, error) {
 	case "auto":
 		return nil, nil
 	case "":
-		return []int{j.batchFor(sample)}, nil
+		return []int{j.batchFor(sample, 0)}, nil
 	}
 	var sizes []int
 	for _, s := range strings.Split(j.sizes, ",") {
@@ -178,6 +183,7 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 	if b.Backend, b.Options, err = j.choose(c); err != nil {
 		return err
 	}
+	b.Devices = j.devices
 	if j.complexity {
 		f, err := openFrame("", j.directions, b.Codes.Fit.Sample, j.seed)
 		if err != nil {
@@ -186,7 +192,7 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 		b.Around = probes.Neighborhood{Frame: f, Radii: []float64{j.radius}}
 	}
 	r := &benchReport{Model: path, Sample: b.Codes.Fit.Sample, Sites: len(b.Codes.Sites), Units: b.Codes.Units(), CodeBytes: b.Codes.CodeBytes(),
-		Backend: b.Backend.Name(), Device: b.Options.Device.String(), TF32: b.Options.AllowTF32, Tune: b.Options.Tune, Threads: j.threads, Seed: j.seed,
+		Backend: b.Backend.Name(), Device: j.deviceList(), TF32: b.Options.AllowTF32, Tune: b.Options.Tune, Threads: j.threads, Seed: j.seed,
 		Machine: bench.Describe(c.Context(), b.Options.Device), CommandLine: commandLine(c),
 		Versions: map[string]string{"onnxprobe": probes.Version(), "go": runtime.Version(), b.Backend.Name(): b.Backend.Version()}}
 	r.Precision, _, _ = strings.Cut(b.Codes.Precision(), ",") // what follows is of TF32
@@ -255,6 +261,9 @@ func (j *benchJob) measure(c *cobra.Command, b *bench.Bench, r *benchReport) err
 			note(c, "%s", fit)
 		}
 		r.Results = append(r.Results, res)
+		for _, s := range res.Notes {
+			note(c, "%s", s)
+		}
 		if m := res.Codes.Rate.Median; m > rate {
 			rate, r.BestBatch = m, res.Batch
 		}
@@ -280,11 +289,11 @@ func (r *benchReport) print(w io.Writer) {
 	}
 	threads := "all cores"
 	if r.Threads > 0 {
-		threads = fmt.Sprintf("%d threads", r.Threads)
+		threads = count(r.Threads, "thread")
 	}
 	about := [][]string{
-		{"model", fmt.Sprintf("%s: samples %v, %d sites, %d units, codes of %s", r.Model, r.Sample, r.Sites, r.Units, size(int64(r.CodeBytes)))},
-		{"machine", fmt.Sprintf("%s, %d cores, %s/%s", or(r.Machine.CPU, "a CPU without a name"), r.Machine.Cores, r.Machine.OS, r.Machine.Arch)},
+		{"model", fmt.Sprintf("%s: samples %v, %s, %s, codes of %s", r.Model, r.Sample, count(r.Sites, "site"), count(r.Units, "unit"), size(int64(r.CodeBytes)))},
+		{"machine", fmt.Sprintf("%s, %s, %s/%s", or(r.Machine.CPU, "a CPU without a name"), count(r.Machine.Cores, "core"), r.Machine.OS, r.Machine.Arch)},
 	}
 	if r.Machine.GPU != "" {
 		about = append(about, []string{"", fmt.Sprintf("%s, driver %s", r.Machine.GPU, r.Machine.Driver)})
@@ -336,8 +345,8 @@ func (r *benchReport) print(w io.Writer) {
 	fmt.Fprintln(w, "\nbytes are of one image; memory is what opening and first running each session added")
 	if r.PeakBytes > 0 {
 		last := r.Results[len(r.Results)-1]
-		fmt.Fprintf(w, "the process held %s at most; over the last %d images it grew by %.1f MB\n",
-			size(r.PeakBytes), last.Plain.Items+last.Codes.Items, float64(last.Growth)/1e6)
+		fmt.Fprintf(w, "the process held %s at most; over the last %s it grew by %.1f MB\n",
+			size(r.PeakBytes), count(last.Plain.Items+last.Codes.Items, "image"), float64(last.Growth)/1e6)
 	}
 }
 

@@ -74,7 +74,7 @@ func TestBenchJSON(t *testing.T) {
 func TestBenchTable(t *testing.T) {
 	needORT(t)
 	r := do("bench", resnet, "--seconds", "0.01", "--batch", "2,4")
-	for _, want := range []string{"9 sites", "3200 units", "BATCH", "RATIO", "most images a second with codes at batch", "256 bytes  440 bytes", "n/a", "engine  "} {
+	for _, want := range []string{"9 sites", "3,200 units", "BATCH", "RATIO", "most images a second with codes at batch", "256 bytes  440 bytes", "n/a", "engine  "} {
 		if r.code != exitDone || !strings.Contains(r.stdout, want) {
 			t.Fatalf("%d: %q is not in\n%s%s", r.code, want, r.stdout, r.messages)
 		}

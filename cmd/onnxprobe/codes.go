@@ -16,6 +16,7 @@ func newCodes() *cobra.Command {
 	var bits int
 	var fragile float64
 	var ofRegions codeRegions
+	var agree agreeFlags
 	var plot plotFlag
 	c := &cobra.Command{
 		Use:   "codes MODEL DATA... -o OUT",
@@ -28,11 +29,14 @@ of paths (see list datasets), glob patterns, ranges in braces, or - for a list o
 
 With --regions it writes a row for every region of a picture: its box, how many units lie
 inside, the digest of their bits, and with --channels the channel codes, one bit a channel,
-by which regions of any size and place can be compared (search and dedup --on channels).`,
+by which regions of any size and place can be compared (search and dedup --on channels).
+With --agree every region, and with --map every place of every picture, is compared with one
+region by its channels.`,
 		Example: `  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet -o codes.parquet
   onnxprobe codes resnet20.onnx test_batch.bin --preprocess cifar10 -o codes.npy --plot codes.html
   onnxprobe codes vit.onnx 'shards/{000000..000150}.tar' --preprocess clip --no-code -o digests.parquet
   onnxprobe codes resnet50.onnx photos/ --preprocess imagenet --regions instances.json --channels -o regions.parquet
+  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet --regions instances.json --agree cat.jpg#7 --map maps -o alike.parquet
   ls *.png | onnxprobe codes mnist.onnx - --preprocess mnist --sketch 256 --no-code -o -
   python -c "import numpy as n; print(n.unpackbits(n.load('codes.npy'), axis=1).mean())"`,
 		Args: atLeast(1, "a model and data"),
@@ -46,6 +50,7 @@ by which regions of any size and place can be compared (search and dedup --on ch
 	fs.IntVar(&bits, "sketch", 0, "add a sketch of `K` bits sampled from the code by --seed")
 	fs.Float64Var(&fragile, "fragile", 0, "count, for each item, the values within this `DISTANCE` of their knot")
 	ofRegions.add(fs)
+	agree.add(fs)
 	plot.add(fs)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := j.needOutput(); err != nil {
@@ -61,6 +66,9 @@ by which regions of any size and place can be compared (search and dedup --on ch
 			return err
 		}
 		if err := ofRegions.check(c, &j, &bits); err != nil {
+			return err
+		}
+		if err := agree.check(&j.regions); err != nil {
 			return err
 		}
 		if noCode && strings.HasSuffix(strings.ToLower(j.output), ".npy") {
@@ -83,6 +91,11 @@ by which regions of any size and place can be compared (search and dedup --on ch
 			co := probes.CodeOptions{RunOptions: o, Full: !noCode, PerSite: perSite && !noCode}
 			if j.regions.path != "" {
 				co.Full = true
+				if agree.with != "" {
+					if to, err = agree.compare(c, &j, r, ds, to); err != nil {
+						return sum, err
+					}
+				}
 				return r.Codes(c.Context(), ds, to, co)
 			}
 			if bits > 0 {
@@ -92,7 +105,11 @@ by which regions of any size and place can be compared (search and dedup --on ch
 			}
 			return r.Codes(c.Context(), ds, to, co)
 		}
-		return plot.file(c, j.run(c, args, nil), j.output)
+		results := []string{j.output}
+		if agree.maps != "" {
+			results = append(results, agree.maps)
+		}
+		return plot.file(c, j.run(c, args, nil), results...)
 	}
 	return c
 }

@@ -100,7 +100,7 @@ func (f *codesFlags) open(c *cobra.Command, path, on string, names bool) (*encod
 		note(c, "%s", n)
 	}
 	if codes.Failed > 0 {
-		note(c, "%d of %d items of %s have no %s and are left out", codes.Failed, codes.Failed+codes.Len(), path, codes.On)
+		note(c, "%d of %s of %s have no %s and are left out", codes.Failed, count(codes.Failed+codes.Len(), "item"), path, codes.On)
 	}
 	return codes, nil
 }

@@ -90,25 +90,29 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 			if err != nil {
 				return err
 			}
+			sa, err := fa.choose(c, m)
+			if err != nil {
+				return fmt.Errorf("-a %s: %w", a, err)
+			}
+			sb, err := fb.choose(c, m)
+			if err != nil {
+				return fmt.Errorf("-b %s: %w", b, err)
+			}
+			feed.regions.model.on(sa.Backend, sa.Options)
+			defer feed.regions.model.Close()
 			ds, sample, err := df.open(c, m, args[1:], sample)
 			if err != nil {
 				return err
 			}
-			sa, err := fa.choose(c, m, sample)
-			if err != nil {
-				return fmt.Errorf("-a %s: %w", a, err)
-			}
-			sb, err := fb.choose(c, m, sample)
-			if err != nil {
-				return fmt.Errorf("-b %s: %w", b, err)
-			}
+			sa.Batch, sb.Batch = fa.batchFor(sample, ds.Len()), fb.batchFor(sample, ds.Len())
 			o := probes.CompareOptions{RunOptions: probes.RunOptions{Workers: df.workers}}
 			if precision != "" {
 				j := side{engineFlags: engineFlags{backend: double, device: "cpu", threads: ef.threads, batch: 1, precision: precision}}
-				judge, err := j.choose(c, m, sample)
+				judge, err := j.choose(c, m)
 				if err != nil {
 					return fmt.Errorf("--precision %s: %w", precision, err)
 				}
+				judge.Batch = j.batch
 				o.Judge = &judge
 			}
 			start := time.Now()
@@ -119,7 +123,7 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 			if err != nil {
 				return refused(err, sa.Double || sb.Double)
 			}
-			elapsed(c, d.Summary, start, "items")
+			elapsed(c, d.Summary, start, "item")
 			sides := []probes.Setting{sa, sb}
 			if o.Judge != nil {
 				sides = append(sides, *o.Judge)
@@ -194,9 +198,9 @@ func setting(flag, s string, base engineFlags) (side, error) {
 		case "device":
 			sd.device = v
 		case "threads":
-			sd.threads, err = count(v, 0)
+			sd.threads, err = wholeNumber(v, 0)
 		case "batch":
-			sd.batch, err = count(v, 1)
+			sd.batch, err = wholeNumber(v, 1)
 		case "optimize":
 			sd.optimize = v
 		case "precision":
@@ -240,7 +244,7 @@ func setting(flag, s string, base engineFlags) (side, error) {
 	return sd, nil
 }
 
-func count(s string, least int) (int, error) {
+func wholeNumber(s string, least int) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < least {
 		return 0, fmt.Errorf("want a whole number, %d or more", least)
@@ -248,15 +252,15 @@ func count(s string, least int) (int, error) {
 	return n, nil
 }
 
-// choose finds the engine.
-func (sd *side) choose(c *cobra.Command, m *onnx.Model, sample []int) (probes.Setting, error) {
+// choose finds the engine, and leaves the batch open.
+func (sd *side) choose(c *cobra.Command, m *onnx.Model) (probes.Setting, error) {
 	if sd.precision == "float32" {
 		if _, err := sd.precise(m); err != nil {
 			return probes.Setting{}, err
 		}
 	}
 	b, o, err := sd.engineFlags.choose(c)
-	return probes.Setting{Backend: b, Options: o, Batch: sd.batchFor(sample), Host: sd.host, Pack: sd.pack, Double: sd.precision == "float64", Half: sd.half}, err
+	return probes.Setting{Backend: b, Options: o, Host: sd.host, Pack: sd.pack, Double: sd.precision == "float64", Half: sd.half}, err
 }
 
 func printDiff(c *cobra.Command, d *probes.Diff, a, b string) {
@@ -283,8 +287,8 @@ func printDiff(c *cobra.Command, d *probes.Diff, a, b string) {
 	}
 	w := c.OutOrStdout()
 	table(w, rows)
-	fmt.Fprintf(w, "\n%s of %s bits differ, in %d of %d items; the model's own outputs differ by at most %.3g\n",
-		grouped(flips), grouped(bits), d.Regions, d.Items-d.Failed, d.Outputs)
+	fmt.Fprintf(w, "\n%s of %s differ, in %d of %s; the model's own outputs differ by at most %.3g\n",
+		grouped(flips), count(bits, "bit"), d.Regions, count(d.Items-d.Failed, "item"), d.Outputs)
 	if d.Judge != "" {
 		fmt.Fprintf(w, "float64 decides %s for a (%s) and %s for b (%s)\n", grouped(*d.ForA), a, grouped(*d.ForB), b)
 	}

@@ -89,7 +89,7 @@ the whole picture. With --region-frame they move the region alone, and all units
 		if err := plot.check(j.output, j.force, args...); err != nil {
 			return err
 		}
-		j.array = "count"
+		j.array, j.vertices = "count", true
 		j.settings = map[string]any{"radius": radii, "sign3": sign3, "include_centre": centre}
 		if around != "" {
 			j.settings["frame_input"] = around

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
 	"slices"
@@ -140,7 +141,7 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 	if err := f.preprocessed(ds, o); err != nil {
 		return nil, nil, err
 	}
-	noteRounded(c, ds)
+	noteSources(c, ds)
 	if f.others != nil {
 		if ds, err = f.others.feed(c, ds, ports); err != nil {
 			return nil, nil, err
@@ -181,9 +182,22 @@ func (f *dataFlags) reading(c *cobra.Command, v *onnx.Value, input []int) (datas
 	return o, nil
 }
 
-// noteRounded says which inputs lose precision on their way in.
-func noteRounded(c *cobra.Command, ds dataset.Dataset) {
-	for _, s := range dataset.Describe(ds).Sources {
+// noteSources says which inputs lose precision on their way in, and what is left out of
+// folders of mixed kinds.
+func noteSources(c *cobra.Command, ds dataset.Dataset) {
+	about := dataset.Describe(ds)
+	for _, l := range about.Left {
+		var what []string
+		for _, ext := range slices.Sorted(maps.Keys(l.Files)) {
+			name := ext + " file"
+			if ext == "/" {
+				name = "folder"
+			}
+			what = append(what, count(l.Files[ext], name))
+		}
+		note(c, "%s is read as %s, and what is of another kind is left out: %s", l.Folder, l.Format, strings.Join(what, ", "))
+	}
+	for _, s := range about.Sources {
 		if s.RoundedFrom != "" {
 			note(c, "%s holds %s, which is rounded to float32: inputs are float32 in every precision", s.Path, s.RoundedFrom)
 		}

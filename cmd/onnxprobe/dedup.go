@@ -99,7 +99,7 @@ item and thread.`,
 		}
 		notes := []string{sum.String()}
 		if len(groups) > f.sheet {
-			notes = append(notes, fmt.Sprintf("The first %d groups are shown; --sheet shows more.", f.sheet))
+			notes = append(notes, fmt.Sprintf("The first %s %s shown; --sheet shows more.", count(f.sheet, "group"), are(f.sheet)))
 		}
 		if err := f.writeSheet(m, fmt.Sprintf("Duplicates in %s", codes.Name), notes, r.strips(f.sheet)); err != nil {
 			return err
@@ -179,9 +179,9 @@ func (s dedupSummary) String() string {
 	if s.Radius > 0 {
 		of = fmt.Sprintf("%s within %d of %d bits", map[string]string{encoding.Sketch: "sketches", encoding.Code: "codes", encoding.Channels: "channel codes"}[s.On], s.Radius, s.Bits)
 	}
-	line := fmt.Sprintf("%d items: %d in groups of %s (%d); without %d duplicates %d are left", s.Items, s.Grouped, of, s.Groups, s.Duplicates, s.Kept)
+	line := fmt.Sprintf("%s: %d in %s of %s; without %s %d %s left", count(s.Items, "item"), s.Grouped, count(s.Groups, "group"), of, count(s.Duplicates, "duplicate"), s.Kept, are(s.Kept))
 	if s.Failed > 0 {
-		line += fmt.Sprintf("; %d more have no %s", s.Failed, s.On)
+		line += fmt.Sprintf("; %d more without a %s", s.Failed, s.On)
 	}
 	return line
 }
@@ -290,11 +290,11 @@ func (r *deduped) strips(most int) iter.Seq[encoding.Strip] {
 	const items = 100
 	return func(yield func(encoding.Strip) bool) {
 		for g, rows := range r.groups[:min(most, len(r.groups))] {
-			s := encoding.Strip{Title: fmt.Sprintf("Group %d: %d items", g, len(rows))}
+			s := encoding.Strip{Title: fmt.Sprintf("Group %d: %s", g, count(len(rows), "item"))}
 			for i, row := range rows[:min(items, len(rows))] {
 				caption := r.codes.ID(row)
 				if i > 0 {
-					caption += fmt.Sprintf(": %d bits from the first", r.codes.Distance(rows[0], row))
+					caption += fmt.Sprintf(": %s from the first", count(r.codes.Distance(rows[0], row), "bit"))
 				}
 				s.Tiles = append(s.Tiles, tile(r.codes, row, caption))
 			}

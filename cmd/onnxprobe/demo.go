@@ -156,7 +156,7 @@ func sayRegions(w io.Writer, path string) error {
 	for _, r := range rows {
 		regions[r.Digest] = true
 	}
-	fmt.Fprintf(w, "The %d pictures fall in %d linear regions.\n", len(rows), len(regions))
+	fmt.Fprintf(w, "The %s fall in %s.\n", count(len(rows), "picture"), count(len(regions), "linear region"))
 	return nil
 }
 

@@ -29,6 +29,9 @@ func TestSeveralDevices(t *testing.T) {
 	if b, err := os.ReadFile(file + ".manifest.json"); err != nil || !strings.Contains(string(b), `"device": "cpu,cpu"`) {
 		t.Errorf("the manifest does not name the devices: %v, %.400s", err, b)
 	}
+	if out := stdoutOf(t, "bench", mlp, "--device", "cpu,cpu", "--batch", "2", "--seconds", "0.01", "--json"); !strings.Contains(out, `"device": "cpu,cpu"`) {
+		t.Errorf("bench does not name the devices:\n%s", out)
+	}
 	dirs := [2]string{filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")}
 	for i, device := range []string{"cpu", "cpu,cpu,cpu"} {
 		stdoutOf(t, "hash", mlp, "--random", "100", "--shard-size", "30", "--batch", "4", "--device", device, "-o", dirs[i])
@@ -58,7 +61,7 @@ func TestDevicesWrong(t *testing.T) {
 		{with(codes, "cpu,cuda:0"), "not of one kind"},
 		{with(codes, "cpu,"), `reading device ""`},
 		{with(codes, strings.Repeat("cpu,", 64)+"cpu"), "more than 64"},
-		{[]string{"bench", mlp, "--device", "cpu,cpu"}, "takes one device"},
+		{[]string{"inspect", mlp, "--device", "cpu,cpu"}, "takes one device"},
 		{[]string{"inspect", mlp, "--device", "cuda:all"}, "takes one device"},
 	} {
 		if r := do(c.args...); r.code != exitUsage || !strings.Contains(r.messages, c.says) {

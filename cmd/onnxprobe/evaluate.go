@@ -154,7 +154,7 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 		}
 		r.Evaluation = *whole
 		if tested != nil && whole.KNN == nil {
-			note(c, "no K-NN: it takes %d training items with labels, and two labels; %s has %d items", o.K, train.Name, train.Len())
+			note(c, "no K-NN: it takes %s with labels, and two labels; %s has %s", count(o.K, "training item"), train.Name, count(train.Len(), "item"))
 		}
 		for _, g := range siteGroups(parts, sites, together) {
 			var ofTest *encoding.Codes
@@ -175,7 +175,7 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 			}
 			r.Churn = &churn
 			if n := max(earlier.Len(), train.Len()) - churn.Items; n > 0 {
-				note(c, "churn: %d items are in one of the two only, and are left out", n)
+				note(c, "churn: %s %s in one of the two only, and left out", count(n, "item"), are(n))
 			}
 		}
 		if kernel {
@@ -225,7 +225,7 @@ type siteGroup struct {
 // siteGroups are the chosen sites one by one, or together.
 func siteGroups(parts []encoding.Part, globs []string, together bool) (all []siteGroup) {
 	if together {
-		return []siteGroup{{fmt.Sprintf("%s (%d sites)", strings.Join(globs, ", "), len(parts)), parts}}
+		return []siteGroup{{fmt.Sprintf("%s (%s)", strings.Join(globs, ", "), count(len(parts), "site")), parts}}
 	}
 	for _, p := range parts {
 		all = append(all, siteGroup{p.Site, []encoding.Part{p}})

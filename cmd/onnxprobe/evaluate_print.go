@@ -62,10 +62,10 @@ func (r *evaluated) print(w io.Writer) error {
 		}
 	}
 	if k := r.KNN; k != nil {
-		fmt.Fprintf(w, "%d of %d test items' nearest neighbors were chosen among equally near ones, and %d votes were even\n", k.DistanceTies, len(k.Predicted), k.VoteTies)
+		fmt.Fprintf(w, "nearest neighbors were chosen among equally near ones for %d of %s, and votes were even for %d\n", k.DistanceTies, count(len(k.Predicted), "test item"), k.VoteTies)
 	}
 	if x := r.Churn; x != nil {
-		fmt.Fprintf(w, "churn: %d of %d items moved to another region; codes differ in %.1f bits on average (%.3g of all)\n", x.Moved, x.Items, x.Mean, x.Fraction)
+		fmt.Fprintf(w, "churn: %d of %s moved to another region; codes differ in %.1f bits on average (%.3g of all)\n", x.Moved, count(x.Items, "item"), x.Mean, x.Fraction)
 	}
 	if r.Kernel != "" {
 		fmt.Fprintf(w, "kernel score: %s\n", r.Kernel)
@@ -106,9 +106,9 @@ func (r *evaluated) row(w io.Writer, name, set string, d encoding.Redundancy, u 
 
 // printUnlabelled says what clusters there are.
 func printUnlabelled(w io.Writer, name string, u *encoding.Unlabelled) {
-	fmt.Fprintf(w, "%s, without labels: %d of %d items in %d clusters of %v, coding length %.4g", name, u.Items, u.Of, u.Clusters, u.Sizes, u.CodingLength)
+	fmt.Fprintf(w, "%s, without labels: %d of %s in %s of %v, coding length %.4g", name, u.Items, count(u.Of, "item"), count(u.Clusters, "cluster"), u.Sizes, u.CodingLength)
 	if u.Matched != nil {
 		fmt.Fprintf(w, "; purity %.4f, matched %.4f", *u.Purity, *u.Matched)
 	}
-	fmt.Fprintf(w, "; rate %.4g, conditional %.4g, reduction %.4g (of %d items)\n", u.Rate, u.Conditional, u.Reduction, u.RateItems)
+	fmt.Fprintf(w, "; rate %.4g, conditional %.4g, reduction %.4g (of %s)\n", u.Rate, u.Conditional, u.Reduction, count(u.RateItems, "item"))
 }

@@ -72,7 +72,7 @@ func TestXargs(t *testing.T) {
 		stdoutOf(t, planOf(job20(dir))...)
 		deadTries(t, dir, 1)
 		code, out := example(t, nil, "bash", "examples/xargs.sh", dir, "3")
-		if code != exitSomeFailed || !strings.Contains(out, "1 shards are set aside: [1]") {
+		if code != exitSomeFailed || !strings.Contains(out, "1 shard is set aside: [1]") {
 			t.Errorf("exit code %d, want 3\n%s", code, out)
 		}
 		if done, _ := filepath.Glob(filepath.Join(dir, "*_stats.json")); len(done) != 19 {

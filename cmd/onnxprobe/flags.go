@@ -96,7 +96,7 @@ func (f *engineFlags) addPrecision(fs *pflag.FlagSet) {
 }
 
 func (f *engineFlags) addBatch(fs *pflag.FlagSet) {
-	fs.IntVar(&f.batch, "batch", 0, "samples of a run; 0 chooses by the size of a sample. Recorded: another batch may round differently")
+	fs.IntVar(&f.batch, "batch", 0, "samples of a run; 0 chooses by the size of a sample; of codes, run and compare no more than there are items. Recorded: another batch may round differently")
 }
 
 func (f *engineFlags) addBackend(fs *pflag.FlagSet) {
@@ -143,7 +143,7 @@ func (f *engineFlags) parseDevices() (err error) {
 	if !f.several {
 		d, err := engine.ParseDevice(f.device)
 		if err != nil && (strings.Contains(f.device, ",") || f.device == "cuda:all") {
-			err = fmt.Errorf("--device %s: this takes one device; codes, complexity, run and hash take several", f.device)
+			err = fmt.Errorf("--device %s: this takes one device; codes, complexity, run, hash and bench take several", f.device)
 		}
 		if f.devices = []engine.Device{d}; err != nil {
 			return usageError{err}
@@ -287,18 +287,23 @@ func (f *engineFlags) precise(m *onnx.Model) (*onnx.Model, error) {
 	return m, nil
 }
 
-// batchFor is the batch size of a run: as asked, or by the size of a sample.
-func (f *engineFlags) batchFor(sample []int) int {
+// batchFor is the batch size of a run: as asked, or by the size of a sample, but no more
+// than there are items, where that is known and not 0: padding takes as long as they do.
+func (f *engineFlags) batchFor(sample []int, items int) int {
 	if f.batch > 0 {
 		return f.batch
 	}
+	batch := 64
 	switch n := tensor.Count(sample); {
 	case n >= 100_000:
-		return 8
+		batch = 8
 	case n >= 20_000:
-		return 16
+		batch = 16
 	}
-	return 64
+	if items > 0 {
+		batch = min(batch, items)
+	}
+	return batch
 }
 
 func quiet(c *cobra.Command) bool {
@@ -334,7 +339,7 @@ func progress(c *cobra.Command, total int, what string) (func(probes.Summary), f
 // elapsed reports a finished run.
 func elapsed(c *cobra.Command, s probes.Summary, start time.Time, unit string) {
 	d := time.Since(start)
-	note(c, "%d %s in %s, %.4g a second", s.Items, unit, d.Round(time.Millisecond), float64(s.Items)/d.Seconds())
+	note(c, "%s in %s, %.4g a second", count(s.Items, unit), d.Round(time.Millisecond), float64(s.Items)/d.Seconds())
 }
 
 // table writes aligned columns.

@@ -47,9 +47,9 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 			return err
 		}
 	}
-	note(c, "%d items in %d shards, %s: %s", s.Finished, s.Done, size(s.Bytes), filepath.Join(p.Dir(), "manifest.json"))
+	note(c, "%s in %s, %s: %s", count(s.Finished, "item"), count(s.Done, "shard"), size(s.Bytes), filepath.Join(p.Dir(), "manifest.json"))
 	if r := s.Regions; r != nil {
-		note(c, "%d regions of %d pictures, %d of them failed; %d pictures without regions", r.Regions, r.Pictures, r.Failed, r.Without)
+		note(c, "%s of %s, %d of them failed; %s without regions", count(r.Regions, "region"), count(r.Pictures, "picture"), r.Failed, count(r.Without, "picture"))
 		if r.Failed > 0 {
 			return regionsFailed(*r)
 		}

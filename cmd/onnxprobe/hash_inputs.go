@@ -49,8 +49,15 @@ func (h *hashPlan) inputs(c *cobra.Command, v *onnx.Value, sample []int, args []
 		named.Name = filepath.Base(p.Name)
 		s.Data.Preprocess = &named
 	}
-	noteRounded(c, ds)
-	return sources, ds, s, h.preprocessed(ds, o)
+	noteSources(c, ds)
+	if err := h.preprocessed(ds, o); err != nil || h.others.tiles == 0 {
+		return sources, ds, s, err
+	}
+	s.Tiles = &dataset.Tiling{Max: h.others.tiles, Thumbnail: h.others.thumbnail}
+	if err := s.Tiles.Check(ds); err != nil {
+		return nil, nil, s, usageError{err}
+	}
+	return sources, ds, s, nil
 }
 
 // beside reads what goes into the model's other inputs, and says in the settings where
@@ -68,6 +75,8 @@ func (h *hashPlan) beside(c *cobra.Command, ds dataset.Dataset, ports []engine.P
 		case side.Shared:
 		case h.mode == string(jobs.Extend):
 			return nil, usagef("--input %s=%s does not go with --mode extend: its rows are those of the items that the job was planned with; plan a job of its own", side.Name, side.From)
+		case h.others.tiles > 0:
+			return nil, usagef("--input %s=%s has a row for each item, and with --tiles the items are tiles, which are counted when pictures are read; give one value for all", side.Name, side.From)
 		case h.others.box != "":
 			return nil, usagef("--input %s=%s has a row for each item, and with --box-input the items are regions, which are found when pictures are read; give one value for all", side.Name, side.From)
 		}
@@ -93,19 +102,19 @@ func (h *hashPlan) checkOthers() error {
 	if err := h.others.take(&regions, h.changed); err != nil {
 		return err
 	}
-	if h.others.tiles > 0 {
-		return usagef("--tiles does not go with hash: a job's items are pictures")
-	}
+	items, flag := "regions", "box-input"
 	if h.others.box == "" {
-		return nil
+		if items, flag = "tiles", "tiles"; h.others.tiles == 0 {
+			return nil
+		}
 	}
 	for name, why := range map[string]string{
-		"limit":  "a job counts pictures, and the items are their regions; give fewer pictures",
-		"faiss":  "an index has a vector for each planned item, and how many regions there are is known when pictures are read; search reads the job's folder as it is",
-		"random": "random points have no regions",
+		"limit":  "a job counts pictures, and the items are their " + items + "; give fewer pictures",
+		"faiss":  "an index has a vector for each planned item, and how many " + items + " there are is known when pictures are read; search reads the job's folder as it is",
+		"random": "random points have no " + items,
 	} {
 		if h.changed(name) {
-			return usagef("--%s does not go with --box-input: %s", name, why)
+			return usagef("--%s does not go with --%s: %s", name, flag, why)
 		}
 	}
 	return nil

@@ -81,7 +81,7 @@ func TestHashOfPicturesAndBoxes(t *testing.T) {
 		"extend":       {[]string{"--input", boxes, "--mode", "extend"}, "does not go with --mode extend: its rows are those of the items"},
 		"nothing":      {nil, `nothing is given for the model's input "box"`},
 		"too few rows": {[]string{"--input", box}, "a row for each of 6 items"},
-		"tiles":        {[]string{"--input", "0,0,1,1", "--tiles", "2"}, "--tiles"},
+		"tiles":        {[]string{"--input", "0,0,1,1", "--tiles", "2"}, "only pictures can be cut"},
 	} {
 		if r := do(with(again, c.more...)...); r.code == exitDone || !strings.Contains(r.messages, c.want) {
 			t.Errorf("%s: exit code %d, want %q\n%s", name, r.code, c.want, r.messages)

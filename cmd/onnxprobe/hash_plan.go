@@ -184,7 +184,7 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 			return nil, err
 		}
 		if n := h.regions.set.Faults.Count; n > 0 {
-			note(c, "%d rows of %s cannot be read and are left out: %v", n, h.regions.path, h.regions.set.Faults.Rows[0])
+			note(c, "%s of %s cannot be read and %s left out: %v", count(n, "row"), h.regions.path, are(n), h.regions.set.Faults.Rows[0])
 		}
 	}
 	p, err := jobs.New(request)
@@ -207,7 +207,7 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 		}
 		return nil, err
 	}
-	note(c, "plan: %d items in %d shards, %s", p.Items, len(p.Shards), filepath.Join(h.output, "plan.json"))
+	note(c, "plan: %s in %s, %s", count(p.Items, "item"), count(len(p.Shards), "shard"), filepath.Join(h.output, "plan.json"))
 	return p, nil
 }
 
@@ -257,7 +257,7 @@ func (h *hashPlan) probe(e *engineFlags, m *onnx.Model, ds dataset.Dataset, s *j
 	if err != nil {
 		return nil, err
 	}
-	if s.Batch = e.batchFor(ds.Shape()); probed.Fit.Batch > 0 {
+	if s.Batch = e.batchFor(ds.Shape(), 0); probed.Fit.Batch > 0 {
 		s.Batch = probed.Fit.Batch
 	}
 	if bits := probed.Bits() / 8 * 8; !h.changed("sketch") && s.Sketch > bits {
@@ -286,7 +286,7 @@ func (h *hashPlan) extend(c *cobra.Command, p *jobs.Plan, sources []string) (*jo
 	if err != nil {
 		return nil, err
 	}
-	note(c, "%d new items: %d items in %d shards in all", n, old.Items, len(old.Shards))
+	note(c, "%s: %s in %s in all", count(n, "new item"), count(old.Items, "item"), count(len(old.Shards), "shard"))
 	return old, nil
 }
 

@@ -63,7 +63,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 				r := p.Done(i)
 				report(jobs.Result{Shard: i, Items: r.Items, Failed: r.Failed, Bytes: r.Bytes(), Seconds: r.Seconds.Total, Skipped: true})
 			}
-			note(c, "all %d shards are done already", known)
+			note(c, "done already: %s", count(known, "shard"))
 			return nil
 		}
 	}
@@ -118,11 +118,14 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	start := time.Now()
 	err = w.Run(c.Context(), shards, report)
 	done()
+	for _, n := range r.Notes() {
+		note(c, "%s", n)
+	}
 	d, took := w.Done(), time.Since(start)
 	if d.Shards+d.Skipped > 0 {
 		s := d.Seconds
-		note(c, "%d items in %d shards in %s, %.4g a second; %d failed, %s written, %d shards done before", d.Items, d.Shards,
-			took.Round(time.Millisecond), float64(d.Items)/took.Seconds(), d.Failed, size(d.Bytes), d.Skipped)
+		note(c, "%s in %s in %s, %.4g a second; %d failed, %s written, %s done before", count(d.Items, "item"), count(d.Shards, "shard"),
+			took.Round(time.Millisecond), float64(d.Items)/took.Seconds(), d.Failed, size(d.Bytes), count(d.Skipped, "shard"))
 		note(c, "seconds: reading %.2f and decoding %.2f on %d goroutines, inference %.2f, waiting for items %.2f, writing %.2f", s.Read, s.Decode, h.workers, s.Infer, s.Wait, s.Write)
 	}
 	return err
@@ -256,7 +259,7 @@ interrupt it drops the shard it is at and ends.`,
 			return settle(err)
 		}
 		if wrong > 0 {
-			return fmt.Errorf("%d lines of standard input are not numbers of shards", wrong)
+			return fmt.Errorf("standard input has %s that %s no number of a shard", count(wrong, "line"), are(wrong))
 		}
 		return nil
 	}

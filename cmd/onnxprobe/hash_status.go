@@ -53,8 +53,11 @@ func printStatus(c *cobra.Command, s jobs.Status) {
 		{"items", fmt.Sprintf("%d of %d, %d failed", s.Finished, s.Items, s.Failed)},
 		{"written", size(s.Bytes)},
 	}
+	if s.Tiles > 0 {
+		rows = append(rows, []string{"tiles", grouped(int64(s.Tiles))})
+	}
 	if r := s.Regions; r != nil {
-		rows = append(rows, []string{"regions", fmt.Sprintf("%d of %d pictures, %d failed; %d pictures without", r.Regions, r.Pictures, r.Failed, r.Without)})
+		rows = append(rows, []string{"regions", fmt.Sprintf("%d of %s, %d failed; %s without", r.Regions, count(r.Pictures, "picture"), r.Failed, count(r.Without, "picture"))})
 	}
 	if s.ItemsPerSecond > 0 {
 		t := s.Seconds
@@ -111,7 +114,7 @@ says is no longer done, and the next run makes it anew; verify ends with 1 then.
 			note(c, "shard %d: %s: %s", b.Shard, b.File, b.Why)
 		}
 		if len(bad) > 0 {
-			return fmt.Errorf("%d files are not what their records say; the next run makes their shards anew", len(bad))
+			return fmt.Errorf("%s %s not what the records say; the next run makes such shards anew", count(len(bad), "file"), are(len(bad)))
 		}
 		return nil
 	}

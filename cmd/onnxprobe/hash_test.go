@@ -213,7 +213,7 @@ func TestHashSlices(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sliced")
 	stdoutOf(t, planOf(job20(dir))...)
 	for i := range 4 {
-		if r := do("hash", "finish", dir); r.code != exitFailed || !strings.Contains(r.messages, "shards are not done: [") {
+		if r := do("hash", "finish", dir); r.code != exitFailed || !strings.Contains(r.messages, " not done: [") {
 			t.Errorf("finish before slice %d: exit code %d\n%s", i, r.code, r.messages)
 		}
 		stdoutOf(t, "hash", "run", dir, "--shard", fmt.Sprintf("%d/4", i))
@@ -577,7 +577,7 @@ func TestHashExtend(t *testing.T) {
 	stdoutOf(t, job("extend", b)...)
 	// A picture that has come into a folder since has to be named.
 	late := duplicate(t, digits+"/0/0276.png", filepath.Join(b, "0/0276.png"))
-	if r := do(job("extend", a, b)...); r.code != exitFailed || !strings.Contains(r.messages, "1 items are new, the first "+late) {
+	if r := do(job("extend", a, b)...); r.code != exitFailed || !strings.Contains(r.messages, "new items: 1, the first "+late) {
 		t.Errorf("a new picture in a folder of the job: exit code %d\n%s", r.code, r.messages)
 	}
 	if err := os.RemoveAll(filepath.Join(b, "0")); err != nil {
@@ -617,7 +617,7 @@ func TestHashInputsChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := do("hash", "run", out)
-	if r.code != exitFailed || !strings.Contains(r.messages, "1 shards are not done: shard 1: its inputs are not what they were when the job was planned: ") || !strings.Contains(r.messages, files[1]+": no such file or directory; put it back") {
+	if r.code != exitFailed || !strings.Contains(r.messages, "1 shard is not done: shard 1: its inputs are not what they were when the job was planned: ") || !strings.Contains(r.messages, files[1]+": no such file or directory; put it back") {
 		t.Errorf("a file that is gone: exit code %d\n%s", r.code, r.messages)
 	}
 	if names := list(t, out); slices.Contains(names, "00001.parquet") || slices.Contains(names, "00001_tries") || !slices.Contains(names, "00002_stats.json") {
@@ -680,7 +680,7 @@ func TestHashFolderChanges(t *testing.T) {
 		duplicate(t, digits+"/0/0276.png", filepath.Join(in, "0/new.png"))
 		r := do("hash", "run", out)
 		want := "shard 1: its inputs are not what they were when the job was planned: " + gone + ": no such file or directory; put it back and run it again, or plan anew"
-		if r.code != exitFailed || !strings.Contains(r.messages, want) || !strings.Contains(r.messages, "1 shards are not done") {
+		if r.code != exitFailed || !strings.Contains(r.messages, want) || !strings.Contains(r.messages, "1 shard is not done") {
 			t.Errorf("%s, a file that is gone: exit code %d, want 1 with %q\n%s", kind, r.code, want, r.messages)
 		}
 		if err := os.Rename(filepath.Join(dir, "away"), gone); err != nil {

@@ -159,7 +159,7 @@ func TestHashPoison(t *testing.T) {
 	if out := stdoutOf(t, "hash", "status", dir); !strings.Contains(out, "19 of 20") || !strings.Contains(out, "set aside               1: [1]") {
 		t.Errorf("status:\n%s", out)
 	}
-	if r = do("hash", "finish", dir); r.code != exitSomeFailed || !strings.Contains(r.messages, "1 shards are set aside: [1]") || slices.Contains(list(t, dir), "_SUCCESS") {
+	if r = do("hash", "finish", dir); r.code != exitSomeFailed || !strings.Contains(r.messages, "1 shard is set aside: [1]") || slices.Contains(list(t, dir), "_SUCCESS") {
 		t.Errorf("finish: exit code %d, want 3\n%s", r.code, r.messages)
 	}
 	stdoutOf(t, "hash", "finish", dir, "--allow-failed")

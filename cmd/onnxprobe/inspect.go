@@ -227,7 +227,7 @@ func (p port) String() string {
 }
 
 func (in *inspection) print(w io.Writer) {
-	fmt.Fprintf(w, "%s: opset %d, IR %d, %d nodes, %s parameters", in.Model, in.Opset, in.IR, in.Nodes, grouped(in.Params))
+	fmt.Fprintf(w, "%s: opset %d, IR %d, %s, %s", in.Model, in.Opset, in.IR, count(in.Nodes, "node"), count(in.Params, "parameter"))
 	if in.Producer != "" {
 		fmt.Fprintf(w, ", from %s", in.Producer)
 	}
@@ -259,9 +259,9 @@ func (in *inspection) print(w io.Writer) {
 			rows = append(rows, []string{s.Name, s.Op, shape, units, knots})
 		}
 		table(w, rows)
-		fmt.Fprintf(w, "\n%d sites", len(in.Sites))
+		fmt.Fprintf(w, "\n%s", count(len(in.Sites), "site"))
 		if in.Units > 0 {
-			fmt.Fprintf(w, ", %s units, a code of %s bytes", grouped(int64(in.Units)), grouped(int64(in.CodeBytes)))
+			fmt.Fprintf(w, ", %s, a code of %s", count(in.Units, "unit"), count(in.CodeBytes, "byte"))
 		}
 		fmt.Fprintln(w)
 	} else {

@@ -85,7 +85,7 @@ func TestInspect(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		runs bool
-	}{{nil, true}, {[]string{"--include-gemm"}, true}, {[]string{"--include-maxpool"}, false}} {
+	}{{nil, true}, {[]string{"--include-gemm"}, true}, {[]string{"--include-maxpool"}, true}} {
 		if b := inspectJSON(t, with([]string{cnn, "--backend", "gorgonia"}, c.args...)...).Backends[0]; b.Runs != c.runs || b.Plain == c.runs {
 			t.Errorf("%q: gorgonia %+v", c.args, b)
 		}

@@ -27,11 +27,14 @@ type job struct {
 	attach   func(m *onnx.Model, sample []int) (*probes.Plan, error)
 	use      func(r *probes.Prober, ds dataset.Dataset, to probes.Sink, o probes.RunOptions) (probes.Summary, error)
 	settings map[string]any
+	// vertices fill batches, many of an item.
+	vertices bool
 	// array is the column that a .npy file holds.
 	array string
 	// regions, where they are asked for, make rows of regions of those of items.
 	regions regionFlags
 	ofRows  region.RowOptions
+	rows    *region.Rows // then, before use
 }
 
 func (j *job) add(c *cobra.Command) {
@@ -104,9 +107,13 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 		if rows, err = j.regions.rows(c, precise, plan, ds, to, j.ofRows); err != nil {
 			return err
 		}
-		to = rows
+		j.rows, to = rows, rows
 	}
-	r, err := plan.OpenOn(c.Context(), b, o, j.devices, j.batchFor(sample))
+	items := ds.Len()
+	if j.vertices {
+		items = 0
+	}
+	r, err := plan.OpenOn(c.Context(), b, o, j.devices, j.batchFor(sample, items))
 	if err != nil {
 		return refused(err, j.precision == "float64")
 	}
@@ -138,6 +145,10 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 	show, done := progress(c, ds.Len(), c.Name())
 	sum, err := j.use(r, ds, to, probes.RunOptions{Workers: j.workers, Progress: show})
 	done()
+	for _, n := range r.Notes() {
+		note(c, "%s", n)
+		mf.Notes = append(mf.Notes, n)
+	}
 	if err != nil {
 		return err
 	}
@@ -152,7 +163,7 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 	if err := to.Commit(mf); err != nil {
 		return err
 	}
-	elapsed(c, sum, start, "items")
+	elapsed(c, sum, start, "item")
 	if j.json && j.output != "" && j.output != "-" {
 		if err := json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"output": j.output,
 			"manifest": sink.ManifestPath(j.output), "summary": sum}); err != nil {

@@ -40,7 +40,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 type someFailed struct{ probes.Summary }
 
 func (e someFailed) Error() string {
-	s := fmt.Sprintf("%d of %d items could not be used; their rows say why", e.Failed, e.Items)
+	s := fmt.Sprintf("%d of %s could not be used; their rows say why", e.Failed, count(e.Items, "item"))
 	for _, m := range e.Errors[:min(3, len(e.Errors))] {
 		s += "\n  " + m
 	}

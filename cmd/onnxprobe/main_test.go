@@ -158,3 +158,14 @@ func (g golden) paths() []string {
 func with(first []string, more ...string) []string {
 	return append(append([]string{}, first...), more...)
 }
+
+func TestCount(t *testing.T) {
+	for want, got := range map[string]string{
+		"0 sites": count(0, "site"), "1 site": count(1, "site"), "2,048 sites": count(int64(2048), "site"),
+		"1 query": count(1, "query"), "3 queries": count(3, "query"),
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

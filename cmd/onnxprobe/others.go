@@ -145,7 +145,7 @@ func (f *otherFlags) readRegions(c *cobra.Command) error {
 		return err
 	}
 	if n := f.boxes.set.Faults.Count; n > 0 {
-		note(c, "%d rows of %s cannot be read and are left out: %v", n, f.boxes.path, f.boxes.set.Faults.Rows[0])
+		note(c, "%s of %s cannot be read and %s left out: %v", count(n, "row"), f.boxes.path, are(n), f.boxes.set.Faults.Rows[0])
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	pngs "image/png"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +16,14 @@ func TestPlot(t *testing.T) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	quick := func(args ...string) []string { return append(args, "--backend", "gorgonia") }
 	stdoutOf(t, quick(with(pictures("codes", resnet, digits), "-o", at("given.parquet"))...)...)
+	ckpts := checkpoints(t, map[string]string{"step-1.onnx": resnet, "step-100.onnx": resnet})
+	networks := fmt.Sprintf("path,size,time\n%[1]s/step-1.onnx,1,1\n%[1]s/step-100.onnx,2,2\n", ckpts)
+	if err := os.WriteFile(at("networks.csv"), []byte(networks), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	study := func(verb, of, out string, more ...string) []string {
+		return quick(with([]string{verb, of, "--train", digits + "/3", "--test", digits + "/3", "--preprocess", "mnist-01", "-o", at(out)}, more...)...)
+	}
 	for name, c := range map[string]struct {
 		args []string
 		want string // on the page
@@ -24,12 +34,16 @@ func TestPlot(t *testing.T) {
 		"evaluate":   {[]string{"evaluate", at("given.parquet"), "--test", at("given.parquet")}, "Accuracy from the codes alone"},
 		"compare":    {with(pictures("compare", resnet, digits+"/3"), "-a", "gorgonia", "-b", "gorgonia,precision=float64", "-o", at("f.parquet")), "Determinism map"},
 		"affine":     {[]string{"affine", resnet, digits + "/3/0213.png", "--preprocess", "mnist-01"}, "Distances to the boundaries"},
-		"bench":      {quick("bench", resnet, "--batch", "4", "--images", "8"), "What codes cost"},
+		"bench":      {quick("bench", resnet, "--batch", "4", "--images", "8", "--seconds", "0.1"), "What codes cost"},
+		"dynamics":   {study("dynamics", ckpts, "run", "--random", "0", "--directions", "2"), "Linear regions during training"},
+		"phases":     {study("phases", at("networks.csv"), "chart"), "Phases of the activation hash"},
+		"regions":    {quick(with(pictures("codes", resnet, digits+"/3"), "--regions", "slic:4", "--channels", "-o", at("rc.parquet"))...), "Hamming distances between items"},
+		"around":     {quick(with(pictures("complexity", resnet, digits+"/3"), "--regions", "slic:4", "--radius", "0.05", "--directions", "2", "-o", at("rl.parquet"))...), "Local complexity, by site"},
 		"hash":       {quick(with(pictures("hash", resnet, digits+"/3"), "-o", at("job"))...), "The batch job"},
 	} {
 		for _, ext := range []string{".html", ".svg", ".png"} {
 			args := with(c.args, "--plot", at(name+ext))
-			if ext != ".html" && name != "hash" {
+			if ext != ".html" && name != "hash" && name != "dynamics" && name != "phases" {
 				args = append(args, "--force")
 			}
 			if o := do(args...); o.code != 0 {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
@@ -79,4 +80,23 @@ func saveFrame(path string, f *probes.Frame) error {
 		return fmt.Errorf("saving the frame: %w", err)
 	}
 	return nil
+}
+
+// count is a number and what is counted: "1 site", "2,048 sites", "3 queries".
+func count[N int | int64](n N, what string) string {
+	if n != 1 {
+		if stem, ok := strings.CutSuffix(what, "ry"); ok {
+			what = stem + "rie"
+		}
+		what += "s"
+	}
+	return grouped(int64(n)) + " " + what
+}
+
+// are is the verb for so many.
+func are[N int | int64](n N) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }

@@ -130,12 +130,12 @@ func (f *regionFlags) read(c *cobra.Command, settings map[string]any) error {
 	if f.set, err = annotate.Open(f.path, o); err != nil {
 		return usageError{err}
 	}
-	sum, err := annotate.Sum256(f.path)
+	sum, err := f.set.Sum256()
 	if err != nil {
 		return err
 	}
 	settings["regions"] = map[string]any{"file": f.path, "sha256": sum, "format": f.set.Format, "rule": f.rule}
-	note(c, "%d regions of %d pictures in %s, read as %s", f.set.Regions(), f.set.Len(), f.path, f.set.Format)
+	note(c, "%s of %s in %s, read as %s", count(f.set.Regions(), "region"), count(f.set.Len(), "picture"), f.path, f.set.Format)
 	return nil
 }
 
@@ -147,7 +147,7 @@ func (f *regionFlags) match(c *cobra.Command, ds dataset.Dataset) (*annotate.Mat
 		return m, nil
 	}
 	if n := m.Faults.Count; n > 0 {
-		note(c, "%d of %d annotated pictures stand for none of the dataset's and are left out: %v", n, f.set.Len(), m.Faults.Rows[0])
+		note(c, "annotated pictures that stand for none of the dataset's and are left out: %d of %d: %v", n, f.set.Len(), m.Faults.Rows[0])
 	}
 	from := m.Source()
 	for i := range ds.Len() {
@@ -158,7 +158,7 @@ func (f *regionFlags) match(c *cobra.Command, ds dataset.Dataset) (*annotate.Mat
 	if f.set.Faults.Count > 0 { // their rows say it
 		return m, nil
 	}
-	return nil, fmt.Errorf("none of the %d pictures has a region in %s, which has %d of %d pictures; pictures are told by their paths or file names", ds.Len(), f.path, f.set.Regions(), f.set.Len())
+	return nil, fmt.Errorf("no picture of %d has a region in %s, which has %s of %s; pictures are told by their paths or file names", ds.Len(), f.path, count(f.set.Regions(), "region"), count(f.set.Len(), "picture"))
 }
 
 // source gives the regions of a dataset's pictures, and to tiles those of their
@@ -247,7 +247,7 @@ func layoutsOf(c *cobra.Command, m *onnx.Model, p *probes.Plan) ([]region.Layout
 		}
 	}
 	if len(left) > 0 {
-		note(c, "%d of %d sites have no place on the picture and are left out of regions: %s", len(left), len(layouts), firstOf(left, 5))
+		note(c, "%d of %s have no place on the picture and are left out of regions: %s", len(left), count(len(layouts), "site"), firstOf(left, 5))
 	}
 	return layouts, nil
 }
@@ -272,9 +272,9 @@ func (f *regionFlags) finish(c *cobra.Command, rows *region.Rows) (region.RowSum
 	s := rows.Summary()
 	if n := f.set.Faults.Count - len(f.set.Faults.Rows); n > 0 {
 		s.Failed += n
-		note(c, "%d more rows of %s cannot be read", n, f.path)
+		note(c, "%s of %s cannot be read", count(n, "more row"), f.path)
 	}
-	note(c, "%d regions of %d pictures; %d pictures without regions", s.Regions-s.Failed, s.Pictures, s.Without)
+	note(c, "%s of %s; %s without regions", count(s.Regions-s.Failed, "region"), count(s.Pictures, "picture"), count(s.Without, "picture"))
 	return s, nil
 }
 

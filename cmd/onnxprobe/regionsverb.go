@@ -191,7 +191,7 @@ func (f *regionsFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	if n := r.result.Masks; f.output != "" && n > 0 && !out.Masks {
-		note(c, "%d regions have masks, and %s holds their boxes alone", n, out.Name)
+		note(c, "of %s with a mask %s holds the box alone", count(n, "region"), out.Name)
 	}
 	return r.finish()
 }
@@ -216,6 +216,7 @@ func (r *regionsRun) open(args []string) error {
 	if r.ds, err = dataset.Open(args, o); err != nil {
 		return err
 	}
+	noteSources(r.c, r.ds)
 	if r.limit > 0 && r.limit < r.ds.Len() {
 		if r.ds, err = dataset.Range(r.ds, 0, r.limit); err != nil {
 			return err

@@ -131,7 +131,7 @@ func (r *regionsResult) print(w io.Writer) {
 	}
 	table(w, append(rows, r.row("all", &r.counts, all)))
 	if n := len(labels) - maxLabels; n > 0 {
-		fmt.Fprintf(w, "%d more labels are not shown; --json has them\n", n)
+		fmt.Fprintf(w, "%s not shown; --json has all\n", count(n, "more label"))
 	}
 }
 

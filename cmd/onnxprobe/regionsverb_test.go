@@ -201,7 +201,7 @@ func TestRegionsAreConverted(t *testing.T) {
 	if !strings.Contains(slurp(t, at("o.json")), `"counts":`+quoted(t, p.Counts)) {
 		t.Errorf("the mask is not pycocotools' %s: %s", p.Counts, slurp(t, at("o.json")))
 	}
-	if r := do("regions", at("p"), "--regions", coco, "-o", at("again.csv")); !strings.Contains(r.messages, "1 regions have masks, and csv holds their boxes alone") {
+	if r := do("regions", at("p"), "--regions", coco, "-o", at("again.csv")); !strings.Contains(r.messages, "of 1 region with a mask csv holds the box alone") {
 		t.Errorf("nothing says that masks are lost: %s", r.messages)
 	}
 }
@@ -273,7 +273,7 @@ func TestFaultsOfTheRegionsVerb(t *testing.T) {
 		{exitFailed, "no such file", with(use, "--truth", at("nowhere.json"))},
 		{exitUsage, "the formats are", with(use, "--format", "x")},
 		{exitUsage, "slic:N", []string{"regions", at("p"), "--regions", "slic:0"}},
-		{exitFailed, "none of the 100 pictures", []string{"regions", digits, "--regions", spill(t, at("one.csv"), []byte("path,x1,y1,x2,y2\na.png,0,0,9,9\n"))}},
+		{exitFailed, "no picture of 100", []string{"regions", digits, "--regions", spill(t, at("one.csv"), []byte("path,x1,y1,x2,y2\na.png,0,0,9,9\n"))}},
 	} {
 		if r := do(c.args...); r.code != c.code || !strings.Contains(r.messages, c.want) {
 			t.Errorf("%q: exit code %d, %s; want %d and %q", c.args, r.code, r.messages, c.code, c.want)

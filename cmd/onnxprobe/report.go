@@ -74,7 +74,7 @@ page follows the reader's choice of light or dark.`,
 		}
 		noteUnshown(c, page, verbose)
 		if len(page.Sections) == 0 {
-			return fmt.Errorf("none of %d files holds a result that can be shown", len(page.Skipped))
+			return fmt.Errorf("no file of %d holds a result that can be shown", len(page.Skipped))
 		}
 		page.Title = title
 		if title == "" {
@@ -84,11 +84,9 @@ page follows the reader's choice of light or dark.`,
 		for _, s := range page.Sections {
 			n += len(s.Figures)
 		}
-		said := fmt.Sprintf("%d results, %d figures", len(page.Sections), n)
-		if k := len(page.Skipped); k == 1 {
-			said += "; 1 file is not shown"
-		} else if k > 1 {
-			said += fmt.Sprintf("; %d files are not shown", k)
+		said := count(len(page.Sections), "result") + ", " + count(n, "figure")
+		if k := len(page.Skipped); k > 0 {
+			said += fmt.Sprintf("; %s %s not shown", count(k, "file"), are(k))
 		}
 		page.Summary = []string{said + fmt.Sprintf(". Made by onnxprobe %s.", probes.Version())}
 		m := map[string]any{"tool": "onnxprobe", "version": probes.Version(), "verb": "report", "command": commandLine(c),
@@ -120,7 +118,7 @@ func noteUnshown(c *cobra.Command, page *report.Page, verbose bool) {
 	for i, g := range groups {
 		switch {
 		case i == most:
-			note(c, "not shown for %d other reasons; the page and --verbose name all files", len(groups)-most)
+			note(c, "not shown for %s; the page and --verbose name all files", count(len(groups)-most, "other reason"))
 			return
 		case len(g.Paths) == 1:
 			note(c, "not shown: %s: %s", g.Paths[0], g.Reason)

@@ -62,7 +62,7 @@ func TestReport(t *testing.T) {
 		{[]string{at("codes.parquet"), "-o", again, "--force", "--sample", "1"}, 2, "--sample 1"},
 		{[]string{at("codes.parquet"), "-o", again, "--force", "--memory", "0"}, 2, "--memory 0"},
 		{[]string{at("none"), "-o", again, "--force"}, 1, "no such file"},
-		{[]string{at("notes.txt"), "-o", again, "--force"}, 1, "none of 1 files"},
+		{[]string{at("notes.txt"), "-o", again, "--force"}, 1, "no file of 1"},
 		{[]string{at("codes.parquet"), "-o", filepath.Join(dir, "third.html"), "--figures", figures}, 2, "--figures"},
 		{nil, 2, "results"},
 	} {

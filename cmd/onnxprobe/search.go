@@ -72,7 +72,7 @@ estimates that of the codes: distance * bits / K, with its standard error beside
 			return err
 		}
 		d := time.Since(start)
-		note(c, "%d queries, %d codes of %d bits in %s", qs.Len(), base.Len(), base.Bits, d.Round(time.Microsecond))
+		note(c, "%s, %s of %s in %s", count(qs.Len(), "query"), count(base.Len(), "code"), count(base.Bits, "bit"), d.Round(time.Microsecond))
 		if base.On == encoding.Digest { // distances of digests say nothing but that they are equal
 			for i, ns := range found {
 				if n := slices.IndexFunc(ns, func(n encoding.Neighbor) bool { return n.Distance > 0 }); n >= 0 {
@@ -119,7 +119,7 @@ func (f *codesFlags) queries(c *cobra.Command, base *encoding.Codes, names []str
 				return nil, nil, fmt.Errorf("the item %q of %s has no %s: %s", name, base.Name, base.On, why)
 			}
 			if _, err := os.Stat(name); err != nil {
-				return nil, nil, usagef("--query %q: %s has no item of that id, and there is no such file; its %d items are called %s", name, base.Name, base.Len(), sampleOf(base))
+				return nil, nil, usagef("--query %q: %s has no item of that id, and there is no such file; it has %s, such as %s", name, base.Name, count(base.Len(), "item"), sampleOf(base))
 			}
 			if !isCodes(name) {
 				return nil, nil, usagef("--query %q: %s has no item of that id, and the file is no result with codes. Make codes of it first, with the model, preprocessing and flags that made %s: onnxprobe codes MODEL %s ... -o query.parquet, then --query query.parquet", name, base.Name, base.Name, name)

@@ -152,12 +152,12 @@ func (r *searched) printJSON(w io.Writer, k int) error {
 }
 
 func (r *searched) sheetNotes(most int) []string {
-	notes := []string{fmt.Sprintf("%d queries against %d items, by Hamming distance on the %s of %d bits.", r.queries.Len(), r.base.Len(), r.base.On, r.base.Bits)}
+	notes := []string{fmt.Sprintf("%s against %s, by Hamming distance on the %s of %s.", count(r.queries.Len(), "query"), count(r.base.Len(), "item"), r.base.On, count(r.base.Bits, "bit"))}
 	if r.estimates() {
 		notes = append(notes, fmt.Sprintf("Distances of whole codes (%d bits) are estimated from sketches; ± is one standard error.", r.base.FullBits))
 	}
 	if len(r.found) > most {
-		notes = append(notes, fmt.Sprintf("The first %d queries are shown; --sheet shows more.", most))
+		notes = append(notes, fmt.Sprintf("The first %s %s shown; --sheet shows more.", count(most, "query"), are(most)))
 	}
 	return notes
 }

@@ -182,7 +182,7 @@ func TestDedup(t *testing.T) {
 	}, "\n")))
 	keepFile := filepath.Join(dir, "keep.txt")
 	r := do("dedup", path, "-o", "-", "--keep", keepFile)
-	if r.code != 0 || !strings.Contains(r.messages, "7 items: 5 in groups of equal codes (2); without 3 duplicates 4 are left; 1 more have no digest") {
+	if r.code != 0 || !strings.Contains(r.messages, "7 items: 5 in 2 groups of equal codes; without 3 duplicates 4 are left; 1 more without a digest") {
 		t.Errorf("ends with %d: %s", r.code, r.messages)
 	}
 	got := rows(t, r.stdout)
@@ -252,6 +252,8 @@ func TestSearchAndDedupEndings(t *testing.T) {
 	table := spill(t, filepath.Join(dir, "t.csv"), []byte("a,b\n"))
 	exists := spill(t, filepath.Join(dir, "exists.jsonl"), nil)
 	q := []string{"search", c, "--query", "0/0276.png"}
+	alien := filepath.Join(dir, "alien.png")
+	gradient(t, alien, 8, 8)
 	for _, x := range []struct {
 		name string
 		args []string
@@ -262,7 +264,8 @@ func TestSearchAndDedupEndings(t *testing.T) {
 		{"no query", []string{"search", c}, 2, "--query ITEM"},
 		{"query and all", with(q, "--all"), 2, "not both"},
 		{"no neighbors", with(q, "-k", "0"), 2, "-k 0"},
-		{"unknown item", []string{"search", c, "--query", "nope"}, 2, `100 items are called "0/0276.png"`},
+		{"a picture that is not in it", []string{"search", c, "--query", alien}, 2, "onnxprobe codes MODEL " + alien + " ... -o query.parquet"},
+		{"unknown item", []string{"search", c, "--query", "nope"}, 2, `it has 100 items, such as "0/0276.png"`},
 		{"a file among items", []string{"search", c, "--query", "0/0276.png", "--query", seed}, 2, "stands alone"},
 		{"unknown kind", with(q, "--on", "bits"), 2, "sketch, code, channels and digest"},
 		{"array of results", with(q, "-o", filepath.Join(dir, "x.npy")), 2, "no array"},
@@ -286,7 +289,7 @@ func TestSearchAndDedupEndings(t *testing.T) {
 		{"no array of codes", []string{"dedup", array}, 1, "uint8"},
 		{"no format", []string{"dedup", table}, 1, ".csv"},
 		{"missing", []string{"dedup", filepath.Join(dir, "missing.npy")}, 1, "no such file"},
-		{"no duplicates", []string{"dedup", c}, 0, "100 items: 0 in groups"},
+		{"no duplicates", []string{"dedup", c}, 0, "100 items: 0 in 0 groups"},
 		{"radius of digests", []string{"dedup", digest, "--radius", "2"}, 1, "digests only"},
 		{"radius on digests", []string{"dedup", c, "--radius", "2", "--on", "digest"}, 2, "digests are equal or not"},
 		{"negative radius", []string{"dedup", c, "--radius", "-1"}, 2, "--radius"},

@@ -100,7 +100,7 @@ func (f *studyFlags) study(c *cobra.Command, models []string) (*dynamics.Study, 
 		s.Workers = runtime.GOMAXPROCS(0)
 	}
 	s.Settings = dynamics.Settings{Layout: dynamics.Layout, Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm,
-		Precision: f.precision, Batch: f.batchFor(sample), K: f.k}
+		Precision: f.precision, Batch: f.batchFor(sample, 0), K: f.k}
 	if s.Settings.Train, err = dynamics.Mark(c.Context(), s.Train, s.Workers); err != nil {
 		return nil, fmt.Errorf("reading the training set: %w", err)
 	}
@@ -186,13 +186,13 @@ func (s *studySummary) show(c *cobra.Command, asJSON bool, print func(io.Writer)
 		}
 	} else {
 		print(c.OutOrStdout())
-		note(c, "%d networks: %d measured, %d measured before, %d failed; %s", s.Networks, s.Measured, s.Kept, len(s.Failed), strings.Join(s.Tables, ", "))
+		note(c, "%s: %d measured, %d measured before, %d failed; %s", count(s.Networks, "network"), s.Measured, s.Kept, len(s.Failed), strings.Join(s.Tables, ", "))
 	}
 	switch {
 	case len(s.Failed) > 0:
-		return partly{fmt.Errorf("%d of %d networks could not be measured; their rows say why\n  %s: %s", len(s.Failed), s.Networks, s.Failed[0].Path, s.Failed[0].Error)}
+		return partly{fmt.Errorf("%d of %s could not be measured; their rows say why\n  %s: %s", len(s.Failed), count(s.Networks, "network"), s.Failed[0].Path, s.Failed[0].Error)}
 	case s.Lost > 0:
-		return partly{fmt.Errorf("%d items could not be used and are left out of every figure", s.Lost)}
+		return partly{fmt.Errorf("%s could not be used and %s left out of every figure", count(s.Lost, "item"), are(s.Lost))}
 	}
 	return nil
 }

@@ -138,6 +138,8 @@ type Description struct {
 	Items   int      `json:"items"`
 	Shape   []int    `json:"shape"`
 	Classes []string `json:"classes,omitempty"`
+	// Left is what folders hold beside the kind that was taken of them.
+	Left []Left `json:"left_out,omitempty"`
 	// JPEG names the decoder of JPEG files, where there may be some.
 	JPEG string `json:"jpeg_decoder,omitempty"`
 	// Tiles says how pictures were cut.

@@ -18,6 +18,7 @@ type imageList struct {
 	names  texts
 	labels []int32 // nil where no file has a class
 	class  []string
+	left   leftFiles
 	encoded
 }
 
@@ -26,7 +27,7 @@ type imageList struct {
 // class folders have no label. A folder without sub-folders has no classes.
 // Names that begin with a dot are passed over.
 func openImages(path string, o Options) ([]source, error) {
-	l := &imageList{path: path, root: path}
+	l := &imageList{path: path, root: path, left: leftFiles{}}
 	entries, err := fs.ReadDir(o.FS, path)
 	if err != nil {
 		return nil, reason(err)
@@ -39,7 +40,7 @@ func openImages(path string, o Options) ([]source, error) {
 		case strings.HasPrefix(name, "."):
 		case isFolder(o.FS, filepath.Join(path, name)):
 			before := l.names.len()
-			if err := walk(o.FS, path, name, &l.names); err != nil {
+			if err := walk(o.FS, path, name, &l.names, l.left); err != nil {
 				return nil, err
 			}
 			found := l.names.len() - before
@@ -47,6 +48,8 @@ func openImages(path string, o Options) ([]source, error) {
 			l.class, labelled = append(l.class, name), labelled || found > 0
 		case isImageName(name):
 			loose = append(loose, name)
+		default:
+			leave(l.left, name)
 		}
 	}
 	if !labelled {
@@ -66,9 +69,9 @@ func openImages(path string, o Options) ([]source, error) {
 }
 
 // walk adds to out the image files below a folder of root, folder by folder in the
-// order of their paths. Links are followed; a folder that several lead to is
+// order of their paths, and counts in left the files of other kinds. Links are followed; a folder that several lead to is
 // listed once, so there are no circles.
-func walk(fsys fs.FS, root, dir string, out *texts) error {
+func walk(fsys fs.FS, root, dir string, out *texts, left leftFiles) error {
 	seen := map[string]bool{}
 	files := map[string]*texts{} // their base names
 	var folders []string
@@ -100,6 +103,8 @@ func walk(fsys fs.FS, root, dir string, out *texts) error {
 				if err := files[folder].add(e.Name()); err != nil {
 					return err
 				}
+			default:
+				leave(left, e.Name())
 			}
 		}
 		return nil

@@ -27,6 +27,8 @@ type joined struct {
 	again map[int]string
 	// origins is where Open found the parts.
 	origins []Origin
+	// left is what it left out of folders.
+	left []Left
 }
 
 func join(parts []source) *joined {
@@ -150,7 +152,7 @@ func (j *joined) Sample(i int, dst []float32) error {
 }
 
 func (j *joined) describe() Description {
-	d := Description{Items: j.Len(), Shape: j.Shape(), Classes: j.names}
+	d := Description{Items: j.Len(), Shape: j.Shape(), Classes: j.names, Left: j.left}
 	for _, p := range j.parts {
 		d.Sources = append(d.Sources, p.describe().Sources...)
 		if _, ok := p.(interface{ firstSize() (int, int, error) }); ok { // image files

@@ -14,11 +14,11 @@ import (
 // Format is a kind of source that Open reads.
 type Format struct {
 	Name, Doc string
-	// looksFile tells a file of this kind, looksFolder a folder by the names in
-	// it; a folder with any image in it is one of images.
-	looksFile   func(fsys fs.FS, path string) bool
-	looksFolder func(names []string) bool
-	open        func(path string, o Options) ([]source, error)
+	// looksFile tells a file of this kind; named tells one in a folder, by its name. It is
+	// nil for files that stand for no folder, and for images.
+	looksFile func(fsys fs.FS, path string) bool
+	named     func(name string) bool
+	open      func(path string, o Options) ([]source, error)
 }
 
 // Formats are the kinds of sources, in the order in which they are tried.
@@ -27,29 +27,31 @@ var Formats []Format
 func init() { // openImages reads Formats
 	Formats = []Format{
 		{"npy", "NumPy .npy and .npz (x or images, with y or labels): uint8 arrays are pictures, others model inputs",
-			looksNpy, someName(isNpyName), openNpy},
+			looksNpy, isNpyName, openNpy},
 		{"cifar10", "CIFAR-10 binary: .bin files of 1+3072 bytes a picture, or their folder",
-			looksCifar(10), someName(cifarKinds[10].files), openCifar(10)},
+			looksCifar(10), cifarKinds[10].files, openCifar(10)},
 		{"cifar100", "CIFAR-100 binary: .bin files of 2+3072 bytes a picture, or their folder",
-			looksCifar(100), someName(cifarKinds[100].files), openCifar(100)},
+			looksCifar(100), cifarKinds[100].files, openCifar(100)},
 		{"mnist", "MNIST's IDX files, plain or .gz: the images file, its labels found beside it, or their folder",
-			looksIdx, someName(isIdxImages), openIdx},
+			looksIdx, isIdxImages, openIdx},
 		{"webdataset", "WebDataset shards: .tar, .tar.gz, .tgz, .tar.zst, or their folder; members KEY.jpg and KEY.cls or KEY.json (label, cls)",
-			looksTar, someName(isTarName), openTars},
+			looksTar, isTarName, openTars},
 		{"parquet", "Parquet with image files in a column, as Hugging Face writes it (image, label): .parquet, or their folder",
-			looksParquet, someName(isParquetName), openParquets},
+			looksParquet, isParquetName, openParquets},
 		{"list", "lists of image files: .csv and .tsv (path, label, class), .jsonl and .ndjson (path or file_name, label), .txt (a path a line)",
-			looksListed, func([]string) bool { return false }, openListed},
+			looksListed, nil, openListed},
 		{"images", "JPEG, PNG, WebP, GIF, BMP and TIFF: files, or a folder whose sub-folders are the classes",
-			looksImage, func([]string) bool { return true }, openImages},
+			looksImage, nil, openImages},
 	}
 }
 
-// someName tells a folder without images that has some name of a kind.
-func someName(is func(string) bool) func([]string) bool {
-	return func(names []string) bool {
-		return slices.ContainsFunc(names, is) && !slices.ContainsFunc(names, isImageName)
+// looksFolder tells a folder by the names in it; one with any image, or with nothing
+// that is known, is one of images.
+func (f *Format) looksFolder(names []string) bool {
+	if f.named == nil {
+		return f.Name == "images"
 	}
+	return slices.ContainsFunc(names, f.named) && !slices.ContainsFunc(names, isImageName)
 }
 
 // source is a dataset of one file or folder.
@@ -85,6 +87,7 @@ func Open(sources []string, o Options) (Dataset, error) {
 	first := o.Input == nil
 	var parts []source
 	var origins []Origin
+	var left []Left
 	for len(paths) > 0 {
 		path, n := paths[0], 1
 		f := format
@@ -111,6 +114,11 @@ func Open(sources []string, o Options) (Dataset, error) {
 		if o.Input == nil {
 			o.Input = got[0].Shape()
 		}
+		if format == nil && isFolder(o.FS, path) {
+			if files := leftOf(o.FS, path, f, got); len(files) > 0 {
+				left = append(left, Left{path, f.Name, files})
+			}
+		}
 		given, prefix := paths[:n:n], ""
 		parts, paths = append(parts, got...), paths[n:]
 		if len(paths) > 0 || len(parts) > len(got) { // IDs need their source before them
@@ -132,7 +140,7 @@ func Open(sources []string, o Options) (Dataset, error) {
 		}
 	}
 	ds := join(parts)
-	ds.origins = origins
+	ds.origins, ds.left = origins, left
 	if ds.Len() == 0 {
 		return nil, fmt.Errorf("opening dataset %q: it has no samples", sources)
 	}

@@ -278,7 +278,7 @@ func TestFormats(t *testing.T) {
 			t.Errorf("format %s has no case here", f.Name)
 			continue
 		}
-		if f.Doc == "" || f.looksFile == nil || f.looksFolder == nil || f.open == nil {
+		if f.Doc == "" || f.looksFile == nil || f.open == nil {
 			t.Errorf("format %s is not complete", f.Name)
 		}
 		files, pictures := make(t, pics)

@@ -13,6 +13,13 @@ type pictured interface {
 	picture(i int) (*picture, error)
 }
 
+// Wrapper is a dataset of another package around others: it says which sample of which
+// its sample i is, so that what only this package knows of pictures is known of it.
+type Wrapper interface {
+	Dataset
+	Within(i int) (Dataset, int)
+}
+
 // within is the source that sample i is of, and its number there.
 func within(ds Dataset, i int) (Dataset, int) {
 	for {
@@ -26,6 +33,8 @@ func within(ds Dataset, i int) (Dataset, int) {
 			ds = d.Dataset
 		case *chosen:
 			ds, i = d.Dataset, d.of[i]
+		case Wrapper:
+			ds, i = d.Within(i)
 		default:
 			return ds, i
 		}

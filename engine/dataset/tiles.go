@@ -59,27 +59,14 @@ func (t Tiling) Grid(w, h, size int) (rows, cols int) {
 // The size of every picture is read first. One that has none is one item, whose
 // error says why.
 func Tiles(ds Dataset, t Tiling) (Dataset, error) {
-	if t.Max < 1 || t.Max > MaxTiles {
-		return nil, fmt.Errorf("cutting pictures into at most %d tiles: want 1 to %d", t.Max, MaxTiles)
+	size, err := t.size(ds)
+	if err != nil {
+		return nil, err
 	}
 	if len(Sides(ds)) > 0 {
 		return nil, errors.New("cutting pictures that have arrays beside them into tiles: cut first")
 	}
-	d := &tiled{Dataset: ds, tiling: t, starts: make([]int, ds.Len()+1), sizes: make([]Size, ds.Len())}
-	for i := range ds.Len() {
-		in, _ := within(ds, i)
-		s, ok := in.(scene)
-		if !ok {
-			return nil, fmt.Errorf("cutting %q into tiles: the samples are model inputs already, and only pictures can be cut", ds.Item(i).ID)
-		}
-		r := s.rendering()
-		if p := r.pre; r.h != r.w || p.Crop != (Size{}) || p.Resize != (Resize{Exact, Size{r.h, r.w}}) {
-			return nil, fmt.Errorf("cutting pictures into tiles needs a preprocessing that resizes to a square and does not crop, such as internvl; %q does not", p.Name)
-		}
-		if d.size = r.h; int64(r.h)*int64(r.w) > r.pixels/int64(t.Max) {
-			return nil, fmt.Errorf("%d tiles of %d x %d pixels are over the limit of %d pixels", t.Max, r.h, r.w, r.pixels)
-		}
-	}
+	d := &tiled{Dataset: ds, tiling: t, size: size, starts: make([]int, ds.Len()+1), sizes: make([]Size, ds.Len())}
 	d.measure()
 	for i, s := range d.sizes {
 		d.starts[i+1] = d.starts[i] + 1
@@ -98,6 +85,34 @@ func Tiles(ds Dataset, t Tiling) (Dataset, error) {
 		return in.(pictured).picture(at)
 	}}
 	return d, nil
+}
+
+// Check reports why Tiles cannot cut the items of ds, and reads no picture.
+func (t Tiling) Check(ds Dataset) error {
+	_, err := t.size(ds)
+	return err
+}
+
+// size is the edge of a tile.
+func (t Tiling) size(ds Dataset) (size int, err error) {
+	if t.Max < 1 || t.Max > MaxTiles {
+		return 0, fmt.Errorf("cutting pictures into at most %d tiles: want 1 to %d", t.Max, MaxTiles)
+	}
+	for i := range ds.Len() {
+		in, _ := within(ds, i)
+		s, ok := in.(scene)
+		if !ok {
+			return 0, fmt.Errorf("cutting %q into tiles: the samples are model inputs already, and only pictures can be cut", ds.Item(i).ID)
+		}
+		r := s.rendering()
+		if p := r.pre; r.h != r.w || p.Crop != (Size{}) || p.Resize != (Resize{Exact, Size{r.h, r.w}}) {
+			return 0, fmt.Errorf("cutting pictures into tiles needs a preprocessing that resizes to a square and does not crop, such as internvl; %q does not", p.Name)
+		}
+		if size = r.h; int64(r.h)*int64(r.w) > r.pixels/int64(t.Max) {
+			return 0, fmt.Errorf("%d tiles of %d x %d pixels are over the limit of %d pixels", t.Max, r.h, r.w, r.pixels)
+		}
+	}
+	return size, nil
 }
 
 // IsTiled says whether the items of ds are tiles.
@@ -128,6 +143,11 @@ func tilesOf(ds Dataset) *tiled {
 			ds = d.Dataset
 		case *chosen:
 			ds = d.Dataset
+		case Wrapper:
+			if ds.Len() == 0 {
+				return nil
+			}
+			ds, _ = d.Within(0)
 		default:
 			return nil
 		}

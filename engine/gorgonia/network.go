@@ -81,6 +81,12 @@ func (s *source) network(g *graph, shapes map[string][]int64, wrt string) (map[s
 	made := map[string]*onnx.Node{}
 	var nodes []*onnx.Node
 	for _, n := range m.Graph.Nodes {
+		if both := withPlaces(n); both != nil {
+			for _, one := range both {
+				nodes, made[one.Outputs[0]] = append(nodes, one), one
+			}
+			continue
+		}
 		ours := table[n.Op] != nil && n.Domain == "" && len(n.Outputs) == 1
 		if why, is := left(n); is || !ours {
 			// One that was left only because it reads what an unsupported node makes

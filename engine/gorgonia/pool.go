@@ -2,6 +2,7 @@ package gorgonia
 
 import (
 	"github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -54,6 +55,28 @@ func pools2[T kernel.Float](c *call, g *kernel.Pool, f func(r *kernel.Runner, g 
 	return func(out *tensor.Tensor, in []*tensor.Tensor) {
 		f(c.run, g, tensor.Data[T](out), tensor.Data[T](in[0]), tensor.Data[T](in[1]))
 	}
+}
+
+// places is the operator that gives MaxPool's second output.
+const places = "MaxPool.places"
+
+func placesOf[T kernel.Float](c *call, g *kernel.Pool, f func(r *kernel.Runner, g *kernel.Pool, at []int64, x []T)) func(*tensor.Tensor, []*tensor.Tensor) {
+	return func(out *tensor.Tensor, in []*tensor.Tensor) {
+		f(c.run, g, tensor.Data[int64](out), tensor.Data[T](in[0]))
+	}
+}
+
+// withPlaces splits a MaxPool that tells places, which lowering leaves as it is, in two
+// nodes of one output each; nil of other nodes. Its attributes mean the same in all
+// versions.
+func withPlaces(n *onnx.Node) []*onnx.Node {
+	if !n.IsOp("MaxPool") || len(n.Outputs) != 2 || n.Outputs[0] == "" || n.Outputs[1] == "" {
+		return nil
+	}
+	largest, at := *n, *n
+	largest.Outputs, at.Outputs = n.Outputs[:1], n.Outputs[1:]
+	at.Op = places
+	return []*onnx.Node{&largest, &at}
 }
 
 // rowwise are the functions of a row of the last axis: its own kernel has one
@@ -147,6 +170,18 @@ func poolRows() []row {
 		pooling("MaxPool", func(c *call, g *kernel.Pool) {
 			c.forFloat(pools(c, g, kernel.MaxPool[float32]), pools(c, g, kernel.MaxPool[float64]))
 		}, withInput("MaxPool.push"), withInput("MaxPool.pull")),
+		{name: places, make: func(c *call) error {
+			g, err := c.pool()
+			if err != nil {
+				return err
+			}
+			c.out.dtype = tensor.Int64
+			c.do = placesOf(c, g, kernel.MaxPoolPlace[float32])
+			if c.args[0].dtype == tensor.Float64 {
+				c.do = placesOf(c, g, kernel.MaxPoolPlace[float64])
+			}
+			return nil
+		}},
 		derived("MaxPool.push", false, func(c *call, g *kernel.Pool) {
 			c.forFloat(pools2(c, g, kernel.MaxPoolPush[float32]), pools2(c, g, kernel.MaxPoolPush[float64]))
 		}),

@@ -11,7 +11,7 @@ import (
 
 // row is one operator: its name, its kernel and its derivative. Names without a
 // dot are ONNX's, of opset 20, in the form that rewrite.Lower leaves; those with a
-// dot are ours and occur only in derivatives.
+// dot are ours: they occur in derivatives, and for a second output.
 type row struct {
 	name string
 	// make checks an application and settles c.out and c.do. What it cannot run it

@@ -125,7 +125,7 @@ func (s *session) runBound(b *binding, in []*tensor.Tensor) ([]*tensor.Tensor, e
 	}
 	for i := range out {
 		var err error
-		if out[i], err = tensor.New(s.out[i].DType, b.shapes[len(in)+i]...); err != nil {
+		if out[i], err = s.output(i, b.shapes[len(in)+i]); err != nil {
 			return nil, err
 		}
 		s.fill(&pin, len(in)+i, out[i])
@@ -158,6 +158,9 @@ func (s *session) assigned(provider string) ([]string, error) {
 	}
 	return strings.FieldsFunc(C.GoString(list), func(r rune) bool { return r == '\n' }), nil
 }
+
+// Note is part of engine.Noter.
+func (s *session) Note() string { return s.note }
 
 // OnCPU is part of engine.Placer.
 func (s *session) OnCPU() []string { return slices.Clone(s.onCPU) }

@@ -201,6 +201,9 @@ func TestBoundNowhere(t *testing.T) {
 	if err := enginetest.Equal(got, []*tensor.Tensor{tensor.Of([]float32{0, 2, 0, 4}, 4)}, 0); err != nil || s.place != nil {
 		t.Errorf("%v, bound to %v", err, s.place)
 	}
+	if n := s.Note(); !strings.Contains(n, "not bound to pinned memory") || !strings.Contains(n, "allocator") {
+		t.Errorf("it notes %q", n)
+	}
 	s = boundHere(t, model([]*onnx.Value{value("x", tensor.Float32, 4)}, []*onnx.Value{value("y", tensor.Float32, 4)}, nil, node("Relu", "r", "x", "y")))
 	s.place = &memoryPlace{name: "Cuda", graph: true}
 	if _, err := s.Run(context.Background(), []*tensor.Tensor{tensor.Of([]float32{1, 2, 3, 4}, 4)}); err == nil || !strings.Contains(err.Error(), "CUDA graph") {

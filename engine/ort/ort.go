@@ -165,7 +165,7 @@ func prepare(proto []byte, f sessionFiles, o engine.Options) (*session, error) {
 		if strings.Contains(msg, "explicitly disabled") {
 			msg += "; --allow-cpu-nodes lets them run there, and lists them"
 		}
-		return nil, fmt.Errorf("preparing the model for ort: %s", msg)
+		return nil, fmt.Errorf("preparing the model for ort: %w", remedied(errors.New(msg), o))
 	}
 	C.op_trim() // of the weights as they were before they were packed
 	s, err := newSession(das)
@@ -173,7 +173,7 @@ func prepare(proto []byte, f sessionFiles, o engine.Options) (*session, error) {
 		das.Destroy()
 		return nil, fmt.Errorf("preparing the model for ort: %w", err)
 	}
-	s.place = boundTo(o)
+	s.place, s.net.opened = boundTo(o), o
 	if o.Fallback {
 		if s.onCPU, err = s.assigned("CPUExecutionProvider"); err != nil {
 			return nil, errors.Join(err, s.Close())

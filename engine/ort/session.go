@@ -23,9 +23,10 @@ import (
 // network is a model in ONNX Runtime, which several sessions may run at once: each run
 // has values, and on a GPU a stream, of its own, and all have one copy of the weights.
 type network struct {
-	das   *ort.DynamicAdvancedSession
-	ptr   unsafe.Pointer // its OrtSession
-	users atomic.Int32   // sessions that are not closed
+	das    *ort.DynamicAdvancedSession
+	ptr    unsafe.Pointer // its OrtSession
+	users  atomic.Int32   // sessions that are not closed
+	opened engine.Options // what it was opened with
 }
 
 // leave gives the network's memory back after its last session.
@@ -56,6 +57,8 @@ type session struct {
 	binding *binding     // nil before the first such run
 	home    *thread      // that all runs are on; nil for any
 	onCPU   []string     // see engine.Placer
+	note    string       // see engine.Noter
+	spare   spare        // see engine.Recycler
 
 	depends []bool // outputs whose shape does not follow from the inputs' shapes, and those that are inputs
 }
@@ -118,6 +121,7 @@ func (n *network) session(in, out []engine.Port) (*session, error) {
 		s.names[i] = C.CString(p.Name)
 	}
 	s.made = make([][]int, len(s.out))
+	s.spare.of = make([][]*tensor.Tensor, len(s.out))
 	s.depends = make([]bool, len(s.out))
 	for i, p := range s.out {
 		// ONNX Runtime hands such an output the input's memory, and leaves the
@@ -209,7 +213,7 @@ func (s *session) Close() error {
 	C.free(unsafe.Pointer(unsafe.SliceData(s.names)))
 	C.free(unsafe.Pointer(unsafe.SliceData(s.values)))
 	C.free(unsafe.Pointer(unsafe.SliceData(s.tensors)))
-	*s = session{in: s.in, out: s.out, onCPU: s.onCPU}
+	*s = session{in: s.in, out: s.out, onCPU: s.onCPU, note: s.note}
 	return err
 }
 
@@ -243,7 +247,7 @@ func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tenso
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("running a model on ort: %w", err)
+		return nil, fmt.Errorf("running a model on ort: %w", remedied(err, s.net.opened))
 	}
 	s.asked = s.asked[:0]
 	for _, t := range in {
@@ -286,6 +290,7 @@ func (s *session) evaluate(ctx context.Context, in []*tensor.Tensor) ([]*tensor.
 			return nil, fmt.Errorf("binding a run for a CUDA graph: %w", err)
 		}
 		s.place = nil // the other ways need no such memory
+		s.note = fmt.Sprintf("runs on %s are not bound to pinned memory, and copy more slowly: %v", s.net.opened.Device, err)
 	}
 	if err := s.record(false); err != nil {
 		return nil, err
@@ -352,7 +357,7 @@ func (s *session) run(in []*tensor.Tensor, shapes [][]int) (out []*tensor.Tensor
 		if shape == nil || tensor.Count(shape) == 0 {
 			continue
 		}
-		if out[i], err = tensor.New(s.out[i].DType, shape...); err != nil {
+		if out[i], err = s.output(i, shape); err != nil {
 			return nil, bound, err
 		}
 		s.fill(&pin, len(in)+i, out[i])

@@ -1,15 +1,17 @@
 // Package bench measures what codes cost: a model plain, the same model with its
 // codes packed in the graph and, where asked for, local complexity. All run as a
-// dataset's batches do, by Prober.Run, on random batches made beforehand, so that
-// nothing is read or decoded. They take turns, so that what else the machine does
-// meets all of them.
+// dataset's batches do, by Prober.Run on every session of Plan.OpenOn at once, on random
+// batches made beforehand, so that nothing is read or decoded. They take turns, so that
+// what else the machine does meets all of them.
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -19,7 +21,7 @@ import (
 )
 
 const (
-	turn    = 100 * time.Millisecond // what a turn takes at least
+	turn    = 100 * time.Millisecond // what a turn takes at least, of one session
 	turns   = 5                      // what is measured at least
 	largest = 512                    // batch that Best tries
 )
@@ -29,6 +31,8 @@ type Bench struct {
 	Plain, Codes *probes.Plan
 	Backend      engine.Backend
 	Options      engine.Options
+	// Devices is where to run, as OpenOn takes them; nil is Options.Device alone.
+	Devices []engine.Device
 	// Around, when it has a frame, has local complexity measured too.
 	Around probes.Neighborhood
 	// Duration is how long one batch size is measured, all variants together.
@@ -89,8 +93,12 @@ type Result struct {
 	// more the second half of the turns had than the first; 0 and 0 are not known.
 	HostBytes int64 `json:"host_bytes,omitempty"`
 	Growth    int64 `json:"host_growth_bytes"`
-	// DeviceBytes is what the device held at the end.
-	DeviceBytes int64 `json:"device_bytes,omitempty"`
+	// DeviceBytes is what the device held at the end, and DeviceGrowth how much more
+	// that is than after the first turns.
+	DeviceBytes  int64 `json:"device_bytes,omitempty"`
+	DeviceGrowth int64 `json:"device_growth_bytes,omitempty"`
+	// Notes are what sessions did otherwise than they were asked to.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Noisy reports whether plain inference or codes varied so much that only the
@@ -102,18 +110,19 @@ type contender struct {
 	Variant
 	do    func(times int) error // so many runs
 	items int                   // of one run
-	times int                   // runs of a turn
+	lanes int                   // sessions that they are dealt among
+	times int                   // runs of a turn, as many on each
 	rates []float64
 }
 
 // Measure measures one batch size. A model whose batch is fixed has the last word:
 // Result.Batch is the size that ran.
 func (b *Bench) Measure(ctx context.Context, batch int) (*Result, error) {
-	plain, r, err := b.contender(ctx, b.Plain, batch)
+	plain, p, err := b.contender(ctx, b.Plain, batch)
 	if err != nil {
 		return nil, fmt.Errorf("measuring plain inference at batch %d: %w", batch, err)
 	}
-	defer r.Close()
+	defer p.Close()
 	codes, r, err := b.contender(ctx, b.Codes, batch)
 	if err != nil {
 		return nil, fmt.Errorf("measuring codes at batch %d: %w", batch, err)
@@ -129,6 +138,7 @@ func (b *Bench) Measure(ctx context.Context, batch int) (*Result, error) {
 	}
 	res := &Result{Batch: r.Batch}
 	var held []int64
+	var device int64 // after the first turns
 	for start := time.Now(); !b.enough(len(plain.rates), plain.Items, time.Since(start)); {
 		// Whoever goes first is another each time: what a turn leaves behind, in
 		// caches and in pools, is not always the same one's gain.
@@ -137,7 +147,9 @@ func (b *Bench) Measure(ctx context.Context, batch int) (*Result, error) {
 				return nil, fmt.Errorf("measuring at batch %d: %w", batch, err)
 			}
 		}
-		held = append(held, resident())
+		if held = append(held, resident()); len(held) == 1 {
+			device = b.deviceMemory(ctx)
+		}
 	}
 	ratios := make([]float64, len(plain.rates))
 	for i, rate := range plain.rates {
@@ -151,7 +163,9 @@ func (b *Bench) Measure(ctx context.Context, batch int) (*Result, error) {
 		res.Complexity = &all[2].Variant
 	}
 	res.HostBytes, res.Growth = slices.Max(held), growth(held)
-	res.DeviceBytes = deviceMemory(ctx, b.Options.Device)
+	res.DeviceBytes = b.deviceMemory(ctx)
+	res.DeviceGrowth = res.DeviceBytes - device
+	res.Notes = slices.Compact(slices.Sorted(slices.Values(append(p.Notes(), r.Notes()...))))
 	return res, nil
 }
 
@@ -171,42 +185,64 @@ func (b *Bench) enough(done, images int, d time.Duration) bool {
 	return d >= b.Duration
 }
 
+// devices are where to run.
+func (b *Bench) devices() []engine.Device {
+	if len(b.Devices) == 0 {
+		return []engine.Device{b.Options.Device}
+	}
+	return b.Devices
+}
+
 // contender opens a plan and warms it up. The session is the caller's to close.
 func (b *Bench) contender(ctx context.Context, p *probes.Plan, batch int) (*contender, *probes.Prober, error) {
-	host, device := resident(), deviceMemory(ctx, b.Options.Device)
-	r, err := p.Open(ctx, b.Backend, b.Options, batch)
+	host, device := resident(), b.deviceMemory(ctx)
+	r, err := p.OpenOn(ctx, b.Backend, b.Options, b.devices(), batch)
 	if err != nil {
 		return nil, nil, err
 	}
-	in := b.input(r)
-	others, err := b.others(r)
+	c, err := b.images(ctx, r)
 	if err != nil {
 		return nil, nil, errors.Join(err, r.Close())
 	}
-	c := &contender{items: r.Batch}
-	c.do = func(times int) error {
-		for range times {
-			out, err := r.Run(ctx, in, others...)
-			if err != nil {
-				return err
-			}
-			if c.BytesOut == 0 {
-				for _, t := range out {
-					c.BytesOut += tensor.Count(t.Shape) * t.DType.Bits() / 8 / r.Batch
-				}
-			}
-		}
-		return nil
+	c.HostBytes, c.DeviceBytes = added(host, resident()), added(device, b.deviceMemory(ctx))
+	return c, r, nil
+}
+
+// images runs batches of images on the sessions of r.
+func (b *Bench) images(ctx context.Context, r *probes.Prober) (*contender, error) {
+	in := b.input(r)
+	others, err := b.others(r)
+	if err != nil {
+		return nil, err
 	}
-	if err := c.warm(); err != nil {
-		return nil, nil, errors.Join(err, r.Close())
-	}
+	c := &contender{items: r.Batch, lanes: len(r.Sessions())}
 	c.BytesIn = tensor.Count(r.Plan.Fit.Sample) * r.Plan.Fit.DType.Bits() / 8
 	for _, o := range r.Plan.Fit.Others {
 		c.BytesIn += tensor.Count(o.Shape) * o.DType.Bits() / 8
 	}
-	c.HostBytes, c.DeviceBytes = added(host, resident()), added(device, deviceMemory(ctx, b.Options.Device))
-	return c, r, nil
+	out, err := r.Run(ctx, in, others...)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range out {
+		c.BytesOut += tensor.Count(t.Shape) * t.DType.Bits() / 8 / r.Batch
+	}
+	c.do = func(times int) error {
+		errs := make([]error, c.lanes)
+		var all sync.WaitGroup
+		for k, session := range r.Sessions() {
+			all.Go(func() {
+				for i := k; i < times && errs[k] == nil; i += c.lanes {
+					out, err := session.Run(ctx, in, others...)
+					session.Recycle(out)
+					errs[k] = err
+				}
+			})
+		}
+		all.Wait()
+		return cmp.Or(errs...)
+	}
+	return c, c.warm()
 }
 
 // added is how much more after is; nil where memory is not known.
@@ -218,7 +254,7 @@ func added(before, after int64) *int64 {
 	return &n
 }
 
-// points measures local complexity with the session of the codes.
+// points measures local complexity with the sessions of the codes.
 func (b *Bench) points(ctx context.Context, r *probes.Prober) (*contender, error) {
 	low, high := ranges(r.Plan)
 	vertices := 2 * b.Around.Frame.Directions
@@ -226,7 +262,7 @@ func (b *Bench) points(ctx context.Context, r *probes.Prober) (*contender, error
 		vertices++
 	}
 	items := fill(r.Batch, vertices*len(b.Around.Radii))
-	c := &contender{items: items}
+	c := &contender{items: items, lanes: len(r.Sessions())}
 	sides, err := b.sides(r)
 	if err != nil {
 		return nil, err
@@ -254,18 +290,20 @@ func fill(batch, vertices int) int {
 	return batch / a
 }
 
-// warm runs until engine and pools are ready, and finds how many runs make a turn.
+// warm runs until engine and pools are ready, and finds how many runs make a turn. At
+// its end some sessions wait for the last, so that a turn of several is longer.
 func (c *contender) warm() error {
 	for range 2 {
-		if err := c.do(1); err != nil {
+		if err := c.do(c.lanes); err != nil {
 			return err
 		}
 	}
 	start := time.Now()
-	if err := c.do(1); err != nil {
+	if err := c.do(c.lanes); err != nil {
 		return err
 	}
-	c.times = 1 + int(turn/max(time.Since(start), time.Microsecond))
+	long := turn * time.Duration(c.lanes)
+	c.times = c.lanes * (1 + int(long/max(time.Since(start), time.Microsecond)))
 	return nil
 }
 

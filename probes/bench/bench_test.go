@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +26,28 @@ type slow struct {
 	own         int // outputs of the model without probes
 	plain, each time.Duration
 	most        int
-	log         *[]string
+	log         *record
+}
+
+// record is what ran, in order, and how many runs there were at once.
+type record struct {
+	sync.Mutex
+	what      []string
+	now, most int
+}
+
+func (r *record) begin(what string) {
+	r.Lock()
+	defer r.Unlock()
+	r.what = append(r.what, what)
+	r.now++
+	r.most = max(r.most, r.now)
+}
+
+func (r *record) end() {
+	r.Lock()
+	defer r.Unlock()
+	r.now--
 }
 
 type slowSession struct {
@@ -52,12 +74,13 @@ func (s slowSession) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Te
 	if n := in[0].Shape[0]; s.of.most > 0 && n > s.of.most {
 		return nil, errTooLarge
 	}
-	*s.of.log = append(*s.of.log, s.what)
+	s.of.log.begin(s.what)
+	defer s.of.log.end()
 	time.Sleep(s.took)
 	return s.Session.Run(ctx, in)
 }
 
-func set(t *testing.T, file string, b slow) (*Bench, *[]string) {
+func set(t *testing.T, file string, b slow) (*Bench, *record) {
 	t.Helper()
 	m, err := onnx.Load(filepath.Join("../../testdata/models", file))
 	if err != nil {
@@ -71,7 +94,7 @@ func set(t *testing.T, file string, b slow) (*Bench, *[]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.own, b.log = len(m.Graph.Outputs), new([]string)
+	b.own, b.log = len(m.Graph.Outputs), new(record)
 	return &Bench{Plain: plain, Codes: codes, Backend: b, Duration: time.Millisecond}, b.log
 }
 
@@ -100,16 +123,78 @@ func TestRates(t *testing.T) {
 	if got := r.Codes.BytesOut - r.Plain.BytesOut; got != b.Codes.CodeBytes() {
 		t.Errorf("codes add %d bytes out, want the code's %d", got, b.Codes.CodeBytes())
 	}
-	// They take turns: after the warm-ups, three runs each, what runs changes at least
+	// They take turns: after the warm-ups, four runs each, what runs changes at least
 	// once in every round.
 	changes := 0
-	for i := 7; i < len(*log); i++ {
-		if (*log)[i] != (*log)[i-1] {
+	for i := 9; i < len(log.what); i++ {
+		if log.what[i] != log.what[i-1] {
 			changes++
 		}
 	}
 	if changes < turns {
 		t.Errorf("in %d rounds the variants changed %d times", turns, changes)
+	}
+}
+
+// posing runs on the CPU what it says runs on a GPU, whose sessions share a model.
+type posing struct{ slow }
+
+type posingSession struct {
+	engine.Session
+	again func() (engine.Session, error)
+}
+
+func (s posingSession) Share() (engine.Session, error) { return s.again() }
+
+func (b posing) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error) {
+	again := func() (engine.Session, error) { return b.slow.Prepare(m, engine.Options{Threads: o.Threads}) }
+	s, err := again()
+	return posingSession{s, again}, err
+}
+
+// All variants run on as many sessions at once as a dataset's batches do. Those of an
+// engine that takes 20 ms a run give 200 images a second each.
+func TestSessions(t *testing.T) {
+	cpu, gpu := engine.Device{Kind: "cpu"}, engine.Device{Kind: "cuda"}
+	for _, c := range []struct {
+		name    string
+		o       engine.Options
+		devices []engine.Device
+		most    int
+	}{
+		{"none named", engine.Options{}, nil, 1},
+		{"cpu", engine.Options{}, []engine.Device{cpu}, 1},
+		{"cpu,cpu", engine.Options{}, []engine.Device{cpu, cpu}, 2},
+		{"a GPU", engine.Options{}, []engine.Device{gpu}, 2},
+		{"a GPU with a limit", engine.Options{MemoryLimit: 1}, []engine.Device{gpu}, 1},
+		{"two GPUs", engine.Options{}, []engine.Device{gpu, {Kind: "cuda", Index: 1}}, 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b, log := set(t, "mlp_dynamo.onnx", slow{plain: 20 * time.Millisecond})
+			b.Backend, b.Options, b.Devices = posing{b.Backend.(slow)}, c.o, c.devices
+			f, err := probes.NewFrame(2, tensor.Count(b.Codes.Fit.Sample), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Around = probes.Neighborhood{Frame: f, Radii: []float64{0.1}}
+			r, err := b.Measure(t.Context(), 4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if log.most != c.most {
+				t.Errorf("%d runs at once, want %d", log.most, c.most)
+			}
+			for name, v := range map[string]Variant{"plain": r.Plain, "codes": r.Codes} {
+				if top, got := 200*float64(c.most), v.Rate.Median; got > top || got < top/4 || v.Items%(4*c.most) != 0 {
+					t.Errorf("%s: %d images, %.4g a second; the sessions give %.4g", name, v.Items, got, top)
+				}
+			}
+			// One point has four vertices, a run; in the graph of a GPU, the same.
+			if top, got := 50*float64(c.most), r.Complexity.Rate.Median; got > top || got < top/4 {
+				t.Errorf("%.4g points a second; the sessions give %.4g", got, top)
+			}
+		})
 	}
 }
 
@@ -160,7 +245,7 @@ func TestStopsWhenCancelled(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer stop()
 	if _, err := b.Measure(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v after %d runs", err, len(*log))
+		t.Errorf("%v after %d runs", err, len(log.what))
 	}
 	if _, err := b.Best(ctx, func(string) {}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("searching: %v", err)

@@ -69,6 +69,18 @@ func kilobytes(s string) int64 {
 	return n << 10
 }
 
+// deviceMemory is what deviceMemory gives for all the devices that it runs on.
+func (b *Bench) deviceMemory(ctx context.Context) (sum int64) {
+	seen := map[engine.Device]bool{}
+	for _, d := range b.devices() {
+		if !seen[d] {
+			sum += deviceMemory(ctx, d)
+		}
+		seen[d] = true
+	}
+	return sum
+}
+
 // deviceMemory is the memory of a GPU that this process holds, as nvidia-smi has
 // it, or all that is in use where it does not name processes, as in a container.
 // 0 is not known, as on the CPU.

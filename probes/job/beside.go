@@ -38,6 +38,9 @@ func (p *Plan) record(items int, sides []dataset.Side) error {
 			if in.Rows = s.Rows.Shape[0]; in.Rows != items {
 				return fmt.Errorf("planning a job: the input %q has %d rows for %d items", s.Name, in.Rows, items)
 			}
+			if p.Settings.Tiles != nil {
+				return fmt.Errorf("planning a job: the input %q has a row for each item, and how many tiles there are is known when pictures are read; give one value for all", s.Name)
+			}
 			if p.Settings.Boxes != nil {
 				return fmt.Errorf("planning a job: the input %q has a row for each item, and how many regions there are is known when they are read; give one value for all", s.Name)
 			}
@@ -101,8 +104,16 @@ func (p *Plan) first(shard int) (n int) {
 	return n
 }
 
-// feed is the items of a shard with all that the model takes, d being those that are
-// planned. Where their regions are the items, it says how many pictures have some.
+// cut is the items of a shard as the settings cut them: tiles, or as they are.
+func (w *Worker) cut(d *data) (dataset.Dataset, error) {
+	if t := w.plan.Settings.Tiles; t != nil {
+		return dataset.Tiles(d, *t)
+	}
+	return d, nil
+}
+
+// feed is the items of a shard with all that the model takes, ds being them as they are
+// cut and d those that are planned. Where their regions are the items, it says how many pictures have some.
 func (w *Worker) feed(shard int, d *data, ds dataset.Dataset) (dataset.Dataset, *region.RowSummary, error) {
 	var regions *region.RowSummary
 	if b := w.plan.Settings.Boxes; b != nil {
@@ -117,6 +128,7 @@ func (w *Worker) feed(shard int, d *data, ds dataset.Dataset) (dataset.Dataset, 
 			}
 		}
 		regions.Without = d.Len() - regions.Pictures
+		from = region.OfTiles(ds, from)
 		in := region.BoxInput{Name: b.Input, DType: typeNamed(b.DType), Units: b.Units}
 		fed, err := region.Items(ds, from, in)
 		if errors.Is(err, region.ErrNone) {

@@ -26,7 +26,9 @@ type Status struct {
 	Failed   int   `json:"items_failed"`
 	// Regions counts the rows so far, where they are of regions.
 	Regions *region.RowSummary `json:"regions,omitempty"`
-	Bytes   int64              `json:"bytes"`
+	// Tiles is their number so far, where pictures are cut into them.
+	Tiles int   `json:"tiles,omitempty"`
+	Bytes int64 `json:"bytes"`
 	// Seconds are summed over the shards, ItemsPerSecond is of one worker.
 	Seconds        Seconds  `json:"seconds"`
 	ItemsPerSecond float64  `json:"items_per_second"`
@@ -47,6 +49,7 @@ func (p *Plan) Status() Status {
 			s.Done++
 			s.Finished, s.Failed, s.Bytes = s.Finished+r.Items, s.Failed+r.Failed, s.Bytes+r.Bytes()
 			s.Seconds.add(r.Seconds)
+			s.Tiles += r.Tiles
 			if s.Regions != nil && r.Regions != nil {
 				s.Regions.Add(*r.Regions)
 			}
@@ -138,13 +141,13 @@ type IncompleteError struct {
 func (e *IncompleteError) Error() string {
 	var errs []error
 	if n := len(e.Missing); n > 0 {
-		errs = append(errs, fmt.Errorf("%d shards are not done: %v", n, some(e.Missing)))
+		errs = append(errs, fmt.Errorf("%s not done: %v", shardsAre(n), some(e.Missing)))
 	}
 	for _, b := range e.Bad[:min(len(e.Bad), 5)] {
 		errs = append(errs, fmt.Errorf("shard %d: %s: %s; the next run makes it anew", b.Shard, b.File, b.Why))
 	}
 	if n := len(e.Aside); n > 0 {
-		errs = append(errs, fmt.Errorf("%d shards are set aside: %v; onnxprobe hash run DIR --retry tries them again, finish --allow-failed does without them", n, some(e.Aside)))
+		errs = append(errs, fmt.Errorf("%s set aside: %v; onnxprobe hash run DIR --retry tries again, finish --allow-failed does without", shardsAre(n), some(e.Aside)))
 	}
 	return errors.Join(errs...).Error()
 }
@@ -224,4 +227,19 @@ func (p *Plan) tidy() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// shards is "1 shard" or "2 shards", shardsAre with its verb.
+func shards(n int) string {
+	if n == 1 {
+		return "1 shard"
+	}
+	return fmt.Sprintf("%d shards", n)
+}
+
+func shardsAre(n int) string {
+	if n == 1 {
+		return "1 shard is"
+	}
+	return shards(n) + " are"
 }

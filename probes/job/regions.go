@@ -100,23 +100,28 @@ func (p *Plan) locate(layouts []region.Layout, find segment.Finder) (*located, e
 
 // annotations reads those that the job was planned for.
 func (p *Plan) annotations() (*annotate.Set, error) {
-	sum, err := annotate.Sum256(p.Regions)
+	set, err := annotate.Open(p.Regions, p.Settings.Regions.Options)
+	if err != nil {
+		return nil, InputError{err}
+	}
+	sum, err := set.Sum256()
 	if err != nil {
 		return nil, InputError{err}
 	}
 	if sum != p.Settings.Regions.SHA256 {
 		return nil, InputError{fmt.Errorf("the regions in %s are not those that the job was planned for: their SHA-256 is another; put them back and run it again, or plan anew", p.Regions)}
 	}
-	return annotate.Open(p.Regions, p.Settings.Regions.Options)
+	return set, nil
 }
 
-// rows is a sink of rows of the regions of a shard's items.
-func (l *located) rows(to probes.Sink, sites []probes.Site, s *Shard, d *data) (*region.Rows, error) {
+// rows is a sink of rows of the regions of a shard's items, d being those that are planned.
+func (l *located) rows(to probes.Sink, sites []probes.Site, s *Shard, d *data, items dataset.Dataset) (*region.Rows, error) {
 	from, err := l.source(s, d)
 	if err != nil {
 		return nil, err
 	}
-	return region.NewRows(to, sites, l.layouts, d.Geometry, from, l.options)
+	where := func(i int) (dataset.Geometry, error) { return dataset.GeometryOf(items, i) }
+	return region.NewRows(to, sites, l.layouts, where, region.OfTiles(items, from), l.options)
 }
 
 // source gives the regions of a shard's items.
@@ -134,6 +139,12 @@ func (l *located) source(s *Shard, d *data) (region.Source, error) {
 func (d *data) picture(i int) (image.Image, error) {
 	p, at := d.part(i)
 	return dataset.Picture(p.ds, at)
+}
+
+// Within is item i in its source, for dataset.Wrapper.
+func (d *data) Within(i int) (dataset.Dataset, int) {
+	p, at := d.part(i)
+	return p.ds, at
 }
 
 // Geometry is that of item i's picture, for dataset.GeometryOf.

@@ -46,6 +46,8 @@ type Settings struct {
 	Format string `json:"format"`
 	FAISS  bool   `json:"faiss,omitempty"`
 	Data   Data   `json:"data"`
+	// Tiles makes items of pictures' tiles: what is planned are pictures.
+	Tiles *dataset.Tiling `json:"tiles,omitempty"`
 	// Inputs are what goes into the model's other inputs.
 	Inputs []Input `json:"other_inputs,omitempty"`
 	// Regions makes rows of regions, not of items; with Boxes regions are items.
@@ -157,6 +159,9 @@ func (s *Settings) OfRegions() bool { return s.Regions != nil && s.Boxes == nil 
 func (s *Settings) Check(probed *probes.Plan) error {
 	if err := s.checkRegions(); err != nil {
 		return err
+	}
+	if s.Tiles != nil && s.FAISS {
+		return errors.New("a FAISS index has a vector for each planned item, and how many tiles there are is known when pictures are read; search reads the job's folder as it is")
 	}
 	if s.Format == "npy" && s.OfRegions() && !s.Channels {
 		return errors.New("a .npy file of regions holds their channel codes, and they are not asked for")

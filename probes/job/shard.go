@@ -30,7 +30,9 @@ type Record struct {
 	Errors []string `json:"errors,omitempty"`
 	// Regions counts the rows, where they are of regions.
 	Regions *region.RowSummary `json:"regions,omitempty"`
-	Files   []sink.File        `json:"files"`
+	// Tiles is the number of tiles, where pictures are cut into them.
+	Tiles int         `json:"tiles,omitempty"`
+	Files []sink.File `json:"files"`
 	Engine
 	Batch   int     `json:"batch"`
 	Seconds Seconds `json:"seconds"`
@@ -263,6 +265,9 @@ func (t timed) Sample(i int, dst []float32) error {
 	return t.Dataset.Sample(i, dst)
 }
 
+// Within is the sample, for dataset.Wrapper.
+func (t timed) Within(i int) (dataset.Dataset, int) { return t.Dataset, i }
+
 // Sides is what lies beside the samples, as dataset.Multi has it.
 func (t timed) Sides() []dataset.Side { return dataset.Sides(t.Dataset) }
 
@@ -306,7 +311,11 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 		}
 		all = append(all, index)
 	}
-	items, boxed, err := w.feed(i, ds, timed{ds, &w.sampled})
+	cut, err := w.cut(ds)
+	if err != nil {
+		return nil, err
+	}
+	items, boxed, err := w.feed(i, ds, timed{cut, &w.sampled})
 	if err != nil {
 		return nil, err
 	}
@@ -316,13 +325,17 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	}
 	var rows *region.Rows
 	if p.Settings.OfRegions() {
-		if rows, err = w.located.rows(all, w.prober.Plan.Sites, &p.Shards[i], ds); err != nil {
+		if rows, err = w.located.rows(all, w.prober.Plan.Sites, &p.Shards[i], ds, items); err != nil {
 			return nil, err
 		}
 		out = rows
 	}
 	var times probes.Times
-	o := probes.RunOptions{Workers: w.options.Workers, Progress: w.progress, Times: &times}
+	progress := func(s probes.Summary) {
+		s.Items = s.Items * ds.Len() / items.Len() // what is planned are pictures
+		w.progress(s)
+	}
+	o := probes.RunOptions{Workers: w.options.Workers, Progress: progress, Times: &times}
 	sum, err := w.prober.Write(ctx, items, out, o, w.groups...)
 	if err != nil {
 		return nil, err
@@ -342,11 +355,16 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	if err := all.Commit(about); err != nil {
 		return nil, err
 	}
-	if boxed != nil { // what is planned are pictures
-		boxed.Regions, boxed.Failed = sum.Items, sum.Failed
-		sum.Items, sum.Failed = ds.Len(), 0
+	tiles := 0
+	if p.Settings.Tiles != nil {
+		tiles = cut.Len()
 	}
-	r := &Record{Shard: i, Fingerprint: print, Items: sum.Items, Failed: sum.Failed, Regions: boxed, Errors: sum.Errors, Files: files, Engine: w.engine,
+	if boxed != nil {
+		boxed.Regions, boxed.Failed = sum.Items, sum.Failed
+		sum.Failed = 0
+	}
+	sum.Items = ds.Len() // what is planned are pictures
+	r := &Record{Shard: i, Fingerprint: print, Items: sum.Items, Failed: sum.Failed, Regions: boxed, Tiles: tiles, Errors: sum.Errors, Files: files, Engine: w.engine,
 		Batch: w.prober.Batch, Worker: w.options.Name, Tool: probes.Version(), Ended: time.Now().UTC().Format(time.RFC3339)}
 	if rows != nil {
 		s := rows.Summary()

@@ -201,7 +201,7 @@ func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Resu
 		return InterruptedError{w.done.Shards}
 	}
 	if first != nil {
-		return fmt.Errorf("%d shards are not done: %w", failed, first)
+		return fmt.Errorf("%s not done: %w", shardsAre(failed), first)
 	}
 	if aside > 0 {
 		return AsideError{aside}
@@ -213,14 +213,14 @@ func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Resu
 type InterruptedError struct{ Shards int }
 
 func (e InterruptedError) Error() string {
-	return fmt.Sprintf("interrupted after %d whole shards; the same command goes on from there", e.Shards)
+	return fmt.Sprintf("interrupted with %s done; the same command goes on from there", shards(e.Shards))
 }
 
 // AsideError says that shards are set aside.
 type AsideError struct{ Shards int }
 
 func (e AsideError) Error() string {
-	return fmt.Sprintf("%d shards are set aside, since they ended their process again and again; their _failed.json says more, and onnxprobe hash run DIR --retry tries them again", e.Shards)
+	return fmt.Sprintf("%s set aside, since the process ended in the middle again and again; _failed.json says more, and onnxprobe hash run DIR --retry tries again", shardsAre(e.Shards))
 }
 
 // Slice is every n-th shard from i on.

@@ -14,6 +14,8 @@ type Region struct {
 	Box       Box
 	// Mask has the picture's size, before preprocessing.
 	Mask *Mask
+	// Score is how sure what found the region was of it, nil where it does not say.
+	Score *float64
 }
 
 // Box is the points with X0 <= x < X1 and Y0 <= y < Y1, in pixels of the picture:

@@ -40,6 +40,7 @@ type RowOptions struct {
 //
 //	id, image, path  IMAGE#REGION, the item's ID, and its file
 //	region, label    the region's ID and class
+//	score            how sure what found it was, where the source is Scored
 //	x0, y0, x1, y1   its box in pixels of the picture, of a mask the box around it
 //	kept             the fraction of it that the model sees: see Project
 //	units            how many units lie inside, of all sites
@@ -48,7 +49,7 @@ type RowOptions struct {
 //	                 can be compared only where it is the same
 //	digest           the digest of the region code: see Digest
 //
-// and what RowOptions ask for; of local complexity, for each radius, "complexity", and
+// and what RowOptions ask for, and with Agree its "agreement"; of local complexity, for each radius, "complexity", and
 // for each site "count" and "fraction" of the units inside. Sites without positions are
 // left out. An item that failed, a region that the model does not see or that has no
 // units, and one that the source cannot give, is a row with an error; items without
@@ -63,7 +64,9 @@ type Rows struct {
 	next   int // the item of the next row
 	sum    RowSummary
 	rows   rowColumns
-	needed bool // the columns were seen to be those that there have to be
+	scored bool       // regions have scores
+	agree  *Reference // that rows are compared with, or nil
+	needed bool       // the columns were seen to be those that there have to be
 }
 
 // rowSite is a site with positions, and its place in the whole code.
@@ -103,6 +106,7 @@ func NewRows(to probes.Sink, sites []probes.Site, layouts []Layout, where func(i
 		return nil, fmt.Errorf("rows of regions: a share of %g and a sketch of %d bits; want a share from 0 to 1, and 0 bits or more", o.Share, o.Sketch)
 	}
 	r := &Rows{to: to, where: where, from: from, o: o}
+	r.scored = Scored(from)
 	for i := range sites {
 		if layouts[i].Reason == "" {
 			r.sites = append(r.sites, rowSite{&layouts[i], r.width, sites[i].Bytes()})
@@ -234,13 +238,11 @@ func (r *Rows) item(in batch, k int) error {
 	if n := r.width * len(r.o.Radii); in.changed != nil {
 		changed = in.changed[k*n : (k+1)*n]
 	}
-	seen := map[string]int{}
+	names := rowNames{}
 	for n := range regions {
 		at := whole
 		at.take(&regions[n])
-		if seen[at.id]++; seen[at.id] > 1 { // annotations can give an ID twice
-			at.id = fmt.Sprintf("%s#%d", at.id, seen[at.id])
-		}
+		at.id = names.next(at.id)
 		if err := r.region(at, g, regions[n], code, changed); err != nil {
 			r.rows.fail(at, err)
 		}

@@ -11,13 +11,14 @@ import (
 type entry struct {
 	id, image, path, region, label string
 	box                            *Box // nil where there is no region
+	score                          *float64
 	kept                           float64
 	units                          int
 }
 
 // take makes a row of an item that of one of its regions.
 func (r *entry) take(of *Region) {
-	r.id, r.region, r.label = r.image+"#"+of.ID, of.ID, of.Label
+	r.id, r.region, r.label, r.score = r.image+"#"+of.ID, of.ID, of.Label, of.Score
 	box := of.Box
 	if of.Mask != nil && box == (Box{}) {
 		box = of.Mask.bounds()
@@ -49,10 +50,13 @@ type rowColumns struct {
 	status, message, selection      []string
 	digest, code                    []string
 	box                             [4][]float64
-	kept, fraction                  []float64
+	kept, fraction, agreement       []float64
+	score                           []float64
+	unscored                        []bool
 	units, complexity, count        []int64
 	sketch, channels                []byte
 	noRegion, noBox, failed, worked []bool
+	apart                           []bool // no agreement is known
 }
 
 // fail adds the row of what cannot be used.
@@ -62,6 +66,7 @@ func (c *rowColumns) fail(at entry, err error) {
 	if c.coded {
 		c.digest, c.code = append(c.digest, ""), append(c.code, "")
 		c.sketch, c.channels = append(c.sketch, make([]byte, c.sketchBytes())...), append(c.channels, make([]byte, c.channelBytes())...)
+		c.agreement, c.apart = append(c.agreement, 0), append(c.apart, true)
 	}
 	if c.crossed {
 		radii, sites := len(c.of.o.Radii), len(c.of.sites)
@@ -84,6 +89,11 @@ func (c *rowColumns) head(at entry, err error) {
 	for i, v := range []float64{box.X0, box.Y0, box.X1, box.Y1} {
 		c.box[i] = append(c.box[i], v)
 	}
+	score := 0.0
+	if at.score != nil {
+		score = *at.score
+	}
+	c.score, c.unscored = append(c.score, score), append(c.unscored, at.score == nil)
 	c.kept, c.units = append(c.kept, at.kept), append(c.units, int64(at.units))
 	status, message := "ok", ""
 	if err != nil {
@@ -139,6 +149,11 @@ func (c *rowColumns) codes(selected []*Selection, code []byte) {
 		}
 	}
 	c.code = append(c.code, hex.EncodeToString(whole))
+	share, some := 0.0, false
+	if ref := c.of.agree; ref != nil {
+		share, some = ref.region(selected, code)
+	}
+	c.agreement, c.apart = append(c.agreement, share), append(c.apart, !some)
 }
 
 // changes adds the local complexity inside.
@@ -180,6 +195,9 @@ func (c *rowColumns) columns() []probes.Column {
 		{Name: "id", Values: c.id}, {Name: "image", Values: c.image}, {Name: "path", Values: c.path},
 		{Name: "region", Values: c.region, Null: c.noRegion}, {Name: "label", Values: c.label, Null: c.noRegion},
 	}
+	if c.of.scored {
+		cols = append(cols, probes.Column{Name: "score", Values: c.score, Null: c.unscored})
+	}
 	for i, name := range []string{"x0", "y0", "x1", "y1"} {
 		cols = append(cols, probes.Column{Name: name, Values: c.box[i], Null: c.noBox})
 	}
@@ -199,6 +217,9 @@ func (c *rowColumns) columns() []probes.Column {
 func (c *rowColumns) codeColumns() []probes.Column {
 	o := &c.of.o
 	cols := []probes.Column{{Name: "digest", Values: c.digest, Null: c.failed}}
+	if c.of.agree != nil {
+		cols = append(cols, probes.Column{Name: "agreement", Values: c.agreement, Null: c.apart})
+	}
 	if o.Sketch > 0 {
 		cols = append(cols, probes.Column{Name: "sketch", Values: c.sketch, Width: c.sketchBytes(), Null: c.failed})
 	}

@@ -134,11 +134,23 @@ func newTrial(t *testing.T) *trial {
 func (x *trial) run(t *testing.T, batch int) (*table, RowSummary) {
 	t.Helper()
 	to := &table{}
+	r := x.sink(t, to)
+	x.write(t, r, batch)
+	return to, r.Summary()
+}
+
+func (x *trial) sink(t *testing.T, to *table) *Rows {
+	t.Helper()
 	where := func(i int) (dataset.Geometry, error) { return x.geometry, nil }
 	r, err := NewRows(to, x.plan.Sites, x.layouts, where, x.from, x.o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+func (x *trial) write(t *testing.T, r *Rows, batch int) {
+	t.Helper()
 	for lo := 0; lo < len(x.code); lo += batch {
 		var id, path, status, message []string
 		var code, changed []byte
@@ -155,7 +167,6 @@ func (x *trial) run(t *testing.T, batch int) (*table, RowSummary) {
 			t.Fatal(err)
 		}
 	}
-	return to, r.Summary()
 }
 
 // Each row says what one finds by going through the bits of the whole code one by one.

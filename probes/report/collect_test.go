@@ -145,7 +145,7 @@ func TestComplexityOfSeveralRadii(t *testing.T) {
 	if got := strings.Join(titles(p), "; "); got != "Local complexity of the items; Local complexity against the radius; Local complexity, by site" {
 		t.Fatalf("figures %q, skipped %v", got, p.Skipped)
 	}
-	if row := strings.Join(p.Sections[0].Tables[0].Rows[1], " "); row != "0.5 2 1 3.00 1.41 2 4 4" {
+	if row := strings.Join(p.Sections[0].Tables[0].Rows[1], " "); row != "0.5 2 1 3.00 1.41 2 3 4" {
 		t.Errorf("the row of radius 0.5: %s", row)
 	}
 	if alt := p.Sections[0].Figures[2].Alt; !strings.Contains(alt, "radius 0.5: largest 30 (a.b)") {

@@ -58,30 +58,32 @@ func Panels(stem string, a Axes, panels ...Panel) (*Figure, error) {
 	if len(plots) == 1 {
 		return single(f, plots[0], c.legend), nil
 	}
-	return tiled(f, plots, c.legend), nil
+	out := tiled(f, plots, c.legend)
+	if c.legend != nil {
+		out.key = c.legend.alone()
+	}
+	for i, p := range panels {
+		out.panels = append(out.panels, single(Figure{Name: stem, Alt: c.alt(panels[i : i+1]), height: panelHeight}, c.plot(p), nil))
+	}
+	return out, nil
 }
 
-const maxPanels = 200
+const (
+	maxPanels   = 200
+	panelHeight = 190
+)
 
-// tiled is a figure of several plots with aligned axes, two in a row.
+// tiled is a figure of several plots with the same axes, two in a row.
 func tiled(f Figure, plots []*plot.Plot, l legend) *Figure {
-	const columns, high = 2, 190
+	const columns = 2
 	rows := (len(plots) + columns - 1) / columns
 	f.width = 640
-	f.height = vg.Length(rows)*high + l.height(f.width-16) + 10
-	grid := make([][]*plot.Plot, rows)
-	for i := range grid {
-		grid[i] = make([]*plot.Plot, columns)
-		copy(grid[i], plots[i*columns:min(len(plots), (i+1)*columns)])
-	}
+	f.height = vg.Length(rows)*panelHeight + l.height(f.width-16) + 10
 	f.draw = func(c draw.Canvas) {
+		c = l.over(margins(c))
 		tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: 12, PadY: 10}
-		for i, row := range plot.Align(grid, tiles, l.over(margins(c))) {
-			for j, at := range row {
-				if grid[i][j] != nil {
-					grid[i][j].Draw(at)
-				}
-			}
+		for i, p := range plots {
+			paint(p, tiles.At(c, i%columns, i/columns))
 		}
 	}
 	return &f

@@ -27,6 +27,10 @@ type Figure struct {
 
 	width, height vg.Length
 	draw          func(draw.Canvas)
+	// key and panels are the legend, nil for none, and the charts of a figure of several,
+	// which a page lays out in as many columns as it has room for.
+	key    *Figure
+	panels []*Figure
 }
 
 // ErrNoData says that there is nothing to draw.
@@ -34,7 +38,7 @@ var ErrNoData = errors.New("there are no data to draw")
 
 // Sizes in points. A figure of this width fits a phone with its text readable.
 const (
-	figureWidth = 380
+	figureWidth = 350
 	textSize    = 12
 	smallSize   = 11
 )
@@ -75,6 +79,7 @@ func (f *Figure) svg(background bool) ([]byte, error) {
 	}
 	s := b.Bytes()
 	s = bytes.ReplaceAll(s, []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif"))
+	s = bytes.ReplaceAll(s, []byte("<image "), []byte("<image preserveAspectRatio=\"none\" "))
 	return bytes.ReplaceAll(s, []byte("data:image/jpg;"), []byte("data:image/png;")), nil
 }
 
@@ -131,6 +136,43 @@ func newPlot(x, y string) *plot.Plot {
 		a.LineStyle.Width, a.Tick.LineStyle.Width = 0.75, 0.75
 	}
 	return p
+}
+
+// paint draws a plot, and the titles of its axes in the middle beside the data. Left to
+// itself a title takes the middle of the values, which on a logarithmic axis is near the
+// end, and one longer than the data narrows them.
+func paint(p *plot.Plot, c draw.Canvas) {
+	var at draw.Canvas
+	untitled(p, c, func(c draw.Canvas) {
+		p.Draw(c)
+		at = p.DataCanvas(c)
+	})
+	s := style(textSize)
+	middle := func(title string, from, to, low, high vg.Length) vg.Length {
+		half := s.Width(title) / 2
+		return max(min((from+to)/2, high-half), low+half)
+	}
+	s.XAlign, s.YAlign = draw.XCenter, draw.YBottom
+	c.FillText(s, vg.Point{X: middle(p.X.Label.Text, at.Min.X, at.Max.X, c.Min.X, c.Max.X), Y: c.Min.Y}, p.X.Label.Text)
+	y := middle(p.Y.Label.Text, at.Min.Y, at.Max.Y, c.Min.Y, c.Max.Y)
+	s.Rotation, s.YAlign = math.Pi/2, draw.YTop
+	c.FillText(s, vg.Point{X: c.Min.X, Y: y}, p.Y.Label.Text)
+}
+
+// untitled calls do with what is left of a canvas beside the titles of a plot's axes, and
+// the plot without them.
+func untitled(p *plot.Plot, c draw.Canvas, do func(draw.Canvas)) {
+	x, y := p.X.Label.Text, p.Y.Label.Text
+	var left, below vg.Length
+	if x != "" {
+		below = textSize + 6
+	}
+	if y != "" {
+		left = textSize + 6
+	}
+	p.X.Label.Text, p.Y.Label.Text = "", ""
+	do(draw.Crop(c, left, 0, below, 0))
+	p.X.Label.Text, p.Y.Label.Text = x, y
 }
 
 // name makes text of a file fit to be drawn: short, and without what XML cannot hold.

@@ -85,6 +85,9 @@ func pngOf(t *testing.T, f *Figure) []byte {
 
 func wellFormed(t *testing.T, name string, b []byte) {
 	t.Helper()
+	if bytes.Contains(b, []byte("NaN")) {
+		t.Errorf("%s has coordinates that are no numbers", name)
+	}
 	for d := xml.NewDecoder(bytes.NewReader(b)); ; {
 		_, err := d.Token()
 		if err == io.EOF {
@@ -192,9 +195,7 @@ func TestFiguresOfExtremes(t *testing.T) {
 		if f, err = Map("f", []Marked{{v, v, "a"}}); err != nil {
 			t.Fatal(err)
 		}
-		if b := svgOf(t, f); bytes.Contains(b, []byte("NaN")) {
-			t.Errorf("a map of one place at %g has coordinates that are no numbers", v)
-		}
+		wellFormed(t, "map of one place", svgOf(t, f))
 		if f, err = Bars("f", "x", []string{"a"}, Bar{"m", []float64{v}}); err != nil {
 			t.Fatal(err)
 		}

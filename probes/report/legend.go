@@ -67,6 +67,17 @@ func (l legend) over(c draw.Canvas) draw.Canvas {
 	return draw.Crop(c, 0, 0, 0, -l.height(width))
 }
 
+// alone is a figure of nothing but the legend.
+func (l legend) alone() *Figure {
+	f := Figure{Name: "legend", Alt: "Legend:", width: figureWidth}
+	f.height = l.height(f.width-16) + 6
+	for _, e := range l {
+		f.Alt += " " + e.name + "."
+	}
+	f.draw = func(c draw.Canvas) { l.over(draw.Crop(c, 6, -10, 0, -6)) }
+	return &f
+}
+
 // margins keeps what is drawn off the edge.
 func margins(c draw.Canvas) draw.Canvas { return draw.Crop(c, 6, -10, 4, -6) }
 
@@ -77,6 +88,6 @@ func single(f Figure, p *plot.Plot, l legend) *Figure {
 		f.height = 280
 	}
 	f.height += l.height(f.width - 16)
-	f.draw = func(c draw.Canvas) { p.Draw(l.over(margins(c))) }
+	f.draw = func(c draw.Canvas) { paint(p, l.over(margins(c))) }
 	return &f
 }

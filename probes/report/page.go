@@ -90,11 +90,12 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 		s, err := f.inline()
 		return template.HTML(s), err // ours: texts of files in it are escaped
 	},
-	"style": func() template.CSS { return template.CSS(pageStyle) },
-	"wide":  func(f *Figure) bool { return f.width > figureWidth },
-	"few":   func(paths []string) []string { return paths[:min(len(paths), 20)] },
-	"more":  func(paths []string) int { return max(0, len(paths)-20) },
-	"id":    func(i int) string { return fmt.Sprintf("result-%d", i+1) },
+	"style":  func() template.CSS { return template.CSS(pageStyle) },
+	"key":    func(f *Figure) *Figure { return f.key },
+	"panels": func(f *Figure) []*Figure { return f.panels },
+	"few":    func(paths []string) []string { return paths[:min(len(paths), 20)] },
+	"more":   func(paths []string) int { return max(0, len(paths)-20) },
+	"id":     func(i int) string { return fmt.Sprintf("result-%d", i+1) },
 }).Parse(pageHTML))
 
 // WritePage writes the report as one HTML page: no script, no other file, readable on a

@@ -20,13 +20,23 @@ type Tile struct {
 	Largest float64
 }
 
-// Pictures draws heat maps over pictures, three in a row, under one scale.
+// Pictures draws heat maps over pictures, three in a row, each with its own scale from
+// nothing on.
 func Pictures(stem, unit string, tiles []Tile) (*Figure, error) {
+	return pictures(stem, pictureKey{unit, "none", "the picture's largest"}, tiles, func(i int) string { return share(tiles[i].Largest) })
+}
+
+// pictureKey is what colours stand for, and what the darkest and the brightest do.
+type pictureKey struct{ unit, from, to string }
+
+// pictures draws heat maps over pictures under a key, each above its range in words.
+func pictures(stem string, key pictureKey, tiles []Tile, span func(i int) string) (*Figure, error) {
 	if len(tiles) == 0 {
 		return nil, noData(stem)
 	}
-	const columns, side, gap, below, above = 3, 114, 10, 34, 40
-	alt := fmt.Sprintf("%d pictures under heat maps of %s.", len(tiles), unit)
+	const columns, gap, below, above = 3, 8, 38, 40
+	const side = vg.Length(figureWidth-16-gap*(columns-1)) / columns
+	alt := fmt.Sprintf("%d pictures under heat maps of %s.", len(tiles), key.unit)
 	small := make([]image.Image, len(tiles))
 	for i, t := range tiles {
 		if t.Picture == nil || t.Picture.Bounds().Empty() {
@@ -34,14 +44,14 @@ func Pictures(stem, unit string, tiles []Tile) (*Figure, error) {
 		}
 		small[i] = sized(t.Picture)
 		if i < 6 {
-			alt += fmt.Sprintf(" %s: %s.", t.Title, share(t.Largest))
+			alt += fmt.Sprintf(" %s: %s.", t.Title, span(i))
 		}
 	}
 	rows := (len(tiles) + columns - 1) / columns
 	f := Figure{Name: stem, Alt: alt, width: figureWidth, height: above + vg.Length(rows)*(side+below) + 16}
 	f.draw = func(c draw.Canvas) {
 		c = margins(c)
-		keyOfPictures(c, unit)
+		key.draw(c)
 		for i, t := range tiles {
 			x := c.Min.X + vg.Length(i%columns)*(side+gap)
 			top := c.Max.Y - above - vg.Length(i/columns)*(side+below)
@@ -49,11 +59,11 @@ func Pictures(stem, unit string, tiles []Tile) (*Figure, error) {
 			k := min(side/vg.Length(b.Dx()), side/vg.Length(b.Dy()))
 			w, h := k*vg.Length(b.Dx()), k*vg.Length(b.Dy())
 			c.DrawImage(vg.Rectangle{Min: vg.Point{X: x, Y: top - h}, Max: vg.Point{X: x + w, Y: top}}, small[i])
-			s := style(9)
+			s := style(10)
 			s.YAlign = draw.YTop
-			c.FillText(s, vg.Point{X: x, Y: top - h - 3}, name(t.Title, 24))
+			c.FillText(s, vg.Point{X: x, Y: top - h - 3}, name(t.Title, 19))
 			s.Color = muted
-			c.FillText(s, vg.Point{X: x, Y: top - h - 14}, share(t.Largest))
+			c.FillText(s, vg.Point{X: x, Y: top - h - 16}, span(i))
 		}
 	}
 	return &f, nil
@@ -67,8 +77,8 @@ func share(v float64) string {
 	return fmt.Sprintf("up to %s %%", num(math.Round(1e4*v)/100))
 }
 
-// keyOfPictures is the scale above the pictures: from nothing to the largest of each.
-func keyOfPictures(c draw.Canvas, unit string) {
+// draw draws the scale above the pictures.
+func (k pictureKey) draw(c draw.Canvas) {
 	const wide, high, steps = 120, 10, 120
 	bar := image.NewRGBA(image.Rect(0, 0, steps, 1))
 	for i := range steps {
@@ -76,13 +86,13 @@ func keyOfPictures(c draw.Canvas, unit string) {
 	}
 	s := style(smallSize)
 	s.YAlign = draw.YTop
-	c.FillText(s, vg.Point{X: c.Min.X, Y: c.Max.Y}, unit)
+	c.FillText(s, vg.Point{X: c.Min.X, Y: c.Max.Y}, k.unit)
 	s.YAlign = draw.YCenter
 	y := c.Max.Y - 24
-	c.FillText(s, vg.Point{X: c.Min.X, Y: y}, "none")
-	x := c.Min.X + s.Width("none") + 6
+	c.FillText(s, vg.Point{X: c.Min.X, Y: y}, k.from)
+	x := c.Min.X + s.Width(k.from) + 6
 	c.DrawImage(vg.Rectangle{Min: vg.Point{X: x, Y: y - high/2}, Max: vg.Point{X: x + wide, Y: y + high/2}}, bar)
-	c.FillText(s, vg.Point{X: x + wide + 6, Y: y}, "the picture's largest")
+	c.FillText(s, vg.Point{X: x + wide + 6, Y: y}, k.to)
 }
 
 // sized is m with 512 dots on its longer side at the most; of a small one each dot becomes

@@ -98,15 +98,13 @@ func squared(f Figure, p *plot.Plot, l legend) *Figure {
 	out.draw = func(c draw.Canvas) {
 		c = l.over(margins(c))
 		p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = xmin, xmax, ymin, ymax
-		at := p.DataCanvas(c)
+		var at draw.Canvas
+		untitled(p, c, func(c draw.Canvas) { at = p.DataCanvas(c) })
 		wide, high := float64(at.Max.X-at.Min.X), float64(at.Max.Y-at.Min.Y)
 		scale := math.Max((xmax-xmin)/wide, (ymax-ymin)/high)
-		if scale == 0 {
-			scale = 1 / wide
-		}
 		dx, dy := (scale*wide-(xmax-xmin))/2, (scale*high-(ymax-ymin))/2
 		p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = xmin-dx, xmax+dx, ymin-dy, ymax+dy
-		p.Draw(c)
+		paint(p, c)
 	}
 	return out
 }

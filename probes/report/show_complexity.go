@@ -42,7 +42,7 @@ func (c *collector) complexityOf(r *result, files []string) error {
 		}
 		m, sd := moments(values)
 		s := slices.Sorted(slices.Values(values))
-		table.Rows = append(table.Rows, []string{radius, fmt.Sprint(len(values)), fmt.Sprint(missing), fmt.Sprintf("%.2f", m), fmt.Sprintf("%.2f", sd), num(s[0]), num(s[len(s)/2]), num(s[len(s)-1])})
+		table.Rows = append(table.Rows, []string{radius, fmt.Sprint(len(values)), fmt.Sprint(missing), fmt.Sprintf("%.2f", m), fmt.Sprintf("%.2f", sd), num(s[0]), num((s[(len(s)-1)/2] + s[len(s)/2]) / 2), num(s[len(s)-1])})
 		groups = append(groups, Values{"radius " + radius, values})
 		if x, err := strconv.ParseFloat(radius, 64); err == nil {
 			curve = append(curve, Point{x, m, m - sd, m + sd})
@@ -59,7 +59,7 @@ func (c *collector) complexityOf(r *result, files []string) error {
 		}
 	}
 	if len(curve) >= 3 {
-		f, err := Curves("complexity-radius", Axes{X: "radius", Y: "local complexity (units)", LogX: true}, Series{"mean", curve})
+		f, err := Curves("complexity-radius", Axes{X: "radius (units of the input)", Y: "local complexity (units)", LogX: true}, Series{"mean", curve})
 		if err := r.figure("Local complexity against the radius", "Mean over the items, with one standard deviation to either side.", f, err); err != nil {
 			return err
 		}

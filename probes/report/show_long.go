@@ -218,6 +218,18 @@ func titleOfMeasure(measure string) string {
 		return "mean squared error"
 	case "knn_accuracy":
 		return "K-NN accuracy"
+	case "regions":
+		return "linear regions"
+	case "dead", "saturated":
+		return measure + " bits"
+	case "churn":
+		return "share of bits that changed"
+	case "churn_bits":
+		return "number of bits that changed"
+	case "moved":
+		return "items that moved to another region"
+	case "robust_clean_accuracy":
+		return "clean accuracy of the attacked items"
 	}
 	return strings.ReplaceAll(measure, "_", " ")
 }
@@ -229,10 +241,6 @@ func unitOf(measure string) string {
 		return "local complexity (units)"
 	case "redundancy":
 		return "redundancy (share of items)"
-	case "regions":
-		return "linear regions"
-	case "dead", "saturated":
-		return measure + " bits"
 	case "entropy":
 		return "entropy (bits per unit)"
 	case "churn":
@@ -241,6 +249,12 @@ func unitOf(measure string) string {
 		return "bits changed since the last step"
 	case "moved":
 		return "items in another region (share)"
+	case "margin":
+		return "margin (units of the logits)"
+	case "cross_entropy", "robust_cross_entropy":
+		return titleOfMeasure(measure) + " (nats)"
+	case "robust_clean_accuracy":
+		return "accuracy (share)"
 	}
 	title := titleOfMeasure(measure)
 	if strings.HasSuffix(measure, "accuracy") {

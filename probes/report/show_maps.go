@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	_ "image/png" // the format of the maps
+	"math"
 	"os"
 	"path/filepath"
 
@@ -17,14 +18,20 @@ const (
 	maxMapSize = 64 << 20 // bytes of a file, and dots of a picture
 )
 
-// maps shows the heat maps over pictures that complexity --map draws, by their index.
+// maps shows the heat maps over pictures that complexity --map and codes --agree --map
+// draw, by their index.
 func maps(c *collector, r *result) error {
 	t, err := readTable(r.path, func(string) bool { return true }, 0)
 	if err != nil {
 		return err
 	}
-	r.Kind, r.Path = "complexity, maps", filepath.Dir(r.path)
+	r.Path = filepath.Dir(r.path)
+	show := complexityMaps
+	if r.Kind = "complexity, maps"; t.rows > 0 && t.text("measure", 0) == draw.Agreement {
+		r.Kind, show = "codes, agreement", agreementMaps
+	}
 	var tiles []Tile
+	var rows []int
 	for i := range t.rows {
 		if len(tiles) == maxMaps {
 			r.Notes = append(r.Notes, fmt.Sprintf("The first %d of %d pictures.", maxMaps, t.rows))
@@ -35,15 +42,36 @@ func maps(c *collector, r *result) error {
 			r.Notes = append(r.Notes, name(fmt.Sprintf("%s is not shown: %v", t.text("map", i), err), 200))
 			continue
 		}
-		tiles = append(tiles, Tile{t.text("id", i), m, t.number("largest", i)})
+		tiles, rows = append(tiles, Tile{t.text("id", i), m, t.number("largest", i)}), append(rows, i)
 	}
 	for i := 0; i < len(tiles); i += mapsOfOne {
-		f, err := Pictures(fmt.Sprintf("maps-%d", i/mapsOfOne+1), "units that change (share of a position's)", tiles[i:min(i+mapsOfOne, len(tiles))])
-		if err := r.figure("Local complexity over the picture", "Bright where many of the units that stand for a place change their side around the picture: the share of a position's units, mean over the sites. Each picture has its own scale, up to the share below it.", f, err); err != nil {
+		to := min(i+mapsOfOne, len(tiles))
+		if err := show(r, fmt.Sprintf("maps-%d", i/mapsOfOne+1), t, tiles[i:to], rows[i:to]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// complexityMaps is a figure of maps of local complexity.
+func complexityMaps(r *result, stem string, _ *columns, tiles []Tile, _ []int) error {
+	f, err := Pictures(stem, "units that change (share of a position's)", tiles)
+	return r.figure("Local complexity over the picture", "Bright where many of the units that stand for a place change their side around the picture: the share of a position's units, mean over the sites. Each picture has its own scale, up to the share below it.", f, err)
+}
+
+// agreementMaps is a figure of maps of agreement with a region.
+func agreementMaps(r *result, stem string, t *columns, tiles []Tile, rows []int) error {
+	percent := func(column string, row int) string {
+		v := t.number(column, row)
+		if !finite(v) {
+			return "not known"
+		}
+		return num(math.Round(1e3*v)/10) + " %"
+	}
+	reference := name(t.text("reference", rows[0]), 80)
+	key := pictureKey{"bits as in the reference (share of a position's)", percent("from", rows[0]), percent("to", rows[0])}
+	f, err := pictures(stem, key, tiles, func(i int) string { return percent("least", rows[i]) + " to " + percent("largest", rows[i]) })
+	return r.figure("Agreement with "+reference, "Bright where the channels of the code are as in "+reference+", which is outlined in its picture: the share of a position's bits that are set where at half or more of the positions inside the reference they are, and not set where they are not, mean over the sites. One scale for all pictures, that of the reference's; below each picture its least and largest agreement.", f, err)
 }
 
 // mapsIn are the pictures in a folder that its index of maps shows.

@@ -7,15 +7,23 @@ import (
 )
 
 // settings are the columns that can be axes of a phase chart, with their titles.
-var settings = []struct{ column, title string }{
-	{"size", "model size"}, {"time", "training time"}, {"samples", "training samples"},
-	{"width", "width (units)"}, {"step", "training step"}, {"epoch", "training epoch"},
+var settings = []struct{ column, title, unit string }{
+	{"size", "model size", " (the table's unit)"}, {"time", "training time", " (the table's unit)"}, {"samples", "training samples", ""},
+	{"width", "width", " (units)"}, {"step", "training step", ""}, {"epoch", "training epoch", ""},
 }
 
 // properties are the columns that are drawn against an axis.
-var properties = []struct{ column, title string }{
-	{"redundancy_train", "redundancy, training set"}, {"redundancy_test", "redundancy, test set"}, {"redundancy", "redundancy"},
-	{"knn_accuracy", "K-NN accuracy"}, {"accuracy", "accuracy"},
+var properties = []struct{ column, title, unit string }{
+	{"redundancy_train", "redundancy, training set", " (share of items)"}, {"redundancy_test", "redundancy, test set", " (share of items)"}, {"redundancy", "redundancy", " (share of items)"},
+	{"knn_accuracy", "K-NN accuracy", " (share)"}, {"accuracy", "accuracy", " (share)"},
+}
+
+// regimes are those that the verb phases writes, in the order of their colours, and what they mean.
+var regimes = []struct{ name, means string }{
+	{"under-expressive", "items share linear regions"},
+	{"critically-expressive", "few or no items share one, and accuracy has not settled"},
+	{"sufficiently-expressive", "next to none share one, and accuracy has settled"},
+	{"undecided", "next to none share one, and there is no setting beside it to tell whether accuracy has settled"},
 }
 
 // phases shows regimes over two settings, and redundancy and accuracy along each; a table
@@ -81,6 +89,35 @@ func titleOf(column string) string {
 	return column
 }
 
+// axisOf is the title of a setting's axis, with its unit.
+func axisOf(column string) string {
+	for _, s := range settings {
+		if s.column == column {
+			return s.title + s.unit
+		}
+	}
+	return column
+}
+
+// byRegime puts places in the order of the regimes, and says what those that occur mean.
+func byRegime(points []Marked) (meaning string) {
+	rank := func(m Marked) int {
+		for i, r := range regimes {
+			if r.name == m.Group {
+				return i
+			}
+		}
+		return len(regimes)
+	}
+	slices.SortStableFunc(points, func(a, b Marked) int { return rank(a) - rank(b) })
+	for _, r := range regimes {
+		if slices.ContainsFunc(points, func(m Marked) bool { return m.Group == r.name }) {
+			meaning += fmt.Sprintf(" %s: %s.", capital(r.name), r.means)
+		}
+	}
+	return meaning
+}
+
 func phasesOf(r *result, t *columns, p pair) error {
 	var points []Marked
 	lowX, lowY := math.Inf(1), math.Inf(1)
@@ -92,19 +129,22 @@ func phasesOf(r *result, t *columns, p pair) error {
 		lowX, lowY = min(lowX, m.X), min(lowY, m.Y)
 		points = append(points, m)
 	}
+	r.Tables = append(r.Tables, tableOf(t, p))
 	if p.y != "" {
-		f, err := PhaseChart(stem("phases", p.x, p.y), Axes{X: titleOf(p.x), Y: titleOf(p.y), LogX: lowX >= 0}, lowY >= 0, points)
-		caption := "The regime at each setting: under-expressive where items share regions, sufficiently expressive where none do and accuracy has settled, critically expressive between."
+		caption := "The regime at each setting." + byRegime(points)
+		f, err := PhaseChart(stem("phases", p.x, p.y), Axes{X: axisOf(p.x), Y: axisOf(p.y), LogX: lowX >= 0}, lowY >= 0, points)
 		if err := r.figure(fmt.Sprintf("Phases of the activation hash: %s and %s", titleOf(p.x), titleOf(p.y)), caption, f, err); err != nil {
 			return err
 		}
 	}
 	for _, property := range properties {
-		series := along(t, p, property.column)
-		f, err := Curves(stem(property.column, p.x, p.y), Axes{X: titleOf(p.x), Y: property.title, LogX: lowX >= 0}, series...)
+		series, of := along(t, p, property.column)
+		f, err := Curves(stem(property.column, p.x, p.y), Axes{X: axisOf(p.x), Y: property.title + property.unit, LogX: lowX >= 0}, series...)
 		caption := "The mean over the networks of a setting."
 		if p.y != "" {
-			caption = fmt.Sprintf("One curve for each %s.", titleOf(p.y))
+			if caption = fmt.Sprintf("One curve for each %s.", titleOf(p.y)); of > len(series) {
+				caption = fmt.Sprintf("One curve for each of %d of the %d values of the %s.", len(series), of, titleOf(p.y))
+			}
 		}
 		if err := r.figure(fmt.Sprintf("%s against %s", capital(property.title), titleOf(p.x)), caption, f, err); err != nil {
 			return err
@@ -114,8 +154,8 @@ func phasesOf(r *result, t *columns, p pair) error {
 }
 
 // along are the curves of a property along the first setting, for up to six values of the
-// second: the means where several rows are at one place.
-func along(t *columns, p pair, property string) (curves []Series) {
+// second, and of is how many it has: the means where several rows are at one place.
+func along(t *columns, p pair, property string) (curves []Series, of int) {
 	type place struct{ y, x float64 }
 	sum, n := map[place]float64{}, map[place]float64{}
 	var places []place
@@ -154,5 +194,40 @@ func along(t *columns, p pair, property string) (curves []Series) {
 		byX(s.Points)
 		curves = append(curves, s)
 	}
-	return curves
+	return curves, len(ys)
+}
+
+// tableOf lists the settings of a pair, with what was measured of their networks.
+func tableOf(t *columns, p pair) Table {
+	const most = 200
+	out := Table{Caption: "Settings of " + titleOf(p.x), Head: []string{titleOf(p.x)}}
+	columns := []string{p.x}
+	if p.y != "" {
+		out.Caption += " and " + titleOf(p.y)
+		columns, out.Head = append(columns, p.y), append(out.Head, titleOf(p.y))
+	}
+	if t.has("models") {
+		columns, out.Head = append(columns, "models"), append(out.Head, "networks")
+	}
+	for _, property := range properties {
+		if t.has(property.column) {
+			columns, out.Head = append(columns, property.column), append(out.Head, property.title)
+		}
+	}
+	out.Head = append(out.Head, "regime")
+	if len(p.rows) > most {
+		out.Caption += fmt.Sprintf(", the first %d of %d", most, len(p.rows))
+	}
+	for _, i := range p.rows[:min(len(p.rows), most)] {
+		var row []string
+		for _, column := range columns {
+			cell := ""
+			if v := t.number(column, i); finite(v) {
+				cell = num(v)
+			}
+			row = append(row, cell)
+		}
+		out.Rows = append(out.Rows, append(row, name(t.text("regime", i), 40)))
+	}
+	return out
 }

@@ -173,3 +173,18 @@ func AveragePoolPull[T Float](r *Runner, g *Pool, dx, dy []T) {
 		})
 	})
 }
+
+// MaxPoolPlace sets at to the index in x of the largest element of each window: of the
+// first in row-major order of equal ones, as ONNX numbers them with storage_order 0. A
+// window that lies wholly outside gives -1.
+func MaxPoolPlace[T Float](r *Runner, g *Pool, at []int64, x []T) {
+	g.planes(r, func(_ *worker, i int) {
+		in := x[i*g.H*g.W:][:g.H*g.W]
+		out := at[i*g.OH*g.OW:][:g.OH*g.OW]
+		for o := range out {
+			if out[o] = int64(winner(g, in, o/g.OW, o%g.OW)); out[o] >= 0 {
+				out[o] += int64(i * g.H * g.W)
+			}
+		}
+	})
+}

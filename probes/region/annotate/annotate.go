@@ -106,9 +106,11 @@ type Set struct {
 	// Faults are the rows that could not be read.
 	Faults Faults
 
+	path     string
 	o        Options
 	pictures []picture
 	index    map[string]int
+	scored   bool // some region has a score
 }
 
 // picture is what a Set knows of one picture.
@@ -133,6 +135,7 @@ type mark struct {
 	// scale is what a coordinate counts to at the picture's far edge; 0 is pixels.
 	scale float64
 	shape shape
+	score *float64
 }
 
 // shape is the pixels of a region.
@@ -195,7 +198,7 @@ func Open(path string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the regions of %q: %w", path, err)
 	}
-	s := &Set{Format: f.Name, o: o, index: map[string]int{}}
+	s := &Set{Format: f.Name, path: path, o: o, index: map[string]int{}}
 	if err := f.open(s, path); err != nil {
 		return nil, fmt.Errorf("reading the regions of %q as %s: %w", path, f.Name, err)
 	}

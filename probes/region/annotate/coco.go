@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 
@@ -128,6 +129,7 @@ func (c *coco) annotation(d *jsonStream) error {
 		BBox         []number        `json:"bbox"`
 		Crowd        json.RawMessage `json:"iscrowd"`
 		Segmentation json.RawMessage `json:"segmentation"`
+		Score        *number         `json:"score"`
 	}
 	line, bad, err := d.element(&v)
 	if err != nil {
@@ -149,6 +151,10 @@ func (c *coco) annotation(d *jsonStream) error {
 	if bad != nil {
 		c.s.Faults.add(c.file, line, fmt.Errorf("annotation %q of image %q: %w", v.ID, v.Image, bad))
 		return nil
+	}
+	if v.Score != nil && !math.IsNaN(float64(*v.Score)) {
+		score := float64(*v.Score)
+		m.score, c.s.scored = &score, true
 	}
 	g := c.group(v.Image)
 	g.marks = append(g.marks, m)

@@ -64,7 +64,7 @@ func (m *mark) fit(size dataset.Size, clip bool) (region.Box, error) {
 }
 
 func (m *mark) region(size dataset.Size, o Options) (region.Region, error) {
-	r := region.Region{ID: m.id, Label: m.label}
+	r := region.Region{ID: m.id, Label: m.label, Score: m.score}
 	var err error
 	if r.Box, err = m.fit(size, o.Clip); err != nil {
 		return r, err

@@ -30,6 +30,9 @@ func (m *Matched) Source() region.Source { return source{m} }
 
 type source struct{ *Matched }
 
+// Scored says whether some region of the set has a score.
+func (s source) Scored() bool { return s.set.scored }
+
 func (s source) Regions(i int, size dataset.Size) ([]region.Region, []error) {
 	rs, faults := s.Matched.Regions(i, size)
 	var errs []error

@@ -58,7 +58,7 @@ func TestSum256(t *testing.T) {
 		if err := os.WriteFile(file, []byte(content), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Sum256(path)
+		s, err := sum256(path, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,10 +74,10 @@ func TestSum256(t *testing.T) {
 	if err := os.Rename(file, filepath.Join(dir, "b.txt")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Sum256(dir); err != nil || got == first {
+	if got, err := sum256(dir, ""); err != nil || got == first {
 		t.Errorf("a folder's sum does not follow its names: %v", err)
 	}
-	if _, err := Sum256(filepath.Join(dir, "none")); err == nil {
+	if _, err := sum256(filepath.Join(dir, "none"), ""); err == nil {
 		t.Error("a file that is not there has a sum")
 	}
 }

@@ -10,9 +10,25 @@ import (
 	"path/filepath"
 )
 
-// Sum256 is the SHA-256, in hex, of an annotation file, or of the names, sizes and
-// contents of the regular files below a folder, in the order of their names.
-func Sum256(path string) (string, error) {
+// Sum256 is the SHA-256, in hex, of the annotation file that the set was read from, or of
+// the names, sizes and contents of the regular files below its folder, in the order of
+// their names; and of NamesFile, where that lies elsewhere.
+func (s *Set) Sum256() (string, error) {
+	if s.NamesFile == "" {
+		return sum256(s.path, "")
+	}
+	root, err := filepath.Abs(s.path)
+	if err != nil {
+		return "", err
+	}
+	names := s.NamesFile
+	if in, err := filepath.Rel(root, names); err == nil && filepath.IsLocal(in) {
+		names = ""
+	}
+	return sum256(s.path, names)
+}
+
+func sum256(path, names string) (string, error) {
 	h := sha256.New()
 	add := func(file string) error {
 		f, err := openRegular(file)
@@ -38,6 +54,10 @@ func Sum256(path string) (string, error) {
 			fmt.Fprintf(h, "%q %d\n", relative(path, p), st.Size())
 			return add(p)
 		})
+	}
+	if err == nil && names != "" {
+		fmt.Fprintln(h, "names")
+		err = add(names)
 	}
 	if err != nil {
 		return "", fmt.Errorf("reading the regions of %q: %w", path, err)

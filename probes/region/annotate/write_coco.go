@@ -34,6 +34,7 @@ type cocoAnnotation struct {
 	Area         float64    `json:"area"`
 	Crowd        int        `json:"iscrowd"`
 	Segmentation any        `json:"segmentation"`
+	Score        *float64   `json:"score,omitempty"`
 }
 
 type cocoCategory struct {
@@ -55,7 +56,7 @@ func (c *cocoWriter) Write(p Picture) error {
 	image := len(c.images) + 1
 	c.images = append(c.images, cocoImage{image, p.Name, p.Size.W, p.Size.H})
 	for _, r := range p.Regions {
-		a := cocoAnnotation{c.id(r.ID), image, c.labels.of(r.Label) + 1, numbersOf(r.Box, "xywh"), 0, 0, [][]float64{}}
+		a := cocoAnnotation{c.id(r.ID), image, c.labels.of(r.Label) + 1, numbersOf(r.Box, "xywh"), 0, 0, [][]float64{}, r.Score}
 		a.Area = a.BBox[2] * a.BBox[3]
 		if r.Mask != nil {
 			a.Area = float64(r.Mask.Count())

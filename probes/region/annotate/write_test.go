@@ -219,3 +219,29 @@ func TestOutputOf(t *testing.T) {
 		}
 	}
 }
+
+// COCO's results carry scores, and annotations none.
+func TestCOCOScores(t *testing.T) {
+	sure := 0.25
+	path, err := written(t, Outputs[0], Picture{Name: "a.jpg", Size: size, Regions: []region.Region{
+		{ID: "1", Label: "cat", Box: box(1, 2, 3, 4), Score: &sure}, {ID: "2", Label: "cat", Box: box(1, 2, 3, 5)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := s.Match(items{"a.jpg"})
+	rs, _ := m.Regions(0, size)
+	if len(rs) != 2 || rs[0].Score == nil || *rs[0].Score != sure || rs[1].Score != nil || !region.Scored(m.Source()) {
+		t.Errorf("read %+v", rs)
+	}
+	text := `{"images":[{"id":1,"file_name":"a.jpg"}],"annotations":[{"id":1,"image_id":1,"bbox":[1,2,3,4],"score":null}]}`
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(path, Options{}); err != nil || region.Scored(s.Match(items{"a.jpg"}).Source()) {
+		t.Errorf("annotations without scores have some: %v", err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -26,28 +27,37 @@ func ReadYAMLNames(r io.Reader) ([]string, error) {
 		return nil, fmt.Errorf("the file has more than %d bytes", maxYAML)
 	}
 	text := strings.Split(strings.ReplaceAll(string(b), "\r\n", "\n"), "\n")
+	at := -1
 	for i, line := range text {
-		rest, ok := strings.CutPrefix(line, "names:")
-		if !ok || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
-			continue
+		switch key := namesKey.FindString(line); {
+		case key == "":
+		case at >= 0:
+			return nil, fmt.Errorf("names, line %d: the key is on line %d already", i+1, at+1)
+		default:
+			at, text[i] = i, line[len(key):]
 		}
-		y := yamlNames{line: i + 1, of: map[int]string{}}
-		if rest = strings.TrimSpace(comment(rest)); rest == "" {
-			err = y.block(text[i+1:])
-		} else {
-			err = y.flow(strings.Join(append([]string{rest}, text[i+1:]...), "\n"))
-		}
-		var names []string
-		if err == nil {
-			names, err = y.names()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("names, line %d: %w", y.line, err)
-		}
-		return names, nil
 	}
-	return nil, nil
+	if at < 0 {
+		return nil, nil
+	}
+	y := yamlNames{line: at + 1, of: map[int]string{}}
+	if rest := strings.TrimSpace(comment(text[at])); rest == "" {
+		err = y.block(text[at+1:])
+	} else {
+		err = y.flow(strings.Join(append([]string{rest}, text[at+1:]...), "\n"))
+	}
+	var names []string
+	if err == nil {
+		names, err = y.names()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("names, line %d: %w", y.line, err)
+	}
+	return names, nil
 }
+
+// namesKey is the key at the start of a line, up to its colon.
+var namesKey = regexp.MustCompile(`^(?:names|"names"|'names')[ \t]*:(?:[ \t]|$)`)
 
 // yamlNames gathers names by number.
 type yamlNames struct {
@@ -88,7 +98,7 @@ func (y *yamlNames) names() ([]string, error) {
 	return names, nil
 }
 
-// block reads "- name" or "number: name" lines until one that is indented less.
+// block reads "- name" or "number: name" lines, of one indentation, until the next key.
 func (y *yamlNames) block(text []string) error {
 	depth, list := -1, false
 	for _, line := range text {
@@ -100,12 +110,12 @@ func (y *yamlNames) block(text []string) error {
 			return nil
 		}
 		item, isItem := strings.CutPrefix(entry, "-")
-		isItem = isItem && (item == "" || item[0] == ' ')
+		isItem = isItem && (item == "" || item[0] == ' ' || item[0] == '\t')
 		at := len(line) - len(entry)
 		if depth < 0 {
 			depth, list = at, isItem
 		}
-		if at == 0 && !isItem || at < depth {
+		if at == 0 && !isItem {
 			return nil
 		}
 		if at != depth || isItem != list {
@@ -178,6 +188,10 @@ func (y *yamlNames) flow(text string) error {
 			return fmt.Errorf("the list got no %q or comma behind %.40q", end, name)
 		}
 	}
+	rest, _, _ := strings.Cut(text[c.at+1:], "\n")
+	if (&cursor{text: " " + rest}).peek() != 0 {
+		return fmt.Errorf("got %.60q behind the names, want the line's end", rest)
+	}
 	return nil
 }
 
@@ -221,7 +235,11 @@ func (c *cursor) scalar(stop string) (string, error) {
 	for c.at < len(c.text) && c.text[c.at] != '\n' && strings.IndexByte(stop, c.text[c.at]) < 0 && !strings.HasPrefix(c.text[c.at:], " #") {
 		c.at++
 	}
-	return strings.TrimSpace(c.text[from:c.at]), nil
+	name := strings.TrimSpace(c.text[from:c.at])
+	if strings.Contains(name, ": ") || strings.HasSuffix(name, ":") {
+		return "", fmt.Errorf("got %.60q, which is a map; put quotes around a name with a colon and a blank", name)
+	}
+	return name, nil
 }
 
 func (c *cursor) quoted(mark byte) (string, error) {

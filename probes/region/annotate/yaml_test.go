@@ -22,6 +22,8 @@ var yamlCases = []struct {
 	{"names: # below\n\n    - x y\n\n    # between\n    - \"- z\"\n", []string{"x y", "- z"}, ""},
 	{"\xef\xbb\xbfnames:\r\n  '0': a\r\n", []string{"a"}, ""},
 	{"nc: 2\nother:\n  names: [x]\n", nil, ""},
+	{"\"names\" : [a] # all\nnc: 1", []string{"a"}, ""},
+	{"'names':\n- http://a:8\n-\tb\n", []string{"http://a:8", "b"}, ""},
 	{"", nil, ""},
 	{"names:\n  0: a\n  2: b\n", nil, "got class 2 among 2 names, want the numbers from 0 to 1"},
 	{"names: [a, b", nil, "got no ']' or comma behind \"b\""},
@@ -35,6 +37,10 @@ var yamlCases = []struct {
 	{"names: []\n", nil, "got nothing"},
 	{"names: ['a\n', b]", nil, "whose quote does not end"},
 	{"names: [[a], b]", nil, "want a plain or quoted name"},
+	{"names:\n- a: b\n- c\n", nil, "line 2: got \"a: b\", which is a map"},
+	{"names:\n  - a\n - b\n", nil, "line 3: got \" - b\", want entries of one kind"},
+	{"names: [a, b] c\n", nil, "got \" c\" behind the names"},
+	{"names: [a]\nnc: 1\nnames: [b]\n", nil, "line 3: the key is on line 1 already"},
 	{"names: [\"\\x41\"]", nil, "want the escapes of JSON"},
 }
 
@@ -71,6 +77,7 @@ func TestClassNamesBesideLabels(t *testing.T) {
 		return rs[0].Label + " " + filepath.Base(s.NamesFile)
 	}
 	put("set/labels/train/a.txt", "1 .5 .5 .2 .2\n")
+	sums := map[string]bool{}
 	for _, step := range []struct{ file, text, want string }{
 		{"data.yaml", "names: [far, far1]", "1 ."}, // three folders up
 		{"set/data.yaml", "nc: 2", "1 ."},
@@ -82,6 +89,15 @@ func TestClassNamesBesideLabels(t *testing.T) {
 		if got := label("set/labels/train"); got != step.want {
 			t.Errorf("with %s the label is %q, want %q", step.file, got, step.want)
 		}
+		s, err := Open(filepath.Join(root, "set/labels/train"), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, err := s.Sum256()
+		if unnamed := strings.HasSuffix(step.want, " ."); err != nil || sums[sum] != (unnamed && len(sums) > 0) {
+			t.Errorf("with %s the sum is that of before: %v (%v)", step.file, sums[sum], err)
+		}
+		sums[sum] = true
 	}
 	os.Remove(filepath.Join(root, "set/labels/train/classes.txt"))
 	if got := label("set/labels/train/a.txt"); got != "near data.yaml" {

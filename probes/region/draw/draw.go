@@ -35,23 +35,13 @@ func Viridis(v float64) color.RGBA {
 	return color.RGBA{mix(0), mix(1), mix(2), 255}
 }
 
-// Heat is a number for each pixel of a model's input, row by row.
-type Heat struct {
-	H, W   int
-	Values []float64
-}
-
 // opacity is how much of a heat map covers the picture.
 const opacity = 0.6
 
-// Overlay is a picture with a heat map over the part of it that the input shows, its
-// largest value being the brightest; the rest is as it was.
+// Overlay is a picture with a heat map over the part of it that the input shows, in
+// the colours of its scale; where it has no number and elsewhere the picture is as it was.
 func Overlay(m image.Image, h *Heat, g dataset.Geometry) *image.RGBA {
 	b, out := m.Bounds(), rgba(m)
-	top := 0.0
-	for _, v := range h.Values {
-		top = math.Max(top, v)
-	}
 	for y := range b.Dy() {
 		for x := range b.Dx() {
 			ix, iy := g.ToInput(float64(x)+0.5, float64(y)+0.5)
@@ -59,10 +49,10 @@ func Overlay(m image.Image, h *Heat, g dataset.Geometry) *image.RGBA {
 				continue
 			}
 			v := h.Values[int(iy)*h.W+int(ix)]
-			if top > 0 {
-				v /= top
+			if math.IsNaN(v) {
+				continue
 			}
-			c, p := Viridis(v), out.RGBAAt(x, y)
+			c, p := Viridis((v-h.From)/(h.To-h.From)), out.RGBAAt(x, y)
 			mix := func(a, b uint8) uint8 { return uint8(math.Round(opacity*float64(a) + (1-opacity)*float64(b))) }
 			out.SetRGBA(x, y, color.RGBA{mix(c.R, p.R), mix(c.G, p.G), mix(c.B, p.B), 255})
 		}

@@ -4,6 +4,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,7 +34,7 @@ func TestOverlayCoversWhatIsSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &Heat{4, 4, make([]float64, 16)}
+	h := &Heat{H: 4, W: 4, Values: make([]float64, 16), To: 0.4}
 	h.Values[5] = 0.4 // row 1, column 1: the largest
 	out := Overlay(m, h, g)
 	x0, y0, x1, y1 := g.Seen()
@@ -100,15 +101,21 @@ func TestMapsOfOneUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sites := 0
+	for _, l := range ls {
+		if l.Reason == "" {
+			sites++
+		}
+	}
 	changed := make([]byte, p.CodeBytes())
 	unit := (2*ls[0].H+3)*ls[0].W + 1 // channel 2, row 3, column 1
 	changed[unit/8] = 128 >> (unit % 8)
-	h := maps.heat(changed)
+	h, _, _ := maps.heat(changed)
 	cell := ls[0].Cell(3, 1)
 	for i, v := range h.Values {
 		want := 0.0
 		if cell.Has(i/h.W, i%h.W) {
-			want = 1 / float64(ls[0].Channels*len(maps.sites))
+			want = 1 / float64(ls[0].Channels*sites)
 		}
 		if v != want {
 			t.Errorf("pixel %d: %g, want %g", i, v, want)
@@ -129,5 +136,28 @@ func TestMapsOfOneUnit(t *testing.T) {
 	}
 	if got := name(3, "../a b/\x00ü.png"); got != "000003-.._a_b___.png.png" {
 		t.Errorf("the name %q", got)
+	}
+}
+
+// Where strides leave an edge over the sites there have their mean, which sets no scale,
+// and where no site has a cell the picture is as it was.
+func TestMeanOverCells(t *testing.T) {
+	m := newMean(dataset.Size{H: 1, W: 4})
+	m.add(&cells{at: []int32{0, 0, 1, -1}}, []float64{0.5, 1})
+	m.add(&cells{at: []int32{0, 1, -1, -1}}, []float64{0.25, 0.75})
+	least, most := m.end()
+	if least != 0.375 || most != 0.625 || m.Values[0] != 0.375 || m.Values[1] != 0.625 || m.Values[2] != 1 || !math.IsNaN(m.Values[3]) {
+		t.Errorf("from %v to %v: %v", least, most, m.Values)
+	}
+	m.From, m.To = least, most
+	g, err := dataset.Preprocess{}.Geometry(4, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := Overlay(image.NewRGBA(image.Rect(0, 0, 4, 1)), &m.Heat, g)
+	for x, want := range []uint8{uint8(0.6*float64(Viridis(0).R) + 0.5), uint8(0.6*float64(Viridis(1).R) + 0.5), uint8(0.6*float64(Viridis(1).R) + 0.5), 0} {
+		if got := out.RGBAAt(x, 0).R; got != want {
+			t.Errorf("dot %d has red %d, want %d", x, got, want)
+		}
 	}
 }

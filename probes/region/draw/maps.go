@@ -2,11 +2,12 @@ package draw
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"image"
 	"image/png"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
@@ -14,67 +15,145 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
-// Maps is a sink that draws, for every item of a run, where in its picture the units
-// lie that changed: of each site with positions, the fraction of a position's units, on
-// its cell; the mean over the sites. It is given the column "changed" of
-// ComplexityColumns, draws its first radius to NUMBER-NAME.png in a folder, says in its
-// Index what each map shows, and hands all columns on, "changed" only if asked.
+// Maps is a sink that draws a heat map over the picture of every item of a run, to
+// NUMBER-NAME.png in a folder, says in its Index what each map shows, and hands the
+// columns on. A map has the mean over the sites of what it shows of their positions,
+// each on its cell; where there is no cell the picture is as it was.
 type Maps struct {
 	probes.Sink
-	dir   string
-	ds    dataset.Dataset
-	from  region.Source // nil where no boxes are drawn
-	keep  bool
-	sites []mapped
-	width int
-	input dataset.Size
-	next  int
+	dir    string
+	ds     dataset.Dataset
+	column string // that maps are made of, width bytes of an item's
+	width  int
+	keep   bool // the column is handed on
+	next   int
+
+	heat  func(bits []byte) (h *Heat, least, most float64)
+	mark  func(m *image.RGBA, i int, picture dataset.Size) // draws regions on the map of item i
+	about func(line *indexed, least float64)
 }
 
-// Index is the file in the folder of maps with a line for each: its name, the item, and
-// the largest value, for which the brightest colour stands.
+// Index is the file in the folder of maps with a line for each: its name, the item, what
+// is measured, and the largest and least value.
 const Index = "maps.jsonl"
 
+// Agreement is what maps measure that NewAgreement draws; others have local complexity.
+const Agreement = "agreement"
+
+// indexed is a line. From and To are what the darkest and the brightest colour stand
+// for; of local complexity these are nothing and the largest.
 type indexed struct {
-	Map     string  `json:"map"`
-	ID      string  `json:"id"`
-	Largest float64 `json:"largest"`
+	Map       string   `json:"map"`
+	ID        string   `json:"id"`
+	Largest   float64  `json:"largest"`
+	Measure   string   `json:"measure,omitempty"`
+	Reference string   `json:"reference,omitempty"`
+	Least     *float64 `json:"least,omitempty"`
+	From      *float64 `json:"from,omitempty"`
+	To        *float64 `json:"to,omitempty"`
 }
 
-// mapped is a site with positions.
-type mapped struct {
-	all           *region.Selection
-	offset, bytes int
-	channels      int
-	cells         []int32 // the position of each pixel of the input, -1 for none
-}
-
-// NewMaps is a sink before to; keep hands the column "changed" on.
+// NewMaps is a sink before to that draws where in the picture the units lie that
+// changed: of a position, the fraction of its units. It is given the column "changed" of
+// ComplexityColumns, of which it takes the first radius; keep hands it on. from has the
+// regions whose boxes are drawn, nil for none.
 func NewMaps(to probes.Sink, dir string, sites []probes.Site, layouts []region.Layout, ds dataset.Dataset, from region.Source, keep bool) (*Maps, error) {
-	m := &Maps{Sink: to, dir: dir, ds: ds, from: from, keep: keep}
+	m := &Maps{Sink: to, dir: dir, ds: ds, column: "changed", keep: keep}
+	var located []changing
+	var over dataset.Size
 	for i := range sites {
 		l := &layouts[i]
 		if l.Reason == "" {
-			s, err := cellsOf(l)
+			on, err := cellsOf(l)
 			if err != nil {
 				return nil, err
 			}
-			m.input = dataset.Size{H: l.InputH, W: l.InputW}
-			s.offset, s.bytes = m.width, sites[i].Bytes()
-			m.sites = append(m.sites, s)
+			over = dataset.Size{H: l.InputH, W: l.InputW}
+			located = append(located, changing{on, m.width, sites[i].Bytes(), l.Channels})
 		}
 		m.width += sites[i].Bytes()
 	}
-	if len(m.sites) == 0 {
+	if len(located) == 0 {
 		return nil, fmt.Errorf("drawing maps: none of %d sites has positions on the picture", len(sites))
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("drawing maps: %w", err)
+	m.heat = func(changed []byte) (*Heat, float64, float64) {
+		sum := newMean(over)
+		for _, s := range located {
+			sum.add(&s.cells, s.fractions(changed))
+		}
+		least, most := sum.end()
+		sum.To = most
+		return &sum.Heat, least, most
 	}
-	if err := os.WriteFile(filepath.Join(dir, Index), nil, 0o666); err != nil {
-		return nil, fmt.Errorf("drawing maps: %w", err)
+	if m.mark = func(*image.RGBA, int, dataset.Size) {}; from != nil {
+		m.mark = func(out *image.RGBA, i int, picture dataset.Size) {
+			if from.Has(i) {
+				rs, _ := from.Regions(i, picture)
+				Boxes(out, rs)
+			}
+		}
 	}
-	return m, nil
+	m.about = func(*indexed, float64) {}
+	return m, m.begin()
+}
+
+// NewAgreement is a sink before to that draws how far each position of a picture agrees
+// with a reference: see region.Reference. It is given the column "code" of CodeColumns
+// with Full, and hands it on. One scale holds for all pictures, from the least to the
+// largest agreement in the reference's own; what is beyond it has the colour of its end.
+// The reference is outlined in its picture.
+func NewAgreement(to probes.Sink, dir string, ref *region.Reference, ds dataset.Dataset) (*Maps, error) {
+	m := &Maps{Sink: to, dir: dir, ds: ds, column: "code", width: len(ref.Code), keep: true}
+	known := map[*region.Layout]*cells{}
+	var fault error
+	var over dataset.Size
+	ref.Positions(ref.Code, func(l *region.Layout, _ []float64) {
+		on, err := cellsOf(l)
+		fault = errors.Join(fault, err)
+		known[l], over = &on, dataset.Size{H: l.InputH, W: l.InputW}
+	})
+	if fault != nil {
+		return nil, fault
+	}
+	low, high := 0.0, 0.0
+	m.heat = func(code []byte) (*Heat, float64, float64) {
+		sum := newMean(over)
+		ref.Positions(code, func(l *region.Layout, agreement []float64) { sum.add(known[l], agreement) })
+		least, most := sum.end()
+		sum.From, sum.To = low, high
+		return &sum.Heat, least, most
+	}
+	if _, low, high = m.heat(ref.Code); low == high {
+		low, high = 0, 1
+	}
+	m.mark = func(out *image.RGBA, i int, _ dataset.Size) {
+		if i == ref.Item {
+			outline(out, []region.Region{ref.Region}, foundColour)
+			b := ref.Region.Box
+			for range max(out.Bounds().Dx(), out.Bounds().Dy()) / 300 { // one pixel of a large picture is not seen
+				b = region.Box{X0: b.X0 - 1, Y0: b.Y0 - 1, X1: b.X1 + 1, Y1: b.Y1 + 1}
+				if ref.Region.Mask == nil {
+					frame(out, b, foundColour)
+				}
+			}
+		}
+	}
+	m.about = func(line *indexed, least float64) {
+		line.Measure, line.Reference, line.Least, line.From, line.To = Agreement, ref.ID, &least, &low, &high
+	}
+	return m, m.begin()
+}
+
+// begin makes the folder and an empty index.
+func (m *Maps) begin() error {
+	err := os.MkdirAll(m.dir, 0o777)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(m.dir, Index), nil, 0o666)
+	}
+	if err != nil {
+		return fmt.Errorf("drawing maps: %w", err)
+	}
+	return nil
 }
 
 // enter adds a line to the index.
@@ -94,43 +173,26 @@ func (m *Maps) enter(line indexed) error {
 	return f.Close()
 }
 
-func cellsOf(l *region.Layout) (mapped, error) {
-	positions, err := region.NewMask(l.H, l.W)
-	if err != nil {
-		return mapped{}, err
-	}
-	s := mapped{channels: l.Channels, cells: make([]int32, l.InputH*l.InputW)}
-	for i := range s.cells {
-		s.cells[i] = -1
-	}
-	for y := range l.H {
-		for x := range l.W {
-			positions.Set(y, x)
-			l.Cell(y, x).Each(func(py, px int) { s.cells[py*l.InputW+px] = int32(y*l.W + x) })
-		}
-	}
-	s.all = l.Select(positions)
-	return s, nil
+// changing is a site with positions, and its place among what changed.
+type changing struct {
+	cells
+	offset, bytes, channels int
 }
 
-// heat is where in the input the units lie that changed.
-func (m *Maps) heat(changed []byte) *Heat {
-	h := &Heat{m.input.H, m.input.W, make([]float64, m.input.H*m.input.W)}
-	for _, s := range m.sites {
-		counts := s.all.PerPosition(changed[s.offset : s.offset+s.bytes])
-		for i, at := range s.cells {
-			if at >= 0 {
-				h.Values[i] += float64(counts[at]) / float64(s.channels*len(m.sites))
-			}
-		}
+// fractions is of each position the fraction of the units that changed.
+func (s *changing) fractions(changed []byte) []float64 {
+	counts := s.all.PerPosition(changed[s.offset : s.offset+s.bytes])
+	out := make([]float64, len(counts))
+	for i, n := range counts {
+		out[i] = float64(n) / float64(s.channels)
 	}
-	return h
+	return out
 }
 
 // Write draws the items of a batch.
 func (m *Maps) Write(cols []probes.Column) error {
 	var id, status []string
-	var changed []byte
+	var bits []byte
 	var on []probes.Column
 	for _, c := range cols {
 		switch c.Name {
@@ -138,31 +200,31 @@ func (m *Maps) Write(cols []probes.Column) error {
 			id, _ = c.Values.([]string)
 		case "status":
 			status, _ = c.Values.([]string)
-		case "changed":
-			if changed, _ = c.Values.([]byte); !m.keep {
+		case m.column:
+			if bits, _ = c.Values.([]byte); !m.keep {
 				continue
 			}
 		}
 		on = append(on, c)
 	}
-	if len(id) == 0 || len(status) != len(id) || len(changed) < len(id)*m.width {
-		return fmt.Errorf("drawing maps: the batch does not say what changed around %d items", len(id))
+	if len(id) == 0 || len(status) != len(id) || len(bits) < len(id)*m.width {
+		return fmt.Errorf("drawing maps: the batch has no whole %q of %d items", m.column, len(id))
 	}
-	per := len(changed) / len(id)
+	per := len(bits) / len(id)
 	for k := range id {
 		i := m.next
 		m.next++
 		if status[k] != "ok" {
 			continue
 		}
-		if err := m.draw(i, id[k], changed[k*per:k*per+m.width]); err != nil {
+		if err := m.draw(i, id[k], bits[k*per:k*per+m.width]); err != nil {
 			return fmt.Errorf("drawing the map of %s: %w", id[k], err)
 		}
 	}
 	return m.Sink.Write(on)
 }
 
-func (m *Maps) draw(i int, id string, changed []byte) error {
+func (m *Maps) draw(i int, id string, bits []byte) error {
 	g, err := dataset.GeometryOf(m.ds, i)
 	if err != nil {
 		return err
@@ -171,13 +233,11 @@ func (m *Maps) draw(i int, id string, changed []byte) error {
 	if err != nil {
 		return err
 	}
-	heat := m.heat(changed)
+	heat, least, most := m.heat(bits)
 	out := Overlay(picture, heat, g)
-	if m.from != nil && m.from.Has(i) {
-		rs, _ := m.from.Regions(i, g.Picture)
-		Boxes(out, rs)
-	}
-	line := indexed{name(i, id), id, slices.Max(heat.Values)}
+	m.mark(out, i, g.Picture)
+	line := indexed{Map: name(i, id), ID: id, Largest: most}
+	m.about(&line, least)
 	if err := m.enter(line); err != nil {
 		return err
 	}
@@ -185,7 +245,8 @@ func (m *Maps) draw(i int, id string, changed []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := png.Encode(f, out); err != nil {
+	fast := png.Encoder{CompressionLevel: png.BestSpeed} // a tenth of the time, which is most of a run's
+	if err := fast.Encode(f, out); err != nil {
 		f.Close()
 		return err
 	}

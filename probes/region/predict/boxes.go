@@ -99,7 +99,11 @@ func (f *Finder) boxes(out []*tensor.Tensor, g dataset.Geometry) ([]region.Regio
 		if class >= 0 {
 			label = f.name(class)
 		}
-		all = append(all, found{region.Region{ID: strconv.Itoa(i), Label: label, Box: box}, score})
+		r := region.Region{ID: strconv.Itoa(i), Label: label, Box: box}
+		if f.Scored() && !math.IsInf(score, 0) {
+			r.Score = &score
+		}
+		all = append(all, found{r, score})
 	}
 	if f.NMS > 0 {
 		all = suppress(all, f.NMS)

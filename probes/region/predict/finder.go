@@ -24,7 +24,11 @@ type Finder struct {
 	session engine.Session
 	input   port
 	out     outputs
+	scored  bool
 }
+
+// Scored says whether the regions have scores: those of a detector whose outputs do.
+func (f *Finder) Scored() bool { return f.scored }
 
 // port is the model's input: the shape of a picture, without the batch axis if there
 // is one.
@@ -63,6 +67,10 @@ func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o en
 	f := &Finder{Settings: s, ctx: ctx, session: session, input: in}
 	if f.out, err = s.choose(session.Outputs()); err != nil {
 		return fail(errors.Join(err, session.Close()))
+	}
+	if s.Kind == Boxes {
+		boxes := session.Outputs()[f.out.boxes].Shape
+		f.scored = f.out.scores >= 0 || len(boxes) > 0 && boxes[len(boxes)-1] == 6 // the score and the label behind the box
 	}
 	if s.Kind == Labels {
 		f.out.probable = probable(m, session.Outputs()[f.out.labels].Name)

@@ -91,6 +91,9 @@ type source struct {
 
 func (s source) Has(int) bool { return true }
 
+// Scored says whether the finder gives scores.
+func (s source) Scored() bool { return region.Scored(s.find) }
+
 func (s source) Regions(i int, size dataset.Size) ([]region.Region, []error) {
 	p, err := s.picture(i)
 	if err != nil {
