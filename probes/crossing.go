@@ -92,5 +92,7 @@ func (h *hostCrossing) run(ctx context.Context, of []*tally) ([]bool, error) {
 			t.see(k, 0, code, code)
 		}
 	}
-	return h.r.nan(out), nil
+	nan := h.r.nan(out)
+	h.r.Recycle(out)
+	return nan, nil
 }

@@ -1,331 +1,389 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"image"
-	"slices"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
-	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/region/draw"
-	"github.com/onnxprobe/onnxprobe/probes/region/segment"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
-// regionFlags say where the regions of pictures are, and what lies inside them.
-type regionFlags struct {
-	path, form, boxes, rule   string
-	names, ignore             string
-	normalised, clip, boxOnly bool
-	method                    *segment.Method // that finds them in the pictures, where one does
-	model                     *regionModel    // or the model that does
-	set                       *annotate.Set   // once it is read; empty where they are found
-	items                     bool            // taken by --box-input
+// regionsFlags say what becomes of the regions of pictures.
+type regionsFlags struct {
+	modelFlags
+	engineFlags
+	dataFlags
+	regions                          regionFlags
+	truth, truthForm                 string
+	output, form, draw               string
+	iou                              float64
+	anyLabel, byPicture, json, force bool
 }
 
-func (f *regionFlags) add(fs *pflag.FlagSet) {
+func newRegions() *cobra.Command {
+	var f regionsFlags
 	var forms []string
-	for _, k := range annotate.Formats {
-		forms = append(forms, k.Name)
+	for _, o := range annotate.Outputs {
+		forms = append(forms, o.Name)
 	}
-	fs.StringVar(&f.path, "regions", "", "write a row for each region of a picture: boxes or masks in a `FILE|DIR`, or found in the picture itself: slic:N (about N super-pixels), lines (lines of text of a page), boxes:MODEL.onnx (a detector) or labels:MODEL.onnx (a segmentation network or human parser); a file of such a name is ./lines")
-	fs.StringVar(&f.form, "region-format", "auto", "format of --regions: auto, "+strings.Join(forms, ", "))
-	fs.StringVar(&f.rule, "region-rule", region.Nominal.String(), "which units lie inside: nominal (their cell of the strides' grid meets the region), any (a pixel that they depend on does) or all (all those do)")
-	fs.StringVar(&f.boxes, "region-boxes", "", "what four numbers of a CSV or JSON Lines box, or of a detector's, are: xyxy, xywh or cxcywh; by default what the header says, or xyxy")
-	fs.BoolVar(&f.normalised, "region-normalised", false, "the numbers of CSV and JSON Lines boxes are fractions of width and height; those of a detector, of its input's")
-	fs.BoolVar(&f.clip, "region-clip", false, "cut boxes that reach beyond the picture, instead of refusing them")
-	fs.BoolVar(&f.boxOnly, "region-box-only", false, "take the boxes of regions that have masks too")
-	fs.StringVar(&f.names, "region-names", "", "names of labels, for label maps, YOLO, boxes:MODEL and labels:MODEL: a text `FILE`, one a line, the first of label 0")
-	fs.StringVar(&f.ignore, "region-ignore", "0", "`LABELS` that are no region, of label maps, labels:MODEL and, if given, boxes:MODEL, separated by commas; none keeps all")
-	f.model = &regionModel{}
-	f.model.add(fs)
+	c := &cobra.Command{
+		Use:   "regions DATA... --regions SRC [-o OUT] [--truth TRUE] [--draw DIR]",
+		Short: "Finds, converts, draws and scores regions of pictures",
+		Long: `Takes the regions of pictures from annotations or finds them in the pictures themselves,
+and writes them in another format, draws them, or compares them with the true ones. No
+network is needed but for boxes:MODEL and labels:MODEL. A picture is in memory at a time.
+
+OUT is a file, .json (COCO), .csv or .jsonl (MedRegA's answers; boxes with --output-format
+boxes), or with --output-format yolo, voc or labels a new folder with a file for each picture.
+COCO keeps masks, and label maps do; the others hold boxes. Pictures are named by their ID.
+
+--truth gives two scores. BN-HTRd's: DR, RA and FM are the shares of the true regions, of
+those found, and their harmonic mean, that are in one-to-one matches of an IoU of at least
+--iou, 0.9 by default (the choice is ours: the paper is silent about it). MedRegA's: true
+and found regions are paired so that the sum of 1 - IoU is the least (the Hungarian method);
+MEAN IOU is that of the true regions, 0 for one without a pair, and >0.25, >0.5, >0.75 the
+shares of them that exceed these. Where both regions have masks their pixels count, else
+their boxes. Regions of one label are compared with those of the same, except where slic or
+lines found them, which know no labels, or with --any-label. The flags --region-boxes,
+-normalised, -clip, -box-only, -names and -ignore hold for --truth too.
+
+The folder of BN-HTRd can be DATA, --regions and --truth: of pictures of lines the YOLO boxes
+beside them, of the others one region each, whose label is the ground-truth text.`,
+		Example: `  onnxprobe regions photos/ --regions coco.json --output-format yolo -o labels
+  onnxprobe regions pages/ --regions lines -o lines.json --draw overlays/
+  onnxprobe regions pages/ --regions lines --truth truth.json --by-picture
+  onnxprobe regions photos/ --regions answers.jsonl --truth coco.json --json
+  onnxprobe regions photos/ --regions boxes:detr.onnx --region-preprocess imagenet -o found.json
+  onnxprobe regions BN-HTR_Dataset/ --regions BN-HTR_Dataset/ -o words.csv`,
+		Args: atLeast(1, "pictures"),
+	}
+	fs := c.Flags()
+	f.regions.add(fs)
+	fs.Lookup("regions").Usage = strings.TrimPrefix(fs.Lookup("regions").Usage, "write a row for each region of a picture: ")
+	_ = fs.MarkHidden("region-rule") // is of units, and there are none
+	f.regions.model.of(&f.modelFlags, &f.dataFlags)
+	f.addBackend(fs)
+	f.addOptions(fs)
+	fs.BoolVar(&f.allowLinks, "allow-links", false, "follow links from the model's folder to external data elsewhere")
+	fs.StringVar(&f.truth, "truth", "", "compare with the true regions of a `FILE|DIR`")
+	fs.StringVar(&f.truthForm, "truth-format", "auto", "format of --truth, as --region-format")
+	fs.Float64Var(&f.iou, "iou", 0.9, "the least IoU of a match for DR, RA and FM")
+	fs.BoolVar(&f.anyLabel, "any-label", false, "compare regions whatever their labels")
+	fs.BoolVar(&f.byPicture, "by-picture", false, "a row for each picture too")
+	fs.StringVarP(&f.output, "output", "o", "", "write the regions to a `FILE` or a new folder; - is standard output")
+	fs.StringVar(&f.form, "output-format", "auto", "what is written: "+strings.Join(forms, ", ")+"; by default by the extension")
+	fs.StringVar(&f.draw, "draw", "", "draw each picture with its regions, and the true ones in green, to a `DIR`")
+	fs.StringVar(&f.dataFlags.format, "format", "auto", "kind of data (see list datasets); told by name and first bytes by default")
+	fs.StringVar(&f.column, "column", "", "what holds the pictures, or their paths: a column of Parquet or CSV, a field of JSON Lines, an extension in tar files")
+	fs.StringVar(&f.layout, "layout", "auto", "axes of pictures in arrays: nchw or nhwc")
+	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF tag says; PIL and torchvision do not")
+	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse larger pictures before decoding them; 0 takes PIL's limit")
+	fs.IntVar(&f.limit, "limit", 0, "use only the first `N` items")
+	fs.BoolVar(&f.json, "json", false, "print JSON instead of tables")
+	fs.BoolVar(&f.force, "force", false, "replace an existing file")
+	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args) }
+	return c
 }
 
-// found says whether regions are found in the pictures themselves.
-func (f *regionFlags) found() bool { return f.method != nil || f.model.asked() }
-
-// check reports flags that do not go together; others are those that go with --regions
-// besides its own.
-func (f *regionFlags) check(changed func(string) bool, others ...string) error {
-	if f.items {
-		return nil
+// check reports flags that do not go together, and finds what is written.
+func (f *regionsFlags) check(c *cobra.Command, args []string) (out annotate.Output, err error) {
+	changed := c.Flags().Changed
+	if f.regions.path == "" {
+		return out, usagef("say which regions: --regions FILE, DIR, slic:N, lines, boxes:MODEL or labels:MODEL; see %s --help", c.CommandPath())
 	}
-	if f.path == "" {
-		for _, name := range slices.Concat([]string{"region-format", "region-rule", "region-boxes", "region-normalised", "region-clip", "region-box-only", "region-names", "region-ignore"}, modelOnly, others) {
-			if changed(name) {
-				return usagef("--%s goes with --regions", name)
-			}
+	if changed("region-rule") {
+		return out, usagef("--region-rule is of the units of a network; codes, complexity and hash have it")
+	}
+	if err := f.regions.check(changed); err != nil {
+		return out, err
+	}
+	for _, name := range []string{"truth-format", "iou", "any-label"} {
+		if f.truth == "" && changed(name) {
+			return out, usagef("--%s goes with --truth", name)
 		}
-		return nil
 	}
-	if _, err := region.ParseRule(f.rule); err != nil {
-		return usagef("--region-rule: %w", err)
+	if !(f.iou > 0 && f.iou <= 1) {
+		return out, usagef("--iou %g: an IoU is above 0 and at most 1", f.iou)
 	}
-	return f.parse(changed)
+	if f.limit < 0 || f.maxPixels < 0 {
+		return out, usagef("--limit and --max-pixels are 0 or more")
+	}
+	if err := f.dataFlags.check(); err != nil {
+		return out, err
+	}
+	if f.output == "" {
+		if changed("output-format") || f.force {
+			return out, usagef("--output-format and --force go with -o")
+		}
+		return out, nil
+	}
+	if out, err = annotate.OutputOf(f.output, f.form); err != nil {
+		return out, usageError{err}
+	}
+	return out, f.writable(out, args)
 }
 
-// parse finds out whether regions are annotated or found by a method or a model.
-func (f *regionFlags) parse(changed func(string) bool) (err error) {
-	if f.method, err = segment.ParseMethod(f.path); err != nil {
-		return usagef("--regions: %w", err)
+// writable reports an output that cannot be written to.
+func (f *regionsFlags) writable(out annotate.Output, args []string) error {
+	switch entries, err := os.ReadDir(f.output); {
+	case f.output == "-":
+		if out.Folder() || f.json {
+			return usagef("-o -: want a format of one file, and no --json beside it")
+		}
+	case out.Folder():
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return usageError{err}
+		}
+		if len(entries) > 0 {
+			return usagef("the folder %s is not empty; %s is written to a new one", f.output, out.Name)
+		}
+	case err == nil:
+		return usagef("%s is a folder; %s is written to a file", f.output, out.Name)
+	default:
+		if err := newFile(f.output, f.force); err != nil {
+			return usageError{err}
+		}
 	}
-	if err := f.model.parse(f, changed); err != nil {
+	return keep(f.output, append([]string{f.regions.path, f.truth}, args...))
+}
+
+func (f *regionsFlags) run(c *cobra.Command, args []string) error {
+	out, err := f.check(c, args)
+	if err != nil {
 		return err
 	}
-	for _, name := range []string{"region-format", "region-boxes", "region-normalised", "region-clip", "region-names", "region-ignore"} {
-		if f.found() && changed(name) && !f.model.takes(name) {
-			return usagef("--%s does not go with --regions %s, which finds regions in the pictures", name, f.path)
-		}
-	}
-	if f.method != nil {
-		f.method.BoxOnly = f.boxOnly
-	}
-	return nil
-}
-
-// without reports flags that --regions has no use for.
-func (f *regionFlags) without(changed func(string) bool, why string, names ...string) error {
-	for _, name := range names {
-		if f.path != "" && changed(name) {
-			return usagef("--%s does not go with --regions: %s", name, why)
-		}
-	}
-	return nil
-}
-
-func (f *regionFlags) options() (annotate.Options, error) {
-	o := annotate.Options{Format: f.form, Boxes: f.boxes, Normalised: f.normalised, Clip: f.clip, BoxOnly: f.boxOnly}
-	var err error
-	if o.Names, err = regionNames(f.names); err == nil && f.ignore != "0" { // which is nil
-		o.Ignore, err = labelList(f.ignore)
-	}
-	return o, err
-}
-
-// read reads the regions, and says in the settings which they are.
-func (f *regionFlags) read(c *cobra.Command, settings map[string]any) error {
-	switch {
-	case f.method != nil:
-		f.set = &annotate.Set{Format: f.path}
-		settings["regions"] = map[string]any{"method": f.method, "rule": f.rule}
-		return nil
-	case f.model.asked():
-		f.set = &annotate.Set{Format: f.path}
-		if err := f.model.load(f); err != nil {
+	r := &regionsRun{regionsFlags: f, c: c, settings: map[string]any{}}
+	if f.regions.model.asked() {
+		b, o, err := f.choose(c)
+		if err != nil {
 			return err
 		}
-		settings["regions"] = map[string]any{"model": f.model.settings, "rule": f.rule}
+		f.regions.model.on(b, o)
+		defer f.regions.model.Close()
+	}
+	if err := r.open(args); err != nil {
+		return err
+	}
+	switch {
+	case f.output == "":
+		err = r.each(func(annotate.Picture) error { return nil })
+	case f.output == "-":
+		err = r.write(out.To(c.OutOrStdout()))
+	case out.Folder():
+		err = r.folder(out)
+	default:
+		err = sink.Save(f.output, f.force, r.manifest(), func(w io.Writer) error { return r.write(out.To(w)) })
+	}
+	if err != nil {
+		return err
+	}
+	if n := r.result.Masks; f.output != "" && n > 0 && !out.Masks {
+		note(c, "of %s with a mask %s holds the box alone", count(n, "region"), out.Name)
+	}
+	return r.finish()
+}
+
+// regionsRun is a run over pictures.
+type regionsRun struct {
+	*regionsFlags
+	c           *cobra.Command
+	settings    map[string]any
+	ds          dataset.Dataset
+	from, truth region.Source // truth is nil where there is none
+	result      regionsResult
+}
+
+// open opens the pictures and their regions.
+func (r *regionsRun) open(args []string) error {
+	p, err := dataset.Preprocess{}.With(dataset.Overrides{Resize: "1x1"}) // any picture has a place then; none is resized
+	if err != nil {
+		return err
+	}
+	o := dataset.Options{Format: r.dataFlags.format, Layout: r.layout, Preprocess: &p, EXIF: r.exif, MaxPixels: r.maxPixels, Column: r.column, Stdin: r.c.InOrStdin()}
+	if r.ds, err = dataset.Open(args, o); err != nil {
+		return err
+	}
+	noteSources(r.c, r.ds)
+	if r.limit > 0 && r.limit < r.ds.Len() {
+		if r.ds, err = dataset.Range(r.ds, 0, r.limit); err != nil {
+			return err
+		}
+	}
+	if err := r.regions.read(r.c, r.settings); err != nil {
+		return err
+	}
+	r.result.Regions.Format = r.regions.set.Format
+	r.result.fail(r.regions.set.Faults)
+	if r.from, err = r.regions.source(r.c, r.ds); err != nil {
+		return err
+	}
+	if r.regionsFlags.truth != "" {
+		if err := r.openTruth(); err != nil {
+			return err
+		}
+	}
+	if r.draw != "" {
+		return os.MkdirAll(r.draw, 0o777)
+	}
+	return nil
+}
+
+// openTruth reads the true regions, with the flags of the others.
+func (r *regionsRun) openTruth() (err error) {
+	t := r.regions
+	t.path, t.form, t.method, t.model = r.regionsFlags.truth, r.truthForm, nil, nil
+	settings := map[string]any{}
+	if err := t.read(r.c, settings); err != nil {
+		return err
+	}
+	r.settings["truth"] = settings["regions"]
+	r.result.fail(t.set.Faults)
+	if r.truth, err = t.source(r.c, r.ds); err == nil {
+		r.anyLabel = r.anyLabel || r.regions.method != nil // whose labels are its own
+		r.result.Score = &scored{IoU: r.iou, AnyLabel: r.anyLabel, Truth: t.set.Format}
+	}
+	return err
+}
+
+// manifest says how the regions came about.
+func (r *regionsRun) manifest() any {
+	data := manifestData(r.ds, false)
+	data.Shape = nil // pictures are taken as they are
+	for i := range data.Sources {
+		data.Sources[i].Preprocess = nil
+	}
+	return map[string]any{
+		"tool": "onnxprobe", "version": probes.Version(), "verb": "regions", "command": commandLine(r.c),
+		"dataset": data, "settings": r.settings,
+	}
+}
+
+// write writes the regions of all pictures.
+func (r *regionsRun) write(w annotate.Writer) error {
+	if err := r.each(w.Write); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// folder writes to a new folder, which appears when it is complete.
+func (r *regionsRun) folder(out annotate.Output) error {
+	target := filepath.Clean(r.output)
+	if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(target), "."+filepath.Base(target)+"-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := r.write(out.In(dir)); err != nil {
+		return err
+	}
+	var manifest bytes.Buffer
+	if err := printJSON(&manifest, r.manifest()); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "manifest.json"), manifest.Bytes(), 0o666); err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	_ = os.Remove(target) // an empty folder, which not every system replaces
+	return os.Rename(dir, target)
+}
+
+// each calls use with the regions of each picture that can be read, after scoring and
+// drawing them.
+func (r *regionsRun) each(use func(annotate.Picture) error) error {
+	show, done := progress(r.c, r.ds.Len(), "regions")
+	defer done()
+	for i := range r.ds.Len() {
+		if err := r.c.Context().Err(); err != nil {
+			return err
+		}
+		id := r.ds.Item(i).ID
+		g, err := dataset.GeometryOf(r.ds, i)
+		if err != nil {
+			r.result.fault(err)
+			continue
+		}
+		p := annotate.Picture{Name: id, Size: g.Picture, Regions: r.of(r.from, i, g.Picture)}
+		truth := r.of(r.truth, i, g.Picture)
+		r.result.add(p, truth, r.byPicture)
+		if err := use(p); err != nil {
+			return err
+		}
+		if r.draw != "" {
+			if err := r.overlay(i, p, truth); err != nil {
+				return err
+			}
+		}
+		if show != nil {
+			show(probes.Summary{Items: i + 1, Failed: r.result.Failed})
+		}
+	}
+	return nil
+}
+
+// of is the regions of a picture, without those that are faulty.
+func (r *regionsRun) of(from region.Source, i int, size dataset.Size) []region.Region {
+	if from == nil || !from.Has(i) {
 		return nil
 	}
-	o, err := f.options()
+	rs, errs := from.Regions(i, size)
+	for _, err := range errs {
+		r.result.fault(err)
+	}
+	return rs
+}
+
+func (r *regionsRun) overlay(i int, p annotate.Picture, truth []region.Region) error {
+	m, err := dataset.Picture(r.ds, i)
+	if err != nil {
+		r.result.fault(err)
+		return nil
+	}
+	var drawn image.Image = draw.Regions(m, p.Regions, truth)
+	return draw.Save(r.draw, i, p.Name, drawn)
+}
+
+// finish prints what came of it; faults end the program with 3.
+func (r *regionsRun) finish() error {
+	var err error
+	switch w := r.c.OutOrStdout(); {
+	case r.json:
+		err = printJSON(w, r.result.document())
+	case r.output != "-":
+		r.result.print(w)
+	}
 	if err != nil {
 		return err
 	}
-	if f.set, err = annotate.Open(f.path, o); err != nil {
-		return usageError{err}
+	if s := r.result.Score; s != nil && s.strangers() {
+		note(r.c, "no label of --truth is among those of --regions; --any-label compares regions whatever their labels")
 	}
-	sum, err := f.set.Sum256()
-	if err != nil {
-		return err
-	}
-	settings["regions"] = map[string]any{"file": f.path, "sha256": sum, "format": f.set.Format, "rule": f.rule}
-	note(c, "%s of %s in %s, read as %s", count(f.set.Regions(), "region"), count(f.set.Len(), "picture"), f.path, f.set.Format)
-	return nil
-}
-
-// match finds the pictures of a dataset that the regions are of, and says which are not
-// there.
-func (f *regionFlags) match(c *cobra.Command, ds dataset.Dataset) (*annotate.Matched, error) {
-	m := f.set.Match(ds)
-	if f.found() {
-		return m, nil
-	}
-	if n := m.Faults.Count; n > 0 {
-		note(c, "annotated pictures that stand for none of the dataset's and are left out: %d of %d: %v", n, f.set.Len(), m.Faults.Rows[0])
-	}
-	from := m.Source()
-	for i := range ds.Len() {
-		if from.Has(i) {
-			return m, nil
+	if r.result.Failed > 0 {
+		shown := r.result.Faults[:min(len(r.result.Faults), 20)]
+		more := ""
+		if n := r.result.Failed - len(shown); n > 0 {
+			more = fmt.Sprintf("\n  and %d more", n)
 		}
+		return partly{fmt.Errorf("%d annotations or pictures could not be used and are left out\n  %s%s", r.result.Failed, strings.Join(shown, "\n  "), more)}
 	}
-	if f.set.Faults.Count > 0 { // their rows say it
-		return m, nil
-	}
-	return nil, fmt.Errorf("no picture of %d has a region in %s, which has %s of %s; pictures are told by their paths or file names", ds.Len(), f.path, count(f.set.Regions(), "region"), count(f.set.Len(), "picture"))
-}
-
-// source gives the regions of a dataset's pictures, and to tiles those of their
-// pictures that meet them.
-func (f *regionFlags) source(c *cobra.Command, ds dataset.Dataset) (region.Source, error) {
-	pictures := picturesOf(ds)
-	var from region.Source
-	if f.found() {
-		find, err := f.finder(c)
-		if err != nil {
-			return nil, err
-		}
-		from = segment.Source(find, func(i int) (image.Image, error) { return dataset.Picture(pictures, i) })
-	} else {
-		m, err := f.match(c, pictures)
-		if err != nil {
-			return nil, err
-		}
-		from = m.Source()
-	}
-	return region.OfTiles(ds, from), nil
-}
-
-// picturesOf is the pictures of a dataset, whole where its items are tiles.
-func picturesOf(ds dataset.Dataset) dataset.Dataset {
-	if pictures, _, tiled := dataset.Untiled(ds); tiled {
-		return pictures
-	}
-	return ds
-}
-
-func (f *regionFlags) finder(c *cobra.Command) (segment.Finder, error) {
-	if f.method != nil {
-		return f.method, nil
-	}
-	return f.model.open(c)
-}
-
-// rows is a sink of rows of regions before another one. m is the model that the plan
-// was attached to.
-func (f *regionFlags) rows(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds dataset.Dataset, to probes.Sink, o region.RowOptions) (*region.Rows, error) {
-	layouts, err := layoutsOf(c, m, p)
-	if err != nil {
-		return nil, err
-	}
-	if o.Rule, err = region.ParseRule(f.rule); err != nil {
-		return nil, err
-	}
-	where := func(i int) (dataset.Geometry, error) { return dataset.GeometryOf(ds, i) }
-	from, err := f.source(c, ds)
-	if err != nil {
-		return nil, err
-	}
-	return region.NewRows(to, p.Sites, layouts, where, from, o)
-}
-
-// maps is a sink that draws heat maps to a folder before another one, with the regions
-// where there are some.
-func (f *regionFlags) maps(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds dataset.Dataset, to probes.Sink, dir string) (probes.Sink, error) {
-	layouts, err := region.Map(m, &p.Fit, p.Sites)
-	if err != nil {
-		return nil, err
-	}
-	var from region.Source
-	switch {
-	case f.found():
-		if from, err = f.source(c, ds); err != nil {
-			return nil, err
-		}
-	case f.set != nil: // rows says which are not there
-		from = region.OfTiles(ds, f.set.Match(picturesOf(ds)).Source())
-	}
-	return draw.NewMaps(to, dir, p.Sites, layouts, ds, from, f.set != nil)
-}
-
-// layoutsOf maps the sites to the picture, and names those that have no place on it.
-func layoutsOf(c *cobra.Command, m *onnx.Model, p *probes.Plan) ([]region.Layout, error) {
-	layouts, err := region.Map(m, &p.Fit, p.Sites)
-	if err != nil {
-		return nil, err
-	}
-	var left []string
-	for _, l := range layouts {
-		if l.Reason != "" {
-			left = append(left, fmt.Sprintf("%s (%s)", l.Site, l.Reason))
-		}
-	}
-	if len(left) > 0 {
-		note(c, "%d of %s have no place on the picture and are left out of regions: %s", len(left), count(len(layouts), "site"), firstOf(left, 5))
-	}
-	return layouts, nil
-}
-
-// firstOf is the first of some texts, and how many more there are.
-func firstOf(texts []string, most int) string {
-	s := strings.Join(texts[:min(most, len(texts))], ", ")
-	if n := len(texts) - most; n > 0 {
-		s += fmt.Sprintf(", and %d more", n)
-	}
-	return s
-}
-
-// finish writes the rows of annotations that could not be read, and says what was
-// written.
-func (f *regionFlags) finish(c *cobra.Command, rows *region.Rows) (region.RowSummary, error) {
-	for _, fault := range f.set.Faults.Rows {
-		if err := rows.Fail(fmt.Sprintf("%s:%d", fault.File, fault.Line), fault); err != nil {
-			return rows.Summary(), err
-		}
-	}
-	s := rows.Summary()
-	if n := f.set.Faults.Count - len(f.set.Faults.Rows); n > 0 {
-		s.Failed += n
-		note(c, "%s of %s cannot be read", count(n, "more row"), f.path)
-	}
-	note(c, "%s of %s; %s without regions", count(s.Regions-s.Failed, "region"), count(s.Pictures, "picture"), count(s.Without, "picture"))
-	return s, nil
-}
-
-// regionsFailed is the end of a run some of whose regions could not be used.
-func regionsFailed(s region.RowSummary) error {
-	return someFailed{probes.Summary{Items: s.Regions, Failed: s.Failed, Errors: s.Errors}}
-}
-
-// codeRegions are the flags of what codes writes of a region.
-type codeRegions struct {
-	channels, code bool
-	share          float64
-}
-
-func (f *codeRegions) add(fs *pflag.FlagSet) {
-	fs.BoolVar(&f.channels, "channels", false, "with --regions: write one bit for each channel of a site, whether it is above the knot at a position inside")
-	f.addOwn(fs)
-}
-
-// addOwn adds the flags that every verb with channels has not already.
-func (f *codeRegions) addOwn(fs *pflag.FlagSet) {
-	fs.Float64Var(&f.share, "channel-share", 0, "with --regions and --channels: above the knot at this share of the positions inside, 0 to 1")
-	fs.BoolVar(&f.code, "region-code", false, "with --regions: write the bits of the units inside, as hex")
-}
-
-// own reports what is wrong with them.
-func (f *codeRegions) own(changed func(string) bool) error {
-	if !(f.share >= 0 && f.share <= 1) {
-		return usagef("--channel-share %g: a share is from 0 to 1", f.share)
-	}
-	if changed("channel-share") && !f.channels {
-		return usagef("--channel-share goes with --channels")
-	}
-	return nil
-}
-
-// check reports what is wrong with the flags of codes, and says in j what is asked for.
-func (f *codeRegions) check(c *cobra.Command, j *job, sketch *int) error {
-	changed := c.Flags().Changed
-	if err := j.regions.check(changed, "channels", "channel-share", "region-code"); err != nil {
-		return err
-	}
-	if err := f.own(changed); err != nil {
-		return err
-	}
-	if err := j.regions.without(changed, "it is of whole pictures", "per-site", "fragile", "random"); err != nil {
-		return err
-	}
-	if j.regions.path != "" && strings.HasSuffix(strings.ToLower(j.output), ".npy") && !f.channels {
-		return usagef("a .npy file of regions holds their channel codes; give --channels, or write .parquet or .jsonl")
-	}
-	j.ofRows = region.RowOptions{Channels: f.channels, Share: f.share, Sketch: *sketch, Code: f.code}
 	return nil
 }
