@@ -136,13 +136,17 @@ func frame(m *image.RGBA, b region.Box, c color.Color) {
 	}
 }
 
-// caption writes the label of a region, or its ID where it has none, from a corner on.
+// caption writes the label of a region, or its ID where it has none, from a corner on, but
+// not over a picture of so few pixels that it would hide it.
 func caption(m *image.RGBA, r region.Region, x0, y0 int) {
 	text := r.Label
 	if text == "" {
 		text = r.ID
 	}
 	f, b := basicfont.Face7x13, m.Bounds()
+	if b.Dy() < 4*f.Height {
+		return
+	}
 	back := image.Rect(x0, y0, min(x0+font.MeasureString(f, text).Ceil()+4, b.Dx()), min(y0+f.Height+1, b.Dy()))
 	draw.Draw(m, back, image.NewUniform(color.RGBA{0, 0, 0, 160}), image.Point{}, draw.Over)
 	d := font.Drawer{Dst: m, Src: image.NewUniform(color.White), Face: f, Dot: fixed.P(x0+2, y0+f.Ascent)}

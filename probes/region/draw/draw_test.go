@@ -161,3 +161,20 @@ func TestMeanOverCells(t *testing.T) {
 		}
 	}
 }
+
+// A label is larger than a picture of 8 x 8: only the box is drawn there.
+func TestLabelsLeaveSmallPicturesAlone(t *testing.T) {
+	for side, labelled := range map[int]bool{8: false, 64: true} {
+		m := image.NewRGBA(image.Rect(0, 0, side, side))
+		Boxes(m, []region.Region{{Label: "cat", Box: region.Box{X1: float64(side), Y1: float64(side)}}})
+		drawn := false
+		for y := 1; y < side-1; y++ {
+			for x := 1; x < side-1; x++ {
+				drawn = drawn || m.RGBAAt(x, y).A != 0
+			}
+		}
+		if drawn != labelled {
+			t.Errorf("%d x %d: a label drawn is %v, want %v", side, side, drawn, labelled)
+		}
+	}
+}
