@@ -99,6 +99,16 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 		if unlabelled {
 			o.Unlabelled = &u
 		}
+		if test == "" {
+			for _, name := range []string{"logistic", "C", "neighbors"} {
+				if c.Flags().Changed(name) {
+					return usagef("--%s goes with --test, the set that is predicted", name)
+				}
+			}
+		}
+		if c.Flags().Changed("clusters") && !o.KMeans && !unlabelled {
+			return usagef("--clusters goes with --kmeans or --unlabelled")
+		}
 		if together && sites == nil {
 			return usagef("--together goes with --sites, which names what is taken together")
 		}
@@ -153,7 +163,9 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 			return err
 		}
 		r.Evaluation = *whole
-		if tested != nil && whole.KNN == nil {
+		if train.On == encoding.Digest {
+			note(c, "%s holds digests only, which are equal or not: redundancy and churn are all they tell; codes, channel codes and sketches tell more", train.Name)
+		} else if tested != nil && whole.KNN == nil {
 			note(c, "no K-NN: it takes %s with labels, and two labels; %s has %s", count(o.K, "training item"), train.Name, count(train.Len(), "item"))
 		}
 		for _, g := range siteGroups(parts, sites, together) {

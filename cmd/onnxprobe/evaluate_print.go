@@ -30,7 +30,10 @@ func (r *evaluated) writeJSON(w io.Writer) error {
 
 func (r *evaluated) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "CODE\tSET\tITEMS\tREGIONS\tREDUNDANCY\tBITS\tDEAD\tSATURATED\tENTROPY")
+	fmt.Fprint(t, "CODE\tSET\tITEMS\tREGIONS\tREDUNDANCY")
+	if r.Units != nil {
+		fmt.Fprint(t, "\tBITS\tDEAD\tSATURATED\tENTROPY")
+	}
 	if r.KNN != nil {
 		fmt.Fprintf(t, "\t%d-NN", r.KNN.K)
 	}
@@ -48,9 +51,13 @@ func (r *evaluated) print(w io.Writer) error {
 	all[0].Name = "all"
 	for _, e := range all {
 		name := e.Name
-		r.row(t, name, "train", e.Redundancy.Train, e.Units.Train, e.KMeans, false, e)
+		var train, test *encoding.Units
+		if e.Units != nil {
+			train, test = &e.Units.Train, e.Units.Test
+		}
+		r.row(t, name, "train", e.Redundancy.Train, train, e.KMeans, false, e)
 		if e.Redundancy.Test != nil {
-			r.row(t, name, "test", *e.Redundancy.Test, *e.Units.Test, e.KMeans, true, e)
+			r.row(t, name, "test", *e.Redundancy.Test, test, e.KMeans, true, e)
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -65,7 +72,11 @@ func (r *evaluated) print(w io.Writer) error {
 		fmt.Fprintf(w, "nearest neighbors were chosen among equally near ones for %d of %s, and votes were even for %d\n", k.DistanceTies, count(len(k.Predicted), "test item"), k.VoteTies)
 	}
 	if x := r.Churn; x != nil {
-		fmt.Fprintf(w, "churn: %d of %s moved to another region; codes differ in %.1f bits on average (%.3g of all)\n", x.Moved, count(x.Items, "item"), x.Mean, x.Fraction)
+		fmt.Fprintf(w, "churn: %d of %s moved to another region", x.Moved, count(x.Items, "item"))
+		if x.Mean != nil {
+			fmt.Fprintf(w, "; codes differ in %.1f bits on average (%.3g of all)", *x.Mean, *x.Fraction)
+		}
+		fmt.Fprintln(w)
 	}
 	if r.Kernel != "" {
 		fmt.Fprintf(w, "kernel score: %s\n", r.Kernel)
@@ -73,8 +84,11 @@ func (r *evaluated) print(w io.Writer) error {
 	return nil
 }
 
-func (r *evaluated) row(w io.Writer, name, set string, d encoding.Redundancy, u encoding.Units, k *encoding.Pair[*encoding.Clustering], test bool, e encoding.Evaluation) {
-	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4f\t%d\t%d\t%d\t%.3f", name, set, d.Items, d.Regions, d.Ratio, u.Bits, u.Dead, u.Saturated, u.Entropy)
+func (r *evaluated) row(w io.Writer, name, set string, d encoding.Redundancy, u *encoding.Units, k *encoding.Pair[*encoding.Clustering], test bool, e encoding.Evaluation) {
+	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4f", name, set, d.Items, d.Regions, d.Ratio)
+	if u != nil {
+		fmt.Fprintf(w, "\t%d\t%d\t%d\t%.3f", u.Bits, u.Dead, u.Saturated, u.Entropy)
+	}
 	figure := func(asked, has bool, value func() float64) {
 		switch {
 		case has:

@@ -188,3 +188,40 @@ func TestEvaluateGroups(t *testing.T) {
 		t.Errorf("the table:\n%s", table)
 	}
 }
+
+// The bits of a digest are those of a hash: nothing is counted or compared of them.
+func TestEvaluateDigests(t *testing.T) {
+	path := sketched(t, "c.parquet")
+	var got map[string]any
+	decode(t, stdoutOf(t, "evaluate", path, "--test", path, "--on", "digest", "--churn", path, "--json"), &got)
+	for _, name := range []string{"units", "knn"} {
+		if got[name] != nil {
+			t.Errorf("%s of digests: %v", name, got[name])
+		}
+	}
+	if churn := got["churn"].(map[string]any); churn["moved"] != 0. || churn["mean"] != nil {
+		t.Errorf("churn of digests: %v", churn)
+	}
+	if r := do("evaluate", path, "--on", "digest"); r.code != 0 || strings.Contains(r.stdout, "ENTROPY") || !strings.Contains(r.messages, "digests only") {
+		t.Errorf("exit %d, %s\n%s", r.code, r.messages, r.stdout)
+	}
+	for _, flag := range []string{"--kmeans", "--unlabelled", "--kernel-score"} {
+		if r := do("evaluate", path, "--on", "digest", flag); r.code != 1 || !strings.Contains(r.messages, "digests only, which are equal or not") {
+			t.Errorf("%s: exit %d, %s", flag, r.code, r.messages)
+		}
+	}
+}
+
+// A flag that would change nothing is refused.
+func TestEvaluateFlagsThatGoTogether(t *testing.T) {
+	path := sketched(t, "c.parquet")
+	for want, args := range map[string][]string{
+		"--logistic goes with --test":                   {"--logistic"},
+		"--neighbors goes with --test":                  {"-k", "3"},
+		"--clusters goes with --kmeans or --unlabelled": {"--clusters", "3"},
+	} {
+		if r := do(append([]string{"evaluate", path}, args...)...); r.code != 2 || !strings.Contains(r.messages, want) {
+			t.Errorf("%v: exit %d, %s", args, r.code, r.messages)
+		}
+	}
+}

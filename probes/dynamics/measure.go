@@ -202,8 +202,8 @@ func (j *subject) evaluateSite(ctx context.Context, site string, now, before set
 		if p[1] == now.test {
 			set = "test"
 		}
-		add(set, "churn", c.Fraction, c.Items)
-		add(set, "churn_bits", c.Mean, c.Items)
+		add(set, "churn", *c.Fraction, c.Items)
+		add(set, "churn_bits", *c.Mean, c.Items)
 		add(set, "moved", float64(c.Moved)/float64(c.Items), c.Items)
 	}
 	return nil

@@ -17,9 +17,9 @@ type Churn struct {
 	Items int `json:"items"`
 	Moved int `json:"moved"`
 	// Mean is the mean Hamming distance of an item's two codes, in bits and as a share
-	// of the code's bits.
-	Mean     float64 `json:"mean"`
-	Fraction float64 `json:"fraction"`
+	// of the code's bits; nil between digests, which have no distances.
+	Mean     *float64 `json:"mean,omitempty"`
+	Fraction *float64 `json:"fraction,omitempty"`
 }
 
 // Between compares items of the same id; ids must be unique within each set, and labels
@@ -65,8 +65,11 @@ func Between(a, b *Codes) (Churn, error) {
 	if r.Items == 0 {
 		return r, fmt.Errorf("churn: %s and %s have no item in common", a.Name, b.Name)
 	}
-	r.Mean = float64(total) / float64(r.Items)
-	r.Fraction = r.Mean / float64(max(a.Bits, 1))
+	if a.On != Digest {
+		mean := float64(total) / float64(r.Items)
+		fraction := mean / float64(max(a.Bits, 1))
+		r.Mean, r.Fraction = &mean, &fraction
+	}
 	return r, nil
 }
 
@@ -77,6 +80,9 @@ const maxKernel = 4096
 // the number of bits in which two items' codes agree: the larger, the better the
 // network tells its inputs apart. It is -Inf when two items share a code.
 func KernelScore(ctx context.Context, c *Codes) (float64, error) {
+	if c.On == Digest {
+		return 0, fmt.Errorf("the kernel score of %s: %w", c.Name, errDigests)
+	}
 	d, err := distances(ctx, c)
 	if err != nil {
 		return 0, err

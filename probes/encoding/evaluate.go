@@ -2,6 +2,7 @@ package encoding
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -33,9 +34,9 @@ type Evaluation struct {
 	// Name is the site's, or the group's; "" of the whole codes.
 	Name string `json:"name,omitempty"`
 	// Redundancy and Units are of the training set and the test set; Test is left out
-	// where there is none.
+	// where there is none, and Units of digests, whose bits are no units.
 	Redundancy Pair[Redundancy] `json:"redundancy"`
-	Units      Pair[Units]      `json:"units"`
+	Units      *Pair[Units]     `json:"units,omitempty"`
 	// KNN and Logistic are fitted on the training set and right on the test set.
 	KNN *KNN `json:"knn,omitempty"`
 	// KMeans clusters each set on its own.
@@ -90,9 +91,12 @@ type Regression struct {
 	Converged   bool    `json:"converged"`
 }
 
+// errDigests is what digests cannot say.
+var errDigests = errors.New("it holds digests only, which are equal or not and have no distances: redundancy and churn are all they tell; K-NN, clusters, regression and units need codes, channel codes or sketches (codes without --no-code, or with --sketch; hash)")
+
 // Evaluate measures what the codes of train say, and with a test set, which may be nil,
-// how they carry over. Labels are needed for all but
-// redundancy, units and Unlabelled.
+// how they carry over. Labels are needed for all but redundancy, units and Unlabelled. Of
+// digests it measures redundancy, and refuses what else is asked for by name.
 func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Evaluation, error) {
 	say := o.Say
 	if say == nil {
@@ -103,10 +107,21 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 	}
 	say("redundancy")
 	e := &Evaluation{Network: networkOf(train, test)}
-	e.Redundancy.Train, e.Units.Train = Redundant(train), Use(train, o.Threads)
+	e.Redundancy.Train = Redundant(train)
 	if test != nil {
-		r, u := Redundant(test), Use(test, o.Threads)
-		e.Redundancy.Test, e.Units.Test = &r, &u
+		r := Redundant(test)
+		e.Redundancy.Test = &r
+	}
+	if train.On == Digest {
+		if o.KMeans || o.Logistic || o.Unlabelled != nil {
+			return nil, fmt.Errorf("evaluating %s: %w", train.Name, errDigests)
+		}
+		return e, ctx.Err()
+	}
+	e.Units = &Pair[Units]{Train: Use(train, o.Threads)}
+	if test != nil {
+		u := Use(test, o.Threads)
+		e.Units.Test = &u
 	}
 	var err error
 	if o.Unlabelled != nil {

@@ -98,7 +98,11 @@ func evaluation(r *result, b []byte) error {
 	}
 	r.Tables = append(r.Tables, encodings(all))
 	if e.Churn != nil {
-		r.Notes = append(r.Notes, fmt.Sprintf("Churn: %d of %d items moved to another region; codes differ in %.1f bits on average.", e.Churn.Moved, e.Churn.Items, e.Churn.Mean))
+		text := fmt.Sprintf("Churn: %d of %d items moved to another region.", e.Churn.Moved, e.Churn.Items)
+		if e.Churn.Mean != nil {
+			text += fmt.Sprintf(" Codes differ in %.1f bits on average.", *e.Churn.Mean)
+		}
+		r.Notes = append(r.Notes, text)
 	}
 	if e.Kernel != "" {
 		r.Notes = append(r.Notes, "Kernel score (NASWOT): "+e.Kernel+".")
@@ -131,8 +135,11 @@ func encodings(all []encoding.Evaluation) Table {
 	}
 	for i := range all {
 		x := &all[i]
-		row := func(set string, test bool, d encoding.Redundancy, u encoding.Units) {
-			cells := []string{x.Name, set, fmt.Sprint(d.Items), fmt.Sprint(d.Regions), fmt.Sprintf("%.4f", d.Ratio), fmt.Sprint(u.Bits), fmt.Sprint(u.Dead), fmt.Sprint(u.Saturated), fmt.Sprintf("%.3f", u.Entropy)}
+		row := func(set string, test bool, d encoding.Redundancy, u *encoding.Units) {
+			cells := []string{x.Name, set, fmt.Sprint(d.Items), fmt.Sprint(d.Regions), fmt.Sprintf("%.4f", d.Ratio), "", "", "", ""}
+			if u != nil {
+				copy(cells[5:], []string{fmt.Sprint(u.Bits), fmt.Sprint(u.Dead), fmt.Sprint(u.Saturated), fmt.Sprintf("%.3f", u.Entropy)})
+			}
 			for _, k := range shown {
 				text := ""
 				if v, ok := accuracies[k].of(x, test); ok {
@@ -142,9 +149,13 @@ func encodings(all []encoding.Evaluation) Table {
 			}
 			t.Rows = append(t.Rows, cells)
 		}
-		row("train", false, x.Redundancy.Train, x.Units.Train)
-		if x.Redundancy.Test != nil && x.Units.Test != nil {
-			row("test", true, *x.Redundancy.Test, *x.Units.Test)
+		units := encoding.Pair[*encoding.Units]{Test: new(*encoding.Units)}
+		if u := x.Units; u != nil {
+			units.Train, *units.Test = &u.Train, u.Test
+		}
+		row("train", false, x.Redundancy.Train, units.Train)
+		if x.Redundancy.Test != nil {
+			row("test", true, *x.Redundancy.Test, *units.Test)
 		}
 	}
 	return t
