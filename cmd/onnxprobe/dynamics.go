@@ -1,16 +1,19 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/attack"
 	"github.com/onnxprobe/onnxprobe/probes/dynamics"
@@ -179,6 +182,9 @@ a row with its error; the exit code is 3 then, and the next run tries it again.`
 			return err
 		}
 		s.Load, s.Logits = dynamics.LogitsFirst(f.load, f.logits), f.logits
+		if f.logits == "" {
+			s.Load = noteSoftmax(c, s.Load)
+		}
 		s.Fragile, s.BySite = f.fragile, f.bySite
 		s.Complexity = &dynamics.Complexity{Radii: f.radii, Frame: s.Frame.SHA256(), Sign3: f.sign3, Centre: f.centre,
 			Points: f.points, Random: f.random, Low: f.low, High: f.high, Seed: f.seed}
@@ -220,6 +226,7 @@ func printDynamics(w io.Writer, radius float64, cs []dynamics.Checkpoint, record
 		{"LC TRAIN", "train", "complexity"}, {"TEST", "test", "complexity"}, {"RANDOM", "random", "complexity"},
 		{"REDUND. TEST", "test", "redundancy"}, {"K-NN", "test", "knn_accuracy"}, {"CHURN TEST", "test", "churn"}}
 	rows := [][]string{{"STEP"}}
+	var failed []string
 	for _, col := range columns {
 		rows[0] = append(rows[0], col.title)
 	}
@@ -236,9 +243,30 @@ func printDynamics(w io.Writer, radius float64, cs []dynamics.Checkpoint, record
 			row = append(row, text)
 		}
 		if r.Error != "" {
-			row = []string{row[0], "error: " + r.Error}
+			row = []string{row[0], "error"}
+			failed = append(failed, fmt.Sprintf("step %d: %s", cs[i].Step, r.Error))
 		}
 		rows = append(rows, row)
 	}
 	table(w, rows)
+	for _, text := range failed {
+		fmt.Fprintln(w, text)
+	}
+}
+
+// noteSoftmax is a loader that says, of the first network whose first output is a
+// Softmax, that accuracy is the same and that margins and losses are not those of logits.
+func noteSoftmax(c *cobra.Command, load dynamics.Loader) dynamics.Loader {
+	var once sync.Once
+	return func(path string) (*onnx.Model, error) {
+		m, err := load(path)
+		if err == nil {
+			if before := dynamics.SoftmaxOf(m); before != "" {
+				once.Do(func() {
+					note(c, "%s: the first output is a Softmax: margins, losses and attacks are of probabilities; --logits %s takes what it reads", path, before)
+				})
+			}
+		}
+		return m, err
+	}
 }

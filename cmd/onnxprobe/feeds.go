@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/pflag"
 )
 
@@ -17,6 +19,7 @@ func (f *feedFlags) add(fs *pflag.FlagSet, mf *modelFlags, df *dataFlags) {
 	f.others.settings = map[string]any{}
 	f.others.add(fs)
 	f.regions.add(fs)
+	fs.Lookup("regions").Usage = "with --box-input: each region is an item whose box goes into the model; " + strings.TrimPrefix(fs.Lookup("regions").Usage, rowForEach)
 	f.regions.model.of(mf, df)
 }
 

@@ -29,12 +29,15 @@ type regionFlags struct {
 	items                     bool            // taken by --box-input
 }
 
+// rowForEach begins what --regions says of itself.
+const rowForEach = "write a row for each region of a picture: "
+
 func (f *regionFlags) add(fs *pflag.FlagSet) {
 	var forms []string
 	for _, k := range annotate.Formats {
 		forms = append(forms, k.Name)
 	}
-	fs.StringVar(&f.path, "regions", "", "write a row for each region of a picture: boxes or masks in a `FILE|DIR`, or found in the picture itself: slic:N (about N super-pixels), lines (lines of text of a page), boxes:MODEL.onnx (a detector) or labels:MODEL.onnx (a segmentation network or human parser); a file of such a name is ./lines")
+	fs.StringVar(&f.path, "regions", "", rowForEach+"boxes or masks in a `FILE|DIR`, or found in the picture itself: slic:N (about N super-pixels), lines (lines of text of a page), boxes:MODEL.onnx (a detector) or labels:MODEL.onnx (a segmentation network or human parser); a file of such a name is ./lines")
 	fs.StringVar(&f.form, "region-format", "auto", "format of --regions: auto, "+strings.Join(forms, ", "))
 	fs.StringVar(&f.rule, "region-rule", region.Nominal.String(), "which units lie inside: nominal (their cell of the strides' grid meets the region), any (a pixel that they depend on does) or all (all those do)")
 	fs.StringVar(&f.boxes, "region-boxes", "", "what four numbers of a CSV or JSON Lines box, or of a detector's, are: xyxy, xywh or cxcywh; by default what the header says, or xyxy")

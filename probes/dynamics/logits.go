@@ -1,6 +1,7 @@
 package dynamics
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,7 +33,11 @@ func first(e *rewrite.Edit, path, name string) error {
 	at := slices.IndexFunc(outputs, func(v *onnx.Value) bool { return v.Name == name })
 	if at < 0 {
 		if len(outputs) == 0 || e.Graph.Index().Maker[name] == nil {
-			return fmt.Errorf("%s has no value %q to take as logits; its outputs are %s", path, name, named(outputs))
+			text := fmt.Sprintf("%s has no value %q to take as logits; its outputs are %s", path, name, named(outputs))
+			if before := SoftmaxOf(e.Model); before != "" {
+				text += fmt.Sprintf(", and the Softmax of the first reads %q", before)
+			}
+			return errors.New(text)
 		}
 		// A value inside has no type of its own; logits have that of what is made of them.
 		e.Output(name, outputs[0].DType, nil)
@@ -41,6 +46,19 @@ func first(e *rewrite.Edit, path, name string) error {
 	logits := outputs[at]
 	e.Graph.Outputs = slices.Insert(slices.Delete(slices.Clone(outputs), at, at+1), 0, logits)
 	return nil
+}
+
+// SoftmaxOf is the value that the model's first output is the Softmax or LogSoftmax of, and
+// "" where it is something else.
+func SoftmaxOf(m *onnx.Model) string {
+	if len(m.Graph.Outputs) == 0 {
+		return ""
+	}
+	n := m.Graph.Index().Maker[m.Graph.Outputs[0].Name]
+	if n == nil || n.Op != "Softmax" && n.Op != "LogSoftmax" || len(n.Inputs) == 0 {
+		return ""
+	}
+	return n.Inputs[0]
 }
 
 func named(values []*onnx.Value) string {

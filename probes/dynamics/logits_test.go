@@ -42,6 +42,15 @@ func TestLogitsOfSeveralOutputs(t *testing.T) {
 			t.Errorf("%s: figures\n%s\nwant\n%s", name, got, want)
 		}
 	}
+	m := corner(0.5, 0.5)
+	if got := SoftmaxOf(m); got != "" {
+		t.Errorf("the logits are the Softmax of %q", got)
+	}
+	m.Graph.Nodes = append(m.Graph.Nodes, &onnx.Node{Name: "softmax", Op: "Softmax", Inputs: []string{"logits"}, Outputs: []string{"p"}})
+	m.Graph.Outputs = []*onnx.Value{onnx.NewValue("p", tensor.Float32, m.Graph.Outputs[0].Shape)}
+	if got := SoftmaxOf(m); got != "logits" {
+		t.Errorf("the output is the Softmax of %q, want logits", got)
+	}
 	path := filepath.Join(t.TempDir(), "step-1.onnx")
 	save(t, corner(0.5, 0.5), path)
 	for _, name := range []string{"no such", "input", "w"} {
