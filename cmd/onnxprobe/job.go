@@ -165,8 +165,11 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 	}
 	elapsed(c, sum, start, "item")
 	if j.json && j.output != "" && j.output != "-" {
-		if err := json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"output": j.output,
-			"manifest": sink.ManifestPath(j.output), "summary": sum}); err != nil {
+		said := map[string]any{"output": j.output, "manifest": sink.ManifestPath(j.output), "summary": sum}
+		if rows != nil {
+			said["regions"] = ofRows
+		}
+		if err := json.NewEncoder(c.OutOrStdout()).Encode(said); err != nil {
 			return err
 		}
 	}

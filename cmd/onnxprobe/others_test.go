@@ -161,6 +161,20 @@ func TestTilesAreItems(t *testing.T) {
 	}
 }
 
+// Where tiles are of another size than the model's, what the error tells to do helps.
+func TestRemedyOfTiles(t *testing.T) {
+	enginetest.Need(t, ort.Backend{}, engine.Options{})
+	dir := t.TempDir()
+	gradient(t, filepath.Join(dir, "wide.png"), 60, 20)
+	args := []string{"codes", regionModels + "internvit_rms_dynamo.onnx", dir, "--backend", "ort", "--preprocess", "imagenet", "--tiles", "4", "--quiet", "-o", "-"}
+	if r, err := attempt(time.Minute, args...); err != nil || r.code == exitDone || !strings.Contains(r.stderr, "give --resize 32x32 --crop none,") {
+		t.Fatalf("%v, exit code %d: %s", err, r.code, r.stderr)
+	}
+	if r, err := attempt(time.Minute, append(args, "--resize", "32x32", "--crop", "none")...); err != nil || r.code != exitDone {
+		t.Errorf("%v, exit code %d: %s", err, r.code, r.stderr)
+	}
+}
+
 func TestOtherInputsWrongly(t *testing.T) {
 	x, box, _ := regionArrays(t, "regionblip")
 	two := regionModels + "regionblip_dynamo.onnx"

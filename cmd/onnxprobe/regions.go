@@ -49,6 +49,8 @@ network is needed but for boxes:MODEL and labels:MODEL. A picture is in memory a
 OUT is a file, .json (COCO), .csv or .jsonl (MedRegA's answers; boxes with --output-format
 boxes), or with --output-format yolo, voc or labels a new folder with a file for each picture.
 COCO keeps masks, and label maps do; the others hold boxes. Pictures are named by their ID.
+The ids of regions in COCO are numbers from 1, unique over all pictures: others are renumbered
+there, while --draw and the rows of codes with the same --regions keep those of the picture.
 
 --truth gives two scores. BN-HTRd's: DR, RA and FM are the shares of the true regions, of
 those found, and their harmonic mean, that are in one-to-one matches of an IoU of at least
@@ -72,7 +74,7 @@ beside them, of the others one region each, whose label is the ground-truth text
 	}
 	fs := c.Flags()
 	f.regions.add(fs)
-	fs.Lookup("regions").Usage = strings.TrimPrefix(fs.Lookup("regions").Usage, "write a row for each region of a picture: ")
+	fs.Lookup("regions").Usage = strings.TrimPrefix(fs.Lookup("regions").Usage, rowForEach)
 	_ = fs.MarkHidden("region-rule") // is of units, and there are none
 	f.regions.model.of(&f.modelFlags, &f.dataFlags)
 	f.addBackend(fs)
@@ -276,7 +278,13 @@ func (r *regionsRun) write(w annotate.Writer) error {
 	if err := r.each(w.Write); err != nil {
 		return err
 	}
-	return w.Close()
+	if err := w.Close(); err != nil {
+		return err
+	}
+	if coco, ok := w.(interface{ Renumbered() int }); ok && coco.Renumbered() > 0 {
+		note(r.c, "%s with new ids in coco, whose ids count from 1 over all pictures; --draw, and codes with the same --regions, have the ids of the picture", count(coco.Renumbered(), "region"))
+	}
+	return nil
 }
 
 // folder writes to a new folder, which appears when it is complete.

@@ -99,4 +99,10 @@ func TestRegionsOfAModel(t *testing.T) {
 	if r := do(with([]string{"codes", "-o", "-"}, with(flags, "--regions", "labels:"+model)...)...); r.code != exitFailed || !strings.Contains(r.messages, "none of its outputs can be its labels") {
 		t.Errorf("labels of a detector: exit code %d, %s", r.code, r.messages)
 	}
+	fixed := []string{digits, "--regions", "labels:" + resnet, "--region-preprocess", "imagenet", "--backend", "ort"}
+	for _, verb := range [][]string{{"regions"}, {"codes", resnet, "--preprocess", "mnist-01", "-o", "-"}} {
+		if r := do(with(verb, fixed...)...); r.code != exitFailed || !strings.Contains(r.messages, "--region-preprocess imagenet gives [3 224 224]: give a JSON file made for it") {
+			t.Errorf("%s by a model of another size: exit code %d, %s", verb[0], r.code, r.messages)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
 // boxed writes regions of the digits as a CSV table: of each of the first n the whole
@@ -235,6 +236,25 @@ func TestFaultsOfRegions(t *testing.T) {
 	} {
 		if r := do(with([]string{"codes", resnet, digits, "--preprocess", "mnist-01", "-o", "-"}, more...)...); r.code != map[bool]int{true: exitFailed, false: exitUsage}[want == "no such file"] || !strings.Contains(r.messages, want) {
 			t.Errorf("%q: exit code %d, %s; want one that says %q", more, r.code, r.messages, want)
+		}
+	}
+}
+
+// --json says how many regions failed, which the exit code speaks of.
+func TestJSONOfRegions(t *testing.T) {
+	needORT(t)
+	boxes := boxed(t, 4, "0/nothing.png,a,b,c,d,l,x")
+	for _, verb := range [][]string{{"codes"}, {"complexity", "--directions", "2"}} {
+		r := do(with(verb, resnet, digits, "--preprocess", "mnist-01", "--limit", "4", "--backend", "ort", "--regions", boxes, "--json", "-o", filepath.Join(t.TempDir(), "o.jsonl"))...)
+		var said struct {
+			Summary probes.Summary
+			Regions region.RowSummary
+		}
+		if err := json.Unmarshal([]byte(r.stdout), &said); err != nil || r.code != exitSomeFailed {
+			t.Fatalf("%v: %v, exit code %d: %s", verb, err, r.code, r.messages)
+		}
+		if s := said.Regions; said.Summary.Items != 4 || said.Summary.Failed != 0 || s.Regions != 9 || s.Failed != 1 || s.Pictures != 4 {
+			t.Errorf("%v: %s", verb, r.stdout)
 		}
 	}
 }

@@ -291,3 +291,24 @@ func TestFaultsOfTheRegionsVerb(t *testing.T) {
 		}
 	}
 }
+
+// COCO's ids are unique numbers: where they are not those of the pictures it is said, once.
+func TestRenumberedRegionsAreSaid(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	drawing(t, at("p/a.png"), 30, 20)
+	drawing(t, at("p/b.png"), 30, 20)
+	spill(t, at("own.csv"), []byte("path,x0,y0,x1,y1,label,id\na.png,0,0,5,5,l,7\nb.png,0,0,5,5,l,8\n"))
+	spill(t, at("twice.csv"), []byte("path,x0,y0,x1,y1,label,id\na.png,0,0,5,5,l,7\nb.png,0,0,5,5,l,7\n"))
+	for _, c := range []struct{ regions, out, want string }{
+		{at("own.csv"), "own.json", ""},
+		{at("twice.csv"), "twice.json", "1 region with new ids in coco"},
+		{"slic:4", "slic.json", "with new ids in coco"},
+		{"slic:4", "slic.csv", ""},
+	} {
+		r := do("regions", at("p"), "--regions", c.regions, "-o", at(c.out))
+		if want := min(len(c.want), 1); r.code != exitDone || strings.Count(r.messages, "new ids in coco") != want || !strings.Contains(r.messages, c.want) {
+			t.Errorf("%s: exit code %d, %q; want %q", c.out, r.code, r.messages, c.want)
+		}
+	}
+}

@@ -184,7 +184,7 @@ func shapeError(sample, input []int) error {
 		if p.last {
 			channels = sample[2]
 		}
-		remedy = fmt.Sprintf("give --resize %dx%d --crop %dx%d, or a --preprocess made for the model", p.h, p.w, p.h, p.w)
+		remedy = fmt.Sprintf("give --resize %dx%d --crop none, or a --preprocess made for the model", p.h, p.w)
 		if p.c != channels {
 			remedy = fmt.Sprintf("give a --preprocess for %d channels, such as %s", p.c, map[bool]string{true: "mnist", false: "imagenet or cifar10"}[p.c == 1])
 		}

@@ -28,3 +28,21 @@ func (p Preprocess) Sample(m image.Image, input []int) (*tensor.Tensor, Geometry
 	}
 	return t, g, r.render(fromImage(m), tensor.Data[float32](t))
 }
+
+// Fixed is the shape of the sample that every picture becomes for a model's input,
+// without the batch axis; nil where it depends on the picture.
+func (p Preprocess) Fixed(input []int) []int {
+	if p.fixed() == (Size{}) {
+		return nil
+	}
+	want, channels := planesOf(input), 3
+	if want.c > 0 {
+		channels = want.c
+	}
+	p.ChannelsLast = p.ChannelsLast || want.last
+	r, err := newRenderer(Options{Preprocess: &p, MaxPixels: DefaultMaxPixels}, channels, nil)
+	if err != nil {
+		return nil // Sample says why
+	}
+	return r.shape
+}

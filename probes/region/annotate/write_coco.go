@@ -17,6 +17,7 @@ type cocoWriter struct {
 	labels numbering
 	ids    map[int]bool // taken
 	free   int          // ids below are taken
+	fresh  int          // regions whose ID is another than they had
 }
 
 type cocoImage struct {
@@ -56,7 +57,11 @@ func (c *cocoWriter) Write(p Picture) error {
 	image := len(c.images) + 1
 	c.images = append(c.images, cocoImage{image, p.Name, p.Size.W, p.Size.H})
 	for _, r := range p.Regions {
-		a := cocoAnnotation{c.id(r.ID), image, c.labels.of(r.Label) + 1, numbersOf(r.Box, "xywh"), 0, 0, [][]float64{}, r.Score}
+		id := c.id(r.ID)
+		if r.ID != "" && r.ID != strconv.Itoa(id) {
+			c.fresh++
+		}
+		a := cocoAnnotation{id, image, c.labels.of(r.Label) + 1, numbersOf(r.Box, "xywh"), 0, 0, [][]float64{}, r.Score}
 		a.Area = a.BBox[2] * a.BBox[3]
 		if r.Mask != nil {
 			a.Area = float64(r.Mask.Count())
@@ -72,6 +77,9 @@ func (c *cocoWriter) Write(p Picture) error {
 	}
 	return nil
 }
+
+// Renumbered is the number of regions so far whose ID in the file is not their own.
+func (c *cocoWriter) Renumbered() int { return c.fresh }
 
 // id is the number of a region that may have one.
 func (c *cocoWriter) id(s string) int {

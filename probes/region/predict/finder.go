@@ -40,7 +40,8 @@ type port struct {
 }
 
 // Open readies a model on a backend. A model that is not the one of the settings, whose
-// input takes no picture, or that has no outputs to read is an error. Runs end with
+// input takes no picture, or not those that the preprocessing gives where their size is
+// fixed, or that has no outputs to read is an error. Runs end with
 // ctx.
 func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o engine.Options) (*Finder, error) {
 	fail := func(err error) (*Finder, error) {
@@ -58,6 +59,9 @@ func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o en
 	}
 	if in.dtype == tensor.Uint8 {
 		s.Preprocess.Scale, s.Preprocess.Mean, s.Preprocess.Std = 1, nil, nil
+	}
+	if got := s.Preprocess.Fixed(in.sample); got != nil && dataset.CheckShape(got, in.sample) != nil {
+		return nil, fmt.Errorf("the model of regions takes %v, --region-preprocess %s gives %v: give a JSON file made for it", in.sample, s.Preprocess.Name, got)
 	}
 	o.CUDAGraph = false // sizes change from picture to picture
 	session, err := b.Prepare(m, o)

@@ -160,6 +160,7 @@ func TestLabelsOnThePicture(t *testing.T) {
 func TestOpenFaults(t *testing.T) {
 	none := dataset.Preprocess{Channels: 1}
 	vector := onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Param: "n"}, {Size: 4}})
+	small := onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Size: 1}, {Size: 1}, {Size: 4}, {Size: 6}})
 	two := onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Size: 2}, {Size: 1}, {Size: 4}, {Size: 4}})
 	same := func(x *onnx.Value) *onnx.Model {
 		return save(t, x, nil, []*onnx.Node{node("Relu", "x", "y")}, onnx.NewValue("y", tensor.Float32, x.Shape))
@@ -180,8 +181,12 @@ func TestOpenFaults(t *testing.T) {
 		{detector(t), Settings{Kind: Boxes, Model: []string{"0"}}, "its SHA-256 is another"},
 		{same(vector), Settings{Kind: Boxes}, "no picture's"},
 		{same(two), Settings{Kind: Labels}, "2 pictures at once"},
+		{same(small), Settings{Kind: Labels, Preprocess: dataset.Preprocess{Name: "p.json", Channels: 3, Crop: dataset.Size{H: 5, W: 6}}},
+			"the model of regions takes [1 4 6], --region-preprocess p.json gives [3 5 6]: give a JSON file made for it"},
 	} {
-		c.s.Preprocess = none
+		if c.s.Preprocess.Name == "" {
+			c.s.Preprocess = none
+		}
 		f, err := Open(t.Context(), c.m, c.s, gorgonia.Backend{}, engine.Options{})
 		if err == nil {
 			f.Close()
