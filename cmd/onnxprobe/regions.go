@@ -54,8 +54,8 @@ there, while --draw and the rows of codes with the same --regions keep those of 
 
 --truth gives two scores. BN-HTRd's: DR, RA and FM are the shares of the true regions, of
 those found, and their harmonic mean, that are in one-to-one matches of an IoU of at least
---iou, 0.9 by default (the choice is ours: the paper is silent about it). MedRegA's: true
-and found regions are paired so that the sum of 1 - IoU is the least (the Hungarian method);
+--iou, 0.9 by default (the choice is ours). MedRegA's: true and found regions are paired so
+that the sum of 1 - IoU is the least (the Hungarian method);
 MEAN IOU is that of the true regions, 0 for one without a pair, and >0.25, >0.5, >0.75 the
 shares of them that exceed these. Where both regions have masks their pixels count, else
 their boxes. Regions of one label are compared with those of the same, except where slic or
