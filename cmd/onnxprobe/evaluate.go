@@ -157,7 +157,7 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 			return err
 		}
 		o.Threads = f.threads
-		r := evaluated{On: train.On, Items: train.Len(), Bits: train.Bits}
+		r := evaluated{encoding.Evaluated{On: train.On, Items: train.Len(), Bits: train.Bits}}
 		whole, err := encoding.Evaluate(c.Context(), train, tested, o)
 		if err != nil {
 			return err
@@ -210,7 +210,7 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 		if f.json {
 			show = r.writeJSON
 		}
-		return plot.printed(c, show(c.OutOrStdout()), args[0], &r)
+		return plot.printed(c, show(c.OutOrStdout()), args[0], &r.Evaluated)
 	}
 	return c
 }

@@ -9,23 +9,13 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 )
 
-// evaluated is the contract of evaluate --json: redundancy, units, knn, kmeans, logistic
-// and unlabelled of the whole codes, and of sites one by one or together; network beside.
-type evaluated struct {
-	On    string `json:"on"`
-	Items int    `json:"items"`
-	Bits  int    `json:"bits"`
-	encoding.Evaluation
-	Sites []encoding.Evaluation `json:"sites,omitempty"`
-	Churn *encoding.Churn       `json:"churn,omitempty"`
-	// Kernel is a number, or "-Inf".
-	Kernel string `json:"kernel_score,omitempty"`
-}
+// evaluated is what evaluate prints, in a table or as JSON.
+type evaluated struct{ encoding.Evaluated }
 
 func (r *evaluated) writeJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(r)
+	return e.Encode(r.Evaluated)
 }
 
 func (r *evaluated) print(w io.Writer) error {

@@ -108,7 +108,7 @@ func (f *plotFlag) save(c *cobra.Command, p *report.Page) error {
 		}
 		said += ": " + main.Title
 		if others > 0 {
-			said += fmt.Sprintf("; .html shows %d more figures", others)
+			said += fmt.Sprintf("; .html shows %s", count(others, "more figure"))
 		}
 	}
 	m := map[string]any{"tool": "onnxprobe", "version": probes.Version(), "verb": c.Name(), "command": commandLine(c)}

@@ -98,19 +98,19 @@ func set(t *testing.T, file string, b slow) (*Bench, *record) {
 	return &Bench{Plain: plain, Codes: codes, Backend: b, Duration: time.Millisecond}, b.log
 }
 
-// An engine that takes 20 ms plain and 40 ms with codes: 200 and 100 images a second
-// at batch 4, a ratio of a half.
+// An engine that takes 40 ms plain and 160 ms with codes: 100 and 25 images a second
+// at batch 4, a ratio of a quarter.
 func TestRates(t *testing.T) {
-	b, log := set(t, "mlp_dynamo.onnx", slow{plain: 20 * time.Millisecond, each: 60 * time.Millisecond})
+	b, log := set(t, "mlp_dynamo.onnx", slow{plain: 40 * time.Millisecond, each: 120 * time.Millisecond})
 	r, err := b.Measure(t.Context(), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Sleeping takes longer on a busy machine, never shorter.
-	if p, c := r.Plain.Rate.Median, r.Codes.Rate.Median; p > 200 || p < 10 || c > 50 || c < 5 {
-		t.Errorf("%.4g images a second plain and %.4g with codes; the engine gives 200 and 50", p, c)
+	if p, c := r.Plain.Rate.Median, r.Codes.Rate.Median; p > 100 || p < 25 || c > 25 || c < 25./4 {
+		t.Errorf("%.4g images a second plain and %.4g with codes; the engine gives 100 and 25", p, c)
 	}
-	if m := r.Ratio.Median; m < 0.05 || m > 0.9 {
+	if m := r.Ratio.Median; m < 0.15 || m > 0.4 {
 		t.Errorf("ratio %.4g, want a quarter", m)
 	}
 	if r.Batch != 4 || r.Turns != turns || r.Complexity != nil || r.Plain.Items%4 != 0 || r.Plain.Items < 4*turns {

@@ -23,8 +23,7 @@ type Churn struct {
 }
 
 // Between compares items of the same id; ids must be unique within each set, and labels
-// agree where both sets have them. What the
-// codes stand for, the same sites at the same offsets, is the caller's to see to.
+// agree where both sets have them. What the codes stand for, the same sites at the same offsets, is the caller's to see to.
 func Between(a, b *Codes) (Churn, error) {
 	var r Churn
 	if a.width != b.width || a.Bits != b.Bits {

@@ -49,6 +49,19 @@ type Evaluation struct {
 	Unlabelled *Unlabelled `json:"unlabelled,omitempty"`
 }
 
+// Evaluated is the contract of evaluate --json: what the whole codes of a set say, and those
+// of sites one by one or together.
+type Evaluated struct {
+	On    string `json:"on"`
+	Items int    `json:"items"`
+	Bits  int    `json:"bits"`
+	Evaluation
+	Sites []Evaluation `json:"sites,omitempty"`
+	Churn *Churn       `json:"churn,omitempty"`
+	// Kernel is a number, or "-Inf".
+	Kernel string `json:"kernel_score,omitempty"`
+}
+
 // Network is the accuracy of the network's own predictions; nil where it is not known.
 type Network struct {
 	Train *Accuracy `json:"train,omitempty"`

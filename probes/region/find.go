@@ -19,13 +19,13 @@ type Place struct {
 // Find finds the region of ds whose row has the "id". The error says which pictures
 // have regions, or which regions the picture has.
 func (r *Rows) Find(ds dataset.Dataset, id string) (*Place, error) {
-	var pictures, regions []string
+	var pictures, regions some
 	for i := range ds.Len() {
 		if !r.from.Has(i) {
 			continue
 		}
 		image := ds.Item(i).ID
-		if pictures = append(pictures, image); image != id && !strings.HasPrefix(id, image+"#") {
+		if pictures.add(image); image != id && !strings.HasPrefix(id, image+"#") {
 			continue
 		}
 		g, err := r.where(i)
@@ -39,14 +39,14 @@ func (r *Rows) Find(ds dataset.Dataset, id string) (*Place, error) {
 			if name == id {
 				return &Place{id, i, of}, nil
 			}
-			regions = append(regions, name)
+			regions.add(name)
 		}
 	}
 	switch {
-	case len(regions) > 0:
-		return nil, fmt.Errorf("there is no region %q; its picture has %s", id, listed(regions))
-	case len(pictures) > 0:
-		return nil, fmt.Errorf("there is no region %q: want IMAGE#REGION, and IMAGE is one of %s", id, listed(pictures))
+	case regions.count > 0:
+		return nil, fmt.Errorf("there is no region %q; its picture has %s", id, regions)
+	case pictures.count > 0:
+		return nil, fmt.Errorf("there is no region %q: want IMAGE#REGION, and IMAGE is one of %s", id, pictures)
 	}
 	return nil, fmt.Errorf("there is no region %q: no picture has regions", id)
 }
@@ -62,12 +62,22 @@ func (n rowNames) next(name string) string {
 	return name
 }
 
-// listed is the first of some names, and how many more there are.
-func listed(names []string) string {
-	const most = 8
-	s := fmt.Sprintf("%q", names[:min(most, len(names))])
-	if n := len(names) - most; n > 0 {
-		s += fmt.Sprintf(" and %d more", n)
+// some are the first of many names, and how many there are.
+type some struct {
+	first []string
+	count int
+}
+
+func (s *some) add(name string) {
+	if s.count++; len(s.first) < 8 {
+		s.first = append(s.first, name)
 	}
-	return s
+}
+
+func (s some) String() string {
+	text := fmt.Sprintf("%q", s.first)
+	if n := s.count - len(s.first); n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
 }

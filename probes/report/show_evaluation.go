@@ -9,17 +9,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 )
 
-// evaluated is what the verb evaluate writes.
-type evaluated struct {
-	On    string `json:"on"`
-	Items int    `json:"items"`
-	Bits  int    `json:"bits"`
-	encoding.Evaluation
-	Sites  []encoding.Evaluation `json:"sites"`
-	Churn  *encoding.Churn       `json:"churn"`
-	Kernel string                `json:"kernel_score"`
-}
-
 // accuracies are those of an evaluation on the training or the test set, where it has
 // them.
 var accuracies = []struct {
@@ -87,7 +76,7 @@ func clusteringOf(e *encoding.Evaluation, test bool) *encoding.Clustering {
 
 // evaluation shows the encoding properties of codes.
 func evaluation(r *result, b []byte) error {
-	var e evaluated
+	var e encoding.Evaluated
 	if err := json.Unmarshal(b, &e); err != nil {
 		return fmt.Errorf("reading the evaluation: %w", err)
 	}

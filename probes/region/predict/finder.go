@@ -41,8 +41,7 @@ type port struct {
 
 // Open readies a model on a backend. A model that is not the one of the settings, whose
 // input takes no picture, or not those that the preprocessing gives where their size is
-// fixed, or that has no outputs to read is an error. Runs end with
-// ctx.
+// fixed, or that has no outputs to read is an error. Runs end with ctx.
 func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o engine.Options) (*Finder, error) {
 	fail := func(err error) (*Finder, error) {
 		return nil, fmt.Errorf("the model of regions %s: %w", m.Path, err)
