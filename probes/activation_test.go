@@ -9,6 +9,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // form is one way an activation appears in a graph.
@@ -157,11 +158,12 @@ func TestActivations(t *testing.T) {
 				t.Fatalf("%d sites, want 1: %v", n, r.Plan.Sites)
 			}
 			s := r.Plan.Sites[0]
-			row := Activations[slices.IndexFunc(Activations, func(a Activation) bool { return a.Name == f.name })]
+			row := site.Activations[slices.IndexFunc(site.Activations, func(a site.Activation) bool { return a.Name == f.name })]
 			if s.Op != f.name || s.Smooth != row.Smooth || !slices.Equal(s.Knots, f.knots) {
 				t.Errorf("found %s, smooth %v, knots %v; want %s, smooth %v, knots %v", s.Op, s.Smooth, s.Knots, f.name, row.Smooth, f.knots)
 			}
-			if tapped := s.bend.Tap != s.Pre; tapped != f.tapped {
+			tap, _ := s.Tap()
+			if tapped := tap != s.Pre; tapped != f.tapped {
 				t.Errorf("reads the output: %v, want %v", tapped, f.tapped)
 			}
 			code := codesOf(t, r, x, 1)
@@ -174,53 +176,9 @@ func TestActivations(t *testing.T) {
 			}
 		})
 	}
-	for _, a := range Activations {
+	for _, a := range site.Activations {
 		if !seen[a.Name] {
 			t.Errorf("activation %s has no form in this test", a.Name)
 		}
-	}
-}
-
-// What looks like an activation and is none.
-func TestNotActivations(t *testing.T) {
-	for _, f := range []struct {
-		name  string
-		build func(e *rewrite.Edit, x string) string
-	}{
-		{"a gate: sigmoid of something else", func(e *rewrite.Edit, x string) string {
-			return mul(e, x, e.Op("Sigmoid", nil, e.Op("Softmax", nil, x)))
-		}},
-		{"LeakyRelu with slope 1", op("LeakyRelu", map[string]any{"alpha": float32(1)})},
-		{"Max of two computed values", func(e *rewrite.Edit, x string) string { return e.Op("Max", nil, x, e.Op("Exp", nil, x)) }},
-		{"a plain sigmoid", op("Sigmoid", nil)},
-		{"an empty Clip", func(e *rewrite.Edit, x string) string { return e.Op("Clip", nil, x, "", "") }},
-	} {
-		m := network(t, 3, f.build)
-		if s, err := Sites(m, SiteOptions{}); err == nil {
-			t.Errorf("%s: found %v", f.name, s)
-		} else if !strings.Contains(err.Error(), "no activation that onnxprobe knows") {
-			t.Errorf("%s: %v", f.name, err)
-		}
-	}
-}
-
-func TestChoosingSites(t *testing.T) {
-	m := network(t, 3, func(e *rewrite.Edit, x string) string {
-		return e.Op("Relu", nil, e.Op("Abs", nil, e.Op("Relu", nil, x)))
-	})
-	all, err := Sites(m, SiteOptions{})
-	if err != nil || len(all) != 3 {
-		t.Fatalf("%v, %v", all, err)
-	}
-	some, err := Sites(m, SiteOptions{Globs: []string{"Relu*"}})
-	if err != nil || len(some) != 2 {
-		t.Errorf("Relu* chooses %v, %v", some, err)
-	}
-	_, err = Sites(m, SiteOptions{Globs: []string{"Relu", "layer4*"}})
-	if want := `no site matches ["layer4*"]; this model has 3: ["Relu" "Abs" "Relu_1"]`; err == nil || err.Error() != want {
-		t.Errorf("a glob that matches nothing: %v, want %s", err, want)
-	}
-	if _, err = Sites(m, SiteOptions{Globs: []string{"[a"}}); err == nil {
-		t.Error("a malformed glob is accepted")
 	}
 }

@@ -9,11 +9,12 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // AttachOptions say what a probed model returns besides its own outputs.
 type AttachOptions struct {
-	Sites SiteOptions
+	Sites site.Options
 	// Sample is the shape of one sample without the batch axis; nil takes the
 	// model's declaration.
 	Sample []int
@@ -36,7 +37,7 @@ type Plan struct {
 	// original, unchanged; the probes' follow.
 	Model *onnx.Model
 	Own   int
-	Sites []Site
+	Sites []site.Site
 	Fit   Fit
 
 	options AttachOptions
@@ -53,7 +54,7 @@ func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 			return nil, fmt.Errorf("the model is probed already: it has the output %q; take the model it was made from", v.Name)
 		}
 	}
-	sites, err := Sites(m, o.Sites)
+	sites, err := site.Find(m, o.Sites)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func (p *Plan) rewrite() (*onnx.Model, error) {
 }
 
 // output names a site's probe output.
-func output(kind string, s *Site) string { return "onnxprobe." + kind + "/" + s.Name }
+func output(kind string, s *site.Site) string { return "onnxprobe." + kind + "/" + s.Name }
 
 // tap is the work at one place of the graph, in the order of its place.
 type tap struct {
@@ -128,13 +129,14 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		for _, kind := range p.kinds() {
 			order = append(order, output(kind, s))
 		}
-		at := place[s.bend.Tap]
-		if s.window != nil {
-			at = place[s.window.node.Outputs[0]]
+		from, _ := s.Tap()
+		at := place[from]
+		if s.Window != nil {
+			at = place[s.Window.Node.Outputs[0]]
 		}
 		// One reading finds both the sides of a value and its NaNs.
 		nan := ""
-		if from, _ := p.reads(s); p.options.Pack == PackOperator && !p.options.Values && s.window == nil {
+		if from, _ := p.reads(s); p.options.Pack == PackOperator && !p.options.Values && s.Window == nil {
 			for k, pool := range p.Fit.pools {
 				if pool.value == from && !seen[k] {
 					seen[k], nan = true, fmt.Sprint(watched, k)
@@ -177,8 +179,8 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 // raiseForArgMax makes a model of opset 7 one of opset 8, where MaxPool tells the places
 // of its maxima. Opset 8 only adds to the operators of opset 7: Expand is new, and Max,
 // Min, Mean, Sum and MaxPool take more than they did.
-func raiseForArgMax(m *onnx.Model, sites []Site) {
-	if m.Opset("") != 7 || !slices.ContainsFunc(sites, func(s Site) bool { return s.window != nil }) {
+func raiseForArgMax(m *onnx.Model, sites []site.Site) {
+	if m.Opset("") != 7 || !slices.ContainsFunc(sites, func(s site.Site) bool { return s.Window != nil }) {
 		return
 	}
 	for i, o := range m.Opsets {
@@ -206,30 +208,30 @@ func (p *Plan) kinds() []string {
 type emitter func(name, v string, d tensor.DType, dims ...int) error
 
 // reads is the value that a site's bits come from and where it bends.
-func (p *Plan) reads(s *Site) (string, []float64) {
+func (p *Plan) reads(s *site.Site) (string, []float64) {
 	if p.options.Sign3 || p.options.Fragile > 0 {
 		return s.Pre, s.Knots
 	}
-	return s.bend.Tap, s.bend.TapKnots
+	return s.Tap()
 }
 
 // attachSite adds the outputs of a site, and with a name for it that of the NaNs of
 // the value it reads.
-func (p *Plan) attachSite(pk *packer, s *Site, nan string, emit emitter) error {
+func (p *Plan) attachSite(pk *packer, s *site.Site, nan string, emit emitter) error {
 	switch {
-	case p.options.Values && s.window != nil: // its code is no side of a value
+	case p.options.Values && s.Window != nil: // its code is no side of a value
 		return nil
 	case p.options.Values:
-		return emit(output("value", s), pk.e.Op("Reshape", nil, pk.wide(s, s.Pre), pk.ints(pk.lead, -1)), s.float(), s.Units)
-	case s.window != nil:
-		return emit(output("code", s), pk.pack(s, s.window.planesOf(pk)), tensor.Uint8, s.Bytes())
+		return emit(output("value", s), pk.e.Op("Reshape", nil, pk.wide(s, s.Pre), pk.ints(pk.lead, -1)), float(s), s.Units)
+	case s.Window != nil:
+		return emit(output("code", s), pk.pack(s, pk.winners(s)), tensor.Uint8, s.Bytes())
 	}
 	from, knots := p.reads(s)
 	x := pk.wide(s, from)
 	code, found := pk.sides("Greater", s, x, knots, nan != "")
 	err := emit(output("code", s), code, tensor.Uint8, s.Bytes())
 	if err == nil && nan != "" {
-		err = pk.emitNaN(nan, found, s.float(), emit)
+		err = pk.emitNaN(nan, found, float(s), emit)
 	}
 	if err == nil && p.options.Sign3 {
 		below, _ := pk.sides("Less", s, x, knots, false)
@@ -270,18 +272,6 @@ func (p *packer) emitNaN(name, nan string, d tensor.DType, emit emitter) error {
 	}
 	return emit(name, nan, d)
 }
-
-// float is the type in which a site's values are compared: 16-bit floats are
-// widened, exactly, since few kernels compare them.
-func (s *Site) float() tensor.DType {
-	if s.dtype == tensor.Float64 {
-		return tensor.Float64
-	}
-	return tensor.Float32
-}
-
-// Bytes is the length of the site's packed code.
-func (s *Site) Bytes() int { return (s.Units*s.Planes() + 7) / 8 }
 
 // CodeBytes is the length of an item's whole code: the sites' codes one after the
 // other.

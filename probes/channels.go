@@ -13,17 +13,6 @@ import (
 // most significant bit first, padded to a byte. Max-pooling's arg-max has none.
 type ChannelColumns struct{}
 
-// Channels is the number of channels of a site, 0 where it has none.
-func (s *Site) Channels() int {
-	if s.window != nil || len(s.Shape) < 2 {
-		return 0
-	}
-	return s.Shape[0]
-}
-
-// ChannelBytes is the length of a site's channel code.
-func (s *Site) ChannelBytes() int { return (s.Channels()*s.Planes() + 7) / 8 }
-
 type channelMaker struct {
 	fromOutputs
 	plan  *Plan

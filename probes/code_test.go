@@ -15,6 +15,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // The bits that the graph packs are those of the values before the activations,
@@ -224,7 +225,7 @@ func TestMaxPoolCodes(t *testing.T) {
 				x = e.Op("Reshape", nil, x, e.Const(tensor.Of([]int64{-1, ch, int64(c.h), int64(c.w)}, 4)))
 				return e.Op("MaxPool", map[string]any{"kernel_shape": c.kernel, "strides": c.strides, "pads": c.pads, "dilations": c.dil}, e.Op("Relu", nil, x))
 			})
-			r := open(t, m, AttachOptions{Sites: SiteOptions{MaxPool: true, Globs: []string{"MaxPool"}}}, n)
+			r := open(t, m, AttachOptions{Sites: site.Options{MaxPool: true, Globs: []string{"MaxPool"}}}, n)
 			s := &r.Plan.Sites[0]
 			x := make([]float32, n*dim)
 			rng := rand.New(rand.NewPCG(1, 1))
@@ -360,7 +361,7 @@ func TestHammingAndSketch(t *testing.T) {
 		t.Errorf("distance %d, want %d", got, want)
 	}
 	// 3 sites, the middle one with padding that must never be sampled.
-	p := &Plan{Sites: []Site{{Units: 16, Knots: []float64{0}}, {Units: 3, Knots: []float64{0, 6}}, {Units: 100, Knots: []float64{0}}}}
+	p := &Plan{Sites: []site.Site{{Units: 16, Knots: []float64{0}}, {Units: 3, Knots: []float64{0, 6}}, {Units: 100, Knots: []float64{0}}}}
 	s, err := p.NewSketch(122, 3)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // CodeOptions say what Codes writes for each item besides its digest.
@@ -59,7 +60,7 @@ func (c CodeColumns) start(r *Prober) (maker, error) {
 	if c.Sites == nil {
 		return m, nil
 	}
-	chosen, err := choose(r.Plan.Sites, c.Sites)
+	chosen, err := site.Choose(r.Plan.Sites, c.Sites)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (c CodeColumns) start(r *Prober) (maker, error) {
 	m.width = 0
 	for i := range r.Plan.Sites {
 		s := &r.Plan.Sites[i]
-		if slices.ContainsFunc(chosen, func(c Site) bool { return c.Name == s.Name }) {
+		if slices.ContainsFunc(chosen, func(c site.Site) bool { return c.Name == s.Name }) {
 			m.spans, m.width = append(m.spans, span{s.Name, offset, s.Bytes()}), m.width+s.Bytes()
 		}
 		offset += s.Bytes()
@@ -131,7 +132,7 @@ func (m *codeMaker) columns(s *step, _ any) ([]Column, error) {
 // Match is nil when each of the globs matches the name of a site of the plan, and
 // else a *PatternError.
 func (p *Plan) Match(globs []string) error {
-	_, err := choose(p.Sites, globs)
+	_, err := site.Choose(p.Sites, globs)
 	return err
 }
 

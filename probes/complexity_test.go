@@ -14,6 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // points is a dataset in memory; a nil sample cannot be read.
@@ -317,7 +318,7 @@ func TestComplexityOfMaxPool(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sign3 := range []bool{false, true} {
-		r := open(t, m, AttachOptions{Sign3: sign3, Sites: SiteOptions{MaxPool: true}}, 3)
+		r := open(t, m, AttachOptions{Sign3: sign3, Sites: site.Options{MaxPool: true}}, 3)
 		got, _ := complexity(t, r, points{[]int{4}, [][]float32{{5, 5, 4, 4}, {9, 5, 4, 4}}}, Neighborhood{Frame: frame, Radii: []float64{1}})
 		if n := got.ints("count"); !slices.Equal(n, []int64{0, 1, 0, 0}) {
 			t.Errorf("sign3 %v: counts %v, want the first item's window alone", sign3, n)

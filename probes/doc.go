@@ -1,4 +1,4 @@
-// Package probes finds the places where a network bends, attaches probes to
-// them, and turns what the probed network returns into activation codes and
+// Package probes attaches probes to the places where a network bends, which package
+// site finds, and turns what the probed network returns into activation codes and
 // local complexity.
 package probes

@@ -9,6 +9,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Fit says how samples enter a model: which input they go to, their shape, and
@@ -144,7 +145,7 @@ func unbatched(v *onnx.Value) bool {
 
 // fit decides how samples of the given shape (nil: as declared) enter m, and
 // fills in the shapes of the sites.
-func fit(m *onnx.Model, sites []Site, sample []int) (*Fit, error) {
+func fit(m *onnx.Model, sites []site.Site, sample []int) (*Fit, error) {
 	in, place, err := dataInputs(m)
 	if err != nil {
 		return nil, err
@@ -242,7 +243,7 @@ func (f *Fit) infer(m *onnx.Model, batch int64) (map[string]onnx.Fact, error) {
 // free checks that the batch can vary and fills in the sites' shapes: at two
 // batch sizes that nothing else in a network equals, each site must lead with
 // the batch and be the same beyond.
-func (f *Fit) free(m *onnx.Model, sites []Site) error {
+func (f *Fit) free(m *onnx.Model, sites []site.Site) error {
 	const a, b = 41, 43
 	fa, err := f.infer(m, a)
 	if err != nil {
@@ -255,7 +256,7 @@ func (f *Fit) free(m *onnx.Model, sites []Site) error {
 	f.findPools(m, fa, a)
 	for i := range sites {
 		s := &sites[i]
-		for _, name := range s.values() {
+		for _, name := range s.Reads() {
 			x, y := fa[name], fb[name]
 			switch {
 			case !x.Known() || !y.Known():
@@ -264,7 +265,7 @@ func (f *Fit) free(m *onnx.Model, sites []Site) error {
 				return fmt.Errorf("the first axis of site %s is not the batch: its shape is %v for a batch of %d and %v for %d", s.Name, x.Shape, a, y.Shape, b)
 			}
 		}
-		if err := s.shape(fa, 1); err != nil {
+		if err := s.Settle(fa, 1); err != nil {
 			return err
 		}
 	}
@@ -273,7 +274,7 @@ func (f *Fit) free(m *onnx.Model, sites []Site) error {
 
 // fixed fills in the shapes for a batch that cannot vary. A batch of 1 holds one
 // item whatever its axes mean.
-func (f *Fit) fixed(m *onnx.Model, sites []Site, batch int64) error {
+func (f *Fit) fixed(m *onnx.Model, sites []site.Site, batch int64) error {
 	facts, err := f.infer(m, batch)
 	if err != nil {
 		return err
@@ -282,7 +283,7 @@ func (f *Fit) fixed(m *onnx.Model, sites []Site, batch int64) error {
 	var unknown []string
 	for i := range sites {
 		s := &sites[i]
-		for _, name := range s.values() {
+		for _, name := range s.Reads() {
 			x := facts[name]
 			lead := x.Known() && len(x.Shape) > 0 && x.Shape[0] == batch && !f.Unbatched
 			if !x.Known() || batch > 1 && !lead {
@@ -293,52 +294,13 @@ func (f *Fit) fixed(m *onnx.Model, sites []Site, batch int64) error {
 			if lead {
 				skip = 1
 			}
-			if err := s.shape(facts, skip); err != nil {
+			if err := s.Settle(facts, skip); err != nil {
 				return err
 			}
 		}
 	}
 	if unknown != nil {
 		return fmt.Errorf("the shapes of %d site(s) cannot be told from the model: %q; choose others with --sites", len(unknown), unknown)
-	}
-	return nil
-}
-
-// values are what a site reads: its tap and, where another, its input.
-func (s *Site) values() []string {
-	if s.Op == "MaxPool" || s.bend.Tap == s.Pre {
-		return []string{s.Pre}
-	}
-	return []string{s.Pre, s.bend.Tap}
-}
-
-// maxUnits bounds a site: its bits must be countable in an ONNX tensor.
-const maxUnits = 1 << 33
-
-func (s *Site) shape(facts map[string]onnx.Fact, skip int) error {
-	f := facts[s.Pre]
-	s.dtype = f.DType
-	if !f.DType.IsFloat() {
-		return fmt.Errorf("site %s is of type %s; floating-point sites are supported", s.Name, f.DType)
-	}
-	dims := f.Shape[skip:]
-	if s.Op == "MaxPool" {
-		w, out, err := newWindow(s, f.Shape, facts)
-		if err != nil {
-			return err
-		}
-		s.window, dims = w, out[skip:]
-	}
-	s.Shape, s.Units = make([]int, len(dims)), 1
-	for i, d := range dims {
-		s.Shape[i] = int(d)
-		if d != 0 && int64(s.Units) > maxUnits/d {
-			return fmt.Errorf("site %s has shape %v: more units than can be handled", s.Name, dims)
-		}
-		s.Units *= int(d)
-	}
-	if s.Units == 0 {
-		return fmt.Errorf("site %s is empty: its shape is %v", s.Name, dims)
 	}
 	return nil
 }

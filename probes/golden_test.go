@@ -16,13 +16,14 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // golden is what testdata/export/export.py wrote of one network: the numbers that
 // PyTorch itself gives, from the values before each activation.
 type golden struct {
 	Models    []string
-	Sites     []Site
+	Sites     []site.Site
 	Tolerance float64
 	arrays    map[string]*tensor.Tensor
 }
@@ -119,7 +120,7 @@ func TestSitesAreThoseOfPyTorch(t *testing.T) {
 	})
 }
 
-func compareSites(t *testing.T, got, want []Site) {
+func compareSites(t *testing.T, got, want []site.Site) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%d sites, want %d", len(got), len(want))
@@ -144,7 +145,7 @@ func TestSitesOfWellKnownNetworks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want struct{ Models map[string][]Site }
+	var want struct{ Models map[string][]site.Site }
 	if err := json.Unmarshal(b, &want); err != nil {
 		t.Fatal(err)
 	}

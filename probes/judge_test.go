@@ -13,6 +13,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // swallows is a network whose float32 arithmetic loses what its input adds to a
@@ -55,7 +56,7 @@ func TestJudgeDecides(t *testing.T) {
 		{"a wrong bit on side b", relu, AttachOptions{}, plain, single, wrong, 2, 0, 7, 7},
 		{"a wrong bit on side a", relu, AttachOptions{}, plain, wrong, single, 0, 2, 7, 7},
 		{"nothing to decide", relu, AttachOptions{}, plain, single, single, 0, 0, 0, 0},
-		{"an arg-max", pooled, AttachOptions{Sites: SiteOptions{MaxPool: true}}, picture, wrong, single, 0, 1, 0, 0},
+		{"an arg-max", pooled, AttachOptions{Sites: site.Options{MaxPool: true}}, picture, wrong, single, 0, 1, 0, 0},
 	} {
 		d, err := Compare(context.Background(), c.m, c.o, c.ds, c.a, c.b, CompareOptions{Judge: &one})
 		if err != nil {
@@ -93,7 +94,7 @@ func TestWidenedModelsHaveTheSameSites(t *testing.T) {
 			t.Errorf("%s: %v", file, err)
 			continue
 		}
-		o := AttachOptions{Sites: SiteOptions{MaxPool: true, Gemm: true}}
+		o := AttachOptions{Sites: site.Options{MaxPool: true, Gemm: true}}
 		a, errA := Attach(m, o)
 		b, errB := Attach(w, o)
 		if errA != nil || errB != nil {
@@ -104,7 +105,7 @@ func TestWidenedModelsHaveTheSameSites(t *testing.T) {
 			t.Errorf("%s: widened: %v", file, err)
 		}
 		for i := range a.Sites {
-			if x, y := a.Sites[i], b.Sites[i]; !slices.Equal(x.Knots, y.Knots) || x.Pre != y.Pre || x.Smooth != y.Smooth || y.dtype != tensor.Float64 {
+			if x, y := a.Sites[i], b.Sites[i]; !slices.Equal(x.Knots, y.Knots) || x.Pre != y.Pre || x.Smooth != y.Smooth || y.Value.DType != tensor.Float64 {
 				t.Errorf("%s: %+v is widened to %+v", file, x, y)
 			}
 		}
@@ -130,8 +131,8 @@ func TestWidenedModelsHaveTheSameSites(t *testing.T) {
 }
 
 func TestOtherSitesAreFoundOut(t *testing.T) {
-	a := &Plan{Sites: []Site{{Name: "relu", Units: 3, Knots: []float64{0}}}}
-	for _, s := range [][]Site{nil, {{Name: "gelu", Units: 3, Knots: []float64{0}}}, {{Name: "relu", Units: 4, Knots: []float64{0}}}, {{Name: "relu", Units: 3, Knots: []float64{0, 6}}}} {
+	a := &Plan{Sites: []site.Site{{Name: "relu", Units: 3, Knots: []float64{0}}}}
+	for _, s := range [][]site.Site{nil, {{Name: "gelu", Units: 3, Knots: []float64{0}}}, {{Name: "relu", Units: 4, Knots: []float64{0}}}, {{Name: "relu", Units: 3, Knots: []float64{0, 6}}}} {
 		if err := sameSites(a, &Plan{Sites: s}); err == nil || !strings.Contains(err.Error(), "side a") {
 			t.Errorf("%+v: %v", s, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Manifest says how a result came about: enough to run it again and to tell
@@ -58,7 +59,7 @@ type ManifestGPU struct {
 
 // ManifestSite is a site with its place in the whole code.
 type ManifestSite struct {
-	Site
+	site.Site
 	Planes int `json:"planes"`
 	// Offset and Bytes are the site's place in the whole code.
 	Offset int `json:"offset"`
@@ -142,7 +143,7 @@ func (p *Plan) NewManifest(m *onnx.Model) (*Manifest, error) {
 func (p *Plan) Precision() string {
 	double := false
 	for i := range p.Sites {
-		double = double || p.Sites[i].dtype == tensor.Float64
+		double = double || p.Sites[i].Value.DType == tensor.Float64
 	}
 	if len(p.Sites) == 0 {
 		double = p.Fit.DType == tensor.Float64

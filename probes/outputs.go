@@ -10,6 +10,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Plain is a plan without probes: the model as it is, for inference. sample is as
@@ -24,8 +25,8 @@ func Plain(m *onnx.Model, sample []int) (*Plan, error) {
 
 // Locate is a plan without probes that knows the sites: their shapes, and how
 // samples enter the model. Use it to read the values at the sites some other way.
-func Locate(m *onnx.Model, o SiteOptions, sample []int) (*Plan, error) {
-	sites, err := Sites(m, o)
+func Locate(m *onnx.Model, o site.Options, sample []int) (*Plan, error) {
+	sites, err := site.Find(m, o)
 	if err != nil {
 		return nil, err
 	}

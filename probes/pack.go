@@ -5,6 +5,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Packing is a way to turn bits into bytes in the graph.
@@ -63,15 +64,24 @@ func (p *packer) cast(x string, d tensor.DType) string {
 	return p.e.Op("Cast", map[string]any{"to": int(d)}, x)
 }
 
-func (p *packer) wide(s *Site, x string) string {
-	if s.dtype == s.float() {
-		return x
+// float is the type in which a site's values are compared: 16-bit floats are
+// widened, exactly, since few kernels compare them.
+func float(s *site.Site) tensor.DType {
+	if s.Value.DType == tensor.Float64 {
+		return tensor.Float64
 	}
-	return p.cast(x, s.float())
+	return tensor.Float32
 }
 
-func (p *packer) number(s *Site, v float64) string {
-	if s.float() == tensor.Float64 {
+func (p *packer) wide(s *site.Site, x string) string {
+	if s.Value.DType == float(s) {
+		return x
+	}
+	return p.cast(x, float(s))
+}
+
+func (p *packer) number(s *site.Site, v float64) string {
+	if float(s) == tensor.Float64 {
 		return p.e.Const(tensor.Scalar(v))
 	}
 	return p.e.Const(tensor.Scalar(float32(v)))
@@ -99,7 +109,7 @@ func (p *packer) plane() tensor.DType {
 
 // sides packs the bits of x op knot. With nan, which only the operator can, it finds
 // the items with a NaN as well.
-func (p *packer) sides(op string, s *Site, x string, knots []float64, nan bool) (code, found string) {
+func (p *packer) sides(op string, s *site.Site, x string, knots []float64, nan bool) (code, found string) {
 	if p.form != PackOperator {
 		return p.pack(s, p.compare(op, s, x, knots)), ""
 	}
@@ -129,8 +139,8 @@ func (p *packer) signPack(x, knots string, below int64, code, nan string) {
 }
 
 // numbers is a list of constants of the site's type.
-func (p *packer) numbers(s *Site, v []float64) string {
-	if s.float() == tensor.Float64 {
+func (p *packer) numbers(s *site.Site, v []float64) string {
+	if float(s) == tensor.Float64 {
 		return p.e.Const(tensor.Of(v, len(v)))
 	}
 	f := make([]float32, len(v))
@@ -141,7 +151,7 @@ func (p *packer) numbers(s *Site, v []float64) string {
 }
 
 // compare makes one plane of zeros and ones for each knot.
-func (p *packer) compare(op string, s *Site, x string, knots []float64) []string {
+func (p *packer) compare(op string, s *site.Site, x string, knots []float64) []string {
 	var planes []string
 	for _, k := range knots {
 		planes = append(planes, p.cast(p.e.Op(op, nil, x, p.number(s, k)), p.plane()))
@@ -150,7 +160,7 @@ func (p *packer) compare(op string, s *Site, x string, knots []float64) []string
 }
 
 // pack turns planes of zeros and ones into bytes, most significant bit first.
-func (p *packer) pack(s *Site, planes []string) string {
+func (p *packer) pack(s *site.Site, planes []string) string {
 	// A row of the product makes so many bytes: the wider, the better it runs, and
 	// the more padding it needs.
 	rows := map[tensor.DType]int{tensor.Float32: 1, tensor.Int8: 4, tensor.Uint8: 8}[p.bit()]
@@ -212,7 +222,7 @@ func (p *packer) pad(x string, n int) string {
 }
 
 // fragile counts the units within tol of any knot.
-func (p *packer) fragile(s *Site, x string, knots []float64, tol float64) string {
+func (p *packer) fragile(s *site.Site, x string, knots []float64, tol float64) string {
 	var near string
 	for _, k := range knots {
 		d := p.e.Op("Abs", nil, p.e.Op("Sub", nil, x, p.number(s, k)))

@@ -16,6 +16,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // signPacks counts the nodes of a model that are the operator SignPack.
@@ -38,7 +39,7 @@ func TestPackingsAgree(t *testing.T) {
 		if in.DType != tensor.Float32 {
 			t.Fatalf("the input is %s", in.DType)
 		}
-		for _, o := range []AttachOptions{{}, {Sign3: true}, {Fragile: 1e-3}, {Sites: SiteOptions{MaxPool: true, Gemm: true}}} {
+		for _, o := range []AttachOptions{{}, {Sign3: true}, {Fragile: 1e-3}, {Sites: site.Options{MaxPool: true, Gemm: true}}} {
 			for _, batch := range []int{1, 3, 8} {
 				if batch != 3 && (o.Sign3 || o.Fragile > 0 || o.Sites.Gemm) {
 					continue

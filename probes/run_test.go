@@ -12,6 +12,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Groups of columns of one run are what each of them is alone, whatever fails.
@@ -101,7 +102,7 @@ func TestGroupsTogether(t *testing.T) {
 	if c := some.cols["code"]; c.Width != 1 || len(c.Parts) != 1 || !bytes.Equal(c.Values.([]uint8)[:1], codes[5:6]) {
 		t.Errorf("the code of the second site is %v in parts %v", c.Values, c.Parts)
 	}
-	var missed *PatternError
+	var missed *site.PatternError
 	if _, err := r.Write(context.Background(), ds, some, RunOptions{}, CodeColumns{Sites: []string{"nope"}}); !errors.As(err, &missed) {
 		t.Errorf("codes of no site: %v", err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // record is what the folder's manifest says that a network makes of pictures.
@@ -344,7 +345,7 @@ func TestCodesOfTrainedNetworks(t *testing.T) {
 				mentions(t, err, filepath.Base(file))
 				return
 			}
-			if _, err := Sites(m, SiteOptions{}); err != nil {
+			if _, err := site.Find(m, site.Options{}); err != nil {
 				row("%v", err)
 				mentions(t, err, "no activation")
 				return

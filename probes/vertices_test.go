@@ -14,6 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // crossings counts around the same points twice, with the vertices made on the host
@@ -146,7 +147,7 @@ func TestVerticesOfBadItems(t *testing.T) {
 	ds := points{[]int{4}, [][]float32{{0, 9, 9, 1}, nil, {nan, 0, 1, 2}, {0, 0, 0, 0}, nil, {5, 5, 4, 4}}}
 	for _, batch := range []int{2, 3, 8, 100} {
 		for _, sign3 := range []bool{false, true} {
-			r := open(t, m, AttachOptions{Sign3: sign3, Sites: SiteOptions{MaxPool: true}, Pack: PackUnsigned}, batch)
+			r := open(t, m, AttachOptions{Sign3: sign3, Sites: site.Options{MaxPool: true}, Pack: PackUnsigned}, batch)
 			host, graph := crossings(t, r, ds, Neighborhood{Frame: frame, Radii: []float64{1, 2}, Centre: true})
 			if !slices.Equal(host.ints("count"), graph.ints("count")) || !slices.Equal(host.cols["count"].Null, graph.cols["count"].Null) {
 				t.Errorf("batch %d, sign3 %v: the host has %v %v, the graph %v %v", batch, sign3, host.ints("count"), host.cols["count"].Null, graph.ints("count"), graph.cols["count"].Null)

@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/attack"
 	"github.com/onnxprobe/onnxprobe/probes/dynamics"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // parseRatio reads 0.03 or 8/255.
@@ -191,7 +191,7 @@ a row with its error; the exit code is 3 then, and the next run tries it again.`
 		if err := f.arm(c, s); err != nil {
 			return err
 		}
-		cs, err := dynamics.Survey(files, s.Load, probes.SiteOptions{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm}, sample)
+		cs, err := dynamics.Survey(files, s.Load, site.Options{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm}, sample)
 		if err != nil {
 			return err
 		}

@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 func newEvaluate() *cobra.Command {
@@ -261,7 +261,7 @@ func chosen(codes *encoding.Codes, globs []string, all bool) (parts []encoding.P
 	for _, p := range there {
 		names = append(names, p.Site)
 		for _, g := range globs {
-			ok, err := probes.MatchName(g, p.Site)
+			ok, err := site.Match(g, p.Site)
 			if err != nil {
 				return nil, usagef("--sites %q: %w", g, err)
 			}

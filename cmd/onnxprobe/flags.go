@@ -22,6 +22,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // modelFlags say how a model is read and where it is probed.
@@ -44,8 +45,8 @@ func (f *modelFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.json, "json", false, "print JSON instead of tables")
 }
 
-func (f *modelFlags) siteOptions() probes.SiteOptions {
-	return probes.SiteOptions{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm}
+func (f *modelFlags) siteOptions() site.Options {
+	return site.Options{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm}
 }
 
 func (f *modelFlags) load(path string) (*onnx.Model, error) {

@@ -12,25 +12,26 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // inspection is the contract of inspect --json.
 type inspection struct {
-	Model     string        `json:"model"`
-	Producer  string        `json:"producer"`
-	IR        int64         `json:"ir_version"`
-	Inputs    []port        `json:"inputs"`
-	Outputs   []port        `json:"outputs"`
-	Opset     int64         `json:"opset"`
-	Nodes     int           `json:"nodes"`
-	Operators []string      `json:"operators"`
-	Params    int64         `json:"parameters"`
-	External  []string      `json:"external_data"`
-	Sites     []probes.Site `json:"sites"`
-	Units     int           `json:"units"`
-	CodeBytes int           `json:"code_bytes"`
-	Backends  []runnable    `json:"backends"`
-	Notes     []string      `json:"notes"`
+	Model     string      `json:"model"`
+	Producer  string      `json:"producer"`
+	IR        int64       `json:"ir_version"`
+	Inputs    []port      `json:"inputs"`
+	Outputs   []port      `json:"outputs"`
+	Opset     int64       `json:"opset"`
+	Nodes     int         `json:"nodes"`
+	Operators []string    `json:"operators"`
+	Params    int64       `json:"parameters"`
+	External  []string    `json:"external_data"`
+	Sites     []site.Site `json:"sites"`
+	Units     int         `json:"units"`
+	CodeBytes int         `json:"code_bytes"`
+	Backends  []runnable  `json:"backends"`
+	Notes     []string    `json:"notes"`
 }
 
 type port struct {
@@ -93,7 +94,7 @@ which engines can run it here with the probes of these sites.`,
 
 func inspect(m *onnx.Model, mf modelFlags, backend string, o engine.Options) (*inspection, error) {
 	in := &inspection{Model: m.Path, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion), IR: m.IR, Opset: m.Opset(""),
-		Inputs: []port{}, Outputs: ports(m.Graph.Outputs), Nodes: len(m.Graph.Nodes), External: m.ExternalFiles(), Sites: []probes.Site{}, Notes: []string{}}
+		Inputs: []port{}, Outputs: ports(m.Graph.Outputs), Nodes: len(m.Graph.Nodes), External: m.ExternalFiles(), Sites: []site.Site{}, Notes: []string{}}
 	consts := map[string]bool{}
 	for _, t := range m.Graph.Initializers {
 		consts[t.Name] = true
@@ -117,7 +118,7 @@ func inspect(m *onnx.Model, mf modelFlags, backend string, o engine.Options) (*i
 	plan, err := probes.Attach(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample})
 	if err != nil {
 		// The model can still be described: without shapes, or without sites.
-		sites, serr := probes.Sites(m, mf.siteOptions())
+		sites, serr := site.Find(m, mf.siteOptions())
 		if serr != nil && len(mf.sites) > 0 {
 			return nil, serr
 		}

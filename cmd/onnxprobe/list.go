@@ -10,9 +10,9 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // entry is one thing that the tool offers.
@@ -34,7 +34,7 @@ var lists = map[string]func() []entry{
 		return es
 	},
 	"activations": func() (es []entry) {
-		for _, a := range probes.Activations {
+		for _, a := range site.Activations {
 			doc := a.Doc
 			if a.Smooth {
 				doc += ": a sign code"

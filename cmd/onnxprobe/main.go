@@ -18,6 +18,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // The exit codes, a contract with scripts.
@@ -67,7 +68,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	err := perform(ctx, args, stdin, stdout, stderr)
 	var (
 		usage       usageError
-		pattern     *probes.PatternError
+		pattern     *site.PatternError
 		unavailable *engine.UnavailableError
 		partial     someFailed
 		aside       partly

@@ -15,6 +15,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Checkpoint is a network at one step of its training.
@@ -96,7 +97,7 @@ func Files(paths []string) ([]string, error) {
 // shape. They come sorted by step. One that cannot be read has an Err; steps that are
 // missing, ambiguous or doubled are an error that lists them, and so are sites that are
 // not those of the first.
-func Survey(files []string, load Loader, o probes.SiteOptions, sample []int) ([]Checkpoint, error) {
+func Survey(files []string, load Loader, o site.Options, sample []int) ([]Checkpoint, error) {
 	var cs []Checkpoint
 	var unclear []string
 	for _, path := range files {
@@ -138,7 +139,7 @@ func Survey(files []string, load Loader, o probes.SiteOptions, sample []int) ([]
 }
 
 // look takes down what a model is.
-func (c *Checkpoint) look(m *onnx.Model, o probes.SiteOptions, sample []int) error {
+func (c *Checkpoint) look(m *onnx.Model, o site.Options, sample []int) error {
 	sum, err := sumOf(m)
 	if err != nil {
 		return err

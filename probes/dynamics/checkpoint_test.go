@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 func TestStepOf(t *testing.T) {
@@ -81,7 +81,7 @@ func TestSurvey(t *testing.T) {
 				save(t, corner(0.25, 0.25), filepath.Join(dir, f))
 			}
 		}
-		cs, err := Survey(files, c.load, probes.SiteOptions{}, []int{2})
+		cs, err := Survey(files, c.load, site.Options{}, []int{2})
 		got := ""
 		if err != nil {
 			got = strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), "")

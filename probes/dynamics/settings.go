@@ -14,8 +14,8 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/attack"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Layout is the version of what records hold. Another one makes other fingerprints.
@@ -27,7 +27,7 @@ type Settings struct {
 	Layout int  `json:"layout"`
 	Train  Data `json:"train"`
 	Test   Data `json:"test"`
-	// Globs, MaxPool and Gemm are probes.SiteOptions.
+	// Globs, MaxPool and Gemm are site.Options.
 	Globs   []string `json:"site_globs,omitempty"`
 	MaxPool bool     `json:"include_maxpool,omitempty"`
 	Gemm    bool     `json:"include_gemm,omitempty"`
@@ -168,6 +168,6 @@ const (
 	attackStream = 0x61747461636b
 )
 
-func (s *Settings) siteOptions() probes.SiteOptions {
-	return probes.SiteOptions{Globs: s.Globs, MaxPool: s.MaxPool, Gemm: s.Gemm}
+func (s *Settings) siteOptions() site.Options {
+	return site.Options{Globs: s.Globs, MaxPool: s.MaxPool, Gemm: s.Gemm}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // mean is a running mean with its standard error.
@@ -144,7 +145,7 @@ type crossings struct {
 	values [][]float64 // for each radius, those of each site, then of all together; of every item
 }
 
-func newCrossings(radii []float64, sites []probes.Site) *crossings {
+func newCrossings(radii []float64, sites []site.Site) *crossings {
 	c := &crossings{radii: radii}
 	for i := range sites {
 		c.sites = append(c.sites, sites[i].Name)

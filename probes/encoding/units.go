@@ -3,7 +3,7 @@ package encoding
 import (
 	"math"
 
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Units says how bits are used over a set of codes.
@@ -134,13 +134,13 @@ func (c *Codes) Group(name string, parts []Part) *Codes {
 	return q
 }
 
-// wrote says whether a site's codes are among those that were written.
-func (o *Origin) wrote(site string) bool {
+// wrote says whether the codes of the site called name are among those that were written.
+func (o *Origin) wrote(name string) bool {
 	if o.Settings.CodeSites == nil {
 		return true
 	}
 	for _, glob := range o.Settings.CodeSites {
-		if ok, _ := probes.MatchName(glob, site); ok {
+		if ok, _ := site.Match(glob, name); ok {
 			return true
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/region/predict"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Regions say that rows are of regions of pictures. Where these are, Plan.Regions says.
@@ -115,7 +116,7 @@ func (p *Plan) annotations() (*annotate.Set, error) {
 }
 
 // rows is a sink of rows of the regions of a shard's items, d being those that are planned.
-func (l *located) rows(to probes.Sink, sites []probes.Site, s *Shard, d *data, items dataset.Dataset) (*region.Rows, error) {
+func (l *located) rows(to probes.Sink, sites []site.Site, s *Shard, d *data, items dataset.Dataset) (*region.Rows, error) {
 	from, err := l.source(s, d)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Layout is the version of what a job writes. Another one makes other fingerprints.
@@ -25,7 +26,7 @@ type Settings struct {
 	Precision string   `json:"precision,omitempty"` // as asked for
 	Sample    []int    `json:"sample"`
 	Batch     int      `json:"batch"`
-	// Globs, MaxPool and Gemm are probes.SiteOptions; Sites is what they choose,
+	// Globs, MaxPool and Gemm are site.Options; Sites is what they choose,
 	// NAME:UNITS:PLANES.
 	Globs   []string `json:"site_globs,omitempty"`
 	MaxPool bool     `json:"include_maxpool,omitempty"`
@@ -108,7 +109,7 @@ func (p *Plan) Attach(m *onnx.Model) (*probes.Plan, error) {
 // Attach makes the probed model that the settings ask for.
 func (s *Settings) Attach(m *onnx.Model, sample []int) (*probes.Plan, error) {
 	return probes.Attach(m, probes.AttachOptions{Sample: sample, Sign3: s.Complexity != nil && s.Complexity.Sign3,
-		Sites: probes.SiteOptions{Globs: s.Globs, MaxPool: s.MaxPool, Gemm: s.Gemm}})
+		Sites: site.Options{Globs: s.Globs, MaxPool: s.MaxPool, Gemm: s.Gemm}})
 }
 
 // groups are the columns that the settings ask for.

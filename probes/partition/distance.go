@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // ray is what a network does at a point that moves: the values at all sites, and
@@ -225,7 +225,7 @@ func (m *Mapper) look(ctx context.Context, x []float64, a *Affine, scale float64
 	return m.check(ctx, x, a, r, scale, ahead, behind)
 }
 
-func describe(s *probes.Site, c crossing) *Crossing {
+func describe(s *site.Site, c crossing) *Crossing {
 	d := &Crossing{Site: s.Name, Distance: c.t, Unit: c.unit, Index: make([]int, len(s.Shape))}
 	for i, u := len(s.Shape)-1, c.unit; i >= 0; i-- {
 		d.Index[i], u = u%s.Shape[i], u/s.Shape[i]

@@ -6,7 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // affine lists the operators whose output is affine in all of their inputs that
@@ -34,8 +34,8 @@ func set(names ...string) map[string]bool {
 // survey looks for what keeps the output from being piecewise affine in the
 // input, and for boundaries that no site shows: bent are sites and nodes of the
 // first kind, unwatched nodes of the second.
-func survey(m *onnx.Model, input, output string, sites []probes.Site) (bent, unwatched []string) {
-	covered := map[*onnx.Node]*probes.Site{}
+func survey(m *onnx.Model, input, output string, sites []site.Site) (bent, unwatched []string) {
+	covered := map[*onnx.Node]*site.Site{}
 	for i := range sites {
 		for _, n := range sites[i].Nodes() {
 			covered[n] = &sites[i]

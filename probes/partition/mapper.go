@@ -11,11 +11,12 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Options say what Open readies.
 type Options struct {
-	// Sites are globs that choose the sites to report, as in probes.SiteOptions; a
+	// Sites are globs that choose the sites to report, as in site.Options; a
 	// MaxPool is a site here. The region is bounded by all of them, chosen or not.
 	Sites []string
 	// Sample is the shape of one sample without the batch axis; nil takes the
@@ -115,8 +116,8 @@ func Open(m *onnx.Model, d engine.Differentiator, eo engine.Options, o Options) 
 	if mp.rows == 0 {
 		mp.rows = 16
 	}
-	var none *probes.NoSitesError
-	if mp.Plan, err = probes.Locate(wide, probes.SiteOptions{MaxPool: true}, o.Sample); errors.As(err, &none) && len(o.Sites) == 0 {
+	var none *site.NoneError
+	if mp.Plan, err = probes.Locate(wide, site.Options{MaxPool: true}, o.Sample); errors.As(err, &none) && len(o.Sites) == 0 {
 		mp.Plan, err = probes.Plain(wide, o.Sample)
 	}
 	if err != nil {
@@ -158,12 +159,12 @@ func (m *Mapper) choose(model *onnx.Model, globs []string) error {
 		}
 		return nil
 	}
-	some, err := probes.Sites(model, probes.SiteOptions{MaxPool: true, Globs: globs})
+	some, err := site.Find(model, site.Options{MaxPool: true, Globs: globs})
 	if err != nil {
 		return err
 	}
 	for i := range m.chosen {
-		m.chosen[i] = slices.ContainsFunc(some, func(s probes.Site) bool { return s.Name == m.Plan.Sites[i].Name })
+		m.chosen[i] = slices.ContainsFunc(some, func(s site.Site) bool { return s.Name == m.Plan.Sites[i].Name })
 	}
 	return nil
 }

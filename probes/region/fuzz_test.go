@@ -6,6 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // edit breaks a model: what asks for a node, an attribute or input of it, and a value.
@@ -44,7 +45,7 @@ func survive(t *testing.T, seed uint64, what []byte) {
 	if m.Check() != nil {
 		return
 	}
-	p, err := probes.Attach(m, probes.AttachOptions{Sites: probes.SiteOptions{MaxPool: true}})
+	p, err := probes.Attach(m, probes.AttachOptions{Sites: site.Options{MaxPool: true}})
 	if err != nil || p.Units() > 1<<20 {
 		return
 	}

@@ -3,7 +3,7 @@ package region
 import (
 	"fmt"
 
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Rule says which positions lie inside a mask.
@@ -74,7 +74,7 @@ type Layout struct {
 }
 
 // layout makes a site's layout of what is known of its value.
-func (mp *mapper) layout(s *probes.Site, in *grid) Layout {
+func (mp *mapper) layout(s *site.Site, in *grid) Layout {
 	l := Layout{Site: s.Name, InputH: in.h(), InputW: in.w(), units: s.Units, planes: s.Planes()}
 	v := mp.values[source(s)]
 	switch {

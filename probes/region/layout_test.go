@@ -9,6 +9,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 func layouts(t *testing.T, file string, o probes.AttachOptions) (map[string]*Layout, *probes.Plan) {
@@ -104,7 +105,7 @@ func TestLayoutsOfShippedModels(t *testing.T) {
 			if _, err := os.Stat(path); err != nil {
 				t.Skip(err)
 			}
-			ls, _ := layouts(t, path, probes.AttachOptions{Sites: probes.SiteOptions{MaxPool: true}})
+			ls, _ := layouts(t, path, probes.AttachOptions{Sites: site.Options{MaxPool: true}})
 			hold(t, ls, want)
 		})
 	}

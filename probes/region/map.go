@@ -6,6 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // maxEdge bounds the height and width of an input whose positions are followed.
@@ -36,7 +37,7 @@ type mapper struct {
 // were found in and the way samples enter it (probes.Plan has both). What is not
 // spatial is not an error: its Layout says why. It is one when the input is not a
 // picture of at most 8192 x 8192 pixels, or the model's shapes contradict each other.
-func Map(m *onnx.Model, fit *probes.Fit, sites []probes.Site) ([]Layout, error) {
+func Map(m *onnx.Model, fit *probes.Fit, sites []site.Site) ([]Layout, error) {
 	batch := int64(max(fit.Batch, 1))
 	shape := []int64{batch}
 	if fit.Unbatched {
@@ -96,7 +97,7 @@ func picture(fit *probes.Fit, shape []int64) (*value, error) {
 }
 
 // run follows all nodes, and forgets values that nothing reads any more.
-func (mp *mapper) run(g *onnx.Graph, sites []probes.Site) {
+func (mp *mapper) run(g *onnx.Graph, sites []site.Site) {
 	left := map[string]int{}
 	for i := range sites {
 		left[source(&sites[i])]++
@@ -122,7 +123,7 @@ func (mp *mapper) run(g *onnx.Graph, sites []probes.Site) {
 }
 
 // source is the value whose positions are a site's.
-func source(s *probes.Site) string {
+func source(s *site.Site) string {
 	if s.Op == "MaxPool" {
 		return s.Nodes()[0].Outputs[0]
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Source gives the regions of the items of a dataset.
@@ -98,7 +99,7 @@ func (s *RowSummary) Add(o RowSummary) {
 // NewRows is a sink before another one, for a run of the sites that layouts are of
 // (Map gives them). where is the geometry of an item's picture, as dataset.GeometryOf
 // has it. It is an error when no site has positions.
-func NewRows(to probes.Sink, sites []probes.Site, layouts []Layout, where func(i int) (dataset.Geometry, error), from Source, o RowOptions) (*Rows, error) {
+func NewRows(to probes.Sink, sites []site.Site, layouts []Layout, where func(i int) (dataset.Geometry, error), from Source, o RowOptions) (*Rows, error) {
 	if len(sites) != len(layouts) {
 		return nil, fmt.Errorf("rows of regions: %d layouts for %d sites", len(layouts), len(sites))
 	}

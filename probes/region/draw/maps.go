@@ -13,6 +13,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Maps is a sink that draws a heat map over the picture of every item of a run, to
@@ -57,7 +58,7 @@ type indexed struct {
 // changed: of a position, the fraction of its units. It is given the column "changed" of
 // ComplexityColumns, of which it takes the first radius; keep hands it on. from has the
 // regions whose boxes are drawn, nil for none.
-func NewMaps(to probes.Sink, dir string, sites []probes.Site, layouts []region.Layout, ds dataset.Dataset, from region.Source, keep bool) (*Maps, error) {
+func NewMaps(to probes.Sink, dir string, sites []site.Site, layouts []region.Layout, ds dataset.Dataset, from region.Source, keep bool) (*Maps, error) {
 	m := &Maps{Sink: to, dir: dir, ds: ds, column: "changed", keep: keep}
 	var located []changing
 	var over dataset.Size

@@ -6,6 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // The arg-max is the same by every opset: also by 7, whose MaxPool does not tell places.
@@ -17,7 +18,7 @@ func TestMaxPoolCodesOfOldOpsets(t *testing.T) {
 			return e.Op("MaxPool", map[string]any{"kernel_shape": []int64{2, 2}, "strides": []int64{2, 2}}, e.Op("Max", nil, x, x))
 		})
 		m.IR, m.Opsets[0].Version = 3, opset
-		r := open(t, m, AttachOptions{Sites: SiteOptions{MaxPool: true, Globs: []string{"MaxPool*"}}}, 2)
+		r := open(t, m, AttachOptions{Sites: site.Options{MaxPool: true, Globs: []string{"MaxPool*"}}}, 2)
 		if m.Opset("") != opset || r.Plan.Model.Opset("") != max(opset, 8) {
 			t.Errorf("opset %d: the model has opset %d, the probed one %d", opset, m.Opset(""), r.Plan.Model.Opset(""))
 		}

@@ -1,4 +1,4 @@
-package probes
+package site
 
 import (
 	"slices"
@@ -25,6 +25,22 @@ func chain(nodes ...string) *onnx.Model {
 			n.Meta = []onnx.Prop{{Key: "pkg.torch.onnx.name_scopes", Value: f[2]}}
 		}
 		m.Graph.Nodes = append(m.Graph.Nodes, n)
+	}
+	return m
+}
+
+// graphOf makes a model of one input of d floats from a function that adds its
+// nodes and returns the output.
+func graphOf(t *testing.T, d int, build func(e *rewrite.Edit, x string) string) *onnx.Model {
+	t.Helper()
+	m := &onnx.Model{IR: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{Name: "test",
+		Inputs: []*onnx.Value{onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Size: -1, Param: "n"}, {Size: int64(d)}})}}}
+	m, err := rewrite.Apply(m, rewrite.Pass{Name: "build", Do: func(e *rewrite.Edit) error {
+		e.Output(build(e, "x"), tensor.Float32, nil)
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return m
 }
@@ -68,7 +84,7 @@ func TestSiteNames(t *testing.T) {
 				n.Inputs = append(n.Inputs, "lo", "hi")
 			}
 		}
-		sites, err := Sites(m, SiteOptions{})
+		sites, err := Find(m, Options{})
 		var got []string
 		for _, s := range sites {
 			got = append(got, s.Name)
@@ -84,13 +100,13 @@ func TestSiteNames(t *testing.T) {
 func TestLinearSites(t *testing.T) {
 	w := func(e *rewrite.Edit) string { return e.Const(tensor.Of(make([]float32, 9), 3, 3)) }
 	b := func(e *rewrite.Edit) string { return e.Const(tensor.Of([]float32{1, 2, 3}, 3)) }
-	m := network(t, 3, func(e *rewrite.Edit, x string) string {
+	m := graphOf(t, 3, func(e *rewrite.Edit, x string) string {
 		h := e.Op("Relu", nil, e.Op("Gemm", nil, x, w(e), b(e)))
-		h = add(e, e.Op("MatMul", nil, h, w(e)), b(e))
+		h = e.Op("Add", nil, e.Op("MatMul", nil, h, w(e)), b(e))
 		h = e.Op("Sigmoid", nil, h)
 		return e.Op("MatMul", nil, h, w(e))
 	})
-	sites, err := Sites(m, SiteOptions{Gemm: true})
+	sites, err := Find(m, Options{Gemm: true})
 	var ops []string
 	for _, s := range sites {
 		ops = append(ops, s.Op)
@@ -103,27 +119,72 @@ func TestLinearSites(t *testing.T) {
 	}
 }
 
-// Probes stand last place first: see attach.
-func TestTapsStandLastPlaceFirst(t *testing.T) {
-	m := network(t, 8, func(e *rewrite.Edit, x string) string {
-		return e.Op("Relu", nil, e.Op("LeakyRelu", nil, e.Op("Relu", nil, x)))
-	})
-	p, err := Attach(m, AttachOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var order []string
-	for _, n := range p.Model.Graph.Nodes {
-		if f := strings.Split(n.Name, "/"); f[0] == "onnxprobe" && !slices.Contains(order, f[1]) {
-			order = append(order, f[1])
+// What looks like an activation and is none.
+func TestNotActivations(t *testing.T) {
+	for _, f := range []struct {
+		name  string
+		build func(e *rewrite.Edit, x string) string
+	}{
+		{"a gate: sigmoid of something else", func(e *rewrite.Edit, x string) string {
+			return e.Op("Mul", nil, x, e.Op("Sigmoid", nil, e.Op("Softmax", nil, x)))
+		}},
+		{"LeakyRelu with slope 1", func(e *rewrite.Edit, x string) string {
+			return e.Op("LeakyRelu", map[string]any{"alpha": float32(1)}, x)
+		}},
+		{"Max of two computed values", func(e *rewrite.Edit, x string) string { return e.Op("Max", nil, x, e.Op("Exp", nil, x)) }},
+		{"a plain sigmoid", func(e *rewrite.Edit, x string) string { return e.Op("Sigmoid", nil, x) }},
+		{"an empty Clip", func(e *rewrite.Edit, x string) string { return e.Op("Clip", nil, x, "", "") }},
+	} {
+		m := graphOf(t, 3, f.build)
+		if s, err := Find(m, Options{}); err == nil {
+			t.Errorf("%s: found %v", f.name, s)
+		} else if !strings.Contains(err.Error(), "no activation that onnxprobe knows") {
+			t.Errorf("%s: %v", f.name, err)
 		}
 	}
-	if want := []string{"Relu_1", "LeakyRelu", "Relu"}; !slices.Equal(order, want) {
-		t.Errorf("probes are written in the order %q, want %q", order, want)
+}
+
+func TestChoosingSites(t *testing.T) {
+	m := graphOf(t, 3, func(e *rewrite.Edit, x string) string {
+		return e.Op("Relu", nil, e.Op("Abs", nil, e.Op("Relu", nil, x)))
+	})
+	all, err := Find(m, Options{})
+	if err != nil || len(all) != 3 {
+		t.Fatalf("%v, %v", all, err)
 	}
-	for i, v := range p.Model.Graph.Outputs[1:] {
-		if want := []string{"Relu", "LeakyRelu", "Relu_1"}[i]; v.Name != "onnxprobe.code/"+want {
-			t.Errorf("output %d is %q, want that of %s", i+1, v.Name, want)
+	some, err := Find(m, Options{Globs: []string{"Relu*"}})
+	if err != nil || len(some) != 2 {
+		t.Errorf("Relu* chooses %v, %v", some, err)
+	}
+	_, err = Find(m, Options{Globs: []string{"Relu", "layer4*"}})
+	if want := `no site matches ["layer4*"]; this model has 3: ["Relu" "Abs" "Relu_1"]`; err == nil || err.Error() != want {
+		t.Errorf("a glob that matches nothing: %v, want %s", err, want)
+	}
+	if _, err = Find(m, Options{Globs: []string{"[a"}}); err == nil {
+		t.Error("a malformed glob is accepted")
+	}
+}
+
+func TestContainersThatAreNotCalledAreFound(t *testing.T) {
+	node := func(name string, in ...string) *onnx.Node {
+		return &onnx.Node{Op: "MatMul", Name: name, Inputs: in, Outputs: []string{name}}
+	}
+	g := &onnx.Graph{Nodes: []*onnx.Node{
+		node("/bert/layer.0/dense/MatMul", "x", "Q.bert.layer.0.dense.weight"),
+		node("/bert/act/MatMul", "x", "onnx::MatMul_7"),
+		node("/stem/MatMul", "x", "stem.weight"),
+		node("/twice/MatMul", "x", "a.twice.weight"), // one module in two places
+		node("/twice/MatMul_1", "x", "b.twice.weight"),
+		node("/not/MatMul", "x", "cannot.weight"),
+	}}
+	for _, n := range g.Nodes {
+		g.Initializers = append(g.Initializers, &onnx.Tensor{Name: n.Input(1)})
+	}
+	want := []string{"Q.bert.layer.0.dense", "Q.bert.act", "stem", "twice", "twice", "not"}
+	scopes := scopesOf(g)
+	for i, n := range g.Nodes {
+		if got := scopes[n].path; got != want[i] {
+			t.Errorf("%s is in scope %q, want %q", n.Name, got, want[i])
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package probes
+package site
 
 import (
 	"slices"
@@ -17,33 +17,19 @@ type Activation struct {
 	// side of a linear region.
 	Smooth bool
 	// Find says whether node n ends an occurrence of the activation.
-	Find func(n *onnx.Node, g *graph) (Bend, bool)
-}
-
-// Bend is one occurrence of an activation.
-type Bend struct {
-	// Pre is the value before the activation and Knots where it bends, ascending.
-	Pre   string
-	Knots []float64
-	// Tap is a value whose side of TapKnots equals Pre's side of Knots for every
-	// float. The activation's own output where that holds: then the runtime can
-	// go on fusing the activation with the operator before it.
-	Tap      string
-	TapKnots []float64
-	// Inner lists the nodes that the activation consists of besides its last.
-	Inner []*onnx.Node
+	Find func(n *onnx.Node, g *Graph) (Bend, bool)
 }
 
 // Activations is the table of everything that makes a site. Order matters where
 // a pattern contains another: the larger comes first.
 var Activations = []Activation{
 	{Name: "Relu", Doc: "max(x, 0): bends at 0", Find: positive("Relu", nil)},
-	{Name: "LeakyRelu", Doc: "x or alpha x: bends at 0", Find: positive("LeakyRelu", func(n *onnx.Node, g *graph) (bend, keeps bool) {
+	{Name: "LeakyRelu", Doc: "x or alpha x: bends at 0", Find: positive("LeakyRelu", func(n *onnx.Node, g *Graph) (bend, keeps bool) {
 		a := n.Float("alpha", 0.01)
 		return a != 1, a >= 0
 	})},
-	{Name: "PRelu", Doc: "x or slope x, the slope learned: bends at 0", Find: positive("PRelu", func(n *onnx.Node, g *graph) (bool, bool) {
-		slopes, ok := g.values(n.Input(1))
+	{Name: "PRelu", Doc: "x or slope x, the slope learned: bends at 0", Find: positive("PRelu", func(n *onnx.Node, g *Graph) (bool, bool) {
+		slopes, ok := g.Values(n.Input(1))
 		return true, ok && !slices.ContainsFunc(slopes, func(s float64) bool { return !(s >= 0) })
 	})},
 	{Name: "ThresholdedRelu", Doc: "x above alpha, else 0: jumps at alpha", Find: thresholded},
@@ -51,11 +37,11 @@ var Activations = []Activation{
 	{Name: "HardSigmoid", Doc: "clamped line: bends where it meets 0 and 1", Find: hardSigmoid},
 	{Name: "Clip", Doc: "clamped to a range (ReLU6, HardTanh): bends at its ends", Find: clip},
 	{Name: "Abs", Doc: "|x|: bends at 0", Find: plain("Abs", 0)},
-	{Name: "Elu", Doc: "x or alpha (exp x - 1): bends at 0", Find: positive("Elu", func(n *onnx.Node, _ *graph) (bool, bool) { return true, n.Float("alpha", 1) >= 0 })},
-	{Name: "Selu", Doc: "scaled Elu: bends at 0", Find: positive("Selu", func(n *onnx.Node, _ *graph) (bool, bool) {
+	{Name: "Elu", Doc: "x or alpha (exp x - 1): bends at 0", Find: positive("Elu", func(n *onnx.Node, _ *Graph) (bool, bool) { return true, n.Float("alpha", 1) >= 0 })},
+	{Name: "Selu", Doc: "scaled Elu: bends at 0", Find: positive("Selu", func(n *onnx.Node, _ *Graph) (bool, bool) {
 		return true, n.Float("gamma", 1.0507) >= 1 && n.Float("alpha", 1.6732) >= 0
 	})},
-	{Name: "Celu", Doc: "continuous Elu: bends at 0", Find: positive("Celu", func(n *onnx.Node, _ *graph) (bool, bool) { return true, n.Float("alpha", 1) > 0 })},
+	{Name: "Celu", Doc: "continuous Elu: bends at 0", Find: positive("Celu", func(n *onnx.Node, _ *Graph) (bool, bool) { return true, n.Float("alpha", 1) > 0 })},
 	{Name: "Max", Doc: "max(x, c) against a constant: bends at c", Find: extremum("Max")},
 	{Name: "Min", Doc: "min(x, c) against a constant: bends at c", Find: extremum("Min")},
 	{Name: "Gelu", Doc: "x Phi(x), exact or by tanh, as operator or spelled out", Smooth: true, Find: gelu},

@@ -1,11 +1,80 @@
-package probes
+package site
 
 import (
+	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 )
+
+// namer finds the module path of nodes.
+type namer struct {
+	scopes map[*onnx.Node]scope
+	used   map[string]bool // module paths that hold a node of their own
+	parent map[string]bool // module paths that hold another module
+	linear map[string]bool // module paths that compute something besides activations
+	calls  map[string]int
+}
+
+func newNamer(g *onnx.Graph) *namer {
+	nm := &namer{scopesOf(g), map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]int{}}
+	for _, n := range g.Nodes {
+		s := nm.scopes[n]
+		if !s.known {
+			continue
+		}
+		nm.used[s.path] = true
+		for p := s.path; strings.Contains(p, "."); {
+			p = p[:strings.LastIndexByte(p, '.')]
+			nm.parent[p] = true
+		}
+		switch n.Op {
+		case "Conv", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization", "ConvTranspose", "Softmax":
+			nm.linear[s.path] = true
+		}
+	}
+	return nm
+}
+
+// name is the module path of an activation that ends in n: the path of the
+// module that is the activation, or, for a functional call, that of the module
+// it is called in and the operator. Calls after the first are counted.
+func (nm *namer) name(n *onnx.Node, op string) string {
+	s := nm.scopes[n]
+	if !s.known {
+		if n.Name != "" {
+			return n.Name
+		}
+		return n.Outputs[0]
+	}
+	p := s.path
+	if base, ok := cutCount(p); ok && nm.used[base] {
+		p = base // the exporter's own count of the calls
+	}
+	if p == "" || nm.parent[p] || nm.parent[s.path] || nm.linear[s.path] {
+		p = strings.TrimPrefix(s.path+"."+strings.ToLower(op), ".")
+	}
+	k := nm.calls[p]
+	nm.calls[p]++
+	if k > 0 {
+		return fmt.Sprintf("%s_%d", p, k)
+	}
+	return p
+}
+
+// cutCount splits "layer1.0.relu_1" into its base, if it ends in a count.
+func cutCount(p string) (string, bool) {
+	i := strings.LastIndexByte(p, '_')
+	if i <= 0 {
+		return p, false
+	}
+	if _, err := strconv.Atoi(p[i+1:]); err != nil {
+		return p, false
+	}
+	return p[:i], true
+}
 
 // scope is where an exporter says that a node comes from.
 type scope struct {

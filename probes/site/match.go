@@ -1,4 +1,4 @@
-package probes
+package site
 
 import (
 	"math"
@@ -7,58 +7,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
-// graph is an indexed graph with the constants a matcher asks for.
-type graph struct {
-	*onnx.Index
-	m *onnx.Model
-}
-
-// values decodes a small constant; ok is false for anything else.
-func (g *graph) values(name string) ([]float64, bool) {
-	t := g.Const[name]
-	if t == nil {
-		// Exporters wrap constants in Identity or Cast; look through a few.
-		for range 4 {
-			n := g.Maker[name]
-			if n == nil || !(n.IsOp("Identity") || n.IsOp("Cast")) {
-				return nil, false
-			}
-			if name = n.Input(0); g.Const[name] != nil {
-				t = g.Const[name]
-				break
-			}
-		}
-		if t == nil {
-			return nil, false
-		}
-	}
-	if n, err := t.Count(); err != nil || n > 1<<20 {
-		return nil, false
-	}
-	v, err := g.m.Values(t)
-	if err != nil {
-		return nil, false
-	}
-	return v.Float64s(), true
-}
-
-// scalar is a constant of one element.
-func (g *graph) scalar(name string) (float64, bool) {
-	v, ok := g.values(name)
-	if !ok || len(v) != 1 {
-		return 0, false
-	}
-	return v[0], true
-}
-
-// inner is the node that makes a value which one node alone reads, else nil.
-func (g *graph) inner(name string) *onnx.Node {
-	if n := g.Maker[name]; n != nil && len(g.Readers[name]) == 1 {
-		return n
-	}
-	return nil
-}
-
 // near compares with a constant that an exporter may have rounded to half
 // precision.
 func near(got, want float64) bool { return math.Abs(got-want) <= 2e-3*math.Abs(want) }
@@ -66,8 +14,8 @@ func near(got, want float64) bool { return math.Abs(got-want) <= 2e-3*math.Abs(w
 // round32 is a knot as the float32 network sees it.
 func round32(v float64) float64 { return float64(float32(v)) }
 
-func plain(op string, knots ...float64) func(*onnx.Node, *graph) (Bend, bool) {
-	return func(n *onnx.Node, _ *graph) (Bend, bool) {
+func plain(op string, knots ...float64) func(*onnx.Node, *Graph) (Bend, bool) {
+	return func(n *onnx.Node, _ *Graph) (Bend, bool) {
 		if !n.IsOp(op) {
 			return Bend{}, false
 		}
@@ -77,8 +25,8 @@ func plain(op string, knots ...float64) func(*onnx.Node, *graph) (Bend, bool) {
 
 // positive matches an operator that bends at 0 and whose output is positive
 // exactly where its input is, if keeps says so.
-func positive(op string, ask func(*onnx.Node, *graph) (bend, keeps bool)) func(*onnx.Node, *graph) (Bend, bool) {
-	return func(n *onnx.Node, g *graph) (Bend, bool) {
+func positive(op string, ask func(*onnx.Node, *Graph) (bend, keeps bool)) func(*onnx.Node, *Graph) (Bend, bool) {
+	return func(n *onnx.Node, g *Graph) (Bend, bool) {
 		b, ok := plain(op, 0)(n, g)
 		bends, keeps := true, true
 		if ok && ask != nil {
@@ -91,7 +39,7 @@ func positive(op string, ask func(*onnx.Node, *graph) (bend, keeps bool)) func(*
 	}
 }
 
-func thresholded(n *onnx.Node, g *graph) (Bend, bool) {
+func thresholded(n *onnx.Node, g *Graph) (Bend, bool) {
 	alpha := float64(n.Float("alpha", 1))
 	b, ok := plain("ThresholdedRelu", alpha)(n, g)
 	if ok && alpha >= 0 {
@@ -100,7 +48,7 @@ func thresholded(n *onnx.Node, g *graph) (Bend, bool) {
 	return b, ok
 }
 
-func hardSigmoid(n *onnx.Node, g *graph) (Bend, bool) {
+func hardSigmoid(n *onnx.Node, g *Graph) (Bend, bool) {
 	if n.IsOp("HardSigmoid") {
 		alpha, beta := float64(n.Float("alpha", 0.2)), float64(n.Float("beta", 0.5))
 		if alpha <= 0 {
@@ -121,7 +69,7 @@ func hardSigmoid(n *onnx.Node, g *graph) (Bend, bool) {
 }
 
 // relu6Plus3 matches clip(x + 3, 0, 6).
-func (g *graph) relu6Plus3(name string) (x string, inner []*onnx.Node, ok bool) {
+func (g *Graph) relu6Plus3(name string) (x string, inner []*onnx.Node, ok bool) {
 	c := g.Maker[name]
 	if c == nil || !c.IsOp("Clip") {
 		return "", nil, false
@@ -135,14 +83,14 @@ func (g *graph) relu6Plus3(name string) (x string, inner []*onnx.Node, ok bool) 
 		return "", nil, false
 	}
 	for i := range 2 {
-		if v, ok := g.scalar(a.Input(i)); ok && v == 3 {
+		if v, ok := g.Scalar(a.Input(i)); ok && v == 3 {
 			return a.Input(1 - i), []*onnx.Node{c, a}, true
 		}
 	}
 	return "", nil, false
 }
 
-func hardSwish(n *onnx.Node, g *graph) (Bend, bool) {
+func hardSwish(n *onnx.Node, g *Graph) (Bend, bool) {
 	knots := []float64{-3, 3}
 	if b, ok := plain("HardSwish", knots...)(n, g); ok {
 		return b, true
@@ -168,11 +116,11 @@ func hardSwish(n *onnx.Node, g *graph) (Bend, bool) {
 }
 
 // bounds are a Clip's limits, infinite where absent.
-func (g *graph) bounds(n *onnx.Node) (lo, hi float64, ok bool) {
+func (g *Graph) bounds(n *onnx.Node) (lo, hi float64, ok bool) {
 	lo, hi = math.Inf(-1), math.Inf(1)
 	for i, p := range []*float64{&lo, &hi} {
 		if name := n.Input(i + 1); name != "" {
-			if *p, ok = g.scalar(name); !ok {
+			if *p, ok = g.Scalar(name); !ok {
 				return 0, 0, false
 			}
 		} else if a := n.Attr([]string{"min", "max"}[i]); a != nil {
@@ -182,7 +130,7 @@ func (g *graph) bounds(n *onnx.Node) (lo, hi float64, ok bool) {
 	return lo, hi, true
 }
 
-func clip(n *onnx.Node, g *graph) (Bend, bool) {
+func clip(n *onnx.Node, g *Graph) (Bend, bool) {
 	if !n.IsOp("Clip") {
 		return Bend{}, false
 	}
@@ -203,14 +151,14 @@ func clip(n *onnx.Node, g *graph) (Bend, bool) {
 	return b, len(b.Knots) > 0
 }
 
-func extremum(op string) func(*onnx.Node, *graph) (Bend, bool) {
-	return func(n *onnx.Node, g *graph) (Bend, bool) {
+func extremum(op string) func(*onnx.Node, *Graph) (Bend, bool) {
+	return func(n *onnx.Node, g *Graph) (Bend, bool) {
 		if !n.IsOp(op) || len(n.Inputs) != 2 {
 			return Bend{}, false
 		}
 		for i := range 2 {
-			c, ok := g.scalar(n.Input(i))
-			if _, both := g.values(n.Input(1 - i)); !ok || both {
+			c, ok := g.Scalar(n.Input(i))
+			if _, both := g.Values(n.Input(1 - i)); !ok || both {
 				continue
 			}
 			x := n.Input(1 - i)
@@ -234,18 +182,18 @@ type product struct {
 // product flattens a tree of Mul and Div by constants that ends in n. Inner
 // values that something else reads too are still flattened: the caller decides
 // by the factors.
-func (g *graph) product(n *onnx.Node) (product, bool) {
+func (g *Graph) product(n *onnx.Node) (product, bool) {
 	if !n.IsOp("Mul") && !n.IsOp("Div") || len(n.Inputs) != 2 {
 		return product{}, false
 	}
 	p := product{scale: 1}
 	var walk func(n *onnx.Node, depth int) bool
 	add := func(name string, depth int) bool {
-		if c, ok := g.scalar(name); ok {
+		if c, ok := g.Scalar(name); ok {
 			p.scale *= c
 			return true
 		}
-		if m := g.inner(name); m != nil && depth < 4 && (m.IsOp("Mul") || m.IsOp("Div")) && len(m.Inputs) == 2 {
+		if m := g.Inner(name); m != nil && depth < 4 && (m.IsOp("Mul") || m.IsOp("Div")) && len(m.Inputs) == 2 {
 			save := p
 			save.factors, save.nodes = slices.Clone(p.factors), slices.Clone(p.nodes)
 			if walk(m, depth+1) {
@@ -259,7 +207,7 @@ func (g *graph) product(n *onnx.Node) (product, bool) {
 	}
 	walk = func(n *onnx.Node, depth int) bool {
 		if n.IsOp("Div") {
-			c, ok := g.scalar(n.Input(1))
+			c, ok := g.Scalar(n.Input(1))
 			if !ok || c == 0 {
 				return false
 			}
@@ -273,13 +221,13 @@ func (g *graph) product(n *onnx.Node) (product, bool) {
 }
 
 // onePlus matches 1 + f(...) and returns the node that makes f.
-func (g *graph) onePlus(name, op string) (add, f *onnx.Node, ok bool) {
+func (g *Graph) onePlus(name, op string) (add, f *onnx.Node, ok bool) {
 	add = g.Maker[name]
 	if add == nil || !add.IsOp("Add") {
 		return nil, nil, false
 	}
 	for i := range 2 {
-		if c, ok := g.scalar(add.Input(i)); ok && c == 1 {
+		if c, ok := g.Scalar(add.Input(i)); ok && c == 1 {
 			if f = g.Maker[add.Input(1-i)]; f != nil && f.IsOp(op) {
 				return add, f, true
 			}
@@ -289,7 +237,7 @@ func (g *graph) onePlus(name, op string) (add, f *onnx.Node, ok bool) {
 }
 
 // scaled matches c x or x / c and returns c; x itself is 1 x.
-func (g *graph) scaled(name, x string) (c float64, nodes []*onnx.Node, ok bool) {
+func (g *Graph) scaled(name, x string) (c float64, nodes []*onnx.Node, ok bool) {
 	if name == x {
 		return 1, nil, true
 	}
@@ -306,7 +254,7 @@ func signCode(x string, inner []*onnx.Node) Bend {
 	return Bend{Pre: x, Knots: []float64{0}, Tap: x, TapKnots: []float64{0}, Inner: inner}
 }
 
-func gelu(n *onnx.Node, g *graph) (Bend, bool) {
+func gelu(n *onnx.Node, g *Graph) (Bend, bool) {
 	if b, ok := plain("Gelu", 0)(n, g); ok {
 		return b, true
 	}
@@ -337,7 +285,7 @@ func gelu(n *onnx.Node, g *graph) (Bend, bool) {
 
 // tanhCubic matches sqrt(2/pi) (x + 0.044715 x^3), also written
 // sqrt(2/pi) x (1 + 0.044715 x^2).
-func (g *graph) tanhCubic(name, x string) ([]*onnx.Node, bool) {
+func (g *Graph) tanhCubic(name, x string) ([]*onnx.Node, bool) {
 	n := g.Maker[name]
 	if n == nil {
 		return nil, false
@@ -360,7 +308,7 @@ func (g *graph) tanhCubic(name, x string) ([]*onnx.Node, bool) {
 		if outside == 0 && sum.Input(i) != x {
 			continue
 		}
-		if one, ok := g.scalar(sum.Input(i)); outside == 1 && (!ok || one != 1) {
+		if one, ok := g.Scalar(sum.Input(i)); outside == 1 && (!ok || one != 1) {
 			continue
 		}
 		power, c, inner, ok := g.power(sum.Input(1-i), x)
@@ -372,7 +320,7 @@ func (g *graph) tanhCubic(name, x string) ([]*onnx.Node, bool) {
 }
 
 // power matches c x^k written with Mul and Pow.
-func (g *graph) power(name, x string) (k int, c float64, nodes []*onnx.Node, ok bool) {
+func (g *Graph) power(name, x string) (k int, c float64, nodes []*onnx.Node, ok bool) {
 	n := g.Maker[name]
 	if n == nil {
 		return 0, 0, nil, false
@@ -393,7 +341,7 @@ func (g *graph) power(name, x string) (k int, c float64, nodes []*onnx.Node, ok 
 		if pow == nil {
 			return 0, 0, nil, false
 		}
-		e, ok := g.scalar(pow.Input(1))
+		e, ok := g.Scalar(pow.Input(1))
 		switch {
 		case pow.IsOp("Pow") && ok && pow.Input(0) == x && e == math.Trunc(e) && e > 0 && e < 8:
 			k += int(e)
@@ -408,8 +356,8 @@ func (g *graph) power(name, x string) (k int, c float64, nodes []*onnx.Node, ok 
 }
 
 // gated matches x f(c x).
-func gated(op string, scale func(float64) bool) func(*onnx.Node, *graph) (Bend, bool) {
-	return func(n *onnx.Node, g *graph) (Bend, bool) {
+func gated(op string, scale func(float64) bool) func(*onnx.Node, *Graph) (Bend, bool) {
+	return func(n *onnx.Node, g *Graph) (Bend, bool) {
 		p, ok := g.product(n)
 		if !ok || len(p.factors) != 2 || p.scale != 1 {
 			return Bend{}, false
@@ -428,14 +376,14 @@ func gated(op string, scale func(float64) bool) func(*onnx.Node, *graph) (Bend, 
 	}
 }
 
-func silu(n *onnx.Node, g *graph) (Bend, bool) {
+func silu(n *onnx.Node, g *Graph) (Bend, bool) {
 	if b, ok := plain("Swish", 0)(n, g); ok {
 		return b, n.Float("alpha", 1) > 0
 	}
 	return gated("Sigmoid", func(c float64) bool { return c == 1 })(n, g)
 }
 
-func mish(n *onnx.Node, g *graph) (Bend, bool) {
+func mish(n *onnx.Node, g *Graph) (Bend, bool) {
 	if b, ok := plain("Mish", 0)(n, g); ok {
 		return b, true
 	}
