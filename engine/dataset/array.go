@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -20,7 +21,7 @@ func isNpyName(name string) bool {
 }
 
 func looksNpy(fsys fs.FS, path string) bool {
-	return isNpyName(path) || hasMagic(firstBytes(fsys, path), "\x93NUMPY")
+	return isNpyName(path) || bytes.HasPrefix(firstBytes(fsys, path), []byte("\x93NUMPY"))
 }
 
 // The names of arrays in .npz files.
@@ -36,7 +37,7 @@ func openNpy(path string, o Options) ([]source, error) {
 			return nil, err
 		}
 		var s source
-		if hasMagic(firstBytes(o.FS, file), "PK") {
+		if bytes.HasPrefix(firstBytes(o.FS, file), []byte("PK")) {
 			s, err = openNpz(f, size, file, o)
 		} else {
 			s, err = openArray(f, io.NewSectionReader(f, 0, size), file, "", nil, o)
@@ -258,7 +259,7 @@ func (a *array) Sample(i int, dst []float32) error {
 	}
 	size := a.h.DType.Bits() / 8
 	raw := make([]byte, a.count*size)
-	if err := readAt(a.r, raw, a.h.Offset+int64(i)*int64(len(raw))); err != nil {
+	if err := safe.ReadAt(a.r, raw, a.h.Offset+int64(i)*int64(len(raw))); err != nil {
 		return fmt.Errorf("reading sample %d of %q: %w", i, a.path, err)
 	}
 	if a.order == nil {

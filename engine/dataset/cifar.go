@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // cifarKinds are the binary layouts of https://www.cs.toronto.edu/~kriz/cifar.html:
@@ -56,7 +58,7 @@ func newCifar(fsys fs.FS, kind int, path string) (*records, error) {
 		return nil, fmt.Errorf("it has %d bytes, want a multiple of %d", size, record)
 	}
 	label := make([]byte, k.labels)
-	err = readAt(f, label, 0)
+	err = safe.ReadAt(f, label, 0)
 	for i, v := range label {
 		if err == nil && v >= k.limits[i] {
 			err = fmt.Errorf("label byte %d of the first picture is %d, want less than %d", i, v, k.limits[i])
@@ -69,7 +71,7 @@ func newCifar(fsys fs.FS, kind int, path string) (*records, error) {
 	return &records{path: path, format: fmt.Sprintf("cifar%d", kind), r: f, offset: int64(k.labels), stride: record, n: int(size / record),
 		c: 3, h: 32, w: 32, label: func(i int) int {
 			var b [1]byte
-			if readAt(f, b[:], int64(i)*record+int64(k.labels)-1) != nil {
+			if safe.ReadAt(f, b[:], int64(i)*record+int64(k.labels)-1) != nil {
 				return -1
 			}
 			return int(b[0])

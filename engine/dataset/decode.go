@@ -8,12 +8,13 @@ import (
 	"image/gif"
 	"image/png"
 	"io"
-	"io/fs"
 	"strings"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 	"golang.org/x/image/webp"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 const (
@@ -81,18 +82,9 @@ func isImageName(name string) bool {
 // limits bound what one image may cost.
 type limits struct{ pixels, bytes int64 }
 
-// reason drops the path that os errors repeat.
-func reason(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
-}
-
 // imageSize reads an image's size from its header, and checks it.
 func imageSize(b []byte, l limits) (format int, w, h int, err error) {
-	defer rescue(&err)
+	defer safe.Rescue(&err)
 	if len(b) == 0 {
 		return 0, 0, 0, errors.New("the file is empty")
 	}
@@ -135,7 +127,7 @@ func hasMagic(b []byte, magic string) bool {
 // convert("RGB") or, for grey images, convert("L") gives it. Seen tells which of
 // its pixels matter; others may be anything.
 func decodeImage(b []byte, l limits, seen func(w, h int) image.Rectangle) (p *picture, err error) {
-	defer rescue(&err)
+	defer safe.Rescue(&err)
 	format, w, h, err := imageSize(b, l)
 	if err != nil {
 		return nil, err
@@ -145,14 +137,6 @@ func decodeImage(b []byte, l limits, seen func(w, h int) image.Rectangle) (p *pi
 		return nil, fmt.Errorf("decoding %s: %w", name, err)
 	}
 	return p, nil
-}
-
-// rescue turns a panic, as decoders throw over files nobody thought of, into
-// an error.
-func rescue(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("the decoder failed: %v", r)
-	}
 }
 
 func decodeWebP(b []byte) (*picture, error) {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // imageList is image files, in a folder or on their own.
@@ -30,7 +32,7 @@ func openImages(path string, o Options) ([]source, error) {
 	l := &imageList{path: path, root: path, left: leftFiles{}}
 	entries, err := fs.ReadDir(o.FS, path)
 	if err != nil {
-		return nil, reason(err)
+		return nil, safe.Reason(err)
 	}
 	labelled := false
 	var loose []string
@@ -80,7 +82,7 @@ func walk(fsys fs.FS, root, dir string, out *texts, left leftFiles) error {
 		full := filepath.Join(root, folder)
 		real, err := realPath(fsys, full)
 		if err != nil {
-			return fmt.Errorf("listing %q: %w", full, reason(err))
+			return fmt.Errorf("listing %q: %w", full, safe.Reason(err))
 		}
 		if seen[real] {
 			return nil
@@ -88,7 +90,7 @@ func walk(fsys fs.FS, root, dir string, out *texts, left leftFiles) error {
 		seen[real] = true
 		entries, err := fs.ReadDir(fsys, full)
 		if err != nil {
-			return fmt.Errorf("listing %q: %w", full, reason(err))
+			return fmt.Errorf("listing %q: %w", full, safe.Reason(err))
 		}
 		folders, files[folder] = append(folders, folder), &texts{}
 		for _, e := range entries {

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 func isIdxName(name string) bool {
@@ -19,7 +21,7 @@ func isIdxName(name string) bool {
 func isIdxImages(name string) bool { return isIdxName(name) && strings.Contains(name, "images") }
 
 func looksIdx(fsys fs.FS, path string) bool {
-	return isIdxName(filepath.Base(path)) || hasMagic(firstBytes(fsys, path), "\x00\x00\x08\x03")
+	return isIdxName(filepath.Base(path)) || bytes.HasPrefix(firstBytes(fsys, path), []byte("\x00\x00\x08\x03"))
 }
 
 // openIdx opens images in the IDX format of http://yann.lecun.com/exdb/mnist.
@@ -67,7 +69,7 @@ func idxLabels(fsys fs.FS, images string, n int, limit int64) ([]byte, error) {
 		}
 		labels := make([]byte, n)
 		if err == nil {
-			err = readAt(r, labels, at)
+			err = safe.ReadAt(r, labels, at)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("labels %q: %w", path, err)
@@ -85,7 +87,7 @@ func readIdx(fsys fs.FS, path string, limit int64) (r io.ReaderAt, dims []int, a
 		return nil, nil, 0, err
 	}
 	r = f
-	if b := firstBytes(fsys, path); hasMagic(b, "\x1f\x8b") {
+	if b := firstBytes(fsys, path); bytes.HasPrefix(b, []byte("\x1f\x8b")) {
 		defer f.Close()
 		z, err := gzip.NewReader(f)
 		if err != nil {
@@ -109,14 +111,14 @@ func readIdx(fsys fs.FS, path string, limit int64) (r io.ReaderAt, dims []int, a
 
 func idxHeader(r io.ReaderAt, size int64) (dims []int, at int64, err error) {
 	var magic [4]byte
-	if readAt(r, magic[:], 0) != nil || magic[0] != 0 || magic[1] != 0 {
+	if safe.ReadAt(r, magic[:], 0) != nil || magic[0] != 0 || magic[1] != 0 {
 		return nil, 0, fmt.Errorf("it begins with %x, which is no IDX header: want 0000, a type and a number of axes", magic)
 	}
 	if magic[2] != 8 {
 		return nil, 0, fmt.Errorf("IDX type 0x%02x is not supported, want 0x08, unsigned bytes", magic[2])
 	}
 	sizes := make([]byte, 4*int(magic[3]))
-	if len(sizes) == 0 || len(sizes) > 4*8 || readAt(r, sizes, 4) != nil {
+	if len(sizes) == 0 || len(sizes) > 4*8 || safe.ReadAt(r, sizes, 4) != nil {
 		return nil, 0, fmt.Errorf("the IDX header of %d axes is cut short, or has not 1 to 8 axes", magic[3])
 	}
 	at = 4 + int64(len(sizes))

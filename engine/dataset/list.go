@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // Lists of image files. A relative path is relative to the list. Every line is
@@ -199,7 +201,7 @@ func readTable(comma rune) func(*bufio.Reader, *listing) error {
 			}
 			if err != nil {
 				if syntax == nil {
-					return reason(err)
+					return safe.Reason(err)
 				}
 				if err := l.fail(syntax); err != nil {
 					return err
@@ -266,7 +268,7 @@ func (l *listing) lines(r *bufio.Reader, each func(line []byte, err error) error
 			continue
 		}
 		if err != nil && err != io.EOF {
-			return reason(err)
+			return safe.Reason(err)
 		}
 		l.line++
 		var e error

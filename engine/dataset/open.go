@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // Format is a kind of source that Open reads.
@@ -164,13 +166,13 @@ func formatNamed(name string) (*Format, error) {
 func formatOf(fsys fs.FS, path string) (*Format, error) {
 	st, err := fs.Stat(fsys, path)
 	if err != nil {
-		return nil, reason(err)
+		return nil, safe.Reason(err)
 	}
 	var names []string
 	if st.IsDir() {
 		entries, err := fs.ReadDir(fsys, path)
 		if err != nil {
-			return nil, reason(err)
+			return nil, safe.Reason(err)
 		}
 		for _, e := range entries {
 			if !strings.HasPrefix(e.Name(), ".") {

@@ -1,7 +1,7 @@
 package dataset
 
 import (
-	"encoding/binary"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,8 +10,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/parquet-go/parquet-go"
+	parquetgo "github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/parquet"
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // Parquet files with image files in a column: struct{bytes, path}, as Hugging
@@ -21,7 +24,7 @@ import (
 func isParquetName(name string) bool { return strings.EqualFold(filepath.Ext(name), ".parquet") }
 
 func looksParquet(fsys fs.FS, path string) bool {
-	return isParquetName(path) || hasMagic(firstBytes(fsys, path), "PAR1")
+	return isParquetName(path) || bytes.HasPrefix(firstBytes(fsys, path), []byte("PAR1"))
 }
 
 func openParquets(path string, o Options) ([]source, error) {
@@ -48,27 +51,18 @@ type rows struct {
 	file         *sharedFile
 	name, before string
 	groups       []format.RowGroup
+	columns      *parquet.Reader
 	starts       []int // the first row of each group, and the number of all
-	image        leaf
+	image        parquet.Leaf
 	labels       []int32
 	class        []string
 	unlabelled   map[int]error // of groups whose labels cannot be read
 	paths        []byte
 	pathEnds     []uint32 // nil where no row has a path
-	limit        int64
 	encoded
 }
 
-// leaf is a column of values.
-type leaf struct {
-	index    int
-	name     string
-	defined  int // the definition level of a value that is not null
-	physical format.Type
-}
-
 const (
-	maxFooter = 256 << 20
 	// Rows without a picture take no room in a file; a file claims at most this many
 	// for each of its bytes.
 	rowsPerByte = 8
@@ -81,7 +75,7 @@ func openParquet(file string, o Options) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &rows{file: f, name: filepath.Base(file), limit: o.MaxUnpacked}
+	s := &rows{file: f, name: filepath.Base(file)}
 	if err := s.open(o); err != nil {
 		f.forget()
 		return nil, err
@@ -90,12 +84,13 @@ func openParquet(file string, o Options) (source, error) {
 }
 
 func (s *rows) open(o Options) (err error) {
-	defer rescue(&err)
-	f, err := openFooter(s.file)
+	defer safe.Rescue(&err)
+	f, err := parquet.Open(s.file, s.file.is.size)
 	if err != nil {
 		return err
 	}
 	s.groups, s.starts = f.Metadata().RowGroups, []int{0}
+	s.columns = parquet.NewReader(s.file, s.file.is.size, o.MaxUnpacked, s.groups)
 	most := s.file.is.size * rowsPerByte
 	n := int64(0)
 	for i, g := range s.groups {
@@ -108,15 +103,15 @@ func (s *rows) open(o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.image, err = leafOf(picture); err != nil {
+	if s.image, err = parquet.LeafOf(picture); err != nil {
 		return err
 	}
 	for i, g := range s.groups {
-		if s.image.index >= len(g.Columns) {
-			return fmt.Errorf("row group %d has no column %q", i, s.image.name)
+		if s.image.Index >= len(g.Columns) {
+			return fmt.Errorf("row group %d has no column %q", i, s.image.Name)
 		}
-		if c := g.Columns[s.image.index].MetaData.Codec; !slices.Contains(codecs, c) {
-			return fmt.Errorf("column %q is compressed with %s, which is not read; want one of %v", s.image.name, c, codecs)
+		if c := g.Columns[s.image.Index].MetaData.Codec; !slices.Contains(parquet.Codecs, c) {
+			return fmt.Errorf("column %q is compressed with %s, which is not read; want one of %v", s.image.Name, c, parquet.Codecs)
 		}
 	}
 	s.limits = o.limits()
@@ -135,39 +130,11 @@ func (s *rows) open(o Options) (err error) {
 	return s.settle(o, int(n))
 }
 
-// openFooter checks a Parquet file's footer, which parquet-go trusts, and lets
-// parquet-go read it.
-func openFooter(f *sharedFile) (*parquet.File, error) {
-	const ends = 12
-	if f.is.size < ends {
-		return nil, fmt.Errorf("it has %d bytes, too few for a Parquet file", f.is.size)
-	}
-	var end [8]byte
-	if err := readAt(f, end[:], f.is.size-8); err != nil {
-		return nil, err
-	}
-	if string(end[4:]) != "PAR1" {
-		return nil, fmt.Errorf("it ends with %q, want PAR1: it is encrypted, cut off or no Parquet file", end[4:])
-	}
-	n := int64(binary.LittleEndian.Uint32(end[:]))
-	if n > f.is.size-ends || n > maxFooter {
-		return nil, fmt.Errorf("its footer claims %d bytes of %d; at most %d are read", n, f.is.size, int64(maxFooter))
-	}
-	b := make([]byte, n)
-	if err := readAt(f, b, f.is.size-8-n); err != nil {
-		return nil, err
-	}
-	if _, err := thriftSize(b); err != nil {
-		return nil, fmt.Errorf("its footer: %w", err)
-	}
-	return parquet.OpenFile(f, f.is.size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
-}
-
 // pictureColumn is the column of image files: the one asked for, one of a usual
 // name, or the only one that can be it.
-func pictureColumn(root *parquet.Column, asked string) (*parquet.Column, error) {
+func pictureColumn(root *parquetgo.Column, asked string) (*parquetgo.Column, error) {
 	var names, all []string
-	found := map[string]*parquet.Column{}
+	found := map[string]*parquetgo.Column{}
 	for _, c := range root.Columns() {
 		what := "group"
 		if c.Leaf() {
@@ -204,7 +171,7 @@ func pictureColumn(root *parquet.Column, asked string) (*parquet.Column, error) 
 
 // binaryOf is the leaf with the bytes of a column of image files; nil when it is
 // none.
-func binaryOf(c *parquet.Column) *parquet.Column {
+func binaryOf(c *parquetgo.Column) *parquetgo.Column {
 	if c.Repeated() {
 		return nil
 	}
@@ -215,39 +182,21 @@ func binaryOf(c *parquet.Column) *parquet.Column {
 		return nil
 	}
 	t := c.Type()
-	if t.Kind() != parquet.ByteArray || t.LogicalType() != nil || t.ConvertedType() != nil {
+	if t.Kind() != parquetgo.ByteArray || t.LogicalType() != nil || t.ConvertedType() != nil {
 		return nil
 	}
 	return c
 }
 
-func leafOf(c *parquet.Column) (leaf, error) {
-	if c.MaxRepetitionLevel() > 0 {
-		return leaf{}, fmt.Errorf("column %q is a list, which is not read", strings.Join(c.Path(), "."))
-	}
-	l := leaf{index: c.Index(), name: strings.Join(c.Path(), "."), defined: c.MaxDefinitionLevel()}
-	switch c.Type().Kind() {
-	case parquet.ByteArray:
-		l.physical = format.ByteArray
-	case parquet.Int32:
-		l.physical = format.Int32
-	case parquet.Int64:
-		l.physical = format.Int64
-	default:
-		return leaf{}, fmt.Errorf("column %q holds %s, which is not read", l.name, c.Type())
-	}
-	return l, nil
-}
-
 // each gives the values of a column in a row group; ok is false for a null.
-func (s *rows) each(l leaf, group int, do func(v value, ok bool)) (err error) {
-	defer rescue(&err)
-	c, err := s.column(l, group)
+func (s *rows) each(l parquet.Leaf, group int, do func(v parquet.Value, ok bool)) (err error) {
+	defer safe.Rescue(&err)
+	c, err := s.columns.Column(l, group)
 	if err != nil {
 		return err
 	}
 	for range s.groups[group].NumRows {
-		v, ok, err := c.next()
+		v, ok, err := c.Next()
 		if err != nil {
 			return err
 		}
@@ -258,19 +207,19 @@ func (s *rows) each(l leaf, group int, do func(v value, ok bool)) (err error) {
 
 // readPaths keeps the pictures' paths, where the file has them; what cannot be
 // read is not missed.
-func (s *rows) readPaths(root *parquet.Column) {
-	c := root.Column(strings.TrimSuffix(s.image.name, ".bytes")).Column("path")
+func (s *rows) readPaths(root *parquetgo.Column) {
+	c := root.Column(strings.TrimSuffix(s.image.Name, ".bytes")).Column("path")
 	if c == nil || !c.Leaf() {
 		return
 	}
-	l, err := leafOf(c)
-	if err != nil || l.physical != format.ByteArray {
+	l, err := parquet.LeafOf(c)
+	if err != nil || l.Physical != format.ByteArray {
 		return
 	}
 	for g := range s.groups {
-		err := s.each(l, g, func(v value, ok bool) {
-			if ok && len(v.b) <= maxPath && len(s.paths)+len(v.b) <= maxPaths {
-				s.paths = append(s.paths, v.b...)
+		err := s.each(l, g, func(v parquet.Value, ok bool) {
+			if ok && len(v.Bytes) <= maxPath && len(s.paths)+len(v.Bytes) <= maxPaths {
+				s.paths = append(s.paths, v.Bytes...)
 			}
 			s.pathEnds = append(s.pathEnds, uint32(len(s.paths)))
 		})
@@ -285,33 +234,33 @@ func (s *rows) readPaths(root *parquet.Column) {
 
 // readLabels reads the column of labels, which are numbers with names in Hugging
 // Face's metadata, or names.
-func (s *rows) readLabels(f *parquet.File) {
+func (s *rows) readLabels(f *parquetgo.File) {
 	for _, name := range numberColumns {
 		c := f.Root().Column(name)
 		if c == nil || !c.Leaf() {
 			continue
 		}
-		l, err := leafOf(c)
-		if err != nil || l.index == s.image.index {
+		l, err := parquet.LeafOf(c)
+		if err != nil || l.Index == s.image.Index {
 			continue
 		}
 		var words labelling
 		for g := range s.groups {
-			err := s.each(l, g, func(v value, ok bool) {
+			err := s.each(l, g, func(v parquet.Value, ok bool) {
 				switch {
 				case !ok:
 					words.add("")
-				case l.physical == format.ByteArray:
-					words.add(string(v.b[:min(len(v.b), maxClassName+1)]))
+				case l.Physical == format.ByteArray:
+					words.add(string(v.Bytes[:min(len(v.Bytes), maxClassName+1)]))
 				default:
-					words.number(v.n)
+					words.number(v.Int)
 				}
 			})
 			if err != nil {
 				if s.unlabelled == nil {
 					s.unlabelled = map[int]error{}
 				}
-				s.unlabelled[g] = fmt.Errorf("its label, column %q: %w", l.name, err)
+				s.unlabelled[g] = fmt.Errorf("its label, column %q: %w", l.Name, err)
 				for words.len() < s.starts[g+1] {
 					words.add("")
 				}
@@ -326,7 +275,7 @@ func (s *rows) readLabels(f *parquet.File) {
 }
 
 // classNames is the names of a ClassLabel feature in the file's metadata.
-func classNames(f *parquet.File, column string) []string {
+func classNames(f *parquetgo.File, column string) []string {
 	text, ok := f.Lookup("huggingface")
 	if !ok {
 		return nil
@@ -355,7 +304,7 @@ func classNames(f *parquet.File, column string) []string {
 type rowCursor struct {
 	s     *rows
 	group int
-	col   *columnReader
+	col   *parquet.Column
 	err   error // of all that is left in this group
 }
 
@@ -363,15 +312,15 @@ func (c *rowCursor) read(i int) ([]byte, error) {
 	g := c.s.group(i)
 	if g != c.group {
 		c.group = g
-		c.col, c.err = c.s.column(c.s.image, g)
+		c.col, c.err = c.s.columns.Column(c.s.image, g)
 	}
 	if c.err != nil {
 		return nil, c.err
 	}
-	var v value
+	var v parquet.Value
 	var ok bool
-	if c.err = c.col.skipTo(i - c.s.starts[g]); c.err == nil {
-		v, ok, c.err = c.col.next()
+	if c.err = c.col.SkipTo(i - c.s.starts[g]); c.err == nil {
+		v, ok, c.err = c.col.Next()
 	}
 	switch {
 	case c.err != nil:
@@ -380,10 +329,10 @@ func (c *rowCursor) read(i int) ([]byte, error) {
 		return nil, fmt.Errorf("the file holds no bytes for it, only the path %q", c.s.path(i))
 	case !ok:
 		return nil, errors.New("the picture is null")
-	case int64(len(v.b)) > c.s.limits.bytes:
+	case int64(len(v.Bytes)) > c.s.limits.bytes:
 		return nil, fmt.Errorf("it has more than %d bytes, the limit for one image", c.s.limits.bytes)
 	}
-	return slices.Clone(v.b), nil
+	return slices.Clone(v.Bytes), nil
 }
 
 func (c *rowCursor) close() {}

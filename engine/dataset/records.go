@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // records is pictures of 8-bit pixels at equal distances in a file: CIFAR, IDX
@@ -73,7 +75,7 @@ func (s *records) picture(i int) (*picture, error) {
 	if s.c > 1 && !s.last {
 		raw = make([]uint8, len(p.pix))
 	}
-	if err := readAt(s.r, raw, s.offset+int64(i)*s.stride); err != nil {
+	if err := safe.ReadAt(s.r, raw, s.offset+int64(i)*s.stride); err != nil {
 		return nil, err
 	}
 	if s.c > 1 && !s.last {
@@ -86,18 +88,6 @@ func (s *records) picture(i int) (*picture, error) {
 
 func (s *records) describe() Description {
 	return Description{Sources: []Source{{Path: s.path, Format: s.format, Items: s.n, Preprocess: &s.pre}}}
-}
-
-// readAt fills b, or says that the file has become too short.
-func readAt(r io.ReaderAt, b []byte, at int64) error {
-	n, err := r.ReadAt(b, at)
-	if n == len(b) {
-		return nil
-	}
-	if err == io.EOF {
-		return fmt.Errorf("the file is too short: got %d bytes of %d at byte %d", n, len(b), at)
-	}
-	return reason(err)
 }
 
 // eachFile opens the files of a source one by one.

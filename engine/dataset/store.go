@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // Local is the local disk as a file system: names are the machine's paths, relative
@@ -38,14 +40,14 @@ type file interface {
 func openRegular(fsys fs.FS, name string) (file, int64, error) {
 	st, err := fs.Stat(fsys, name)
 	if err != nil {
-		return nil, 0, reason(err)
+		return nil, 0, safe.Reason(err)
 	}
 	if !st.Mode().IsRegular() {
 		return nil, 0, fmt.Errorf("%q is not a regular file", name)
 	}
 	f, err := fsys.Open(name)
 	if err != nil {
-		return nil, 0, reason(err)
+		return nil, 0, safe.Reason(err)
 	}
 	at, ok := f.(file)
 	if !ok {
@@ -59,19 +61,19 @@ func openRegular(fsys fs.FS, name string) (file, int64, error) {
 func readRegular(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	st, err := fs.Stat(fsys, name)
 	if err != nil {
-		return nil, reason(err)
+		return nil, safe.Reason(err)
 	}
 	if !st.Mode().IsRegular() {
 		return nil, errors.New("it is not a regular file")
 	}
 	f, err := fsys.Open(name)
 	if err != nil {
-		return nil, reason(err)
+		return nil, safe.Reason(err)
 	}
 	defer f.Close()
 	b := bytes.NewBuffer(make([]byte, 0, min(st.Size(), limit)+bytes.MinRead))
 	if _, err := b.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
-		return nil, reason(err)
+		return nil, safe.Reason(err)
 	}
 	if int64(b.Len()) > limit {
 		return nil, fmt.Errorf("it has more than %d bytes, the limit for one image", limit)
@@ -127,7 +129,7 @@ func filesOf(fsys fs.FS, name string, is func(name string) bool) ([]string, erro
 	}
 	entries, err := fs.ReadDir(fsys, name)
 	if err != nil {
-		return nil, reason(err)
+		return nil, safe.Reason(err)
 	}
 	var out []string
 	for _, e := range entries {
@@ -150,7 +152,7 @@ type version struct {
 func versionOf(f fs.File) (version, error) {
 	st, err := f.Stat()
 	if err != nil {
-		return version{}, reason(err)
+		return version{}, safe.Reason(err)
 	}
 	return version{st.Size(), st.ModTime()}, nil
 }

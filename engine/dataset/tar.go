@@ -21,6 +21,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/zeebo/xxh3"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // Tar files in the WebDataset convention (https://github.com/webdataset/webdataset):
@@ -50,7 +52,7 @@ func looksTar(fsys fs.FS, path string) bool {
 	}
 	defer f.Close()
 	var magic [5]byte
-	return size >= 512 && readAt(f, magic[:], 257) == nil && string(magic[:]) == "ustar"
+	return size >= 512 && safe.ReadAt(f, magic[:], 257) == nil && string(magic[:]) == "ustar"
 }
 
 func openTars(path string, o Options) ([]source, error) {
@@ -220,7 +222,7 @@ func (s *shard) loadAt(i int) ([]byte, error) {
 		return nil, s.fault(it.fault)
 	}
 	b := make([]byte, it.size)
-	return b, readAt(s.file, b, it.at)
+	return b, safe.ReadAt(s.file, b, it.at)
 }
 
 // tarStream reads the images of a compressed tar file, which can only be read
@@ -316,7 +318,7 @@ func (x *tarIndexer) indexPacked(unpack func() (io.ReadCloser, error)) error {
 // index reads the headers from r; at says how far it is, size where it ends, if
 // that is known.
 func (x *tarIndexer) index(r io.Reader, at func() int64, size int64) (err error) {
-	defer rescue(&err)
+	defer safe.Rescue(&err)
 	t := tar.NewReader(r)
 	end := int64(0) // of the last member's bytes
 	defer func() { x.cut = err != nil && end > min(at(), size) }()

@@ -1,4 +1,4 @@
-package dataset
+package parquet
 
 import (
 	"encoding/binary"
@@ -13,7 +13,7 @@ import (
 // at a time: what runs claim takes no memory.
 
 // decoder gives the values of a page one by one.
-func (c *columnReader) decoder(e format.Encoding, data []byte, n int64) (func() (value, error), error) {
+func (c *Column) decoder(e format.Encoding, data []byte, n int64) (func() (Value, error), error) {
 	switch e {
 	case format.Plain:
 		return c.plain(data), nil
@@ -26,71 +26,71 @@ func (c *columnReader) decoder(e format.Encoding, data []byte, n int64) (func() 
 			return nil, fmt.Errorf("indices of %d bits", data[0])
 		}
 		index := hybrid(data[1:], int(data[0]))
-		return func() (value, error) {
+		return func() (Value, error) {
 			i, err := index()
 			if err != nil {
-				return value{}, err
+				return Value{}, err
 			}
 			if i >= uint64(len(c.dict)) {
-				return value{}, fmt.Errorf("value %d of a dictionary of %d", i, len(c.dict))
+				return Value{}, fmt.Errorf("value %d of a dictionary of %d", i, len(c.dict))
 			}
 			return c.dict[i], nil
 		}, nil
 	case format.DeltaBinaryPacked:
-		if c.leaf.physical != format.ByteArray {
+		if c.leaf.Physical != format.ByteArray {
 			next, _, err := delta(data, n)
-			return func() (value, error) {
+			return func() (Value, error) {
 				v, err := next()
-				if c.leaf.physical == format.Int32 {
+				if c.leaf.Physical == format.Int32 {
 					v = int64(int32(v))
 				}
-				return value{n: v}, err
+				return Value{Int: v}, err
 			}, err
 		}
 	case format.DeltaLengthByteArray:
-		if c.leaf.physical == format.ByteArray {
+		if c.leaf.Physical == format.ByteArray {
 			length, size, err := delta(data, n)
 			if err != nil {
 				return nil, err
 			}
 			rest := data[size:]
-			return func() (value, error) {
+			return func() (Value, error) {
 				v, err := length()
 				if err != nil {
-					return value{}, err
+					return Value{}, err
 				}
 				if v < 0 || v > int64(len(rest)) {
-					return value{}, fmt.Errorf("a value of %d bytes where %d are left", v, len(rest))
+					return Value{}, fmt.Errorf("a value of %d bytes where %d are left", v, len(rest))
 				}
 				b := rest[:v:v]
 				rest = rest[v:]
-				return value{b: b}, nil
+				return Value{Bytes: b}, nil
 			}, nil
 		}
 	}
 	return nil, fmt.Errorf("values in %s, which is not read here", e)
 }
 
-func (c *columnReader) plain(data []byte) func() (value, error) {
-	return func() (v value, err error) {
+func (c *Column) plain(data []byte) func() (Value, error) {
+	return func() (v Value, err error) {
 		size := 4
-		if c.leaf.physical == format.Int64 {
+		if c.leaf.Physical == format.Int64 {
 			size = 8
 		}
 		if len(data) < size {
 			return v, io.ErrUnexpectedEOF
 		}
-		switch c.leaf.physical {
+		switch c.leaf.Physical {
 		case format.Int64:
-			v.n = int64(binary.LittleEndian.Uint64(data))
+			v.Int = int64(binary.LittleEndian.Uint64(data))
 		case format.Int32:
-			v.n = int64(int32(binary.LittleEndian.Uint32(data)))
+			v.Int = int64(int32(binary.LittleEndian.Uint32(data)))
 		default:
 			n := int64(binary.LittleEndian.Uint32(data))
 			if n > int64(len(data)-4) {
 				return v, fmt.Errorf("a value of %d bytes where %d are left", n, len(data)-4)
 			}
-			v.b, size = data[4:4+n:4+n], 4+int(n)
+			v.Bytes, size = data[4:4+n:4+n], 4+int(n)
 		}
 		data = data[size:]
 		return v, nil

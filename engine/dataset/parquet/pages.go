@@ -1,4 +1,4 @@
-package dataset
+package parquet
 
 import (
 	"bytes"
@@ -12,57 +12,49 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
-// The values of a Parquet column without lists, page by page
-// (https://parquet.apache.org/docs/file-format/data-pages/). What a file claims
-// is checked before memory is taken for it: a page and a dictionary are all that
-// is held.
-
-// value is a byte array, valid until the next page, or a whole number.
-type value struct {
-	b []byte
-	n int64
-}
-
-// columnReader reads one column of a row group from its beginning.
-type columnReader struct {
+// Column reads one column of a row group from its beginning, page by page
+// (https://parquet.apache.org/docs/file-format/data-pages/).
+type Column struct {
 	r       io.ReaderAt
 	at, end int64 // of the column's bytes that are left
-	leaf    leaf
+	leaf    Leaf
 	codec   format.CompressionCodec
 	limit   int64 // of an unpacked page
 	rows    int64 // of the group
 	row     int64 // that comes next
-	dict    []value
+	dict    []Value
 	left    int64                  // values left in the page
 	level   func() (uint64, error) // nil where nothing is null
-	decode  func() (value, error)
+	decode  func() (Value, error)
 }
 
-func (s *rows) column(l leaf, group int) (*columnReader, error) {
-	g := &s.groups[group]
-	if l.index >= len(g.Columns) {
-		return nil, fmt.Errorf("row group %d has no column %q", group, l.name)
+// Column is a column of a row group.
+func (f *Reader) Column(l Leaf, group int) (*Column, error) {
+	g := &f.groups[group]
+	if l.Index >= len(g.Columns) {
+		return nil, fmt.Errorf("row group %d has no column %q", group, l.Name)
 	}
-	m := &g.Columns[l.index].MetaData
-	c := &columnReader{r: s.file, at: m.DataPageOffset, leaf: l, codec: m.Codec, limit: s.limit, rows: g.NumRows}
+	m := &g.Columns[l.Index].MetaData
+	c := &Column{r: f.r, at: m.DataPageOffset, leaf: l, codec: m.Codec, limit: f.limit, rows: g.NumRows}
 	if d := m.DictionaryPageOffset; d > 0 && d < c.at {
 		c.at = d
 	}
-	size := s.file.is.size
-	if m.Type != l.physical || c.at < 4 || c.at > size || m.TotalCompressedSize < 0 || m.TotalCompressedSize > size-c.at {
-		return nil, fmt.Errorf("row group %d: column %q claims %d bytes at byte %d of a file of %d", group, l.name, m.TotalCompressedSize, c.at, size)
+	if m.Type != l.Physical || c.at < 4 || c.at > f.size || m.TotalCompressedSize < 0 || m.TotalCompressedSize > f.size-c.at {
+		return nil, fmt.Errorf("row group %d: column %q claims %d bytes at byte %d of a file of %d", group, l.Name, m.TotalCompressedSize, c.at, f.size)
 	}
 	c.end = c.at + m.TotalCompressedSize
 	return c, nil
 }
 
-// next is the next row's value; ok is false for a null.
-func (c *columnReader) next() (v value, ok bool, err error) {
+// Next is the next row's value, valid until the next page; ok is false for a null.
+func (c *Column) Next() (v Value, ok bool, err error) {
 	for c.left == 0 {
 		if err := c.page(c.row); err != nil {
-			return v, false, fmt.Errorf("column %q, row %d of its group: %w", c.leaf.name, c.row, err)
+			return v, false, fmt.Errorf("column %q, row %d of its group: %w", c.leaf.Name, c.row, err)
 		}
 	}
 	c.left--
@@ -70,28 +62,28 @@ func (c *columnReader) next() (v value, ok bool, err error) {
 	if c.level != nil {
 		d, err := c.level()
 		if err != nil {
-			return v, false, fmt.Errorf("column %q, row %d of its group: %w", c.leaf.name, c.row-1, err)
+			return v, false, fmt.Errorf("column %q, row %d of its group: %w", c.leaf.Name, c.row-1, err)
 		}
-		if d != uint64(c.leaf.defined) {
+		if d != uint64(c.leaf.Defined) {
 			return v, false, nil
 		}
 	}
 	if v, err = c.decode(); err != nil {
-		return v, false, fmt.Errorf("column %q, row %d of its group: %w", c.leaf.name, c.row-1, err)
+		return v, false, fmt.Errorf("column %q, row %d of its group: %w", c.leaf.Name, c.row-1, err)
 	}
 	return v, true, nil
 }
 
-// skipTo makes row the next one; pages before it are not unpacked.
-func (c *columnReader) skipTo(row int) error {
+// SkipTo makes row the next one; pages before it are not unpacked.
+func (c *Column) SkipTo(row int) error {
 	for c.row < int64(row) {
 		if c.left == 0 {
 			if err := c.page(int64(row)); err != nil {
-				return fmt.Errorf("column %q, row %d of its group: %w", c.leaf.name, c.row, err)
+				return fmt.Errorf("column %q, row %d of its group: %w", c.leaf.Name, c.row, err)
 			}
 			continue
 		}
-		if _, _, err := c.next(); err != nil {
+		if _, _, err := c.Next(); err != nil {
 			return err
 		}
 	}
@@ -99,7 +91,7 @@ func (c *columnReader) skipTo(row int) error {
 }
 
 // page begins the next page with values, or passes over one that ends before row.
-func (c *columnReader) page(row int64) error {
+func (c *Column) page(row int64) error {
 	if c.at >= c.end {
 		return fmt.Errorf("the column ends after %d of %d rows", c.row, c.rows)
 	}
@@ -134,7 +126,7 @@ func (c *columnReader) page(row int64) error {
 		return nil
 	}
 	packed := make([]byte, size)
-	if err := readAt(c.r, packed, c.at); err != nil {
+	if err := safe.ReadAt(c.r, packed, c.at); err != nil {
 		return err
 	}
 	c.at += size
@@ -149,7 +141,7 @@ func (c *columnReader) page(row int64) error {
 		if data, err = c.unpack(packed, int64(h.UncompressedPageSize)); err != nil {
 			return err
 		}
-		if c.leaf.defined > 0 {
+		if c.leaf.Defined > 0 {
 			if h.DataPageHeader.V.DefinitionLevelEncoding != format.RLE {
 				return fmt.Errorf("definition levels in %s, which is not read", h.DataPageHeader.V.DefinitionLevelEncoding)
 			}
@@ -160,7 +152,7 @@ func (c *columnReader) page(row int64) error {
 			if n > int64(len(data)-4) {
 				return fmt.Errorf("definition levels claim %d bytes of %d", n, len(data)-4)
 			}
-			c.level, data = hybrid(data[4:4+n], bits.Len(uint(c.leaf.defined))), data[4+n:]
+			c.level, data = hybrid(data[4:4+n], bits.Len(uint(c.leaf.Defined))), data[4+n:]
 		}
 	} else {
 		v := h.DataPageHeaderV2.V
@@ -169,8 +161,8 @@ func (c *columnReader) page(row int64) error {
 		if r < 0 || d < 0 || r+d > size || r+d > int64(h.UncompressedPageSize) {
 			return fmt.Errorf("levels claim %d bytes of %d", r+d, size)
 		}
-		if c.leaf.defined > 0 {
-			c.level = hybrid(packed[r:r+d], bits.Len(uint(c.leaf.defined)))
+		if c.leaf.Defined > 0 {
+			c.level = hybrid(packed[r:r+d], bits.Len(uint(c.leaf.Defined)))
 		}
 		if data = packed[r+d:]; !v.IsCompressed.Valid || v.IsCompressed.V { // compressed unless it says otherwise
 			if data, err = c.unpack(data, int64(h.UncompressedPageSize)-r-d); err != nil {
@@ -184,10 +176,10 @@ func (c *columnReader) page(row int64) error {
 }
 
 // header reads a page's header, whose size is not known, and gives its size.
-func (c *columnReader) header() (h format.PageHeader, n int64, err error) {
+func (c *Column) header() (h format.PageHeader, n int64, err error) {
 	for room := int64(1 << 10); ; room *= 32 {
 		b := make([]byte, min(room, c.end-c.at))
-		if err := readAt(c.r, b, c.at); err != nil {
+		if err := safe.ReadAt(c.r, b, c.at); err != nil {
 			return h, 0, err
 		}
 		size, err := thriftSize(b)
@@ -204,7 +196,7 @@ func (c *columnReader) header() (h format.PageHeader, n int64, err error) {
 	}
 }
 
-func (c *columnReader) dictionary(packed []byte, h *format.PageHeader) error {
+func (c *Column) dictionary(packed []byte, h *format.PageHeader) error {
 	data, err := c.unpack(packed, int64(h.UncompressedPageSize))
 	if err != nil {
 		return fmt.Errorf("the dictionary: %w", err)
@@ -214,7 +206,7 @@ func (c *columnReader) dictionary(packed []byte, h *format.PageHeader) error {
 		return fmt.Errorf("the dictionary claims %d values in %d bytes", n, len(data))
 	}
 	next := c.plain(data)
-	c.dict = make([]value, n)
+	c.dict = make([]Value, n)
 	for i := range c.dict {
 		if c.dict[i], err = next(); err != nil {
 			return fmt.Errorf("the dictionary: %w", err)
@@ -223,11 +215,11 @@ func (c *columnReader) dictionary(packed []byte, h *format.PageHeader) error {
 	return nil
 }
 
-// codecs are the ways of compression that unpack undoes.
-var codecs = []format.CompressionCodec{format.Uncompressed, format.Snappy, format.Gzip, format.Zstd}
+// Codecs are the ways of compression that are undone.
+var Codecs = []format.CompressionCodec{format.Uncompressed, format.Snappy, format.Gzip, format.Zstd}
 
 // unpack gives the want bytes that a page holds.
-func (c *columnReader) unpack(packed []byte, want int64) ([]byte, error) {
+func (c *Column) unpack(packed []byte, want int64) ([]byte, error) {
 	var r io.Reader
 	switch c.codec {
 	case format.Uncompressed:
@@ -245,14 +237,14 @@ func (c *columnReader) unpack(packed []byte, want int64) ([]byte, error) {
 		}
 		r = z
 	case format.Zstd:
-		z, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
+		z, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, err
 		}
 		defer z.Close()
 		r = z
 	default:
-		return nil, fmt.Errorf("it is compressed with %s, which is not read; want one of %v", c.codec, codecs)
+		return nil, fmt.Errorf("it is compressed with %s, which is not read; want one of %v", c.codec, Codecs)
 	}
 	b := bytes.NewBuffer(make([]byte, 0, min(want, int64(len(packed))*4)+bytes.MinRead))
 	if _, err := b.ReadFrom(io.LimitReader(r, want+1)); err != nil {
