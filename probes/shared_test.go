@@ -15,6 +15,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -25,7 +26,7 @@ import (
 // record is what the folder's manifest says that a network makes of pictures.
 type record struct {
 	model, images string
-	pre           dataset.Preprocess
+	pre           picture.Preprocess
 	right, of     int
 	ref           string               // the logits, in the order of the pictures
 	counts        func(label int) bool // the pictures that the record is about
@@ -65,17 +66,17 @@ func records(t *testing.T, root string) (rs []record) {
 		}
 		model, said, base := fields[0], fields[6], filepath.Base(fields[0])
 		if f := cifarRow.FindStringSubmatch(said); f != nil {
-			pre := dataset.Preprocess{Scale: 1.0 / 255, Mean: list(f[1]), Std: list(f[2])}
+			pre := picture.Preprocess{Scale: 1.0 / 255, Mean: list(f[1]), Std: list(f[2])}
 			rs = append(rs, record{model, "images/cifar10/cifar10_lossless_A100.bin", pre, int(number(f[3])), int(number(f[4])), "ref/" + base + ".lossless.logits.npy", all},
 				record{model, "images/cifar10/cifar10_test_jpegdecoded_A.bin", pre, int(number(f[5])), int(number(f[6])), "ref/" + base + ".jpeg.logits.npy", all})
 		} else if f := mnistRow.FindStringSubmatch(said); f != nil {
-			pre := dataset.Preprocess{Scale: 1.0 / 255}
+			pre := picture.Preprocess{Scale: 1.0 / 255}
 			if f[1] == "255" {
 				pre.Scale = 1
 			}
 			rs = append(rs, record{model, "images/mnist", pre, int(number(f[3])), int(number(f[2])), "ref/" + base + ".mnist5000.logits.npy", all})
 		} else if f := vitRow.FindStringSubmatch(said); f != nil {
-			pre := dataset.Preprocess{Scale: 1.0 / 255, Mean: list(f[1]), Std: list(f[2])}
+			pre := picture.Preprocess{Scale: 1.0 / 255, Mean: list(f[1]), Std: list(f[2])}
 			of := number(f[4])
 			rs = append(rs, record{model, "images/mnist", pre, int(math.Round(number(f[3]) * of)), int(of), "ref/" + base + ".mnist.logits.npy", func(l int) bool { return l < 3 }})
 		}
@@ -114,7 +115,7 @@ func (a *answers) Commit(any) error { return nil }
 func (a *answers) Abort() error     { return nil }
 
 // infer runs plain inference.
-func infer(t *testing.T, model string, sources []string, pre dataset.Preprocess, batch int) *answers {
+func infer(t *testing.T, model string, sources []string, pre picture.Preprocess, batch int) *answers {
 	t.Helper()
 	enginetest.Need(t, ort.Backend{}, engine.Options{})
 	m, err := onnx.Load(model)
@@ -246,7 +247,7 @@ func TestPicturesAsTextOrBinary(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Close()
-	pre := dataset.Preprocess{Scale: 1.0 / 255, Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225}}
+	pre := picture.Preprocess{Scale: 1.0 / 255, Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225}}
 	model := filepath.Join(root, "models/cifar10/ak_resnet20_op13.onnx")
 	a := infer(t, model, []string{filepath.Join(root, "images/cifar10/cifar10_lossless_A100.bin")}, pre, 50)
 	b := infer(t, model, []string{npy}, pre, 50)
@@ -266,7 +267,7 @@ func TestRecordedProbabilities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pre := dataset.Preprocess{Scale: 1, Mean: []float64{128}, Std: []float64{1}, Channels: 3, BGR: true}
+	pre := picture.Preprocess{Scale: 1, Mean: []float64{128}, Std: []float64{1}, Channels: 3, BGR: true}
 	for _, c := range []struct {
 		model  string
 		within float64

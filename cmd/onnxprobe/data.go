@@ -14,6 +14,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
@@ -73,8 +74,8 @@ func numbers(flag, s string) ([]float64, error) {
 }
 
 // settings is the preprocessing that was asked for; nil when none was.
-func (f *dataFlags) settings() (*dataset.Preprocess, error) {
-	o := dataset.Overrides{Resize: f.resize, Crop: f.crop, Interpolation: f.interpolation, Scale: f.scale}
+func (f *dataFlags) settings() (*picture.Preprocess, error) {
+	o := picture.Overrides{Resize: f.resize, Crop: f.crop, Interpolation: f.interpolation, Scale: f.scale}
 	var err error
 	if o.Mean, err = numbers("mean", f.mean); err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func (f *dataFlags) settings() (*dataset.Preprocess, error) {
 	if name == "" {
 		name = "none"
 	}
-	p, err := dataset.ParsePreprocess(name)
+	p, err := picture.ParsePreprocess(name)
 	if err == nil {
 		p, err = p.With(o)
 	}
@@ -176,7 +177,7 @@ func (f *dataFlags) reading(c *cobra.Command, v *onnx.Value, input []int) (datas
 	}
 	o := dataset.Options{Format: f.format, Layout: f.layout, Preprocess: p, Input: input, EXIF: f.exif, MaxPixels: f.maxPixels, Column: f.column, Stdin: c.InOrStdin()}
 	if v.DType == tensor.Uint8 && p == nil {
-		raw := dataset.Preprocess{Name: "pixels", Scale: 1} // the model takes pixels as they are
+		raw := picture.Preprocess{Name: "pixels", Scale: 1} // the model takes pixels as they are
 		o.Preprocess = &raw
 	}
 	return o, nil

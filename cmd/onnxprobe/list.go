@@ -10,6 +10,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
 	"github.com/onnxprobe/onnxprobe/probes/site"
@@ -77,7 +78,7 @@ var lists = map[string]func() []entry{
 		return es
 	},
 	"presets": func() (es []entry) {
-		for _, p := range dataset.Presets {
+		for _, p := range picture.Presets {
 			es = append(es, entry{p.Name, p.Doc})
 		}
 		return es

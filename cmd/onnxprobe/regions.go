@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
@@ -210,7 +211,7 @@ type regionsRun struct {
 
 // open opens the pictures and their regions.
 func (r *regionsRun) open(args []string) error {
-	p, err := dataset.Preprocess{}.With(dataset.Overrides{Resize: "1x1"}) // any picture has a place then; none is resized
+	p, err := picture.Preprocess{}.With(picture.Overrides{Resize: "1x1"}) // any picture has a place then; none is resized
 	if err != nil {
 		return err
 	}
@@ -349,7 +350,7 @@ func (r *regionsRun) each(use func(annotate.Picture) error) error {
 }
 
 // of is the regions of a picture, without those that are faulty.
-func (r *regionsRun) of(from region.Source, i int, size dataset.Size) []region.Region {
+func (r *regionsRun) of(from region.Source, i int, size picture.Size) []region.Region {
 	if from == nil || !from.Has(i) {
 		return nil
 	}

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"image"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+
 	encoder "image/png"
 	"os"
 	"path/filepath"
@@ -21,7 +24,7 @@ import (
 // Each pixel of a picture lies in one super-pixel, and together they have the units
 // that a region over the whole picture has.
 func TestSuperPixelsDivideThePicture(t *testing.T) {
-	pre := dataset.Preprocess{Channels: 1}
+	pre := picture.Preprocess{Channels: 1}
 	ds, err := dataset.Open([]string{digits}, dataset.Options{Preprocess: &pre})
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +75,7 @@ func TestSuperPixelsDivideThePicture(t *testing.T) {
 }
 
 // unitsOf is the units that lie in any of some regions.
-func unitsOf(t *testing.T, g dataset.Geometry, l *region.Layout, rule region.Rule, regions ...region.Region) (all []byte) {
+func unitsOf(t *testing.T, g picture.Geometry, l *region.Layout, rule region.Rule, regions ...region.Region) (all []byte) {
 	t.Helper()
 	for _, r := range regions {
 		m, _, err := region.Project(g, r)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
@@ -210,7 +211,7 @@ func (f *regionFlags) rows(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds d
 	if o.Rule, err = region.ParseRule(f.rule); err != nil {
 		return nil, err
 	}
-	where := func(i int) (dataset.Geometry, error) { return dataset.GeometryOf(ds, i) }
+	where := func(i int) (picture.Geometry, error) { return dataset.GeometryOf(ds, i) }
 	from, err := f.source(c, ds)
 	if err != nil {
 		return nil, err

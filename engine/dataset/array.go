@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
@@ -217,26 +218,28 @@ func (a *array) axes(o Options) error {
 	}
 	turns := [][]int{{2, 0, 1}, {1, 2, 0}} // to [C,H,W] and to [H,W,C]
 	turned := func(order []int) []int { return []int{sample[order[0]], sample[order[1]], sample[order[2]]} }
-	if o.Layout == "nhwc" && len(sample) == 3 && !planesOf(o.Input).last {
-		if shape, ok := form(turned(turns[0]), o.Input); ok {
-			return settle(sample, shape, turns[0])
+	if o.Layout == "nhwc" && len(sample) == 3 && !picture.PlanesOf(o.Input).Last {
+		shape, err := picture.ShapeFor(turned(turns[0]), o.Input)
+		if err != nil {
+			return err
 		}
-		return shapeError(turned(turns[0]), o.Input)
+		return settle(sample, shape, turns[0])
 	}
-	if shape, ok := form(sample, o.Input); ok {
+	shape, fault := picture.ShapeFor(sample, o.Input)
+	if fault == nil {
 		return settle(sample, shape, nil)
 	}
 	for _, order := range turns {
 		if len(sample) == 3 && o.Layout == "" {
-			if shape, ok := form(turned(order), o.Input); ok {
+			if shape, err := picture.ShapeFor(turned(order), o.Input); err == nil {
 				return settle(sample, shape, order)
 			}
 		}
 	}
-	if shape, ok := form(whole, o.Input); ok {
+	if shape, err := picture.ShapeFor(whole, o.Input); err == nil {
 		return settle(whole, shape, nil)
 	}
-	return shapeError(sample, o.Input)
+	return fault
 }
 
 func (a *array) prefix(p string)          { a.before = p }
@@ -323,16 +326,16 @@ type pictures struct {
 }
 
 func pictureAxes(s []int, o Options) (pictures, error) {
-	want := planesOf(o.Input)
+	want := picture.PlanesOf(o.Input)
 	if o.Preprocess != nil && o.Preprocess.Channels != 0 {
-		want.c = o.Preprocess.Channels
+		want.C = o.Preprocess.Channels
 	}
 	isChannels := func(d int) bool { return d == 1 || d == 3 }
 	switch len(s) {
 	case 4:
 		first, last := isChannels(s[1]), isChannels(s[3])
-		if first && last && want.c != 0 && s[1] != s[3] {
-			first, last = s[1] == want.c, s[3] == want.c
+		if first && last && want.C != 0 && s[1] != s[3] {
+			first, last = s[1] == want.C, s[3] == want.C
 		}
 		switch {
 		case o.Layout == "nhwc" && isChannels(s[3]), o.Layout == "" && last && !first:
@@ -345,17 +348,17 @@ func pictureAxes(s []int, o Options) (pictures, error) {
 		return pictures{}, fmt.Errorf("shape %v: the axis of channels has neither 1 nor 3", s)
 	case 3:
 		switch {
-		case want.c != 1 && s[2] == 3 && o.Layout != "nchw":
+		case want.C != 1 && s[2] == 3 && o.Layout != "nchw":
 			return pictures{1, 3, s[0], s[1], true}, nil
-		case want.c != 1 && s[0] == 3 && o.Layout != "nhwc":
+		case want.C != 1 && s[0] == 3 && o.Layout != "nhwc":
 			return pictures{1, 3, s[1], s[2], false}, nil
 		}
 		return pictures{s[0], 1, s[1], s[2], false}, nil
 	case 2:
-		if in := planesOf(o.Input); in.h > 0 && in.w > 0 && in.c*in.h*in.w == s[1] {
-			return pictures{s[0], in.c, in.h, in.w, in.last}, nil // pictures laid flat
+		if in := picture.PlanesOf(o.Input); in.H > 0 && in.W > 0 && in.C*in.H*in.W == s[1] {
+			return pictures{s[0], in.C, in.H, in.W, in.Last}, nil // pictures laid flat
 		}
-		if want.h == s[0] && want.w == s[1] {
+		if want.H == s[0] && want.W == s[1] {
 			return pictures{1, 1, s[0], s[1], false}, nil
 		}
 		return pictures{s[0], 1, 1, s[1], false}, nil

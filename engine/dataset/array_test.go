@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -60,8 +61,8 @@ func zipOf(t testing.TB, method uint16, names []string, files map[string][]byte)
 // Arrays of bytes are pictures: pixel v becomes v here, and index k of a
 // counting array says where it lay.
 func TestPictureArrays(t *testing.T) {
-	gray, rgb := &Preprocess{Scale: 1, Channels: 1}, &Preprocess{Scale: 1, Channels: 3}
-	raw := &Preprocess{Scale: 1}
+	gray, rgb := &picture.Preprocess{Scale: 1, Channels: 1}, &picture.Preprocess{Scale: 1, Channels: 3}
+	raw := &picture.Preprocess{Scale: 1}
 	for _, c := range []struct {
 		name  string
 		array []int
@@ -114,7 +115,7 @@ func TestInputArrays(t *testing.T) {
 		last  []float32
 	}{
 		{"as they are", npyOf(t, tensor.Of(floats32(12), 2, 3, 2, 1)), Options{Input: []int{3, 2, 1}}, 2, []int{3, 2, 1}, []float32{6, 7, 8, 9, 10, 11}},
-		{"preprocessing does not touch them", npyOf(t, tensor.Of(floats32(4), 2, 2)), Options{Preprocess: &Presets[0].Preprocess}, 2, []int{2}, []float32{2, 3}},
+		{"preprocessing does not touch them", npyOf(t, tensor.Of(floats32(4), 2, 2)), Options{Preprocess: &picture.Presets[0].Preprocess}, 2, []int{2}, []float32{2, 3}},
 		{"NHWC for NCHW", npyOf(t, tensor.Of(floats32(24), 2, 2, 2, 3)), Options{Input: []int{3, 2, 2}}, 2, []int{3, 2, 2}, []float32{12, 15, 18, 21, 13, 16, 19, 22, 14, 17, 20, 23}},
 		{"NHWC by flag", npyOf(t, tensor.Of(floats32(12), 1, 2, 2, 3)), Options{Layout: "nhwc"}, 1, []int{3, 2, 2}, []float32{0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11}},
 		{"NCHW for NHWC", npyOf(t, tensor.Of(floats32(12), 1, 3, 2, 2)), Options{Input: []int{2, 2, 3}}, 1, []int{2, 2, 3}, []float32{0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11}},
@@ -154,7 +155,7 @@ func TestNpz(t *testing.T) {
 		if got := list(ds); !reflect.DeepEqual(got, []string{"usual.npz:x[0]=7:", "usual.npz:x[1]=5:"}) || sample(t, ds, 1)[0] != 2 {
 			t.Errorf("method %d: got %q, %v", method, got, sample(t, ds, 1))
 		}
-		ds = open(t, Options{Preprocess: &Preprocess{Scale: 1}}, filepath.Join(dir, "medical.npz"))
+		ds = open(t, Options{Preprocess: &picture.Preprocess{Scale: 1}}, filepath.Join(dir, "medical.npz"))
 		if got := list(ds); got[1] != "medical.npz:test_images[1]=4:" || sample(t, ds, 1)[3] != 7 {
 			t.Errorf("method %d: got %q", method, got)
 		}
@@ -218,7 +219,7 @@ func TestCifar(t *testing.T) {
 	ten := cifarOf([]byte{3}, []byte{9})
 	dir := tree(t, map[string][]byte{"ten/data_batch_1.bin": ten, "ten/test_batch.bin": cifarOf([]byte{0}), "ten/batches.meta.txt": []byte("too\nfew\n"),
 		"hundred/test.bin": cifarOf([]byte{19, 99}, []byte{1, 2}), "odd.bin": ten[1:], "labels.bin": cifarOf([]byte{10})})
-	o := Options{Preprocess: &Preprocess{Scale: 1}}
+	o := Options{Preprocess: &picture.Preprocess{Scale: 1}}
 	ds := open(t, o, filepath.Join(dir, "ten"))
 	want := []string{"data_batch_1.bin[0]=3:cat", "data_batch_1.bin[1]=9:truck", "test_batch.bin[0]=0:airplane"}
 	if got := list(ds); !reflect.DeepEqual(got, want) || sample(t, ds, 1)[3071] != 1 {
@@ -267,7 +268,7 @@ func TestIdx(t *testing.T) {
 		"gz":          {"t10k-images-idx3-ubyte.gz": gz(t, images), "t10k-labels-idx1-ubyte.gz": gz(t, labels)},
 		"dots, mixed": {"t10k-images.idx3-ubyte": images, "t10k-labels.idx1-ubyte.gz": gz(t, labels)},
 	} {
-		ds := open(t, Options{Preprocess: &Preprocess{Scale: 1}}, tree(t, files))
+		ds := open(t, Options{Preprocess: &picture.Preprocess{Scale: 1}}, tree(t, files))
 		if ds.Len() != 2 || ds.Item(1).Label != 1 || !reflect.DeepEqual(sample(t, ds, 1), []float32{6, 7, 8, 9, 10, 11}) || !reflect.DeepEqual(ds.Shape(), []int{1, 2, 3}) {
 			t.Errorf("%s: %q of %v, the last %v", name, list(ds), ds.Shape(), sample(t, ds, 1))
 		}

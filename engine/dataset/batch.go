@@ -230,3 +230,5 @@ func (r *reader) read(i int, dst []float32) (it Item, err error) {
 	}
 	return it, nil
 }
+
+func finite(v float32) bool { return v-v == 0 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -103,7 +104,7 @@ func TestBadSamplesAreTheirOwnErrors(t *testing.T) {
 }
 
 func TestBatchesAllBad(t *testing.T) {
-	preset, _ := ParsePreprocess("imagenet")
+	preset, _ := picture.ParsePreprocess("imagenet")
 	dir := tree(t, map[string][]byte{"a.jpg": nil, "b.jpg": []byte("x")})
 	n := 0
 	for b, err := range Batches(t.Context(), open(t, Options{Preprocess: &preset}, dir), 1, 1) {

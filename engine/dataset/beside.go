@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -120,7 +121,7 @@ func (m multi) Sample(i int, dst []float32) error {
 }
 
 // Geometry is that of the sample, for GeometryOf.
-func (m multi) Geometry(i int) (Geometry, error) { return GeometryOf(m.Dataset, i) }
+func (m multi) Geometry(i int) (picture.Geometry, error) { return GeometryOf(m.Dataset, i) }
 
 func (m multi) describe() Description {
 	d := Describe(m.Dataset)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // Choice is an item made of another: with other arrays beside it, a box say.
@@ -60,7 +62,7 @@ func (c *chosen) Sample(i int, dst []float32) error {
 }
 
 // Geometry is that of the item chosen, for GeometryOf.
-func (c *chosen) Geometry(i int) (Geometry, error) { return GeometryOf(c.Dataset, c.of[i]) }
+func (c *chosen) Geometry(i int) (picture.Geometry, error) { return GeometryOf(c.Dataset, c.of[i]) }
 
 func (c *chosen) describe() Description {
 	d := Describe(c.Dataset)

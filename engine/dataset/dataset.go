@@ -2,10 +2,8 @@
 // dataset formats into a stream of fixed-shape batches.
 //
 // Open makes a Dataset of files, in memory that does not grow with the number
-// of pixels; Batches reads it on worker goroutines in order. Pictures are
-// decoded as PIL decodes them and resized and normalised as torchvision does:
-// resizing is bit for bit PIL's, JPEG decoding differs from libjpeg-turbo's by
-// a few hundredths of a level on average. Every file is taken for hostile.
+// of pixels; Batches reads it on worker goroutines in order. Package picture
+// decodes and preprocesses pictures. Every file is taken for hostile.
 package dataset
 
 import (
@@ -13,6 +11,8 @@ import (
 	"io"
 	"io/fs"
 	"sync/atomic"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // Item says which piece of a dataset a sample is.
@@ -58,7 +58,7 @@ type Options struct {
 	Layout string
 	// Preprocess is applied to pictures; nil is the preset none. Arrays of floats
 	// are model inputs already and are not touched.
-	Preprocess *Preprocess
+	Preprocess *picture.Preprocess
 	// Input is the shape of the model's input without the batch axis, with -1 for
 	// sizes that are free; nil when there is no model. Samples get this shape or
 	// Open fails.
@@ -106,7 +106,7 @@ func (o Options) withDefaults() (Options, error) {
 		or      int64
 		meaning string
 	}{
-		{&o.MaxPixels, DefaultMaxPixels, "pixels"}, {&o.MaxFileBytes, DefaultMaxFileBytes, "bytes of an image file"},
+		{&o.MaxPixels, picture.DefaultMaxPixels, "pixels"}, {&o.MaxFileBytes, picture.DefaultMaxFileBytes, "bytes of an image file"},
 		{&o.MaxUnpacked, DefaultMaxUnpacked, "unpacked bytes"},
 	} {
 		if *d.v < 0 {
@@ -130,7 +130,13 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-func (o Options) limits() limits { return limits{o.MaxPixels, o.MaxFileBytes} }
+func (o Options) limits() picture.Limits {
+	return picture.Limits{Pixels: o.MaxPixels, Bytes: o.MaxFileBytes}
+}
+
+func (o Options) render() picture.RenderOptions {
+	return picture.RenderOptions{Preprocess: o.Preprocess, Input: o.Input, MaxPixels: o.MaxPixels}
+}
 
 // Description is what a manifest says about a dataset.
 type Description struct {
@@ -155,7 +161,7 @@ type Source struct {
 	Items  int    `json:"items"`
 	// Preprocess is what was applied to the pictures, with what the model's input
 	// settled; nil where the samples are model inputs already.
-	Preprocess *Preprocess `json:"preprocess,omitempty"`
+	Preprocess *picture.Preprocess `json:"preprocess,omitempty"`
 	// RoundedFrom is float64 for an array of these: samples are float32.
 	RoundedFrom string `json:"rounded_from,omitempty"`
 }

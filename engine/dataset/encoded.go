@@ -3,25 +3,24 @@ package dataset
 import (
 	"errors"
 	"fmt"
-	"image"
 	"slices"
 	"time"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
-func everything(w, h int) image.Rectangle { return image.Rect(0, 0, w, h) }
-
-// renderer is newRenderer's for encoded pictures; sources whose samples do not
+// renderer is that of encoded pictures; sources whose samples do not
 // depend on their own pictures share one.
-func (s *commons) renderer(o Options, size func() (w, h int, err error)) (*renderer, error) {
+func (s *commons) renderer(o Options, size func() (w, h int, err error)) (*picture.Renderer, error) {
 	key := fmt.Sprint(o.Input)
 	if r := s.renderers[key]; r != nil {
 		return r, nil
 	}
 	asked := false
-	r, err := newRenderer(o, 3, func() (int, int, error) { asked = true; return size() })
+	r, err := picture.NewRenderer(o.render(), 3, func() (int, int, error) { asked = true; return size() })
 	if err == nil && !asked {
 		if s.renderers == nil {
-			s.renderers = map[string]*renderer{}
+			s.renderers = map[string]*picture.Renderer{}
 		}
 		s.renderers[key] = r
 	}
@@ -30,12 +29,12 @@ func (s *commons) renderer(o Options, size func() (w, h int, err error)) (*rende
 
 // encoded is samples that are image files, wherever the bytes of these lie.
 type encoded struct {
-	*renderer
-	n       int
-	limits  limits
-	exif    bool
-	reading clock
-	sizes   sizes
+	renderer *picture.Renderer
+	n        int
+	limits   picture.Limits
+	exif     bool
+	reading  clock
+	sizes    sizes
 	// load is the image file of sample i, where says in messages what that is.
 	load  func(i int) ([]byte, error)
 	where func(i int) string
@@ -56,10 +55,10 @@ func (e *encoded) firstSize() (w, h int, err error) {
 	for i := range min(tries, e.n) {
 		b, err := e.load(i)
 		if err == nil {
-			_, w, h, err = imageSize(b, e.limits)
+			w, h, err = picture.SizeOf(b, e.limits)
 		}
 		if err == nil {
-			if e.exif && orientation(b) >= 5 {
+			if e.exif && picture.Orientation(b) >= 5 {
 				w, h = h, w
 			}
 			return w, h, nil
@@ -71,8 +70,10 @@ func (e *encoded) firstSize() (w, h int, err error) {
 	return 0, 0, fmt.Errorf("the preprocessing does not say a size and none of the first pictures can be read: %w", first)
 }
 
+func (e *encoded) rendering() *picture.Renderer { return e.renderer }
+
 func (e *encoded) Len() int     { return e.n }
-func (e *encoded) Shape() []int { return slices.Clone(e.shape) }
+func (e *encoded) Shape() []int { return slices.Clone(e.renderer.Shape) }
 
 func (e *encoded) Sample(i int, dst []float32) error {
 	start := time.Now()
@@ -81,19 +82,19 @@ func (e *encoded) Sample(i int, dst []float32) error {
 	if err != nil {
 		return fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}
-	turn, seen := 1, e.pre.seen
+	turn, seen := 1, e.renderer.Pre.Seen
 	if e.exif {
-		turn = orientation(b)
+		turn = picture.Orientation(b)
 	}
 	if turn != 1 {
-		seen = everything
+		seen = nil
 	}
-	p, err := decodeImage(b, e.limits, seen)
+	p, err := picture.Decode(b, e.limits, seen)
 	if err == nil {
-		up := p.upright(turn)
-		e.sizes.put(i, Size{up.h, up.w})
-		err = e.render(up, dst)
-		p.release()
+		up := p.Upright(turn)
+		e.sizes.put(i, picture.Size{H: up.H, W: up.W})
+		err = e.renderer.Render(up, dst)
+		p.Release()
 	}
 	if err != nil {
 		return fmt.Errorf("reading image %q: %w", e.where(i), err)

@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // commons is what the sources of one dataset have in common, so that a thousand
@@ -14,7 +16,7 @@ type commons struct {
 	mu        sync.Mutex
 	files     []*sharedFile // open, the latest used first
 	windows   []*window     // open, the latest used first
-	renderers map[string]*renderer
+	renderers map[string]*picture.Renderer
 }
 
 const (

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
@@ -48,7 +49,7 @@ func openImages(path string, o Options) ([]source, error) {
 			found := l.names.len() - before
 			l.labels = append(l.labels, slices.Repeat([]int32{int32(len(l.class))}, found)...)
 			l.class, labelled = append(l.class, name), labelled || found > 0
-		case isImageName(name):
+		case picture.IsName(name):
 			loose = append(loose, name)
 		default:
 			leave(l.left, name)
@@ -101,7 +102,7 @@ func walk(fsys fs.FS, root, dir string, out *texts, left leftFiles) error {
 				if err := visit(name); err != nil {
 					return err
 				}
-			case isImageName(e.Name()):
+			case picture.IsName(e.Name()):
 				if err := files[folder].add(e.Name()); err != nil {
 					return err
 				}
@@ -131,7 +132,7 @@ func walk(fsys fs.FS, root, dir string, out *texts, left leftFiles) error {
 // looksImage tells an image file by its name or its first bytes.
 func looksImage(fsys fs.FS, path string) bool {
 	b := firstBytes(fsys, path)
-	return isImageName(path) || slices.ContainsFunc(imageFormats, func(f imageFormat) bool { return hasMagic(b, f.magic) })
+	return picture.IsName(path) || picture.Is(b)
 }
 
 // openImageFiles makes one source of image files given one by one.
@@ -179,7 +180,7 @@ func openImagesBelow(folder string, names []string, o Options) ([]source, error)
 
 func (l *imageList) ready(o Options) ([]source, error) {
 	l.where = l.file
-	l.load = func(i int) ([]byte, error) { return readRegular(o.FS, l.file(i), l.limits.bytes) }
+	l.load = func(i int) ([]byte, error) { return readRegular(o.FS, l.file(i), l.limits.Bytes) }
 	return []source{l}, l.settle(o, l.names.len())
 }
 
@@ -207,5 +208,5 @@ func (l *imageList) Item(i int) Item {
 }
 
 func (l *imageList) describe() Description {
-	return Description{Sources: []Source{{Path: l.path, Format: "images", Items: l.n, Preprocess: &l.pre}}}
+	return Description{Sources: []Source{{Path: l.path, Format: "images", Items: l.n, Preprocess: &l.renderer.Pre}}}
 }

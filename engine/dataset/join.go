@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/zeebo/xxh3"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // joined is several sources, one after the other.
@@ -156,7 +158,7 @@ func (j *joined) describe() Description {
 	for _, p := range j.parts {
 		d.Sources = append(d.Sources, p.describe().Sources...)
 		if _, ok := p.(interface{ firstSize() (int, int, error) }); ok { // image files
-			d.JPEG = jpegDecoder
+			d.JPEG = picture.JPEGDecoder
 		}
 	}
 	return d

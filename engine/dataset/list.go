@@ -101,7 +101,7 @@ func openListed(path string, o Options) ([]source, error) {
 		if err := l.bad[i]; err != nil {
 			return nil, err
 		}
-		return readRegular(o.FS, l.file(i), l.limits.bytes)
+		return readRegular(o.FS, l.file(i), l.limits.Bytes)
 	}
 	return []source{l}, l.settle(o, l.names.len())
 }
@@ -152,7 +152,7 @@ func (l *listed) Item(i int) Item {
 }
 
 func (l *listed) describe() Description {
-	return Description{Sources: []Source{{Path: l.path, Format: "list", Items: l.n, Preprocess: &l.pre}}}
+	return Description{Sources: []Source{{Path: l.path, Format: "list", Items: l.n, Preprocess: &l.renderer.Pre}}}
 }
 
 // limited is a reader that ends with an error when one record is too long.

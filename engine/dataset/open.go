@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
@@ -53,7 +54,7 @@ func (f *Format) looksFolder(names []string) bool {
 	if f.named == nil {
 		return f.Name == "images"
 	}
-	return slices.ContainsFunc(names, f.named) && !slices.ContainsFunc(names, isImageName)
+	return slices.ContainsFunc(names, f.named) && !slices.ContainsFunc(names, picture.IsName)
 }
 
 // source is a dataset of one file or folder.
@@ -100,7 +101,7 @@ func Open(sources []string, o Options) (Dataset, error) {
 		}
 		var got []source
 		if f.Name == "images" && isFile(o.FS, path) {
-			for n < len(paths) && isFile(o.FS, paths[n]) && (format != nil || isImageName(paths[n])) {
+			for n < len(paths) && isFile(o.FS, paths[n]) && (format != nil || picture.IsName(paths[n])) {
 				n++
 			}
 			got, err = openImageFiles(paths[:n], o)

@@ -15,6 +15,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // pngOf is a grey picture of one value.
@@ -162,8 +164,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"size unknown and all bad", []string{at("bad")}, Options{}, "the file is empty"},
 		{"no list", []string{"-"}, Options{}, "standard input: there is none"},
 		{"empty list", []string{"-"}, Options{Stdin: strings.NewReader("\n")}, "no source is given"},
-		{"model", []string{dir}, Options{Input: []int{4, 2, 2}, Preprocess: &Preprocess{Channels: 3}}, "the model takes [4 2 2]"},
-		{"not the model's size", []string{dir}, Options{Input: []int{3, 9, 9}, Preprocess: &Preprocess{Crop: Size{2, 2}}}, "--resize 9x9"},
+		{"model", []string{dir}, Options{Input: []int{4, 2, 2}, Preprocess: &picture.Preprocess{Channels: 3}}, "the model takes [4 2 2]"},
+		{"not the model's size", []string{dir}, Options{Input: []int{3, 9, 9}, Preprocess: &picture.Preprocess{Crop: picture.Size{H: 2, W: 2}}}, "--resize 9x9"},
 		{"wrong format", []string{at("a.png")}, Options{Format: "cifar10"}, "want a multiple of 3073"},
 		{"limit", []string{dir}, Options{MaxPixels: -1}, "want more than 0"},
 	} {
@@ -196,10 +198,13 @@ func jpegOf(t testing.TB, w, h int) []byte {
 	return b.Bytes()
 }
 
+// pictures that Pillow made and read: testdata/export/pillow.py.
+const pillowFiles = "../../testdata/golden/pillow"
+
 // A WebP whose canvas is not the size of its picture.
 func canvasWebP(t testing.TB) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(pillow, "lossy.webp"))
+	b, err := os.ReadFile(filepath.Join(pillowFiles, "lossy.webp"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +241,7 @@ func TestHostileImages(t *testing.T) {
 			all[name] = b
 		}
 	}
-	preset, err := ParsePreprocess("imagenet")
+	preset, err := picture.ParsePreprocess("imagenet")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,17 +324,17 @@ func TestFormIsTheModels(t *testing.T) {
 	dir := tree(t, map[string][]byte{"x.png": b.Bytes()})
 	for _, c := range []struct {
 		input []int
-		pre   Preprocess
+		pre   picture.Preprocess
 		shape []int
 		want  []float32
 	}{
-		{nil, Preprocess{}, []int{3, 1, 2}, []float32{1, 0, 0, 1, 0, 0.2}},
-		{[]int{-1, 1, 2}, Preprocess{}, []int{3, 1, 2}, []float32{1, 0, 0, 1, 0, 0.2}},
-		{[]int{2, 2, 3}, Preprocess{Resize: Resize{Exact, Size{2, 2}}}, []int{2, 2, 3}, []float32{1, 0, 0, 0, 1, 0.2, 1, 0, 0, 0, 1, 0.2}},
-		{nil, Preprocess{Channels: 3, BGR: true}, []int{3, 1, 2}, []float32{0, 0.2, 0, 1, 1, 0}},
-		{[]int{1, 1, 2}, Preprocess{}, []int{1, 1, 2}, []float32{76. / 255, 156. / 255}},
-		{[]int{2}, Preprocess{Crop: Size{1, 2}}, []int{2}, []float32{76. / 255, 156. / 255}},
-		{[]int{6}, Preprocess{}, []int{6}, []float32{1, 0, 0, 1, 0, 0.2}},
+		{nil, picture.Preprocess{}, []int{3, 1, 2}, []float32{1, 0, 0, 1, 0, 0.2}},
+		{[]int{-1, 1, 2}, picture.Preprocess{}, []int{3, 1, 2}, []float32{1, 0, 0, 1, 0, 0.2}},
+		{[]int{2, 2, 3}, picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 2, W: 2}}}, []int{2, 2, 3}, []float32{1, 0, 0, 0, 1, 0.2, 1, 0, 0, 0, 1, 0.2}},
+		{nil, picture.Preprocess{Channels: 3, BGR: true}, []int{3, 1, 2}, []float32{0, 0.2, 0, 1, 1, 0}},
+		{[]int{1, 1, 2}, picture.Preprocess{}, []int{1, 1, 2}, []float32{76. / 255, 156. / 255}},
+		{[]int{2}, picture.Preprocess{Crop: picture.Size{H: 1, W: 2}}, []int{2}, []float32{76. / 255, 156. / 255}},
+		{[]int{6}, picture.Preprocess{}, []int{6}, []float32{1, 0, 0, 1, 0, 0.2}},
 	} {
 		ds := open(t, Options{Input: c.input, Preprocess: &c.pre}, dir)
 		if got := sample(t, ds, 0); !reflect.DeepEqual(ds.Shape(), c.shape) || !reflect.DeepEqual(got, c.want) {

@@ -73,10 +73,6 @@ func Expand(sources []string, stdin io.Reader) ([]string, error) {
 	return expand(Local, sources, stdin)
 }
 
-// JPEGDecoder names what decodes JPEG files in this build: another may give other
-// pixels.
-func JPEGDecoder() string { return jpegDecoder }
-
 // clock adds up the time spent in reading; nil counts nothing.
 type clock = *atomic.Int64
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -45,7 +46,7 @@ func TestRealPhotographs(t *testing.T) {
 			paths = append(paths, filepath.Join(dir, name))
 		}
 	}
-	pre := Preprocess{Resize: Resize{Cover, Size{256, 256}}, Crop: Size{224, 224}, Floor: true, Channels: 3, Scale: 1, ChannelsLast: true}
+	pre := picture.Preprocess{Resize: picture.Resize{Mode: picture.Cover, Size: picture.Size{H: 256, W: 256}}, Crop: picture.Size{H: 224, W: 224}, Floor: true, Channels: 3, Scale: 1, ChannelsLast: true}
 	ds := open(t, Options{Preprocess: &pre}, paths...)
 	most, sum, pixels := 0.0, 0.0, tensor.Data[uint8](want)
 	for i := range ds.Len() {
@@ -102,7 +103,7 @@ func TestRealFormats(t *testing.T) {
 
 // The same hundred pictures, once as CIFAR-10's bytes and once as numbers.
 func TestRealCifarAgreesWithCSV(t *testing.T) {
-	ds := open(t, Options{Preprocess: &Preprocess{Scale: 1}}, shared(t, "cifar10/cifar10_lossless_A100.bin"))
+	ds := open(t, Options{Preprocess: &picture.Preprocess{Scale: 1}}, shared(t, "cifar10/cifar10_lossless_A100.bin"))
 	table, err := os.ReadFile(shared(t, "cifar10/eran_cifar10_test.csv"))
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +131,7 @@ func TestRealCifarAgreesWithCSV(t *testing.T) {
 
 // One photograph from file to sample: decoding, resizing, normalising.
 func BenchmarkPhotograph(b *testing.B) {
-	pre, err := ParsePreprocess("imagenet")
+	pre, err := picture.ParsePreprocess("imagenet")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -141,16 +142,5 @@ func BenchmarkPhotograph(b *testing.B) {
 		if err := ds.Sample(i%ds.Len(), dst); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-func BenchmarkResize(b *testing.B) {
-	p := newPicture(500, 375, 3)
-	for _, f := range []Filter{Bilinear, Bicubic, Lanczos} {
-		b.Run(string(f), func(b *testing.B) {
-			for b.Loop() {
-				p.resize(341, 256, f)
-			}
-		})
 	}
 }

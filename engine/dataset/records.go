@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
@@ -23,28 +24,29 @@ type records struct {
 	last           bool // pixels lie as [H,W,C]
 	label          func(i int) int
 	class          []string
-	*renderer
+	renderer       *picture.Renderer
 }
 
 // ready settles what samples look like. Pictures of a wrong size, which here are
 // all of them, are an error at once.
 func (s *records) ready(o Options) (*records, error) {
 	var err error
-	s.renderer, err = newRenderer(o, s.c, func() (int, int, error) { return s.w, s.h, nil })
+	s.renderer, err = picture.NewRenderer(o.render(), s.c, func() (int, int, error) { return s.w, s.h, nil })
 	if err != nil {
 		return nil, err
 	}
 	if s.name == "" {
 		s.name = filepath.Base(s.path)
 	}
-	return s, s.checkSize(s.pre.size(s.w, s.h))
+	return s, s.renderer.CheckSize(s.renderer.Pre.OutputSize(s.w, s.h))
 }
 
-func (s *records) prefix(p string)          { s.before = p }
-func (s *records) classes() []string        { return s.class }
-func (s *records) distinct() (string, bool) { return plain(s.before+s.name) + "[", true }
-func (s *records) Len() int                 { return s.n }
-func (s *records) Shape() []int             { return slices.Clone(s.shape) }
+func (s *records) rendering() *picture.Renderer { return s.renderer }
+func (s *records) prefix(p string)              { s.before = p }
+func (s *records) classes() []string            { return s.class }
+func (s *records) distinct() (string, bool)     { return plain(s.before+s.name) + "[", true }
+func (s *records) Len() int                     { return s.n }
+func (s *records) Shape() []int                 { return slices.Clone(s.renderer.Shape) }
 
 func (s *records) Item(i int) Item {
 	it := Item{ID: fmt.Sprintf("%s[%d]", plain(s.before+s.name), i), Path: s.path, Label: -1}
@@ -60,7 +62,7 @@ func (s *records) Item(i int) Item {
 func (s *records) Sample(i int, dst []float32) error {
 	p, err := s.picture(i)
 	if err == nil {
-		err = s.render(p, dst)
+		err = s.renderer.Render(p, dst)
 	}
 	if err != nil {
 		return fmt.Errorf("reading picture %d of %q: %w", i, s.path, err)
@@ -69,25 +71,25 @@ func (s *records) Sample(i int, dst []float32) error {
 }
 
 // picture is picture i as it is stored.
-func (s *records) picture(i int) (*picture, error) {
-	p := newPicture(s.w, s.h, s.c)
-	raw := p.pix
+func (s *records) picture(i int) (*picture.Picture, error) {
+	p := picture.New(s.w, s.h, s.c)
+	raw := p.Pix
 	if s.c > 1 && !s.last {
-		raw = make([]uint8, len(p.pix))
+		raw = make([]uint8, len(p.Pix))
 	}
 	if err := safe.ReadAt(s.r, raw, s.offset+int64(i)*s.stride); err != nil {
 		return nil, err
 	}
 	if s.c > 1 && !s.last {
 		for k, v := range raw {
-			p.pix[k%(s.w*s.h)*s.c+k/(s.w*s.h)] = v
+			p.Pix[k%(s.w*s.h)*s.c+k/(s.w*s.h)] = v
 		}
 	}
 	return p, nil
 }
 
 func (s *records) describe() Description {
-	return Description{Sources: []Source{{Path: s.path, Format: s.format, Items: s.n, Preprocess: &s.pre}}}
+	return Description{Sources: []Source{{Path: s.path, Format: s.format, Items: s.n, Preprocess: &s.renderer.Pre}}}
 }
 
 // eachFile opens the files of a source one by one.

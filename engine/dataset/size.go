@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // GeometryOf is where the pixels of sample i lie on the picture that it was made from.
@@ -11,45 +13,47 @@ import (
 // Model inputs of [C,H,W], [H,W,C] or [H,W] are their own picture. Datasets of other
 // packages that are made of these have a method Geometry. It is an error when the
 // picture cannot be read, or when samples are no pictures.
-func GeometryOf(ds Dataset, i int) (Geometry, error) {
-	if d, ok := ds.(interface{ Geometry(i int) (Geometry, error) }); ok {
+func GeometryOf(ds Dataset, i int) (picture.Geometry, error) {
+	if d, ok := ds.(interface {
+		Geometry(i int) (picture.Geometry, error)
+	}); ok {
 		return d.Geometry(i)
 	}
-	return Geometry{}, errors.New("samples of this dataset are made of no pictures")
+	return picture.Geometry{}, errors.New("samples of this dataset are made of no pictures")
 }
 
-func (v view) Geometry(i int) (Geometry, error) { return GeometryOf(v.Dataset, v.from+i) }
+func (v view) Geometry(i int) (picture.Geometry, error) { return GeometryOf(v.Dataset, v.from+i) }
 
-func (j *joined) Geometry(i int) (Geometry, error) {
+func (j *joined) Geometry(i int) (picture.Geometry, error) {
 	p, at := j.part(i)
 	return GeometryOf(j.parts[p], at)
 }
 
-func (s *records) Geometry(int) (Geometry, error) { return s.pre.Geometry(s.w, s.h) }
+func (s *records) Geometry(int) (picture.Geometry, error) { return s.renderer.Pre.Geometry(s.w, s.h) }
 
-func (a *array) Geometry(int) (Geometry, error) {
-	p := planesOf(a.shape)
-	if p.h < 1 || p.w < 1 {
-		return Geometry{}, fmt.Errorf("samples of shape %v are no pictures; want [C,H,W], [H,W,C] or [H,W]", a.shape)
+func (a *array) Geometry(int) (picture.Geometry, error) {
+	p := picture.PlanesOf(a.shape)
+	if p.H < 1 || p.W < 1 {
+		return picture.Geometry{}, fmt.Errorf("samples of shape %v are no pictures; want [C,H,W], [H,W,C] or [H,W]", a.shape)
 	}
-	return Preprocess{}.Geometry(p.w, p.h)
+	return picture.Preprocess{}.Geometry(p.W, p.H)
 }
 
-func (e *encoded) Geometry(i int) (Geometry, error) {
+func (e *encoded) Geometry(i int) (picture.Geometry, error) {
 	s, ok := e.sizes.get(i)
 	if !ok {
 		b, err := e.load(i)
 		if err == nil {
-			_, s.W, s.H, err = imageSize(b, e.limits)
+			s.W, s.H, err = picture.SizeOf(b, e.limits)
 		}
 		if err != nil {
-			return Geometry{}, fmt.Errorf("reading the size of image %q: %w", e.where(i), err)
+			return picture.Geometry{}, fmt.Errorf("reading the size of image %q: %w", e.where(i), err)
 		}
-		if e.exif && orientation(b) >= 5 {
+		if e.exif && picture.Orientation(b) >= 5 {
 			s.W, s.H = s.H, s.W
 		}
 	}
-	return e.pre.Geometry(s.W, s.H)
+	return e.renderer.Pre.Geometry(s.W, s.H)
 }
 
 // sizes remembers those of the pictures read last, so that sources which are read in
@@ -61,13 +65,13 @@ type sizes struct {
 
 type sized struct {
 	i int
-	Size
+	picture.Size
 }
 
 // maxSizes is more than the samples that a run reads ahead of its results.
 const maxSizes = 1024
 
-func (s *sizes) put(i int, size Size) {
+func (s *sizes) put(i int, size picture.Size) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.last == nil {
@@ -79,11 +83,11 @@ func (s *sizes) put(i int, size Size) {
 	s.last[i%maxSizes] = sized{i, size}
 }
 
-func (s *sizes) get(i int) (Size, bool) {
+func (s *sizes) get(i int) (picture.Size, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.last == nil || s.last[i%maxSizes].i != i {
-		return Size{}, false
+		return picture.Size{}, false
 	}
 	return s.last[i%maxSizes].Size, true
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -14,7 +15,7 @@ import (
 // in a range too; model inputs are their own picture.
 func TestGeometryOf(t *testing.T) {
 	dir := t.TempDir()
-	for i, s := range []Size{{30, 40}, {50, 20}, {25, 25}} {
+	for i, s := range []picture.Size{{H: 30, W: 40}, {H: 50, W: 20}, {H: 25, W: 25}} {
 		f, err := os.Create(filepath.Join(dir, string(rune('a'+i))+".png"))
 		if err != nil {
 			t.Fatal(err)
@@ -27,12 +28,12 @@ func TestGeometryOf(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "d.png"), []byte("\x89PNG\r\n\x1a\nno"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	pre := Preprocess{Resize: Resize{Shorter, Size{16, 16}}, Crop: Size{12, 12}}
+	pre := picture.Preprocess{Resize: picture.Resize{Mode: picture.Shorter, Size: picture.Size{H: 16, W: 16}}, Crop: picture.Size{H: 12, W: 12}}
 	ds, err := Open([]string{dir}, Options{Preprocess: &pre, Input: []int{3, 12, 12}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := func(i int, s Size) {
+	want := func(i int, s picture.Size) {
 		t.Helper()
 		g, err := GeometryOf(ds, i)
 		if w, _ := pre.Geometry(s.W, s.H); err != nil || g != w {
@@ -41,8 +42,8 @@ func TestGeometryOf(t *testing.T) {
 	}
 	x := make([]float32, 3*12*12)
 	for range 2 {
-		want(0, Size{30, 40})
-		want(1, Size{50, 20})
+		want(0, picture.Size{H: 30, W: 40})
+		want(1, picture.Size{H: 50, W: 20})
 		for i := range 3 {
 			if err := ds.Sample(i, x); err != nil {
 				t.Fatal(err)
@@ -51,7 +52,7 @@ func TestGeometryOf(t *testing.T) {
 	}
 	// What was read is known without the file.
 	os.Remove(filepath.Join(dir, "b.png"))
-	want(1, Size{50, 20})
+	want(1, picture.Size{H: 50, W: 20})
 	if _, err := GeometryOf(ds, 3); err == nil {
 		t.Error("a picture that cannot be read has a geometry")
 	}
@@ -60,7 +61,7 @@ func TestGeometryOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	ds = part
-	want(0, Size{25, 25})
+	want(0, picture.Size{H: 25, W: 25})
 
 	path := filepath.Join(dir, "x.npy")
 	f, err := os.Create(path)
@@ -74,7 +75,7 @@ func TestGeometryOf(t *testing.T) {
 	if ds, err = Open([]string{path}, Options{Input: []int{3, 4, 5}}); err != nil {
 		t.Fatal(err)
 	}
-	if g, err := GeometryOf(ds, 1); err != nil || g != (Geometry{Size{4, 5}, Size{4, 5}, 0, 0, Size{4, 5}}) {
+	if g, err := GeometryOf(ds, 1); err != nil || g != (picture.Geometry{Picture: picture.Size{H: 4, W: 5}, Resized: picture.Size{H: 4, W: 5}, X: 0, Y: 0, Input: picture.Size{H: 4, W: 5}}) {
 		t.Errorf("%+v, %v of an array of inputs", g, err)
 	}
 	if _, err := GeometryOf(Random(2, []int{3, 4, 5}, 0, 1, 0), 0); err == nil {

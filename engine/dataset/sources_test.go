@@ -23,6 +23,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -106,7 +107,7 @@ func zoo(t testing.TB) map[string][]byte {
 	}
 	out["animated.gif"] = b.Bytes()
 	for _, name := range []string{"cmyk.jpg", "lossy.webp", "rgb.bmp", "lzw.tiff", "420.jpg", "rgb16.png"} {
-		data, err := os.ReadFile(filepath.Join(pillow, name))
+		data, err := os.ReadFile(filepath.Join(pillowFiles, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -265,11 +266,11 @@ func TestFormats(t *testing.T) {
 	for _, p := range pics {
 		folder[p.name] = p.data
 	}
-	pre, err := ParsePreprocess("imagenet")
+	pre, err := picture.ParsePreprocess("imagenet")
 	if err != nil {
 		t.Fatal(err)
 	}
-	pre.Resize.Size, pre.Crop = Size{24, 24}, Size{20, 20}
+	pre.Resize.Size, pre.Crop = picture.Size{H: 24, W: 24}, picture.Size{H: 20, W: 20}
 	o := Options{Preprocess: &pre}
 	want := open(t, o, tree(t, folder))
 	for _, f := range Formats {
@@ -368,7 +369,7 @@ func compare(t *testing.T, got, want []string) {
 }
 
 // Pictures of 1 x 1 pixels whose value is v.
-var raw1 = Options{Preprocess: &Preprocess{Scale: 1, Resize: Resize{Exact, Size{1, 1}}}}
+var raw1 = Options{Preprocess: &picture.Preprocess{Scale: 1, Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 1, W: 1}}}}
 
 func TestTarSamples(t *testing.T) {
 	p := func(v uint8) []byte { return pngOf(t, 1, 1, v) }

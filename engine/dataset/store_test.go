@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // counter is a file system that counts what is opened in it, with nothing but Open.
@@ -26,11 +28,11 @@ func (c *counter) Open(name string) (fs.File, error) {
 // kind of source, from files, folders, patterns and braces, and again from its origins.
 func TestFileSystems(t *testing.T) {
 	pics := zooPics(t)
-	pre, err := ParsePreprocess("imagenet")
+	pre, err := picture.ParsePreprocess("imagenet")
 	if err != nil {
 		t.Fatal(err)
 	}
-	pre.Resize.Size, pre.Crop = Size{24, 24}, Size{20, 20}
+	pre.Resize.Size, pre.Crop = picture.Size{H: 24, W: 24}, picture.Size{H: 20, W: 20}
 	for _, f := range Formats {
 		files, pictures := formatCases[f.Name](t, pics)
 		memory := fstest.MapFS{}
@@ -148,7 +150,7 @@ func TestImagesBelow(t *testing.T) {
 		files[[]string{"a/", "b/c/", ""}[i%3]+p.name] = p.data
 	}
 	dir := tree(t, files)
-	pre, err := ParsePreprocess("imagenet")
+	pre, err := picture.ParsePreprocess("imagenet")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/zeebo/xxh3"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
@@ -123,7 +124,7 @@ func (s *shard) fault(f tarFault) error {
 	case tarSparse:
 		return errors.New("the image is a sparse file, which is not read; write the tar file without --sparse")
 	case tarLarge:
-		return fmt.Errorf("it has more than %d bytes, the limit for one image", s.limits.bytes)
+		return fmt.Errorf("it has more than %d bytes, the limit for one image", s.limits.Bytes)
 	case tarBadLabel:
 		return errors.New("its .cls is neither a number nor the name of a class")
 	case tarLongName:
@@ -162,7 +163,7 @@ func openTar(file string, o Options) (source, error) {
 func (s *shard) open(o Options) error {
 	s.limits = o.limits()
 	s.where = func(i int) string { return s.file.path + "/" + s.key(i) }
-	x := tarIndexer{limit: s.limits.bytes, column: strings.TrimPrefix(strings.ToLower(o.Column), ".")}
+	x := tarIndexer{limit: s.limits.Bytes, column: strings.TrimPrefix(strings.ToLower(o.Column), ".")}
 	var err error
 	unpack, err := unpacker(s.file)
 	if err != nil {
@@ -428,10 +429,10 @@ func (x *tarIndexer) rank(ext string) int {
 		}
 		return 0
 	}
-	if isImageName("x."+ext) && !strings.Contains(ext, ".") || ext == "img" {
+	if picture.IsName("x."+ext) && !strings.Contains(ext, ".") || ext == "img" {
 		return 2
 	}
-	if isImageName("x." + ext) {
+	if picture.IsName("x." + ext) {
 		return 1
 	}
 	return 0
@@ -572,5 +573,5 @@ func (s *shard) Item(i int) Item {
 }
 
 func (s *shard) describe() Description {
-	return Description{Sources: []Source{{Path: s.file.path, Format: "webdataset", Items: s.n, Preprocess: &s.pre}}}
+	return Description{Sources: []Source{{Path: s.file.path, Format: "webdataset", Items: s.n, Preprocess: &s.renderer.Pre}}}
 }

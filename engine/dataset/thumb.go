@@ -3,14 +3,15 @@ package dataset
 import (
 	"fmt"
 	"image"
-	"image/color"
 	"math"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // pictured is sources that hold pictures.
 type pictured interface {
 	// picture is that of sample i, as it is stored.
-	picture(i int) (*picture, error)
+	picture(i int) (*picture.Picture, error)
 }
 
 // Wrapper is a dataset of another package around others: it says which sample of which
@@ -51,7 +52,7 @@ func Picture(ds Dataset, i int) (image.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		return p.image(), nil
+		return p.Image(), nil
 	}
 	s := ds.Shape()
 	if len(s) != 3 || s[0] != 1 && s[0] != 3 {
@@ -61,33 +62,24 @@ func Picture(ds Dataset, i int) (image.Image, error) {
 	if err := ds.Sample(i, x); err != nil {
 		return nil, err
 	}
-	p := newPicture(s[2], s[1], s[0])
+	p := picture.New(s[2], s[1], s[0])
 	for k, v := range x {
-		p.pix[k%(s[1]*s[2])*s[0]+k/(s[1]*s[2])] = uint8(math.Round(float64(min(max(v, 0), 1)) * 255))
+		p.Pix[k%(s[1]*s[2])*s[0]+k/(s[1]*s[2])] = uint8(math.Round(float64(min(max(v, 0), 1)) * 255))
 	}
-	return p.image(), nil
+	return p.Image(), nil
 }
 
-func (p *picture) image() image.Image {
-	q := p.channels(3)
-	m := image.NewRGBA(image.Rect(0, 0, q.w, q.h))
-	for k := range q.w * q.h {
-		m.SetRGBA(k%q.w, k/q.w, color.RGBA{q.pix[3*k], q.pix[3*k+1], q.pix[3*k+2], 255})
-	}
-	return m
-}
-
-func (e *encoded) picture(i int) (*picture, error) {
+func (e *encoded) picture(i int) (*picture.Picture, error) {
 	b, err := e.load(i)
 	if err != nil {
 		return nil, fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}
-	p, err := decodeImage(b, e.limits, everything)
+	p, err := picture.Decode(b, e.limits, nil)
 	if err != nil {
 		return nil, fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}
 	if e.exif {
-		p = p.upright(orientation(b))
+		p = p.Upright(picture.Orientation(b))
 	}
 	return p, nil
 }

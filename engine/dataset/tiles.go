@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // Tiling cuts a picture into square tiles of the model's size, as InternVL's
@@ -66,11 +68,11 @@ func Tiles(ds Dataset, t Tiling) (Dataset, error) {
 	if len(Sides(ds)) > 0 {
 		return nil, errors.New("cutting pictures that have arrays beside them into tiles: cut first")
 	}
-	d := &tiled{Dataset: ds, tiling: t, size: size, starts: make([]int, ds.Len()+1), sizes: make([]Size, ds.Len())}
+	d := &tiled{Dataset: ds, tiling: t, size: size, starts: make([]int, ds.Len()+1), sizes: make([]picture.Size, ds.Len())}
 	d.measure()
 	for i, s := range d.sizes {
 		d.starts[i+1] = d.starts[i] + 1
-		if s == (Size{}) {
+		if s == (picture.Size{}) {
 			continue
 		}
 		if rows, cols := t.Grid(s.W, s.H, d.size); rows*cols > 1 {
@@ -80,7 +82,7 @@ func Tiles(ds Dataset, t Tiling) (Dataset, error) {
 			}
 		}
 	}
-	d.pictures = recent[*picture]{make: func(i int) (*picture, error) {
+	d.pictures = recent[*picture.Picture]{make: func(i int) (*picture.Picture, error) {
 		in, at := within(ds, i)
 		return in.(pictured).picture(at)
 	}}
@@ -105,11 +107,11 @@ func (t Tiling) size(ds Dataset) (size int, err error) {
 			return 0, fmt.Errorf("cutting %q into tiles: the samples are model inputs already, and only pictures can be cut", ds.Item(i).ID)
 		}
 		r := s.rendering()
-		if p := r.pre; r.h != r.w || p.Crop != (Size{}) || p.Resize != (Resize{Exact, Size{r.h, r.w}}) {
+		if p := r.Pre; r.H != r.W || p.Crop != (picture.Size{}) || p.Resize != (picture.Resize{Mode: picture.Exact, Size: picture.Size{H: r.H, W: r.W}}) {
 			return 0, fmt.Errorf("cutting pictures into tiles needs a preprocessing that resizes to a square and does not crop, such as internvl; %q does not", p.Name)
 		}
-		if size = r.h; int64(r.h)*int64(r.w) > r.pixels/int64(t.Max) {
-			return 0, fmt.Errorf("%d tiles of %d x %d pixels are over the limit of %d pixels", t.Max, r.h, r.w, r.pixels)
+		if size = r.H; int64(r.H)*int64(r.W) > r.MaxPixels/int64(t.Max) {
+			return 0, fmt.Errorf("%d tiles of %d x %d pixels are over the limit of %d pixels", t.Max, r.H, r.W, r.MaxPixels)
 		}
 	}
 	return size, nil
@@ -157,18 +159,16 @@ func tilesOf(ds Dataset) *tiled {
 // scene is sources whose samples are made of pictures here.
 type scene interface {
 	pictured
-	rendering() *renderer
+	rendering() *picture.Renderer
 }
-
-func (r *renderer) rendering() *renderer { return r }
 
 type tiled struct {
 	Dataset
 	tiling   Tiling
-	size     int    // of a tile's edge
-	sizes    []Size // of the pictures; zero for none
-	starts   []int  // the first tile of each picture, and the number of all
-	pictures recent[*picture]
+	size     int            // of a tile's edge
+	sizes    []picture.Size // of the pictures; zero for none
+	starts   []int          // the first tile of each picture, and the number of all
+	pictures recent[*picture.Picture]
 }
 
 // measure reads the sizes of the pictures.
@@ -200,24 +200,24 @@ func (t *tiled) at(i int) (picture, tile int) {
 }
 
 // picture is the whole one, for Picture.
-func (t *tiled) picture(i int) (*picture, error) {
+func (t *tiled) picture(i int) (*picture.Picture, error) {
 	k, _ := t.at(i)
 	return t.pictures.get(k)
 }
 
 // Geometry is that of the tile, for GeometryOf.
-func (t *tiled) Geometry(i int) (Geometry, error) {
+func (t *tiled) Geometry(i int) (picture.Geometry, error) {
 	k, tile := t.at(i)
 	s := t.sizes[k]
-	if s == (Size{}) {
+	if s == (picture.Size{}) {
 		return GeometryOf(t.Dataset, k) // which says why
 	}
-	one := Size{t.size, t.size}
+	one := picture.Size{H: t.size, W: t.size}
 	if tile < 0 {
-		return Geometry{Picture: s, Resized: one, Input: one}, nil
+		return picture.Geometry{Picture: s, Resized: one, Input: one}, nil
 	}
 	rows, cols := t.tiling.Grid(s.W, s.H, t.size)
-	return Geometry{Picture: s, Resized: Size{rows * t.size, cols * t.size}}.Tile(tile%cols*t.size, tile/cols*t.size, one), nil
+	return picture.Geometry{Picture: s, Resized: picture.Size{H: rows * t.size, W: cols * t.size}}.Tile(tile%cols*t.size, tile/cols*t.size, one), nil
 }
 
 func (t *tiled) Item(i int) Item {
@@ -228,7 +228,7 @@ func (t *tiled) Item(i int) Item {
 	} else {
 		it.ID += "@" + strconv.Itoa(tile)
 	}
-	if t.sizes[k] != (Size{}) {
+	if t.sizes[k] != (picture.Size{}) {
 		g, _ := t.Geometry(i)
 		x0, y0, x1, y1 := g.Seen()
 		it.Tile = [4]float64{x0, y0, x1, y1}
@@ -246,12 +246,12 @@ func (t *tiled) Sample(i int, dst []float32) error {
 	if err != nil {
 		return err
 	}
-	if p.w != g.Picture.W || p.h != g.Picture.H {
-		return fmt.Errorf("reading the tile %q: the picture has %d x %d pixels (width x height), it had %d x %d when the dataset was opened", t.Item(i).ID, p.w, p.h, g.Picture.W, g.Picture.H)
+	if p.W != g.Picture.W || p.H != g.Picture.H {
+		return fmt.Errorf("reading the tile %q: the picture has %d x %d pixels (width x height), it had %d x %d when the dataset was opened", t.Item(i).ID, p.W, p.H, g.Picture.W, g.Picture.H)
 	}
 	in, _ := within(t.Dataset, k)
 	r := in.(scene).rendering()
-	return r.render(p.resizeIn(g.Resized.W, g.Resized.H, r.pre.Interpolation, image.Rect(g.X, g.Y, g.X+t.size, g.Y+t.size)), dst)
+	return r.Render(p.ResizeIn(g.Resized.W, g.Resized.H, r.Pre.Interpolation, image.Rect(g.X, g.Y, g.X+t.size, g.Y+t.size)), dst)
 }
 
 func (t *tiled) describe() Description {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -55,8 +56,16 @@ func TestTilesArePillows(t *testing.T) {
 	for k, r := range g.Pictures {
 		w, h, size, most := number(r[1]), number(r[2]), number(r[3]), number(r[4])
 		path := filepath.Join(dir, fmt.Sprintf("%d.png", k))
-		writePNG(t, path, decodeFile(t, filepath.Join(pillow, r[0].(string))).crop(0, 0, w, h, nil))
-		pre := Preprocess{Name: "test", Resize: Resize{Exact, Size{size, size}}, Interpolation: Bicubic, Channels: 3, Scale: 1}
+		whole, err := os.ReadFile(filepath.Join(pillowFiles, r[0].(string)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := picture.Decode(whole, picture.Limits{Pixels: picture.DefaultMaxPixels, Bytes: picture.DefaultMaxFileBytes}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writePNG(t, path, p.ResizeIn(p.W, p.H, picture.Nearest, image.Rect(0, 0, w, h)))
+		pre := picture.Preprocess{Name: "test", Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: size, W: size}}, Interpolation: picture.Bicubic, Channels: 3, Scale: 1}
 		ds, err := Open([]string{path}, Options{Preprocess: &pre})
 		if err != nil {
 			t.Fatal(err)
@@ -86,11 +95,11 @@ func TestTilesArePillows(t *testing.T) {
 	}
 }
 
-func writePNG(t *testing.T, path string, p *picture) {
+func writePNG(t *testing.T, path string, p *picture.Picture) {
 	t.Helper()
 	f, err := os.Create(path)
 	if err == nil {
-		err = png.Encode(f, p.image())
+		err = png.Encode(f, p.Image())
 	}
 	if err == nil {
 		err = f.Close()
@@ -104,12 +113,12 @@ func writePNG(t *testing.T, path string, p *picture) {
 // shows all of it; in order, whatever the batch; a bad picture is one item.
 func TestTilesKnowTheirPlace(t *testing.T) {
 	dir := t.TempDir()
-	writePNG(t, filepath.Join(dir, "a.png"), fromImage(image.NewNRGBA(image.Rect(0, 0, 30, 20))))
+	writePNG(t, filepath.Join(dir, "a.png"), picture.FromImage(image.NewNRGBA(image.Rect(0, 0, 30, 20))))
 	if err := os.WriteFile(filepath.Join(dir, "b.png"), []byte("no picture"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	writePNG(t, filepath.Join(dir, "c.png"), fromImage(image.NewNRGBA(image.Rect(0, 0, 8, 8))))
-	pre := Preprocess{Resize: Resize{Exact, Size{8, 8}}, Interpolation: Bicubic, Channels: 3}
+	writePNG(t, filepath.Join(dir, "c.png"), picture.FromImage(image.NewNRGBA(image.Rect(0, 0, 8, 8))))
+	pre := picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 8, W: 8}}, Interpolation: picture.Bicubic, Channels: 3}
 	open := func(thumbnail bool) Dataset {
 		ds, err := Open([]string{dir}, Options{Preprocess: &pre})
 		if err == nil {
@@ -150,7 +159,7 @@ func TestTilesKnowTheirPlace(t *testing.T) {
 		t.Errorf("a range of tiles is no tiles: %v", err)
 	}
 	gm, err := GeometryOf(part, 1)
-	if err != nil || gm != (Geometry{Size{20, 30}, Size{16, 24}, 16, 8, Size{8, 8}}) {
+	if err != nil || gm != (picture.Geometry{Picture: picture.Size{H: 20, W: 30}, Resized: picture.Size{H: 16, W: 24}, X: 16, Y: 8, Input: picture.Size{H: 8, W: 8}}) {
 		t.Errorf("tile 5 has the geometry %+v, %v", gm, err)
 	}
 	if d := Describe(ds); d.Tiles == nil || *d.Tiles != (Tiling{6, true}) || d.Items != 9 {
@@ -158,7 +167,7 @@ func TestTilesKnowTheirPlace(t *testing.T) {
 	}
 }
 
-func mustOpen(t *testing.T, path string, pre Preprocess) Dataset {
+func mustOpen(t *testing.T, path string, pre picture.Preprocess) Dataset {
 	t.Helper()
 	ds, err := Open([]string{path}, Options{Preprocess: &pre})
 	if err != nil {
@@ -169,17 +178,17 @@ func mustOpen(t *testing.T, path string, pre Preprocess) Dataset {
 
 func TestTilesRefuse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.png")
-	writePNG(t, path, fromImage(image.NewNRGBA(image.Rect(0, 0, 30, 20))))
-	square := Preprocess{Resize: Resize{Exact, Size{8, 8}}}
+	writePNG(t, path, picture.FromImage(image.NewNRGBA(image.Rect(0, 0, 30, 20))))
+	square := picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 8, W: 8}}}
 	for want, c := range map[string]struct {
 		ds Dataset
 		t  Tiling
 	}{
 		"want 1 to 64":            {mustOpen(t, path, square), Tiling{Max: 0}},
 		"at most 65 tiles":        {mustOpen(t, path, square), Tiling{Max: 65}},
-		"does not crop":           {mustOpen(t, path, Preprocess{Resize: Resize{Exact, Size{9, 9}}, Crop: Size{8, 8}}), Tiling{Max: 2}},
-		"resizes to a square":     {mustOpen(t, path, Preprocess{Resize: Resize{Exact, Size{9, 8}}}), Tiling{Max: 2}},
-		"over the limit":          {mustOpen(t, path, Preprocess{Resize: Resize{Exact, Size{8000, 8000}}}), Tiling{Max: 12}},
+		"does not crop":           {mustOpen(t, path, picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 9, W: 9}}, Crop: picture.Size{H: 8, W: 8}}), Tiling{Max: 2}},
+		"resizes to a square":     {mustOpen(t, path, picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 9, W: 8}}}), Tiling{Max: 2}},
+		"over the limit":          {mustOpen(t, path, picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 8000, W: 8000}}}), Tiling{Max: 12}},
 		"only pictures can be":    {Random(2, []int{3, 8, 8}, 0, 1, 0), Tiling{Max: 2}},
 		"arrays beside them into": {multi{Dataset: mustOpen(t, path, square), sides: []Side{{}}}, Tiling{Max: 2}},
 	} {

@@ -3,7 +3,7 @@ package gorgonia
 import (
 	"math"
 
-	"github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
+	"github.com/onnxprobe/onnxprobe/engine/internal/kernel"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 

@@ -1,7 +1,7 @@
 package gorgonia
 
 import (
-	"github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
+	"github.com/onnxprobe/onnxprobe/engine/internal/kernel"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 

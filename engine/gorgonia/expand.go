@@ -1,6 +1,6 @@
 package gorgonia
 
-import "github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
+import "github.com/onnxprobe/onnxprobe/engine/internal/kernel"
 
 // repeated makes the kernel that repeats the first input to the shape dims, to which
 // it broadcasts.

@@ -8,7 +8,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
+	"github.com/onnxprobe/onnxprobe/engine/internal/kernel"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 

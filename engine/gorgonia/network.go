@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine"
-	"github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
+	"github.com/onnxprobe/onnxprobe/engine/internal/kernel"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"

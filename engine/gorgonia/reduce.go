@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
+	"github.com/onnxprobe/onnxprobe/engine/internal/kernel"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 

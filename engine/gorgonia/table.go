@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onnxprobe/onnxprobe/engine/gorgonia/kernel"
+	"github.com/onnxprobe/onnxprobe/engine/internal/kernel"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 

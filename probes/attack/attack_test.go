@@ -10,6 +10,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -39,7 +40,7 @@ func load(t *testing.T, name string) *onnx.Model {
 // digits are the shipped pictures, scaled as the options say.
 func digits(t *testing.T, o Options) (x []float32, labels []int) {
 	t.Helper()
-	p, err := dataset.ParsePreprocess("mnist-01")
+	p, err := picture.ParsePreprocess("mnist-01")
 	if err != nil {
 		t.Fatal(err)
 	}

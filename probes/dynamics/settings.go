@@ -13,6 +13,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/attack"
 	"github.com/onnxprobe/onnxprobe/probes/site"
@@ -87,7 +88,7 @@ type Attack struct {
 // pictures are left as they are, and free of bounds.
 func (a *Attack) options(ds dataset.Dataset) (attack.Options, error) {
 	o := attack.Options{Norm: a.Norm, Epsilon: a.Epsilon, Step: a.Step, Iterations: a.Iterations, Start: a.Start, Seed: a.Seed, Free: true}
-	var p *dataset.Preprocess
+	var p *picture.Preprocess
 	for i, s := range dataset.Describe(ds).Sources {
 		if i > 0 && !reflect.DeepEqual(s.Preprocess, p) {
 			return o, errors.New("an attack on a test set of differently preprocessed sources; attack them one by one")

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 func TestPick(t *testing.T) {
@@ -38,7 +39,7 @@ func TestPick(t *testing.T) {
 // makes of it, scaled and shifted.
 func TestAttacksAreInUnitsOfThePicture(t *testing.T) {
 	open := func(preset string) dataset.Dataset {
-		p, err := dataset.ParsePreprocess(preset)
+		p, err := picture.ParsePreprocess(preset)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -30,7 +31,7 @@ func (k *kept) Commit(any) error { return nil }
 func (k *kept) Abort() error     { return nil }
 
 // codesFor are the codes that a network gives pictures.
-func codesFor(t *testing.T, model, data string, pre dataset.Preprocess) (*probes.Plan, []byte) {
+func codesFor(t *testing.T, model, data string, pre picture.Preprocess) (*probes.Plan, []byte) {
 	t.Helper()
 	enginetest.Need(t, ort.Backend{}, engine.Options{})
 	m, err := onnx.Load(model)
@@ -124,16 +125,16 @@ func TestSketchesEstimateDistances(t *testing.T) {
 	if shared == "" {
 		shared = "../../../shared/data"
 	}
-	digits := dataset.Preprocess{Scale: 1.0 / 255}
+	digits := picture.Preprocess{Scale: 1.0 / 255}
 	for _, x := range []struct {
 		name, model, data string
-		pre               dataset.Preprocess
+		pre               picture.Preprocess
 	}{
 		{"resnet_basic", "../../testdata/models/resnet_basic_dynamo.onnx", "../../testdata/images/digits", digits},
 		{"mobilenet", "../../testdata/models/mobilenet_dynamo.onnx", "../../testdata/images/digits", digits},
 		{"vit", "../../testdata/models/vit_dynamo.onnx", "../../testdata/images/digits", digits},
 		{"ResNet-20, CIFAR-10", filepath.Join(shared, "models/cifar10/ak_resnet20_op13.onnx"), filepath.Join(shared, "images/cifar10/cifar10_lossless_A100.bin"),
-			dataset.Preprocess{Scale: 1.0 / 255, Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225}}},
+			picture.Preprocess{Scale: 1.0 / 255, Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225}}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			if _, err := os.Stat(x.model); err != nil {

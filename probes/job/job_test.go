@@ -11,6 +11,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -69,7 +70,7 @@ func drafted(t *testing.T) (*Plan, *probes.Plan) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pre, err := dataset.ParsePreprocess("mnist-01")
+	pre, err := picture.ParsePreprocess("mnist-01")
 	if err != nil {
 		t.Fatal(err)
 	}

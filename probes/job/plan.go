@@ -30,6 +30,7 @@ import (
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 )
@@ -178,7 +179,7 @@ func (p *Plan) Admit(m *onnx.Model, r *probes.Prober) error {
 	if !slices.Equal(sites, p.Settings.Sites) {
 		return fmt.Errorf("this program finds other sites in %s than the plan in %s has; run the job with the program that planned it (%s)", m.Path, p.dir, p.Tool)
 	}
-	if j := dataset.JPEGDecoder(); j != p.Settings.Data.JPEG {
+	if j := picture.JPEGDecoder; j != p.Settings.Data.JPEG {
 		return fmt.Errorf("the job in %s was planned with the JPEG decoder %s, and this program's is %s: run it with the program that planned it", p.dir, p.Settings.Data.JPEG, j)
 	}
 	if s := p.Settings.Strict; s != nil && *s != EngineOf(r) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
@@ -38,7 +39,7 @@ func New(r Request) (*Plan, error) {
 	p := &Plan{Tool: probes.Version(), Command: r.Command, Model: r.Model.Path, AllowLinks: r.AllowLinks, ShardSize: r.ShardSize,
 		Settings: r.Settings, Classes: dataset.Describe(r.Data).Classes}
 	s := &p.Settings
-	s.Data.JPEG = dataset.JPEGDecoder()
+	s.Data.JPEG = picture.JPEGDecoder
 	s.Layout, s.Model, s.Sample = Layout, slices.Sorted(maps.Values(sums)), r.Data.Shape()
 	for i := range r.Probed.Sites {
 		site := &r.Probed.Sites[i]

@@ -6,6 +6,7 @@ import (
 	"image"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
@@ -121,7 +122,7 @@ func (l *located) rows(to probes.Sink, sites []site.Site, s *Shard, d *data, ite
 	if err != nil {
 		return nil, err
 	}
-	where := func(i int) (dataset.Geometry, error) { return dataset.GeometryOf(items, i) }
+	where := func(i int) (picture.Geometry, error) { return dataset.GeometryOf(items, i) }
 	return region.NewRows(to, sites, l.layouts, where, region.OfTiles(items, from), l.options)
 }
 
@@ -149,7 +150,7 @@ func (d *data) Within(i int) (dataset.Dataset, int) {
 }
 
 // Geometry is that of item i's picture, for dataset.GeometryOf.
-func (d *data) Geometry(i int) (dataset.Geometry, error) {
+func (d *data) Geometry(i int) (picture.Geometry, error) {
 	p, at := d.part(i)
 	return dataset.GeometryOf(p.ds, at)
 }

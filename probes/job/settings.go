@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
@@ -70,7 +71,7 @@ type Complexity struct {
 // Data is how inputs are read.
 type Data struct {
 	Layout     string              `json:"layout,omitempty"`
-	Preprocess *dataset.Preprocess `json:"preprocess,omitempty"`
+	Preprocess *picture.Preprocess `json:"preprocess,omitempty"`
 	Column     string              `json:"column,omitempty"`
 	EXIF       bool                `json:"exif,omitempty"`
 	MaxPixels  int64               `json:"max_pixels,omitempty"`

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
@@ -272,7 +273,7 @@ func (t timed) Within(i int) (dataset.Dataset, int) { return t.Dataset, i }
 func (t timed) Sides() []dataset.Side { return dataset.Sides(t.Dataset) }
 
 // Geometry is that of the sample, for dataset.GeometryOf.
-func (t timed) Geometry(i int) (dataset.Geometry, error) { return dataset.GeometryOf(t.Dataset, i) }
+func (t timed) Geometry(i int) (picture.Geometry, error) { return dataset.GeometryOf(t.Dataset, i) }
 
 // part is what a shard's file says of itself: nothing that could differ between two
 // runs.

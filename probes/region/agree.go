@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
 )
 
@@ -67,7 +68,7 @@ func (r *Rows) Agree(ctx context.Context, p *probes.Prober, ds dataset.Dataset, 
 }
 
 // refer makes a reference of the code of a region's picture.
-func (r *Rows) refer(of *Place, g dataset.Geometry, code []byte) (*Reference, error) {
+func (r *Rows) refer(of *Place, g picture.Geometry, code []byte) (*Reference, error) {
 	m, kept, err := Project(g, of.Region)
 	if err != nil {
 		return nil, err

@@ -9,14 +9,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 )
 
 // compared makes rows of a model, and a reference of a box in a picture of a code.
-func compared(t *testing.T, m *onnx.Model, box Box, code []byte, rule Rule) (*Rows, *Reference, dataset.Geometry) {
+func compared(t *testing.T, m *onnx.Model, box Box, code []byte, rule Rule) (*Rows, *Reference, picture.Geometry) {
 	t.Helper()
 	p, err := probes.Attach(m, probes.AttachOptions{})
 	if err != nil {
@@ -27,7 +27,7 @@ func compared(t *testing.T, m *onnx.Model, box Box, code []byte, rule Rule) (*Ro
 		t.Fatal(err)
 	}
 	shape := p.Fit.Sample
-	g, err := dataset.Preprocess{}.Geometry(shape[2], shape[1])
+	g, err := picture.Preprocess{}.Geometry(shape[2], shape[1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func compared(t *testing.T, m *onnx.Model, box Box, code []byte, rule Rule) (*Ro
 }
 
 // agreements is that of all positions, site by site, and of a region.
-func agreements(t *testing.T, rows *Rows, ref *Reference, g dataset.Geometry, box Box, code []byte) (sites [][]float64, region float64) {
+func agreements(t *testing.T, rows *Rows, ref *Reference, g picture.Geometry, box Box, code []byte) (sites [][]float64, region float64) {
 	t.Helper()
 	ref.Positions(code, func(_ *Layout, a []float64) { sites = append(sites, a) })
 	m, _, err := Project(g, Region{Box: box})

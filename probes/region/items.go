@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -83,7 +84,7 @@ func Items(ds dataset.Dataset, from Source, in BoxInput) (dataset.Dataset, error
 }
 
 // box is a region's box as the model takes it.
-func (in BoxInput) box(g dataset.Geometry, r Region) (v [4]float64, err error) {
+func (in BoxInput) box(g picture.Geometry, r Region) (v [4]float64, err error) {
 	if r.Mask != nil && r.Box == (Box{}) {
 		return v, fmt.Errorf("region %q is a mask without a box, and the model takes boxes", r.ID)
 	}

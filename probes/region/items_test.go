@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -19,7 +20,7 @@ import (
 type boxesOf map[int][]Region
 
 func (b boxesOf) Has(i int) bool { return len(b[i]) > 0 }
-func (b boxesOf) Regions(i int, size dataset.Size) ([]Region, []error) {
+func (b boxesOf) Regions(i int, size picture.Size) ([]Region, []error) {
 	var faults []error
 	if i == 0 {
 		faults = append(faults, errors.New("line 3: no box"))
@@ -27,7 +28,7 @@ func (b boxesOf) Regions(i int, size dataset.Size) ([]Region, []error) {
 	return b[i], faults
 }
 
-func pictures(t *testing.T, pre dataset.Preprocess) dataset.Dataset {
+func pictures(t *testing.T, pre picture.Preprocess) dataset.Dataset {
 	t.Helper()
 	dir := t.TempDir()
 	for name, size := range map[string]image.Point{"a.png": {40, 20}, "b.png": {10, 30}, "c.png": {8, 8}} {
@@ -51,11 +52,11 @@ func pictures(t *testing.T, pre dataset.Preprocess) dataset.Dataset {
 
 // Boxes worked out by hand: a is 40 x 20 pixels and b 10 x 30.
 func TestItemsOfRegions(t *testing.T) {
-	square := dataset.Preprocess{Resize: dataset.Resize{Mode: dataset.Exact, Size: dataset.Size{H: 8, W: 8}}, Channels: 3}
-	crop := dataset.Preprocess{Resize: dataset.Resize{Mode: dataset.Shorter, Size: dataset.Size{H: 10, W: 10}}, Crop: dataset.Size{H: 8, W: 8}, Channels: 3}
+	square := picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 8, W: 8}}, Channels: 3}
+	crop := picture.Preprocess{Resize: picture.Resize{Mode: picture.Shorter, Size: picture.Size{H: 10, W: 10}}, Crop: picture.Size{H: 8, W: 8}, Channels: 3}
 	from := boxesOf{0: {{ID: "x", Box: Box{10, 5, 30, 10}}, {ID: "y", Box: Box{0, 0, 4, 20}}}, 1: {{ID: "z", Box: Box{0, 0, 10, 30}}, {ID: "z", Box: Box{0, 0, 10, 30}}}, 3: {{ID: "w", Box: Box{0, 0, 1, 1}}}}
 	for _, c := range []struct {
-		pre   dataset.Preprocess
+		pre   picture.Preprocess
 		units string
 		want  [][4]float32 // of x, y, and z; zero for none
 	}{
@@ -105,7 +106,7 @@ func TestItemsOfRegions(t *testing.T) {
 }
 
 func TestItemsRefuse(t *testing.T) {
-	ds := pictures(t, dataset.Preprocess{Resize: dataset.Resize{Mode: dataset.Exact, Size: dataset.Size{H: 8, W: 8}}})
+	ds := pictures(t, picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 8, W: 8}}})
 	some := boxesOf{1: {{ID: "z", Box: Box{0, 0, 10, 30}}}}
 	for want, c := range map[string]struct {
 		from Source

@@ -46,7 +46,7 @@ func Map(m *onnx.Model, fit *probes.Fit, sites []site.Site) ([]Layout, error) {
 	for _, d := range fit.Sample {
 		shape = append(shape, int64(d))
 	}
-	in, err := picture(fit, shape)
+	in, err := pictureValue(fit, shape)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +63,8 @@ func Map(m *onnx.Model, fit *probes.Fit, sites []site.Site) ([]Layout, error) {
 	return layouts, nil
 }
 
-// picture is the model's input: [C,H,W], [H,W,C] with 1 or 3 channels, or [H,W].
-func picture(fit *probes.Fit, shape []int64) (*value, error) {
+// pictureValue is the model's input: [C,H,W], [H,W,C] with 1 or 3 channels, or [H,W].
+func pictureValue(fit *probes.Fit, shape []int64) (*value, error) {
 	s := fit.Sample
 	skip := len(shape) - len(s)
 	y, x := len(s)-2, len(s)-1

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // Region is a part of a picture: a box, or where Mask is set the pixels of a mask.
@@ -26,10 +26,10 @@ type Region struct {
 type Box struct{ X0, Y0, X1, Y1 float64 }
 
 // check reports what is wrong with a region of a picture of the given size.
-func (r Region) check(picture dataset.Size) error {
+func (r Region) check(size picture.Size) error {
 	if r.Mask != nil {
-		if r.Mask.H != picture.H || r.Mask.W != picture.W {
-			return fmt.Errorf("region %q: a mask of %d x %d pixels (height x width) for a picture of %s", r.ID, r.Mask.H, r.Mask.W, picture)
+		if r.Mask.H != size.H || r.Mask.W != size.W {
+			return fmt.Errorf("region %q: a mask of %d x %d pixels (height x width) for a picture of %s", r.ID, r.Mask.H, r.Mask.W, size)
 		}
 		return nil
 	}
@@ -63,7 +63,7 @@ func (b Box) has(x, y float64) bool { return b.X0 <= x && x < b.X1 && b.Y0 <= y 
 // kept is the fraction of the region's area within the picture that the input shows;
 // a mask's area is counted by its pixels' centres. It is 0, and the mask empty, for a
 // region that the crop cuts off or that lies outside the picture.
-func Project(g dataset.Geometry, r Region) (m *Mask, kept float64, err error) {
+func Project(g picture.Geometry, r Region) (m *Mask, kept float64, err error) {
 	if err := r.check(g.Picture); err != nil {
 		return nil, 0, err
 	}
@@ -85,12 +85,12 @@ func Project(g dataset.Geometry, r Region) (m *Mask, kept float64, err error) {
 	if kept == 0 {
 		return m, 0, nil
 	}
-	picture := Box{0, 0, float64(g.Picture.W), float64(g.Picture.H)}
+	whole := Box{0, 0, float64(g.Picture.W), float64(g.Picture.H)}
 	any := false
 	for y := range m.H {
 		for x := range m.W {
 			px, py := g.ToPicture(float64(x)+0.5, float64(y)+0.5)
-			in := picture.has(px, py)
+			in := whole.has(px, py)
 			if in && r.Mask != nil {
 				in = r.Mask.Has(int(py), int(px))
 			} else if in {

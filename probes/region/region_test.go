@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 func cells(m *Mask) (list [][2]int) {
@@ -20,7 +20,7 @@ func cells(m *Mask) (list [][2]int) {
 	return list
 }
 
-func geometry(t *testing.T, p dataset.Preprocess, w, h int) dataset.Geometry {
+func geometry(t *testing.T, p picture.Preprocess, w, h int) picture.Geometry {
 	t.Helper()
 	g, err := p.Geometry(w, h)
 	if err != nil {
@@ -31,19 +31,19 @@ func geometry(t *testing.T, p dataset.Preprocess, w, h int) dataset.Geometry {
 
 // Worked by hand: which cells of the input a region of the picture takes.
 func TestProject(t *testing.T) {
-	plain := geometry(t, dataset.Preprocess{}, 4, 3)
-	half := geometry(t, dataset.Preprocess{Resize: dataset.Resize{Mode: dataset.Exact, Size: dataset.Size{H: 4, W: 4}}}, 8, 8)
+	plain := geometry(t, picture.Preprocess{}, 4, 3)
+	half := geometry(t, picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 4, W: 4}}}, 8, 8)
 	// The shorter edge 8 becomes 4, the longer 16 becomes 8; the crop of 4 begins at 2,
 	// so that the input shows columns 4 to 12.
-	crop := geometry(t, dataset.Preprocess{Resize: dataset.Resize{Mode: dataset.Shorter, Size: dataset.Size{H: 4, W: 4}}, Crop: dataset.Size{H: 4, W: 4}}, 16, 8)
+	crop := geometry(t, picture.Preprocess{Resize: picture.Resize{Mode: picture.Shorter, Size: picture.Size{H: 4, W: 4}}, Crop: picture.Size{H: 4, W: 4}}, 16, 8)
 	// A picture of 2 x 2 in the middle of 4 x 4.
-	border := geometry(t, dataset.Preprocess{Crop: dataset.Size{H: 4, W: 4}}, 2, 2)
+	border := geometry(t, picture.Preprocess{Crop: picture.Size{H: 4, W: 4}}, 2, 2)
 	two, err := Runs(8, 8, []int{0, 1, 53, 1, 9}, true) // pixels 0,0 and 6,6
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		g    dataset.Geometry
+		g    picture.Geometry
 		r    Region
 		want [][2]int
 		kept float64
@@ -79,14 +79,14 @@ func TestProject(t *testing.T) {
 			t.Errorf("%s: got %v", want, err)
 		}
 	}
-	if _, _, err := Project(plain.Tile(0, 0, dataset.Size{}), Region{Box: Box{0, 0, 1, 1}}); err == nil {
+	if _, _, err := Project(plain.Tile(0, 0, picture.Size{}), Region{Box: Box{0, 0, 1, 1}}); err == nil {
 		t.Error("an input of no size has a mask")
 	}
 }
 
 // The tiles of a picture hold together what the whole holds.
 func TestTilesTogether(t *testing.T) {
-	g := geometry(t, dataset.Preprocess{Resize: dataset.Resize{Mode: dataset.Exact, Size: dataset.Size{H: 8, W: 12}}}, 31, 17)
+	g := geometry(t, picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 8, W: 12}}}, 31, 17)
 	r := Region{Box: Box{3, 2, 22, 11}}
 	whole, _, err := Project(g, r)
 	if err != nil {
@@ -94,7 +94,7 @@ func TestTilesTogether(t *testing.T) {
 	}
 	for ty := range 2 {
 		for tx := range 3 {
-			tile, _, err := Project(g.Tile(4*tx, 4*ty, dataset.Size{H: 4, W: 4}), r)
+			tile, _, err := Project(g.Tile(4*tx, 4*ty, picture.Size{H: 4, W: 4}), r)
 			if err != nil {
 				t.Fatal(err)
 			}

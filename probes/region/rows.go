@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
@@ -15,7 +15,7 @@ type Source interface {
 	Has(i int) bool
 	// Regions is those of item i, a picture of the given size, and the errors of those
 	// that cannot be used.
-	Regions(i int, size dataset.Size) ([]Region, []error)
+	Regions(i int, size picture.Size) ([]Region, []error)
 }
 
 // RowOptions say what Rows writes for each region.
@@ -57,7 +57,7 @@ type RowOptions struct {
 // regions have no row.
 type Rows struct {
 	to     probes.Sink
-	where  func(i int) (dataset.Geometry, error)
+	where  func(i int) (picture.Geometry, error)
 	from   Source
 	o      RowOptions
 	sites  []rowSite
@@ -99,7 +99,7 @@ func (s *RowSummary) Add(o RowSummary) {
 // NewRows is a sink before another one, for a run of the sites that layouts are of
 // (Map gives them). where is the geometry of an item's picture, as dataset.GeometryOf
 // has it. It is an error when no site has positions.
-func NewRows(to probes.Sink, sites []site.Site, layouts []Layout, where func(i int) (dataset.Geometry, error), from Source, o RowOptions) (*Rows, error) {
+func NewRows(to probes.Sink, sites []site.Site, layouts []Layout, where func(i int) (picture.Geometry, error), from Source, o RowOptions) (*Rows, error) {
 	if len(sites) != len(layouts) {
 		return nil, fmt.Errorf("rows of regions: %d layouts for %d sites", len(layouts), len(sites))
 	}
@@ -255,7 +255,7 @@ func (r *Rows) item(in batch, k int) error {
 }
 
 // region gathers the row of one region of an item.
-func (r *Rows) region(at entry, g dataset.Geometry, of Region, code, changed []byte) error {
+func (r *Rows) region(at entry, g picture.Geometry, of Region, code, changed []byte) error {
 	m, kept, err := Project(g, of)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 )
@@ -51,7 +51,7 @@ func (t *table) Abort() error     { return nil }
 type annotated [][]Region
 
 func (a annotated) Has(i int) bool { return len(a[i]) > 0 }
-func (a annotated) Regions(i int, _ dataset.Size) (rs []Region, errs []error) {
+func (a annotated) Regions(i int, _ picture.Size) (rs []Region, errs []error) {
 	for _, r := range a[i] {
 		if r.ID == "bad" {
 			errs = append(errs, errors.New("boxes.csv:7: no box"))
@@ -66,7 +66,7 @@ func (a annotated) Regions(i int, _ dataset.Size) (rs []Region, errs []error) {
 type trial struct {
 	plan          *probes.Plan
 	layouts       []Layout
-	geometry      dataset.Geometry
+	geometry      picture.Geometry
 	code, changed [][]byte
 	from          annotated
 	failed        int // this item could not be read; -1 for none
@@ -87,7 +87,7 @@ func newTrial(t *testing.T) *trial {
 		t.Fatal(err)
 	}
 	shape := p.Fit.Sample
-	g, err := dataset.Preprocess{}.Geometry(shape[2], shape[1])
+	g, err := picture.Preprocess{}.Geometry(shape[2], shape[1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func (x *trial) run(t *testing.T, batch int) (*table, RowSummary) {
 
 func (x *trial) sink(t *testing.T, to *table) *Rows {
 	t.Helper()
-	where := func(i int) (dataset.Geometry, error) { return x.geometry, nil }
+	where := func(i int) (picture.Geometry, error) { return x.geometry, nil }
 	r, err := NewRows(to, x.plan.Sites, x.layouts, where, x.from, x.o)
 	if err != nil {
 		t.Fatal(err)

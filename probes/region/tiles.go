@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // OfTiles gives to each tile of a picture the regions of the picture that meet it, the
@@ -35,7 +36,7 @@ func (s *tileSource) Has(i int) bool {
 	return s.from.Has(k)
 }
 
-func (s *tileSource) Regions(i int, size dataset.Size) (met []Region, faults []error) {
+func (s *tileSource) Regions(i int, size picture.Size) (met []Region, faults []error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k, tile := s.of(i)

@@ -15,7 +15,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -108,20 +108,20 @@ type Set struct {
 
 	path     string
 	o        Options
-	pictures []picture
+	pictures []annotated
 	index    map[string]int
 	scored   bool // some region has a score
 }
 
-// picture is what a Set knows of one picture.
-type picture struct {
+// annotated is what a Set knows of one picture.
+type annotated struct {
 	name string
 	// bare is set where the name has no extension because the format leaves it out.
 	bare bool
 	file string
 	line int
 	// size is what the file says the picture's size is, zero where it does not.
-	size  dataset.Size
+	size  picture.Size
 	marks []mark
 	// labels is the file of a label map.
 	labels string
@@ -140,7 +140,7 @@ type mark struct {
 
 // shape is the pixels of a region.
 type shape interface {
-	mask(size dataset.Size) (*region.Mask, error)
+	mask(size picture.Size) (*region.Mask, error)
 }
 
 // Len is the number of annotated pictures, Regions that of their regions; a label map
@@ -159,12 +159,12 @@ func (s *Set) Regions() (n int) {
 }
 
 // picture finds or adds a picture by the name that the annotations give it.
-func (s *Set) picture(name, file string, line int) *picture {
+func (s *Set) picture(name, file string, line int) *annotated {
 	i, ok := s.index[name]
 	if !ok {
 		i = len(s.pictures)
 		s.index[name] = i
-		s.pictures = append(s.pictures, picture{name: name, file: file, line: line})
+		s.pictures = append(s.pictures, annotated{name: name, file: file, line: line})
 	}
 	return &s.pictures[i]
 }
@@ -179,7 +179,7 @@ func (s *Set) add(name, file string, m mark) {
 	s.picture(name, file, m.line).keep(m)
 }
 
-func (p *picture) keep(m mark) {
+func (p *annotated) keep(m mark) {
 	if m.id == "" {
 		m.id = fmt.Sprint(len(p.marks))
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -35,7 +36,7 @@ func write(t testing.TB, name, content string) string {
 	return path
 }
 
-var size = dataset.Size{H: 100, W: 200}
+var size = picture.Size{H: 100, W: 200}
 
 // describe is regions as text: label, id and box.
 func describe(rs []region.Region) string {
@@ -199,7 +200,7 @@ func TestSizeIsCompared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rs, faults := s.Match(items{"a.jpg"}).Regions(0, dataset.Size{H: 200, W: 100})
+	rs, faults := s.Match(items{"a.jpg"}).Regions(0, picture.Size{H: 200, W: 100})
 	if len(rs) != 0 || len(faults) != 1 || !strings.Contains(faults[0].Error(), "got a picture of 100 x 200 (width x height), want 200 x 100") {
 		t.Errorf("got %d regions and %v", len(rs), faults)
 	}

@@ -8,7 +8,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // openCOCO reads COCO's object annotations
@@ -36,7 +36,7 @@ type cocoGroup struct {
 	id     name
 	file   string
 	line   int
-	size   dataset.Size
+	size   picture.Size
 	listed bool
 	marks  []mark // label holds the category's id
 }
@@ -102,7 +102,7 @@ func (c *coco) image(d *jsonStream) error {
 	}
 	g.file, g.line, g.listed = v.FileName, line, true
 	if v.Width > 0 && v.Height > 0 {
-		g.size = dataset.Size{H: v.Height, W: v.Width}
+		g.size = picture.Size{H: v.Height, W: v.Width}
 	}
 	return nil
 }
@@ -186,7 +186,7 @@ func (c *coco) finish() {
 			continue
 		}
 		p := c.s.picture(g.file, c.file, g.line)
-		if p.size == (dataset.Size{}) {
+		if p.size == (picture.Size{}) {
 			p.size = g.size
 		}
 		for _, m := range g.marks {

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 func utf16Of(s string) []uint16 { return utf16.Encode([]rune(s)) }
@@ -55,7 +55,7 @@ func TestPolygonsArePycocotools(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := s.mask(dataset.Size{H: c.H, W: c.W})
+		m, err := s.mask(picture.Size{H: c.H, W: c.W})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestRunLengthsArePycocotools(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := s.mask(dataset.Size{H: c.H, W: c.W})
+			m, err := s.mask(picture.Size{H: c.H, W: c.W})
 			if err != nil {
 				t.Fatal(err)
 			}

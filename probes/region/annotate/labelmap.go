@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
@@ -30,7 +30,7 @@ func openLabels(s *Set, path string) error {
 }
 
 // labelMap reads the regions of a picture's label map.
-func (s *Set) labelMap(p *picture, size dataset.Size) ([]region.Region, error) {
+func (s *Set) labelMap(p *annotated, size picture.Size) ([]region.Region, error) {
 	f, err := openRegular(p.labels)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (s *Set) labelMap(p *picture, size dataset.Size) ([]region.Region, error) {
 	return s.readLabelMap(b, size)
 }
 
-func (s *Set) readLabelMap(b []byte, size dataset.Size) ([]region.Region, error) {
+func (s *Set) readLabelMap(b []byte, size picture.Size) ([]region.Region, error) {
 	c, err := png.DecodeConfig(bytes.NewReader(b))
 	if err != nil {
 		return nil, fmt.Errorf("the label map: %w", err)

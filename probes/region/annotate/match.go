@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
@@ -69,7 +70,7 @@ func (s *Set) Match(items Items) *Matched {
 }
 
 // key is the file name, without the picture's extension, that items of the name have.
-func (p *picture) key() string {
+func (p *annotated) key() string {
 	if base := path.Base(clean(p.name)); p.bare {
 		return base
 	} else {
@@ -78,7 +79,7 @@ func (p *picture) key() string {
 }
 
 // find is which of some items a picture's name stands for.
-func (p *picture) find(items Items, candidates []int) (int, error) {
+func (p *annotated) find(items Items, candidates []int) (int, error) {
 	name := clean(p.name)
 	form := clean
 	if p.bare {
@@ -130,14 +131,14 @@ func (m *Matched) Has(i int) bool { return len(m.of[i]) > 0 }
 // Regions is the regions of item i, a picture of the given size before preprocessing,
 // and what is wrong with those left out. Masks are made anew on each call and belong
 // to the caller. It is safe for use from many goroutines.
-func (m *Matched) Regions(i int, size dataset.Size) ([]region.Region, []Fault) {
+func (m *Matched) Regions(i int, size picture.Size) ([]region.Region, []Fault) {
 	var rs []region.Region
 	var faults []Fault
 	masks := int64(0)
 	for _, k := range m.of[i] {
 		p := &m.set.pictures[k]
 		fault := func(line int, err error) { faults = append(faults, Fault{p.file, line, err}) }
-		if p.size != (dataset.Size{}) && p.size != size {
+		if p.size != (picture.Size{}) && p.size != size {
 			fault(p.line, fmt.Errorf("picture %q: got a picture of %d x %d (width x height), want %d x %d as annotated", p.name, size.W, size.H, p.size.W, p.size.H))
 			continue
 		}

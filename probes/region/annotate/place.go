@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -47,7 +47,7 @@ func text(b region.Box) string { return fmt.Sprintf("(%g, %g)-(%g, %g)", b.X0, b
 
 // fit puts a box into a picture: scaled to pixels, and cut by up to one pixel or with
 // clip by any length. What is left must not be empty.
-func (m *mark) fit(size dataset.Size, clip bool) (region.Box, error) {
+func (m *mark) fit(size picture.Size, clip bool) (region.Box, error) {
 	b := m.box
 	w, h := float64(size.W), float64(size.H)
 	if m.scale != 0 {
@@ -63,7 +63,7 @@ func (m *mark) fit(size dataset.Size, clip bool) (region.Box, error) {
 	return cut, nil
 }
 
-func (m *mark) region(size dataset.Size, o Options) (region.Region, error) {
+func (m *mark) region(size picture.Size, o Options) (region.Region, error) {
 	r := region.Region{ID: m.id, Label: m.label, Score: m.score}
 	var err error
 	if r.Box, err = m.fit(size, o.Clip); err != nil {

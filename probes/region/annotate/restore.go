@@ -3,7 +3,7 @@ package annotate
 import (
 	"fmt"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -33,7 +33,7 @@ type source struct{ *Matched }
 // Scored says whether some region of the set has a score.
 func (s source) Scored() bool { return s.set.scored }
 
-func (s source) Regions(i int, size dataset.Size) ([]region.Region, []error) {
+func (s source) Regions(i int, size picture.Size) ([]region.Region, []error) {
 	rs, faults := s.Matched.Regions(i, size)
 	var errs []error
 	for _, f := range faults {

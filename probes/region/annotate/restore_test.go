@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 type named []string
@@ -33,13 +34,13 @@ func TestRestoreGivesAPartWhatTheWholeHas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := dataset.Size{H: 9, W: 9}
+	size := picture.Size{H: 9, W: 9}
 	want, _ := whole.Source().Regions(2, size)
 	got, errs := part.Source().Regions(1, size)
 	if errs != nil || len(got) != 1 || got[0].Box.X1 != 2 || !reflect.DeepEqual(got, want) || part.Has(0) || !part.Has(1) {
 		t.Errorf("%v, %v, want %v", got, errs, want)
 	}
-	if _, errs := part.Source().Regions(1, dataset.Size{H: 1, W: 1}); len(errs) != 0 && errs[0] == nil {
+	if _, errs := part.Source().Regions(1, picture.Size{H: 1, W: 1}); len(errs) != 0 && errs[0] == nil {
 		t.Error("a fault that is nil")
 	}
 	for _, k := range []int{-1, 2} {

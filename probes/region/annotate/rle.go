@@ -3,19 +3,19 @@ package annotate
 import (
 	"fmt"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
 // runs is a mask as COCO's run lengths, column after column: counts, or where that is
 // nil the packed string.
 type runs struct {
-	size   dataset.Size
+	size   picture.Size
 	counts []int
 	packed string
 }
 
-func (r *runs) mask(size dataset.Size) (*region.Mask, error) {
+func (r *runs) mask(size picture.Size) (*region.Mask, error) {
 	if r.size != size {
 		return nil, fmt.Errorf("got a mask of %d x %d (width x height), want the picture's %d x %d", r.size.W, r.size.H, size.W, size.H)
 	}

@@ -7,7 +7,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -69,7 +69,7 @@ func parseSegmentation(raw json.RawMessage) (shape, error) {
 	if len(v.Size) != 2 || len(v.Counts) == 0 {
 		return nil, fmt.Errorf("the segmentation got a size of %d numbers and %d bytes of counts, want size [height, width] and counts", len(v.Size), len(v.Counts))
 	}
-	r := &runs{size: dataset.Size{H: v.Size[0], W: v.Size[1]}}
+	r := &runs{size: picture.Size{H: v.Size[0], W: v.Size[1]}}
 	if v.Counts[0] == '"' {
 		var packed string
 		if err := json.Unmarshal(v.Counts, &packed); err != nil {
@@ -95,7 +95,7 @@ const maxSteps = 1 << 26
 // outline is drawn on a grid of fifths of a pixel, a column of pixels is crossed where
 // the outline crosses the fifth at its centre, and pixels between two crossings are
 // inside.
-func (p polygons) mask(size dataset.Size) (*region.Mask, error) {
+func (p polygons) mask(size picture.Size) (*region.Mask, error) {
 	m, err := region.NewMask(size.H, size.W)
 	if err != nil {
 		return nil, err

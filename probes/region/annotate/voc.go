@@ -9,7 +9,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -35,7 +35,7 @@ type vocObject struct {
 func (s *Set) readVOC(r io.Reader, file, stem string) error {
 	d := xml.NewDecoder(&shortLines{r: decodeText(r)})
 	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
-	p := picture{name: stem, bare: true, file: file, line: 1}
+	p := annotated{name: stem, bare: true, file: file, line: 1}
 	var err error
 	root := false
 	for err == nil {
@@ -66,7 +66,7 @@ func (s *Set) readVOC(r io.Reader, file, stem string) error {
 	return err
 }
 
-func (s *Set) vocElement(d *xml.Decoder, e xml.StartElement, p *picture, line int) error {
+func (s *Set) vocElement(d *xml.Decoder, e xml.StartElement, p *annotated, line int) error {
 	switch e.Name.Local {
 	case "filename":
 		var name string
@@ -87,7 +87,7 @@ func (s *Set) vocElement(d *xml.Decoder, e xml.StartElement, p *picture, line in
 		// Some tools write zeros, which say nothing.
 		n, err := numbers([]string{strings.TrimSpace(v.Width), strings.TrimSpace(v.Height)})
 		if err == nil && n[0] > 0 && n[1] > 0 {
-			p.size = dataset.Size{W: int(n[0]), H: int(n[1])}
+			p.size = picture.Size{W: int(n[0]), H: int(n[1])}
 		}
 	case "object":
 		var v vocObject
@@ -124,7 +124,7 @@ func (v vocObject) mark(line int) (mark, error) {
 }
 
 // join adds what one file says of a picture to the set.
-func (s *Set) join(p picture) {
+func (s *Set) join(p annotated) {
 	if len(p.marks) == 0 {
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -14,7 +14,7 @@ import (
 type Picture struct {
 	// Name is what readers find the picture by, such as its ID in a dataset.
 	Name    string
-	Size    dataset.Size
+	Size    picture.Size
 	Regions []region.Region
 }
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -63,7 +63,7 @@ func TestRoundTrips(t *testing.T) {
 		{ID: "8", Label: "cat & <dog>", Box: box(150, 10, 200, 100)},
 		{ID: "9", Label: "", Box: box(4, 3, 61, 10), Mask: maskOf(t, [2]int{3, 4}, [2]int{3, 5}, [2]int{9, 60})},
 	}}
-	b := Picture{Name: "b.jpg", Size: dataset.Size{H: 10, W: 10}, Regions: []region.Region{{ID: "1", Label: "বাং লা: #1", Box: box(1, 2, 3, 4)}}}
+	b := Picture{Name: "b.jpg", Size: picture.Size{H: 10, W: 10}, Regions: []region.Region{{ID: "1", Label: "বাং লা: #1", Box: box(1, 2, 3, 4)}}}
 	none := Picture{Name: "none.jpg", Size: size}
 	loose := map[string]float64{"medrega": 0.51 / 999 * 200, "labels": 0.51}
 	without := map[string][]string{"ids": {"yolo", "voc", "medrega"}, "labels": {"labels"}}

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/image/font/basicfont"
 	"golang.org/x/image/math/fixed"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -40,7 +40,7 @@ const opacity = 0.6
 
 // Overlay is a picture with a heat map over the part of it that the input shows, in
 // the colours of its scale; where it has no number and elsewhere the picture is as it was.
-func Overlay(m image.Image, h *Heat, g dataset.Geometry) *image.RGBA {
+func Overlay(m image.Image, h *Heat, g picture.Geometry) *image.RGBA {
 	b, out := m.Bounds(), rgba(m)
 	for y := range b.Dy() {
 		for x := range b.Dx() {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
@@ -30,7 +31,7 @@ func TestViridis(t *testing.T) {
 // Of a cropped and resized picture only what the model sees is covered.
 func TestOverlayCoversWhatIsSeen(t *testing.T) {
 	m := image.NewRGBA(image.Rect(0, 0, 20, 10))
-	g, err := dataset.Preprocess{Resize: dataset.Resize{Mode: dataset.Shorter, Size: dataset.Size{H: 5, W: 5}}, Crop: dataset.Size{H: 4, W: 4}}.Geometry(20, 10)
+	g, err := picture.Preprocess{Resize: picture.Resize{Mode: picture.Shorter, Size: picture.Size{H: 5, W: 5}}, Crop: picture.Size{H: 4, W: 4}}.Geometry(20, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,7 @@ func TestMapsOfOneUnit(t *testing.T) {
 // Where strides leave an edge over the sites there have their mean, which sets no scale,
 // and where no site has a cell the picture is as it was.
 func TestMeanOverCells(t *testing.T) {
-	m := newMean(dataset.Size{H: 1, W: 4})
+	m := newMean(picture.Size{H: 1, W: 4})
 	m.add(&cells{at: []int32{0, 0, 1, -1}}, []float64{0.5, 1})
 	m.add(&cells{at: []int32{0, 1, -1, -1}}, []float64{0.25, 0.75})
 	least, most := m.end()
@@ -150,7 +151,7 @@ func TestMeanOverCells(t *testing.T) {
 		t.Errorf("from %v to %v: %v", least, most, m.Values)
 	}
 	m.From, m.To = least, most
-	g, err := dataset.Preprocess{}.Geometry(4, 1)
+	g, err := picture.Preprocess{}.Geometry(4, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -48,7 +48,7 @@ type mean struct {
 	sites []int
 }
 
-func newMean(over dataset.Size) *mean {
+func newMean(over picture.Size) *mean {
 	n := over.H * over.W
 	return &mean{Heat{H: over.H, W: over.W, Values: make([]float64, n)}, make([]int, n)}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/site"
@@ -30,7 +31,7 @@ type Maps struct {
 	next   int
 
 	heat  func(bits []byte) (h *Heat, least, most float64)
-	mark  func(m *image.RGBA, i int, picture dataset.Size) // draws regions on the map of item i
+	mark  func(m *image.RGBA, i int, picture picture.Size) // draws regions on the map of item i
 	about func(line *indexed, least float64)
 }
 
@@ -61,7 +62,7 @@ type indexed struct {
 func NewMaps(to probes.Sink, dir string, sites []site.Site, layouts []region.Layout, ds dataset.Dataset, from region.Source, keep bool) (*Maps, error) {
 	m := &Maps{Sink: to, dir: dir, ds: ds, column: "changed", keep: keep}
 	var located []changing
-	var over dataset.Size
+	var over picture.Size
 	for i := range sites {
 		l := &layouts[i]
 		if l.Reason == "" {
@@ -69,7 +70,7 @@ func NewMaps(to probes.Sink, dir string, sites []site.Site, layouts []region.Lay
 			if err != nil {
 				return nil, err
 			}
-			over = dataset.Size{H: l.InputH, W: l.InputW}
+			over = picture.Size{H: l.InputH, W: l.InputW}
 			located = append(located, changing{on, m.width, sites[i].Bytes(), l.Channels})
 		}
 		m.width += sites[i].Bytes()
@@ -86,8 +87,8 @@ func NewMaps(to probes.Sink, dir string, sites []site.Site, layouts []region.Lay
 		sum.To = most
 		return &sum.Heat, least, most
 	}
-	if m.mark = func(*image.RGBA, int, dataset.Size) {}; from != nil {
-		m.mark = func(out *image.RGBA, i int, picture dataset.Size) {
+	if m.mark = func(*image.RGBA, int, picture.Size) {}; from != nil {
+		m.mark = func(out *image.RGBA, i int, picture picture.Size) {
 			if from.Has(i) {
 				rs, _ := from.Regions(i, picture)
 				Boxes(out, rs)
@@ -107,11 +108,11 @@ func NewAgreement(to probes.Sink, dir string, ref *region.Reference, ds dataset.
 	m := &Maps{Sink: to, dir: dir, ds: ds, column: "code", width: len(ref.Code), keep: true}
 	known := map[*region.Layout]*cells{}
 	var fault error
-	var over dataset.Size
+	var over picture.Size
 	ref.Positions(ref.Code, func(l *region.Layout, _ []float64) {
 		on, err := cellsOf(l)
 		fault = errors.Join(fault, err)
-		known[l], over = &on, dataset.Size{H: l.InputH, W: l.InputW}
+		known[l], over = &on, picture.Size{H: l.InputH, W: l.InputW}
 	})
 	if fault != nil {
 		return nil, fault
@@ -127,7 +128,7 @@ func NewAgreement(to probes.Sink, dir string, ref *region.Reference, ds dataset.
 	if _, low, high = m.heat(ref.Code); low == high {
 		low, high = 0, 1
 	}
-	m.mark = func(out *image.RGBA, i int, _ dataset.Size) {
+	m.mark = func(out *image.RGBA, i int, _ picture.Size) {
 		if i == ref.Item {
 			outline(out, []region.Region{ref.Region}, foundColour)
 			b := ref.Region.Box

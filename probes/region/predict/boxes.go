@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
@@ -76,7 +76,7 @@ type found struct {
 
 // boxes are the detections whose score is high enough, as regions of the picture; what
 // reaches beyond it is cut off. Their IDs are their places in the model's output.
-func (f *Finder) boxes(out []*tensor.Tensor, g dataset.Geometry) ([]region.Region, error) {
+func (f *Finder) boxes(out []*tensor.Tensor, g picture.Geometry) ([]region.Region, error) {
 	d, err := f.read(out)
 	if err != nil {
 		return nil, err
@@ -213,7 +213,7 @@ func softmax(v []float64) {
 }
 
 // onPicture is a box of the model's input on the picture, cut to it.
-func (f *Finder) onPicture(v []float64, g dataset.Geometry) region.Box {
+func (f *Finder) onPicture(v []float64, g picture.Geometry) region.Box {
 	x0, y0, x1, y1 := v[0], v[1], v[2], v[3]
 	switch f.Form {
 	case "xywh":

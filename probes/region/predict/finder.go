@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/onnxprobe/onnxprobe/engine"
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
@@ -59,7 +59,8 @@ func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o en
 	if in.dtype == tensor.Uint8 {
 		s.Preprocess.Scale, s.Preprocess.Mean, s.Preprocess.Std = 1, nil, nil
 	}
-	if got := s.Preprocess.Fixed(in.sample); got != nil && dataset.CheckShape(got, in.sample) != nil {
+	got := s.Preprocess.Fixed(in.sample)
+	if _, err := picture.ShapeFor(got, in.sample); got != nil && err != nil {
 		return nil, fmt.Errorf("the model of regions takes %v, --region-preprocess %s gives %v: give a JSON file made for it", in.sample, s.Preprocess.Name, got)
 	}
 	o.CUDAGraph = false // sizes change from picture to picture
@@ -138,7 +139,7 @@ func (f *Finder) Regions(p image.Image) ([]region.Region, error) {
 }
 
 // run gives the outputs for a picture, and where the model's input lies on it.
-func (f *Finder) run(p image.Image) ([]*tensor.Tensor, dataset.Geometry, error) {
+func (f *Finder) run(p image.Image) ([]*tensor.Tensor, picture.Geometry, error) {
 	x, g, err := f.Preprocess.Sample(p, f.input.sample)
 	if err != nil {
 		return nil, g, err

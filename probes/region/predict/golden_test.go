@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
@@ -56,9 +56,9 @@ func flat(rows [][]float64) *tensor.Tensor {
 }
 
 // seen is a picture that the model sees as it is.
-func seen(h, w int) dataset.Geometry {
-	s := dataset.Size{H: h, W: w}
-	return dataset.Geometry{Picture: s, Resized: s, Input: s}
+func seen(h, w int) picture.Geometry {
+	s := picture.Size{H: h, W: w}
+	return picture.Geometry{Picture: s, Resized: s, Input: s}
 }
 
 // DETR's outputs are read as transformers does.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
@@ -20,7 +20,7 @@ const unseen = -1
 const maxLabel = math.MaxInt32
 
 // labels are the regions of the picture that have one label each.
-func (f *Finder) labels(out []*tensor.Tensor, g dataset.Geometry, p image.Image) ([]region.Region, error) {
+func (f *Finder) labels(out []*tensor.Tensor, g picture.Geometry, p image.Image) ([]region.Region, error) {
 	labels, err := f.labelMap(out[f.out.labels], g, p)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (f *Finder) labels(out []*tensor.Tensor, g dataset.Geometry, p image.Image)
 }
 
 // labelMap is the label of each pixel of the picture.
-func (f *Finder) labelMap(t *tensor.Tensor, g dataset.Geometry, p image.Image) (*segment.Labels, error) {
+func (f *Finder) labelMap(t *tensor.Tensor, g picture.Geometry, p image.Image) (*segment.Labels, error) {
 	var super *segment.Labels
 	var err error
 	if f.Smooth > 0 {
@@ -66,7 +66,7 @@ func (f *Finder) labelMap(t *tensor.Tensor, g dataset.Geometry, p image.Image) (
 }
 
 // nearest takes for each pixel of the picture the label at its centre.
-func (f *Finder) nearest(t *tensor.Tensor, g dataset.Geometry, super *segment.Labels) (*segment.Labels, error) {
+func (f *Finder) nearest(t *tensor.Tensor, g picture.Geometry, super *segment.Labels) (*segment.Labels, error) {
 	shape := single(t.Shape, 2)
 	if len(shape) != 2 || shape[0] < 1 || shape[1] < 1 {
 		return nil, fmt.Errorf("its label map has shape %v; want [1,H,W], [1,1,H,W] or [H,W]", t.Shape)
@@ -127,7 +127,7 @@ type classMap struct {
 	line          []float64 // [w, classes]: the values at the height of a row
 }
 
-func newClassMap(values []float64, shape []int, g dataset.Geometry) *classMap {
+func newClassMap(values []float64, shape []int, g picture.Geometry) *classMap {
 	m := &classMap{classes: shape[0], h: shape[1], w: shape[2], values: values}
 	m.rows = cells(g.Picture.H, g.Resized.H, g.Y, g.Input.H, m.h)
 	m.columns = cells(g.Picture.W, g.Resized.W, g.X, g.Input.W, m.w)

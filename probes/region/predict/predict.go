@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
@@ -42,7 +42,7 @@ type Settings struct {
 	Model []string `json:"model"`
 	// Preprocess is how pictures become the model's input. Of a model that takes uint8
 	// its scale and normalisation do not count.
-	Preprocess dataset.Preprocess `json:"preprocess"`
+	Preprocess picture.Preprocess `json:"preprocess"`
 	// Outputs names the outputs for "boxes", "scores" and "labels", where they are not
 	// to be told by name and shape.
 	Outputs map[string]string `json:"outputs,omitempty"`

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -87,14 +87,14 @@ func text(rs []region.Region) string {
 // Boxes come back to the picture through resizing, cropping and borders: worked by hand.
 func TestBoxesOnThePicture(t *testing.T) {
 	m := detector(t)
-	exact := dataset.Preprocess{Channels: 1, Resize: dataset.Resize{Mode: dataset.Exact, Size: dataset.Size{H: 8, W: 8}}}
-	crop := dataset.Preprocess{Channels: 1, Resize: dataset.Resize{Mode: dataset.Shorter, Size: dataset.Size{H: 4, W: 4}}, Crop: dataset.Size{H: 4, W: 4}}
-	border := dataset.Preprocess{Channels: 1, Resize: dataset.Resize{Mode: dataset.Fit, Size: dataset.Size{H: 8, W: 8}}, Crop: dataset.Size{H: 8, W: 8}}
+	exact := picture.Preprocess{Channels: 1, Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 8, W: 8}}}
+	crop := picture.Preprocess{Channels: 1, Resize: picture.Resize{Mode: picture.Shorter, Size: picture.Size{H: 4, W: 4}}, Crop: picture.Size{H: 4, W: 4}}
+	border := picture.Preprocess{Channels: 1, Resize: picture.Resize{Mode: picture.Fit, Size: picture.Size{H: 8, W: 8}}, Crop: picture.Size{H: 8, W: 8}}
 	for _, c := range []struct {
 		name string
 		w, h int
 		grey uint8
-		pre  dataset.Preprocess
+		pre  picture.Preprocess
 		s    Settings
 		want string
 	}{
@@ -126,11 +126,11 @@ func TestBoxesOnThePicture(t *testing.T) {
 // and what the crop cuts off is in neither.
 func TestLabelsOnThePicture(t *testing.T) {
 	m := parser(t)
-	none := dataset.Preprocess{Channels: 1}
-	crop := dataset.Preprocess{Channels: 1, Crop: dataset.Size{H: 8, W: 8}}
+	none := picture.Preprocess{Channels: 1}
+	crop := picture.Preprocess{Channels: 1, Crop: picture.Size{H: 8, W: 8}}
 	for _, c := range []struct {
 		name string
-		pre  dataset.Preprocess
+		pre  picture.Preprocess
 		s    Settings
 		want string
 	}{
@@ -158,7 +158,7 @@ func TestLabelsOnThePicture(t *testing.T) {
 
 // What is wrong with a model, or asked of it wrongly, is said when it is opened.
 func TestOpenFaults(t *testing.T) {
-	none := dataset.Preprocess{Channels: 1}
+	none := picture.Preprocess{Channels: 1}
 	vector := onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Param: "n"}, {Size: 4}})
 	small := onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Size: 1}, {Size: 1}, {Size: 4}, {Size: 6}})
 	two := onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Size: 2}, {Size: 1}, {Size: 4}, {Size: 4}})
@@ -181,7 +181,7 @@ func TestOpenFaults(t *testing.T) {
 		{detector(t), Settings{Kind: Boxes, Model: []string{"0"}}, "its SHA-256 is another"},
 		{same(vector), Settings{Kind: Boxes}, "no picture's"},
 		{same(two), Settings{Kind: Labels}, "2 pictures at once"},
-		{same(small), Settings{Kind: Labels, Preprocess: dataset.Preprocess{Name: "p.json", Channels: 3, Crop: dataset.Size{H: 5, W: 6}}},
+		{same(small), Settings{Kind: Labels, Preprocess: picture.Preprocess{Name: "p.json", Channels: 3, Crop: picture.Size{H: 5, W: 6}}},
 			"the model of regions takes [1 4 6], --region-preprocess p.json gives [3 5 6]: give a JSON file made for it"},
 	} {
 		if c.s.Preprocess.Name == "" {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -94,7 +94,7 @@ func (s source) Has(int) bool { return true }
 // Scored says whether the finder gives scores.
 func (s source) Scored() bool { return region.Scored(s.find) }
 
-func (s source) Regions(i int, size dataset.Size) ([]region.Region, []error) {
+func (s source) Regions(i int, size picture.Size) ([]region.Region, []error) {
 	p, err := s.picture(i)
 	if err != nil {
 		return nil, []error{err}

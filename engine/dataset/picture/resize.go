@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"fmt"
@@ -129,16 +129,16 @@ func clip8(v int32) uint8 { return uint8(min(max(v>>precision, 0), 255)) }
 // Pillow 13 takes the vertical pass first when that drops clearly more; earlier
 // ones never do, and then differ by rounding. Resizing that keeps the picture's
 // proportions is the same in all of them.
-func (p *picture) resize(w, h int, f Filter) *picture {
-	return p.resizeIn(w, h, f, image.Rect(0, 0, w, h))
+func (p *Picture) resize(w, h int, f Filter) *Picture {
+	return p.ResizeIn(w, h, f, image.Rect(0, 0, w, h))
 }
 
 // resizeIn makes of what resize gives the pixels within a rectangle, at the cost
 // of those alone: each depends on none of the others.
-func (p *picture) resizeIn(w, h int, f Filter, in image.Rectangle) *picture {
+func (p *Picture) ResizeIn(w, h int, f Filter, in image.Rectangle) *Picture {
 	whole := in == image.Rect(0, 0, w, h)
 	switch {
-	case w == p.w && h == p.h:
+	case w == p.W && h == p.H:
 		if whole {
 			return p
 		}
@@ -153,16 +153,16 @@ func (p *picture) resizeIn(w, h int, f Filter, in image.Rectangle) *picture {
 		f = Bilinear
 	}
 	// A pass over an axis that keeps its size copies it.
-	columns, rows := kernels(p.w, w, f, in.Min.X, in.Max.X), kernels(p.h, h, f, in.Min.Y, in.Max.Y)
-	var q *picture
+	columns, rows := kernels(p.W, w, f, in.Min.X, in.Max.X), kernels(p.H, h, f, in.Min.Y, in.Max.Y)
+	var q *Picture
 	switch {
-	case w == p.w && in.Dx() == w:
+	case w == p.W && in.Dx() == w:
 		return p.vertical(rows)
-	case h < p.h && p.h-h > 2*(p.w-w):
+	case h < p.H && p.H-h > 2*(p.W-w):
 		q = p.vertical(rows)
-		defer q.release()
+		defer q.Release()
 		return q.horizontal(columns, 0, len(rows))
-	case h == p.h:
+	case h == p.H:
 		return p.horizontal(columns, in.Min.Y, in.Max.Y)
 	}
 	// The horizontal pass need only make what the rows read.
@@ -171,7 +171,7 @@ func (p *picture) resizeIn(w, h int, f Filter, in image.Rectangle) *picture {
 		rows[i].min -= top
 	}
 	q = p.horizontal(columns, top, bottom)
-	defer q.release()
+	defer q.Release()
 	return q.vertical(rows)
 }
 
@@ -201,14 +201,14 @@ func reads(inW, inH, w, h int, f Filter, in image.Rectangle) image.Rectangle {
 	return image.Rect(left, top, right, bottom)
 }
 
-func (p *picture) horizontal(ks []kernel, top, bottom int) *picture {
-	q := scratch(len(ks), bottom-top, p.c)
+func (p *Picture) horizontal(ks []kernel, top, bottom int) *Picture {
+	q := scratch(len(ks), bottom-top, p.C)
 	for y := top; y < bottom; y++ {
-		row, out := p.pix[y*p.w*p.c:(y+1)*p.w*p.c], q.pix[(y-top)*q.w*q.c:(y-top+1)*q.w*q.c]
+		row, out := p.Pix[y*p.W*p.C:(y+1)*p.W*p.C], q.Pix[(y-top)*q.W*q.C:(y-top+1)*q.W*q.C]
 		switch {
-		case p.c == 1:
+		case p.C == 1:
 			across1(out, row, ks)
-		case y+1 < min(p.h, bottom):
+		case y+1 < min(p.H, bottom):
 			across(out, row, ks)
 		default: // the vectors touch a byte of the next row
 			across3(out, row, ks)
@@ -241,11 +241,11 @@ func across3(out, row []uint8, ks []kernel) {
 	}
 }
 
-func (p *picture) vertical(ks []kernel) *picture {
-	q := scratch(p.w, len(ks), p.c)
-	n := p.w * p.c
+func (p *Picture) vertical(ks []kernel) *Picture {
+	q := scratch(p.W, len(ks), p.C)
+	n := p.W * p.C
 	for y, k := range ks {
-		down(q.pix[y*n:(y+1)*n], p.pix[k.min*n:(k.min+len(k.weights))*n], k.weights)
+		down(q.Pix[y*n:(y+1)*n], p.Pix[k.min*n:(k.min+len(k.weights))*n], k.weights)
 	}
 	return q
 }
@@ -264,7 +264,7 @@ func down1(out, rows []uint8, weights []int32, begin int) {
 
 // nearest is PIL's ImagingScaleAffine: positions are summed up, not multiplied
 // out, and what rounding pushes past the edge stays black.
-func (p *picture) nearest(w, h int) *picture {
+func (p *Picture) nearest(w, h int) *Picture {
 	steps := func(in, out int) []int {
 		at, scale := make([]int, out), float64(in)/float64(out)
 		for i, pos := 0, scale*0.5; i < out; i, pos = i+1, pos+scale {
@@ -272,15 +272,15 @@ func (p *picture) nearest(w, h int) *picture {
 		}
 		return at
 	}
-	q := newPicture(w, h, p.c)
-	xs, ys := steps(p.w, w), steps(p.h, h)
+	q := New(w, h, p.C)
+	xs, ys := steps(p.W, w), steps(p.H, h)
 	for y, from := range ys {
-		if from >= p.h {
+		if from >= p.H {
 			continue
 		}
 		for x, fx := range xs {
-			if fx < p.w {
-				copy(q.pix[(y*w+x)*p.c:(y*w+x+1)*p.c], p.pix[(from*p.w+fx)*p.c:])
+			if fx < p.W {
+				copy(q.Pix[(y*w+x)*p.C:(y*w+x+1)*p.C], p.Pix[(from*p.W+fx)*p.C:])
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"image"
@@ -8,33 +8,33 @@ import (
 
 // picture is an 8-bit image in row-major order, its channels interleaved: 1
 // (luminance) or 3 (red, green, blue).
-type picture struct {
-	w, h, c int
-	pix     []uint8
+type Picture struct {
+	W, H, C int
+	Pix     []uint8
 }
 
-func newPicture(w, h, c int) *picture {
-	return &picture{w: w, h: h, c: c, pix: make([]uint8, w*h*c)}
+func New(w, h, c int) *Picture {
+	return &Picture{W: w, H: h, C: c, Pix: make([]uint8, w*h*c)}
 }
 
 // scratch is a picture of whatever was in memory before, which release gives back.
-func scratch(w, h, c int) *picture {
-	p := idle.Get().(*picture)
-	if p.w, p.h, p.c = w, h, c; cap(p.pix) < w*h*c {
-		p.pix = make([]uint8, w*h*c)
+func scratch(w, h, c int) *Picture {
+	p := idle.Get().(*Picture)
+	if p.W, p.H, p.C = w, h, c; cap(p.Pix) < w*h*c {
+		p.Pix = make([]uint8, w*h*c)
 	}
-	p.pix = p.pix[:w*h*c]
+	p.Pix = p.Pix[:w*h*c]
 	return p
 }
 
 // release gives a picture's memory to the next scratch; it is not used after.
-func (p *picture) release() {
-	if cap(p.pix) <= maxIdle {
+func (p *Picture) Release() {
+	if cap(p.Pix) <= maxIdle {
 		idle.Put(p)
 	}
 }
 
-var idle = sync.Pool{New: func() any { return new(picture) }}
+var idle = sync.Pool{New: func() any { return new(Picture) }}
 
 // maxIdle bounds the memory of one picture that waits for its next use.
 const maxIdle = 16 << 20
@@ -46,19 +46,19 @@ func luma(r, g, b uint8) uint8 {
 
 // channels converts between 1 and 3 channels as PIL's convert("L") and
 // convert("RGB") do.
-func (p *picture) channels(c int) *picture {
-	if c == p.c {
+func (p *Picture) Channels(c int) *Picture {
+	if c == p.C {
 		return p
 	}
-	q := newPicture(p.w, p.h, c)
+	q := New(p.W, p.H, c)
 	if c == 1 {
-		for i := range q.pix {
-			q.pix[i] = luma(p.pix[3*i], p.pix[3*i+1], p.pix[3*i+2])
+		for i := range q.Pix {
+			q.Pix[i] = luma(p.Pix[3*i], p.Pix[3*i+1], p.Pix[3*i+2])
 		}
 		return q
 	}
-	for i, v := range p.pix {
-		q.pix[3*i], q.pix[3*i+1], q.pix[3*i+2] = v, v, v
+	for i, v := range p.Pix {
+		q.Pix[3*i], q.Pix[3*i+1], q.Pix[3*i+2] = v, v, v
 	}
 	return q
 }
@@ -66,34 +66,34 @@ func (p *picture) channels(c int) *picture {
 // fromImage converts what Go's decoders return as PIL's convert("RGB") does:
 // alpha is dropped, not blended; 16-bit colour keeps its high byte, but 16-bit
 // grey is clipped at 255. Grey images keep one channel.
-func fromImage(m image.Image) *picture {
+func FromImage(m image.Image) *Picture {
 	b := m.Bounds()
 	w, h := b.Dx(), b.Dy()
 	switch m := m.(type) {
 	case *image.Gray:
-		p := newPicture(w, h, 1)
+		p := New(w, h, 1)
 		for y := range h {
-			copy(p.pix[y*w:(y+1)*w], m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):])
+			copy(p.Pix[y*w:(y+1)*w], m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):])
 		}
 		return p
 	case *image.Gray16:
-		p := newPicture(w, h, 1)
+		p := New(w, h, 1)
 		for y := range h {
 			row := m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):]
 			for x := range w {
-				p.pix[y*w+x] = row[2*x+1]
+				p.Pix[y*w+x] = row[2*x+1]
 				if row[2*x] != 0 {
-					p.pix[y*w+x] = 255
+					p.Pix[y*w+x] = 255
 				}
 			}
 		}
 		return p
 	}
-	p := newPicture(w, h, 3)
+	p := New(w, h, 3)
 	rgb := colours(m)
 	for i, y := 0, b.Min.Y; y < b.Max.Y; y++ {
 		for x := b.Min.X; x < b.Max.X; x, i = x+1, i+3 {
-			p.pix[i], p.pix[i+1], p.pix[i+2] = rgb(x, y)
+			p.Pix[i], p.Pix[i+1], p.Pix[i+2] = rgb(x, y)
 		}
 	}
 	return p
@@ -164,21 +164,31 @@ func scale255(a, b uint8) uint8 {
 
 // crop copies the rectangle of w x h at (x0, y0), which may reach outside: fill
 // is what lies there, one byte for each channel.
-func (p *picture) crop(x0, y0, w, h int, fill []uint8) *picture {
-	if x0 == 0 && y0 == 0 && w == p.w && h == p.h {
+func (p *Picture) crop(x0, y0, w, h int, fill []uint8) *Picture {
+	if x0 == 0 && y0 == 0 && w == p.W && h == p.H {
 		return p
 	}
-	q := newPicture(w, h, p.c)
-	if x0 < 0 || y0 < 0 || x0+w > p.w || y0+h > p.h {
-		for i := range q.pix {
+	q := New(w, h, p.C)
+	if x0 < 0 || y0 < 0 || x0+w > p.W || y0+h > p.H {
+		for i := range q.Pix {
 			if len(fill) > 0 {
-				q.pix[i] = fill[i%p.c%len(fill)]
+				q.Pix[i] = fill[i%p.C%len(fill)]
 			}
 		}
 	}
-	from, to := max(x0, 0), min(x0+w, p.w)
-	for y := max(y0, 0); y < min(y0+h, p.h) && from < to; y++ {
-		copy(q.pix[((y-y0)*w+from-x0)*p.c:], p.pix[(y*p.w+from)*p.c:(y*p.w+to)*p.c])
+	from, to := max(x0, 0), min(x0+w, p.W)
+	for y := max(y0, 0); y < min(y0+h, p.H) && from < to; y++ {
+		copy(q.Pix[((y-y0)*w+from-x0)*p.C:], p.Pix[(y*p.W+from)*p.C:(y*p.W+to)*p.C])
 	}
 	return q
+}
+
+// Image is a copy of the picture, in colour.
+func (p *Picture) Image() image.Image {
+	q := p.Channels(3)
+	m := image.NewRGBA(image.Rect(0, 0, q.W, q.H))
+	for k := range q.W * q.H {
+		m.SetRGBA(k%q.W, k/q.W, color.RGBA{q.Pix[3*k], q.Pix[3*k+1], q.Pix[3*k+2], 255})
+	}
+	return m
 }

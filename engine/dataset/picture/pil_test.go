@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 )
 
 // The golden arrays were made by PIL and torchvision: testdata/export/pillow.py.
-const pillow = "../../testdata/golden/pillow"
+const pillow = "../../../testdata/golden/pillow"
 
 type pilIndex struct {
 	Decode []struct{ File, Array string }
@@ -50,13 +50,13 @@ func pilGoldens(t *testing.T) (pilIndex, map[string]*tensor.Tensor) {
 	return index, arrays
 }
 
-func decodeFile(t *testing.T, path string) *picture {
+func decodeFile(t *testing.T, path string) *Picture {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := decodeImage(b, limits{DefaultMaxPixels, DefaultMaxFileBytes}, everything)
+	p, err := Decode(b, Limits{DefaultMaxPixels, DefaultMaxFileBytes}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,12 +81,12 @@ func TestDecodeLikePIL(t *testing.T) {
 	index, arrays := pilGoldens(t)
 	for _, c := range index.Decode {
 		t.Run(c.File, func(t *testing.T) {
-			got := decodeFile(t, filepath.Join(pillow, c.File)).channels(3)
+			got := decodeFile(t, filepath.Join(pillow, c.File)).Channels(3)
 			want := arrays[c.Array]
-			if want.Shape[0] != got.h || want.Shape[1] != got.w {
-				t.Fatalf("got %d x %d, want %v", got.w, got.h, want.Shape)
+			if want.Shape[0] != got.H || want.Shape[1] != got.W {
+				t.Fatalf("got %d x %d, want %v", got.W, got.H, want.Shape)
 			}
-			most, mean := differs(t, got.pix, tensor.Data[uint8](want))
+			most, mean := differs(t, got.Pix, tensor.Data[uint8](want))
 			if most != 0 {
 				t.Errorf("differs by at most %d, %.4f on average; want bit for bit", most, mean)
 			}
@@ -100,18 +100,18 @@ func TestResizeLikePIL(t *testing.T) {
 		t.Run(strings.TrimPrefix(c.Array, "resize/"), func(t *testing.T) {
 			p := decodeFile(t, filepath.Join(pillow, c.File))
 			got := p.resize(c.Size[0], c.Size[1], Filter(c.Filter))
-			if most, mean := differs(t, got.pix, tensor.Data[uint8](arrays[c.Array])); most != 0 {
+			if most, mean := differs(t, got.Pix, tensor.Data[uint8](arrays[c.Array])); most != 0 {
 				t.Errorf("differs by at most %d, %.4f on average; want bit for bit", most, mean)
 			}
 			// One channel takes a path of its own; PIL resamples bands alike.
-			red := newPicture(p.w, p.h, 1)
-			for i := range red.pix {
-				red.pix[i] = p.pix[3*i]
+			red := New(p.W, p.H, 1)
+			for i := range red.Pix {
+				red.Pix[i] = p.Pix[3*i]
 			}
 			red = red.resize(c.Size[0], c.Size[1], Filter(c.Filter))
-			for i, v := range red.pix {
-				if v != got.pix[3*i] {
-					t.Fatalf("one channel: element %d is %d, want %d", i, v, got.pix[3*i])
+			for i, v := range red.Pix {
+				if v != got.Pix[3*i] {
+					t.Fatalf("one channel: element %d is %d, want %d", i, v, got.Pix[3*i])
 				}
 			}
 		})
@@ -125,22 +125,22 @@ func TestPipelineLikeTorchvision(t *testing.T) {
 	for _, c := range index.Pipeline {
 		t.Run(strings.TrimPrefix(c.Array, "pipeline/"), func(t *testing.T) {
 			source := arrays["decode/"+c.File]
-			p := &picture{source.Shape[1], source.Shape[0], 3, tensor.Data[uint8](source)}
-			o := Options{MaxPixels: DefaultMaxPixels, Preprocess: &Preprocess{Resize: Resize{Shorter, Size{c.Resize, c.Resize}},
+			p := &Picture{source.Shape[1], source.Shape[0], 3, tensor.Data[uint8](source)}
+			o := RenderOptions{MaxPixels: DefaultMaxPixels, Preprocess: &Preprocess{Resize: Resize{Shorter, Size{c.Resize, c.Resize}},
 				Interpolation: Filter(c.Filter), Crop: Size{c.Crop, c.Crop}, Mean: c.Mean, Std: c.Std}}
 			cropped, err := o.Preprocess.scene(p, o.MaxPixels)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if most, _ := differs(t, cropped.pix, tensor.Data[uint8](arrays[c.Cropped])); most != 0 {
+			if most, _ := differs(t, cropped.Pix, tensor.Data[uint8](arrays[c.Cropped])); most != 0 {
 				t.Errorf("cropped: differs by at most %d, want bit for bit", most)
 			}
-			r, err := newRenderer(o, 3, nil)
+			r, err := NewRenderer(o, 3, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			got, want := make([]float32, 3*c.Crop*c.Crop), tensor.Data[float32](arrays[c.Array])
-			if err := r.render(p, got); err != nil {
+			if err := r.Render(p, got); err != nil {
 				t.Fatal(err)
 			}
 			for i := range got {
@@ -159,28 +159,28 @@ func TestEXIFOrientationLikePIL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := orientation(b); o != 6 {
+	if o := Orientation(b); o != 6 {
 		t.Fatalf("orientation is %d, want 6", o)
 	}
 	want := arrays["exif_transpose/orientation6.jpg"]
-	got := decodeFile(t, path).channels(3).upright(6)
-	if got.h != want.Shape[0] || got.w != want.Shape[1] {
-		t.Fatalf("got %d x %d, want %v", got.h, got.w, want.Shape)
+	got := decodeFile(t, path).Channels(3).Upright(6)
+	if got.H != want.Shape[0] || got.W != want.Shape[1] {
+		t.Fatalf("got %d x %d, want %v", got.H, got.W, want.Shape)
 	}
-	if most, _ := differs(t, got.pix, tensor.Data[uint8](want)); most != 0 {
+	if most, _ := differs(t, got.Pix, tensor.Data[uint8](want)); most != 0 {
 		t.Errorf("differs by at most %d, want bit for bit", most)
 	}
 }
 
 // Each orientation undone by the one that turns it back.
 func TestUprightInverts(t *testing.T) {
-	p := &picture{3, 2, 1, []uint8{1, 2, 3, 4, 5, 6}}
+	p := &Picture{3, 2, 1, []uint8{1, 2, 3, 4, 5, 6}}
 	for o, want := range map[int][]uint8{
 		1: {1, 2, 3, 4, 5, 6}, 2: {3, 2, 1, 6, 5, 4}, 3: {6, 5, 4, 3, 2, 1}, 4: {4, 5, 6, 1, 2, 3},
 		5: {1, 4, 2, 5, 3, 6}, 6: {4, 1, 5, 2, 6, 3}, 7: {6, 3, 5, 2, 4, 1}, 8: {3, 6, 2, 5, 1, 4},
 	} {
-		if got := p.upright(o); string(got.pix) != string(want) {
-			t.Errorf("orientation %d: got %v, want %v", o, got.pix, want)
+		if got := p.Upright(o); string(got.Pix) != string(want) {
+			t.Errorf("orientation %d: got %v, want %v", o, got.Pix, want)
 		}
 	}
 }
@@ -200,7 +200,7 @@ func TestConversionsLikePIL(t *testing.T) {
 		{cmyk, []uint8{122, 200, 0}},          // 200 - 100*200/255
 		{deep, []uint8{0x12, 0xab, 0}},
 	} {
-		if got := fromImage(c.m).pix; string(got) != string(c.want) {
+		if got := FromImage(c.m).Pix; string(got) != string(c.want) {
 			t.Errorf("%T: got %v, want %v", c.m, got, c.want)
 		}
 	}
@@ -210,25 +210,25 @@ func TestConversionsLikePIL(t *testing.T) {
 func TestResizeOfAPart(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 400 {
-		p := newPicture(1+rng.IntN(40), 1+rng.IntN(40), []int{1, 3}[rng.IntN(2)])
-		for i := range p.pix {
-			p.pix[i] = uint8(rng.IntN(256))
+		p := New(1+rng.IntN(40), 1+rng.IntN(40), []int{1, 3}[rng.IntN(2)])
+		for i := range p.Pix {
+			p.Pix[i] = uint8(rng.IntN(256))
 		}
 		w, h := 1+rng.IntN(40), 1+rng.IntN(40)
 		switch rng.IntN(4) { // axes that keep their size have ways of their own
 		case 0:
-			w = p.w
+			w = p.W
 		case 1:
-			h = p.h
+			h = p.H
 		case 2:
-			w, h = p.w, p.h
+			w, h = p.W, p.H
 		}
 		x, y := rng.IntN(w), rng.IntN(h)
 		in := image.Rect(x, y, x+1+rng.IntN(w-x), y+1+rng.IntN(h-y))
 		for _, f := range []Filter{"", Nearest, Box, Bilinear, Hamming, Bicubic, Lanczos} {
-			got, want := p.resizeIn(w, h, f, in), p.resize(w, h, f).crop(in.Min.X, in.Min.Y, in.Dx(), in.Dy(), nil)
-			if got.w != want.w || got.h != want.h || !bytes.Equal(got.pix, want.pix) {
-				t.Fatalf("%s of %dx%d to %dx%d: %v is not what the whole has there", f, p.w, p.h, w, h, in)
+			got, want := p.ResizeIn(w, h, f, in), p.resize(w, h, f).crop(in.Min.X, in.Min.Y, in.Dx(), in.Dy(), nil)
+			if got.W != want.W || got.H != want.H || !bytes.Equal(got.Pix, want.Pix) {
+				t.Fatalf("%s of %dx%d to %dx%d: %v is not what the whole has there", f, p.W, p.H, w, h, in)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"image/gif"
 	"image/png"
 	"io"
+	"slices"
 	"strings"
 
 	"golang.org/x/image/bmp"
@@ -32,7 +33,7 @@ type imageFormat struct {
 	extensions []string
 	size       func([]byte) (w, h int, err error)
 	// decode makes at least the pixels within the window.
-	decode func(b []byte, window image.Rectangle) (*picture, error)
+	decode func(b []byte, window image.Rectangle) (*Picture, error)
 }
 
 var imageFormats = []imageFormat{
@@ -53,22 +54,27 @@ func header(config func(io.Reader) (image.Config, error)) func([]byte) (w, h int
 }
 
 // whole is a decoder that makes all pixels.
-func whole(decode func([]byte) (*picture, error)) func([]byte, image.Rectangle) (*picture, error) {
-	return func(b []byte, _ image.Rectangle) (*picture, error) { return decode(b) }
+func whole(decode func([]byte) (*Picture, error)) func([]byte, image.Rectangle) (*Picture, error) {
+	return func(b []byte, _ image.Rectangle) (*Picture, error) { return decode(b) }
 }
 
-func with(decode func(io.Reader) (image.Image, error)) func([]byte, image.Rectangle) (*picture, error) {
-	return whole(func(b []byte) (*picture, error) {
+func with(decode func(io.Reader) (image.Image, error)) func([]byte, image.Rectangle) (*Picture, error) {
+	return whole(func(b []byte) (*Picture, error) {
 		m, err := decode(bytes.NewReader(b))
 		if err != nil {
 			return nil, err
 		}
-		return fromImage(m), nil
+		return FromImage(m), nil
 	})
 }
 
-// isImageName reports whether a file is named as an image.
-func isImageName(name string) bool {
+// Is reports whether a file that begins with b is an image of a format that Decode reads.
+func Is(b []byte) bool {
+	return slices.ContainsFunc(imageFormats, func(f imageFormat) bool { return hasMagic(b, f.magic) })
+}
+
+// IsName reports whether a file is named as an image.
+func IsName(name string) bool {
 	for _, f := range imageFormats {
 		for _, ext := range f.extensions {
 			if len(name) > len(ext) && strings.EqualFold(name[len(name)-len(ext):], ext) {
@@ -79,11 +85,17 @@ func isImageName(name string) bool {
 	return false
 }
 
-// limits bound what one image may cost.
-type limits struct{ pixels, bytes int64 }
+// Limits bound what one image may cost: its pixels, and the bytes of its file.
+type Limits struct{ Pixels, Bytes int64 }
 
-// imageSize reads an image's size from its header, and checks it.
-func imageSize(b []byte, l limits) (format int, w, h int, err error) {
+// SizeOf reads an image's size from its header, and checks it.
+func SizeOf(b []byte, l Limits) (w, h int, err error) {
+	_, w, h, err = imageSize(b, l)
+	return w, h, err
+}
+
+// imageSize is SizeOf and the format.
+func imageSize(b []byte, l Limits) (format int, w, h int, err error) {
 	defer safe.Rescue(&err)
 	if len(b) == 0 {
 		return 0, 0, 0, errors.New("the file is empty")
@@ -105,8 +117,8 @@ func imageSize(b []byte, l limits) (format int, w, h int, err error) {
 	if w <= 0 || h <= 0 {
 		return 0, 0, 0, fmt.Errorf("decoding %s: it has %d x %d pixels", name, w, h)
 	}
-	if int64(w) > l.pixels/int64(h) {
-		return 0, 0, 0, fmt.Errorf("decoding %s: its header claims %d x %d pixels, the limit is %d pixels in all", name, w, h, l.pixels)
+	if int64(w) > l.Pixels/int64(h) {
+		return 0, 0, 0, fmt.Errorf("decoding %s: its header claims %d x %d pixels, the limit is %d pixels in all", name, w, h, l.Pixels)
 	}
 	return format, w, h, nil
 }
@@ -123,23 +135,26 @@ func hasMagic(b []byte, magic string) bool {
 	return true
 }
 
-// decodeImage decodes the first picture of an image file, as PIL's
-// convert("RGB") or, for grey images, convert("L") gives it. Seen tells which of
-// its pixels matter; others may be anything.
-func decodeImage(b []byte, l limits, seen func(w, h int) image.Rectangle) (p *picture, err error) {
+// Decode decodes the first picture of an image file, as PIL's convert("RGB") or, for
+// grey images, convert("L") gives it. Seen tells which of the pixels matter, and others
+// may be anything; nil is all.
+func Decode(b []byte, l Limits, seen func(w, h int) image.Rectangle) (p *Picture, err error) {
 	defer safe.Rescue(&err)
 	format, w, h, err := imageSize(b, l)
 	if err != nil {
 		return nil, err
 	}
-	name := imageFormats[format].name
-	if p, err = imageFormats[format].decode(b, seen(w, h)); err != nil {
+	name, window := imageFormats[format].name, image.Rect(0, 0, w, h)
+	if seen != nil {
+		window = seen(w, h)
+	}
+	if p, err = imageFormats[format].decode(b, window); err != nil {
 		return nil, fmt.Errorf("decoding %s: %w", name, err)
 	}
 	return p, nil
 }
 
-func decodeWebP(b []byte) (*picture, error) {
+func decodeWebP(b []byte) (*Picture, error) {
 	m, err := webp.Decode(bytes.NewReader(b))
 	if err != nil {
 		return nil, err
@@ -150,13 +165,13 @@ func decodeWebP(b []byte) (*picture, error) {
 	case *image.NYCbCrA:
 		return fromWebP(&m.YCbCr), nil
 	}
-	return fromImage(m), nil
+	return FromImage(m), nil
 }
 
 // decodeGIF decodes the first frame on its canvas. Transparent pixels show
 // their palette colour, and so does the canvas around the frame: index 0, or
 // the transparent one.
-func decodeGIF(b []byte) (*picture, error) {
+func decodeGIF(b []byte) (*Picture, error) {
 	b, background := opaqueGIF(b)
 	c, err := gif.DecodeConfig(bytes.NewReader(b))
 	if err != nil {
@@ -168,7 +183,7 @@ func decodeGIF(b []byte) (*picture, error) {
 	}
 	frame, ok := m.(*image.Paletted)
 	if !ok || m.Bounds() == image.Rect(0, 0, c.Width, c.Height) {
-		return fromImage(m), nil
+		return FromImage(m), nil
 	}
 	canvas := image.NewPaletted(image.Rect(0, 0, c.Width, c.Height), frame.Palette)
 	for i := range canvas.Pix {
@@ -178,7 +193,7 @@ func decodeGIF(b []byte) (*picture, error) {
 	for y := r.Min.Y; y < r.Max.Y; y++ {
 		copy(canvas.Pix[canvas.PixOffset(r.Min.X, y):canvas.PixOffset(r.Max.X, y)], frame.Pix[frame.PixOffset(r.Min.X, y):])
 	}
-	return fromImage(canvas), nil
+	return FromImage(canvas), nil
 }
 
 // opaqueGIF clears the first frame's transparency flag, in a copy: Go's decoder

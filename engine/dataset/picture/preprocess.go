@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"errors"
@@ -102,7 +102,7 @@ func (p Preprocess) Check() error {
 		}
 	}
 	for i := range min(len(p.Mean), len(p.Std)) {
-		if m, s := float32(p.Mean[i]), float32(p.Std[i]); s == 0 || !finite(m) || !finite(s) {
+		if m, s := float32(p.Mean[i]), float32(p.Std[i]); s == 0 || m-m != 0 || s-s != 0 {
 			bad("mean %v and std %v: want finite numbers and no std of 0", p.Mean[i], p.Std[i])
 		}
 	}
@@ -119,8 +119,6 @@ func (p Preprocess) Check() error {
 	}
 	return nil
 }
-
-func finite(v float32) bool { return v-v == 0 }
 
 // fixed is the size that every picture comes out with, if that does not depend
 // on the picture.
@@ -154,8 +152,8 @@ func (p Preprocess) resized(w, h int) (int, int) {
 	return w, h
 }
 
-// size is what a picture of w x h comes out with.
-func (p Preprocess) size(w, h int) (int, int) {
+// OutputSize is what a picture of w x h comes out with.
+func (p Preprocess) OutputSize(w, h int) (int, int) {
 	if p.Crop != (Size{}) {
 		return p.Crop.W, p.Crop.H
 	}
@@ -182,8 +180,8 @@ func (p Preprocess) cut(w, h int) (x, y int, in image.Rectangle) {
 	return x, y, image.Rect(x, y, x+p.Crop.W, y+p.Crop.H).Intersect(image.Rect(0, 0, w, h))
 }
 
-// seen is the part of a picture of w x h that decides what scene makes of it.
-func (p Preprocess) seen(w, h int) image.Rectangle {
+// Seen is the part of a picture of w x h that decides what scene makes of it.
+func (p Preprocess) Seen(w, h int) image.Rectangle {
 	outW, outH := p.resized(w, h)
 	if p.Crop == (Size{}) || outW < 1 || outH < 1 {
 		return image.Rect(0, 0, w, h)
@@ -193,23 +191,23 @@ func (p Preprocess) seen(w, h int) image.Rectangle {
 }
 
 // scene resizes and crops. Limit bounds the pixels of what it makes on the way.
-func (p Preprocess) scene(m *picture, limit int64) (*picture, error) {
-	w, h := p.resized(m.w, m.h)
+func (p Preprocess) scene(m *Picture, limit int64) (*Picture, error) {
+	w, h := p.resized(m.W, m.H)
 	if w < 1 || h < 1 || int64(w) > limit/int64(h) {
 		return nil, fmt.Errorf("resizing %d x %d pixels to %d x %d: want at least 1 and at most %d pixels; crop such long pictures first, or give --resize HxW",
-			m.w, m.h, w, h, limit)
+			m.W, m.H, w, h, limit)
 	}
 	if p.Crop == (Size{}) {
 		return m.resize(w, h, p.Interpolation), nil
 	}
 	x, y, in := p.cut(w, h)
-	m = m.resizeIn(w, h, p.Interpolation, in)
+	m = m.ResizeIn(w, h, p.Interpolation, in)
 	fill := make([]uint8, len(p.Fill))
 	for i, v := range p.Fill {
 		fill[i] = uint8(v)
 	}
-	if m.c == 1 && len(fill) == 3 && !(fill[0] == fill[1] && fill[1] == fill[2]) {
-		m = m.channels(3)
+	if m.C == 1 && len(fill) == 3 && !(fill[0] == fill[1] && fill[1] == fill[2]) {
+		m = m.Channels(3)
 	}
 	return m.crop(x-in.Min.X, y-in.Min.Y, p.Crop.W, p.Crop.H, fill), nil
 }

@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 
 // orientation is the EXIF orientation of an image file, 1 to 8; 1, upright,
 // when it has none that can be read.
-func orientation(b []byte) int {
+func Orientation(b []byte) int {
 	t := exifOf(b)
 	if len(t) < 8 {
 		return 1
@@ -79,15 +79,15 @@ func exifOf(b []byte) []byte {
 }
 
 // upright turns a picture stored with an EXIF orientation.
-func (p *picture) upright(orientation int) *picture {
+func (p *Picture) Upright(orientation int) *Picture {
 	if orientation <= 1 {
 		return p
 	}
-	w, h := p.w, p.h
+	w, h := p.W, p.H
 	if orientation >= 5 {
 		w, h = h, w
 	}
-	q := newPicture(w, h, p.c)
+	q := New(w, h, p.C)
 	for y := range h {
 		for x := range w {
 			var sx, sy int
@@ -107,7 +107,7 @@ func (p *picture) upright(orientation int) *picture {
 			case 8:
 				sx, sy = h-1-y, x
 			}
-			copy(q.pix[(y*w+x)*p.c:(y*w+x+1)*p.c], p.pix[(sy*p.w+sx)*p.c:])
+			copy(q.Pix[(y*w+x)*p.C:(y*w+x+1)*p.C], p.Pix[(sy*p.W+sx)*p.C:])
 		}
 	}
 	return q

@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"encoding/json"
@@ -72,8 +72,8 @@ func TestSizesLikeTorchvision(t *testing.T) {
 
 func TestCropPads(t *testing.T) {
 	p := Preprocess{Crop: Size{3, 4}, Fill: []int{9}}
-	got, err := p.scene(&picture{1, 2, 1, []uint8{5, 6}}, 100)
-	if want := []uint8{9, 5, 9, 9, 9, 6, 9, 9, 9, 9, 9, 9}; err != nil || !reflect.DeepEqual(got.pix, want) {
+	got, err := p.scene(&Picture{1, 2, 1, []uint8{5, 6}}, 100)
+	if want := []uint8{9, 5, 9, 9, 9, 6, 9, 9, 9, 9, 9, 9}; err != nil || !reflect.DeepEqual(got.Pix, want) {
 		t.Errorf("got %v (error %v), want %v", got, err, want)
 	}
 }
@@ -172,7 +172,7 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
-func TestCheckShape(t *testing.T) {
+func TestShapeFor(t *testing.T) {
 	for _, c := range []struct {
 		sample, input []int
 		want          string // part of the error; "" for none
@@ -187,7 +187,7 @@ func TestCheckShape(t *testing.T) {
 		{[]int{784}, []int{1, 28, 28}, "the model takes [1 28 28]"},
 		{[]int{2, 3}, []int{3, 2}, "model's shape"},
 	} {
-		err := CheckShape(c.sample, c.input)
+		_, err := ShapeFor(c.sample, c.input)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v for a model of %v: got error %v, want %q", c.sample, c.input, err, c.want)
 		}
@@ -207,10 +207,10 @@ func FuzzPreprocess(f *testing.F) {
 			t.Fatalf("%+v does not marshal: %v", p, err)
 		}
 		w, h = w&15+1, h&15+1
-		o := Options{Preprocess: &p, MaxPixels: 1 << 12}
-		r, err := newRenderer(o, 3, func() (int, int, error) { return w, h, nil })
+		o := RenderOptions{Preprocess: &p, MaxPixels: 1 << 12}
+		r, err := NewRenderer(o, 3, func() (int, int, error) { return w, h, nil })
 		if err == nil {
-			_ = r.render(newPicture(w, h, 3), make([]float32, r.c*r.h*r.w))
+			_ = r.Render(New(w, h, 3), make([]float32, r.C*r.H*r.W))
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 
 // Sample is a picture as a model's input, and where that lies on the picture: what
 // Open makes of a picture in a file, for pictures that come one by one. input is the
-// shape of the model's sample, as Options.Input has it. The tensor has that shape, is
+// shape of the model's sample, without the batch axis. The tensor has that shape, is
 // float32 and the caller's; ChannelsLast follows from input.
 func (p Preprocess) Sample(m image.Image, input []int) (*tensor.Tensor, Geometry, error) {
 	b := m.Bounds()
@@ -17,16 +17,16 @@ func (p Preprocess) Sample(m image.Image, input []int) (*tensor.Tensor, Geometry
 	if err != nil {
 		return nil, g, err
 	}
-	o := Options{Preprocess: &p, Input: input, MaxPixels: DefaultMaxPixels}
-	r, err := newRenderer(o, 3, func() (w, h int, err error) { return b.Dx(), b.Dy(), nil })
+	o := RenderOptions{Preprocess: &p, Input: input, MaxPixels: DefaultMaxPixels}
+	r, err := NewRenderer(o, 3, func() (w, h int, err error) { return b.Dx(), b.Dy(), nil })
 	if err != nil {
 		return nil, g, err
 	}
-	t, err := tensor.New(tensor.Float32, r.shape...)
+	t, err := tensor.New(tensor.Float32, r.Shape...)
 	if err != nil {
-		return nil, g, fmt.Errorf("a sample of shape %v: %w", r.shape, err)
+		return nil, g, fmt.Errorf("a sample of shape %v: %w", r.Shape, err)
 	}
-	return t, g, r.render(fromImage(m), tensor.Data[float32](t))
+	return t, g, r.Render(FromImage(m), tensor.Data[float32](t))
 }
 
 // Fixed is the shape of the sample that every picture becomes for a model's input,
@@ -35,14 +35,14 @@ func (p Preprocess) Fixed(input []int) []int {
 	if p.fixed() == (Size{}) {
 		return nil
 	}
-	want, channels := planesOf(input), 3
-	if want.c > 0 {
-		channels = want.c
+	want, channels := PlanesOf(input), 3
+	if want.C > 0 {
+		channels = want.C
 	}
-	p.ChannelsLast = p.ChannelsLast || want.last
-	r, err := newRenderer(Options{Preprocess: &p, MaxPixels: DefaultMaxPixels}, channels, nil)
+	p.ChannelsLast = p.ChannelsLast || want.Last
+	r, err := NewRenderer(RenderOptions{Preprocess: &p, MaxPixels: DefaultMaxPixels}, channels, nil)
 	if err != nil {
 		return nil // Sample says why
 	}
-	return r.shape
+	return r.Shape
 }

@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"image"
@@ -7,9 +7,9 @@ import (
 // fromWebP converts a lossy WebP's planes as libwebp does by default: its own
 // "fancy" upsampling of 4:2:0 chroma and its limited-range colour matrix
 // (upsampling.c, yuv.h). Go's own conversion takes the planes for JPEG's.
-func fromWebP(m *image.YCbCr) *picture {
+func fromWebP(m *image.YCbCr) *Picture {
 	w, h := m.Rect.Dx(), m.Rect.Dy()
-	p := newPicture(w, h, 3)
+	p := New(w, h, 3)
 	cw, ch := (w+1)/2, (h+1)/2
 	cb, cr := make([]uint8, w), make([]uint8, w)
 	for y := range h {
@@ -21,9 +21,9 @@ func fromWebP(m *image.YCbCr) *picture {
 		for x := range w {
 			l, u, v := int32(m.Y[y*m.YStride+x])*19077>>8, int32(cb[x]), int32(cr[x])
 			i := (y*w + x) * 3
-			p.pix[i] = clamp((l + v*26149>>8 - 14234) >> 6)
-			p.pix[i+1] = clamp((l - u*6419>>8 - v*13320>>8 + 8708) >> 6)
-			p.pix[i+2] = clamp((l + u*33050>>8 - 17685) >> 6)
+			p.Pix[i] = clamp((l + v*26149>>8 - 14234) >> 6)
+			p.Pix[i+1] = clamp((l - u*6419>>8 - v*13320>>8 + 8708) >> 6)
+			p.Pix[i+2] = clamp((l + u*33050>>8 - 17685) >> 6)
 		}
 	}
 	return p

@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 // Preset is a preprocessing with a name.
 type Preset struct {

@@ -1,14 +1,17 @@
-package dataset
+package picture
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // ParsePreprocess reads the value of --preprocess: a preset's name, or a file
@@ -26,7 +29,7 @@ func ParsePreprocess(arg string) (Preprocess, error) {
 		return Preprocess{}, fmt.Errorf("no preprocessing preset is named %q and no such file is here; the presets are %s; or give a Hugging Face preprocessor_config.json or a timm config.json",
 			arg, strings.Join(names, ", "))
 	}
-	b, err := readRegular(Local, arg, 1<<20)
+	b, err := readConfig(arg)
 	if err != nil {
 		return Preprocess{}, fmt.Errorf("reading the preprocessing from %q: %w", arg, err)
 	}
@@ -38,6 +41,28 @@ func ParsePreprocess(arg string) (Preprocess, error) {
 		p.Name = filepath.Base(arg)
 	}
 	return p, p.Check()
+}
+
+// readConfig reads a file that should be small.
+func readConfig(path string) ([]byte, error) {
+	const limit = 1 << 20
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, safe.Reason(err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, safe.Reason(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && len(b) > limit {
+		err = fmt.Errorf("it has more than %d bytes", limit)
+	}
+	return b, safe.Reason(err)
 }
 
 func parseConfig(b []byte) (Preprocess, error) {

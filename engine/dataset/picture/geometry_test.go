@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 
 // torchvision's own sizes and offsets; testdata/export/geometry.py wrote them.
 func TestGeometryIsTorchvisions(t *testing.T) {
-	data, err := os.ReadFile("../../testdata/golden/geometry.json")
+	data, err := os.ReadFile("../../../testdata/golden/geometry.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,9 +67,9 @@ func TestGeometryOfPixels(t *testing.T) {
 		{Preprocess{Crop: Size{4, 9}}, 6, 6},
 	} {
 		c.p.Interpolation, c.p.Fill = Nearest, []int{255}
-		m := newPicture(c.w, c.h, 1)
-		for i := range m.pix {
-			m.pix[i] = uint8(i)
+		m := New(c.w, c.h, 1)
+		for i := range m.Pix {
+			m.Pix[i] = uint8(i)
 		}
 		out, err := c.p.scene(m, 1<<20)
 		if err != nil {
@@ -79,18 +79,18 @@ func TestGeometryOfPixels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if g.Input != (Size{out.h, out.w}) {
-			t.Errorf("%+v: input %s, want %dx%d", c.p, g.Input, out.h, out.w)
+		if g.Input != (Size{out.H, out.W}) {
+			t.Errorf("%+v: input %s, want %dx%d", c.p, g.Input, out.H, out.W)
 		}
 		x0, y0, x1, y1 := g.Seen()
-		for y := range out.h {
-			for x := range out.w {
+		for y := range out.H {
+			for x := range out.W {
 				px, py := g.ToPicture(float64(x)+0.5, float64(y)+0.5)
 				want := uint8(255)
 				if px >= 0 && py >= 0 && px < float64(c.w) && py < float64(c.h) {
 					want = uint8(int(py)*c.w + int(px))
 				}
-				if got := out.pix[y*out.w+x]; got != want {
+				if got := out.Pix[y*out.W+x]; got != want {
 					t.Errorf("%+v at %d,%d: pixel %d, want %d", c.p, x, y, got, want)
 				}
 				if seen := px >= x0 && py >= y0 && px < x1 && py < y1; seen != (want != 255) {

@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"bytes"
@@ -45,21 +45,32 @@ func TestSeenDecides(t *testing.T) {
 		if r.IntN(4) > 0 {
 			p.Crop = size()
 		}
-		m := newPicture(1+r.IntN(60), 1+r.IntN(60), []int{1, 3}[r.IntN(2)])
-		for i := range m.pix {
-			m.pix[i] = uint8(r.IntN(256))
+		m := New(1+r.IntN(60), 1+r.IntN(60), []int{1, 3}[r.IntN(2)])
+		for i := range m.Pix {
+			m.Pix[i] = uint8(r.IntN(256))
 		}
-		n := &picture{m.w, m.h, m.c, bytes.Clone(m.pix)}
-		seen := p.seen(m.w, m.h)
-		for i := range n.pix {
-			if at := i / m.c; !image.Pt(at%m.w, at/m.w).In(seen) {
-				n.pix[i] = uint8(r.IntN(256))
+		n := &Picture{m.W, m.H, m.C, bytes.Clone(m.Pix)}
+		seen := p.Seen(m.W, m.H)
+		for i := range n.Pix {
+			if at := i / m.C; !image.Pt(at%m.W, at/m.W).In(seen) {
+				n.Pix[i] = uint8(r.IntN(256))
 			}
 		}
 		want, err := p.scene(m, 1<<20)
 		got, errGot := p.scene(n, 1<<20)
-		if (err == nil) != (errGot == nil) || err == nil && !bytes.Equal(want.pix, got.pix) {
-			t.Fatalf("%+v of %d x %d: more than %v decides; errors %v, %v", p, m.w, m.h, seen, err, errGot)
+		if (err == nil) != (errGot == nil) || err == nil && !bytes.Equal(want.Pix, got.Pix) {
+			t.Fatalf("%+v of %d x %d: more than %v decides; errors %v, %v", p, m.W, m.H, seen, err, errGot)
 		}
+	}
+}
+
+func BenchmarkResize(b *testing.B) {
+	p := New(500, 375, 3)
+	for _, f := range []Filter{Bilinear, Bicubic, Lanczos} {
+		b.Run(string(f), func(b *testing.B) {
+			for b.Loop() {
+				p.resize(341, 256, f)
+			}
+		})
 	}
 }

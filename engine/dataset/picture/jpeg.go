@@ -1,0 +1,27 @@
+package picture
+
+import (
+	"image"
+
+	"github.com/onnxprobe/onnxprobe/engine/internal/jpeg"
+)
+
+// JPEGDecoder names what decodes JPEG files, for manifests: another may give other
+// pixels.
+const JPEGDecoder = "onnxprobe, as libjpeg-turbo"
+
+func jpegSize(b []byte) (w, h int, err error) {
+	c, err := jpeg.DecodeConfig(b)
+	return c.Width, c.Height, err
+}
+
+func decodeJPEG(b []byte, window image.Rectangle) (*Picture, error) {
+	p := scratch(0, 0, 0)
+	pix, c, err := jpeg.Decode(b, window, p.Pix)
+	if err != nil {
+		p.Release()
+		return nil, err
+	}
+	*p = Picture{c.Width, c.Height, c.Channels, pix}
+	return p, nil
+}

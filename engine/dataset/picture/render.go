@@ -1,0 +1,133 @@
+package picture
+
+import (
+	"fmt"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+)
+
+// Renderer turns pictures into samples of one shape. It is safe for use from many
+// goroutines.
+type Renderer struct {
+	// Pre is the preprocessing, with what the model's input settled of it.
+	Pre Preprocess
+	// C, H and W are the channels and the size of samples, and Shape is [C,H,W], or
+	// [H,W,C], or the model's own with as many elements.
+	C, H, W int
+	Shape   []int
+	// MaxPixels is the most that a picture may have on the way.
+	MaxPixels int64
+
+	tables [3][256]float32
+}
+
+// RenderOptions say what samples a Renderer makes.
+type RenderOptions struct {
+	// Preprocess is what is done to pictures; nil is nothing.
+	Preprocess *Preprocess
+	// Input is the shape of the model's input without the batch axis, -1 for sizes
+	// that are free; nil without a model.
+	Input []int
+	// MaxPixels bounds what a picture is resized to.
+	MaxPixels int64
+}
+
+// NewRenderer settles a sample's shape from, in this order, the preprocessing,
+// the model's input and the pictures: natural is their number of channels, size
+// gives the size of one of them and is called only when it is needed.
+func NewRenderer(o RenderOptions, natural int, size func() (w, h int, err error)) (*Renderer, error) {
+	r := &Renderer{MaxPixels: o.MaxPixels}
+	if o.Preprocess != nil {
+		r.Pre = *o.Preprocess
+	}
+	if err := r.Pre.Check(); err != nil {
+		return nil, err
+	}
+	want := PlanesOf(o.Input)
+	r.Pre.ChannelsLast = r.Pre.ChannelsLast || want.Last
+	out := r.Pre.fixed()
+	if out == (Size{}) && want.H > 0 && want.W > 0 {
+		out = Size{want.H, want.W}
+	}
+	if out == (Size{}) {
+		w, h, err := size()
+		if err != nil {
+			return nil, err
+		}
+		out.W, out.H = r.Pre.OutputSize(w, h)
+	}
+	if out.H < 1 || out.W < 1 || int64(out.H) > r.MaxPixels/int64(out.W) {
+		return nil, fmt.Errorf("preprocessing gives samples of %s pixels, the limit is %d in all", out, r.MaxPixels)
+	}
+	r.H, r.W = out.H, out.W
+	r.C = r.Pre.Channels
+	for _, c := range []int{len(r.Pre.Mean) / 3 * 3, want.C, natural} {
+		if r.C == 0 {
+			r.C = c
+		}
+	}
+	if r.Pre.Channels == 0 && len(r.Pre.Mean) != 3 && want.C == 0 && known(o.Input) && tensor.Count(o.Input) == r.H*r.W {
+		r.C = 1 // the model takes one value a pixel
+	}
+	sample := []int{r.C, r.H, r.W}
+	if r.Pre.ChannelsLast {
+		sample = []int{r.H, r.W, r.C}
+	}
+	var err error
+	if r.Shape, err = ShapeFor(sample, o.Input); err != nil {
+		return nil, err
+	}
+	for c := range r.C {
+		r.tables[c] = r.Pre.table(c)
+	}
+	return r, nil
+}
+
+// Render writes the sample that a picture becomes.
+func (r *Renderer) Render(p *Picture, dst []float32) error {
+	given := p
+	if r.C == 1 {
+		p = p.Channels(1)
+	}
+	p, err := r.Pre.scene(p, r.MaxPixels)
+	if err != nil {
+		return err
+	}
+	if p != given {
+		defer p.Release()
+	}
+	if err := r.CheckSize(p.W, p.H); err != nil {
+		return err
+	}
+	if len(dst) != r.C*r.H*r.W {
+		return fmt.Errorf("the buffer has %d elements, want %d", len(dst), r.C*r.H*r.W)
+	}
+	step, plane := 1, r.H*r.W
+	if r.Pre.ChannelsLast {
+		step, plane = r.C, 1
+	}
+	for c := range r.C {
+		from := c
+		if r.Pre.BGR {
+			from = r.C - 1 - c
+		}
+		if p.C == 1 {
+			from = 0
+		}
+		table, o := &r.tables[c], c*plane
+		for i := from; i < len(p.Pix); i += p.C {
+			dst[o] = table[p.Pix[i]]
+			o += step
+		}
+	}
+	return nil
+}
+
+// CheckSize compares a picture's size after preprocessing with the samples'.
+func (r *Renderer) CheckSize(w, h int) error {
+	if w != r.W || h != r.H {
+		return fmt.Errorf("the picture is %d x %d (height x width) after preprocessing, samples are %d x %d; give --resize %dx%d or a preset that resizes, such as imagenet",
+			h, w, r.H, r.W, r.H, r.W)
+	}
+	return nil
+}
