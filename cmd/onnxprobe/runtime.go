@@ -10,6 +10,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 )
 
 func newRuntime() *cobra.Command {
@@ -25,7 +26,7 @@ func newRuntime() *cobra.Command {
 }
 
 func newRuntimeInstall() *cobra.Command {
-	var o ort.InstallOptions
+	var o install.Options
 	c := &cobra.Command{
 		Use:   "install",
 		Short: "Put ONNX Runtime where onnxprobe finds it",
@@ -37,7 +38,7 @@ With --cuda it gets the build for NVIDIA GPUs through pip and, of the CUDA 13 an
 libraries that it needs, those that this machine has not. It says first what it will
 fetch; "onnxprobe runtime list" shows where each library was found.`,
 		Example: `  onnxprobe runtime install
-  onnxprobe runtime install --from onnxruntime-` + ort.Pinned + `-cp312-cp312-manylinux_2_28_x86_64.whl
+  onnxprobe runtime install --from onnxruntime-` + install.Pinned + `-cp312-cp312-manylinux_2_28_x86_64.whl
   onnxprobe runtime install --cuda
   onnxprobe runtime install --cuda --from wheels/`,
 		Args: exactly(0, "no arguments"),
@@ -55,7 +56,7 @@ fetch; "onnxprobe runtime list" shows where each library was found.`,
 					return fmt.Errorf("installing ONNX Runtime from %q: %w", o.From, err)
 				}
 			}
-			path, err := ort.Install(c.Context(), o)
+			path, err := install.Install(c.Context(), o)
 			if err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 )
 
 // Every verb that runs a model ends with exit code 4 where there is no GPU, with
@@ -91,9 +92,9 @@ func TestRuntimeList(t *testing.T) {
 		}
 	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	t.Setenv(ort.EnvLibrary, library)
+	t.Setenv(install.EnvLibrary, library)
 	r := do("runtime", "list", "--device", "cpu")
-	if r.code != exitDone || !strings.Contains(r.stdout, ort.EnvLibrary+"  "+library) || r.messages != "" {
+	if r.code != exitDone || !strings.Contains(r.stdout, install.EnvLibrary+"  "+library) || r.messages != "" {
 		t.Errorf("with a library: exit code %d\n%s%s", r.code, r.stdout, r.messages)
 	}
 	var pieces []ort.Piece
@@ -110,7 +111,7 @@ func TestRuntimeList(t *testing.T) {
 	if runtime.GOOS == "linux" && !slices.ContainsFunc(pieces, driver) {
 		t.Errorf("the driver is not listed: %+v", pieces)
 	}
-	t.Setenv(ort.EnvLibrary, "/nonexistent.so")
+	t.Setenv(install.EnvLibrary, "/nonexistent.so")
 	for args, code := range map[string]int{"": exitDone, "--device cpu": exitUnavailable, "--device cuda:1": exitUnavailable, "--device gpu": exitUsage} {
 		r := do(with([]string{"runtime", "list"}, strings.Fields(args)...)...)
 		if r.code != code || (code != exitUsage) != strings.Contains(r.stdout, "/nonexistent.so") || !strings.Contains(r.messages, "runtime install") && code != exitUsage {

@@ -17,12 +17,14 @@ import (
 	"sync"
 	"unsafe"
 
-	"github.com/onnxprobe/onnxprobe/engine"
 	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 )
 
 // apiVersion is the C interface that onnxruntime_go v1.36.0 asks for.
-const apiVersion = minMinor
+const apiVersion = install.MinMinor
 
 // loaded is the one ONNX Runtime of the process. The library keeps global
 // state, so a process can hold only one.
@@ -67,7 +69,7 @@ func open(path string) (handle unsafe.Pointer, api C.op_api, version string, err
 		return nil, nil, "", errors.New("it is not ONNX Runtime: it has no OrtGetApiBase")
 	}
 	version = C.GoString(C.op_version(base))
-	if err = checkVersion(version); err == nil {
+	if err = install.CheckVersion(version); err == nil {
 		if api = C.op_get(base, apiVersion); api == nil {
 			err = fmt.Errorf("ONNX Runtime %s refuses interface version %d", version, apiVersion)
 		}
@@ -98,7 +100,7 @@ func load(library string) error {
 	if loaded.ok {
 		return sameLibrary(library)
 	}
-	found := find(library)
+	found := install.Find(library)
 	for i := range found {
 		c := &found[i]
 		if c.Fault == nil {
@@ -113,9 +115,9 @@ func load(library string) error {
 
 // sameLibrary is nil when a library of this name is the one in use.
 func sameLibrary(library string) error {
-	from := FromFlag
+	from := install.FromFlag
 	if library == "" {
-		if library, from = os.Getenv(EnvLibrary), FromEnv; library == "" {
+		if library, from = os.Getenv(install.EnvLibrary), install.FromEnv; library == "" {
 			return nil
 		}
 	}
@@ -131,7 +133,7 @@ func sameLibrary(library string) error {
 }
 
 // start loads c for good and makes the global environment.
-func start(c Candidate) error {
+func start(c install.Candidate) error {
 	info, err := os.Stat(c.Path)
 	if err != nil {
 		return err

@@ -10,11 +10,14 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"unsafe"
+
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 )
 
 // cudaReady says that the libraries were loaded: for good, so it is never unset.
@@ -51,42 +54,42 @@ func preloadCUDA() error {
 	if !slices.Contains(strings.Split(providers, ","), "CUDAExecutionProvider") {
 		return unavailable(fmt.Sprintf("%s is a build of ONNX Runtime without CUDA (it has %s)", path, providers), cudaRemedy+cudaList)
 	}
-	provider := cudaProvider(path)
-	if !exists(provider) {
+	provider := install.CUDAProvider(path)
+	if _, err := os.Stat(provider); err != nil {
 		return unavailable(fmt.Sprintf("the CUDA provider %s is not beside the library", provider), cudaRemedy+cudaList)
 	}
 	if runtime.GOOS != "linux" {
 		return nil
 	}
-	found, major, err := findCUDA(provider)
+	found, major, err := install.FindCUDA(provider)
 	if err != nil {
 		return unavailable(err.Error(), cudaRemedy+cudaList)
 	}
 	if _, err := askDriver(major); err != nil {
 		return unavailable("--device cuda: "+err.Error(), driverRemedy+cudaList)
 	}
-	if reason := lacking(found); reason != "" {
-		return unavailable("the CUDA provider "+provider+" needs "+reason, partsRemedy(found, major)+cudaList)
+	if reason := install.Lacking(found); reason != "" {
+		return unavailable("the CUDA provider "+provider+" needs "+reason, install.PartsRemedy(found, major)+cudaList)
 	}
 	_, err = keepSignals(func() (struct{}, error) { return struct{}{}, preload(found, major) })
 	return err
 }
 
 // preload loads the found parts in their order.
-func preload(found []foundPart, major int) error {
+func preload(found []install.Found, major int) error {
 	for _, p := range found {
-		if p.missing() {
+		if p.Missing() {
 			continue // an optional one
 		}
-		for _, path := range p.paths() {
+		for _, path := range p.Paths() {
 			if err := dlopen(path); err != nil {
-				return unavailable(fmt.Sprintf("%s (%s) does not load: %v", path, p.from, err),
+				return unavailable(fmt.Sprintf("%s (%s) does not load: %v", path, p.From, err),
 					"run \"onnxprobe runtime install --cuda --all\" for libraries that go before it, or take --device cpu"+cudaList)
 			}
 		}
-		if p.name == "cuDNN" && major != 0 {
+		if p.Name == "cuDNN" && major != 0 {
 			if got := int(C.op_cudnn_cuda()) / 1000; got != 0 && got != major {
-				return unavailable(fmt.Sprintf("the cuDNN in %s (%s) is for CUDA %d, the CUDA provider for %d", p.dir, p.from, got, major),
+				return unavailable(fmt.Sprintf("the cuDNN in %s (%s) is for CUDA %d, the CUDA provider for %d", p.Dir, p.From, got, major),
 					"run \"onnxprobe runtime install --cuda --all\" for one that goes before it, or take --device cpu"+cudaList)
 			}
 		}

@@ -8,17 +8,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
+	"github.com/onnxprobe/onnxprobe/engine/ort/install/installtest"
 )
 
 // fakeDriver compiles a driver that starts with status and shows GPUs.
 func fakeDriver(t *testing.T, status, cuda, gpus int) string {
 	t.Helper()
-	needLinux(t)
+	onLinux(t)
 	dir := t.TempDir()
 	compile(t, filepath.Join(dir, "libcuda.so.580.1.2"), fmt.Sprintf(`
 int cuInit(unsigned f) { return %d; }
@@ -30,7 +34,7 @@ int cuDeviceTotalMem_v2(unsigned long *m, int d) { *m = 80000000000; return 0; }
 int cuDeviceGetAttribute(int *v, int a, int d) { *v = a - 70; return 0; }
 int cuGetErrorString(int e, const char **s) { *s = "the reason"; return 0; }
 `, status, cuda, gpus), "")
-	if err := os.Symlink("libcuda.so.580.1.2", filepath.Join(dir, driverLibrary)); err != nil {
+	if err := os.Symlink("libcuda.so.580.1.2", filepath.Join(dir, install.DriverLibrary)); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -52,6 +56,20 @@ func inChild(t *testing.T, body func(), env ...string) string {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return string(out)
+}
+
+func onLinux(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("CUDA's libraries are looked for on Linux")
+	}
+}
+
+func writeFile(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o700); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestDriver(t *testing.T) {
@@ -87,7 +105,7 @@ func TestDriver(t *testing.T) {
 		}
 	}
 	other := t.TempDir()
-	compile(t, filepath.Join(other, driverLibrary), "int f(void) { return 1; }", "")
+	compile(t, filepath.Join(other, install.DriverLibrary), "int f(void) { return 1; }", "")
 	if out := inChild(t, body, "LD_LIBRARY_PATH="+other); !strings.Contains(out, "it is not a CUDA driver") {
 		t.Errorf("another library of that name: %q", out)
 	}
@@ -96,20 +114,24 @@ func TestDriver(t *testing.T) {
 // Without a driver the message is about the driver, and the libraries, which are
 // GBs, are not even looked for.
 func TestCUDAWithoutDriver(t *testing.T) {
-	needLinux(t)
+	onLinux(t)
 	enginetest.Need(t, Backend{}, engine.Options{})
 	if d, _ := askDriver(0); d.path != "" {
 		t.Skip("there is a driver:", d.path)
 	}
 	bin := t.TempDir()
 	t.Setenv("PATH", bin)
-	write(t, filepath.Join(bin, "python3"), []byte("#!/bin/sh\ntouch "+bin+"/asked\n"))
+	writeFile(t, filepath.Join(bin, "python3"), []byte("#!/bin/sh\ntouch "+bin+"/asked\n"))
 	err := Backend{}.Available(engine.Options{Device: engine.Device{Kind: "cuda"}})
-	says(t, err, "there is no NVIDIA driver: libcuda.so.1 is not found", "--device cpu", "runtime list --device cuda")
+	for _, want := range []string{"there is no NVIDIA driver: libcuda.so.1 is not found", "--device cpu", "runtime list --device cuda"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want it to say %q", err, want)
+		}
+	}
 	if u := new(engine.UnavailableError); !errors.As(err, &u) || u.Remedy == "" {
 		t.Errorf("got %v, want an UnavailableError with a remedy", err)
 	}
-	if exists(filepath.Join(bin, "asked")) {
+	if _, err := os.Stat(filepath.Join(bin, "asked")); err == nil {
 		t.Error("a Python was asked for libraries")
 	}
 }
@@ -117,18 +139,18 @@ func TestCUDAWithoutDriver(t *testing.T) {
 // Libraries that the loader does not know are found by name once they were
 // preloaded, those that others need first.
 func TestPreload(t *testing.T) {
-	needLinux(t)
+	onLinux(t)
 	body := func() {
 		dir := os.Getenv("ORT_TEST_DIR")
 		fmt.Println("before:", dlopen("libcua.so.1") != nil)
-		one := func(name, lib string) foundPart {
-			return foundPart{cudaPart: cudaPart{name: name, libs: []string{lib}}, dir: dir, from: "the rule"}
+		one := func(name, lib string) install.Found {
+			return install.Found{Part: install.Part{Name: name, Libs: []string{lib}}, Dir: dir, From: "the rule"}
 		}
-		absent := foundPart{cudaPart: cudaPart{name: "c", libs: []string{"libcuc.so.1"}, optional: "x"}}
-		fmt.Println("preload:", preload([]foundPart{one("b", "libcub.so.1"), absent, one("a", "libcua.so.1"), one("cuDNN", "libcudnn.so.9")}, 13))
+		absent := install.Found{Part: install.Part{Name: "c", Libs: []string{"libcuc.so.1"}, Optional: "x"}}
+		fmt.Println("preload:", preload([]install.Found{one("b", "libcub.so.1"), absent, one("a", "libcua.so.1"), one("cuDNN", "libcudnn.so.9")}, 13))
 		fmt.Println("after:", dlopen("libcua.so.1"), dlopen("libcub.so.1"))
-		fmt.Println("other:", preload([]foundPart{one("cuDNN", "libcudnn.so.9")}, 12))
-		fmt.Println("broken:", preload([]foundPart{one("broken", "libcubroken.so.1")}, 13))
+		fmt.Println("other:", preload([]install.Found{one("cuDNN", "libcudnn.so.9")}, 12))
+		fmt.Println("broken:", preload([]install.Found{one("broken", "libcubroken.so.1")}, 13))
 	}
 	if os.Getenv("ORT_TEST_BODY") == "TestPreload" {
 		inChild(t, body)
@@ -157,7 +179,7 @@ func TestPreload(t *testing.T) {
 }
 
 func TestInventory(t *testing.T) {
-	needLinux(t)
+	onLinux(t)
 	body := func() {
 		pieces := Inventory()
 		for _, p := range pieces {
@@ -182,12 +204,22 @@ func TestInventory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, ort, b)
-	library(t, dir, "libonnxruntime_providers_cuda.so", "libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13", "libcurand.so.10", driverLibrary)
-	parts := pinnedParts()
-	fill(t, own, parts[0], parts[1], parts[2], parts[3])
+	writeFile(t, ort, b)
+	installtest.Library(t, dir, "libonnxruntime_providers_cuda.so", "libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13", "libcurand.so.10", install.DriverLibrary)
+	parts, _, err := install.FindCUDA("") // the pinned ones
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill := func(parts ...install.Found) {
+		for _, p := range parts {
+			for _, l := range append(slices.Clone(p.Libs), p.Beside...) {
+				installtest.Library(t, own, strings.ReplaceAll(l, "*", "0"))
+			}
+		}
+	}
+	fill(parts[0], parts[1], parts[2], parts[3])
 	env := func(driver string) []string {
-		return []string{EnvLibrary + "=" + ort, "XDG_CACHE_HOME=" + cache, "LD_LIBRARY_PATH=" + driver + ":" + own, "VIRTUAL_ENV=", "CONDA_PREFIX=", "PATH=" + dir}
+		return []string{install.EnvLibrary + "=" + ort, "XDG_CACHE_HOME=" + cache, "LD_LIBRARY_PATH=" + driver + ":" + own, "VIRTUAL_ENV=", "CONDA_PREFIX=", "PATH=" + dir}
 	}
 	expect := func(out string, want ...string) {
 		t.Helper()
@@ -199,11 +231,11 @@ func TestInventory(t *testing.T) {
 	}
 	driver := fakeDriver(t, 0, 13000, 1)
 	expect(inChild(t, body, env(driver)...),
-		"ONNX Runtime |"+EnvLibrary+"|"+ort+"|true|", "CUDA provider |"+EnvLibrary+"|"+dir+"/libonnxruntime_providers_cuda.so|true|",
+		"ONNX Runtime |"+install.EnvLibrary+"|"+ort+"|true|", "CUDA provider |"+install.EnvLibrary+"|"+dir+"/libonnxruntime_providers_cuda.so|true|",
 		"cuBLAS libcublas.so.13|LD_LIBRARY_PATH|"+own+"/libcublas.so.13|true|", "cuFFT libcufft.so.12|||false|not found; only the operators Rfft and Irfft need it",
 		"cuDNN libcudnn.so.9|||false|not found", "NVIDIA driver libcuda.so.1|system|"+driver, "cuda:0 |driver|G7, 80.0 GB|true|",
 		"cpu: <nil>", "cuda:0: backend ort is not available: --device cuda:0 lacks libcudnn.so.9 (not found); run \"onnxprobe runtime install --cuda\"")
-	fill(t, own, parts[5])
+	fill(parts[5])
 	expect(inChild(t, body, env(driver)...), "cuda:0: <nil>", "cuda:1: backend ort is not available: --device cuda:1 lacks GPU 1 (the driver shows 1, counted from 0)")
 	expect(inChild(t, body, env(fakeDriver(t, 100, 13000, 0))...), "cuda:0: backend ort is not available: --device cuda:0 lacks libcuda.so.1 (NVIDIA's driver sees no GPU); runs on CUDA need")
 	os.Remove(filepath.Join(dir, "libonnxruntime_providers_cuda.so"))

@@ -14,6 +14,8 @@ import (
 	"runtime"
 	"strings"
 	"unsafe"
+
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 )
 
 // driverFor names the first driver that runs a CUDA release.
@@ -31,7 +33,7 @@ func askDriver(major int) (driver, error) {
 	keepSignals(func() (struct{}, error) { C.op_driver_ask(&c); return struct{}{}, nil })
 	d := driver{path: C.GoString(&c.path[0]), cuda: int(c.version)}
 	if d.path == "" {
-		return d, fmt.Errorf("there is no NVIDIA driver: %s is not found", driverLibrary)
+		return d, fmt.Errorf("there is no NVIDIA driver: %s is not found", install.DriverLibrary)
 	}
 	if real, err := filepath.EvalSymlinks(d.path); err == nil {
 		if _, v, ok := strings.Cut(filepath.Base(real), "libcuda.so."); ok && strings.Contains(v, ".") {

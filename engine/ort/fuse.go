@@ -176,7 +176,8 @@ func scratch() (path string, done func(), err error) {
 		os.RemoveAll(dir)
 		return "", nil, err
 	}
-	if open := fmt.Sprintf("/proc/self/fd/%d", f.Fd()); runtime.GOOS == "linux" && exists(open) {
+	open := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	if _, err := os.Stat(open); runtime.GOOS == "linux" && err == nil {
 		os.RemoveAll(dir)
 		return open, func() { f.Close() }, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 )
 
 // Piece is one of the things that runs need, as found on this machine or missing.
@@ -24,6 +25,18 @@ type Piece struct {
 	Optional bool   `json:"optional,omitempty"`
 	Why      string `json:"why,omitempty"`    // not usable, or what was passed over
 	Remedy   string `json:"remedy,omitempty"` // how to come by a piece that is not usable
+}
+
+// List is every candidate in the order the backend tries them; the first one
+// without a fault is the one a plain run uses.
+func List() []install.Candidate {
+	found := install.Find("")
+	for i := range found {
+		if c := &found[i]; c.Fault == nil {
+			c.Fault = loadable(c.Path)
+		}
+	}
+	return found
 }
 
 // Inventory lists what runs on the CPU and on CUDA need: the ONNX Runtime
@@ -49,38 +62,38 @@ func Inventory() []Piece {
 	if runtime.GOOS != "linux" {
 		return out
 	}
-	provider := Piece{Name: "CUDA provider", CUDA: true, Why: "not found", Remedy: pinnedRemedy}
+	provider := Piece{Name: "CUDA provider", CUDA: true, Why: "not found", Remedy: install.CUDARemedy}
 	if first >= 0 {
 		lib := out[first]
 		provider.Why = "the first usable ONNX Runtime, " + lib.Path + ", is a build without CUDA"
 		if lib.CUDA {
-			provider.Path, provider.Version, provider.From = cudaProvider(lib.Path), lib.Version, lib.From
+			provider.Path, provider.Version, provider.From = install.CUDAProvider(lib.Path), lib.Version, lib.From
 			provider.Usable, provider.Why, provider.Remedy = true, "", ""
 		}
 	}
-	found, major, err := findCUDA(provider.Path)
+	found, major, err := install.FindCUDA(provider.Path)
 	if err != nil {
-		provider.Usable, provider.Why, provider.Remedy = false, err.Error(), pinnedRemedy
+		provider.Usable, provider.Why, provider.Remedy = false, err.Error(), install.CUDARemedy
 	}
 	out = append(out, provider)
 	for _, p := range found {
-		out = append(out, p.pieces(major)...)
+		out = append(out, piecesOf(p, major)...)
 	}
 	return append(out, driverPieces(major)...)
 }
 
-// pieces is one for each library of a part.
-func (p foundPart) pieces(major int) []Piece {
+// piecesOf is one for each library of a part.
+func piecesOf(p install.Found, major int) []Piece {
 	var out []Piece
-	for _, l := range p.libs {
-		q := Piece{Name: p.name, Soname: l, CUDA: true, Optional: p.optional != "", Usable: !p.missing(), Why: strings.Join(p.passed, "; ")}
+	for _, l := range p.Libs {
+		q := Piece{Name: p.Name, Soname: l, CUDA: true, Optional: p.Optional != "", Usable: !p.Missing(), Why: strings.Join(p.Passed, "; ")}
 		if q.Usable {
-			q.Path, q.From, q.Version = filepath.Join(p.dir, l), p.from, p.version
+			q.Path, q.From, q.Version = filepath.Join(p.Dir, l), p.From, p.Version
 		} else {
 			q.Why = cmp.Or(q.Why, "not found")
-			q.Remedy = partsRemedy([]foundPart{p}, major)
+			q.Remedy = install.PartsRemedy([]install.Found{p}, major)
 			if q.Optional {
-				q.Why += "; only " + p.optional + " need it"
+				q.Why += "; only " + p.Optional + " need it"
 				q.Remedy = "run \"onnxprobe runtime install --cuda --all\""
 			}
 		}
@@ -137,9 +150,9 @@ func (Backend) DeviceName(d engine.Device) string {
 // driverPieces is the driver and its GPUs.
 func driverPieces(major int) []Piece {
 	d, err := askDriver(major)
-	p := Piece{Name: "NVIDIA driver", Soname: driverLibrary, CUDA: true, Version: d.version, Path: d.path, Usable: err == nil}
+	p := Piece{Name: "NVIDIA driver", Soname: install.DriverLibrary, CUDA: true, Version: d.version, Path: d.path, Usable: err == nil}
 	if d.path != "" {
-		p.From = FromSystem
+		p.From = install.FromSystem
 	}
 	if d.cuda > 0 {
 		p.Version = strings.TrimSpace(d.version + " (CUDA " + d.release() + ")")
@@ -150,7 +163,7 @@ func driverPieces(major int) []Piece {
 	out := []Piece{p}
 	for i, g := range d.gpus {
 		out = append(out, Piece{Name: fmt.Sprintf("cuda:%d", i), CUDA: true, Usable: true, From: "driver",
-			Version: "compute capability " + g.capability, Path: g.name + ", " + bytesText(g.memory)})
+			Version: "compute capability " + g.capability, Path: g.name + ", " + install.FormatBytes(g.memory)})
 	}
 	return out
 }

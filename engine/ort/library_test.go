@@ -14,6 +14,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
@@ -107,8 +108,8 @@ func TestLibraryFaults(t *testing.T) {
 	} {
 		want := append(c.want, "onnxprobe runtime install", c.library, "\ntrue\n")
 		for from, out := range map[string]string{
-			FromFlag: child(t, c.library, EnvLibrary+"="),
-			FromEnv:  child(t, "", EnvLibrary+"="+c.library),
+			install.FromFlag: child(t, c.library, install.EnvLibrary+"="),
+			install.FromEnv:  child(t, "", install.EnvLibrary+"="+c.library),
 		} {
 			for _, w := range append(want, from) {
 				if !strings.Contains(out, w) {
@@ -118,7 +119,7 @@ func TestLibraryFaults(t *testing.T) {
 		}
 	}
 	// The flag goes before the environment.
-	if out := child(t, at("old.so"), EnvLibrary+"="+at("text.so")); !strings.Contains(out, "1.20.1") || strings.Contains(out, "text.so") {
+	if out := child(t, at("old.so"), install.EnvLibrary+"="+at("text.so")); !strings.Contains(out, "1.20.1") || strings.Contains(out, "text.so") {
 		t.Errorf("flag and environment: %q", out)
 	}
 }
@@ -129,7 +130,7 @@ func TestFoundLibraries(t *testing.T) {
 	enginetest.Need(t, Backend{}, engine.Options{})
 	dir := t.TempDir()
 	cache, lib := filepath.Join(dir, "cache"), filepath.Join(dir, "lib")
-	installed := filepath.Join(folder(filepath.Join(cache, "onnxprobe", "runtime"), false), libraryName())
+	installed := install.LibraryPath(filepath.Join(cache, "onnxprobe", "runtime"), false)
 	for _, d := range []string{filepath.Dir(installed), lib} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			t.Fatal(err)
@@ -140,18 +141,18 @@ func TestFoundLibraries(t *testing.T) {
 	if err := os.Symlink(Library(), filepath.Join(lib, "libonnxruntime.so.1.30.0")); err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"XDG_CACHE_HOME=" + cache, "LD_LIBRARY_PATH=" + lib, EnvLibrary + "="}
+	env := []string{"XDG_CACHE_HOME=" + cache, "LD_LIBRARY_PATH=" + lib, install.EnvLibrary + "="}
 	if out := child(t, "", env...); out != "<nil>\nfalse\n" {
 		t.Errorf("with a good library third: %q", out)
 	}
 	t.Setenv("XDG_CACHE_HOME", cache)
 	t.Setenv("LD_LIBRARY_PATH", lib)
-	t.Setenv(EnvLibrary, "")
+	t.Setenv(install.EnvLibrary, "")
 	var got []string
 	for _, c := range List()[:3] {
 		got = append(got, fmt.Sprintf("%s %s %t", c.From, c.Version, c.Fault == nil))
 	}
-	if want := []string{FromInstall + " 1.20.1 false", FromSystem + " " + Backend{}.Version() + " true", FromSystem + " 1.9.0 false"}; fmt.Sprint(got) != fmt.Sprint(want) {
+	if want := []string{install.FromInstall + " 1.20.1 false", install.FromSystem + " " + Backend{}.Version() + " true", install.FromSystem + " 1.9.0 false"}; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("List: got %q, want %q", got, want)
 	}
 }
@@ -183,7 +184,7 @@ func TestOneLibraryAProcess(t *testing.T) {
 
 func TestVersions(t *testing.T) {
 	for version, ok := range map[string]bool{"1.29.0": true, "1.30.0": true, "1.100.0": true, "1.28.9": false, "1.3.0": false, "2.0.0": false, "": false, "1": false, "x.y": false} {
-		if err := checkVersion(version); (err == nil) != ok {
+		if err := install.CheckVersion(version); (err == nil) != ok {
 			t.Errorf("%q: got %v", version, err)
 		}
 	}

@@ -15,10 +15,12 @@ import (
 	"slices"
 	"strings"
 
+	ort "github.com/yalue/onnxruntime_go"
+
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	ort "github.com/yalue/onnxruntime_go"
 )
 
 // Backend runs models on ONNX Runtime. All sessions of a process share one
@@ -36,7 +38,7 @@ func (Backend) Version() string {
 	if loaded.ok {
 		return loaded.version
 	}
-	for _, c := range find("") {
+	for _, c := range install.Find("") {
 		if c.Fault == nil {
 			return c.Version
 		}

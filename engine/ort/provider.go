@@ -9,8 +9,9 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/onnxprobe/onnxprobe/engine"
 	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/onnxprobe/onnxprobe/engine"
 )
 
 // cudaSettings are the options of ONNX Runtime's CUDA provider, as

@@ -15,9 +15,10 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	ort "github.com/yalue/onnxruntime_go"
+
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	ort "github.com/yalue/onnxruntime_go"
 )
 
 // network is a model in ONNX Runtime, which several sessions may run at once: each run

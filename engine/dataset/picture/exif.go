@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// orientation is the EXIF orientation of an image file, 1 to 8; 1, upright,
+// Orientation is the EXIF orientation of an image file, 1 to 8; 1, upright,
 // when it has none that can be read.
 func Orientation(b []byte) int {
 	t := exifOf(b)
@@ -78,7 +78,7 @@ func exifOf(b []byte) []byte {
 	return nil
 }
 
-// upright turns a picture stored with an EXIF orientation.
+// Upright turns a picture stored with an EXIF orientation.
 func (p *Picture) Upright(orientation int) *Picture {
 	if orientation <= 1 {
 		return p

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// picture is an 8-bit image in row-major order, its channels interleaved: 1
+// Picture is an 8-bit image in row-major order, its channels interleaved: 1
 // (luminance) or 3 (red, green, blue).
 type Picture struct {
 	W, H, C int
@@ -27,7 +27,7 @@ func scratch(w, h, c int) *Picture {
 	return p
 }
 
-// release gives a picture's memory to the next scratch; it is not used after.
+// Release gives a picture's memory to the next scratch; it is not used after.
 func (p *Picture) Release() {
 	if cap(p.Pix) <= maxIdle {
 		idle.Put(p)
@@ -44,7 +44,7 @@ func luma(r, g, b uint8) uint8 {
 	return uint8((uint32(r)*19595 + uint32(g)*38470 + uint32(b)*7471 + 0x8000) >> 16)
 }
 
-// channels converts between 1 and 3 channels as PIL's convert("L") and
+// Channels converts between 1 and 3 channels as PIL's convert("L") and
 // convert("RGB") do.
 func (p *Picture) Channels(c int) *Picture {
 	if c == p.C {
@@ -63,7 +63,7 @@ func (p *Picture) Channels(c int) *Picture {
 	return q
 }
 
-// fromImage converts what Go's decoders return as PIL's convert("RGB") does:
+// FromImage converts what Go's decoders return as PIL's convert("RGB") does:
 // alpha is dropped, not blended; 16-bit colour keeps its high byte, but 16-bit
 // grey is clipped at 255. Grey images keep one channel.
 func FromImage(m image.Image) *Picture {

@@ -1,7 +1,6 @@
-package ort
+package install
 
 import (
-	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
@@ -12,51 +11,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/onnxprobe/onnxprobe/engine/ort/install/installtest"
 )
 
-// elfFile is the smallest shared library that debug/elf reads: what it calls
-// itself and what it links to, and nothing else.
-func elfFile(soname string, needed ...string) []byte {
-	strs := []byte{0}
-	var dyn []elf.Dyn64
-	add := func(tag elf.DynTag, s string) {
-		dyn = append(dyn, elf.Dyn64{Tag: int64(tag), Val: uint64(len(strs))})
-		strs = append(append(strs, s...), 0)
-	}
-	add(elf.DT_SONAME, soname)
-	for _, n := range needed {
-		add(elf.DT_NEEDED, n)
-	}
-	dyn = append(dyn, elf.Dyn64{})
-	const head, section = 64, 64
-	dynAt := uint64(head + 3*section)
-	strAt := dynAt + uint64(16*len(dyn))
-	h := elf.Header64{Type: uint16(elf.ET_DYN), Machine: uint16(machines[runtime.GOARCH]), Version: 1, Shoff: head, Ehsize: head, Shentsize: section, Shnum: 3, Shstrndx: 2}
-	copy(h.Ident[:], []byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1})
-	var b bytes.Buffer
-	for _, v := range []any{h,
-		elf.Section64{},
-		elf.Section64{Type: uint32(elf.SHT_DYNAMIC), Off: dynAt, Size: uint64(16 * len(dyn)), Link: 2, Entsize: 16},
-		elf.Section64{Type: uint32(elf.SHT_STRTAB), Off: strAt, Size: uint64(len(strs))}, dyn, strs} {
-		binary.Write(&b, binary.LittleEndian, v)
-	}
-	return b.Bytes()
-}
-
-func library(t *testing.T, dir, soname string, needed ...string) {
-	t.Helper()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(dir, soname), elfFile(soname, needed...))
-}
-
 // fill puts every library of the parts, and what belongs beside it, into dir.
-func fill(t *testing.T, dir string, parts ...cudaPart) {
+func fill(t *testing.T, dir string, parts ...Part) {
 	t.Helper()
 	for _, p := range parts {
-		for _, l := range append(slices.Clone(p.libs), p.beside...) {
-			library(t, dir, strings.ReplaceAll(l, "*", "0"))
+		for _, l := range append(slices.Clone(p.Libs), p.Beside...) {
+			installtest.Library(t, dir, strings.ReplaceAll(l, "*", "0"))
 		}
 	}
 }
@@ -69,36 +33,36 @@ func needLinux(t *testing.T) {
 }
 
 // part is the pinned part of this name.
-func part(t *testing.T, name string) cudaPart {
+func part(t *testing.T, name string) Part {
 	t.Helper()
 	for _, p := range pinnedParts() {
-		if p.name == name {
+		if p.Name == name {
 			return p
 		}
 	}
 	t.Fatalf("no part is called %s", name)
-	return cudaPart{}
+	return Part{}
 }
 
 func TestPartsOf(t *testing.T) {
 	needLinux(t)
 	dir := t.TempDir()
 	describe := func(needed ...string) string {
-		library(t, dir, "provider.so", needed...)
+		installtest.Library(t, dir, "provider.so", needed...)
 		parts, major, err := partsOf(filepath.Join(dir, "provider.so"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := fmt.Sprint(major)
 		for _, p := range parts {
-			s += fmt.Sprintf(" %v", p.libs)
+			s += fmt.Sprintf(" %v", p.Libs)
 			if p.pin.file == "" {
 				s += "-"
 			}
 		}
 		return s
 	}
-	pinned := []string{"libcublasLt.so.13", "libcublas.so.13", "libcurand.so.10", "libcudart.so.13", driverLibrary, "libstdc++.so.6", "libc.so.6"}
+	pinned := []string{"libcublasLt.so.13", "libcublas.so.13", "libcurand.so.10", "libcudart.so.13", DriverLibrary, "libstdc++.so.6", "libc.so.6"}
 	for _, c := range []struct {
 		needed []string
 		want   string
@@ -132,7 +96,7 @@ func TestPinnedProvider(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	provider := cudaProvider(filepath.Join(folder(root, true), libraryName()))
+	provider := CUDAProvider(filepath.Join(folder(root, true), libraryName()))
 	if !exists(provider) {
 		t.Skip("the CUDA build is not installed")
 	}
@@ -158,20 +122,20 @@ func TestRulesInOrder(t *testing.T) {
 	}
 	fill(t, at("b"), p)
 	fill(t, at("c"), p)
-	library(t, at("a"), "libcublas.so.12")
-	found := findParts([]cudaPart{p}, rules("a", "b", "c"))[0]
-	if found.from != "b" || found.dir != at("b") || fmt.Sprint(asked) != "[a b]" {
-		t.Errorf("found in %s by %s after asking %q", found.dir, found.from, asked)
+	installtest.Library(t, at("a"), "libcublas.so.12")
+	found := findParts([]Part{p}, rules("a", "b", "c"))[0]
+	if found.From != "b" || found.Dir != at("b") || fmt.Sprint(asked) != "[a b]" {
+		t.Errorf("found in %s by %s after asking %q", found.Dir, found.From, asked)
 	}
-	if want := "[" + at("a") + "/libcublas.so.12 is another release than libcublas.so.13 (a)]"; fmt.Sprint(found.passed) != want {
-		t.Errorf("passed over %q, want %s", found.passed, want)
+	if want := "[" + at("a") + "/libcublas.so.12 is another release than libcublas.so.13 (a)]"; fmt.Sprint(found.Passed) != want {
+		t.Errorf("passed over %q, want %s", found.Passed, want)
 	}
 	// Both libraries come from one folder, never one from each.
-	os.Remove(filepath.Join(at("b"), p.libs[0]))
-	os.Remove(filepath.Join(at("c"), p.libs[1]))
-	found = findParts([]cudaPart{p}, rules("a", "b", "c"))[0]
-	if !found.missing() || len(found.passed) != 3 || !strings.Contains(found.passed[1], "libcublas.so.13 has no libcublasLt.so.13 beside it") {
-		t.Errorf("halves in two folders: found in %q, passed over %q", found.dir, found.passed)
+	os.Remove(filepath.Join(at("b"), p.Libs[0]))
+	os.Remove(filepath.Join(at("c"), p.Libs[1]))
+	found = findParts([]Part{p}, rules("a", "b", "c"))[0]
+	if !found.Missing() || len(found.Passed) != 3 || !strings.Contains(found.Passed[1], "libcublas.so.13 has no libcublasLt.so.13 beside it") {
+		t.Errorf("halves in two folders: found in %q, passed over %q", found.Dir, found.Passed)
 	}
 }
 
@@ -249,15 +213,15 @@ func TestUnfitParts(t *testing.T) {
 	cublas, cudnn, nvrtc := part(t, "cuBLAS"), part(t, "cuDNN"), part(t, "NVRTC")
 	for _, c := range []struct {
 		name string
-		part cudaPart
+		part Part
 		make func(dir string)
 		want string // in what is said; "" when nothing is
 	}{
 		{"nothing", cublas, func(dir string) {}, ""},
-		{"another release", cublas, func(dir string) { library(t, dir, "libcublasLt.so.12") }, "libcublasLt.so.12 is another release than libcublasLt.so.13"},
+		{"another release", cublas, func(dir string) { installtest.Library(t, dir, "libcublasLt.so.12") }, "libcublasLt.so.12 is another release than libcublasLt.so.13"},
 		{"another name inside", cublas, func(dir string) {
 			fill(t, dir, cublas)
-			write(t, filepath.Join(dir, "libcublas.so.13"), elfFile("libcublas.so.12"))
+			write(t, filepath.Join(dir, "libcublas.so.13"), installtest.ELF("libcublas.so.12"))
 		}, "calls itself libcublas.so.12"},
 		{"no library", cublas, func(dir string) {
 			fill(t, dir, cublas)
@@ -265,13 +229,13 @@ func TestUnfitParts(t *testing.T) {
 		}, "not a shared library"},
 		{"another processor", cublas, func(dir string) {
 			fill(t, dir, cublas)
-			b := elfFile("libcublas.so.13")
+			b := installtest.ELF("libcublas.so.13")
 			binary.LittleEndian.PutUint16(b[18:], uint16(elf.EM_S390))
 			write(t, filepath.Join(dir, "libcublas.so.13"), b)
 		}, "is built for EM_S390"},
 		{"cut short", cublas, func(dir string) {
 			fill(t, dir, cublas)
-			write(t, filepath.Join(dir, "libcublas.so.13"), elfFile("libcublas.so.13")[:100])
+			write(t, filepath.Join(dir, "libcublas.so.13"), installtest.ELF("libcublas.so.13")[:100])
 		}, "not a shared library"},
 		{"without its engines", cudnn, func(dir string) {
 			fill(t, dir, cudnn)
@@ -284,11 +248,11 @@ func TestUnfitParts(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		c.make(dir)
-		found := findParts([]cudaPart{c.part}, []rule{{"rule", func() []string { return []string{dir} }}})[0]
-		if said := strings.Join(found.passed, "; "); !found.missing() || (c.want == "") != (said == "") || !strings.Contains(said, c.want) {
-			t.Errorf("%s: found in %q, said %q, want %q", c.name, found.dir, said, c.want)
+		found := findParts([]Part{c.part}, []rule{{"rule", func() []string { return []string{dir} }}})[0]
+		if said := strings.Join(found.Passed, "; "); !found.Missing() || (c.want == "") != (said == "") || !strings.Contains(said, c.want) {
+			t.Errorf("%s: found in %q, said %q, want %q", c.name, found.Dir, said, c.want)
 		}
-		if got := lacking([]foundPart{found}); !strings.Contains(got, c.part.libs[0]) || !strings.Contains(got, c.want) {
+		if got := Lacking([]Found{found}); !strings.Contains(got, c.part.Libs[0]) || !strings.Contains(got, c.want) {
 			t.Errorf("%s: lacking says %q", c.name, got)
 		}
 	}
@@ -316,8 +280,8 @@ func TestPackagesOfPython(t *testing.T) {
 	// Elsewhere the file that the soname links to tells.
 	dir := t.TempDir()
 	fill(t, dir, p)
-	os.Rename(filepath.Join(dir, p.libs[0]), filepath.Join(dir, "libcudnn.so.9.13.1"))
-	os.Symlink("libcudnn.so.9.13.1", filepath.Join(dir, p.libs[0]))
+	os.Rename(filepath.Join(dir, p.Libs[0]), filepath.Join(dir, "libcudnn.so.9.13.1"))
+	os.Symlink("libcudnn.so.9.13.1", filepath.Join(dir, p.Libs[0]))
 	if version, err := p.fits(dir, FromSystem); version != "9.13.1" || err != nil {
 		t.Errorf("by its name: %q, %v", version, err)
 	}
@@ -328,21 +292,21 @@ func TestPackagesOfPython(t *testing.T) {
 func TestLinkedInTurn(t *testing.T) {
 	needLinux(t)
 	a, b := t.TempDir(), t.TempDir()
-	library(t, a, "libcudart.so.13", "libcusparse.so.12", "libc.so.6", "libnvbeside.so.1", driverLibrary)
-	library(t, a, "libnvbeside.so.1")
-	library(t, b, "libcusparse.so.12", "libnvJitLink.so.13")
-	library(t, b, "libnvJitLink.so.13", "libcusparse.so.12", "libcudart.so.13", "libcuabsent.so.1")
+	installtest.Library(t, a, "libcudart.so.13", "libcusparse.so.12", "libc.so.6", "libnvbeside.so.1", DriverLibrary)
+	installtest.Library(t, a, "libnvbeside.so.1")
+	installtest.Library(t, b, "libcusparse.so.12", "libnvJitLink.so.13")
+	installtest.Library(t, b, "libnvJitLink.so.13", "libcusparse.so.12", "libcudart.so.13", "libcuabsent.so.1")
 	os.Rename(filepath.Join(b, "libnvJitLink.so.13"), filepath.Join(a, "libnvJitLink.so.13"))
-	found := findParts([]cudaPart{part(t, "CUDA runtime")}, []rule{{"rule", func() []string { return []string{a, b} }}})
+	found := findParts([]Part{part(t, "CUDA runtime")}, []rule{{"rule", func() []string { return []string{a, b} }}})
 	var got []string
 	for _, p := range found {
-		got = append(got, p.libs[0])
+		got = append(got, p.Libs[0])
 	}
 	want := []string{"libcuabsent.so.1", "libnvJitLink.so.13", "libcusparse.so.12", "libcudart.so.13"}
-	if !slices.Equal(got, want) || !found[0].missing() || found[1].missing() {
+	if !slices.Equal(got, want) || !found[0].Missing() || found[1].Missing() {
 		t.Errorf("got %q, want %q, the first missing", got, want)
 	}
-	if s := partsRemedy(found, 13); !strings.Contains(s, "no package is pinned") || !strings.Contains(s, "CUDA 13") {
+	if s := PartsRemedy(found, 13); !strings.Contains(s, "no package is pinned") || !strings.Contains(s, "CUDA 13") {
 		t.Errorf("the remedy %q", s)
 	}
 }

@@ -1,4 +1,4 @@
-package ort
+package install
 
 import (
 	"fmt"
@@ -7,13 +7,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/onnxprobe/onnxprobe/engine/ort/install/installtest"
 )
 
 // cudaFixture is a fixture with two pinned parts more, a and b, and an optional
 // one, c; pip has all of them.
 type cudaFixture struct {
 	*fixture
-	parts  []cudaPart
+	parts  []Part
 	wheels string // a folder with every wheel
 }
 
@@ -27,13 +29,13 @@ func newCUDAFixture(t *testing.T) *cudaFixture {
 	x.arts, x.o.CUDA = x.arts[:1], true
 	for _, n := range []string{"a", "b", "c"} {
 		lib := "libcu" + n + ".so.1"
-		body := elfFile(lib)
+		body := installtest.ELF(lib)
 		w := wheel(t, map[string][]byte{"nvidia/" + n + "/lib/" + lib: body, "nvidia/" + n + "/lib/beside.so": []byte("beside " + n), "nvidia/other": nil})
-		p := cudaPart{name: n, libs: []string{lib}, pin: artifact{cuda: true, client: "pip", pkg: "nvidia-" + n, version: "1.5", platform: "here",
+		p := Part{Name: n, Libs: []string{lib}, pin: artifact{cuda: true, client: "pip", pkg: "nvidia-" + n, version: "1.5", platform: "here",
 			file: "nvidia_" + n + "-1.5.whl", size: int64(len(w)), sha256: sha(w), members: []member{
 				{"nvidia/" + n + "/lib/" + lib, int64(len(body)), sha(body)}, {"nvidia/" + n + "/lib/beside.so", 8, sha([]byte("beside " + n))}}}}
 		if n == "c" {
-			p.optional = "the operators Xfft and Yfft"
+			p.Optional = "the operators Xfft and Yfft"
 		}
 		x.parts = append(x.parts, p)
 		write(t, filepath.Join(x.wheels, p.pin.file), w)
@@ -63,7 +65,7 @@ func (x *cudaFixture) have() string {
 	}
 	for _, p := range x.parts {
 		if installed(filepath.Join(x.o.Root, p.pin.name()), []artifact{p.pin}) {
-			out = append(out, p.name)
+			out = append(out, p.Name)
 		}
 	}
 	return strings.Join(out, " ")
@@ -118,8 +120,8 @@ func TestInstallCUDA(t *testing.T) {
 func TestInstallCUDAFound(t *testing.T) {
 	x := newCUDAFixture(t)
 	own, old := filepath.Join(x.dir, "own"), filepath.Join(x.dir, "old")
-	library(t, own, "libcua.so.1")
-	library(t, old, "libcub.so.0")
+	installtest.Library(t, own, "libcua.so.1")
+	installtest.Library(t, old, "libcub.so.0")
 	t.Setenv("LD_LIBRARY_PATH", own+":"+old)
 	if err := x.install(t); err != nil || x.have() != "ort b" {
 		t.Fatalf("installed %q: %v", x.have(), err)
@@ -134,8 +136,8 @@ func TestInstallCUDAFound(t *testing.T) {
 		t.Errorf("with all: installed %q: %v", x.have(), err)
 	}
 	// What an install put there goes before what was found.
-	if p := findParts(x.parts, cudaRules(x.o.Root, ""))[0]; p.from != FromInstall || p.version != "1.5" {
-		t.Errorf("found in %s by %s, version %s", p.dir, p.from, p.version)
+	if p := findParts(x.parts, cudaRules(x.o.Root, ""))[0]; p.From != FromInstall || p.Version != "1.5" {
+		t.Errorf("found in %s by %s, version %s", p.Dir, p.From, p.Version)
 	}
 }
 
@@ -144,18 +146,18 @@ func TestHalfInstalledCUDA(t *testing.T) {
 	x := newCUDAFixture(t)
 	a := x.parts[0]
 	dir := filepath.Join(x.o.Root, a.pin.name())
-	library(t, dir, "libcua.so.1")
-	find := func() foundPart { return findParts(x.parts[:1], cudaRules(x.o.Root, ""))[0] }
-	if p := find(); !p.missing() || !strings.Contains(fmt.Sprint(p.passed), "is not whole: it has no beside.so") {
-		t.Errorf("half: found in %q, passed over %q", p.dir, p.passed)
+	installtest.Library(t, dir, "libcua.so.1")
+	find := func() Found { return findParts(x.parts[:1], cudaRules(x.o.Root, ""))[0] }
+	if p := find(); !p.Missing() || !strings.Contains(fmt.Sprint(p.Passed), "is not whole: it has no beside.so") {
+		t.Errorf("half: found in %q, passed over %q", p.Dir, p.Passed)
 	}
 	write(t, filepath.Join(dir, "beside.so"), []byte("besid"))
-	if p := find(); !p.missing() || !strings.Contains(fmt.Sprint(p.passed), "got 5 bytes, want 8") {
-		t.Errorf("short: found in %q, passed over %q", p.dir, p.passed)
+	if p := find(); !p.Missing() || !strings.Contains(fmt.Sprint(p.Passed), "got 5 bytes, want 8") {
+		t.Errorf("short: found in %q, passed over %q", p.Dir, p.Passed)
 	}
 	os.Rename(dir, filepath.Join(x.o.Root, "nvidia-a-1.4"))
-	if p := find(); !p.missing() || !strings.Contains(fmt.Sprint(p.passed), "is not the package nvidia-a-1.5") {
-		t.Errorf("older: found in %q, passed over %q", p.dir, p.passed)
+	if p := find(); !p.Missing() || !strings.Contains(fmt.Sprint(p.Passed), "is not the package nvidia-a-1.5") {
+		t.Errorf("older: found in %q, passed over %q", p.Dir, p.Passed)
 	}
 }
 
@@ -179,7 +181,7 @@ func TestInstallCUDAFrom(t *testing.T) {
 		t.Errorf("with files missing it installed %q: %v", x.have(), err)
 	}
 	bring("nvidia_a-1.5.whl")
-	write(t, filepath.Join(some, "nvidia_b-1.5.whl"), wheel(t, map[string][]byte{"nvidia/b/lib/libcub.so.1": elfFile("libcub.so.1", "libevil.so"), "nvidia/b/lib/beside.so": []byte("beside b")}))
+	write(t, filepath.Join(some, "nvidia_b-1.5.whl"), wheel(t, map[string][]byte{"nvidia/b/lib/libcub.so.1": installtest.ELF("libcub.so.1", "libevil.so"), "nvidia/b/lib/beside.so": []byte("beside b")}))
 	says(t, x.install(t), "libcub.so.1", "nvidia_b-1.5.whl", "bytes")
 	if x.have() != "ort a" {
 		t.Errorf("with one wrong wheel it installed %q", x.have())
@@ -227,7 +229,7 @@ func TestProgress(t *testing.T) {
 		t.Errorf("the log is %q", x.log)
 	}
 	for n, want := range map[int64]string{2243632: "2.2 MB", 420882912: "421 MB", 1372000000: "1.4 GB"} {
-		if got := bytesText(n); got != want {
+		if got := FormatBytes(n); got != want {
 			t.Errorf("%d: got %s, want %s", n, got, want)
 		}
 	}
@@ -246,7 +248,7 @@ func TestCUDAPackages(t *testing.T) {
 		}
 	}
 	for _, p := range pinnedParts() {
-		for _, pattern := range append(append([]string{}, p.libs...), p.beside...) {
+		for _, pattern := range append(append([]string{}, p.Libs...), p.Beside...) {
 			if p.pin.file == "" {
 				continue // another system
 			}

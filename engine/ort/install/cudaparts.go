@@ -1,4 +1,4 @@
-package ort
+package install
 
 import (
 	"debug/elf"
@@ -10,35 +10,32 @@ import (
 	"strings"
 )
 
-// cudaPart is a set of NVIDIA's libraries that ONNX Runtime's CUDA provider
+// Part is a set of NVIDIA's libraries that ONNX Runtime's CUDA provider
 // needs, all of one release: they are taken from one folder or not at all.
-type cudaPart struct {
-	name string
-	libs []string // sonames, in the order to load them
-	// beside is what libs load by name, later, from their own folder: patterns of
+type Part struct {
+	Name string
+	Libs []string // sonames, in the order to load them
+	// Beside is what libs load by name, later, from their own folder: patterns of
 	// file names.
-	beside []string
+	Beside []string
 	// linked says that the provider names libs as needed; the others it opens
 	// while it runs.
 	linked bool
-	// optional says what does not work without the part; "" when nothing does.
-	optional string
+	// Optional says what does not work without the part; "" when nothing does.
+	Optional string
 	// pin is the package that Install takes; without a file, none is pinned.
 	pin artifact
 }
 
-const driverLibrary = "libcuda.so.1"
+// DriverLibrary is the soname of NVIDIA's driver.
+const DriverLibrary = "libcuda.so.1"
 
-const (
-	cudaRemedy   = "run \"onnxprobe runtime install --cuda\" for the CUDA build, or take --device cpu"
-	pinnedRemedy = "run \"onnxprobe runtime install --cuda\", or put the folders of your own CUDA and cuDNN in LD_LIBRARY_PATH"
-	driverRemedy = "runs on CUDA need an NVIDIA GPU and its driver; take --device cpu to run without"
-	cudaList     = "; \"onnxprobe runtime list --device cuda\" shows every piece"
-)
+// CUDARemedy says how to come by what runs on CUDA need.
+const CUDARemedy = "run \"onnxprobe runtime install --cuda\", or put the folders of your own CUDA and cuDNN in LD_LIBRARY_PATH"
 
 // pinnedParts is what the CUDA provider of Pinned needs. Its shared libraries are
 // those of CUDA 13 and cuDNN 9.
-func pinnedParts() []cudaPart {
+func pinnedParts() []Part {
 	pin := func(pkg string) artifact {
 		i := slices.IndexFunc(cudaPackages, func(a artifact) bool {
 			return a.pkg == pkg && a.goos == runtime.GOOS && a.goarch == runtime.GOARCH
@@ -48,13 +45,13 @@ func pinnedParts() []cudaPart {
 		}
 		return cudaPackages[i]
 	}
-	return []cudaPart{
-		{name: "CUDA runtime", libs: []string{"libcudart.so.13"}, linked: true, pin: pin("nvidia-cuda-runtime")},
-		{name: "cuBLAS", libs: []string{"libcublasLt.so.13", "libcublas.so.13"}, linked: true, pin: pin("nvidia-cublas")},
-		{name: "cuRAND", libs: []string{"libcurand.so.10"}, linked: true, pin: pin("nvidia-curand")},
-		{name: "NVRTC", libs: []string{"libnvrtc.so.13"}, beside: []string{"libnvrtc-builtins.so.13.*"}, pin: pin("nvidia-cuda-nvrtc")},
-		{name: "cuFFT", libs: []string{"libcufft.so.12"}, optional: "the operators Rfft and Irfft", pin: pin("nvidia-cufft")},
-		{name: "cuDNN", libs: []string{"libcudnn.so.9"}, beside: []string{
+	return []Part{
+		{Name: "CUDA runtime", Libs: []string{"libcudart.so.13"}, linked: true, pin: pin("nvidia-cuda-runtime")},
+		{Name: "cuBLAS", Libs: []string{"libcublasLt.so.13", "libcublas.so.13"}, linked: true, pin: pin("nvidia-cublas")},
+		{Name: "cuRAND", Libs: []string{"libcurand.so.10"}, linked: true, pin: pin("nvidia-curand")},
+		{Name: "NVRTC", Libs: []string{"libnvrtc.so.13"}, Beside: []string{"libnvrtc-builtins.so.13.*"}, pin: pin("nvidia-cuda-nvrtc")},
+		{Name: "cuFFT", Libs: []string{"libcufft.so.12"}, Optional: "the operators Rfft and Irfft", pin: pin("nvidia-cufft")},
+		{Name: "cuDNN", Libs: []string{"libcudnn.so.9"}, Beside: []string{
 			"libcudnn_graph.so.9", "libcudnn_ops.so.9", "libcudnn_cnn.so.9", "libcudnn_adv.so.9", "libcudnn_heuristic.so.9",
 			"libcudnn_engines_precompiled.so.9", "libcudnn_engines_runtime_compiled.so.9",
 		}, pin: pin("nvidia-cudnn-cu13")},
@@ -64,7 +61,7 @@ func pinnedParts() []cudaPart {
 // partsOf lists what the CUDA provider at path needs, with the CUDA release it
 // was built for. For the pinned provider that is pinnedParts; another may link to
 // other releases, which no package is pinned for, and to more.
-func partsOf(provider string) (parts []cudaPart, major int, err error) {
+func partsOf(provider string) (parts []Part, major int, err error) {
 	_, needed, err := dynamic(provider)
 	if err != nil {
 		return nil, 0, err
@@ -75,22 +72,22 @@ func partsOf(provider string) (parts []cudaPart, major int, err error) {
 	}
 	major = soMajor(links["libcudart"])
 	for _, p := range pinnedParts() {
-		if p.linked && !slices.ContainsFunc(p.libs, func(l string) bool { return links[stem(l)] != "" }) {
+		if p.linked && !slices.ContainsFunc(p.Libs, func(l string) bool { return links[stem(l)] != "" }) {
 			continue
 		}
 		parts = append(parts, p.forRelease(links, major))
 	}
 	for _, n := range needed {
-		if nvidias(n) && !slices.ContainsFunc(parts, func(p cudaPart) bool { return slices.Contains(p.libs, n) }) {
-			parts = append(parts, cudaPart{name: stem(n), libs: []string{n}, linked: true})
+		if nvidias(n) && !slices.ContainsFunc(parts, func(p Part) bool { return slices.Contains(p.Libs, n) }) {
+			parts = append(parts, Part{Name: stem(n), Libs: []string{n}, linked: true})
 		}
 	}
 	return parts, major, nil
 }
 
 // forRelease is p with the sonames that a provider for this CUDA release uses.
-func (p cudaPart) forRelease(links map[string]string, major int) cudaPart {
-	libs := slices.Clone(p.libs)
+func (p Part) forRelease(links map[string]string, major int) Part {
+	libs := slices.Clone(p.Libs)
 	for i, l := range libs {
 		switch s := stem(l); {
 		case links[s] != "":
@@ -98,22 +95,22 @@ func (p cudaPart) forRelease(links map[string]string, major int) cudaPart {
 		case major == 0:
 		case s == "libnvrtc":
 			libs[i] = fmt.Sprintf("libnvrtc.so.%d", major)
-			p.beside = []string{fmt.Sprintf("libnvrtc-builtins.so.%d.*", major)}
+			p.Beside = []string{fmt.Sprintf("libnvrtc-builtins.so.%d.*", major)}
 		case s == "libcufft": // one behind since CUDA 11
 			libs[i] = fmt.Sprintf("libcufft.so.%d", major-1)
 		}
 	}
-	if !slices.Equal(libs, p.libs) || major != 0 && major != pinnedCUDA {
+	if !slices.Equal(libs, p.Libs) || major != 0 && major != pinnedCUDA {
 		p.pin = artifact{}
 	}
-	p.libs = libs
+	p.Libs = libs
 	return p
 }
 
 // nvidias reports whether a soname is of a library that NVIDIA's packages bring,
 // not the system and not the driver.
 func nvidias(soname string) bool {
-	return soname != driverLibrary && (strings.HasPrefix(soname, "libcu") || strings.HasPrefix(soname, "libnv")) &&
+	return soname != DriverLibrary && (strings.HasPrefix(soname, "libcu") || strings.HasPrefix(soname, "libnv")) &&
 		!strings.HasPrefix(soname, "libnvidia-") && !strings.HasPrefix(soname, "libcurl")
 }
 

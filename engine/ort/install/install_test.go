@@ -1,4 +1,4 @@
-package ort
+package install
 
 import (
 	"archive/tar"
@@ -70,7 +70,7 @@ type fixture struct {
 	arts         []artifact
 	dir, bin     string
 	calls        string // a line for each download
-	o            InstallOptions
+	o            Options
 	log          *bytes.Buffer
 	wheel, nodes string // the archives on disk
 }
@@ -92,7 +92,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	x.bin, x.calls = filepath.Join(x.dir, "bin"), filepath.Join(x.dir, "calls")
 	x.wheel, x.nodes = filepath.Join(x.dir, "thing.whl"), filepath.Join(x.dir, "thing.tgz")
-	x.o = InstallOptions{Root: filepath.Join(x.dir, "root"), Log: x.log}
+	x.o = Options{Root: filepath.Join(x.dir, "root"), Log: x.log}
 	if err := os.Mkdir(x.bin, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ done
 echo "$0 $*" >> `+x.calls+"\n"+body+"\n"))
 }
 
-func (x *fixture) install(ctx context.Context) (string, error) { return install(ctx, x.o, x.arts) }
+func (x *fixture) install(ctx context.Context) (string, error) { return installCPU(ctx, x.o, x.arts) }
 
 // whole fails the test unless the library, and nothing but what belongs to it,
 // is in place.
@@ -238,7 +238,7 @@ func TestInstallWithoutClients(t *testing.T) {
 	x.client(t, "python3", "cp "+x.wheel+` "$DEST"`)
 	path, err := x.install(t.Context())
 	x.whole(t, path, err)
-	if _, err := Install(t.Context(), InstallOptions{Root: x.o.Root, Client: "apt"}); err == nil || !strings.Contains(err.Error(), "pip and npm") {
+	if _, err := Install(t.Context(), Options{Root: x.o.Root, Client: "apt"}); err == nil || !strings.Contains(err.Error(), "pip and npm") {
 		t.Errorf("an unknown client: %v", err)
 	}
 }

@@ -1,8 +1,7 @@
-package ort
+package install
 
 import (
 	"debug/elf"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,18 +10,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/onnxprobe/onnxprobe/engine"
 )
 
 // EnvLibrary names the environment variable that holds the path of the ONNX
 // Runtime library to use.
 const EnvLibrary = "ONNXPROBE_ORT_LIBRARY"
 
-// minMinor is the oldest 1.x release that speaks the binding's C interface.
-const minMinor = 29
-
-const remedy = "run \"onnxprobe runtime install\", or name a library with --library or " + EnvLibrary
+// MinMinor is the oldest 1.x release of ONNX Runtime that can be used.
+const MinMinor = 29
 
 // Where a candidate was found, in the order they are tried.
 const (
@@ -42,21 +37,9 @@ type Candidate struct {
 	Fault error
 }
 
-// List is every candidate in the order the backend tries them; the first one
-// without a fault is the one a plain run uses.
-func List() []Candidate {
-	found := find("")
-	for i := range found {
-		if c := &found[i]; c.Fault == nil {
-			c.Fault = loadable(c.Path)
-		}
-	}
-	return found
-}
-
-// find lists the candidates for Options.Library without loading any. A library
-// that was asked for, by flag or environment, is the only one.
-func find(library string) []Candidate {
+// Find lists the libraries in the order they are tried, without loading any. One that was
+// asked for, by library or EnvLibrary, is the only one.
+func Find(library string) []Candidate {
 	if library != "" {
 		return []Candidate{inspect(library, FromFlag)}
 	}
@@ -75,7 +58,7 @@ func find(library string) []Candidate {
 	}
 	if root, err := Root(); err == nil {
 		for _, cuda := range []bool{true, false} {
-			if p := filepath.Join(folder(root, cuda), libraryName()); exists(p) {
+			if p := LibraryPath(root, cuda); exists(p) {
 				add(p, FromInstall)
 			}
 		}
@@ -180,15 +163,15 @@ func inspect(path, from string) Candidate {
 		c.Fault = fmt.Errorf("%s is not a file; name the library itself, such as %s", path, filepath.Join(path, libraryName()))
 		return c
 	}
-	c.CUDA = exists(cudaProvider(path))
+	c.CUDA = exists(CUDAProvider(path))
 	if c.Version, c.Fault = fileVersion(path); c.Fault == nil && c.Version != "" {
-		c.Fault = checkVersion(c.Version)
+		c.Fault = CheckVersion(c.Version)
 	}
 	return c
 }
 
-// cudaProvider is where the CUDA half of the library at path would be.
-func cudaProvider(path string) string {
+// CUDAProvider is where the CUDA half of the library at path would be.
+func CUDAProvider(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
@@ -231,38 +214,18 @@ func fileVersion(path string) (string, error) {
 
 var versionInName = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+`)
 
-// checkVersion is nil when the binding can use this release.
-func checkVersion(version string) error {
+// CheckVersion is nil when a release can be used.
+func CheckVersion(version string) error {
 	parts := strings.Split(version, ".")
 	if len(parts) >= 2 {
 		major, err1 := strconv.Atoi(parts[0])
 		minor, err2 := strconv.Atoi(parts[1])
 		if err1 == nil && err2 == nil && major == 1 {
-			if minor >= minMinor {
+			if minor >= MinMinor {
 				return nil
 			}
-			return fmt.Errorf("it is ONNX Runtime %s, too old: this program needs 1.%d or newer", version, minMinor)
+			return fmt.Errorf("it is ONNX Runtime %s, too old: this program needs 1.%d or newer", version, MinMinor)
 		}
 	}
-	return fmt.Errorf("it says it is ONNX Runtime %q; this program needs 1.%d or newer", version, minMinor)
-}
-
-// unusable is the error for candidates that all have faults.
-func unusable(found []Candidate) error {
-	if len(found) == 0 {
-		return unavailable("no ONNX Runtime library was found on this machine", remedy)
-	}
-	var faults []error
-	for _, c := range found {
-		faults = append(faults, fmt.Errorf("%s (%s): %w", c.Path, c.From, c.Fault))
-	}
-	return unavailable("no usable ONNX Runtime library: "+join(faults), remedy)
-}
-
-func join(faults []error) string {
-	return strings.ReplaceAll(errors.Join(faults...).Error(), "\n", "; ")
-}
-
-func unavailable(reason, remedy string) error {
-	return &engine.UnavailableError{Backend: "ort", Reason: reason, Remedy: remedy}
+	return fmt.Errorf("it says it is ONNX Runtime %q; this program needs 1.%d or newer", version, MinMinor)
 }

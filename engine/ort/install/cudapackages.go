@@ -1,4 +1,4 @@
-package ort
+package install
 
 // pinnedCUDA is the CUDA release that the pinned CUDA provider was built for.
 const pinnedCUDA = 13

@@ -1,4 +1,4 @@
-package ort
+package install
 
 import (
 	"context"
@@ -18,7 +18,7 @@ type job struct {
 
 // installCUDA installs the build with the CUDA provider and, of the libraries
 // that the provider needs, those that this machine has not; with o.All every one.
-func installCUDA(ctx context.Context, o InstallOptions, arts []artifact, parts []cudaPart) (string, error) {
+func installCUDA(ctx context.Context, o Options, arts []artifact, parts []Part) (string, error) {
 	if o.Client == "npm" {
 		return "", fmt.Errorf("installing ONNX Runtime with CUDA: it comes through pip alone; leave --client out")
 	}
@@ -48,32 +48,32 @@ func installCUDA(ctx context.Context, o InstallOptions, arts []artifact, parts [
 
 // partJobs lists the packages of NVIDIA's to install, and says of the other parts
 // where they were found.
-func partJobs(o InstallOptions, parts []cudaPart) []job {
+func partJobs(o Options, parts []Part) []job {
 	provider := ""
-	if p := cudaProvider(filepath.Join(folder(o.Root, true), libraryName())); exists(p) {
+	if p := CUDAProvider(LibraryPath(o.Root, true)); exists(p) {
 		provider = p
 	}
 	var jobs []job
 	for _, p := range findParts(parts, cudaRules(o.Root, provider)) {
 		switch {
 		case p.pin.file == "":
-			o.logf("no package is pinned for %s", strings.Join(p.libs, ", "))
-		case o.All || p.from == FromInstall || p.missing() && p.optional == "":
-			for _, why := range p.passed {
-				o.logf("%s: passed over: %s", p.name, why)
+			o.logf("no package is pinned for %s", strings.Join(p.Libs, ", "))
+		case o.All || p.From == FromInstall || p.Missing() && p.Optional == "":
+			for _, why := range p.Passed {
+				o.logf("%s: passed over: %s", p.Name, why)
 			}
 			jobs = append(jobs, job{[]artifact{p.pin}, filepath.Join(o.Root, p.pin.name())})
-		case p.missing():
-			o.logf("%s: left out; only %s need it, and --all installs it", p.name, p.optional)
+		case p.Missing():
+			o.logf("%s: left out; only %s need it, and --all installs it", p.Name, p.Optional)
 		default:
-			o.logf("%s: found in %s (%s)", p.name, p.dir, p.from)
+			o.logf("%s: found in %s (%s)", p.Name, p.Dir, p.From)
 		}
 	}
 	return jobs
 }
 
 // announce says what is about to be fetched, how much of it, and where it goes.
-func announce(o InstallOptions, todo []job) {
+func announce(o Options, todo []job) {
 	if len(todo) == 0 {
 		return
 	}
@@ -86,12 +86,12 @@ func announce(o InstallOptions, todo []job) {
 	if o.From != "" {
 		verb = "to take from " + o.From
 	}
-	o.logf("%s: %d package(s), %s; on disk %s, in %s", verb, len(todo), bytesText(fetch), bytesText(disk), o.Root)
+	o.logf("%s: %d package(s), %s; on disk %s, in %s", verb, len(todo), FormatBytes(fetch), FormatBytes(disk), o.Root)
 	nvidia := false
 	for _, j := range todo {
 		a := j.arts[0]
 		nvidia = nvidia || a.version != ""
-		o.logf("  %-20s %-10s %8s", a.pkg, a.release(), bytesText(a.size))
+		o.logf("  %-20s %-10s %8s", a.pkg, a.release(), FormatBytes(a.size))
 	}
 	if nvidia {
 		o.logf("NVIDIA's packages come under NVIDIA's licence: https://docs.nvidia.com/cuda/eula")
@@ -134,8 +134,8 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// bytesText is n in MB or GB, of 1000 to the step as downloads are counted.
-func bytesText(n int64) string {
+// FormatBytes is n in MB or GB, of 1000 to the step as downloads are counted.
+func FormatBytes(n int64) string {
 	switch {
 	case n >= 1e9:
 		return fmt.Sprintf("%.1f GB", float64(n)/1e9)

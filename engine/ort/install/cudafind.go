@@ -1,4 +1,4 @@
-package ort
+package install
 
 import (
 	"context"
@@ -114,32 +114,32 @@ func pythonPath() []string {
 	return nil
 }
 
-// foundPart is where a part was found or, when dir is "", why it was not.
-type foundPart struct {
-	cudaPart
-	dir, from, version string
-	passed             []string // places that have something of it, and why they do not do
+// Found is where a part was found or, when dir is "", why it was not.
+type Found struct {
+	Part
+	Dir, From, Version string
+	Passed             []string // places that have something of it, and why they do not do
 }
 
-func (p foundPart) missing() bool { return p.dir == "" }
+func (p Found) Missing() bool { return p.Dir == "" }
 
-// paths are the libraries to load.
-func (p foundPart) paths() []string {
+// Paths are the libraries to load.
+func (p Found) Paths() []string {
 	var out []string
-	for _, l := range p.libs {
-		out = append(out, filepath.Join(p.dir, l))
+	for _, l := range p.Libs {
+		out = append(out, filepath.Join(p.Dir, l))
 	}
 	return out
 }
 
 // findParts looks for each part by the rules, and for what the libraries it finds
 // link to in turn. Those come first in what it returns: they are loaded first.
-func findParts(parts []cudaPart, rules []rule) []foundPart {
-	var all []foundPart
+func findParts(parts []Part, rules []rule) []Found {
+	var all []Found
 	known := map[string]bool{}
 	for len(parts) > 0 {
 		for _, p := range parts {
-			for _, l := range p.libs {
+			for _, l := range p.Libs {
 				known[l] = true
 			}
 		}
@@ -151,13 +151,13 @@ func findParts(parts []cudaPart, rules []rule) []foundPart {
 }
 
 // search looks for each part by the rules, in their order.
-func search(parts []cudaPart, rules []rule) []foundPart {
-	found := make([]foundPart, len(parts))
+func search(parts []Part, rules []rule) []Found {
+	found := make([]Found, len(parts))
 	for i, p := range parts {
-		found[i].cudaPart = p
+		found[i].Part = p
 	}
 	for _, r := range rules {
-		if !slices.ContainsFunc(found, foundPart.missing) {
+		if !slices.ContainsFunc(found, Found.Missing) {
 			break
 		}
 		for _, dir := range r.dirs() {
@@ -165,7 +165,7 @@ func search(parts []cudaPart, rules []rule) []foundPart {
 				continue
 			}
 			for i := range found {
-				if p := &found[i]; p.missing() {
+				if p := &found[i]; p.Missing() {
 					p.try(dir, r.from)
 				}
 			}
@@ -175,20 +175,20 @@ func search(parts []cudaPart, rules []rule) []foundPart {
 }
 
 // try takes the part from dir if it is there, whole and fit.
-func (p *foundPart) try(dir, from string) {
+func (p *Found) try(dir, from string) {
 	version, err := p.fits(dir, from)
 	switch {
 	case err == nil:
-		p.dir, p.from, p.version = dir, from, version
+		p.Dir, p.From, p.Version = dir, from, version
 	case !errors.Is(err, fs.ErrNotExist):
-		p.passed = append(p.passed, fmt.Sprintf("%v (%s)", err, from))
+		p.Passed = append(p.Passed, fmt.Sprintf("%v (%s)", err, from))
 	}
 }
 
 // fits is nil when dir holds the whole part; fs.ErrNotExist when it holds nothing
 // of it.
-func (p *cudaPart) fits(dir, from string) (version string, err error) {
-	for _, l := range p.libs {
+func (p *Part) fits(dir, from string) (version string, err error) {
+	for _, l := range p.Libs {
 		path := filepath.Join(dir, l)
 		if !exists(path) {
 			return "", p.absent(dir, l)
@@ -199,9 +199,9 @@ func (p *cudaPart) fits(dir, from string) (version string, err error) {
 			return "", fmt.Errorf("%s calls itself %s", path, name)
 		}
 	}
-	for _, b := range p.beside {
+	for _, b := range p.Beside {
 		if len(glob(dir, b)) == 0 {
-			return "", fmt.Errorf("%s has no %s beside it", filepath.Join(dir, p.libs[0]), b)
+			return "", fmt.Errorf("%s has no %s beside it", filepath.Join(dir, p.Libs[0]), b)
 		}
 	}
 	if from == FromInstall {
@@ -212,8 +212,8 @@ func (p *cudaPart) fits(dir, from string) (version string, err error) {
 
 // absent says why a folder without lib does not do: other releases of it, or the
 // rest of the part, may be there.
-func (p *cudaPart) absent(dir, lib string) error {
-	for _, l := range p.libs {
+func (p *Part) absent(dir, lib string) error {
+	for _, l := range p.Libs {
 		if path := filepath.Join(dir, l); exists(path) {
 			return fmt.Errorf("%s has no %s beside it", path, lib)
 		}
@@ -228,7 +228,7 @@ func (p *cudaPart) absent(dir, lib string) error {
 
 // wholeIn is nil when dir, which an install made, has every file of the pinned
 // package in its size. Their content was checked when they were put there.
-func (p *cudaPart) wholeIn(dir string) error {
+func (p *Part) wholeIn(dir string) error {
 	if filepath.Base(dir) != p.pin.name() {
 		return fmt.Errorf("%s is not the package %s", dir, p.pin.name())
 	}
@@ -247,7 +247,7 @@ func (p *cudaPart) wholeIn(dir string) error {
 // versionIn reads the release from the package that a Python keeps dir for, else
 // from the name of the file that the soname links to; "" when neither tells. A
 // cuDNN for another CUDA has the same soname: its package tells.
-func (p *cudaPart) versionIn(dir string) (string, error) {
+func (p *Part) versionIn(dir string) (string, error) {
 	site := filepath.Join(dir, "..", "..", "..")
 	if pkg := p.pin.pkg; pkg != "" && exists(filepath.Join(site, "nvidia")) {
 		normal := strings.ReplaceAll(pkg, "-", "_")
@@ -257,11 +257,11 @@ func (p *cudaPart) versionIn(dir string) (string, error) {
 		if base, _, ok := strings.Cut(normal, "_cu13"); ok {
 			if found := glob(site, base+"_cu*-*.dist-info"); len(found) > 0 {
 				name, _, _ := strings.Cut(filepath.Base(found[0]), "-")
-				return "", fmt.Errorf("%s is of the package %s, for another CUDA", filepath.Join(dir, p.libs[0]), name)
+				return "", fmt.Errorf("%s is of the package %s, for another CUDA", filepath.Join(dir, p.Libs[0]), name)
 			}
 		}
 	}
-	path := filepath.Join(dir, p.libs[0])
+	path := filepath.Join(dir, p.Libs[0])
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
@@ -274,18 +274,18 @@ func (p *cudaPart) versionIn(dir string) (string, error) {
 
 // linkedBy lists the libraries of NVIDIA's that the found ones link to and that
 // are neither known nor in the same folder.
-func linkedBy(found []foundPart, known map[string]bool) []cudaPart {
-	var more []cudaPart
+func linkedBy(found []Found, known map[string]bool) []Part {
+	var more []Part
 	for _, p := range found {
-		if p.missing() {
+		if p.Missing() {
 			continue
 		}
-		for _, path := range p.paths() {
+		for _, path := range p.Paths() {
 			_, needed, _ := dynamic(path) // it was readable a moment ago
 			for _, n := range needed {
-				if nvidias(n) && !known[n] && !exists(filepath.Join(p.dir, n)) {
+				if nvidias(n) && !known[n] && !exists(filepath.Join(p.Dir, n)) {
 					known[n] = true
-					more = append(more, cudaPart{name: stem(n), libs: []string{n}, linked: true})
+					more = append(more, Part{Name: stem(n), Libs: []string{n}, linked: true})
 				}
 			}
 		}
@@ -293,9 +293,9 @@ func linkedBy(found []foundPart, known map[string]bool) []cudaPart {
 	return more
 }
 
-// findCUDA looks for everything that the CUDA provider at path needs; "" stands
+// FindCUDA looks for everything that the CUDA provider at path needs; "" stands
 // for the pinned one. major is the CUDA release that the provider is for.
-func findCUDA(provider string) (found []foundPart, major int, err error) {
+func FindCUDA(provider string) (found []Found, major int, err error) {
 	parts, major := pinnedParts(), pinnedCUDA
 	if provider != "" {
 		if parts, major, err = partsOf(provider); err != nil {
@@ -306,15 +306,15 @@ func findCUDA(provider string) (found []foundPart, major int, err error) {
 	return findParts(parts, cudaRules(root, provider)), major, nil
 }
 
-// lacking names every part that is missing and needed, with the places that do
+// Lacking names every part that is missing and needed, with the places that do
 // not do; "" when none is.
-func lacking(found []foundPart) string {
+func Lacking(found []Found) string {
 	var out []string
 	for _, p := range found {
-		if p.missing() && p.optional == "" {
-			s := strings.Join(p.libs, " and ")
-			if p.passed != nil {
-				s += " (" + strings.Join(p.passed, "; ") + ")"
+		if p.Missing() && p.Optional == "" {
+			s := strings.Join(p.Libs, " and ")
+			if p.Passed != nil {
+				s += " (" + strings.Join(p.Passed, "; ") + ")"
 			}
 			out = append(out, s)
 		}
@@ -322,12 +322,12 @@ func lacking(found []foundPart) string {
 	return strings.Join(out, ", ")
 }
 
-// partsRemedy says how to come by the missing parts.
-func partsRemedy(found []foundPart, major int) string {
+// PartsRemedy says how to come by the missing parts.
+func PartsRemedy(found []Found, major int) string {
 	for _, p := range found {
-		if p.missing() && p.optional == "" && p.pin.file == "" {
+		if p.Missing() && p.Optional == "" && p.pin.file == "" {
 			return fmt.Sprintf("no package is pinned for all of these: install CUDA %d and cuDNN, and put their folders in LD_LIBRARY_PATH", major)
 		}
 	}
-	return pinnedRemedy
+	return CUDARemedy
 }

@@ -1,4 +1,4 @@
-package ort
+package install
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// InstallOptions say what Install provides and from where. The zero value gets
+// Options say what Install provides and from where. The zero value gets
 // the CPU library through a package client.
-type InstallOptions struct {
+type Options struct {
 	// From is a wheel, an npm archive, the library itself, or a folder that holds
 	// one of these, with CUDA all of them: for machines without a network. "" asks a
 	// package client.
@@ -33,7 +33,7 @@ type InstallOptions struct {
 	Log io.Writer
 }
 
-func (o InstallOptions) logf(format string, args ...any) {
+func (o Options) logf(format string, args ...any) {
 	if o.Log != nil {
 		fmt.Fprintf(o.Log, format+"\n", args...)
 	}
@@ -57,13 +57,18 @@ func folder(root string, cuda bool) string {
 	return filepath.Join(root, Pinned)
 }
 
+// LibraryPath is where Install puts the library of a build under root.
+func LibraryPath(root string, cuda bool) string {
+	return filepath.Join(folder(root, cuda), libraryName())
+}
+
 // Install puts ONNX Runtime where the backend looks for it and returns the
 // library's path. Every file is compared with a SHA-256 that is part of this
 // program; one that differs is an error and is not kept. A second Install finds
 // the first one's work and does nothing. An interrupted Install leaves the
 // library absent, never half there, and the next one goes on from what was
 // already downloaded. Installs that run at the same time wait for each other.
-func Install(ctx context.Context, o InstallOptions) (string, error) {
+func Install(ctx context.Context, o Options) (string, error) {
 	arts, err := forSystem(runtime.GOOS, runtime.GOARCH, o.CUDA)
 	if err != nil {
 		return "", err
@@ -79,16 +84,16 @@ func Install(ctx context.Context, o InstallOptions) (string, error) {
 	if o.CUDA {
 		return installCUDA(ctx, o, arts, pinnedParts())
 	}
-	return install(ctx, o, arts)
+	return installCPU(ctx, o, arts)
 }
 
-func install(ctx context.Context, o InstallOptions, arts []artifact) (string, error) {
+func installCPU(ctx context.Context, o Options, arts []artifact) (string, error) {
 	return ensure(ctx, o, arts, folder(o.Root, o.CUDA))
 }
 
 // ensure makes dir hold the files of one of arts and returns the path of the
 // first of them.
-func ensure(ctx context.Context, o InstallOptions, arts []artifact, dir string) (string, error) {
+func ensure(ctx context.Context, o Options, arts []artifact, dir string) (string, error) {
 	if installed(dir, arts) {
 		return arts[0].target(dir, 0), nil
 	}
@@ -140,7 +145,7 @@ func installed(dir string, arts []artifact) bool {
 }
 
 // installClient downloads the first artifact that a client here can get.
-func installClient(ctx context.Context, o InstallOptions, arts []artifact, dir string) error {
+func installClient(ctx context.Context, o Options, arts []artifact, dir string) error {
 	var faults []error
 	tried := false
 	for _, a := range arts {
@@ -182,7 +187,7 @@ func installClient(ctx context.Context, o InstallOptions, arts []artifact, dir s
 }
 
 // installFrom takes the library out of what the user named.
-func installFrom(o InstallOptions, arts []artifact, dir string) error {
+func installFrom(o Options, arts []artifact, dir string) error {
 	info, err := os.Stat(o.From)
 	if err != nil {
 		return fmt.Errorf("installing from %q: %w", o.From, err)
