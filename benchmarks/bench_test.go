@@ -84,7 +84,7 @@ func variants(tb testing.TB, file string) []variant {
 			pack(tensor.Data[float32](t))
 		}
 	}}} {
-		s, err := ort.Backend{}.Prepare(v.model, engine.Options{})
+		s, err := ort.Backend{}.Prepare(context.Background(), v.model, engine.Options{})
 		if err != nil {
 			tb.Fatal(err)
 		}

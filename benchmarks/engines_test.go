@@ -60,7 +60,7 @@ func engines(b *testing.B, file string) {
 	in := []*tensor.Tensor{tensor.Of(x, shape...)}
 	var sessions []engine.Session
 	for _, e := range []engine.Backend{ort.Backend{}, gorgonia.Backend{}} {
-		s, err := e.Prepare(m, o)
+		s, err := e.Prepare(context.Background(), m, o)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"context"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -55,7 +56,7 @@ func packing(b *testing.B, m *onnx.Model, batch int) {
 	}
 	var vs []variant
 	for _, m := range []*onnx.Model{m, portable.Model, operator.Model} {
-		s, err := ort.Backend{}.Prepare(m, engine.Options{})
+		s, err := ort.Backend{}.Prepare(context.Background(), m, engine.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -15,8 +15,8 @@ type Differentiator interface {
 	// is float32 or float64. A value that does not depend on the input has
 	// derivative zero. It returns an *UnsupportedError that lists every node on
 	// the way that cannot be run or differentiated, and an error for a name that
-	// no value has.
-	Linearize(m *onnx.Model, wrt string, values []string, o Options) (Linearization, error)
+	// no value has. A context is as in Prepare.
+	Linearize(ctx context.Context, m *onnx.Model, wrt string, values []string, o Options) (Linearization, error)
 }
 
 // Linearization evaluates chosen values of a model and their derivatives with

@@ -27,8 +27,10 @@ type Backend interface {
 	Available(Options) error
 	// Prepare readies m. It returns an *UnavailableError when the backend or the
 	// device cannot be had, and an *UnsupportedError naming every node it cannot
-	// run; it never falls back to something else on its own.
-	Prepare(m *onnx.Model, o Options) (Session, error)
+	// run; it never falls back to something else on its own. A cancelled context
+	// ends it early, where the backend can, with the context's error; the session
+	// does not depend on the context.
+	Prepare(ctx context.Context, m *onnx.Model, o Options) (Session, error)
 }
 
 // Session is a model made ready to run. A Session is used by one goroutine at

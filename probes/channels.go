@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"context"
 	"errors"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -20,7 +21,7 @@ type channelMaker struct {
 	width int
 }
 
-func (ChannelColumns) start(r *Prober) (maker, error) {
+func (ChannelColumns) start(_ context.Context, r *Prober) (maker, error) {
 	m := &channelMaker{plan: r.Plan}
 	for i := range r.Plan.Sites {
 		if s := &r.Plan.Sites[i]; s.Channels() > 0 {

@@ -74,8 +74,8 @@ func TestCompareReportsMargins(t *testing.T) {
 // flipping is ONNX Runtime with one bit wrong.
 type flipping struct{ ort.Backend }
 
-func (b flipping) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error) {
-	s, err := b.Backend.Prepare(m, o)
+func (b flipping) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (engine.Session, error) {
+	s, err := b.Backend.Prepare(ctx, m, o)
 	return flipped{s}, err
 }
 

@@ -55,7 +55,7 @@ type span struct {
 	from, size int
 }
 
-func (c CodeColumns) start(r *Prober) (maker, error) {
+func (c CodeColumns) start(_ context.Context, r *Prober) (maker, error) {
 	m := &codeMaker{CodeColumns: c, plan: r.Plan, width: r.Plan.CodeBytes()}
 	if c.Sites == nil {
 		return m, nil

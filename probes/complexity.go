@@ -72,7 +72,7 @@ type ComplexityColumns struct {
 	Changed bool
 }
 
-func (c ComplexityColumns) start(r *Prober) (maker, error) {
+func (c ComplexityColumns) start(ctx context.Context, r *Prober) (maker, error) {
 	p, nb := r.Plan, c.Neighborhood
 	if nb.Frame == nil {
 		return nil, errors.New("local complexity needs a frame")
@@ -97,7 +97,7 @@ func (c ComplexityColumns) start(r *Prober) (maker, error) {
 		m.crossing, err = newHostCrossing(r, nb, moved)
 		return m, err
 	}
-	g, err := newGraphCrossing(r, nb)
+	g, err := newGraphCrossing(ctx, r, nb)
 	if err != nil {
 		return nil, fmt.Errorf("making the vertices in the graph: %w", err)
 	}

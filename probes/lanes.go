@@ -139,12 +139,12 @@ type lane struct {
 }
 
 // lanes readies the groups on each session, and says how many items are a batch.
-func (r *Prober) lanes(groups []Group) (lanes []*lane, size int, err error) {
+func (r *Prober) lanes(ctx context.Context, groups []Group) (lanes []*lane, size int, err error) {
 	for _, p := range r.Sessions() {
 		l := &lane{r: p, makers: make([]maker, len(groups)), in: make(chan *step)}
 		size = 1
 		for i, g := range groups {
-			if l.makers[i], err = g.start(p); err != nil {
+			if l.makers[i], err = g.start(ctx, p); err != nil {
 				return nil, 0, err
 			}
 			reads, items := l.makers[i].outputs()

@@ -84,8 +84,8 @@ type uneven struct {
 	made *atomic.Int64
 }
 
-func (u uneven) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error) {
-	s, err := u.Backend.Prepare(m, o)
+func (u uneven) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (engine.Session, error) {
+	s, err := u.Backend.Prepare(ctx, m, o)
 	if u.made.Add(1)%2 == 1 {
 		return s, err
 	}

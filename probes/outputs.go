@@ -71,7 +71,7 @@ type outputMaker struct {
 	plan *Plan
 }
 
-func (o OutputColumns) start(r *Prober) (maker, error) {
+func (o OutputColumns) start(_ context.Context, r *Prober) (maker, error) {
 	return &outputMaker{OutputColumns: o, plan: r.Plan}, nil
 }
 

@@ -31,8 +31,8 @@ type posing struct {
 	fail                   error // of every run but the first few
 }
 
-func (b *posing) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error) {
-	s, err := b.Backend.Prepare(m, engine.Options{Threads: 1})
+func (b *posing) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (engine.Session, error) {
+	s, err := b.Backend.Prepare(ctx, m, engine.Options{Threads: 1})
 	if err != nil {
 		return nil, err
 	}

@@ -128,7 +128,7 @@ func TestRoiAlignIsThatOfTorchvision(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := ort.Backend{}.Prepare(m, engine.Options{})
+			s, err := ort.Backend{}.Prepare(context.Background(), m, engine.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -117,7 +117,7 @@ func (r *rows) columns() []Column {
 // OutputColumns and ComplexityColumns are the groups that there are.
 type Group interface {
 	// start readies the group for the runs of r.
-	start(r *Prober) (maker, error)
+	start(ctx context.Context, r *Prober) (maker, error)
 }
 
 // maker is a group at work on one session. Both its methods are called once for every
@@ -179,7 +179,7 @@ func (s *step) codes() []byte {
 // for the next, so memory does not grow with the dataset. Of a prober on several
 // devices, see OpenOn, each session runs on a goroutine of its own.
 func (r *Prober) Write(ctx context.Context, ds dataset.Dataset, sink Sink, o RunOptions, groups ...Group) (Summary, error) {
-	lanes, size, err := r.lanes(groups)
+	lanes, size, err := r.lanes(ctx, groups)
 	if err != nil {
 		return Summary{}, err
 	}

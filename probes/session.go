@@ -61,7 +61,7 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 			return nil, err
 		}
 	}
-	s, err := b.Prepare(q.Model, o)
+	s, err := b.Prepare(ctx, q.Model, o)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (p *Plan) singly(ctx context.Context, b engine.Backend, o engine.Options) (
 // sameAsSource runs two random samples through the model as exported, one by
 // one, and through the rewritten one together.
 func (r *Prober) sameAsSource(ctx context.Context) (bool, error) {
-	src, err := r.Backend.Prepare(r.Plan.source, r.Options)
+	src, err := r.Backend.Prepare(ctx, r.Plan.source, r.Options)
 	if err != nil {
 		return false, err
 	}

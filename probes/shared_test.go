@@ -368,7 +368,7 @@ func TestCodesOfTrainedNetworks(t *testing.T) {
 				host.Host = true
 				d, err := Compare(context.Background(), m, o, ds, s, host, CompareOptions{})
 				if err != nil {
-					if _, plain := (ort.Backend{}).Prepare(m, s.Options); plain != nil {
+					if _, plain := (ort.Backend{}).Prepare(context.Background(), m, s.Options); plain != nil {
 						t.Skipf("ONNX Runtime refuses the network itself: %v", plain)
 					}
 					t.Fatal(err)

@@ -136,7 +136,7 @@ type gathered struct {
 
 // gathered is the session for nb beside r. It is prepared once, and shared where r's
 // own is, so that a second run over a dataset finds it ready.
-func (r *Prober) gathered(nb Neighborhood) (*gathered, error) {
+func (r *Prober) gathered(ctx context.Context, nb Neighborhood) (*gathered, error) {
 	for _, g := range r.also {
 		if g.frame == nb.Frame && slices.Equal(g.radii, nb.Radii) && g.groups == nb.groups(r.Batch) {
 			return g, nil
@@ -145,10 +145,10 @@ func (r *Prober) gathered(nb Neighborhood) (*gathered, error) {
 	g := &gathered{frame: nb.Frame, radii: slices.Clone(nb.Radii), groups: nb.groups(r.Batch)}
 	var err error
 	if r.of == nil {
-		g.r, err = r.gather(nb, g.groups)
+		g.r, err = r.gather(ctx, nb, g.groups)
 	} else {
 		var first *gathered
-		if first, err = r.of.gathered(nb); err == nil {
+		if first, err = r.of.gathered(ctx, nb); err == nil {
 			g.r, err = first.r.share()
 		}
 	}
@@ -160,7 +160,7 @@ func (r *Prober) gathered(nb Neighborhood) (*gathered, error) {
 }
 
 // gather prepares the session of gathered.
-func (r *Prober) gather(nb Neighborhood, groups int) (*Prober, error) {
+func (r *Prober) gather(ctx context.Context, nb Neighborhood, groups int) (*Prober, error) {
 	p := *r.Plan
 	g := &gathering{groups: groups, input: p.Fit.Input, dtype: p.Fit.DType, sample: p.Fit.Sample}
 	for _, radius := range nb.Radii {
@@ -175,7 +175,7 @@ func (r *Prober) gather(nb Neighborhood, groups int) (*Prober, error) {
 	if p.Model, err = p.rewrite(); err != nil {
 		return nil, err
 	}
-	s, err := r.Backend.Prepare(p.Model, r.Options)
+	s, err := r.Backend.Prepare(ctx, p.Model, r.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -186,8 +186,8 @@ func (r *Prober) gather(nb Neighborhood, groups int) (*Prober, error) {
 	return own, nil
 }
 
-func newGraphCrossing(r *Prober, nb Neighborhood) (*graphCrossing, error) {
-	g, err := r.gathered(nb)
+func newGraphCrossing(ctx context.Context, r *Prober, nb Neighborhood) (*graphCrossing, error) {
+	g, err := r.gathered(ctx, nb)
 	if err != nil {
 		return nil, err
 	}

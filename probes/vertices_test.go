@@ -91,7 +91,7 @@ func TestVerticesAreTheHosts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		graph, err := newGraphCrossing(r, nb)
+		graph, err := newGraphCrossing(context.Background(), r, nb)
 		if err != nil {
 			t.Fatal(err)
 		}

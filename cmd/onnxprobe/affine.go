@@ -127,7 +127,7 @@ norm, row and input; a .npy file the weight alone.`,
 		if err != nil {
 			return err
 		}
-		mp, err := partition.Open(m, d, eo, partition.Options{Sites: j.sites, Sample: sample, Input: by, Output: value, Float32: j.precision == "float32"})
+		mp, err := partition.Open(c.Context(), m, d, eo, partition.Options{Sites: j.sites, Sample: sample, Input: by, Output: value, Float32: j.precision == "float32"})
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ func outputsOf(t *testing.T, path string, in ...*tensor.Tensor) (names []string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := ort.Backend{}.Prepare(m, engine.Options{})
+	s, err := ort.Backend{}.Prepare(context.Background(), m, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

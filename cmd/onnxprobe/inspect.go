@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -72,7 +73,7 @@ which engines can run it here with the probes of these sites.`,
 			if err != nil {
 				return err
 			}
-			in, err := inspect(m, mf, ef.backend, o)
+			in, err := inspect(c.Context(), m, mf, ef.backend, o)
 			if err != nil {
 				return err
 			}
@@ -92,7 +93,7 @@ which engines can run it here with the probes of these sites.`,
 	return c
 }
 
-func inspect(m *onnx.Model, mf modelFlags, backend string, o engine.Options) (*inspection, error) {
+func inspect(ctx context.Context, m *onnx.Model, mf modelFlags, backend string, o engine.Options) (*inspection, error) {
 	in := &inspection{Model: m.Path, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion), IR: m.IR, Opset: m.Opset(""),
 		Inputs: []port{}, Outputs: ports(m.Graph.Outputs), Nodes: len(m.Graph.Nodes), External: m.ExternalFiles(), Sites: []site.Site{}, Notes: []string{}}
 	consts := map[string]bool{}
@@ -144,7 +145,10 @@ func inspect(m *onnx.Model, mf modelFlags, backend string, o engine.Options) (*i
 	}
 	for _, b := range backends.All {
 		if backend == backends.Auto || backend == b.Name() {
-			in.Backends = append(in.Backends, tryOn(b, m, plan, o))
+			in.Backends = append(in.Backends, tryOn(ctx, b, m, plan, o))
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return in, nil
@@ -152,10 +156,10 @@ func inspect(m *onnx.Model, mf modelFlags, backend string, o engine.Options) (*i
 
 // tryOn says whether a backend runs the model with the probes of its plan, or, where
 // there is none, by itself.
-func tryOn(b engine.Backend, m *onnx.Model, plan *probes.Plan, o engine.Options) runnable {
+func tryOn(ctx context.Context, b engine.Backend, m *onnx.Model, plan *probes.Plan, o engine.Options) runnable {
 	r := runnable{Name: b.Name(), Version: b.Version()}
 	try := func(m *onnx.Model) error {
-		s, err := b.Prepare(m, o)
+		s, err := b.Prepare(ctx, m, o)
 		if err == nil {
 			s.Close()
 		}

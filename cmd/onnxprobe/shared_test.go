@@ -169,7 +169,7 @@ func activations(t *testing.T, m *onnx.Model, sample []int) (nodes, elements int
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := ort.Backend{}.Prepare(open, engine.Options{})
+	s, err := ort.Backend{}.Prepare(context.Background(), open, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,10 +333,10 @@ func TestAttachedFilesGiveTheCodes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := (ort.Backend{}).Prepare(m, engine.Options{}); err != nil {
+			if _, err := (ort.Backend{}).Prepare(context.Background(), m, engine.Options{}); err != nil {
 				t.Skip(err)
 			}
-			s, err := ort.Backend{}.Prepare(p, engine.Options{})
+			s, err := ort.Backend{}.Prepare(context.Background(), p, engine.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package backends
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -23,7 +24,9 @@ func (b backend) Available(engine.Options) error {
 	}
 	return nil
 }
-func (b backend) Prepare(*onnx.Model, engine.Options) (engine.Session, error) { return nil, nil }
+func (b backend) Prepare(context.Context, *onnx.Model, engine.Options) (engine.Session, error) {
+	return nil, nil
+}
 
 func TestFind(t *testing.T) {
 	all := []engine.Backend{backend{"first", true}, backend{"second", false}, backend{"third", false}}

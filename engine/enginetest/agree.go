@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -69,7 +70,7 @@ func agree(t testing.TB, a, b Runner, m *onnx.Model, in []*tensor.Tensor, within
 	t.Helper()
 	var outs [2][]*tensor.Tensor
 	for i, r := range []Runner{a, b} {
-		s, err := r.Prepare(m, r.Options)
+		s, err := r.Prepare(context.Background(), m, r.Options)
 		if err != nil {
 			t.Fatalf("%s: %v", r.Name(), err)
 		}

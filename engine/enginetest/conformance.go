@@ -270,7 +270,7 @@ func conformOn(b engine.Backend, o engine.Options, m *onnx.Model, set string, ho
 		return notTensor("package onnx does not read its data: " + brieferr(err))
 	}
 	m, in = how.fix(m, in)
-	s, err := b.Prepare(m, o)
+	s, err := b.Prepare(context.Background(), m, o)
 	if err != nil {
 		return err
 	}

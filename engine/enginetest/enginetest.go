@@ -44,7 +44,7 @@ func Run(t *testing.T, b engine.Backend, o engine.Options, cannot ...string) {
 		for _, c := range Cases() {
 			names = append(names, c.Name)
 			t.Run(c.Name, func(t *testing.T) {
-				s, err := b.Prepare(c.Model, o)
+				s, err := b.Prepare(context.Background(), c.Model, o)
 				if slices.Contains(cannot, c.Name) {
 					if unsupported := new(engine.UnsupportedError); !errors.As(err, &unsupported) {
 						t.Fatalf("preparing a case listed as unsupported: got %v, want an UnsupportedError", err)

@@ -95,7 +95,7 @@ type fake map[string]func(in []*tensor.Tensor) ([]*tensor.Tensor, error)
 func (fake) Name() string                   { return "fake" }
 func (fake) Version() string                { return "" }
 func (fake) Available(engine.Options) error { return nil }
-func (f fake) Prepare(m *onnx.Model, _ engine.Options) (engine.Session, error) {
+func (f fake) Prepare(_ context.Context, m *onnx.Model, _ engine.Options) (engine.Session, error) {
 	run := f[m.Graph.Nodes[0].Op]
 	if run == nil || m.Graph.Nodes[0].Op == "Add" && len(m.Graph.Inputs) > 1 {
 		return nil, &engine.UnsupportedError{Backend: "fake", Nodes: m.Graph.Nodes}

@@ -49,7 +49,7 @@ func light(b engine.Backend, o engine.Options, path string) (*onnx.Model, error)
 	if err != nil {
 		return m, err
 	}
-	s, err := b.Prepare(m, o)
+	s, err := b.Prepare(context.Background(), m, o)
 	if err != nil {
 		return m, err
 	}

@@ -92,7 +92,7 @@ func Models(t *testing.T, b engine.Backend, o engine.Options, testdata string, c
 	Need(t, b, o)
 	for _, c := range Ship(t, testdata) {
 		t.Run(c.Name, func(t *testing.T) {
-			s, err := b.Prepare(c.Model, o)
+			s, err := b.Prepare(context.Background(), c.Model, o)
 			if slices.Contains(cannot, c.Name) {
 				if u := new(engine.UnsupportedError); !errors.As(err, &u) {
 					t.Fatalf("preparing a model listed as unsupported: got %v, want an UnsupportedError", err)

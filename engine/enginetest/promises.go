@@ -23,7 +23,8 @@ var promises = []struct {
 }{
 	{"ports", ports}, {"bad inputs", badInputs}, {"bad options", badOptions}, {"batch sizes", batchSizes},
 	{"inputs are only read", inputsAreRead}, {"outputs are the caller's", outputsAreOwned},
-	{"cancelled before", cancelledBefore}, {"cancelled during", cancelledDuring}, {"closed", closed},
+	{"cancelled before", cancelledBefore}, {"cancelled during", cancelledDuring},
+	{"preparing is cancelled", preparingCancelled}, {"closed", closed},
 	{"two at once", twoAtOnce}, {"every unsupported node is named", unsupported}, {"another domain's operator is not ONNX's", foreign}, {"the model is not changed", modelKept},
 }
 
@@ -41,7 +42,7 @@ func affine() *onnx.Model {
 
 func prepare(t *testing.T, b engine.Backend, m *onnx.Model, o engine.Options) engine.Session {
 	t.Helper()
-	p, err := b.Prepare(m, o)
+	p, err := b.Prepare(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func badOptions(t *testing.T, b engine.Backend, o engine.Options) {
 		}
 		o := o
 		c.set(&o)
-		s, err := b.Prepare(affine(), o)
+		s, err := b.Prepare(context.Background(), affine(), o)
 		if err == nil {
 			s.Close()
 			t.Errorf("%s: got no error", c.name)
@@ -212,6 +213,45 @@ func cancelledBefore(t *testing.T, b engine.Backend, o engine.Options) {
 	if _, err := s.Run(context.Background(), []*tensor.Tensor{count(0, 1, 3)}); err != nil {
 		t.Errorf("the next run: %v", err)
 	}
+}
+
+// preparingCancelled cancels before a model is prepared and while it is, and prepares
+// it once more.
+func preparingCancelled(t *testing.T, b engine.Backend, o engine.Options) {
+	m := build(func(b *builder) {
+		x := b.in("x", tensor.Float32, -1, 4)
+		for i := range 4000 {
+			x = b.op([]string{"Relu", "Exp", "Neg"}[i%3], fmt.Sprint("x", i), []string{x})
+		}
+		b.outAny(x, tensor.Float32)
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if s, err := b.Prepare(ctx, m, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled before: got %v and %v, want %v", s, err, context.Canceled)
+	}
+	start := time.Now()
+	prepare(t, b, m, o)
+	full := time.Since(start)
+	// Of several tries, since a busy machine's timer may come late.
+	var took time.Duration
+	for range 5 {
+		ctx, cancel := context.WithTimeout(context.Background(), full/3)
+		start := time.Now()
+		s, err := b.Prepare(ctx, m, o)
+		took = time.Since(start)
+		cancel()
+		switch {
+		case err == nil:
+			s.Close()
+		case !errors.Is(err, context.DeadlineExceeded):
+			t.Fatalf("cancelled while it went on: got %v, want %v", err, context.DeadlineExceeded)
+		case took < full*8/10:
+			prepare(t, b, m, o)
+			return
+		}
+	}
+	t.Errorf("cancelled after %v it went on for %v; the whole takes %v", full/3, took, full)
 }
 
 // cancelledDuring cancels a long chain of products early and measures that it
@@ -308,7 +348,7 @@ func unsupported(t *testing.T, b engine.Backend, o engine.Options) {
 		b.op("NoSuchOperator", "y", []string{"r"})
 		b.outAny("y", tensor.Float32)
 	})
-	s, err := b.Prepare(m, o)
+	s, err := b.Prepare(context.Background(), m, o)
 	if err == nil {
 		s.Close()
 		t.Fatal("got no error")
@@ -333,7 +373,7 @@ func foreign(t *testing.T, b engine.Backend, o engine.Options) {
 	})
 	m.Opsets = append(m.Opsets, onnx.Opset{Domain: "com.example", Version: 1})
 	m.Graph.Nodes[0].Domain = "com.example"
-	s, err := b.Prepare(m, o)
+	s, err := b.Prepare(context.Background(), m, o)
 	if err == nil {
 		s.Close()
 	}

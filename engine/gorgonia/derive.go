@@ -18,7 +18,7 @@ import (
 // depend on need be supported, and only what lies between them and wrt have a
 // derivative; the nodes that do not are an *engine.UnsupportedError, as in Prepare.
 // Where an operator's slope is not finite, as a root's at zero, so are derivatives.
-func (b Backend) Linearize(m *onnx.Model, wrt string, values []string, o engine.Options) (_ engine.Linearization, err error) {
+func (b Backend) Linearize(ctx context.Context, m *onnx.Model, wrt string, values []string, o engine.Options) (_ engine.Linearization, err error) {
 	defer recovered("preparing derivatives", &err)
 	if err := b.Available(o); err != nil {
 		return nil, err
@@ -65,7 +65,10 @@ func (b Backend) Linearize(m *onnx.Model, wrt string, values []string, o engine.
 	for _, v := range slices.Compact(slices.Sorted(slices.Values(values))) {
 		l.model.Graph.Outputs = append(l.model.Graph.Outputs, onnx.NewValue(v, tensor.Undefined, nil))
 	}
-	err = l.tryDeclared(func(shapes map[string][]int64, _ bool) error { _, err := l.push(shapes); return err })
+	err = l.tryDeclared(func(shapes map[string][]int64, _ bool) error { _, err := l.push(ctx, shapes); return err })
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("preparing derivatives on %s: %w", Name, err)
 	}
@@ -93,8 +96,8 @@ type derived struct {
 }
 
 // begin adds the model's values to a program.
-func (l *linearization) begin(p *program, shapes map[string][]int64) (*derived, []value, error) {
-	all, err := l.network(p.graph, shapes, l.inputs[l.wrt].Name)
+func (l *linearization) begin(ctx context.Context, p *program, shapes map[string][]int64) (*derived, []value, error) {
+	all, err := l.network(ctx, p.graph, shapes, l.inputs[l.wrt].Name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -121,12 +124,12 @@ func (l *linearization) begin(p *program, shapes map[string][]int64) (*derived, 
 }
 
 // push makes the program of tangents.
-func (l *linearization) push(shapes map[string][]int64) (*derived, error) {
+func (l *linearization) push(ctx context.Context, shapes map[string][]int64) (*derived, error) {
 	var d *derived
 	_, err := l.build(func(p *program) error {
 		var out []value
 		var err error
-		if d, out, err = l.begin(p, shapes); err != nil {
+		if d, out, err = l.begin(ctx, p, shapes); err != nil {
 			return err
 		}
 		x := p.inputs[l.wrt]
@@ -166,12 +169,12 @@ func (l *linearization) push(shapes map[string][]int64) (*derived, error) {
 }
 
 // pull makes the program of the gradient for cotangents of the values in which.
-func (l *linearization) pull(shapes map[string][]int64, which []bool) (*derived, error) {
+func (l *linearization) pull(ctx context.Context, shapes map[string][]int64, which []bool) (*derived, error) {
 	var d *derived
 	_, err := l.build(func(p *program) error {
 		var out []value
 		var err error
-		if d, out, err = l.begin(p, shapes); err != nil {
+		if d, out, err = l.begin(ctx, p, shapes); err != nil {
 			return err
 		}
 		var ends, cotangents gorgonia.Nodes
@@ -231,7 +234,7 @@ func (l *linearization) program(in []*tensor.Tensor, direction string, make func
 }
 
 func (l *linearization) Push(ctx context.Context, in []*tensor.Tensor, tangent *tensor.Tensor) (values, tangents []*tensor.Tensor, err error) {
-	d, err := l.program(in, "push", l.push)
+	d, err := l.program(in, "push", func(shapes map[string][]int64) (*derived, error) { return l.push(ctx, shapes) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -265,7 +268,7 @@ func (l *linearization) Pull(ctx context.Context, in []*tensor.Tensor, cotangent
 		given[i] = c != nil
 	}
 	d, err := l.program(in, "values", func(shapes map[string][]int64) (*derived, error) {
-		return l.pull(shapes, make([]bool, len(given)))
+		return l.pull(ctx, shapes, make([]bool, len(given)))
 	})
 	if err != nil {
 		return nil, nil, err
@@ -290,7 +293,7 @@ func (l *linearization) Pull(ctx context.Context, in []*tensor.Tensor, cotangent
 	}
 	x := in[l.wrt]
 	if slices.Contains(which, true) {
-		if d, err = l.program(in, fmt.Sprint("pull", which), func(shapes map[string][]int64) (*derived, error) { return l.pull(shapes, which) }); err != nil {
+		if d, err = l.program(in, fmt.Sprint("pull", which), func(shapes map[string][]int64) (*derived, error) { return l.pull(ctx, shapes, which) }); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -60,7 +60,7 @@ func largest(ts ...*tensor.Tensor) float64 {
 // are tried in turn until no value is NaN. It returns the operators differentiated.
 func derivatives(t *testing.T, m *onnx.Model, in tensors, wrt int, values []string, ranges ...[2]float64) map[string]bool {
 	t.Helper()
-	l, err := Backend{}.Linearize(m, newSource(m, 1, nil).inputs[wrt].Name, values, engine.Options{})
+	l, err := Backend{}.Linearize(context.Background(), m, newSource(m, 1, nil).inputs[wrt].Name, values, engine.Options{})
 	if u := new(engine.UnsupportedError); errors.As(err, &u) {
 		return nil
 	}
@@ -223,7 +223,7 @@ func TestDerivativeOfCast(t *testing.T) {
 		Outputs: []*onnx.Value{onnx.NewValue("y", tensor.Float64, nil)},
 		Nodes: []*onnx.Node{{Name: "cast", Op: "Cast", Inputs: []string{"x"}, Outputs: []string{"d"}, Attrs: []*onnx.Attr{{Name: "to", Type: onnx.AttrInt, Int: 11}}},
 			{Name: "square", Op: "Mul", Inputs: []string{"d", "d"}, Outputs: []string{"y"}}}}}
-	l, err := Backend{}.Linearize(m, "x", []string{"y"}, engine.Options{})
+	l, err := Backend{}.Linearize(context.Background(), m, "x", []string{"y"}, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

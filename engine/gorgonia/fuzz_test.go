@@ -230,7 +230,7 @@ func try(t *testing.T, m *onnx.Model) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	s, err := Backend{}.Prepare(m, engine.Options{Threads: 1})
+	s, err := Backend{}.Prepare(context.Background(), m, engine.Options{Threads: 1})
 	prepared := sound(err)
 	var in tensors
 	wrt := ""
@@ -271,7 +271,7 @@ func try(t *testing.T, m *onnx.Model) {
 	if wrt == "" {
 		return
 	}
-	l, err := Backend{}.Linearize(m, wrt, slices.Sorted(maps.Keys(names)), engine.Options{Threads: 1})
+	l, err := Backend{}.Linearize(context.Background(), m, wrt, slices.Sorted(maps.Keys(names)), engine.Options{Threads: 1})
 	if !sound(err) {
 		return
 	}

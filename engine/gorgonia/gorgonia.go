@@ -82,7 +82,7 @@ func check(o engine.Options) error {
 // m declares, are an *engine.UnsupportedError; what asks for more memory than limits
 // allow is an error too. Where m leaves dimensions open, the same is said by the
 // first Run that meets them.
-func (b Backend) Prepare(m *onnx.Model, o engine.Options) (_ engine.Session, err error) {
+func (b Backend) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (_ engine.Session, err error) {
 	defer recovered("preparing the model", &err)
 	if err := b.Available(o); err != nil {
 		return nil, err
@@ -99,7 +99,11 @@ func (b Backend) Prepare(m *onnx.Model, o engine.Options) (_ engine.Session, err
 	}
 	s.in = ports(s.inputs)
 	s.out = ports(s.model.Graph.Outputs)
-	if err := s.tryDeclared(s.prepare); err != nil {
+	err = s.tryDeclared(func(shapes map[string][]int64, exact bool) error { return s.prepare(ctx, shapes, exact) })
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("preparing the model for %s: %w", Name, err)
 	}
 	return s, nil
@@ -121,8 +125,8 @@ type keyed struct {
 
 // prepare makes the program for shapes that the model declares, exactly or up to
 // a guess. One that is not exact only shows what is not supported.
-func (s *session) prepare(shapes map[string][]int64, exact bool) error {
-	p, err := s.plain(shapes)
+func (s *session) prepare(ctx context.Context, shapes map[string][]int64, exact bool) error {
+	p, err := s.plain(ctx, shapes)
 	if err != nil {
 		return err
 	}
@@ -232,7 +236,7 @@ func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tenso
 	if err := engine.CheckInputs(s.in, in); err != nil {
 		return nil, fmt.Errorf("running the model: %w", err)
 	}
-	p, err := s.program(in)
+	p, err := s.program(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +244,7 @@ func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tenso
 }
 
 // program is that for the inputs' shapes.
-func (s *session) program(in []*tensor.Tensor) (_ *program, err error) {
+func (s *session) program(ctx context.Context, in []*tensor.Tensor) (_ *program, err error) {
 	defer recovered("preparing the model", &err)
 	shapes := s.shapes(in)
 	key := shapeKey(shapes)
@@ -250,7 +254,10 @@ func (s *session) program(in []*tensor.Tensor) (_ *program, err error) {
 			return k.program, nil
 		}
 	}
-	p, err := s.plain(shapes)
+	p, err := s.plain(ctx, shapes)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		if empty := s.empty(shapes); empty != nil {
 			return empty, nil

@@ -31,7 +31,7 @@ func load(t testing.TB, file string) *onnx.Model {
 
 func prepared(t testing.TB, m *onnx.Model, o engine.Options) *session {
 	t.Helper()
-	s, err := Backend{}.Prepare(m, o)
+	s, err := Backend{}.Prepare(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestCollidingHashesAreSeen(t *testing.T) {
 		t.Error("no second salt was tried")
 	}
 	numbered = func(int, int) int64 { return 7 }
-	if _, err := (Backend{}).Prepare(m, engine.Options{}); !errors.Is(err, errCollision) {
+	if _, err := (Backend{}).Prepare(context.Background(), m, engine.Options{}); !errors.Is(err, errCollision) {
 		t.Errorf("hashes that collide whatever the salt: got %v, want %v", err, errCollision)
 	}
 }
@@ -194,7 +194,7 @@ func TestTransposedConstants(t *testing.T) {
 			append(slices.Clone(want), tensor.Of([]float64{4, 8, 12, 9, 21, 33}, 2, 3)), false},
 	} {
 		s := newSource(c.model, 1, nil)
-		values, err := s.network(newGraph(s.run, 0), map[string][]int64{"x": {2, 2}}, "")
+		values, err := s.network(context.Background(), newGraph(s.run, 0), map[string][]int64{"x": {2, 2}}, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,7 @@ func TestUnsupportedNodesAreAllNamed(t *testing.T) {
 	w := onnx.NewTensor("w", tensor.Of(make([]float32, 8), 1, 1, 2, 2, 2))
 	m := model([]*onnx.Value{batch}, []*onnx.Value{onnx.NewValue("y", tensor.Float32, nil), onnx.NewValue("u", tensor.Int64, nil)}, []*onnx.Tensor{w},
 		node("Conv", "x w", "c"), node("Relu", "c", "r"), node("Hardmax", "r", "y"), node("NonZero", "x", "u"))
-	_, err := Backend{}.Prepare(m, engine.Options{})
+	_, err := Backend{}.Prepare(context.Background(), m, engine.Options{})
 	u := new(engine.UnsupportedError)
 	if !errors.As(err, &u) {
 		t.Fatalf("got %v, want an UnsupportedError", err)
@@ -292,7 +292,7 @@ func TestProgramsAreKept(t *testing.T) {
 
 func TestObserve(t *testing.T) {
 	seen := map[string]int{}
-	s, err := Backend{Observe: func(op string, _ time.Duration) { seen[op]++ }}.Prepare(load(t, "resnet_basic_torchscript.onnx"), engine.Options{})
+	s, err := Backend{Observe: func(op string, _ time.Duration) { seen[op]++ }}.Prepare(context.Background(), load(t, "resnet_basic_torchscript.onnx"), engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,12 +315,12 @@ func TestLinearizeRefuses(t *testing.T) {
 		{"no such value", in, []string{out, "nowhere"}, `"nowhere"`},
 		{"an empty name", in, []string{""}, `""`},
 	} {
-		_, err := Backend{}.Linearize(m, c.wrt, c.values, engine.Options{})
+		_, err := Backend{}.Linearize(context.Background(), m, c.wrt, c.values, engine.Options{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error that says %q", c.name, err, c.want)
 		}
 	}
-	l, err := Backend{}.Linearize(m, in, []string{out}, engine.Options{})
+	l, err := Backend{}.Linearize(context.Background(), m, in, []string{out}, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +352,7 @@ func TestLinearizeRefuses(t *testing.T) {
 func TestDerivativesOfSeveralValues(t *testing.T) {
 	m := model([]*onnx.Value{port("x", tensor.Float64, 2), port("w", tensor.Float64, 2)}, []*onnx.Value{port("z", tensor.Float64, 2)}, nil,
 		node("Mul", "x w", "y"), node("Mul", "y y", "z"), node("Neg", "w", "fixed"))
-	l, err := Backend{}.Linearize(m, "x", []string{"z", "y", "z", "fixed", "x"}, engine.Options{})
+	l, err := Backend{}.Linearize(context.Background(), m, "x", []string{"z", "y", "z", "fixed", "x"}, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

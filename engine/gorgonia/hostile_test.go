@@ -55,7 +55,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := Backend{}.Prepare(c.model, engine.Options{})
+		_, err := Backend{}.Prepare(context.Background(), c.model, engine.Options{})
 		runtime.ReadMemStats(&after)
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, new(*fault)) {
 			t.Errorf("%s: got %v, want an error that names %s", c.name, err, c.want)
@@ -89,7 +89,7 @@ func TestPanicsAreErrors(t *testing.T) {
 func TestIndicesAreChecked(t *testing.T) {
 	m := model([]*onnx.Value{port("x", tensor.Float64, 3, 2), port("i", tensor.Int64, 2)}, []*onnx.Value{port("y", tensor.Float64, 2, 2)}, nil, node("Gather", "x i", "y"))
 	s := prepared(t, m, engine.Options{})
-	l, err := Backend{}.Linearize(m, "x", []string{"y"}, engine.Options{})
+	l, err := Backend{}.Linearize(context.Background(), m, "x", []string{"y"}, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,11 +129,11 @@ func TestCancelledBetweenOperators(t *testing.T) {
 		}
 	}}
 	m := load(t, "resnet_bottleneck_torchscript.onnx")
-	s, err := b.Prepare(m, engine.Options{Threads: 1})
+	s, err := b.Prepare(context.Background(), m, engine.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := b.Linearize(m, m.Graph.Inputs[0].Name, []string{m.Graph.Outputs[0].Name}, engine.Options{Threads: 1})
+	l, err := b.Linearize(context.Background(), m, m.Graph.Inputs[0].Name, []string{m.Graph.Outputs[0].Name}, engine.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestNodesLeftAreRefused(t *testing.T) {
 	along := []*onnx.Attr{{Name: "broadcast", Type: onnx.AttrInt, Int: 1}, {Name: "axis", Type: onnx.AttrInt, Int: 1}}
 	m := model([]*onnx.Value{port("x", tensor.Float32, 2, 2), port("z", tensor.Float32, 2, 2)}, []*onnx.Value{port("y", tensor.Float32, 2, 2)}, nil, node("Add", "x z", "y", along...))
 	m.Opsets[0].Version = 6
-	_, err := Backend{}.Prepare(m, engine.Options{})
+	_, err := Backend{}.Prepare(context.Background(), m, engine.Options{})
 	if u := new(engine.UnsupportedError); !errors.As(err, &u) || !strings.Contains(err.Error(), "does not lie along") {
 		t.Errorf("got %v, want an UnsupportedError with the reason", err)
 	}
@@ -188,7 +188,7 @@ func TestNodesLeftAreRefused(t *testing.T) {
 func TestPartsAreNamedAsTheModelDoes(t *testing.T) {
 	m := model([]*onnx.Value{port("x", tensor.Uint8, 2, 2), port("z", tensor.Uint8, 2, 2)}, []*onnx.Value{unshaped("y", tensor.Uint8)}, nil,
 		node("Einsum", "x z", "y", &onnx.Attr{Name: "equation", Type: onnx.AttrString, String: []byte("ij,jk->ki")}))
-	_, err := Backend{}.Prepare(m, engine.Options{})
+	_, err := Backend{}.Prepare(context.Background(), m, engine.Options{})
 	if u := new(engine.UnsupportedError); !errors.As(err, &u) || len(u.Nodes) != 1 || u.Nodes[0].Name != "node_y" || u.Nodes[0].Op != "Einsum" {
 		t.Errorf("got %v, want the Einsum refused", err)
 	}
@@ -210,12 +210,12 @@ func TestGuessesFitAnything(t *testing.T) {
 	for _, n := range []*onnx.Node{node("BatchNormalization", "x c c c c", "y"), node("LayerNormalization", "x l", "y"), node("PRelu", "x l", "y"),
 		node("InstanceNormalization", "x c c", "y"), node("Gather", "x at", "y", axis), node("MatMul", "x m", "y")} {
 		m := model([]*onnx.Value{x}, []*onnx.Value{unshaped("y", tensor.Float64)}, []*onnx.Tensor{w("c", 3), w("l", 4), w("m", 4, 2), at}, n)
-		s, err := Backend{}.Prepare(m, engine.Options{})
+		s, err := Backend{}.Prepare(context.Background(), m, engine.Options{})
 		if err != nil {
 			t.Errorf("%s: %v", n.Op, err)
 			continue
 		}
-		l, err := Backend{}.Linearize(m, "x", []string{"y"}, engine.Options{})
+		l, err := Backend{}.Linearize(context.Background(), m, "x", []string{"y"}, engine.Options{})
 		if err != nil {
 			t.Errorf("%s: %v", n.Op, err)
 			continue
@@ -252,11 +252,11 @@ func TestDerivativesThroughHalves(t *testing.T) {
 	to := func(d tensor.DType) *onnx.Attr { return &onnx.Attr{Name: "to", Type: onnx.AttrInt, Int: int64(d)} }
 	m := model([]*onnx.Value{port("x", tensor.Float32, 2)}, []*onnx.Value{port("y", tensor.Float32, 2)}, nil,
 		node("Cast", "x", "h", to(tensor.Float16)), node("Cast", "h", "y", to(tensor.Float32)), node("Cast", "x", "i", to(tensor.Int32)), node("Cast", "i", "z", to(tensor.Float32)))
-	_, err := Backend{}.Linearize(m, "x", []string{"y"}, engine.Options{})
+	_, err := Backend{}.Linearize(context.Background(), m, "x", []string{"y"}, engine.Options{})
 	if u := new(engine.UnsupportedError); !errors.As(err, &u) || !strings.Contains(err.Error(), "float16") {
 		t.Errorf("got %v, want the cast refused", err)
 	}
-	l, err := Backend{}.Linearize(m, "x", []string{"z"}, engine.Options{})
+	l, err := Backend{}.Linearize(context.Background(), m, "x", []string{"z"}, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestSumsHaveNoViews(t *testing.T) {
 	m := model([]*onnx.Value{port("x", tensor.Float64, 4)}, []*onnx.Value{port("e", tensor.Float64, 2, 2)}, []*onnx.Tensor{shape},
 		node("Sin", "x", "w"), node("Reshape", "w s", "r"), node("Reshape", "x s", "v"), node("Neg", "v", "p"), node("Add", "p r", "q"),
 		node("Exp", "q", "e"), node("Cos", "q", "f"), node("Tanh", "p", "g"))
-	l, err := Backend{}.Linearize(m, "x", []string{"e", "f", "g"}, engine.Options{})
+	l, err := Backend{}.Linearize(context.Background(), m, "x", []string{"e", "f", "g"}, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package gorgonia
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -55,7 +56,7 @@ func (s *source) values(m *onnx.Model, t *onnx.Tensor) (*tensor.Tensor, error) {
 // network adds the model, for inputs of the given shapes, to a graph, and returns
 // its values by name. wrt names the input that is differentiated by, if any.
 // Nodes that the engine does not run are an *engine.UnsupportedError.
-func (s *source) network(g *graph, shapes map[string][]int64, wrt string) (map[string]value, error) {
+func (s *source) network(ctx context.Context, g *graph, shapes map[string][]int64, wrt string) (map[string]value, error) {
 	m, facts, err := rewrite.Lower(s.model, shapes)
 	if err != nil {
 		return nil, err
@@ -106,6 +107,9 @@ func (s *source) network(g *graph, shapes map[string][]int64, wrt string) (map[s
 	}
 	turned := s.transposes(m, values)
 	for _, st := range steps {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if st.op == "Transpose" && turned[st.out] != "" {
 			continue
 		}

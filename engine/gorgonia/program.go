@@ -59,9 +59,9 @@ func (s *source) build(fill func(p *program) error) (*program, error) {
 }
 
 // plain makes the program that computes the model's outputs.
-func (s *source) plain(shapes map[string][]int64) (*program, error) {
+func (s *source) plain(ctx context.Context, shapes map[string][]int64) (*program, error) {
 	return s.build(func(p *program) error {
-		values, err := s.network(p.graph, shapes, "")
+		values, err := s.network(ctx, p.graph, shapes, "")
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package gorgonia
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -51,11 +52,11 @@ func TestRandomGraphsAgree(t *testing.T) {
 		in := m.fed()
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			threads := 1 + int(seed%2)
-			ours, err := Backend{}.Prepare(model, engine.Options{Threads: threads})
+			ours, err := Backend{}.Prepare(context.Background(), model, engine.Options{Threads: threads})
 			if err != nil { // nothing in it is unsupported
 				t.Fatal(err)
 			}
-			theirs, err := ort.Backend{}.Prepare(model, engine.Options{Threads: 1, Optimize: "none"})
+			theirs, err := ort.Backend{}.Prepare(context.Background(), model, engine.Options{Threads: 1, Optimize: "none"})
 			if err != nil {
 				missing[err.Error()]++
 				return
@@ -152,8 +153,8 @@ func firstApart(t *testing.T, m *onnx.Model, in tensors) string {
 			makers = append(makers, n)
 		}
 	}
-	ours, err1 := Backend{}.Prepare(probed, engine.Options{Threads: 1})
-	theirs, err2 := ort.Backend{}.Prepare(probed, engine.Options{Threads: 1, Optimize: "none"})
+	ours, err1 := Backend{}.Prepare(context.Background(), probed, engine.Options{Threads: 1})
+	theirs, err2 := ort.Backend{}.Prepare(context.Background(), probed, engine.Options{Threads: 1, Optimize: "none"})
 	if err1 != nil || err2 != nil {
 		return fmt.Sprint(err1, err2)
 	}
@@ -211,7 +212,7 @@ func TestRandomDerivatives(t *testing.T) {
 			values = append(values, m.values[rng.IntN(len(m.values))].name)
 		}
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			l, err := Backend{}.Linearize(model, model.Graph.Inputs[wrt].Name, values, engine.Options{Threads: 1 + int(seed%2)})
+			l, err := Backend{}.Linearize(context.Background(), model, model.Graph.Inputs[wrt].Name, values, engine.Options{Threads: 1 + int(seed%2)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -72,7 +72,7 @@ func asPyTorch(t *testing.T, b engine.Backend, m *onnx.Model, arrays map[string]
 	if len(want) < 3 {
 		t.Fatalf("%d values to compare with", len(want))
 	}
-	s, err := b.Prepare(probed, one)
+	s, err := b.Prepare(context.Background(), probed, one)
 	if err != nil {
 		t.Fatal(err)
 	}

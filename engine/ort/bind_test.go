@@ -100,8 +100,8 @@ func TestBoundRuns(t *testing.T) {
 // A backend like this one whose runs are bound passes the suite that it passes.
 type boundBackend struct{ Backend }
 
-func (b boundBackend) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error) {
-	s, err := b.Backend.Prepare(m, o)
+func (b boundBackend) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (engine.Session, error) {
+	s, err := b.Backend.Prepare(ctx, m, o)
 	if err == nil {
 		s.(*session).place = &memoryPlace{name: "Cpu"}
 	}
@@ -220,7 +220,7 @@ func TestAssigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, record := range []bool{true, false} {
-		s, err := prepare(proto, sessionFiles{record: record}, engine.Options{})
+		s, err := prepare(context.Background(), proto, sessionFiles{record: record}, engine.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -135,14 +135,14 @@ func readsBlocks(g *onnx.Graph) bool {
 
 // fused makes the session of fuse; nil where nothing is to be gained. What it does
 // is only faster, so a full disk is no error.
-func fused(proto []byte, f sessionFiles, m *onnx.Model, o engine.Options) *session {
+func fused(ctx context.Context, proto []byte, f sessionFiles, m *onnx.Model, o engine.Options) *session {
 	saved, done, err := scratch()
 	if err != nil {
 		return nil
 	}
 	defer done()
 	f.save, f.own = saved, true
-	s, err := prepare(proto, f, o)
+	s, err := prepare(ctx, proto, f, o)
 	if err != nil {
 		return nil
 	}
@@ -157,7 +157,7 @@ func fused(proto []byte, f sessionFiles, m *onnx.Model, o engine.Options) *sessi
 		return nil
 	}
 	o.Optimize = "none" // it is, and the optimiser would not know our blocks
-	if s, err = prepare(proto, sessionFiles{weights: weights, own: true}, o); err != nil {
+	if s, err = prepare(ctx, proto, sessionFiles{weights: weights, own: true}, o); err != nil {
 		return nil
 	}
 	return s
@@ -203,7 +203,7 @@ var blockSize = sync.OnceValue(func() int {
 	if err != nil {
 		return 0
 	}
-	s, err := prepare(proto, sessionFiles{}, engine.Options{Optimize: "none", Threads: 1})
+	s, err := prepare(context.Background(), proto, sessionFiles{}, engine.Options{Optimize: "none", Threads: 1})
 	if err != nil {
 		return 0
 	}

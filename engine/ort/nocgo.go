@@ -3,6 +3,7 @@
 package ort
 
 import (
+	"context"
 	"errors"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -26,7 +27,7 @@ func (Backend) Available(engine.Options) error {
 }
 
 // Prepare says that this build has no ONNX Runtime.
-func (b Backend) Prepare(_ *onnx.Model, o engine.Options) (engine.Session, error) {
+func (b Backend) Prepare(_ context.Context, _ *onnx.Model, o engine.Options) (engine.Session, error) {
 	return nil, b.Available(o)
 }
 

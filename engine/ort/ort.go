@@ -8,6 +8,7 @@ package ort
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -66,7 +67,7 @@ func (Backend) Available(o engine.Options) error {
 
 // Prepare makes a session of m, which it copies: m may change afterwards. It
 // never moves work to another device than the one asked for.
-func (b Backend) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error) {
+func (b Backend) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (engine.Session, error) {
 	if err := b.Available(o); err != nil {
 		return nil, err
 	}
@@ -80,25 +81,25 @@ func (b Backend) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error
 		f.dir = m.Dir
 	}
 	if worthFusing(m, o) {
-		if s := fused(proto, f, m, o); s != nil {
+		if s := fused(ctx, proto, f, m, o); s != nil {
 			return s, nil
 		}
 	}
-	s, err := prepare(proto, f, o)
+	s, err := prepare(ctx, proto, f, o)
 	if err != nil {
-		return nil, explain(offDevice(err, m, o), m)
+		return nil, explain(offDevice(ctx, err, m, o), m)
 	}
 	return s, nil
 }
 
 // offDevice names the nodes for which a session would need the CPU as well: ONNX
 // Runtime says no more than that there are some, unless it is allowed to go on.
-func offDevice(err error, m *onnx.Model, o engine.Options) error {
+func offDevice(ctx context.Context, err error, m *onnx.Model, o engine.Options) error {
 	if !strings.Contains(err.Error(), "explicitly disabled") || o.Fallback {
 		return err
 	}
 	o.CUDAGraph, o.Fallback = false, true
-	s, again := (Backend{}).Prepare(m, o)
+	s, again := (Backend{}).Prepare(ctx, m, o)
 	if again != nil {
 		return err
 	}
@@ -144,7 +145,10 @@ func half(m *onnx.Model) bool {
 }
 
 // prepare makes a session of a serialized model.
-func prepare(proto []byte, f sessionFiles, o engine.Options) (*session, error) {
+func prepare(ctx context.Context, proto []byte, f sessionFiles, o engine.Options) (*session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	f.record = f.record || o.Fallback
 	so, err := sessionOptions(f, o)
 	if err != nil {
@@ -158,8 +162,15 @@ func prepare(proto []byte, f sessionFiles, o engine.Options) (*session, error) {
 		inner := create
 		create = func() (*ort.DynamicAdvancedSession, error) { return keepSignals(inner) }
 	}
-	das, err := create()
+	finish, err := endingWith(ctx, so)
 	if err != nil {
+		return nil, fmt.Errorf("preparing the model for ort: %w", err)
+	}
+	das, err := create()
+	if finish(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		msg := strings.TrimPrefix(err.Error(), "Error creating C session: ")
 		if strings.Contains(msg, "escapes model directory") {
 			msg += "; ONNX Runtime follows no link out of the model's folder: copy the model and its data into one folder"
@@ -182,6 +193,26 @@ func prepare(proto []byte, f sessionFiles, o engine.Options) (*session, error) {
 		}
 	}
 	return s, nil
+}
+
+// endingWith lets the end of ctx end the making of a session with these options, between
+// two steps of the optimiser. finish is called once the session is made, and waits for
+// what uses the options.
+func endingWith(ctx context.Context, so *ort.SessionOptions) (finish func(), err error) {
+	ptr, err := field(so, "o")
+	if err != nil {
+		return nil, err
+	}
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		C.op_end_load(loaded.api, ptr)
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
+	}, nil
 }
 
 var levels = map[string]ort.GraphOptimizationLevel{

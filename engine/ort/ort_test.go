@@ -90,7 +90,7 @@ func node(op, name, in, out string) *onnx.Node {
 func prepared(t testing.TB, m *onnx.Model, o engine.Options) engine.Session {
 	t.Helper()
 	enginetest.Need(t, Backend{}, o)
-	s, err := Backend{}.Prepare(m, o)
+	s, err := Backend{}.Prepare(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestExternalDataBehindLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Backend{}.Prepare(m, engine.Options{})
+	s, err := Backend{}.Prepare(context.Background(), m, engine.Options{})
 	if err == nil {
 		s.Close() // a release that follows them needs no remedy
 	} else if !strings.Contains(err.Error(), "into one folder") {
@@ -232,14 +232,14 @@ func TestUnsupported(t *testing.T) {
 		{"no kernel for the type", node("Max", "typed", "x x", "y"), tensor.Int16},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Backend{}.Prepare(model([]*onnx.Value{value("x", c.d, 2)}, []*onnx.Value{onnx.NewValue("y", c.d, nil)}, nil, c.n), engine.Options{})
+			_, err := Backend{}.Prepare(context.Background(), model([]*onnx.Value{value("x", c.d, 2)}, []*onnx.Value{onnx.NewValue("y", c.d, nil)}, nil, c.n), engine.Options{})
 			u := new(engine.UnsupportedError)
 			if !errors.As(err, &u) || len(u.Nodes) != 1 || u.Nodes[0] != c.n {
 				t.Fatalf("got %v, want an UnsupportedError with the node %q", err, c.n.Name)
 			}
 		})
 	}
-	_, err := Backend{}.Prepare(model([]*onnx.Value{value("x", tensor.String, 2)}, []*onnx.Value{value("y", tensor.String, 2)}, nil, node("Identity", "i", "x", "y")), engine.Options{})
+	_, err := Backend{}.Prepare(context.Background(), model([]*onnx.Value{value("x", tensor.String, 2)}, []*onnx.Value{value("y", tensor.String, 2)}, nil, node("Identity", "i", "x", "y")), engine.Options{})
 	if err == nil || !strings.Contains(err.Error(), `"x"`) || !strings.Contains(err.Error(), "string") {
 		t.Errorf("a model of strings: got %v, want an error that names the input and its type", err)
 	}

@@ -5,6 +5,7 @@
 #ifndef ONNXPROBE_ORTAPI_H
 #define ONNXPROBE_ORTAPI_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,7 @@ enum op_slot {
   op_KernelInfo_GetInputTypeInfo = 234,
   op_KernelContext_ParallelFor = 274,
   op_AddExternalInitializersFromFilesInMemory = 279,
+  op_SessionOptionsSetLoadCancellationFlag = 293,
   op_TensorTypeAndShape_HasShape = 390,
   op_Session_GetEpGraphAssignmentInfo = 407,
   op_EpAssignedSubgraph_GetEpName = 408,
@@ -208,6 +210,13 @@ static char *op_add_file(op_api api, void *options, const char *name, const void
          options, &path, &buffer, &size, 1);
 done:
   return err;
+}
+
+// op_end_load makes a session that is being made with these options, on another thread,
+// fail soon. A message about it would have no reader.
+static void op_end_load(op_api api, void *options) {
+  void *status = OP_CALL(api, SessionOptionsSetLoadCancellationFlag, (void *, bool), options, true);
+  if (status) OP_FREE(api, ReleaseStatus, status);
 }
 
 static char *op_cpu_memory(op_api api, void **info) {

@@ -253,7 +253,7 @@ func TestSignPackRefuses(t *testing.T) {
 		{signPack(tensor.Float32, knots, dims, map[string]int64{"block": 16, "channels": 3}), "multiple of 8"},
 		{signPack(tensor.Float64, tensor.Of([]float64{0}, 1), dims, map[string]int64{"block": 16, "channels": 8}), "a block is of 8 to 64 floats"},
 	} {
-		s, err := Backend{}.Prepare(c.m, engine.Options{})
+		s, err := Backend{}.Prepare(context.Background(), c.m, engine.Options{})
 		if err == nil {
 			s.Close()
 		}
@@ -297,7 +297,7 @@ func TestOwnOperatorsFailLoudly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = prepare(proto, sessionFiles{}, engine.Options{})
+	_, err = prepare(context.Background(), proto, sessionFiles{}, engine.Options{})
 	u := new(engine.UnsupportedError)
 	if err == nil || !errors.As(explain(err, m), &u) {
 		t.Errorf("the operator without its domain: %v", err)
@@ -354,14 +354,14 @@ func TestFusedAgrees(t *testing.T) {
 		if !worthFusing(m, engine.Options{}) || worthFusing(m, engine.Options{Optimize: "none"}) || worthFusing(m, engine.Options{Device: engine.Device{Kind: "cuda"}}) {
 			t.Error("what is worth fusing")
 		}
-		a := fused(proto, sessionFiles{}, m, engine.Options{})
+		a := fused(context.Background(), proto, sessionFiles{}, m, engine.Options{})
 		if (a != nil) != (channels%8 == 0) {
 			t.Errorf("%d channels: fused %v", channels, a != nil)
 		}
 		if a == nil {
 			continue
 		}
-		b, err := prepare(proto, sessionFiles{own: true}, engine.Options{})
+		b, err := prepare(context.Background(), proto, sessionFiles{own: true}, engine.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -409,7 +409,7 @@ func TestFusedNeedsNoDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := fused(proto, sessionFiles{}, m, engine.Options{}); s != nil {
+	if s := fused(context.Background(), proto, sessionFiles{}, m, engine.Options{}); s != nil {
 		t.Error("a session of a file that cannot be written")
 	}
 	run(t, prepared(t, m, engine.Options{}), tensor.Of(make([]float32, 300), 1, 3, 10, 10))
@@ -427,7 +427,7 @@ func TestSignPackMemoryIsFlat(t *testing.T) {
 		x[i] = float32(i%7) - 3
 	}
 	use := func() {
-		s, err := Backend{}.Prepare(stack(64, 2), engine.Options{})
+		s, err := Backend{}.Prepare(context.Background(), stack(64, 2), engine.Options{})
 		if err != nil {
 			t.Error(err)
 			return

@@ -201,7 +201,7 @@ func feed(m *onnx.Model, shapes map[string][]int64, given map[string]*tensor.Ten
 }
 
 func run(m *onnx.Model, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
-	s, err := ort.Backend{}.Prepare(m, plain)
+	s, err := ort.Backend{}.Prepare(context.Background(), m, plain)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func TestNarrowOwnModels(t *testing.T) {
 					t.Errorf("the constant %q is %s", w.Name, w.DType)
 				}
 			}
-			s, err := ort.Backend{}.Prepare(n, engine.Options{})
+			s, err := ort.Backend{}.Prepare(context.Background(), n, engine.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +77,7 @@ func TestNarrowNumbers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := ort.Backend{}.Prepare(n, engine.Options{})
+	s, err := ort.Backend{}.Prepare(context.Background(), n, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

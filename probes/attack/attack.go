@@ -90,7 +90,7 @@ type Attacker struct {
 
 // Open readies an attack on m at a batch size; a model whose batch is fixed has the last
 // word. m must be of float32 and have one input. Close the Attacker.
-func Open(m *onnx.Model, d engine.Differentiator, eo engine.Options, sample []int, batch int, o Options) (*Attacker, error) {
+func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine.Options, sample []int, batch int, o Options) (*Attacker, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func Open(m *onnx.Model, d engine.Differentiator, eo engine.Options, sample []in
 	if a.shift, err = o.spread(o.Shift, 0, a.sample); err != nil {
 		return nil, err
 	}
-	if a.pull, err = d.Linearize(m, p.Fit.Input, []string{o.Logits}, eo); err != nil {
+	if a.pull, err = d.Linearize(ctx, m, p.Fit.Input, []string{o.Logits}, eo); err != nil {
 		return nil, err
 	}
 	alone, err := rewrite.Apply(m, rewrite.Pass{Name: "logits alone", Do: func(e *rewrite.Edit) error {
@@ -131,7 +131,7 @@ func Open(m *onnx.Model, d engine.Differentiator, eo engine.Options, sample []in
 		return nil
 	}})
 	if err == nil {
-		a.forward, err = d.Prepare(alone, eo)
+		a.forward, err = d.Prepare(ctx, alone, eo)
 	}
 	if err != nil {
 		return nil, errors.Join(err, a.pull.Close())

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"context"
 	"encoding/json"
 	"math"
 	"os"
@@ -62,7 +63,7 @@ func digits(t *testing.T, o Options) (x []float32, labels []int) {
 func run(t *testing.T, m *onnx.Model, o Options, x []float32, labels []int) ([]Outcome, []float32) {
 	t.Helper()
 	const batch = 32
-	a, err := Open(m, gorgonia.Backend{}, engine.Options{}, nil, batch, o)
+	a, err := Open(context.Background(), m, gorgonia.Backend{}, engine.Options{}, nil, batch, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,14 +183,14 @@ func TestAttackFaults(t *testing.T) {
 	} {
 		o := good
 		change(&o)
-		if a, err := Open(m, gorgonia.Backend{}, engine.Options{}, nil, 2, o); err == nil || !strings.Contains(err.Error(), want) {
+		if a, err := Open(context.Background(), m, gorgonia.Backend{}, engine.Options{}, nil, 2, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 			if err == nil {
 				a.Close()
 			}
 		}
 	}
-	a, err := Open(m, gorgonia.Backend{}, engine.Options{}, nil, 2, good)
+	a, err := Open(context.Background(), m, gorgonia.Backend{}, engine.Options{}, nil, 2, good)
 	if err != nil {
 		t.Fatal(err)
 	}

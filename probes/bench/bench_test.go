@@ -59,8 +59,8 @@ type slowSession struct {
 
 var errTooLarge = errors.New("out of memory")
 
-func (b slow) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error) {
-	s, err := b.Backend.Prepare(m, o)
+func (b slow) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (engine.Session, error) {
+	s, err := b.Backend.Prepare(ctx, m, o)
 	if err != nil {
 		return nil, err
 	}
@@ -146,8 +146,8 @@ type posingSession struct {
 
 func (s posingSession) Share() (engine.Session, error) { return s.again() }
 
-func (b posing) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error) {
-	again := func() (engine.Session, error) { return b.slow.Prepare(m, engine.Options{Threads: o.Threads}) }
+func (b posing) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (engine.Session, error) {
+	again := func() (engine.Session, error) { return b.slow.Prepare(ctx, m, engine.Options{Threads: o.Threads}) }
 	s, err := again()
 	return posingSession{s, again}, err
 }

@@ -245,7 +245,7 @@ func (j *subject) attack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a, err := attack.Open(j.model, j.Gradients, j.GradientOptions, j.Test.Shape(), j.Batch, o)
+	a, err := attack.Open(ctx, j.model, j.Gradients, j.GradientOptions, j.Test.Shape(), j.Batch, o)
 	if err != nil {
 		return fmt.Errorf("attacking it with the engine %s: %w", j.Gradients.Name(), err)
 	}

@@ -24,8 +24,8 @@ type faulty struct {
 	fail func() error
 }
 
-func (b faulty) Prepare(m *onnx.Model, o engine.Options) (engine.Session, error) {
-	s, err := b.Backend.Prepare(m, o)
+func (b faulty) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (engine.Session, error) {
+	s, err := b.Backend.Prepare(ctx, m, o)
 	return faultySession{s, b.fail}, err
 }
 

@@ -318,7 +318,7 @@ func TestChosenSitesAndRows(t *testing.T) {
 	if len(some.Sites) != 1 || some.Sites[0].Site != name || some.Behind.Site == name || some.Behind.Distance != all.Behind.Distance {
 		t.Errorf("sites %+v, behind %+v", some.Sites, some.Behind)
 	}
-	if _, err := Open(m, textbook{}, engine.Options{}, Options{Sites: []string{"nope"}}); err == nil || !strings.Contains(err.Error(), "this model has 2") {
+	if _, err := Open(context.Background(), m, textbook{}, engine.Options{}, Options{Sites: []string{"nope"}}); err == nil || !strings.Contains(err.Error(), "this model has 2") {
 		t.Errorf("%v", err)
 	}
 	mp := open(t, m, textbook{}, Options{})
@@ -438,7 +438,7 @@ func TestRefusedMaps(t *testing.T) {
 	}
 	at(t, mp, []float64{1, 2}, Query{})
 	m.Graph.Outputs[0].DType = tensor.Int64
-	if _, err := Open(m, textbook{}, engine.Options{}, Options{}); err == nil || !strings.Contains(err.Error(), "int64, which has no derivative") {
+	if _, err := Open(context.Background(), m, textbook{}, engine.Options{}, Options{}); err == nil || !strings.Contains(err.Error(), "int64, which has no derivative") {
 		t.Errorf("an integer output: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -63,7 +64,7 @@ func TestMapsByEachOfTwoInputs(t *testing.T) {
 	if _, err := mp.At(t.Context(), x, Query{}); err == nil {
 		t.Error("a map without what goes into the other input")
 	}
-	if _, err := Open(beside(t, true), gorgonia.Backend{}, engine.Options{}, Options{Input: "y"}); err == nil {
+	if _, err := Open(context.Background(), beside(t, true), gorgonia.Backend{}, engine.Options{}, Options{Input: "y"}); err == nil {
 		t.Error("a map by an input that is not there")
 	}
 }

@@ -73,7 +73,7 @@ type Mapper struct {
 
 // Open readies the derivatives of a model's output. The model is widened to
 // float64 unless the options say otherwise; m is not changed. Close the Mapper.
-func Open(m *onnx.Model, d engine.Differentiator, eo engine.Options, o Options) (*Mapper, error) {
+func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine.Options, o Options) (*Mapper, error) {
 	v, beside, err := probes.Inputs(m)
 	if err != nil {
 		return nil, err
@@ -141,10 +141,10 @@ func Open(m *onnx.Model, d engine.Differentiator, eo engine.Options, o Options) 
 		}
 		mp.places = append(mp.places, at)
 	}
-	if mp.out, err = d.Linearize(wide, mp.input, values[:1], eo); err != nil {
+	if mp.out, err = d.Linearize(ctx, wide, mp.input, values[:1], eo); err != nil {
 		return nil, err
 	}
-	if mp.ray, err = d.Linearize(wide, mp.input, values, eo); err != nil {
+	if mp.ray, err = d.Linearize(ctx, wide, mp.input, values, eo); err != nil {
 		return nil, errors.Join(err, mp.out.Close())
 	}
 	return mp, nil

@@ -23,10 +23,10 @@ type textbook struct {
 func (textbook) Name() string                   { return "textbook" }
 func (textbook) Version() string                { return "1" }
 func (textbook) Available(engine.Options) error { return nil }
-func (textbook) Prepare(*onnx.Model, engine.Options) (engine.Session, error) {
+func (textbook) Prepare(context.Context, *onnx.Model, engine.Options) (engine.Session, error) {
 	return nil, fmt.Errorf("textbook only differentiates")
 }
-func (b textbook) Linearize(m *onnx.Model, wrt string, values []string, _ engine.Options) (engine.Linearization, error) {
+func (b textbook) Linearize(ctx context.Context, m *onnx.Model, wrt string, values []string, _ engine.Options) (engine.Linearization, error) {
 	return &page{b, m, wrt, values}, nil
 }
 
@@ -263,7 +263,7 @@ func relu(e *rewrite.Edit, x string) string { return e.Op("Relu", nil, x) }
 
 func open(t *testing.T, m *onnx.Model, d engine.Differentiator, o Options) *Mapper {
 	t.Helper()
-	mp, err := Open(m, d, engine.Options{}, o)
+	mp, err := Open(context.Background(), m, d, engine.Options{}, o)
 	if err != nil {
 		t.Fatal(err)
 	}

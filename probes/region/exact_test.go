@@ -196,7 +196,7 @@ func seeds(few uint64) (from, to uint64) {
 // run gives the outputs of a plan's model by name.
 func run(t *testing.T, p *probes.Plan, x *tensor.Tensor) map[string]*tensor.Tensor {
 	t.Helper()
-	s, err := gorgonia.Backend{}.Prepare(p.Model, engine.Options{Threads: 1})
+	s, err := gorgonia.Backend{}.Prepare(context.Background(), p.Model, engine.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o en
 		return nil, fmt.Errorf("the model of regions takes %v, --region-preprocess %s gives %v: give a JSON file made for it", in.sample, s.Preprocess.Name, got)
 	}
 	o.CUDAGraph = false // sizes change from picture to picture
-	session, err := b.Prepare(m, o)
+	session, err := b.Prepare(ctx, m, o)
 	if err != nil {
 		return fail(err)
 	}
