@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes/attack"
 	"github.com/onnxprobe/onnxprobe/probes/dynamics"
@@ -120,7 +121,7 @@ func (f *followFlags) arm(c *cobra.Command, s *dynamics.Study) (err error) {
 	if s.Settings.Attack, err = f.attack(); err != nil || s.Settings.Attack == nil {
 		return err
 	}
-	e := engineFlags{backend: double, device: "cpu", threads: f.threads}
+	e := engineFlags{backend: backends.Float64, device: "cpu", threads: f.threads}
 	if s.Gradients, s.GradientOptions, err = e.differentiator(c); err != nil {
 		return err
 	}

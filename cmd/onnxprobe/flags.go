@@ -17,7 +17,6 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
-	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -151,10 +150,7 @@ func (f *engineFlags) parseDevices() (err error) {
 		}
 		return nil
 	}
-	f.devices, err = engine.ParseDevices(f.device, func() (int, error) {
-		gpus, err := ort.GPUs()
-		return len(gpus), err
-	})
+	f.devices, err = backends.Devices(f.device)
 	var none *engine.UnavailableError
 	if err != nil && !errors.As(err, &none) {
 		return usageError{err}
@@ -171,104 +167,56 @@ func (f *engineFlags) deviceList() string {
 	return strings.Join(names, ",")
 }
 
-// double is the engine that auto takes for float64: ONNX Runtime has no
-// convolution in it.
-const double = "gorgonia"
-
 // choose finds the engine; auto says on standard error which it took.
 func (f *engineFlags) choose(c *cobra.Command) (engine.Backend, engine.Options, error) {
-	o, err := f.options()
-	if err != nil {
-		return nil, o, err
-	}
-	name := f.backend
-	switch {
-	case name != backends.Auto:
-	case f.library != "": // which asks for the engine that it is a library of
-		name = ort.Backend{}.Name()
-	case f.precision == "float64":
-		name = double
-	}
-	b, err := backends.Find(name, o)
-	if err != nil {
-		return nil, o, err
-	}
-	if f.backend == backends.Auto {
-		f.noteEngine(c, b)
-	}
-	return b, o, f.admit(b)
-}
-
-// admit refuses flags that only ONNX Runtime has a use for, where b is another engine.
-func (f *engineFlags) admit(b engine.Backend) error {
-	if b.Name() == (ort.Backend{}).Name() {
-		return nil
-	}
-	for _, given := range []struct {
-		flag string
-		set  bool
-	}{{"--library", f.library != ""}, {"--optimize", f.optimize != ""}, {"--no-arena", f.noArena}} {
-		if given.set {
-			return usagef("%s is ONNX Runtime's, and the engine %s has no use for it; leave it out, or take --backend %s", given.flag, b.Name(), ort.Backend{}.Name())
-		}
-	}
-	return nil
-}
-
-// noteEngine says which engine was taken.
-func (f *engineFlags) noteEngine(c *cobra.Command, b engine.Backend) {
-	in := ""
-	if f.precision != "" {
-		in = " in " + f.precision
-	}
-	note(c, "engine: %s %s on %s%s", b.Name(), b.Version(), f.deviceList(), in)
+	return f.request(c, backends.Request{Float64: f.precision == "float64"})
 }
 
 // differentiator finds an engine that gives derivatives.
 func (f *engineFlags) differentiator(c *cobra.Command) (engine.Differentiator, engine.Options, error) {
+	b, o, err := f.request(c, backends.Request{Derivatives: true})
+	if err != nil {
+		return nil, o, err
+	}
+	return b.(engine.Differentiator), o, nil
+}
+
+func (f *engineFlags) request(c *cobra.Command, r backends.Request) (engine.Backend, engine.Options, error) {
 	o, err := f.options()
 	if err != nil {
 		return nil, o, err
 	}
-	name := f.backend
-	if name == backends.Auto && f.library != "" { // as choose has it
-		name = ort.Backend{}.Name()
+	r.Name, r.Options = f.backend, o
+	b, err := backends.Choose(r)
+	if misfit := new(backends.RequestError); errors.As(err, &misfit) {
+		able := strings.Join(misfit.Able, " or ")
+		if flag := optionFlags[misfit.Option]; flag != "" {
+			return nil, o, usagef("%s is ONNX Runtime's, and the engine %s has no use for it; leave it out, or take --backend %s", flag, misfit.Backend, able)
+		}
+		return nil, o, usagef("the engine %s gives no derivatives; take --backend %s", misfit.Backend, able)
 	}
-	var able []string
-	var faults []error
-	for _, b := range backends.All {
-		d, ok := b.(engine.Differentiator)
-		if !ok {
-			continue
-		}
-		able = append(able, b.Name())
-		if name != backends.Auto && name != b.Name() {
-			continue
-		}
-		if err := b.Available(o); err != nil {
-			faults = append(faults, err)
-			continue
-		}
-		if f.backend == backends.Auto {
-			f.noteEngine(c, b)
-		}
-		return d, o, f.admit(b)
+	if err != nil {
+		return nil, o, err
 	}
-	switch {
-	case faults != nil:
-		return nil, o, errors.Join(faults...)
-	case able == nil:
-		return nil, o, errors.New("no engine of this build gives derivatives")
+	if f.backend == backends.Auto {
+		in := ""
+		if f.precision != "" {
+			in = " in " + f.precision
+		}
+		note(c, "engine: %s %s on %s%s", b.Name(), b.Version(), f.deviceList(), in)
 	}
-	return nil, o, usagef("the engine %s gives no derivatives; take --backend %s", name, strings.Join(able, " or "))
+	return b, o, nil
 }
+
+// optionFlags are the flags of the options that a backends.RequestError names.
+var optionFlags = map[string]string{"Library": "--library", "Optimize": "--optimize", "NoArena": "--no-arena"}
 
 // refused adds to an engine's refusal of a model widened to float64 which engine
 // to try.
 func refused(err error, wide bool) error {
 	var u *engine.UnsupportedError
-	if wide && errors.As(err, &u) && u.Backend != double {
-		return fmt.Errorf("%w; for float64 try the engine %s", err, double)
+	if wide && errors.As(err, &u) && u.Backend != backends.Float64 {
+		return fmt.Errorf("%w; for float64 try the engine %s", err, backends.Float64)
 	}
 	return err
 }

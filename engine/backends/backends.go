@@ -1,9 +1,10 @@
-// Package backends lists the engines that can run a model.
+// Package backends lists the engines that can run a model, and says which one is taken.
 package backends
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -17,43 +18,127 @@ var All = []engine.Backend{
 	gorgonia.Backend{},
 }
 
-// Auto is the name that lets Find choose.
+// Auto is the name that leaves the choice to Choose.
 const Auto = "auto"
 
-// Names lists what Find takes.
-func Names() []string {
-	names := []string{Auto}
-	for _, b := range All {
+// Float64 is the engine that Auto takes for models in float64: ONNX Runtime has no
+// convolution of that type.
+const Float64 = gorgonia.Name
+
+// Names lists what Request.Name may be.
+func Names() []string { return append([]string{Auto}, namesOf(All)...) }
+
+func namesOf(all []engine.Backend) (names []string) {
+	for _, b := range all {
 		names = append(names, b.Name())
 	}
 	return names
 }
 
-// Find returns the backend of a name, or for "auto" (or "") the first one that is
-// available with these options; its Name says which. A backend asked for by name
-// is never replaced by another: when it is not available the error is its
-// *engine.UnavailableError. With "auto" and none available, the error joins
-// everyone's, one a line.
-func Find(name string, o engine.Options) (engine.Backend, error) {
-	return find(All, name, o)
+// Request says what an engine is wanted for.
+type Request struct {
+	// Name is that of a backend; Auto or "" takes one by the rules of Choose.
+	Name    string
+	Options engine.Options
+	// Float64 says that the model runs in float64.
+	Float64 bool
+	// Derivatives says that the backend must be an engine.Differentiator.
+	Derivatives bool
 }
 
-func find(all []engine.Backend, name string, o engine.Options) (engine.Backend, error) {
-	var faults []error
-	var names []string
-	for _, b := range all {
-		names = append(names, b.Name())
-		if name != b.Name() && name != Auto && name != "" {
-			continue
+// Choose takes the backend for a request. One that is asked for by name is never
+// replaced by another: when it is not available the error is its
+// *engine.UnavailableError. Auto takes, of those that can do what is asked,
+//
+//   - ONNX Runtime where Options.Library is given, which is a library of it;
+//   - else, for Float64, the engine of that name;
+//   - else the first of All that is available with these options; where none is, the
+//     error joins everyone's, one a line.
+//
+// A *RequestError says that the backend of a name gives no derivatives, or has no use for
+// an option.
+func Choose(r Request) (engine.Backend, error) { return choose(All, r) }
+
+func choose(all []engine.Backend, r Request) (engine.Backend, error) {
+	name := r.Name
+	if name == Auto || name == "" {
+		name = ""
+		switch {
+		case r.Options.Library != "":
+			name = ort.Name
+		case r.Float64 && !r.Derivatives:
+			name = Float64
 		}
-		err := b.Available(o)
-		if err == nil {
-			return b, nil
-		}
-		faults = append(faults, err)
 	}
-	if faults == nil {
+	if names := namesOf(all); name != "" && !slices.Contains(names, name) {
 		return nil, fmt.Errorf("no backend is called %q; the choices are %s and %s", name, Auto, strings.Join(names, ", "))
 	}
-	return nil, errors.Join(faults...)
+	var able []string
+	var faults []error
+	for _, b := range all {
+		if _, ok := b.(engine.Differentiator); r.Derivatives && !ok {
+			continue
+		}
+		able = append(able, b.Name())
+		if name != "" && name != b.Name() {
+			continue
+		}
+		if err := b.Available(r.Options); err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		if err := suits(b, r.Options); err != nil {
+			return nil, err
+		}
+		return b, nil
+	}
+	switch {
+	case faults != nil:
+		return nil, errors.Join(faults...)
+	case able == nil:
+		return nil, errors.New("no engine of this build gives derivatives")
+	}
+	return nil, &RequestError{Backend: name, Able: able}
+}
+
+// suits reports options that only ONNX Runtime has a use for, where b is another engine.
+func suits(b engine.Backend, o engine.Options) error {
+	if b.Name() == ort.Name {
+		return nil
+	}
+	for _, given := range []struct {
+		option string
+		set    bool
+	}{{"Library", o.Library != ""}, {"Optimize", o.Optimize != ""}, {"NoArena", o.NoArena}} {
+		if given.set {
+			return &RequestError{Backend: b.Name(), Option: given.option, Able: []string{ort.Name}}
+		}
+	}
+	return nil
+}
+
+// RequestError says that a backend cannot do what a Request asks of it, and which can.
+type RequestError struct {
+	Backend string
+	// Option is the field of engine.Options that the backend has no use for; "" says
+	// that it gives no derivatives.
+	Option string
+	Able   []string
+}
+
+func (e *RequestError) Error() string {
+	able := strings.Join(e.Able, " or ")
+	if e.Option == "" {
+		return fmt.Sprintf("the engine %s gives no derivatives; take %s", e.Backend, able)
+	}
+	return fmt.Sprintf("the engine %s has no use for %s; leave it out, or take %s", e.Backend, e.Option, able)
+}
+
+// Devices reads a list of devices as engine.ParseDevices does; "cuda:all" is every GPU
+// that NVIDIA's driver shows.
+func Devices(list string) ([]engine.Device, error) {
+	return engine.ParseDevices(list, func() (int, error) {
+		gpus, err := ort.GPUs()
+		return len(gpus), err
+	})
 }

@@ -28,24 +28,72 @@ func (b backend) Prepare(context.Context, *onnx.Model, engine.Options) (engine.S
 	return nil, nil
 }
 
-func TestFind(t *testing.T) {
-	all := []engine.Backend{backend{"first", true}, backend{"second", false}, backend{"third", false}}
-	for _, c := range []struct{ ask, want, err string }{
-		{"auto", "second", ""}, {"", "second", ""}, {"third", "third", ""},
-		{"first", "", "backend first is not available"},
-		{"fourth", "", `no backend is called "fourth"; the choices are auto and first, second, third`},
+// able is a backend that gives derivatives.
+type able struct{ backend }
+
+func (able) Linearize(context.Context, *onnx.Model, string, []string, engine.Options) (engine.Linearization, error) {
+	return nil, nil
+}
+
+func TestChoose(t *testing.T) {
+	here := []engine.Backend{backend{"ort", false}, able{backend{"gorgonia", false}}, backend{"third", false}}
+	away := []engine.Backend{backend{"ort", true}, able{backend{"gorgonia", false}}, backend{"third", false}}
+	none := []engine.Backend{backend{"ort", true}, able{backend{"gorgonia", true}}}
+	library, slow := engine.Options{Library: "lib.so"}, engine.Options{Optimize: "none"}
+	for _, c := range []struct {
+		why  string
+		all  []engine.Backend
+		r    Request
+		want string
+		says []string // of the error
+	}{
+		{"auto takes the first", here, Request{Name: Auto}, "ort", nil},
+		{"no name is auto", here, Request{}, "ort", nil},
+		{"auto passes over what is not available", away, Request{Name: Auto}, "gorgonia", nil},
+		{"by name", here, Request{Name: "third"}, "third", nil},
+		{"by name and not available", away, Request{Name: "ort"}, "", []string{"backend ort is not available"}},
+		{"by no known name", here, Request{Name: "fourth"}, "", []string{`no backend is called "fourth"; the choices are auto and ort, gorgonia, third`}},
+		{"derivatives of no known name", here, Request{Name: "fourth", Derivatives: true}, "", []string{`no backend is called "fourth"`}},
+		{"none is available", none, Request{Name: Auto}, "", []string{"backend ort", "backend gorgonia"}},
+		{"float64", here, Request{Float64: true}, "gorgonia", nil},
+		{"float64 by name", here, Request{Name: "ort", Float64: true}, "ort", nil},
+		{"a library is ONNX Runtime's", away, Request{Options: library}, "", []string{"backend ort is not available"}},
+		{"a library is ONNX Runtime's, in float64 too", here, Request{Options: library, Float64: true}, "ort", nil},
+		{"derivatives", here, Request{Derivatives: true}, "gorgonia", nil},
+		{"derivatives by name", here, Request{Name: "gorgonia", Derivatives: true}, "gorgonia", nil},
+		{"derivatives of one that has none", here, Request{Name: "ort", Derivatives: true}, "", []string{"the engine ort gives no derivatives; take gorgonia"}},
+		{"derivatives with a library", here, Request{Options: library, Derivatives: true}, "", []string{"the engine ort gives no derivatives; take gorgonia"}},
+		{"derivatives of none", here[:1], Request{Derivatives: true}, "", []string{"no engine of this build gives derivatives"}},
+		{"an option of another", here, Request{Name: "gorgonia", Options: slow}, "", []string{"the engine gorgonia has no use for Optimize; leave it out, or take ort"}},
+		{"an option of another, by auto", away, Request{Options: engine.Options{NoArena: true}}, "", []string{"no use for NoArena"}},
+		{"a library of another", here, Request{Name: "gorgonia", Options: library}, "", []string{"no use for Library"}},
+		{"options of ONNX Runtime's own", here, Request{Name: "ort", Options: slow}, "ort", nil},
 	} {
-		b, err := find(all, c.ask, engine.Options{})
-		switch {
-		case c.err == "" && (err != nil || b.Name() != c.want):
-			t.Errorf("%q: got %v, %v, want %s", c.ask, b, err, c.want)
-		case c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)):
-			t.Errorf("%q: got %v, %v, want the error %q", c.ask, b, err, c.err)
+		b, err := choose(c.all, c.r)
+		if c.want != "" && (err != nil || b.Name() != c.want) {
+			t.Errorf("%s: got %v, %v, want %s", c.why, b, err, c.want)
+		}
+		if c.want == "" && (err == nil || b != nil) {
+			t.Errorf("%s: got %v, %v, want an error alone", c.why, b, err)
+		}
+		for _, s := range c.says {
+			if err == nil || !strings.Contains(err.Error(), s) {
+				t.Errorf("%s: got the error %v, want it to say %q", c.why, err, s)
+			}
 		}
 	}
-	_, err := find([]engine.Backend{backend{"a", true}, backend{"b", true}}, "auto", engine.Options{})
-	if u := new(engine.UnavailableError); !errors.As(err, &u) || !strings.Contains(err.Error(), "backend a") || !strings.Contains(err.Error(), "backend b") {
-		t.Errorf("none available: got %v", err)
+	_, err := choose(none, Request{})
+	if u := new(engine.UnavailableError); !errors.As(err, &u) {
+		t.Errorf("none available: got %v, want an UnavailableError", err)
+	}
+}
+
+func TestDevices(t *testing.T) {
+	if d, err := Devices("cpu,cpu"); err != nil || len(d) != 2 {
+		t.Errorf("got %v, %v", d, err)
+	}
+	if d, err := Devices("cpu,cuda"); err == nil {
+		t.Errorf("got %v of two kinds", d)
 	}
 }
 

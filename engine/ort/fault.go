@@ -9,6 +9,9 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 )
 
+// Name is what the backend is called.
+const Name = "ort"
+
 const (
 	remedy       = "run \"onnxprobe runtime install\", or name a library with --library or " + install.EnvLibrary
 	cudaRemedy   = "run \"onnxprobe runtime install --cuda\" for the CUDA build, or take --device cpu"
@@ -33,5 +36,5 @@ func join(faults []error) string {
 }
 
 func unavailable(reason, remedy string) error {
-	return &engine.UnavailableError{Backend: "ort", Reason: reason, Remedy: remedy}
+	return &engine.UnavailableError{Backend: Name, Reason: reason, Remedy: remedy}
 }

@@ -15,8 +15,8 @@ var errNoCgo = errors.New("this onnxprobe was built without cgo, which ONNX Runt
 // Backend runs models on ONNX Runtime; in this build it is never available.
 type Backend struct{}
 
-// Name is "ort".
-func (Backend) Name() string { return "ort" }
+// Name is Name.
+func (Backend) Name() string { return Name }
 
 // Version is "".
 func (Backend) Version() string { return "" }

@@ -28,8 +28,8 @@ import (
 // library.
 type Backend struct{}
 
-// Name is "ort".
-func (Backend) Name() string { return "ort" }
+// Name is Name.
+func (Backend) Name() string { return Name }
 
 // Version is the release of the library in use or, before one is, of the first
 // that can be.
@@ -104,7 +104,7 @@ func offDevice(ctx context.Context, err error, m *onnx.Model, o engine.Options) 
 		return err
 	}
 	defer s.Close()
-	u := &engine.UnsupportedError{Backend: "ort", Nodes: nodesOf(m.Graph, s.(*session).onCPU)}
+	u := &engine.UnsupportedError{Backend: Name, Nodes: nodesOf(m.Graph, s.(*session).onCPU)}
 	if u.Nodes == nil {
 		return err
 	}
@@ -344,7 +344,7 @@ func explain(err error, m *onnx.Model) error {
 	if nodes == nil {
 		return err
 	}
-	return fmt.Errorf("%w: %w", &engine.UnsupportedError{Backend: "ort", Nodes: nodes}, err)
+	return fmt.Errorf("%w: %w", &engine.UnsupportedError{Backend: Name, Nodes: nodes}, err)
 }
 
 func domain(d string) string {
