@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/onnxprobe
 
-.PHONY: all build static runtime demo test lint fuzz bench clean
+.PHONY: all build static runtime demo test lint fuzz bench same clean
 
 all: build
 
@@ -42,6 +42,10 @@ fuzz:
 # See benchmarks/README.md for the comparison with PyTorch and on other models.
 bench: runtime
 	$(GO) test ./benchmarks -run='^$$' -bench=. -benchtime=10x
+
+# Whether every verb still gives what it gave at a git revision: make same BEFORE=HEAD~3.
+same: runtime
+	GO="$(GO)" benchmarks/same.sh "$(BEFORE)"
 
 clean:
 	rm -rf bin
