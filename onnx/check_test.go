@@ -26,7 +26,7 @@ func branch(out string, nodes ...*Node) *Graph {
 func weight(name string, d tensor.DType, data func(pb) pb, dims ...int64) func(t *testing.T) *Model {
 	return func(t *testing.T) *Model {
 		t.Helper()
-		m, err := Parse(modelOf(pb{}.b(5, data(tensorOf(name, d, dims...)))))
+		m, err := parse(modelOf(pb{}.b(5, data(tensorOf(name, d, dims...)))), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	bad := pb{}.b(5, tensorOf("short", tensor.Float32, 2).b(9, []byte{1})).
 		b(5, externalTensor("far", 1, "location", "../w.bin")).b(5, externalTensor("gone", 1, "location", "gone.bin"))
 	file = pb(file).b(7, bad)
-	_, err := Parse(file)
+	_, err := parse(file, nil)
 	wantError(t, err, "two graphs")
 
 	graph := m.Graph.encode()

@@ -15,13 +15,11 @@ const (
 	maxName  = 1 << 14 // bytes in one name
 )
 
-// Parse reads a model from its protobuf bytes. Tensor data is aliased, so data
-// must not change while the model is in use; everything else is copied. The
-// model has no folder: its external data, if any, cannot be resolved.
-func Parse(data []byte) (*Model, error) { return parse(data, nil) }
-
 var errNoGraph = errors.New("the model has no graph")
 
+// parse reads a model from its protobuf bytes. Tensor data is aliased, so data
+// must not change while the model is in use; everything else is copied. src is the
+// file that data lies in, nil in tests.
 func parse(data []byte, src *mapping) (*Model, error) {
 	if len(data) == 0 {
 		return nil, errors.New("the file is empty")

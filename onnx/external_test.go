@@ -123,7 +123,7 @@ func TestNoData(t *testing.T) {
 			wantError(t, err, "no such file", location)
 		}
 	}
-	m, err := Parse(modelOf(pb{}.b(5, externalTensor("w", 4, "location", "w.bin"))))
+	m, err := parse(modelOf(pb{}.b(5, externalTensor("w", 4, "location", "w.bin"))), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		m, err := Parse(data)
+		m, err := parse(data, nil)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func FuzzParse(f *testing.F) {
 		condition(branch("i", node("Neg", "h", "i")), "y")).with(zeros(f, "w", 2, 3), int64s("k", 1, 2, 3))))
 	f.Add([]byte(modelOf(pb{}.b(15, pb{}.b(1, tensorOf("s", tensor.Float32, 1)))).b(20, pb{}.b(1, nil)).b(25, pb{}.s(1, "f"))))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if m, err := Parse(data); err == nil {
+		if m, err := parse(data, nil); err == nil {
 			exercise(t, m)
 		}
 	})

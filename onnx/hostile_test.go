@@ -53,7 +53,7 @@ func TestNotAModel(t *testing.T) {
 		{"a name of 1 MB", nodes(pb{}.s(3, strings.Repeat("n", 1<<20))), "a name of 1048576 bytes"},
 		{"segments", modelOf(pb{}.b(5, pb{}.b(3, nil))), "segments"},
 	} {
-		_, err := Parse(c.file)
+		_, err := parse(c.file, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
@@ -70,7 +70,7 @@ func TestTruncated(t *testing.T) {
 	file := marshal(t, m)
 	refused := 0
 	for n := range file {
-		m, err := Parse(file[:n])
+		m, err := parse(file[:n], nil)
 		if err != nil {
 			refused++
 			continue
@@ -86,7 +86,7 @@ func TestTruncated(t *testing.T) {
 func exercise(t testing.TB, m *Model) {
 	t.Helper()
 	first := marshal(t, m)
-	again, err := Parse(first)
+	again, err := parse(first, nil)
 	if err != nil {
 		t.Fatalf("what was written cannot be read: %v", err)
 	}
@@ -141,7 +141,7 @@ func TestManyOfSomething(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := Parse(c.file)
+		_, err := parse(c.file, nil)
 		runtime.ReadMemStats(&after)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)

@@ -24,13 +24,13 @@ func TestRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := Parse(file)
+		m, err := parse(file, nil)
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 			continue
 		}
 		first := marshal(t, m)
-		again, err := Parse(first)
+		again, err := parse(first, nil)
 		if err != nil {
 			t.Errorf("%s: what was written cannot be read: %v", path, err)
 			continue
@@ -64,7 +64,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	training := mark("training", pb{}.b(1, pb{}.s(2, "t")))
 	file := mark("model", modelOf(graph).b(25, function).b(20, training))
 
-	m, err := Parse(file)
+	m, err := parse(file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 		}
 	}
 	m.Graph.Inputs[0].Shape[0] = Dim{Size: -1, Param: "batch"}
-	edited, err := Parse(marshal(t, m))
+	edited, err := parse(marshal(t, m), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 func TestOmittedNamesKeepTheirPlace(t *testing.T) {
 	n := node("Resize", "", "", ints("empty"))
 	n.Inputs, n.Outputs = []string{"x", "", "s", ""}, []string{"", "y"}
-	m, err := Parse(marshal(t, small(value("x", 1), n)))
+	m, err := parse(marshal(t, small(value("x", 1), n)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,13 +106,13 @@ func TestOmittedNamesKeepTheirPlace(t *testing.T) {
 // A declared shape that an edit removes or adds is what the file then says.
 func TestValueEdits(t *testing.T) {
 	m := small(value("x", 2, 3), node("Relu", "x", "y"))
-	m, err := Parse(marshal(t, m))
+	m, err := parse(marshal(t, m), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.Graph.Inputs[0].Shape = nil
 	m.Graph.Outputs[0].Shape = []Dim{}
-	if m, err = Parse(marshal(t, m)); err != nil {
+	if m, err = parse(marshal(t, m), nil); err != nil {
 		t.Fatal(err)
 	}
 	if x, y := m.Graph.Inputs[0], m.Graph.Outputs[0]; x.HasShape() || !y.HasShape() || x.DType != tensor.Float32 {
@@ -146,7 +146,7 @@ func TestElementTypes(t *testing.T) {
 		}
 		cases["typed"] = typed
 		for form, msg := range cases {
-			m, err := Parse(modelOf(pb{}.b(5, msg)))
+			m, err := parse(modelOf(pb{}.b(5, msg)), nil)
 			if err == nil {
 				err = m.Check()
 			}

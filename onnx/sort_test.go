@@ -75,7 +75,7 @@ func TestClone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := Parse(data)
+		m, err := parse(data, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

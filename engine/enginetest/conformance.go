@@ -264,8 +264,8 @@ func conform(b engine.Backend, o engine.Options, path string, how fixing) (m *on
 }
 
 func conformOn(b engine.Backend, o engine.Options, m *onnx.Model, set string, how fixing) error {
-	in, err := readTensors(filepath.Join(set, "input_%d.pb"))
-	want, err2 := readTensors(filepath.Join(set, "output_%d.pb"))
+	in, err := ReadTensors(filepath.Join(set, "input_%d.pb"))
+	want, err2 := ReadTensors(filepath.Join(set, "output_%d.pb"))
 	if err := errors.Join(err, err2); err != nil {
 		return notTensor("package onnx does not read its data: " + brieferr(err))
 	}
@@ -306,9 +306,9 @@ func allowance(want []*tensor.Tensor) float64 {
 	return within
 }
 
-// readTensors reads the files pattern % 0, 1, ... as TensorProto messages, by
-// way of a model that holds each as its only constant.
-func readTensors(pattern string) ([]*tensor.Tensor, error) {
+// ReadTensors reads the files pattern % 0, 1, ... as TensorProto messages, by
+// way of a model file that holds each as its only constant.
+func ReadTensors(pattern string) ([]*tensor.Tensor, error) {
 	var out []*tensor.Tensor
 	for i := 0; ; i++ {
 		pb, err := os.ReadFile(fmt.Sprintf(pattern, i))
@@ -323,14 +323,28 @@ func readTensors(pattern string) ([]*tensor.Tensor, error) {
 		model = protowire.AppendVarint(protowire.AppendTag(model, 1, protowire.VarintType), 8)
 		model = protowire.AppendBytes(protowire.AppendTag(model, 7, protowire.BytesType), graph)
 		model = protowire.AppendBytes(protowire.AppendTag(model, 8, protowire.BytesType), []byte{0x10, Opset})
-		m, err := onnx.Parse(model)
-		if err != nil {
-			return nil, err
-		}
-		v, err := m.Values(m.Graph.Initializers[0])
+		v, err := constantOf(model)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, v)
 	}
+}
+
+// constantOf is the one constant of a model, given as the bytes of its file.
+func constantOf(model []byte) (*tensor.Tensor, error) {
+	f, err := os.CreateTemp("", "onnxprobe-*.onnx")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(model)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	m, err := onnx.Load(f.Name())
+	if err != nil {
+		return nil, err
+	}
+	return m.Values(m.Graph.Initializers[0])
 }

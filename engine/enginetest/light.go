@@ -45,7 +45,7 @@ func light(b engine.Backend, o engine.Options, path string) (*onnx.Model, error)
 	if err != nil {
 		return nil, err
 	}
-	want, err := readTensors(strings.TrimSuffix(path, ".onnx") + "_output_%d.pb")
+	want, err := ReadTensors(strings.TrimSuffix(path, ".onnx") + "_output_%d.pb")
 	if err != nil {
 		return m, err
 	}

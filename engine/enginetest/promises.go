@@ -215,9 +215,14 @@ func cancelledBefore(t *testing.T, b engine.Backend, o engine.Options) {
 	}
 }
 
-// preparingCancelled cancels before a model is prepared and while it is, and prepares
-// it once more.
-func preparingCancelled(t *testing.T, b engine.Backend, o engine.Options) {
+// preparingCancelled cancels before a model is prepared and soon after it is begun, and
+// prepares it once more.
+func preparingCancelled(t *testing.T, b engine.Backend, o engine.Options) { PreparingEnds(t, b, o, 8) }
+
+// PreparingEnds cancels the preparing of a long model when one of parts of the time that
+// it takes is over, and fails unless that ends it early.
+func PreparingEnds(t *testing.T, b engine.Backend, o engine.Options, parts int) {
+	t.Helper()
 	m := build(func(b *builder) {
 		x := b.in("x", tensor.Float32, -1, 4)
 		for i := range 4000 {
@@ -236,7 +241,7 @@ func preparingCancelled(t *testing.T, b engine.Backend, o engine.Options) {
 	// Of several tries, since a busy machine's timer may come late.
 	var took time.Duration
 	for range 5 {
-		ctx, cancel := context.WithTimeout(context.Background(), full/3)
+		ctx, cancel := context.WithTimeout(context.Background(), full/time.Duration(parts))
 		start := time.Now()
 		s, err := b.Prepare(ctx, m, o)
 		took = time.Since(start)
@@ -251,7 +256,7 @@ func preparingCancelled(t *testing.T, b engine.Backend, o engine.Options) {
 			return
 		}
 	}
-	t.Errorf("cancelled after %v it went on for %v; the whole takes %v", full/3, took, full)
+	t.Errorf("cancelled after %v it went on for %v; the whole takes %v", full/time.Duration(parts), took, full)
 }
 
 // cancelledDuring cancels a long chain of products early and measures that it

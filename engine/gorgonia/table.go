@@ -3,7 +3,6 @@ package gorgonia
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/internal/kernel"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -39,19 +38,6 @@ func init() {
 			table[rows[i].name] = &rows[i]
 		}
 	}
-}
-
-// Operators lists the ONNX operators of the table, sorted. rewrite.Lower turns
-// many more into these.
-func Operators() []string {
-	var names []string
-	for n := range table {
-		if !strings.Contains(n, ".") {
-			names = append(names, n)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 // call is one application of a row: what goes in, and what make settles.

@@ -193,7 +193,7 @@ func TestInventory(t *testing.T) {
 		inChild(t, body)
 	}
 	enginetest.Need(t, Backend{}, engine.Options{})
-	library1, err := filepath.EvalSymlinks(Library())
+	library1, err := filepath.EvalSymlinks(libraryInUse())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func TestFoundLibraries(t *testing.T) {
 	}
 	compile(t, installed, fake("1.20.1"), "1.20.1")
 	compile(t, filepath.Join(lib, "libonnxruntime.so.1.9.0"), fake("1.9.0"), "1.9.0")
-	if err := os.Symlink(Library(), filepath.Join(lib, "libonnxruntime.so.1.30.0")); err != nil {
+	if err := os.Symlink(libraryInUse(), filepath.Join(lib, "libonnxruntime.so.1.30.0")); err != nil {
 		t.Fatal(err)
 	}
 	env := []string{"XDG_CACHE_HOME=" + cache, "LD_LIBRARY_PATH=" + lib, install.EnvLibrary + "="}
@@ -168,7 +168,7 @@ func TestOneLibraryAProcess(t *testing.T) {
 	enginetest.Need(t, Backend{}, engine.Options{})
 	dir := t.TempDir()
 	link, other := filepath.Join(dir, "link.so"), filepath.Join(dir, "other.so")
-	if err := os.Symlink(Library(), link); err != nil {
+	if err := os.Symlink(libraryInUse(), link); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(other, nil, 0o600); err != nil {
@@ -188,4 +188,11 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%q: got %v", version, err)
 		}
 	}
+}
+
+// libraryInUse is the path of the library in use, "" before the first use.
+func libraryInUse() string {
+	loaded.Lock()
+	defer loaded.Unlock()
+	return loaded.path
 }

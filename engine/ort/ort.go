@@ -47,13 +47,6 @@ func (Backend) Version() string {
 	return ""
 }
 
-// Library is the path of the library in use, "" before the first use.
-func Library() string {
-	loaded.Lock()
-	defer loaded.Unlock()
-	return loaded.path
-}
-
 // Available loads the library.
 func (Backend) Available(o engine.Options) error {
 	if err := load(o.Library); err != nil {

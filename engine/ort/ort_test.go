@@ -334,3 +334,9 @@ func TestSlots(t *testing.T) {
 		t.Errorf("found only %d slots in ortapi.h", n)
 	}
 }
+
+// Late enough that ONNX Runtime is at it, which the case of the suite need not be.
+func TestOptimizerIsCancelled(t *testing.T) {
+	enginetest.Need(t, Backend{}, engine.Options{})
+	enginetest.PreparingEnds(t, Backend{}, engine.Options{}, 3)
+}

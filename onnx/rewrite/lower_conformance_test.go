@@ -2,7 +2,6 @@ package rewrite_test
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"math"
 	"os"
@@ -10,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
@@ -22,33 +19,6 @@ import (
 )
 
 const conformance = "../../../shared/data/onnx-conformance/"
-
-// readTensors reads the files pattern % 0, 1, ... as TensorProto messages, each as
-// the only constant of a model.
-func readTensors(pattern string) ([]*tensor.Tensor, error) {
-	var out []*tensor.Tensor
-	for i := 0; ; i++ {
-		pb, err := os.ReadFile(fmt.Sprintf(pattern, i))
-		if err != nil {
-			return out, nil
-		}
-		var graph, model []byte
-		graph = protowire.AppendString(protowire.AppendTag(graph, 2, protowire.BytesType), "g")
-		graph = protowire.AppendBytes(protowire.AppendTag(graph, 5, protowire.BytesType), append(pb, "\x42\x01x"...)) // named x
-		model = protowire.AppendVarint(protowire.AppendTag(model, 1, protowire.VarintType), 8)
-		model = protowire.AppendBytes(protowire.AppendTag(model, 7, protowire.BytesType), graph)
-		model = protowire.AppendBytes(protowire.AppendTag(model, 8, protowire.BytesType), []byte{0x10, 17})
-		m, err := onnx.Parse(model)
-		if err != nil {
-			return nil, err
-		}
-		v, err := m.Values(m.Graph.Initializers[0])
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-}
 
 // frozen is the model with all inputs but the first keep as initializers, which
 // most exporters make of them; the conformance cases make everything an input.
@@ -88,8 +58,8 @@ func TestLowerConformance(t *testing.T) {
 			own := m.Graph.Index().Const // weights are inputs too in old models
 			m.IR = max(m.IR, 4)
 			m.Graph.Inputs = slices.DeleteFunc(m.Graph.Inputs, func(v *onnx.Value) bool { return own[v.Name] != nil })
-			in, err := readTensors(filepath.Join(data, "input_%d.pb"))
-			want, err2 := readTensors(filepath.Join(data, "output_%d.pb"))
+			in, err := enginetest.ReadTensors(filepath.Join(data, "input_%d.pb"))
+			want, err2 := enginetest.ReadTensors(filepath.Join(data, "output_%d.pb"))
 			if errors.Join(err, err2) != nil || len(in) != len(m.Graph.Inputs) {
 				continue
 			}

@@ -91,20 +91,6 @@ func Affinity(ctx context.Context, k mat.Symmetric, eta float64) (*mat.SymDense,
 // maxSpectral keeps the eigenvectors within a minute.
 const maxSpectral = 2048
 
-// Spectral divides items into k clusters by the k leading eigenvectors of a doubly
-// stochastic affinity, whose rows are scaled to unit length and clustered by K-means
-// with ten k-means++ starts from seed.
-func Spectral(ctx context.Context, g mat.Symmetric, k int, seed uint64) ([]int, error) {
-	if n := g.SymmetricDim(); k < 1 || k > n {
-		return nil, fmt.Errorf("%d spectral clusters of %d items", k, n)
-	}
-	v, err := eigenvectors(g)
-	if err != nil {
-		return nil, err
-	}
-	return spectral(v, k, seed), ctx.Err()
-}
-
 // eigenvectors are columns in ascending order of the eigenvalues.
 func eigenvectors(g mat.Symmetric) (*mat.Dense, error) {
 	if n := g.SymmetricDim(); n > maxSpectral {

@@ -81,26 +81,6 @@ func (c *Codes) All() iter.Seq2[[]byte, error] {
 	}
 }
 
-// ReadFaiss reads a FAISS IndexBinaryFlat of size bytes. maxBytes bounds the
-// memory that the codes take; 0 is no bound.
-func ReadFaiss(r io.Reader, size, maxBytes int64) (*Codes, error) {
-	n, width, err := readFaissHeader(r, size)
-	if err != nil {
-		return nil, err
-	}
-	c, err := NewCodes(width)
-	if err == nil {
-		err = c.reserve(n, maxBytes)
-	}
-	if err == nil {
-		err = readFaissCodes(r, n, width, c.Append)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
 // readFaissHeader reads up to the codes. What it says of them is what the file of
 // size bytes holds.
 func readFaissHeader(r io.Reader, size int64) (n, width int, err error) {

@@ -286,7 +286,7 @@ func TestFaissRoundTrip(t *testing.T) {
 		if _, err := Open(path, OpenOptions{On: Digest}); err == nil {
 			t.Error("it has digests")
 		}
-		if _, err := ReadFaiss(bytes.NewReader(b.Bytes()), int64(b.Len()), 10); err == nil {
+		if _, err := Open(path, OpenOptions{MaxBytes: 10}); err == nil {
 			t.Error("read into 10 bytes")
 		}
 	}
@@ -502,13 +502,22 @@ func TestPick(t *testing.T) {
 	}
 }
 
-func FuzzReadFaiss(f *testing.F) {
+func FuzzFaiss(f *testing.F) {
 	b, _ := hex.DecodeString(ofFaiss)
 	f.Add(b)
 	f.Add(b[:20])
 	f.Add([]byte("IBxF"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := ReadFaiss(bytes.NewReader(b), int64(len(b)), 1<<24)
+		path := filepath.Join(t.TempDir(), "x.faiss")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := openFaiss(path)
+		if err != nil {
+			return
+		}
+		file.close()
+		c, err := Open(path, OpenOptions{MaxBytes: 1 << 24})
 		if err != nil {
 			return
 		}

@@ -46,9 +46,6 @@ func drawn(t *testing.T) map[string]*Figure {
 		"phases": func() (*Figure, error) {
 			return PhaseChart("phases", Axes{X: "width (units)", Y: "training step", LogX: true}, true, []Marked{{10, 0, "under-expressive"}, {40, 100, "critically-expressive"}})
 		},
-		"heat": func() (*Figure, error) {
-			return HeatMap("heat", "local complexity (units)", Grid{2, 3, []float64{0, 1, 2, 3, 4, 5}}, picture)
-		},
 		"dots": func() (*Figure, error) {
 			return Dots("dots", Axes{X: "distance", LogX: true}, []string{"relu", hostile}, Dot{Name: "ahead", Values: []Range{{0, 0, 0}, {0.01, 0.001, 0.1}}}, Dot{Name: hostile, Values: []Range{{math.NaN(), 0, 0}, {3, 3, 3}}}, Dot{Name: "network", Values: []Range{{1, 1, 1}}, Across: true})
 		},
@@ -116,7 +113,7 @@ func TestFiguresAreTheSameBytes(t *testing.T) {
 			t.Errorf("%s: the ink does not follow the page, or an attribute has no namespace, or a name is not escaped", name)
 		}
 	}
-	for _, name := range []string{"curves", "heat"} {
+	for _, name := range []string{"curves", "pictures"} {
 		a := pngOf(t, first[name])
 		if !bytes.Equal(a, pngOf(t, second[name])) {
 			t.Errorf("%s: two PNGs of the same numbers differ", name)
@@ -166,9 +163,6 @@ func TestFiguresRefuse(t *testing.T) {
 		"an infinite range": {func() (*Figure, error) { return Dots("f", axes, []string{"a"}, Dot{Values: []Range{{1, 1, inf}}}) }, "is +Inf", false},
 		"no pictures":       {func() (*Figure, error) { return Pictures("f", "u", nil) }, "no data", true},
 		"an empty picture":  {func() (*Figure, error) { return Pictures("f", "u", []Tile{{"a", image.NewGray(image.Rectangle{}), 1}}) }, "is empty", false},
-		"an empty grid":     {func() (*Figure, error) { return HeatMap("f", "u", Grid{}, nil) }, "no data", true},
-		"another grid":      {func() (*Figure, error) { return HeatMap("f", "u", Grid{2, 2, []float64{1}}, nil) }, "1 values for a grid of 2 x 2", false},
-		"NaN in a grid":     {func() (*Figure, error) { return HeatMap("f", "u", Grid{1, 1, []float64{nan}}, nil) }, "is NaN", false},
 	} {
 		f, err := c.make()
 		switch {
@@ -275,13 +269,5 @@ func TestColoursWithoutMiddleCones(t *testing.T) {
 	}
 	if red, green := (color.NRGBA{0xd6, 0x27, 0x28, 255}), (color.NRGBA{0x8a, 0x6d, 0x1b, 255}); apart(deuteranopia(red), deuteranopia(green)) > 25 {
 		t.Error("the simulation keeps red and brownish green apart, which deuteranopes do not")
-	}
-	before := math.Inf(-1)
-	for i := range 101 {
-		l := deuteranopia(quantity(float64(i) / 100))[0]
-		if l < before {
-			t.Fatalf("the colours of quantities get darker at %d %%", i)
-		}
-		before = l
 	}
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"image/color"
-	"math"
 )
 
 // The colours of what is not data. In a page they are CSS variables of these names,
@@ -33,26 +32,4 @@ func category(i int) color.NRGBA { return categories[i%len(categories)] }
 func fade(c color.NRGBA, alpha uint8) color.NRGBA {
 	c.A = alpha
 	return c
-}
-
-// ramp holds the control points of the colours of quantities: from dark blue through grey
-// to yellow, of steadily growing lightness, so that order survives colour blindness and
-// grey print.
-var ramp = []color.NRGBA{
-	{0x0b, 0x1f, 0x4b, 0xff},
-	{0x2c, 0x45, 0x77, 0xff},
-	{0x5f, 0x68, 0x7a, 0xff},
-	{0x8d, 0x8a, 0x76, 0xff},
-	{0xc4, 0xb0, 0x60, 0xff},
-	{0xfd, 0xe1, 0x4f, 0xff},
-}
-
-// quantity is the colour of a share of the largest value, 0 to 1.
-func quantity(share float64) color.NRGBA {
-	at := min(max(share, 0), 1) * float64(len(ramp)-1)
-	i := min(int(at), len(ramp)-2)
-	part := at - float64(i)
-	mix := func(a, b uint8) uint8 { return uint8(math.Round(float64(a) + part*(float64(b)-float64(a)))) }
-	a, b := ramp[i], ramp[i+1]
-	return color.NRGBA{mix(a.R, b.R), mix(a.G, b.G), mix(a.B, b.B), 0xff}
 }

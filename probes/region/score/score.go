@@ -10,12 +10,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
-// Inclusive is the box of pixels x0 to x1 and y0 to y1, both included and counted from
-// 0: the measures that add 1 to each edge's length are those of such boxes.
-func Inclusive(x0, y0, x1, y1 float64) region.Box {
-	return region.Box{X0: x0, Y0: y0, X1: x1 + 1, Y1: y1 + 1}
-}
-
 // BoxIoU is the area that two boxes share over the area that they cover; 0 where an
 // empty one is among them.
 func BoxIoU(a, b region.Box) float64 {
@@ -110,30 +104,6 @@ func Pairs(truth, found int, iou func(i, j int) float64) []Pair {
 		}
 	}
 	return pairs
-}
-
-// Accuracy is the share of pairs whose IoU is more than a threshold; MedRegA takes
-// 0.25, 0.5 and 0.75.
-func Accuracy(pairs []Pair, threshold float64) float64 {
-	n := 0
-	for _, p := range pairs {
-		if p.IoU > threshold {
-			n++
-		}
-	}
-	return ratio(n, len(pairs))
-}
-
-// MeanIoU is the mean over pairs.
-func MeanIoU(pairs []Pair) float64 {
-	sum := 0.0
-	for _, p := range pairs {
-		sum += p.IoU
-	}
-	if len(pairs) == 0 {
-		return 0
-	}
-	return sum / float64(len(pairs))
 }
 
 func table(rows, cols int, at func(i, j int) float64) [][]float64 {

@@ -33,14 +33,7 @@ func TestBoxIoUIsTorchvisions(t *testing.T) {
 	}
 }
 
-// Pixels 0..9 and 5..14 of an axis share 5 of 15: with + 1, not 4 of 14.
-func TestInclusive(t *testing.T) {
-	if got := BoxIoU(Inclusive(0, 0, 9, 0), Inclusive(5, 0, 14, 0)); got != 5.0/15 {
-		t.Errorf("the IoU is %v, want 1/3", got)
-	}
-	if got := BoxIoU(Inclusive(3, 3, 3, 3), Inclusive(3, 3, 3, 3)); got != 1 {
-		t.Errorf("the IoU of a pixel with itself is %v", got)
-	}
+func TestInvertedBox(t *testing.T) {
 	if got := BoxIoU(region.Box{X1: -5, Y1: 2}, region.Box{X1: 5, Y1: 2}); got != 0 {
 		t.Errorf("the IoU with an inverted box is %v", got)
 	}
@@ -102,12 +95,6 @@ func TestPairs(t *testing.T) {
 		if p.Truth != want[i].Truth || p.Found != want[i].Found || math.Abs(p.IoU-want[i].IoU) > 1e-15 {
 			t.Errorf("pair %d is %+v, want %+v", i, p, want[i])
 		}
-	}
-	if a, b := Accuracy(pairs, 0.75), Accuracy(pairs, 1); a != 2.0/3 || b != 0 {
-		t.Errorf("the accuracy is %v at 0.75 and %v at 1 (strictly more); want 2/3 and 0", a, b)
-	}
-	if got := MeanIoU(pairs); math.Abs(got-(1+9.0/11)/3) > 1e-15 {
-		t.Errorf("the mean IoU is %v", got)
 	}
 	if got := of([]region.Box{at(0)}, nil); len(got) != 1 || got[0].Found != -1 {
 		t.Errorf("no box found gives %+v", got)

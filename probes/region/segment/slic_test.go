@@ -161,13 +161,21 @@ func TestSmooth(t *testing.T) {
 		t.Errorf("labels become %v (%v), want %v", got, err, want)
 	}
 	// By the majority of pixels the first part is class 0, by mean probability 1.
-	prob := []float32{.6, .6, 0, .5, .5, .5, .4, .4, 1, .5, .5, .5}
-	got, err = Smooth(prob, 2, super)
-	if want := []int32{1, 1, 1, 0, 0, 0}; err != nil || !slices.Equal(got.Of, want) {
-		t.Errorf("probabilities become %v (%v), want %v", got, err, want)
+	s, err := NewSmoothing(super, 2)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := Smooth(prob[:11], 2, super); err == nil {
-		t.Error("11 probabilities for 12 were taken")
+	for i, p := range [][]float64{{.6, .4}, {.6, .4}, {0, 1}, {.5, .5}, {.5, .5}, {.5, .5}} {
+		s.Add(i, p)
+	}
+	class := s.Classes()
+	for i, want := range []int32{1, 1, 1, 0, 0, 0} {
+		if got := class(i); got != want {
+			t.Errorf("pixel %d is of class %d, want %d", i, got, want)
+		}
+	}
+	if _, err := NewSmoothing(super, 0); err == nil {
+		t.Error("no class was taken")
 	}
 	if _, err := SmoothLabels(&Labels{2, 3, make([]int32, 6)}, super); err == nil {
 		t.Error("labels of another size were taken")

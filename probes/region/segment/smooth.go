@@ -43,7 +43,9 @@ func (s *Smoothing) Add(pixel int, probabilities []float64) {
 }
 
 // Classes gives for a pixel the class whose mean in its super-pixel, over what was
-// added, is the largest; the first of equal ones.
+// added, is the largest; the first of equal ones. It is the last step of human parsing
+// by active templates (Liang et al., Deep Human Parsing with Active Template Regression,
+// TPAMI 2015).
 func (s *Smoothing) Classes() func(pixel int) int32 {
 	best := make([]int32, len(s.sums)/s.classes)
 	for p := range best {
@@ -57,32 +59,9 @@ func (s *Smoothing) Classes() func(pixel int) int32 {
 	return func(pixel int) int32 { return best[s.part[pixel]] }
 }
 
-// Smooth gives each super-pixel the class whose mean probability in it is the largest,
-// the first of equal ones: the last step of human parsing by active templates (Liang
-// et al., Deep Human Parsing with Active Template Regression, TPAMI 2015). prob is
-// [classes, H, W], of any scale; the result's labels are classes.
-func Smooth(prob []float32, classes int, super *Labels) (*Labels, error) {
-	n := len(super.Of)
-	if classes < 1 || len(prob)/classes != n || len(prob)%classes != 0 {
-		return nil, fmt.Errorf("smoothing over super-pixels: got %d probabilities of %d classes, want %d a class for %d x %d pixels", len(prob), classes, n, super.H, super.W)
-	}
-	s, err := NewSmoothing(super, classes)
-	if err != nil {
-		return nil, err
-	}
-	at := make([]float64, classes)
-	for i := range n {
-		for k := range at {
-			at[k] = float64(prob[k*n+i])
-		}
-		s.Add(i, at)
-	}
-	return super.relabel(s.Classes())
-}
-
 // SmoothLabels gives each super-pixel the label that most of its pixels have, the least
-// of equal ones: Smooth of probabilities that are 0 or 1. Labels below 0 do not count;
-// a super-pixel that has no others gets 0.
+// of equal ones: a Smoothing of probabilities that are 0 or 1. Labels below 0 do not
+// count; a super-pixel that has no others gets 0.
 func SmoothLabels(labels, super *Labels) (*Labels, error) {
 	if labels.H != super.H || labels.W != super.W {
 		return nil, fmt.Errorf("smoothing over super-pixels: got labels of %d x %d and super-pixels of %d x %d (height x width), want one size", labels.H, labels.W, super.H, super.W)
