@@ -6,7 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/region/draw"
+	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
 )
 
 // agreeFlags compare regions and whole pictures with one region.
@@ -48,5 +48,5 @@ func (f *agreeFlags) compare(c *cobra.Command, j *job, r *probes.Prober, ds data
 	if f.maps == "" {
 		return to, nil
 	}
-	return draw.NewAgreement(to, f.maps, ref, ds)
+	return overlay.NewAgreement(to, f.maps, ref, ds)
 }

@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"image"
+
+	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
+
+	"image/color"
 	_ "image/png"
 	"math"
 	"os"
@@ -13,7 +17,6 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/region/draw"
 )
 
 // agreeing is, worked out from the code of 8 channels over 8 x 8 pixels, how far each
@@ -83,7 +86,7 @@ func TestAgreementWithARegion(t *testing.T) {
 				}
 				continue
 			}
-			c := draw.Viridis((v - low) / (high - low))
+			c := viridis((v - low) / (high - low))
 			r, g, b, _ := m.At(x, y).RGBA()
 			under, _, _, _ := back.At(x, y).RGBA()
 			for k, d := range []float64{float64(r>>8) - 0.6*float64(c.R), float64(g>>8) - 0.6*float64(c.G), float64(b>>8) - 0.6*float64(c.B)} {
@@ -101,6 +104,17 @@ func TestAgreementWithARegion(t *testing.T) {
 	if s := readManifest(t, out).Settings["agree"].(map[string]any); s["reference"] != ids[1]+"#left" {
 		t.Errorf("the manifest says %v", s)
 	}
+}
+
+// viridis is matplotlib's map of that name at equal steps, from 0 to 1, and mixed between.
+func viridis(v float64) color.RGBA {
+	steps := []color.RGBA{{68, 1, 84, 255}, {72, 40, 120, 255}, {62, 74, 137, 255}, {49, 104, 142, 255}, {38, 130, 142, 255},
+		{31, 158, 137, 255}, {53, 183, 121, 255}, {109, 205, 89, 255}, {180, 222, 44, 255}, {253, 231, 37, 255}}
+	at := min(max(v, 0), 1) * 9
+	i := min(int(at), 8)
+	mix := func(a, b uint8) uint8 { return uint8(math.Round(float64(a) + (at-float64(i))*(float64(b)-float64(a)))) }
+	a, b := steps[i], steps[i+1]
+	return color.RGBA{mix(a.R, b.R), mix(a.G, b.G), mix(a.B, b.B), 255}
 }
 
 // opened is the picture of a name, or of a map's number, in a folder.
@@ -149,7 +163,7 @@ func TestAgreementOfOnePosition(t *testing.T) {
 				t.Errorf("no row is called %s", id)
 			}
 			var line struct{ Largest, To float64 }
-			if err := json.Unmarshal([]byte(strings.SplitN(slurp(t, filepath.Join(maps, draw.Index)), "\n", 2)[0]), &line); err != nil || line.To != 1 {
+			if err := json.Unmarshal([]byte(strings.SplitN(slurp(t, filepath.Join(maps, overlay.Index)), "\n", 2)[0]), &line); err != nil || line.To != 1 {
 				t.Errorf("the brightest colour stands for %v: %v", line.To, err)
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"image"
 	"io"
 	"io/fs"
 	"os"
@@ -18,7 +17,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
-	"github.com/onnxprobe/onnxprobe/probes/region/draw"
+	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
@@ -367,8 +366,7 @@ func (r *regionsRun) overlay(i int, p annotate.Picture, truth []region.Region) e
 		r.result.fault(err)
 		return nil
 	}
-	var drawn image.Image = draw.Regions(m, p.Regions, truth)
-	return draw.Save(r.draw, i, p.Name, drawn)
+	return overlay.SaveRegions(r.draw, i, p.Name, m, p.Regions, truth)
 }
 
 // finish prints what came of it; faults end the program with 3.

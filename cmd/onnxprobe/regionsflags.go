@@ -15,7 +15,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
-	"github.com/onnxprobe/onnxprobe/probes/region/draw"
+	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
 
@@ -235,7 +235,7 @@ func (f *regionFlags) maps(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds d
 	case f.set != nil: // rows says which are not there
 		from = region.OfTiles(ds, f.set.Match(picturesOf(ds)).Source())
 	}
-	return draw.NewMaps(to, dir, p.Sites, layouts, ds, from, f.set != nil)
+	return overlay.NewMaps(to, dir, p.Sites, layouts, ds, from, f.set != nil)
 }
 
 // layoutsOf maps the sites to the picture, and names those that have no place on it.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
+	"github.com/onnxprobe/onnxprobe/engine/internal/elftest"
 	"github.com/onnxprobe/onnxprobe/engine/ort/install"
-	"github.com/onnxprobe/onnxprobe/engine/ort/install/installtest"
 )
 
 // fakeDriver compiles a driver that starts with status and shows GPUs.
@@ -205,7 +205,7 @@ func TestInventory(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeFile(t, ort, b)
-	installtest.Library(t, dir, "libonnxruntime_providers_cuda.so", "libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13", "libcurand.so.10", install.DriverLibrary)
+	elftest.Library(t, dir, "libonnxruntime_providers_cuda.so", "libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13", "libcurand.so.10", install.DriverLibrary)
 	parts, _, err := install.FindCUDA("") // the pinned ones
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestInventory(t *testing.T) {
 	fill := func(parts ...install.Found) {
 		for _, p := range parts {
 			for _, l := range append(slices.Clone(p.Libs), p.Beside...) {
-				installtest.Library(t, own, strings.ReplaceAll(l, "*", "0"))
+				elftest.Library(t, own, strings.ReplaceAll(l, "*", "0"))
 			}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	regiondraw "github.com/onnxprobe/onnxprobe/probes/region/draw"
+	regiondraw "github.com/onnxprobe/onnxprobe/probes/internal/draw"
 )
 
 // Tile is a picture with a heat map over it, whose brightest place stands for Largest, a

@@ -4,13 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	_ "image/png" // the format of the maps
+
+	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
+
+	_ "image/png"
 	"math"
 	"os"
 	"path/filepath"
-
-	"github.com/onnxprobe/onnxprobe/probes/region/draw"
 )
+
+// the format of the maps
 
 const (
 	maxMaps    = 24       // that a page shows
@@ -27,7 +30,7 @@ func maps(c *collector, r *result) error {
 	}
 	r.Path = filepath.Dir(r.path)
 	show := complexityMaps
-	if r.Kind = "complexity, maps"; t.rows > 0 && t.text("measure", 0) == draw.Agreement {
+	if r.Kind = "complexity, maps"; t.rows > 0 && t.text("measure", 0) == overlay.Agreement {
 		r.Kind, show = "codes, agreement", agreementMaps
 	}
 	var tiles []Tile
@@ -76,7 +79,7 @@ func agreementMaps(r *result, stem string, t *columns, tiles []Tile, rows []int)
 
 // mapsIn are the pictures in a folder that its index of maps shows.
 func mapsIn(dir string) map[string]bool {
-	t, err := readTable(filepath.Join(dir, draw.Index), func(n string) bool { return n == "map" }, 0)
+	t, err := readTable(filepath.Join(dir, overlay.Index), func(n string) bool { return n == "map" }, 0)
 	if err != nil {
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onnxprobe/onnxprobe/engine/ort/install/installtest"
+	"github.com/onnxprobe/onnxprobe/engine/internal/elftest"
 )
 
 // fill puts every library of the parts, and what belongs beside it, into dir.
@@ -20,7 +20,7 @@ func fill(t *testing.T, dir string, parts ...Part) {
 	t.Helper()
 	for _, p := range parts {
 		for _, l := range append(slices.Clone(p.Libs), p.Beside...) {
-			installtest.Library(t, dir, strings.ReplaceAll(l, "*", "0"))
+			elftest.Library(t, dir, strings.ReplaceAll(l, "*", "0"))
 		}
 	}
 }
@@ -48,7 +48,7 @@ func TestPartsOf(t *testing.T) {
 	needLinux(t)
 	dir := t.TempDir()
 	describe := func(needed ...string) string {
-		installtest.Library(t, dir, "provider.so", needed...)
+		elftest.Library(t, dir, "provider.so", needed...)
 		parts, major, err := partsOf(filepath.Join(dir, "provider.so"))
 		if err != nil {
 			t.Fatal(err)
@@ -122,7 +122,7 @@ func TestRulesInOrder(t *testing.T) {
 	}
 	fill(t, at("b"), p)
 	fill(t, at("c"), p)
-	installtest.Library(t, at("a"), "libcublas.so.12")
+	elftest.Library(t, at("a"), "libcublas.so.12")
 	found := findParts([]Part{p}, rules("a", "b", "c"))[0]
 	if found.From != "b" || found.Dir != at("b") || fmt.Sprint(asked) != "[a b]" {
 		t.Errorf("found in %s by %s after asking %q", found.Dir, found.From, asked)
@@ -218,10 +218,10 @@ func TestUnfitParts(t *testing.T) {
 		want string // in what is said; "" when nothing is
 	}{
 		{"nothing", cublas, func(dir string) {}, ""},
-		{"another release", cublas, func(dir string) { installtest.Library(t, dir, "libcublasLt.so.12") }, "libcublasLt.so.12 is another release than libcublasLt.so.13"},
+		{"another release", cublas, func(dir string) { elftest.Library(t, dir, "libcublasLt.so.12") }, "libcublasLt.so.12 is another release than libcublasLt.so.13"},
 		{"another name inside", cublas, func(dir string) {
 			fill(t, dir, cublas)
-			write(t, filepath.Join(dir, "libcublas.so.13"), installtest.ELF("libcublas.so.12"))
+			write(t, filepath.Join(dir, "libcublas.so.13"), elftest.ELF("libcublas.so.12"))
 		}, "calls itself libcublas.so.12"},
 		{"no library", cublas, func(dir string) {
 			fill(t, dir, cublas)
@@ -229,13 +229,13 @@ func TestUnfitParts(t *testing.T) {
 		}, "not a shared library"},
 		{"another processor", cublas, func(dir string) {
 			fill(t, dir, cublas)
-			b := installtest.ELF("libcublas.so.13")
+			b := elftest.ELF("libcublas.so.13")
 			binary.LittleEndian.PutUint16(b[18:], uint16(elf.EM_S390))
 			write(t, filepath.Join(dir, "libcublas.so.13"), b)
 		}, "is built for EM_S390"},
 		{"cut short", cublas, func(dir string) {
 			fill(t, dir, cublas)
-			write(t, filepath.Join(dir, "libcublas.so.13"), installtest.ELF("libcublas.so.13")[:100])
+			write(t, filepath.Join(dir, "libcublas.so.13"), elftest.ELF("libcublas.so.13")[:100])
 		}, "not a shared library"},
 		{"without its engines", cudnn, func(dir string) {
 			fill(t, dir, cudnn)
@@ -292,10 +292,10 @@ func TestPackagesOfPython(t *testing.T) {
 func TestLinkedInTurn(t *testing.T) {
 	needLinux(t)
 	a, b := t.TempDir(), t.TempDir()
-	installtest.Library(t, a, "libcudart.so.13", "libcusparse.so.12", "libc.so.6", "libnvbeside.so.1", DriverLibrary)
-	installtest.Library(t, a, "libnvbeside.so.1")
-	installtest.Library(t, b, "libcusparse.so.12", "libnvJitLink.so.13")
-	installtest.Library(t, b, "libnvJitLink.so.13", "libcusparse.so.12", "libcudart.so.13", "libcuabsent.so.1")
+	elftest.Library(t, a, "libcudart.so.13", "libcusparse.so.12", "libc.so.6", "libnvbeside.so.1", DriverLibrary)
+	elftest.Library(t, a, "libnvbeside.so.1")
+	elftest.Library(t, b, "libcusparse.so.12", "libnvJitLink.so.13")
+	elftest.Library(t, b, "libnvJitLink.so.13", "libcusparse.so.12", "libcudart.so.13", "libcuabsent.so.1")
 	os.Rename(filepath.Join(b, "libnvJitLink.so.13"), filepath.Join(a, "libnvJitLink.so.13"))
 	found := findParts([]Part{part(t, "CUDA runtime")}, []rule{{"rule", func() []string { return []string{a, b} }}})
 	var got []string

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onnxprobe/onnxprobe/engine/ort/install/installtest"
+	"github.com/onnxprobe/onnxprobe/engine/internal/elftest"
 )
 
 // cudaFixture is a fixture with two pinned parts more, a and b, and an optional
@@ -29,7 +29,7 @@ func newCUDAFixture(t *testing.T) *cudaFixture {
 	x.arts, x.o.CUDA = x.arts[:1], true
 	for _, n := range []string{"a", "b", "c"} {
 		lib := "libcu" + n + ".so.1"
-		body := installtest.ELF(lib)
+		body := elftest.ELF(lib)
 		w := wheel(t, map[string][]byte{"nvidia/" + n + "/lib/" + lib: body, "nvidia/" + n + "/lib/beside.so": []byte("beside " + n), "nvidia/other": nil})
 		p := Part{Name: n, Libs: []string{lib}, pin: artifact{cuda: true, client: "pip", pkg: "nvidia-" + n, version: "1.5", platform: "here",
 			file: "nvidia_" + n + "-1.5.whl", size: int64(len(w)), sha256: sha(w), members: []member{
@@ -120,8 +120,8 @@ func TestInstallCUDA(t *testing.T) {
 func TestInstallCUDAFound(t *testing.T) {
 	x := newCUDAFixture(t)
 	own, old := filepath.Join(x.dir, "own"), filepath.Join(x.dir, "old")
-	installtest.Library(t, own, "libcua.so.1")
-	installtest.Library(t, old, "libcub.so.0")
+	elftest.Library(t, own, "libcua.so.1")
+	elftest.Library(t, old, "libcub.so.0")
 	t.Setenv("LD_LIBRARY_PATH", own+":"+old)
 	if err := x.install(t); err != nil || x.have() != "ort b" {
 		t.Fatalf("installed %q: %v", x.have(), err)
@@ -146,7 +146,7 @@ func TestHalfInstalledCUDA(t *testing.T) {
 	x := newCUDAFixture(t)
 	a := x.parts[0]
 	dir := filepath.Join(x.o.Root, a.pin.name())
-	installtest.Library(t, dir, "libcua.so.1")
+	elftest.Library(t, dir, "libcua.so.1")
 	find := func() Found { return findParts(x.parts[:1], cudaRules(x.o.Root, ""))[0] }
 	if p := find(); !p.Missing() || !strings.Contains(fmt.Sprint(p.Passed), "is not whole: it has no beside.so") {
 		t.Errorf("half: found in %q, passed over %q", p.Dir, p.Passed)
@@ -181,7 +181,7 @@ func TestInstallCUDAFrom(t *testing.T) {
 		t.Errorf("with files missing it installed %q: %v", x.have(), err)
 	}
 	bring("nvidia_a-1.5.whl")
-	write(t, filepath.Join(some, "nvidia_b-1.5.whl"), wheel(t, map[string][]byte{"nvidia/b/lib/libcub.so.1": installtest.ELF("libcub.so.1", "libevil.so"), "nvidia/b/lib/beside.so": []byte("beside b")}))
+	write(t, filepath.Join(some, "nvidia_b-1.5.whl"), wheel(t, map[string][]byte{"nvidia/b/lib/libcub.so.1": elftest.ELF("libcub.so.1", "libevil.so"), "nvidia/b/lib/beside.so": []byte("beside b")}))
 	says(t, x.install(t), "libcub.so.1", "nvidia_b-1.5.whl", "bytes")
 	if x.have() != "ort a" {
 		t.Errorf("with one wrong wheel it installed %q", x.have())

@@ -1,21 +1,13 @@
-package draw
+package overlay
 
 import (
 	"math"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/probes/internal/draw"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
-
-// Heat is a number for each pixel of a model's input, row by row, NaN where there is
-// none. The darkest colour stands for From, the brightest for To; what is beyond has the
-// colour of its end.
-type Heat struct {
-	H, W     int
-	Values   []float64
-	From, To float64
-}
 
 // cells is where on the input the positions of a site lie.
 type cells struct {
@@ -44,13 +36,13 @@ func cellsOf(l *region.Layout) (cells, error) {
 
 // mean is the mean over sites at each pixel of the input: over those with a cell there.
 type mean struct {
-	Heat
+	draw.Heat
 	sites []int
 }
 
 func newMean(over picture.Size) *mean {
 	n := over.H * over.W
-	return &mean{Heat{H: over.H, W: over.W, Values: make([]float64, n)}, make([]int, n)}
+	return &mean{draw.Heat{H: over.H, W: over.W, Values: make([]float64, n)}, make([]int, n)}
 }
 
 // add adds a site with a number for each of its positions.

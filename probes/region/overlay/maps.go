@@ -1,4 +1,6 @@
-package draw
+// Package overlay draws over the pictures of a run what was found of them: Maps, a sink, how
+// sites change or agree at each place, and SaveRegions the regions.
+package overlay
 
 import (
 	"encoding/json"
@@ -8,11 +10,11 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/draw"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
@@ -30,7 +32,7 @@ type Maps struct {
 	keep   bool // the column is handed on
 	next   int
 
-	heat  func(bits []byte) (h *Heat, least, most float64)
+	heat  func(bits []byte) (h *draw.Heat, least, most float64)
 	mark  func(m *image.RGBA, i int, picture picture.Size) // draws regions on the map of item i
 	about func(line *indexed, least float64)
 }
@@ -78,7 +80,7 @@ func NewMaps(to probes.Sink, dir string, sites []site.Site, layouts []region.Lay
 	if len(located) == 0 {
 		return nil, fmt.Errorf("drawing maps: none of %d sites has positions on the picture", len(sites))
 	}
-	m.heat = func(changed []byte) (*Heat, float64, float64) {
+	m.heat = func(changed []byte) (*draw.Heat, float64, float64) {
 		sum := newMean(over)
 		for _, s := range located {
 			sum.add(&s.cells, s.fractions(changed))
@@ -91,7 +93,7 @@ func NewMaps(to probes.Sink, dir string, sites []site.Site, layouts []region.Lay
 		m.mark = func(out *image.RGBA, i int, picture picture.Size) {
 			if from.Has(i) {
 				rs, _ := from.Regions(i, picture)
-				Boxes(out, rs)
+				draw.Boxes(out, rs)
 			}
 		}
 	}
@@ -118,7 +120,7 @@ func NewAgreement(to probes.Sink, dir string, ref *region.Reference, ds dataset.
 		return nil, fault
 	}
 	low, high := 0.0, 0.0
-	m.heat = func(code []byte) (*Heat, float64, float64) {
+	m.heat = func(code []byte) (*draw.Heat, float64, float64) {
 		sum := newMean(over)
 		ref.Positions(code, func(l *region.Layout, agreement []float64) { sum.add(known[l], agreement) })
 		least, most := sum.end()
@@ -130,12 +132,12 @@ func NewAgreement(to probes.Sink, dir string, ref *region.Reference, ds dataset.
 	}
 	m.mark = func(out *image.RGBA, i int, _ picture.Size) {
 		if i == ref.Item {
-			outline(out, []region.Region{ref.Region}, foundColour)
+			draw.Outline(out, []region.Region{ref.Region}, draw.Found)
 			b := ref.Region.Box
 			for range max(out.Bounds().Dx(), out.Bounds().Dy()) / 300 { // one pixel of a large picture is not seen
 				b = region.Box{X0: b.X0 - 1, Y0: b.Y0 - 1, X1: b.X1 + 1, Y1: b.Y1 + 1}
 				if ref.Region.Mask == nil {
-					frame(out, b, foundColour)
+					draw.Frame(out, b, draw.Found)
 				}
 			}
 		}
@@ -236,7 +238,7 @@ func (m *Maps) draw(i int, id string, bits []byte) error {
 		return err
 	}
 	heat, least, most := m.heat(bits)
-	out := Overlay(picture, heat, g)
+	out := draw.Overlay(picture, heat, g)
 	m.mark(out, i, g.Picture)
 	line := indexed{Map: name(i, id), ID: id, Largest: most}
 	m.about(&line, least)
@@ -253,15 +255,4 @@ func (m *Maps) draw(i int, id string, bits []byte) error {
 		return err
 	}
 	return f.Close()
-}
-
-// name is a file's name for an item, whatever its ID holds.
-func name(i int, id string) string {
-	safe := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
-			return r
-		}
-		return '_'
-	}, id)
-	return fmt.Sprintf("%06d-%s.png", i, safe[max(len(safe)-80, 0):])
 }

@@ -1,5 +1,5 @@
-// Package installtest makes shared libraries for tests of how libraries are found.
-package installtest
+// Package elftest makes shared libraries for tests of how libraries are found.
+package elftest
 
 import (
 	"bytes"

@@ -1,15 +1,11 @@
-// Package draw lays heat maps, boxes and labels over pictures.
+// Package draw paints: heat maps, outlines of regions and their labels, over pictures.
 package draw
 
 import (
-	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
-	"image/png"
 	"math"
-	"os"
-	"path/filepath"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
@@ -33,6 +29,15 @@ func Viridis(v float64) color.RGBA {
 	f := at - float64(i)
 	mix := func(k int) uint8 { return uint8(math.Round(stops[i][k]*(1-f) + stops[i+1][k]*f)) }
 	return color.RGBA{mix(0), mix(1), mix(2), 255}
+}
+
+// Heat is a number for each pixel of a model's input, row by row, NaN where there is
+// none. The darkest colour stands for From, the brightest for To; what is beyond has the
+// colour of its end.
+type Heat struct {
+	H, W     int
+	Values   []float64
+	From, To float64
 }
 
 // opacity is how much of a heat map covers the picture.
@@ -68,16 +73,16 @@ func rgba(m image.Image) *image.RGBA {
 	return out
 }
 
-// Colours of regions that were found and of true ones.
-var foundColour, trueColour = color.RGBA{230, 30, 160, 255}, color.RGBA{0, 200, 80, 255}
+// Found and Truth are the colours of regions that were found and of true ones.
+var Found, Truth = color.RGBA{230, 30, 160, 255}, color.RGBA{0, 200, 80, 255}
 
 // Regions is a picture with regions on it: their outlines, which of a mask is its own and
 // else the box's, magenta with the labels, or IDs where there are none; and below them, in green, those
 // of the true regions, which may be nil.
 func Regions(m image.Image, found, truth []region.Region) *image.RGBA {
 	out := rgba(m)
-	outline(out, truth, trueColour)
-	outline(out, found, foundColour)
+	Outline(out, truth, Truth)
+	Outline(out, found, Found)
 	for _, r := range found {
 		x0, y0, _, _ := pixels(r.Box, out.Bounds())
 		caption(out, r, x0, y0)
@@ -85,10 +90,11 @@ func Regions(m image.Image, found, truth []region.Region) *image.RGBA {
 	return out
 }
 
-func outline(m *image.RGBA, rs []region.Region, c color.RGBA) {
+// Outline draws the outlines of regions: of a mask its own, else the box's.
+func Outline(m *image.RGBA, rs []region.Region, c color.RGBA) {
 	for _, r := range rs {
 		if r.Mask == nil {
-			frame(m, r.Box, c)
+			Frame(m, r.Box, c)
 			continue
 		}
 		r.Mask.Each(func(y, x int) {
@@ -99,24 +105,11 @@ func outline(m *image.RGBA, rs []region.Region, c color.RGBA) {
 	}
 }
 
-// Save writes the picture that is drawn of item i to a folder, NUMBER-NAME.png.
-func Save(dir string, i int, id string, m image.Image) error {
-	f, err := os.Create(filepath.Join(dir, name(i, id)))
-	if err != nil {
-		return fmt.Errorf("drawing %s: %w", id, err)
-	}
-	if err = png.Encode(f, m); err == nil {
-		return f.Close()
-	}
-	f.Close()
-	return fmt.Errorf("drawing %s: %w", id, err)
-}
-
 // Boxes draws the outlines of regions' boxes, and their labels, or IDs where they have
 // none.
 func Boxes(m *image.RGBA, rs []region.Region) {
 	for _, r := range rs {
-		frame(m, r.Box, color.White)
+		Frame(m, r.Box, color.White)
 		x0, y0, _, _ := pixels(r.Box, m.Bounds())
 		caption(m, r, x0, y0)
 	}
@@ -128,8 +121,8 @@ func pixels(b region.Box, in image.Rectangle) (x0, y0, x1, y1 int) {
 	return at(b.X0, in.Dx()-1), at(b.Y0, in.Dy()-1), at(math.Ceil(b.X1), in.Dx()), at(math.Ceil(b.Y1), in.Dy())
 }
 
-// frame draws the edges of a box.
-func frame(m *image.RGBA, b region.Box, c color.Color) {
+// Frame draws the edges of a box.
+func Frame(m *image.RGBA, b region.Box, c color.Color) {
 	x0, y0, x1, y1 := pixels(b, m.Bounds())
 	for _, edge := range []image.Rectangle{image.Rect(x0, y0, x1, y0+1), image.Rect(x0, y1-1, x1, y1), image.Rect(x0, y0, x0+1, y1), image.Rect(x1-1, y0, x1, y1)} {
 		draw.Draw(m, edge, image.NewUniform(c), image.Point{}, draw.Src)
