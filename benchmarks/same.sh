@@ -79,10 +79,10 @@ commands() {
 wrong=0
 play() {
   local side=$tmp/$1 i=0 code expect line at
-  cp -a "$tmp/inputs" "$tmp/work"
-  mkdir -p "$tmp/work/o" "$tmp/bin" "$side/said"
+  cp -a "$tmp/inputs" "$tmp/played"
+  mkdir -p "$tmp/played/o" "$tmp/bin" "$side/said"
   cp "$side/onnxprobe" "$tmp/bin/onnxprobe"
-  cd "$tmp/work"
+  cd "$tmp/played"
   while read -r expect line; do
     i=$((i + 1)) code=0
     printf -v at '%s/said/%04d' "$side" "$i"
@@ -95,8 +95,8 @@ play() {
     fi
   done < "$tmp/commands"
   cd "$root"
-  mv "$tmp/work/o" "$side/o"
-  rm -r "$tmp/work"
+  mv "$tmp/played/o" "$side/o"
+  rm -r "$tmp/played"
 }
 start=$SECONDS
 play before

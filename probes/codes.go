@@ -130,7 +130,7 @@ func (m *codeMaker) columns(s *step, _ any) ([]Column, error) {
 }
 
 // Match is nil when each of the globs matches the name of a site of the plan, and
-// else a *PatternError.
+// else a *site.PatternError.
 func (p *Plan) Match(globs []string) error {
 	_, err := site.Choose(p.Sites, globs)
 	return err

@@ -67,9 +67,9 @@ type Options struct {
 	// not, and neither do models trained with them.
 	EXIF bool
 	// MaxPixels bounds a picture before it is decoded, and what it is resized to;
-	// 0 is DefaultMaxPixels.
+	// 0 is picture.DefaultMaxPixels.
 	MaxPixels int64
-	// MaxFileBytes bounds an image file; 0 is DefaultMaxFileBytes.
+	// MaxFileBytes bounds an image file; 0 is picture.DefaultMaxFileBytes.
 	MaxFileBytes int64
 	// MaxUnpacked bounds what a compressed or column-major array file takes in
 	// memory; 0 is DefaultMaxUnpacked. Plain array files are read in place.

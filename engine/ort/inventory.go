@@ -163,7 +163,7 @@ func driverPieces(major int) []Piece {
 	out := []Piece{p}
 	for i, g := range d.gpus {
 		out = append(out, Piece{Name: fmt.Sprintf("cuda:%d", i), CUDA: true, Usable: true, From: "driver",
-			Version: "compute capability " + g.capability, Path: g.name + ", " + install.FormatBytes(g.memory)})
+			Version: "compute capability " + g.capability, Path: g.name + ", " + fmt.Sprintf("%.1f GB", float64(g.memory)/1e9)})
 	}
 	return out
 }

@@ -57,7 +57,7 @@ type Preprocess struct {
 	Mean []float64 `json:"mean,omitempty"`
 	Std  []float64 `json:"std,omitempty"`
 	// ChannelsLast lays a sample out as [H,W,C], for models converted from
-	// TensorFlow. Open sets it from the model's input.
+	// TensorFlow. NewRenderer sets it from the model's input.
 	ChannelsLast bool `json:"channels_last,omitempty"`
 }
 

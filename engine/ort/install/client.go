@@ -94,7 +94,7 @@ func watch(dir string, a artifact, log func(string, ...any)) (stop func()) {
 			case <-done:
 				return
 			case <-tick.C:
-				log("  %s: %s of %s", a.pkg, FormatBytes(min(sizeOf(dir), a.size)), FormatBytes(a.size))
+				log("  %s: %s of %s", a.pkg, bytesText(min(sizeOf(dir), a.size)), bytesText(a.size))
 			}
 		}
 	})

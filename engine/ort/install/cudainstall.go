@@ -86,12 +86,12 @@ func announce(o Options, todo []job) {
 	if o.From != "" {
 		verb = "to take from " + o.From
 	}
-	o.logf("%s: %d package(s), %s; on disk %s, in %s", verb, len(todo), FormatBytes(fetch), FormatBytes(disk), o.Root)
+	o.logf("%s: %d package(s), %s; on disk %s, in %s", verb, len(todo), bytesText(fetch), bytesText(disk), o.Root)
 	nvidia := false
 	for _, j := range todo {
 		a := j.arts[0]
 		nvidia = nvidia || a.version != ""
-		o.logf("  %-20s %-10s %8s", a.pkg, a.release(), FormatBytes(a.size))
+		o.logf("  %-20s %-10s %8s", a.pkg, a.release(), bytesText(a.size))
 	}
 	if nvidia {
 		o.logf("NVIDIA's packages come under NVIDIA's licence: https://docs.nvidia.com/cuda/eula")
@@ -134,8 +134,8 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// FormatBytes is n in MB or GB, of 1000 to the step as downloads are counted.
-func FormatBytes(n int64) string {
+// bytesText is n in MB or GB, of 1000 to the step as downloads are counted.
+func bytesText(n int64) string {
 	switch {
 	case n >= 1e9:
 		return fmt.Sprintf("%.1f GB", float64(n)/1e9)

@@ -229,7 +229,7 @@ func TestProgress(t *testing.T) {
 		t.Errorf("the log is %q", x.log)
 	}
 	for n, want := range map[int64]string{2243632: "2.2 MB", 420882912: "421 MB", 1372000000: "1.4 GB"} {
-		if got := FormatBytes(n); got != want {
+		if got := bytesText(n); got != want {
 			t.Errorf("%d: got %s, want %s", n, got, want)
 		}
 	}
