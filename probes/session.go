@@ -179,6 +179,9 @@ func (r *Prober) sameAsSource(ctx context.Context) (bool, error) {
 	}
 	in := tensor.Of(both, append([]int{r.Batch}, r.Plan.Fit.Sample...)...)
 	got, err := r.Run(ctx, in)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
 	if err != nil {
 		return false, nil // the rewritten model does not run: the exported one may
 	}

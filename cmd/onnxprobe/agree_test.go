@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"image"
-
-	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
-
 	"image/color"
 	_ "image/png"
 	"math"
@@ -17,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
 )
 
 // agreeing is, worked out from the code of 8 channels over 8 x 8 pixels, how far each

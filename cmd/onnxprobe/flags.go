@@ -190,10 +190,10 @@ func (f *engineFlags) request(c *cobra.Command, r backends.Request) (engine.Back
 	b, err := backends.Choose(r)
 	if misfit := new(backends.RequestError); errors.As(err, &misfit) {
 		able := strings.Join(misfit.Able, " or ")
-		if flag := optionFlags[misfit.Option]; flag != "" {
-			return nil, o, usagef("%s is ONNX Runtime's, and the engine %s has no use for it; leave it out, or take --backend %s", flag, misfit.Backend, able)
+		if misfit.Option == "" {
+			return nil, o, usagef("the engine %s gives no derivatives; take --backend %s", misfit.Backend, able)
 		}
-		return nil, o, usagef("the engine %s gives no derivatives; take --backend %s", misfit.Backend, able)
+		return nil, o, usagef("%s is ONNX Runtime's, and the engine %s has no use for it; leave it out, or take --backend %s", optionFlags[misfit.Option], misfit.Backend, able)
 	}
 	if err != nil {
 		return nil, o, err

@@ -86,6 +86,9 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 		return err
 	}
 	r, err := probed.OpenOn(c.Context(), b, o, h.devices, p.Settings.Batch)
+	if c.Context().Err() != nil {
+		return jobs.InterruptedError{}
+	}
 	if err != nil {
 		return err
 	}
@@ -106,7 +109,11 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	defer of.Close()
 	var find segment.Finder
 	if of.asked() {
-		if find, err = of.open(c); err != nil {
+		find, err = of.open(c)
+		if c.Context().Err() != nil {
+			return jobs.InterruptedError{}
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	pngs "image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -847,4 +849,18 @@ func TestHashThenSearch(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A job that is interrupted while the model is prepared has lost nothing, and says so.
+func TestHashInterruptedBeforeItRuns(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "job")
+	stdoutOf(t, "hash", "plan", resnet, digits, "--preprocess", "mnist-01", "--backend", "gorgonia", "--shard-size", "40", "-o", dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var messages bytes.Buffer
+	err := perform(ctx, []string{"hash", "run", dir, "--backend", "gorgonia"}, strings.NewReader(""), io.Discard, &messages)
+	if want := "interrupted with 0 shards done; the same command goes on from there"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	stdoutOf(t, "hash", "run", dir, "--backend", "gorgonia")
 }

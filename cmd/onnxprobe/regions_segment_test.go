@@ -4,9 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"image"
-
-	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-
 	encoder "image/png"
 	"os"
 	"path/filepath"
@@ -15,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"

@@ -42,21 +42,22 @@ type Request struct {
 	Options engine.Options
 	// Float64 says that the model runs in float64.
 	Float64 bool
-	// Derivatives says that the backend must be an engine.Differentiator.
+	// Derivatives says that the backend must be an engine.Differentiator. Those run in
+	// float64 too, so that Float64 changes nothing then.
 	Derivatives bool
 }
 
 // Choose takes the backend for a request. One that is asked for by name is never
 // replaced by another: when it is not available the error is its
-// *engine.UnavailableError. Auto takes, of those that can do what is asked,
+// *engine.UnavailableError. Auto takes
 //
-//   - ONNX Runtime where Options.Library is given, which is a library of it;
+//   - ONNX Runtime where Options.Library is given, as if it had been asked for by name;
 //   - else, for Float64, the engine of that name;
-//   - else the first of All that is available with these options; where none is, the
-//     error joins everyone's, one a line.
+//   - else the first of All that gives Derivatives, where they are wanted, and is
+//     available with these options; where none is, the error joins everyone's, one a line.
 //
-// A *RequestError says that the backend of a name gives no derivatives, or has no use for
-// an option.
+// Then a *RequestError says that the backend gives no derivatives, or has no use for one
+// of the options.
 func Choose(r Request) (engine.Backend, error) { return choose(All, r) }
 
 func choose(all []engine.Backend, r Request) (engine.Backend, error) {

@@ -19,7 +19,7 @@ import (
 
 // Parquet files with image files in a column: struct{bytes, path}, as Hugging
 // Face writes them, or plain binary. parquet-go reads the footer and the schema;
-// pages are read here (pages.go), within limits and forward only.
+// package parquet the pages, within limits and forward only.
 
 func isParquetName(name string) bool { return strings.EqualFold(filepath.Ext(name), ".parquet") }
 

@@ -9,9 +9,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 )
 
-// Name is what the backend is called.
-const Name = "ort"
-
 const (
 	remedy       = "run \"onnxprobe runtime install\", or name a library with --library or " + install.EnvLibrary
 	cudaRemedy   = "run \"onnxprobe runtime install --cuda\" for the CUDA build, or take --device cpu"

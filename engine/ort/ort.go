@@ -1,7 +1,5 @@
 //go:build cgo
 
-// Package ort runs models on ONNX Runtime, on the CPU or on CUDA. The library is
-// not part of the program: it is found, or installed, at run time.
 package ort
 
 // #include "ortapi.h"
@@ -93,6 +91,9 @@ func offDevice(ctx context.Context, err error, m *onnx.Model, o engine.Options) 
 	}
 	o.CUDAGraph, o.Fallback = false, true
 	s, again := (Backend{}).Prepare(ctx, m, o)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if again != nil {
 		return err
 	}
@@ -159,8 +160,9 @@ func prepare(ctx context.Context, proto []byte, f sessionFiles, o engine.Options
 	if err != nil {
 		return nil, fmt.Errorf("preparing the model for ort: %w", err)
 	}
+	defer finish() // before the options go
 	das, err := create()
-	if finish(); err != nil {
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -189,8 +191,7 @@ func prepare(ctx context.Context, proto []byte, f sessionFiles, o engine.Options
 }
 
 // endingWith lets the end of ctx end the making of a session with these options, between
-// two steps of the optimiser. finish is called once the session is made, and waits for
-// what uses the options.
+// two steps of the optimiser. After finish nothing uses the options any more.
 func endingWith(ctx context.Context, so *ort.SessionOptions) (finish func(), err error) {
 	ptr, err := field(so, "o")
 	if err != nil {

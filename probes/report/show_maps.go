@@ -4,16 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"image"
-
-	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
-
-	_ "image/png"
+	_ "image/png" // the format of the maps
 	"math"
 	"os"
 	"path/filepath"
-)
 
-// the format of the maps
+	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
+)
 
 const (
 	maxMaps    = 24       // that a page shows

@@ -180,7 +180,8 @@ func (p Preprocess) cut(w, h int) (x, y int, in image.Rectangle) {
 	return x, y, image.Rect(x, y, x+p.Crop.W, y+p.Crop.H).Intersect(image.Rect(0, 0, w, h))
 }
 
-// Seen is the part of a picture of w x h that decides what scene makes of it.
+// Seen is the part of a picture of w x h pixels that decides its sample: what a crop leaves
+// out, and no filter reads, is not within it.
 func (p Preprocess) Seen(w, h int) image.Rectangle {
 	outW, outH := p.resized(w, h)
 	if p.Crop == (Size{}) || outW < 1 || outH < 1 {

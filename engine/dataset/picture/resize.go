@@ -133,8 +133,8 @@ func (p *Picture) resize(w, h int, f Filter) *Picture {
 	return p.ResizeIn(w, h, f, image.Rect(0, 0, w, h))
 }
 
-// ResizeIn makes of what resize gives the pixels within a rectangle, at the cost
-// of those alone: each depends on none of the others.
+// ResizeIn resamples to w x h, as PIL's Image.resize does, and makes the pixels within a
+// rectangle of the result, at the cost of those alone: each depends on none of the others.
 func (p *Picture) ResizeIn(w, h int, f Filter, in image.Rectangle) *Picture {
 	whole := in == image.Rect(0, 0, w, h)
 	switch {

@@ -114,13 +114,14 @@ func pythonPath() []string {
 	return nil
 }
 
-// Found is where a part was found or, when dir is "", why it was not.
+// Found is where a part was found or, when Dir is "", why it was not.
 type Found struct {
 	Part
 	Dir, From, Version string
 	Passed             []string // places that have something of it, and why they do not do
 }
 
+// Missing says that the part was not found.
 func (p Found) Missing() bool { return p.Dir == "" }
 
 // Paths are the libraries to load.

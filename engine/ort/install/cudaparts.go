@@ -15,10 +15,10 @@ import (
 type Part struct {
 	Name string
 	Libs []string // sonames, in the order to load them
-	// Beside is what libs load by name, later, from their own folder: patterns of
+	// Beside is what Libs load by name, later, from their own folder: patterns of
 	// file names.
 	Beside []string
-	// linked says that the provider names libs as needed; the others it opens
+	// linked says that the provider names Libs as needed; the others it opens
 	// while it runs.
 	linked bool
 	// Optional says what does not work without the part; "" when nothing does.
