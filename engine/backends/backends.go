@@ -42,8 +42,7 @@ type Request struct {
 	Options engine.Options
 	// Float64 says that the model runs in float64.
 	Float64 bool
-	// Derivatives says that the backend must be an engine.Differentiator. Those run in
-	// float64 too, so that Float64 changes nothing then.
+	// Derivatives says that the backend must be an engine.Differentiator.
 	Derivatives bool
 }
 
@@ -67,7 +66,7 @@ func choose(all []engine.Backend, r Request) (engine.Backend, error) {
 		switch {
 		case r.Options.Library != "":
 			name = ort.Name
-		case r.Float64 && !r.Derivatives:
+		case r.Float64:
 			name = Float64
 		}
 	}

@@ -60,6 +60,7 @@ func TestChoose(t *testing.T) {
 		{"a library is ONNX Runtime's", away, Request{Options: library}, "", []string{"backend ort is not available"}},
 		{"a library is ONNX Runtime's, in float64 too", here, Request{Options: library, Float64: true}, "ort", nil},
 		{"derivatives", here, Request{Derivatives: true}, "gorgonia", nil},
+		{"derivatives in float64", here, Request{Derivatives: true, Float64: true}, "gorgonia", nil},
 		{"derivatives by name", here, Request{Name: "gorgonia", Derivatives: true}, "gorgonia", nil},
 		{"derivatives of one that has none", here, Request{Name: "ort", Derivatives: true}, "", []string{"the engine ort gives no derivatives; take gorgonia"}},
 		{"derivatives with a library", here, Request{Options: library, Derivatives: true}, "", []string{"the engine ort gives no derivatives; take gorgonia"}},

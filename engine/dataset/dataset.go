@@ -69,7 +69,7 @@ type Options struct {
 	// MaxPixels bounds a picture before it is decoded, and what it is resized to;
 	// 0 is picture.DefaultMaxPixels.
 	MaxPixels int64
-	// MaxFileBytes bounds an image file; 0 is picture.DefaultMaxFileBytes.
+	// MaxFileBytes bounds an image file; 0 is DefaultMaxFileBytes.
 	MaxFileBytes int64
 	// MaxUnpacked bounds what a compressed or column-major array file takes in
 	// memory; 0 is DefaultMaxUnpacked. Plain array files are read in place.
@@ -97,8 +97,12 @@ type Options struct {
 	shared *commons
 }
 
-// DefaultMaxUnpacked bounds an array file that must be unpacked into memory.
-const DefaultMaxUnpacked = 1 << 30
+const (
+	// DefaultMaxFileBytes bounds one image file.
+	DefaultMaxFileBytes = 1 << 30
+	// DefaultMaxUnpacked bounds an array file that must be unpacked into memory.
+	DefaultMaxUnpacked = 1 << 30
+)
 
 func (o Options) withDefaults() (Options, error) {
 	for _, d := range []struct {
@@ -106,7 +110,7 @@ func (o Options) withDefaults() (Options, error) {
 		or      int64
 		meaning string
 	}{
-		{&o.MaxPixels, picture.DefaultMaxPixels, "pixels"}, {&o.MaxFileBytes, picture.DefaultMaxFileBytes, "bytes of an image file"},
+		{&o.MaxPixels, picture.DefaultMaxPixels, "pixels"}, {&o.MaxFileBytes, DefaultMaxFileBytes, "bytes of an image file"},
 		{&o.MaxUnpacked, DefaultMaxUnpacked, "unpacked bytes"},
 	} {
 		if *d.v < 0 {
@@ -130,9 +134,10 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-func (o Options) limits() picture.Limits {
-	return picture.Limits{Pixels: o.MaxPixels, Bytes: o.MaxFileBytes}
-}
+// limits bound what one image may cost.
+type limits struct{ pixels, bytes int64 }
+
+func (o Options) limits() limits { return limits{o.MaxPixels, o.MaxFileBytes} }
 
 func (o Options) render() picture.RenderOptions {
 	return picture.RenderOptions{Preprocess: o.Preprocess, Input: o.Input, MaxPixels: o.MaxPixels}

@@ -31,7 +31,7 @@ func (s *commons) renderer(o Options, size func() (w, h int, err error)) (*pictu
 type encoded struct {
 	renderer *picture.Renderer
 	n        int
-	limits   picture.Limits
+	limits   limits
 	exif     bool
 	reading  clock
 	sizes    sizes
@@ -55,7 +55,7 @@ func (e *encoded) firstSize() (w, h int, err error) {
 	for i := range min(tries, e.n) {
 		b, err := e.load(i)
 		if err == nil {
-			w, h, err = picture.SizeOf(b, e.limits)
+			w, h, err = picture.SizeOf(b, e.limits.pixels)
 		}
 		if err == nil {
 			if e.exif && picture.Orientation(b) >= 5 {
@@ -89,7 +89,7 @@ func (e *encoded) Sample(i int, dst []float32) error {
 	if turn != 1 {
 		seen = nil
 	}
-	p, err := picture.Decode(b, e.limits, seen)
+	p, err := picture.Decode(b, e.limits.pixels, seen)
 	if err == nil {
 		up := p.Upright(turn)
 		e.sizes.put(i, picture.Size{H: up.H, W: up.W})

@@ -180,7 +180,7 @@ func openImagesBelow(folder string, names []string, o Options) ([]source, error)
 
 func (l *imageList) ready(o Options) ([]source, error) {
 	l.where = l.file
-	l.load = func(i int) ([]byte, error) { return readRegular(o.FS, l.file(i), l.limits.Bytes) }
+	l.load = func(i int) ([]byte, error) { return readRegular(o.FS, l.file(i), l.limits.bytes) }
 	return []source{l}, l.settle(o, l.names.len())
 }
 

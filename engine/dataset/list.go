@@ -101,7 +101,7 @@ func openListed(path string, o Options) ([]source, error) {
 		if err := l.bad[i]; err != nil {
 			return nil, err
 		}
-		return readRegular(o.FS, l.file(i), l.limits.Bytes)
+		return readRegular(o.FS, l.file(i), l.limits.bytes)
 	}
 	return []source{l}, l.settle(o, l.names.len())
 }

@@ -329,8 +329,8 @@ func (c *rowCursor) read(i int) ([]byte, error) {
 		return nil, fmt.Errorf("the file holds no bytes for it, only the path %q", c.s.path(i))
 	case !ok:
 		return nil, errors.New("the picture is null")
-	case int64(len(v.Bytes)) > c.s.limits.Bytes:
-		return nil, fmt.Errorf("it has more than %d bytes, the limit for one image", c.s.limits.Bytes)
+	case int64(len(v.Bytes)) > c.s.limits.bytes:
+		return nil, fmt.Errorf("it has more than %d bytes, the limit for one image", c.s.limits.bytes)
 	}
 	return slices.Clone(v.Bytes), nil
 }

@@ -44,7 +44,7 @@ func (e *encoded) Geometry(i int) (picture.Geometry, error) {
 	if !ok {
 		b, err := e.load(i)
 		if err == nil {
-			s.W, s.H, err = picture.SizeOf(b, e.limits)
+			s.W, s.H, err = picture.SizeOf(b, e.limits.pixels)
 		}
 		if err != nil {
 			return picture.Geometry{}, fmt.Errorf("reading the size of image %q: %w", e.where(i), err)

@@ -124,7 +124,7 @@ func (s *shard) fault(f tarFault) error {
 	case tarSparse:
 		return errors.New("the image is a sparse file, which is not read; write the tar file without --sparse")
 	case tarLarge:
-		return fmt.Errorf("it has more than %d bytes, the limit for one image", s.limits.Bytes)
+		return fmt.Errorf("it has more than %d bytes, the limit for one image", s.limits.bytes)
 	case tarBadLabel:
 		return errors.New("its .cls is neither a number nor the name of a class")
 	case tarLongName:
@@ -163,7 +163,7 @@ func openTar(file string, o Options) (source, error) {
 func (s *shard) open(o Options) error {
 	s.limits = o.limits()
 	s.where = func(i int) string { return s.file.path + "/" + s.key(i) }
-	x := tarIndexer{limit: s.limits.Bytes, column: strings.TrimPrefix(strings.ToLower(o.Column), ".")}
+	x := tarIndexer{limit: s.limits.bytes, column: strings.TrimPrefix(strings.ToLower(o.Column), ".")}
 	var err error
 	unpack, err := unpacker(s.file)
 	if err != nil {

@@ -74,7 +74,7 @@ func (e *encoded) picture(i int) (*picture.Picture, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}
-	p, err := picture.Decode(b, e.limits, nil)
+	p, err := picture.Decode(b, e.limits.pixels, nil)
 	if err != nil {
 		return nil, fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}

@@ -50,7 +50,7 @@ func Find(m *onnx.Model, o Options) ([]Site, error) {
 		}
 		switch {
 		case o.MaxPool && n.IsOp("MaxPool"):
-			all = append(all, found{n, Site{Op: "MaxPool", Pre: n.Input(0), Knots: []float64{}, bend: Bend{Inner: []*onnx.Node{n}}}})
+			all = append(all, found{n, Site{Op: "MaxPool", Pre: n.Input(0), Knots: []float64{}}})
 		case o.Gemm && linear(n, g) && !slices.ContainsFunc(all, func(f found) bool { return f.node == n }):
 			out := n.Outputs[0]
 			all = append(all, found{n, Site{Op: "Linear", Pre: out, Knots: []float64{0},

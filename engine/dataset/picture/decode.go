@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"image"
@@ -18,13 +19,8 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
-const (
-	// DefaultMaxPixels is the size at which PIL takes an image for a
-	// decompression bomb.
-	DefaultMaxPixels = 178956970
-	// DefaultMaxFileBytes bounds one image file.
-	DefaultMaxFileBytes = 1 << 30
-)
+// DefaultMaxPixels is the size at which PIL takes an image for a decompression bomb.
+const DefaultMaxPixels = 178956970
 
 // imageFormat is told by a file's first bytes, whatever its name says.
 type imageFormat struct {
@@ -85,17 +81,15 @@ func IsName(name string) bool {
 	return false
 }
 
-// Limits bound what one image may cost: its pixels, and the bytes of its file.
-type Limits struct{ Pixels, Bytes int64 }
-
-// SizeOf reads an image's size from its header, and checks it.
-func SizeOf(b []byte, l Limits) (w, h int, err error) {
-	_, w, h, err = imageSize(b, l)
+// SizeOf reads an image's size from its header, and checks it. More than maxPixels are an
+// error; 0 is DefaultMaxPixels.
+func SizeOf(b []byte, maxPixels int64) (w, h int, err error) {
+	_, w, h, err = imageSize(b, maxPixels)
 	return w, h, err
 }
 
 // imageSize is SizeOf and the format.
-func imageSize(b []byte, l Limits) (format int, w, h int, err error) {
+func imageSize(b []byte, maxPixels int64) (format int, w, h int, err error) {
 	defer safe.Rescue(&err)
 	if len(b) == 0 {
 		return 0, 0, 0, errors.New("the file is empty")
@@ -117,8 +111,8 @@ func imageSize(b []byte, l Limits) (format int, w, h int, err error) {
 	if w <= 0 || h <= 0 {
 		return 0, 0, 0, fmt.Errorf("decoding %s: it has %d x %d pixels", name, w, h)
 	}
-	if int64(w) > l.Pixels/int64(h) {
-		return 0, 0, 0, fmt.Errorf("decoding %s: its header claims %d x %d pixels, the limit is %d pixels in all", name, w, h, l.Pixels)
+	if maxPixels = cmp.Or(maxPixels, DefaultMaxPixels); int64(w) > maxPixels/int64(h) {
+		return 0, 0, 0, fmt.Errorf("decoding %s: its header claims %d x %d pixels, the limit is %d pixels in all", name, w, h, maxPixels)
 	}
 	return format, w, h, nil
 }
@@ -136,11 +130,12 @@ func hasMagic(b []byte, magic string) bool {
 }
 
 // Decode decodes the first picture of an image file, as PIL's convert("RGB") or, for
-// grey images, convert("L") gives it. Seen tells which of the pixels matter, and others
+// grey images, convert("L") gives it. More than maxPixels are an error before memory is
+// taken for them; 0 is DefaultMaxPixels. Seen tells which of the pixels matter, and others
 // may be anything; nil is all.
-func Decode(b []byte, l Limits, seen func(w, h int) image.Rectangle) (p *Picture, err error) {
+func Decode(b []byte, maxPixels int64, seen func(w, h int) image.Rectangle) (p *Picture, err error) {
 	defer safe.Rescue(&err)
-	format, w, h, err := imageSize(b, l)
+	format, w, h, err := imageSize(b, maxPixels)
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,8 @@ func exifOf(b []byte) []byte {
 	return nil
 }
 
-// Upright turns a picture stored with an EXIF orientation.
+// Upright turns a picture stored with an EXIF orientation; one that is upright is returned
+// itself.
 func (p *Picture) Upright(orientation int) *Picture {
 	if orientation <= 1 {
 		return p

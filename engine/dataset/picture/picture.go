@@ -45,7 +45,7 @@ func luma(r, g, b uint8) uint8 {
 }
 
 // Channels converts between 1 and 3 channels as PIL's convert("L") and
-// convert("RGB") do.
+// convert("RGB") do; a picture that has as many is returned itself.
 func (p *Picture) Channels(c int) *Picture {
 	if c == p.C {
 		return p

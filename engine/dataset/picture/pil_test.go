@@ -56,7 +56,7 @@ func decodeFile(t *testing.T, path string) *Picture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Decode(b, Limits{DefaultMaxPixels, DefaultMaxFileBytes}, nil)
+	p, err := Decode(b, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -28,7 +29,7 @@ type RenderOptions struct {
 	// Input is the shape of the model's input without the batch axis, -1 for sizes
 	// that are free; nil without a model.
 	Input []int
-	// MaxPixels bounds what a picture is resized to.
+	// MaxPixels bounds what a picture is resized to; 0 is DefaultMaxPixels.
 	MaxPixels int64
 }
 
@@ -36,7 +37,7 @@ type RenderOptions struct {
 // the model's input and the pictures: natural is their number of channels, size
 // gives the size of one of them and is called only when it is needed.
 func NewRenderer(o RenderOptions, natural int, size func() (w, h int, err error)) (*Renderer, error) {
-	r := &Renderer{MaxPixels: o.MaxPixels}
+	r := &Renderer{MaxPixels: cmp.Or(o.MaxPixels, DefaultMaxPixels)}
 	if o.Preprocess != nil {
 		r.Pre = *o.Preprocess
 	}

@@ -135,6 +135,7 @@ func (p *Picture) resize(w, h int, f Filter) *Picture {
 
 // ResizeIn resamples to w x h, as PIL's Image.resize does, and makes the pixels within a
 // rectangle of the result, at the cost of those alone: each depends on none of the others.
+// Where that is the whole of a picture of this size, it is the picture itself.
 func (p *Picture) ResizeIn(w, h int, f Filter, in image.Rectangle) *Picture {
 	whole := in == image.Rect(0, 0, w, h)
 	switch {
@@ -181,7 +182,7 @@ func reach(ks []kernel) (from, to int) {
 	return ks[0].min, last.min + len(last.weights)
 }
 
-// reads is the part of a picture of inW x inH that resizeIn looks at.
+// reads is the part of a picture of inW x inH that ResizeIn looks at.
 func reads(inW, inH, w, h int, f Filter, in image.Rectangle) image.Rectangle {
 	switch {
 	case in.Empty() || f == Nearest:

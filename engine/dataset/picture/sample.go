@@ -17,7 +17,7 @@ func (p Preprocess) Sample(m image.Image, input []int) (*tensor.Tensor, Geometry
 	if err != nil {
 		return nil, g, err
 	}
-	o := RenderOptions{Preprocess: &p, Input: input, MaxPixels: DefaultMaxPixels}
+	o := RenderOptions{Preprocess: &p, Input: input}
 	r, err := NewRenderer(o, 3, func() (w, h int, err error) { return b.Dx(), b.Dy(), nil })
 	if err != nil {
 		return nil, g, err
@@ -40,7 +40,7 @@ func (p Preprocess) Fixed(input []int) []int {
 		channels = want.C
 	}
 	p.ChannelsLast = p.ChannelsLast || want.Last
-	r, err := NewRenderer(RenderOptions{Preprocess: &p, MaxPixels: DefaultMaxPixels}, channels, nil)
+	r, err := NewRenderer(RenderOptions{Preprocess: &p}, channels, nil)
 	if err != nil {
 		return nil // Sample says why
 	}

@@ -16,7 +16,8 @@ import (
 // Runtime library to use.
 const EnvLibrary = "ONNXPROBE_ORT_LIBRARY"
 
-// MinMinor is the oldest 1.x release of ONNX Runtime that can be used.
+// MinMinor is the oldest 1.x release of ONNX Runtime that speaks the C interface which
+// package ort asks for.
 const MinMinor = 29
 
 // Where a candidate was found, in the order they are tried.
