@@ -58,7 +58,13 @@ func (m *Model) Check() error {
 		}
 	}
 	m.Graph.check(&fs, nil, len(m.Graph.Nodes) > 0)
+	m.checkFunctions(&fs)
 	m.Graph.eachNode(func(n *Node) {
+		for _, a := range n.Attrs {
+			if a.Ref != "" {
+				fs.addf("node %s: its attribute %q is a function's %q, and it is in no function", n, a.Name, a.Ref)
+			}
+		}
 		d := domain(n.Domain)
 		if _, ok := imported[d]; !ok && len(m.Opsets) > 0 {
 			imported[d] = 0
