@@ -120,12 +120,13 @@ func (n *Node) encode() *rope {
 func (a *Attr) encode() *rope {
 	r := &rope{}
 	r.str(1, a.Name)
-	switch a.Type {
-	case AttrFloat:
+	switch {
+	case a.Ref != "": // which has no value
+	case a.Type == AttrFloat:
 		r.raw(protowire.AppendFixed32(protowire.AppendTag(nil, 2, protowire.Fixed32Type), math.Float32bits(a.Float)))
-	case AttrInt:
+	case a.Type == AttrInt:
 		r.varint(3, uint64(a.Int))
-	case AttrString:
+	case a.Type == AttrString:
 		r.bytes(4, a.String)
 	}
 	if a.Tensor != nil {
