@@ -220,7 +220,8 @@ func (r *Prober) sameAsSource(ctx context.Context) (bool, error) {
 // Run evaluates a batch, float32 [Batch, Sample...], and returns the outputs of
 // the probed model: the original's own, then one or more for each site. Every
 // probe output is verified to have the size that the plan says. others are the
-// batches of Plan.Fit.Others; floats are brought to the types they name.
+// batches of Plan.Fit.Others; floats are brought to the types they name. Of a Shared one
+// the first row is what all items have.
 func (r *Prober) Run(ctx context.Context, in *tensor.Tensor, others ...*tensor.Tensor) ([]*tensor.Tensor, error) {
 	if want := r.Plan.Fit.Others; len(others) != len(want) {
 		return nil, fmt.Errorf("the model takes %d inputs besides %q, got %d", len(want), r.Plan.Fit.Input, len(others))
@@ -234,6 +235,10 @@ func (r *Prober) Run(ctx context.Context, in *tensor.Tensor, others ...*tensor.T
 	}
 	given := make([]*tensor.Tensor, len(others), len(others)+1)
 	for k, t := range others {
+		if o := &r.Plan.Fit.Others[k]; o.Shared {
+			one := t.Rows(0, 1)
+			t = &tensor.Tensor{DType: one.DType, Shape: o.Shape, Data: one.Data}
+		}
 		if given[k], err = convert(t, r.Plan.Fit.Others[k].DType); err != nil {
 			return nil, err
 		}
