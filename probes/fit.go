@@ -31,10 +31,15 @@ type Fit struct {
 	Note string
 	// Others are the model's other inputs, in its order: a box beside an image.
 	Others []Input
+	// Folded names the sites whose first axis holds several rows of each item of a fixed
+	// batch, as windows folded into it do. They are taken to lie item by item, which
+	// Plan.Open verifies on the engine.
+	Folded []string
 
 	place int // of Input among the inputs
 	model *onnx.Model
 	pools []pool
+	lies  map[string]lie // of values that sites read, in a fixed batch of several
 }
 
 // Input is an input of a model besides the one that samples enter by. Shape is that of
@@ -308,27 +313,37 @@ func (f *Fit) fixed(m *onnx.Model, sites []site.Site, batch int64) error {
 		return err
 	}
 	f.findPools(m, facts, batch)
-	var unknown []string
+	moved := map[string]bool{}
+	if f.lies = nil; batch > 1 {
+		f.lies, moved = map[string]lie{}, f.follow(m)
+	}
+	var unknown, apart []string
 	for i := range sites {
 		s := &sites[i]
-		for _, name := range s.Reads() {
-			x := facts[name]
-			lead := x.Known() && len(x.Shape) > 0 && x.Shape[0] == batch && !f.Unbatched
-			if !x.Known() || batch > 1 && !lead {
-				unknown = append(unknown, s.Name)
-				break
-			}
-			skip := 0
-			if lead {
-				skip = 1
-			}
-			if err := s.Settle(facts, skip); err != nil {
-				return err
-			}
+		switch known := func(name string) bool { return facts[name].Known() }; {
+		case slices.ContainsFunc(s.Reads(), func(name string) bool { return !known(name) }):
+			unknown = append(unknown, s.Name)
+			continue
+		case batch > 1 && !f.layOut(s, facts, moved, batch):
+			apart = append(apart, s.Name)
+			continue
+		}
+		if f.lies[s.Pre] == folded {
+			f.Folded = append(f.Folded, s.Name)
+		}
+		skip := 0
+		if x := facts[s.Pre]; !f.Unbatched && len(x.Shape) > 0 && (x.Shape[0] == batch && f.lies[s.Pre] != whole || x.Shape[0] == 1 && f.lies[s.Pre] == whole) {
+			skip = 1
+		}
+		if err := s.Settle(facts, skip); err != nil {
+			return err
 		}
 	}
-	if unknown != nil {
+	switch {
+	case unknown != nil:
 		return fmt.Errorf("the shapes of %d site(s) cannot be told from the model: %q; choose others with --sites", len(unknown), unknown)
+	case apart != nil:
+		return fmt.Errorf("the export fixes the batch at %d, and the first axis of %d site(s) does not hold its items: %q; choose others with --sites, or export the model with a free batch or one of 1", batch, len(apart), apart)
 	}
 	return nil
 }

@@ -69,6 +69,11 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 	if err := r.check(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if p.Fit.Folded != nil {
+		if err := p.keepsItems(ctx, b, o); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	if p.Fit.Freed {
 		same, err := r.sameAsSource(ctx)
 		if err != nil {
@@ -202,19 +207,27 @@ func (r *Prober) sameAsSource(ctx context.Context) (bool, error) {
 			if len(a)*r.Batch != len(b) {
 				return false, nil
 			}
-			scale := 0.0
-			for _, v := range a {
-				scale = math.Max(scale, math.Abs(v))
-			}
-			for i, v := range a {
-				// Rounding differs between batch sizes, by far less than this.
-				if d := math.Abs(v - b[k*len(a)+i]); !(d <= 1e-3*scale+1e-6) && !math.IsNaN(v) {
-					return false, nil
-				}
+			if !nearly(a, b[k*len(a):(k+1)*len(a)]) {
+				return false, nil
 			}
 		}
 	}
 	return true, nil
+}
+
+// nearly says whether two values are the same up to what rounding differs by between
+// batches, which is far less.
+func nearly(a, b []float64) bool {
+	scale := 0.0
+	for _, v := range a {
+		scale = math.Max(scale, math.Abs(v))
+	}
+	for i, v := range a {
+		if d := math.Abs(v - b[i]); !(d <= 1e-3*scale+1e-6) && !math.IsNaN(v) {
+			return false
+		}
+	}
+	return true
 }
 
 // Run evaluates a batch, float32 [Batch, Sample...], and returns the outputs of

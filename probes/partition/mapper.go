@@ -126,6 +126,11 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 	if err != nil {
 		return nil, err
 	}
+	for i := range mp.Plan.Sites {
+		if s := &mp.Plan.Sites[i]; !mp.Plan.Fit.Leads(s) {
+			return nil, fmt.Errorf("the export fixes the batch at %d, which is not the first axis of site %s; export the model with a free batch or one of 1", mp.Plan.Fit.Batch, s.Name)
+		}
+	}
 	mp.moves(o.Input)
 	if err := mp.choose(wide, o.Sites); err != nil {
 		return nil, err
