@@ -94,6 +94,11 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		e.Model.Opsets = append(e.Model.Opsets, onnx.Opset{Domain: engine.Domain, Version: 1})
 	}
 	raiseForArgMax(e.Model, p.Sites)
+	if p.Fit.Batch == 1 && !p.Fit.Unbatched {
+		if err := p.Fit.declareOne(e); err != nil {
+			return err
+		}
+	}
 	batch := onnx.Dim{Size: -1, Param: "batch"}
 	for _, v := range e.Graph.Inputs {
 		if v.Name == p.Fit.Input && v.HasShape() {
@@ -222,12 +227,12 @@ func (p *Plan) attachSite(pk *packer, s *site.Site, nan string, emit emitter) er
 	case p.options.Values && s.Window != nil: // its code is no side of a value
 		return nil
 	case p.options.Values:
-		return emit(output("value", s), pk.e.Op("Reshape", nil, pk.wide(s, s.Pre), pk.ints(pk.lead, -1)), float(s), s.Units)
+		return emit(output("value", s), pk.e.Op("Reshape", nil, p.Fit.items(pk.e, s.Pre, pk.wide(s, s.Pre)), pk.ints(pk.lead, -1)), float(s), s.Units)
 	case s.Window != nil:
 		return emit(output("code", s), pk.pack(s, pk.winners(s)), tensor.Uint8, s.Bytes())
 	}
 	from, knots := p.reads(s)
-	x := pk.wide(s, from)
+	x := p.Fit.items(pk.e, from, pk.wide(s, from))
 	code, found := pk.sides("Greater", s, x, knots, nan != "")
 	err := emit(output("code", s), code, tensor.Uint8, s.Bytes())
 	if err == nil && nan != "" {

@@ -30,12 +30,25 @@ type Fit struct {
 	// Note says why items run one by one, for the user; "" when they need not.
 	Note string
 	// Others are the model's other inputs, in its order: a box beside an image.
-	// Shape is that of one item, without the batch axis.
-	Others []engine.Port
+	Others []Input
+	// Folded names the sites whose first axis holds several rows of each item of a fixed
+	// batch, as windows folded into it do. They are taken to lie item by item, which
+	// Plan.Open verifies on the engine.
+	Folded []string
 
 	place int // of Input among the inputs
 	model *onnx.Model
 	pools []pool
+	lies  map[string]lie // of values that sites read, in a fixed batch of several
+}
+
+// Input is an input of a model besides the one that samples enter by. Shape is that of
+// one item, without the batch axis.
+type Input struct {
+	engine.Port
+	// Shared marks one without a batch axis, as the time of a diffusion step is: all
+	// items of a batch have it in common.
+	Shared bool
 }
 
 // pool is the input of a max-pooling, which may drop a NaN.
@@ -92,28 +105,45 @@ func dataInputs(m *onnx.Model) (in []*onnx.Value, place int, err error) {
 	if len(in) == 0 {
 		return nil, 0, fmt.Errorf("the model has no input to feed data to")
 	}
+	if v := in[place]; v.HasShape() && len(v.Shape) == 0 {
+		return nil, 0, fmt.Errorf("the model's input %q is one number, and a sample needs an axis at least", v.Name)
+	}
 	if v := in[place]; !v.DType.IsFloat() && v.DType != tensor.Uint8 {
 		return nil, 0, fmt.Errorf("the model's input %q takes %s; float inputs and uint8 pictures are supported", v.Name, v.DType)
 	}
 	return in, place, nil
 }
 
-// others describes the inputs besides the one that samples enter by. Each must lead
-// with the batch as that does, and declare the rest of its shape.
-func others(in []*onnx.Value, place int) ([]engine.Port, error) {
-	var ports []engine.Port
+// others describes the inputs besides the one that samples enter by. Each must declare
+// its shape, but for a batch that it leads with as that does. A number, or a vector of
+// another length than the batch's, is Shared.
+func others(in []*onnx.Value, place int) ([]Input, error) {
+	var ports []Input
+	data := in[place]
+	batched := data.HasShape() && !unbatched(data)
 	for i, v := range in {
 		if i == place {
 			continue
 		}
-		s := SampleShape(v)
-		if s == nil || slices.Contains(s, -1) {
-			return nil, fmt.Errorf("the model leaves the shape of its input %q open (%s); only that of %q may be", v.Name, describe(v), in[place].Name)
+		p := Input{Port: engine.Port{Name: v.Name, DType: v.DType}}
+		dims := v.Shape
+		switch {
+		case !v.HasShape():
+		case len(dims) > 0 && batched && dims[0].Size == data.Shape[0].Size:
+			dims = dims[1:]
+		case len(dims) == 0 || unbatched(v):
+			p.Shared = true
+		default:
+			return nil, fmt.Errorf("the model's input %q takes %s, %q takes %s: their first axes must both be the batch", v.Name, describe(v), data.Name, describe(data))
 		}
-		if unbatched(v) || len(in[place].Shape) == 0 || v.Shape[0].Size != in[place].Shape[0].Size {
-			return nil, fmt.Errorf("the model's input %q takes %s, %q takes %s: their first axes must both be the batch", v.Name, describe(v), in[place].Name, describe(in[place]))
+		p.Shape = make([]int, len(dims))
+		for k, d := range dims {
+			p.Shape[k] = int(d.Size)
 		}
-		ports = append(ports, engine.Port{Name: v.Name, DType: v.DType, Shape: s})
+		if !v.HasShape() || slices.ContainsFunc(dims, func(d onnx.Dim) bool { return d.Param != "" || d.Size < 1 }) {
+			return nil, fmt.Errorf("the model leaves the shape of its input %q open (%s); only that of %q may be", v.Name, describe(v), data.Name)
+		}
+		ports = append(ports, p)
 	}
 	return ports, nil
 }
@@ -232,6 +262,9 @@ func (f *Fit) infer(m *onnx.Model, batch int64) (map[string]onnx.Fact, error) {
 	shapes := map[string][]int64{f.Input: shape}
 	for _, p := range f.Others {
 		shape := []int64{batch}
+		if p.Shared {
+			shape = []int64{}
+		}
 		for _, d := range p.Shape {
 			shape = append(shape, int64(d))
 		}
@@ -280,27 +313,37 @@ func (f *Fit) fixed(m *onnx.Model, sites []site.Site, batch int64) error {
 		return err
 	}
 	f.findPools(m, facts, batch)
-	var unknown []string
+	moved := map[string]bool{}
+	if f.lies = nil; batch > 1 {
+		f.lies, moved = map[string]lie{}, f.follow(m)
+	}
+	var unknown, apart []string
 	for i := range sites {
 		s := &sites[i]
-		for _, name := range s.Reads() {
-			x := facts[name]
-			lead := x.Known() && len(x.Shape) > 0 && x.Shape[0] == batch && !f.Unbatched
-			if !x.Known() || batch > 1 && !lead {
-				unknown = append(unknown, s.Name)
-				break
-			}
-			skip := 0
-			if lead {
-				skip = 1
-			}
-			if err := s.Settle(facts, skip); err != nil {
-				return err
-			}
+		switch known := func(name string) bool { return facts[name].Known() }; {
+		case slices.ContainsFunc(s.Reads(), func(name string) bool { return !known(name) }):
+			unknown = append(unknown, s.Name)
+			continue
+		case batch > 1 && !f.layOut(s, facts, moved, batch):
+			apart = append(apart, s.Name)
+			continue
+		}
+		if f.lies[s.Pre] == folded {
+			f.Folded = append(f.Folded, s.Name)
+		}
+		skip := 0
+		if x := facts[s.Pre]; !f.Unbatched && len(x.Shape) > 0 && (x.Shape[0] == batch && f.lies[s.Pre] != whole || x.Shape[0] == 1 && f.lies[s.Pre] == whole) {
+			skip = 1
+		}
+		if err := s.Settle(facts, skip); err != nil {
+			return err
 		}
 	}
-	if unknown != nil {
+	switch {
+	case unknown != nil:
 		return fmt.Errorf("the shapes of %d site(s) cannot be told from the model: %q; choose others with --sites", len(unknown), unknown)
+	case apart != nil:
+		return fmt.Errorf("the export fixes the batch at %d, and the first axis of %d site(s) does not hold its items: %q; choose others with --sites, or export the model with a free batch or one of 1", batch, len(apart), apart)
 	}
 	return nil
 }

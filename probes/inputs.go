@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -14,7 +13,7 @@ import (
 // Inputs are the model's input that samples enter by, and what it takes besides: a
 // box, a mask. Both are without constants; the shapes of the others are those of one
 // item.
-func Inputs(m *onnx.Model) (data *onnx.Value, beside []engine.Port, err error) {
+func Inputs(m *onnx.Model) (data *onnx.Value, beside []Input, err error) {
 	in, place, err := dataInputs(m)
 	if err != nil {
 		return nil, nil, err
@@ -39,9 +38,12 @@ func (f *Fit) bind(sides []dataset.Side) ([]int, error) {
 		if s.Rows.DType != p.DType && !(s.Rows.DType.IsFloat() && p.DType.IsFloat()) || !slices.Equal(s.Shape(), p.Shape) {
 			return nil, fmt.Errorf("the model's input %s is given rows of %s %v", describePort(p), s.Rows.DType, s.Shape())
 		}
+		if p.Shared && !s.Shared {
+			return nil, fmt.Errorf("the model's input %s has no batch axis, so all items share it, and it is given a row for each; give one value for all", describePort(p))
+		}
 	}
 	for _, s := range sides {
-		if !slices.ContainsFunc(f.Others, func(p engine.Port) bool { return p.Name == s.Name }) {
+		if !slices.ContainsFunc(f.Others, func(p Input) bool { return p.Name == s.Name }) {
 			unknown = append(unknown, fmt.Sprintf("%q", s.Name))
 		}
 	}
@@ -55,9 +57,9 @@ func (f *Fit) bind(sides []dataset.Side) ([]int, error) {
 }
 
 // describePort is an input for people: "box" (float32 [4]).
-func describePort(p engine.Port) string { return fmt.Sprintf("%q (%s %v)", p.Name, p.DType, p.Shape) }
+func describePort(p Input) string { return fmt.Sprintf("%q (%s %v)", p.Name, p.DType, p.Shape) }
 
-func describePorts(ports []engine.Port) string {
+func describePorts(ports []Input) string {
 	var s []string
 	for _, p := range ports {
 		s = append(s, describePort(p))
@@ -78,6 +80,9 @@ func (f *Fit) around(name string) (place, dim int, err error) {
 		if p.Name == name {
 			if !p.DType.IsFloat() {
 				err = fmt.Errorf("a frame over the input %s: its vertices need one of floats", describePort(p))
+			}
+			if p.Shared {
+				err = fmt.Errorf("a frame over the input %s: it has no batch axis, so that the vertices of a batch would have one value", describePort(p))
 			}
 			return k, tensor.Count(p.Shape), err
 		}
@@ -140,10 +145,10 @@ func (p *Plan) Arrange(input string, x *tensor.Tensor, held map[string]*tensor.T
 		case k == f.place:
 			err = add(f.Input, f.DType, f.Sample, f.Unbatched)
 		case k < f.place:
-			err = add(f.Others[k].Name, f.Others[k].DType, f.Others[k].Shape, false)
+			err = add(f.Others[k].Name, f.Others[k].DType, f.Others[k].Shape, f.Others[k].Shared)
 		default:
 			o := f.Others[k-1]
-			err = add(o.Name, o.DType, o.Shape, false)
+			err = add(o.Name, o.DType, o.Shape, o.Shared)
 		}
 		if err != nil {
 			return nil, err

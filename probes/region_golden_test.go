@@ -169,7 +169,7 @@ func TestInputsThatDoNotFitAreRefused(t *testing.T) {
 		change func(image, box *onnx.Value)
 		want   string
 	}{
-		"a box for all":     {func(_, box *onnx.Value) { box.Shape = box.Shape[1:] }, "first axes must both be the batch"},
+		"boxes for all":     {func(_, box *onnx.Value) { box.Shape = []onnx.Dim{{Size: 3}, {Size: 4}} }, "first axes must both be the batch"},
 		"another batch":     {func(_, box *onnx.Value) { box.Shape[0] = onnx.Dim{Size: 2} }, "first axes must both be the batch"},
 		"an open shape":     {func(_, box *onnx.Value) { box.Shape[1] = onnx.Dim{Size: -1, Param: "n"} }, `only that of "input" may be`},
 		"a picture of ints": {func(image, _ *onnx.Value) { image.DType = tensor.Int64 }, "takes int64"},

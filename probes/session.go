@@ -69,6 +69,11 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 	if err := r.check(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if p.Fit.Folded != nil {
+		if err := p.keepsItems(ctx, b, o); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	if p.Fit.Freed {
 		same, err := r.sameAsSource(ctx)
 		if err != nil {
@@ -202,25 +207,34 @@ func (r *Prober) sameAsSource(ctx context.Context) (bool, error) {
 			if len(a)*r.Batch != len(b) {
 				return false, nil
 			}
-			scale := 0.0
-			for _, v := range a {
-				scale = math.Max(scale, math.Abs(v))
-			}
-			for i, v := range a {
-				// Rounding differs between batch sizes, by far less than this.
-				if d := math.Abs(v - b[k*len(a)+i]); !(d <= 1e-3*scale+1e-6) && !math.IsNaN(v) {
-					return false, nil
-				}
+			if !nearly(a, b[k*len(a):(k+1)*len(a)]) {
+				return false, nil
 			}
 		}
 	}
 	return true, nil
 }
 
+// nearly says whether two values are the same up to what rounding differs by between
+// batches, which is far less.
+func nearly(a, b []float64) bool {
+	scale := 0.0
+	for _, v := range a {
+		scale = math.Max(scale, math.Abs(v))
+	}
+	for i, v := range a {
+		if d := math.Abs(v - b[i]); !(d <= 1e-3*scale+1e-6) && !math.IsNaN(v) {
+			return false
+		}
+	}
+	return true
+}
+
 // Run evaluates a batch, float32 [Batch, Sample...], and returns the outputs of
 // the probed model: the original's own, then one or more for each site. Every
 // probe output is verified to have the size that the plan says. others are the
-// batches of Plan.Fit.Others; floats are brought to the types they name.
+// batches of Plan.Fit.Others; floats are brought to the types they name. Of a Shared one
+// the first row is what all items have.
 func (r *Prober) Run(ctx context.Context, in *tensor.Tensor, others ...*tensor.Tensor) ([]*tensor.Tensor, error) {
 	if want := r.Plan.Fit.Others; len(others) != len(want) {
 		return nil, fmt.Errorf("the model takes %d inputs besides %q, got %d", len(want), r.Plan.Fit.Input, len(others))
@@ -234,6 +248,10 @@ func (r *Prober) Run(ctx context.Context, in *tensor.Tensor, others ...*tensor.T
 	}
 	given := make([]*tensor.Tensor, len(others), len(others)+1)
 	for k, t := range others {
+		if o := &r.Plan.Fit.Others[k]; o.Shared {
+			one := t.Rows(0, 1)
+			t = &tensor.Tensor{DType: one.DType, Shape: o.Shape, Data: one.Data}
+		}
 		if given[k], err = convert(t, r.Plan.Fit.Others[k].DType); err != nil {
 			return nil, err
 		}

@@ -60,6 +60,9 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if plan.Fit.Freed {
 				note(c, "the export fixes the batch at 1; the probed model's is free. onnxprobe codes checks on the engine that the numbers stay the same")
 			}
+			if n := len(plan.Fit.Folded); n > 0 {
+				note(c, "the export fixes the batch at %d, and at %s the first axis holds several rows of an item; that they lie item by item is assumed here, and onnxprobe codes checks it on the engine", plan.Fit.Batch, count(n, "site"))
+			}
 			if plan.Fit.Note != "" {
 				note(c, "%s", plan.Fit.Note)
 			}

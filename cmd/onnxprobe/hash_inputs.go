@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
@@ -62,7 +61,7 @@ func (h *hashPlan) inputs(c *cobra.Command, v *onnx.Value, sample []int, args []
 
 // beside reads what goes into the model's other inputs, and says in the settings where
 // a region's box goes.
-func (h *hashPlan) beside(c *cobra.Command, ds dataset.Dataset, ports []engine.Port, s *jobs.Settings) ([]dataset.Side, error) {
+func (h *hashPlan) beside(c *cobra.Command, ds dataset.Dataset, ports []probes.Input, s *jobs.Settings) ([]dataset.Side, error) {
 	var err error
 	for _, given := range h.others.inputs {
 		if ds, err = h.others.feedOne(c, ds, ports, given); err != nil {

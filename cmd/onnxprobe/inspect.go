@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
@@ -42,7 +43,9 @@ type port struct {
 }
 
 type runnable struct {
-	Name    string `json:"name"`
+	Name string `json:"name"`
+	// Tried says that the engine was asked; what follows is empty of one that was not.
+	Tried   bool   `json:"tried"`
 	Version string `json:"version"`
 	// Runs is of the model with the probes of its sites; Plain says that without them
 	// it would run.
@@ -54,13 +57,18 @@ type runnable struct {
 func newInspect() *cobra.Command {
 	var mf modelFlags
 	var ef engineFlags
+	var engines bool
+	ofEngines := pflag.NewFlagSet("engines", pflag.ContinueOnError)
 	c := &cobra.Command{
 		Use:   "inspect MODEL",
 		Short: "Inputs, sites, units, shapes, knots, and what can run the model",
 		Long: `Shows what onnxprobe finds in a model: its inputs and outputs, every site (a place
 where an activation is applied) with its name, shape and knots (where it bends), and
-which engines can run it here with the probes of these sites.`,
+with --engines which engines can run it here with the probes of these sites. That
+prepares the model on each of them, or on the one that --backend names, which takes
+memory and time for the weights; without it none is opened.`,
 		Example: `  onnxprobe inspect resnet50.onnx
+  onnxprobe inspect resnet50.onnx --engines
   onnxprobe inspect resnet50.onnx --json | jq '.sites[].name'
   onnxprobe inspect segmenter.onnx --input-size 512x512`,
 		Args: exactly(1, "one model"),
@@ -69,13 +77,27 @@ which engines can run it here with the probes of these sites.`,
 			if err != nil {
 				return err
 			}
+			if f := firstChanged(ofEngines); f != "" && !engines {
+				return usagef("--%s goes with --engines, which tries the engines on the model; add it, or leave --%s out", f, f)
+			}
 			m, err := mf.load(args[0])
 			if err != nil {
 				return err
 			}
-			in, err := inspect(c.Context(), m, mf, ef.backend, o)
+			in, plan, err := inspect(m, mf)
 			if err != nil {
 				return err
+			}
+			for _, b := range backends.All {
+				switch {
+				case !engines:
+					in.Backends = append(in.Backends, runnable{Name: b.Name()})
+				case ef.backend == backends.Auto || ef.backend == b.Name():
+					in.Backends = append(in.Backends, tryOn(c.Context(), b, m, plan, o))
+				}
+				if err := c.Context().Err(); err != nil {
+					return err
+				}
 			}
 			if mf.json {
 				e := json.NewEncoder(c.OutOrStdout())
@@ -88,12 +110,25 @@ which engines can run it here with the probes of these sites.`,
 	}
 	mf.addSites(c.Flags())
 	mf.add(c.Flags())
-	ef.addBackend(c.Flags())
-	ef.addOptions(c.Flags())
+	c.Flags().BoolVar(&engines, "engines", false, "say which engines can run the model here, by preparing it on each; the flags of engines go with it")
+	ef.addBackend(ofEngines)
+	ef.addOptions(ofEngines)
+	c.Flags().AddFlagSet(ofEngines)
 	return c
 }
 
-func inspect(ctx context.Context, m *onnx.Model, mf modelFlags, backend string, o engine.Options) (*inspection, error) {
+// firstChanged is the name of a flag of fs that was given, "" for none.
+func firstChanged(fs *pflag.FlagSet) (name string) {
+	fs.VisitAll(func(f *pflag.Flag) {
+		if f.Changed && name == "" {
+			name = f.Name
+		}
+	})
+	return name
+}
+
+// inspect describes a model, and gives its plan, nil where it cannot be attached to.
+func inspect(m *onnx.Model, mf modelFlags) (*inspection, *probes.Plan, error) {
 	in := &inspection{Model: m.Path, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion), IR: m.IR, Opset: m.Opset(""),
 		Inputs: []port{}, Outputs: ports(m.Graph.Outputs), Nodes: len(m.Graph.Nodes), External: m.ExternalFiles(), Sites: []site.Site{}, Notes: []string{}}
 	consts := map[string]bool{}
@@ -114,14 +149,14 @@ func inspect(ctx context.Context, m *onnx.Model, mf modelFlags, backend string, 
 	}
 	sample, err := mf.sample(m)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	plan, err := probes.Attach(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample})
 	if err != nil {
 		// The model can still be described: without shapes, or without sites.
 		sites, serr := site.Find(m, mf.siteOptions())
 		if serr != nil && len(mf.sites) > 0 {
-			return nil, serr
+			return nil, nil, serr
 		}
 		in.Sites = append(in.Sites, sites...)
 		in.Notes = append(in.Notes, err.Error())
@@ -143,21 +178,13 @@ func inspect(ctx context.Context, m *onnx.Model, mf modelFlags, backend string, 
 	if smooth > 0 {
 		in.Notes = append(in.Notes, probes.SmoothNote(smooth, len(in.Sites)))
 	}
-	for _, b := range backends.All {
-		if backend == backends.Auto || backend == b.Name() {
-			in.Backends = append(in.Backends, tryOn(ctx, b, m, plan, o))
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return in, nil
+	return in, plan, nil
 }
 
 // tryOn says whether a backend runs the model with the probes of its plan, or, where
 // there is none, by itself.
 func tryOn(ctx context.Context, b engine.Backend, m *onnx.Model, plan *probes.Plan, o engine.Options) runnable {
-	r := runnable{Name: b.Name(), Version: b.Version()}
+	r := runnable{Name: b.Name(), Tried: true, Version: b.Version()}
 	try := func(m *onnx.Model) error {
 		s, err := b.Prepare(ctx, m, o)
 		if err == nil {
@@ -274,6 +301,8 @@ func (in *inspection) print(w io.Writer) {
 	}
 	for _, b := range in.Backends {
 		switch {
+		case !b.Tried:
+			fmt.Fprintf(w, "%s: not tried; --engines\n", b.Name)
 		case b.Runs:
 			fmt.Fprintf(w, "runs on %s %s\n", b.Name, b.Version)
 		case b.Plain:

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/onnxprobe/onnxprobe/engine/backends"
 )
 
 func decode(t testing.TB, text string, into any) {
@@ -86,14 +88,39 @@ func TestInspect(t *testing.T) {
 		args []string
 		runs bool
 	}{{nil, true}, {[]string{"--include-gemm"}, true}, {[]string{"--include-maxpool"}, true}} {
-		if b := inspectJSON(t, with([]string{cnn, "--backend", "gorgonia"}, c.args...)...).Backends[0]; b.Runs != c.runs || b.Plain == c.runs {
+		if b := inspectJSON(t, with([]string{cnn, "--engines", "--backend", "gorgonia"}, c.args...)...).Backends[0]; b.Runs != c.runs || b.Plain == c.runs {
 			t.Errorf("%q: gorgonia %+v", c.args, b)
 		}
 	}
 	// What cannot run here is said, not an error: the model can still be read.
-	in := inspectJSON(t, resnet, "--backend", "ort", "--library", "/nonexistent")
+	in := inspectJSON(t, resnet, "--engines", "--backend", "ort", "--library", "/nonexistent")
 	if len(in.Backends) != 1 || in.Backends[0].Runs || !strings.Contains(in.Backends[0].Why, "/nonexistent") {
 		t.Errorf("backends: %+v", in.Backends)
+	}
+}
+
+// Engines are opened when that is asked for, and otherwise listed as not tried.
+func TestInspectTriesNoEngine(t *testing.T) {
+	var names []string
+	for _, b := range inspectJSON(t, resnet).Backends {
+		if names = append(names, b.Name); b != (runnable{Name: b.Name}) {
+			t.Errorf("it tried %+v", b)
+		}
+	}
+	if want := backends.Names()[1:]; !slices.Equal(names, want) {
+		t.Errorf("it lists %q, want %q", names, want)
+	}
+	if text := stdoutOf(t, "inspect", resnet); !strings.Contains(text, "\ngorgonia: not tried; --engines\n") {
+		t.Errorf("it does not say that no engine was tried:\n%s", text)
+	}
+	if b := inspectJSON(t, resnet, "--engines", "--backend", "gorgonia").Backends; len(b) != 1 || !b[0].Tried || !b[0].Runs || b[0].Version == "" {
+		t.Errorf("with --engines: %+v", b)
+	}
+	for _, args := range [][]string{{"--backend", "gorgonia"}, {"--backend", "auto"}, {"--threads", "2"}, {"--library", "l.so"}, {"--optimize", "none"}, {"--no-arena"}, {"--device", "cpu"}} {
+		want := args[0] + " goes with --engines"
+		if r := do(with([]string{"inspect", resnet}, args...)...); r.code != exitUsage || !strings.Contains(r.messages, want) || r.stdout != "" {
+			t.Errorf("%q ends with %d, want %d and %q: %s", args, r.code, exitUsage, want, r.messages)
+		}
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
@@ -29,7 +28,7 @@ type otherFlags struct {
 }
 
 func (f *otherFlags) add(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&f.inputs, "input", nil, "what goes into another input of the model, `NAME=FILE.npy`, FILE.npz:KEY (a row for each item), or VALUE (one, or one for each element, for all items); repeatable. NAME= may be left out where there is one other input")
+	fs.StringArrayVar(&f.inputs, "input", nil, "what goes into another input of the model, `NAME=FILE.npy`, FILE.npz:KEY (a row for each item), or VALUE (one, or one for each element, for all items); one without a batch axis, such as t=2.0, takes a value or its own array, for all items; repeatable. NAME= may be left out where there is one other input")
 	fs.StringVar(&f.box, "box-input", "", "with --regions, for a model that takes a box: each region is an item, and its box goes in as `NAME=UNITS` says: "+strings.Join(region.Units, ", ")+" (01: fractions of the input's width and height)")
 	fs.IntVar(&f.tiles, "tiles", 0, "cut each picture into at most `N` tiles of the model's size, as InternVL does; each is an item, and with --regions there is a row for each region and tile that it meets")
 	fs.BoolVar(&f.thumbnail, "tile-thumbnail", true, "with --tiles: add the whole picture as a tile, where there are several")
@@ -67,7 +66,7 @@ func (f *otherFlags) take(regions *regionFlags, changed func(string) bool) error
 }
 
 // feed makes of a dataset one that has all of a model's inputs.
-func (f *otherFlags) feed(c *cobra.Command, ds dataset.Dataset, ports []engine.Port) (_ dataset.Dataset, err error) {
+func (f *otherFlags) feed(c *cobra.Command, ds dataset.Dataset, ports []probes.Input) (_ dataset.Dataset, err error) {
 	if f.tiles > 0 {
 		if ds, err = dataset.Tiles(ds, dataset.Tiling{Max: f.tiles, Thumbnail: f.thumbnail}); err != nil {
 			return nil, usageError{err}
@@ -92,9 +91,12 @@ func (f *otherFlags) feed(c *cobra.Command, ds dataset.Dataset, ports []engine.P
 }
 
 // complete reports an input for which nothing is given.
-func complete(sides []dataset.Side, ports []engine.Port) error {
+func complete(sides []dataset.Side, ports []probes.Input) error {
 	for _, p := range ports {
 		if !slices.ContainsFunc(sides, func(s dataset.Side) bool { return s.Name == p.Name }) {
+			if p.Shared {
+				return usagef("nothing is given for the model's input %s, which all items share; give --input %s=VALUE", portText(p), p.Name)
+			}
 			return usagef("nothing is given for the model's input %s; give --input %s=FILE.npy or =VALUE, or for boxes --regions FILE --box-input %s", portText(p), p.Name, p.Name)
 		}
 	}
@@ -102,7 +104,7 @@ func complete(sides []dataset.Side, ports []engine.Port) error {
 }
 
 // boxInput is the input that --box-input names.
-func (f *otherFlags) boxInput(ports []engine.Port) (in region.BoxInput, err error) {
+func (f *otherFlags) boxInput(ports []probes.Input) (in region.BoxInput, err error) {
 	name, units, _ := strings.Cut(f.box, "=")
 	if slices.Contains(region.Units, name) && units == "" {
 		name, units = "", name
@@ -123,7 +125,7 @@ func (f *otherFlags) boxInput(ports []engine.Port) (in region.BoxInput, err erro
 	return region.BoxInput{Name: p.Name, DType: p.DType, Units: units}, nil
 }
 
-func (f *otherFlags) feedBoxes(c *cobra.Command, ds dataset.Dataset, ports []engine.Port) (dataset.Dataset, error) {
+func (f *otherFlags) feedBoxes(c *cobra.Command, ds dataset.Dataset, ports []probes.Input) (dataset.Dataset, error) {
 	in, err := f.boxInput(ports)
 	if err != nil {
 		return nil, err
@@ -166,7 +168,7 @@ func (f *otherFlags) feedParts(c *cobra.Command, ds dataset.Dataset) (_ dataset.
 }
 
 // feedOne reads what one --input says.
-func (f *otherFlags) feedOne(c *cobra.Command, ds dataset.Dataset, ports []engine.Port, given string) (dataset.Dataset, error) {
+func (f *otherFlags) feedOne(c *cobra.Command, ds dataset.Dataset, ports []probes.Input, given string) (dataset.Dataset, error) {
 	name, from, named := strings.Cut(given, "=")
 	if !named {
 		name, from = "", given
@@ -176,9 +178,14 @@ func (f *otherFlags) feedOne(c *cobra.Command, ds dataset.Dataset, ports []engin
 		return nil, err
 	}
 	var s dataset.Side
-	if dataset.IsArrayFile(from) {
+	if dataset.IsArrayFile(from) && p.Shared {
+		s, err = dataset.ReadSharedSide(p.Name, p.DType, p.Shape, from, 0)
+	} else if dataset.IsArrayFile(from) {
 		s, err = dataset.ReadSide(p.Name, p.DType, p.Shape, ds.Len(), from, 0)
 	} else if s, err = dataset.ConstantSide(p.Name, p.DType, p.Shape, from); err != nil {
+		if p.Shared {
+			err = fmt.Errorf("%w; it has no batch axis, so all items share it", err)
+		}
 		err = usageError{err}
 	}
 	if err == nil {
@@ -188,7 +195,7 @@ func (f *otherFlags) feedOne(c *cobra.Command, ds dataset.Dataset, ports []engin
 }
 
 // portNamed is the other input of a name, "" for the only one.
-func portNamed(flag, name string, ports []engine.Port) (engine.Port, error) {
+func portNamed(flag, name string, ports []probes.Input) (probes.Input, error) {
 	var all []string
 	for _, p := range ports {
 		if p.Name == name || name == "" && len(ports) == 1 {
@@ -198,18 +205,18 @@ func portNamed(flag, name string, ports []engine.Port) (engine.Port, error) {
 	}
 	switch {
 	case len(ports) == 0:
-		return engine.Port{}, usagef("--%s: the model has one input, which the data goes into", flag)
+		return probes.Input{}, usagef("--%s: the model has one input, which the data goes into", flag)
 	case name == "":
-		return engine.Port{}, usagef("--%s: the model has several inputs besides its data; name one of %s", flag, strings.Join(all, ", "))
+		return probes.Input{}, usagef("--%s: the model has several inputs besides its data; name one of %s", flag, strings.Join(all, ", "))
 	}
-	return engine.Port{}, usagef("--%s: the model has no input %q besides its data; it has %s", flag, name, strings.Join(all, ", "))
+	return probes.Input{}, usagef("--%s: the model has no input %q besides its data; it has %s", flag, name, strings.Join(all, ", "))
 }
 
-func portText(p engine.Port) string { return fmt.Sprintf("%q (%s %v)", p.Name, p.DType, p.Shape) }
+func portText(p probes.Input) string { return fmt.Sprintf("%q (%s %v)", p.Name, p.DType, p.Shape) }
 
 // inputsOf are the model's data input and the others, which only a verb with
 // otherFlags feeds.
-func inputsOf(m *onnx.Model, f *otherFlags) (*onnx.Value, []engine.Port, error) {
+func inputsOf(m *onnx.Model, f *otherFlags) (*onnx.Value, []probes.Input, error) {
 	if f == nil {
 		v, err := probes.DataInput(m)
 		return v, nil, err

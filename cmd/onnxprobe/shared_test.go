@@ -203,7 +203,7 @@ func TestInspectTrainedNetworks(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				seen++
 				var in inspection
-				if err := json.Unmarshal([]byte(succeed(t, "inspect", file, "--json").stdout), &in); err != nil {
+				if err := json.Unmarshal([]byte(succeed(t, "inspect", file, "--json", "--engines").stdout), &in); err != nil {
 					t.Fatal(err)
 				}
 				m, err := onnx.Load(file)

@@ -29,6 +29,31 @@ func ReadSide(name string, d tensor.DType, shape []int, items int, path string, 
 	return Side{Name: name, Rows: t, From: path}, nil
 }
 
+// ReadSharedSide reads what all items have from a file as ReadSide does, an array of the
+// shape that the model takes. Its values become From, as those of ConstantSide are.
+func ReadSharedSide(name string, d tensor.DType, shape []int, path string, limit int64) (Side, error) {
+	t, err := readArray(path, limit)
+	if err == nil && !slices.Equal(t.Shape, shape) {
+		err = fmt.Errorf("got an array of shape %v, want %v: the input has no batch axis, so all items share it and none has a row of its own", t.Shape, shape)
+	}
+	if err == nil {
+		t, err = as(t, d)
+	}
+	if err != nil {
+		return Side{}, fmt.Errorf("reading the input %q from %s: %w", name, path, err)
+	}
+	values, floats := make([]string, t.Len()), t.Float64s()
+	for i := range values {
+		if d.IsFloat() {
+			values[i] = strconv.FormatFloat(floats[i], 'g', -1, 64)
+		} else {
+			v, _ := wholeOf(reflect.ValueOf(t.Data).Index(i))
+			values[i] = strconv.FormatInt(v, 10)
+		}
+	}
+	return ConstantSide(name, d, shape, strings.Join(values, ","))
+}
+
 func readArray(path string, limit int64) (*tensor.Tensor, error) {
 	if limit == 0 {
 		limit = DefaultMaxUnpacked
@@ -161,7 +186,11 @@ func ConstantSide(name string, d tensor.DType, shape []int, values string) (Side
 	}
 	list := strings.Split(strings.Trim(values, "[] "), ",")
 	if len(list) != 1 && len(list) != t.Len() {
-		return Side{}, fmt.Errorf("the input %q is given %d values, want 1 or %d: its shape is %v", name, len(list), t.Len(), shape)
+		want := "1"
+		if t.Len() > 1 {
+			want = fmt.Sprintf("1 or %d", t.Len())
+		}
+		return Side{}, fmt.Errorf("the input %q is given %d values, want %s: its shape is %v", name, len(list), want, shape)
 	}
 	for i := range t.Len() {
 		text := strings.TrimSpace(list[i%len(list)])

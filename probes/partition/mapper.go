@@ -83,11 +83,14 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 	}
 	all := m.Graph.Inputs
 	at := slices.IndexFunc(all, func(w *onnx.Value) bool { return w.Name == o.Input })
-	if at < 0 || o.Input != v.Name && !slices.ContainsFunc(beside, func(p engine.Port) bool { return p.Name == o.Input }) {
+	if at < 0 || o.Input != v.Name && !slices.ContainsFunc(beside, func(p probes.Input) bool { return p.Name == o.Input }) {
 		return nil, fmt.Errorf("the model has no input %q", o.Input)
 	}
 	v = all[at]
+	shared := slices.ContainsFunc(beside, func(p probes.Input) bool { return p.Name == o.Input && p.Shared })
 	switch {
+	case shared:
+		return nil, fmt.Errorf("the model's input %q has no batch axis, and a map is by one that has; take another", o.Input)
 	case !v.DType.IsFloat():
 		return nil, fmt.Errorf("the model's input %q takes %s, by which nothing can be differentiated; export it without the conversion", v.Name, v.DType)
 	case o.Float32 && v.DType != tensor.Float32 && v.DType != tensor.Float64:
@@ -122,6 +125,11 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 	}
 	if err != nil {
 		return nil, err
+	}
+	for i := range mp.Plan.Sites {
+		if s := &mp.Plan.Sites[i]; !mp.Plan.Fit.Leads(s) {
+			return nil, fmt.Errorf("the export fixes the batch at %d, which is not the first axis of site %s; export the model with a free batch or one of 1", mp.Plan.Fit.Batch, s.Name)
+		}
 	}
 	mp.moves(o.Input)
 	if err := mp.choose(wide, o.Sites); err != nil {
