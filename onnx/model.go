@@ -315,6 +315,25 @@ func (g *Graph) Index() *Index {
 	return ix
 }
 
+// Reads lists the values that a node reads: its inputs in their places, then what the
+// graphs in its attributes read, of each other too.
+func (n *Node) Reads() []string {
+	graphs := n.Subgraphs()
+	if len(graphs) == 0 {
+		return n.Inputs
+	}
+	all := slices.Clone(n.Inputs)
+	for _, g := range graphs {
+		for _, k := range g.Nodes {
+			all = append(all, k.Reads()...)
+		}
+		for _, o := range g.Outputs {
+			all = append(all, o.Name)
+		}
+	}
+	return all
+}
+
 // reads is the set of outer values a node depends on, subgraphs included.
 func (n *Node) reads() map[string]bool {
 	set := map[string]bool{}

@@ -332,7 +332,7 @@ func (f *Fit) fixed(m *onnx.Model, sites []site.Site, batch int64) error {
 			f.Folded = append(f.Folded, s.Name)
 		}
 		skip := 0
-		if x := facts[s.Pre]; !f.Unbatched && len(x.Shape) > 0 && (x.Shape[0] == batch && f.lies[s.Pre] != whole || x.Shape[0] == 1 && f.lies[s.Pre] == whole) {
+		if x := facts[s.Place()]; !f.Unbatched && len(x.Shape) > 0 && (x.Shape[0] == batch && f.lies[s.Pre] != whole || x.Shape[0] == 1 && f.lies[s.Pre] == whole) {
 			skip = 1
 		}
 		if err := s.Settle(facts, skip); err != nil {

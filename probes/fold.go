@@ -57,13 +57,13 @@ func (f *Fit) layOut(s *site.Site, facts map[string]onnx.Fact, moved map[string]
 		}
 		x := facts[name]
 		switch {
-		case !moved[name] && s.Op != "MaxPool":
+		case !moved[name] && !several(s):
 			f.lies[name] = whole
 		case len(x.Shape) == 0 || x.Shape[0]%batch != 0:
 			return false
 		case x.Shape[0] == batch:
 			f.lies[name] = leads
-		case s.Op == "MaxPool":
+		case several(s):
 			return false
 		default:
 			f.lies[name] = folded
@@ -74,8 +74,12 @@ func (f *Fit) layOut(s *site.Site, facts map[string]onnx.Fact, moved map[string]
 	return true
 }
 
+// several says whether the code of a site is made of more than one value, or of more
+// than one element for each unit: these are not laid out anew.
+func several(s *site.Site) bool { return s.Winner() || s.Compared() != nil }
+
 // Leads says whether the value that a site bends leads with the batch.
-func (f *Fit) Leads(s *site.Site) bool { return f.lies[s.Pre] == leads }
+func (f *Fit) Leads(s *site.Site) bool { return f.lies[s.Reads()[0]] == leads }
 
 // items is a value that a site reads with the items of the batch in front.
 func (f *Fit) items(e *rewrite.Edit, name, x string) string {
