@@ -140,6 +140,10 @@ type Options struct {
 	// number.
 	Optimize string
 
+	// AllowRandom runs a model that gives an item other numbers every time; see
+	// CheckRandom. Backends do not ask.
+	AllowRandom bool
+
 	// What follows is about a GPU. With the CPU as the device each of these is an
 	// error; see CheckGPU.
 
@@ -203,6 +207,31 @@ type Sharer interface {
 	// those of one session. Each is closed by itself, in any order. It is an error
 	// where runs must be one at a time, as those of a CUDA graph.
 	Share() (Session, error)
+}
+
+// CheckRandom reports a model that draws random numbers, or is in training mode, unless
+// AllowRandom allows it. Whoever makes numbers by it that should be an item's own asks
+// before it is prepared.
+func (o Options) CheckRandom(m *onnx.Model) error {
+	if nodes := m.RandomNodes(); len(nodes) > 0 && !o.AllowRandom {
+		return fmt.Errorf("%s; export it for inference (model.eval() in PyTorch), or allow it with --allow-random", RandomNote(nodes))
+	}
+	return nil
+}
+
+// RandomNote says what onnx.Model.RandomNodes found, "" of none.
+func RandomNote(nodes []*onnx.Node) string {
+	if len(nodes) == 0 {
+		return ""
+	}
+	var names []string
+	for _, n := range nodes[:min(5, len(nodes))] {
+		names = append(names, n.String())
+	}
+	if n := len(nodes) - len(names); n > 0 {
+		names = append(names, fmt.Sprintf("and %d more", n))
+	}
+	return fmt.Sprintf("the model draws random numbers or is in training mode, so that an item has other numbers in every run: %s", strings.Join(names, ", "))
 }
 
 // Recycler is a Session that can write into outputs of runs before.

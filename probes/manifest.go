@@ -126,6 +126,9 @@ func (p *Plan) NewManifest(m *onnx.Model) (*Manifest, error) {
 	if p.Fit.Note != "" {
 		mf.Notes = append(mf.Notes, p.Fit.Note)
 	}
+	if n := engine.RandomNote(m.RandomNodes()); n != "" {
+		mf.Notes = append(mf.Notes, n)
+	}
 	smooth, offset := 0, 0
 	for _, s := range p.Sites {
 		mf.Sites = append(mf.Sites, ManifestSite{s, s.Planes(), offset, s.Bytes()})

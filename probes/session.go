@@ -53,6 +53,9 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 	if batch > maxBatchBytes/max(per, 1) {
 		return nil, fmt.Errorf("a batch of %d samples: each takes %d bytes with its code, and a batch may take %d; give a smaller one", batch, per, maxBatchBytes)
 	}
+	if err := o.CheckRandom(p.source); err != nil {
+		return nil, err
+	}
 	q := *p
 	if p.options.Pack == PackAuto && len(p.Model.Graph.Outputs) > p.Own {
 		q.options.Pack = packing(b, o)

@@ -61,6 +61,7 @@ norm, row and input; a .npy file the weight alone.`,
 	fs.StringArrayVar(&j.sites, "sites", nil, "report only the sites whose name matches `GLOB` (repeatable); all bound the region")
 	j.addBackend(fs)
 	j.addOptions(fs)
+	j.addAllowRandom(fs)
 	j.dataFlags.add(fs)
 	j.addRandom(fs)
 	feed.add(fs, &j.modelFlags, &j.dataFlags)
@@ -132,6 +133,7 @@ norm, row and input; a .npy file the weight alone.`,
 			return err
 		}
 		defer mp.Close()
+		noteRandom(c, m)
 		x, held := heldBeside(ds, x, v.Name, by)
 		a, err := mp.At(c.Context(), x, partition.Query{Rows: rows, All: all, Held: held})
 		var row *partition.RowError

@@ -57,6 +57,7 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if err != nil {
 				return err
 			}
+			noteRandom(c, m)
 			if plan.Fit.Freed {
 				note(c, "the export fixes the batch at 1; the probed model's is free. onnxprobe codes checks on the engine that the numbers stay the same")
 			}

@@ -104,6 +104,7 @@ What is not known, such as a CPU's device_bytes, is left out. Keys may be added.
 	j.addBackend(fs)
 	j.several = true
 	j.addOptions(fs)
+	j.addAllowRandom(fs)
 	j.addPrecision(fs)
 	fs.StringVar(&j.sizes, "batch", "", "images of a run: a size, several (1,8,32), or auto to find the best; by the size of a sample if not given")
 	fs.StringArrayVar(&j.inputs, "input", nil, "what goes into another input of the model, `NAME=VALUE` (one, or one for each element, for all items); random numbers otherwise; repeatable")
@@ -202,6 +203,7 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 	if err := j.measure(c, &b, r); err != nil {
 		return refused(err, j.precision == "float64")
 	}
+	noteRandom(c, m)
 	var done error
 	if j.json {
 		e := json.NewEncoder(c.OutOrStdout())

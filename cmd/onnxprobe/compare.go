@@ -107,7 +107,7 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 			sa.Batch, sb.Batch = fa.batchFor(sample, ds.Len()), fb.batchFor(sample, ds.Len())
 			o := probes.CompareOptions{RunOptions: probes.RunOptions{Workers: df.workers}}
 			if precision != "" {
-				j := side{engineFlags: engineFlags{backend: backends.Float64, device: "cpu", threads: ef.threads, batch: 1, precision: precision}}
+				j := side{engineFlags: engineFlags{backend: backends.Float64, device: "cpu", threads: ef.threads, batch: 1, precision: precision, allowRandom: ef.allowRandom}}
 				judge, err := j.choose(c, m)
 				if err != nil {
 					return fmt.Errorf("--precision %s: %w", precision, err)
@@ -123,6 +123,7 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 			if err != nil {
 				return refused(err, sa.Double || sb.Double)
 			}
+			noteRandom(c, m)
 			elapsed(c, d.Summary, start, "item")
 			sides := []probes.Setting{sa, sb}
 			if o.Judge != nil {
@@ -152,6 +153,7 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 	mf.addSites(c.Flags())
 	mf.add(c.Flags())
 	ef.addOptions(c.Flags())
+	ef.addAllowRandom(c.Flags())
 	ef.addBatch(c.Flags())
 	df.add(c.Flags())
 	c.Flags().StringVarP(&a, "a", "a", "ort", "one `SETTING`")

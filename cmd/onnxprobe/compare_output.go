@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
@@ -45,6 +46,7 @@ type compareManifest struct {
 	Sides    []compareSide       `json:"sides"` // a, b, and the judge where there is one
 	Dataset  probes.ManifestData `json:"dataset"`
 	Summary  *probes.Diff        `json:"summary"` // without the sites, which are the rows
+	Notes    []string            `json:"notes,omitempty"`
 }
 
 type compareSide struct {
@@ -92,6 +94,9 @@ func (f *compareOutput) write(c *cobra.Command, m *onnx.Model, data probes.Manif
 	mf := &compareManifest{Tool: "onnxprobe", Version: probes.Version(), Verb: c.Name(), Command: commandLine(c), Model: m.Path, Settings: settings, Dataset: data, Summary: &whole}
 	if mf.SHA256, err = m.Sum256(); err != nil {
 		return err
+	}
+	if n := engine.RandomNote(m.RandomNodes()); n != "" {
+		mf.Notes = []string{n}
 	}
 	for _, s := range sides {
 		mf.Sides = append(mf.Sides, sideOf(s))

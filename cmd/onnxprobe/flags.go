@@ -86,7 +86,7 @@ type engineFlags struct {
 	backend, device, library, optimize string
 	precision                          string // "" is the model's own
 	threads, batch                     int
-	noArena                            bool
+	noArena, allowRandom               bool
 	// several lets --device list devices, which devices then holds.
 	several bool
 	devices []engine.Device
@@ -118,6 +118,17 @@ func (f *engineFlags) addOptions(fs *pflag.FlagSet) {
 	f.gpuFlags.add(fs)
 }
 
+func (f *engineFlags) addAllowRandom(fs *pflag.FlagSet) {
+	fs.BoolVar(&f.allowRandom, "allow-random", false, "run a model that draws random numbers or is in training mode, though an item has other numbers in every run. Recorded")
+}
+
+// noteRandom says it of a model that was allowed to.
+func noteRandom(c *cobra.Command, m *onnx.Model) {
+	if n := engine.RandomNote(m.RandomNodes()); n != "" {
+		note(c, "%s", n)
+	}
+}
+
 func (f *engineFlags) options() (engine.Options, error) {
 	if names := backends.Names(); !slices.Contains(names, f.backend) {
 		return engine.Options{}, usagef("no engine is called %q; the choices are %s", f.backend, strings.Join(names, ", "))
@@ -136,7 +147,7 @@ func (f *engineFlags) options() (engine.Options, error) {
 	if !slices.Contains([]string{"", "float32", "float64"}, f.precision) {
 		return engine.Options{}, usagef("--precision %q; the precisions are float32 and float64", f.precision)
 	}
-	o := engine.Options{Threads: f.threads, Device: f.devices[0], Library: f.library, NoArena: f.noArena, Optimize: f.optimize}
+	o := engine.Options{Threads: f.threads, Device: f.devices[0], Library: f.library, NoArena: f.noArena, Optimize: f.optimize, AllowRandom: f.allowRandom}
 	return o, f.gpuFlags.set(&o)
 }
 

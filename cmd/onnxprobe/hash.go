@@ -52,6 +52,7 @@ and finish end with 3 too when items could not be read.`,
 		if err := plot.check(h.output, true, args...); err != nil {
 			return err
 		}
+		h.runs = true
 		p, err := h.plan(c, &r.engineFlags, args)
 		if err != nil {
 			return err

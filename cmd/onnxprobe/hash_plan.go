@@ -39,6 +39,7 @@ type hashPlan struct {
 	regions                    regionFlags
 	ofRegions                  codeRegions
 	changed                    func(string) bool
+	runs                       bool // the job is run at once
 }
 
 func (h *hashPlan) add(fs *pflag.FlagSet) {
@@ -147,10 +148,14 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	if _, err := e.options(); err != nil {
+	o, err := e.options()
+	if err != nil {
 		return nil, err
 	}
 	m, err := h.load(args[0])
+	if err == nil && h.runs {
+		err = o.CheckRandom(m)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ func (h *hashRun) add(fs *pflag.FlagSet) {
 	h.several = true
 	h.addBackend(fs)
 	h.addOptions(fs)
+	h.addAllowRandom(fs)
 	fs.IntVar(&h.workers, "decoders", 0, "goroutines that read and decode; 0 takes one for each core")
 	fs.IntVar(&h.maxTries, "max-tries", 3, "set a shard aside after so many tries that ended with their process, or with an error of the engine; 0 for never")
 	fs.BoolVar(&h.retry, "retry", false, "try again the shards that are set aside")
@@ -93,6 +94,9 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 		return err
 	}
 	defer r.Close()
+	if c.Name() == "run" { // hash said it when it planned the job
+		noteRandom(c, m)
+	}
 	if err := p.Admit(m, r); err != nil {
 		return err
 	}

@@ -190,6 +190,9 @@ func inspect(m *onnx.Model, mf modelFlags) (*inspection, *probes.Plan, error) {
 			in.Notes = append(in.Notes, "the export fixes the batch at 1; probing frees it, and checks on the engine that the numbers stay the same")
 		}
 	}
+	if n := engine.RandomNote(m.RandomNodes()); n != "" {
+		in.Notes = append(in.Notes, n)
+	}
 	smooth := 0
 	for _, s := range in.Sites {
 		if s.Smooth {

@@ -43,6 +43,7 @@ func (j *job) add(c *cobra.Command) {
 	j.modelFlags.add(fs)
 	j.addBackend(fs)
 	j.addOptions(fs)
+	j.addAllowRandom(fs)
 	j.addPrecision(fs)
 	j.addBatch(fs)
 	j.dataFlags.add(fs)

@@ -79,6 +79,7 @@ beside them, of the others one region each, whose label is the ground-truth text
 	f.regions.model.of(&f.modelFlags, &f.dataFlags)
 	f.addBackend(fs)
 	f.addOptions(fs)
+	f.addAllowRandom(fs)
 	fs.BoolVar(&f.allowLinks, "allow-links", false, "follow links from the model's folder to external data elsewhere")
 	fs.StringVar(&f.truth, "truth", "", "compare with the true regions of a `FILE|DIR`")
 	fs.StringVar(&f.truthForm, "truth-format", "auto", "format of --truth, as --region-format")

@@ -35,6 +35,7 @@ func (f *studyFlags) add(fs *pflag.FlagSet) {
 	f.addSites(fs)
 	f.addBackend(fs)
 	f.addOptions(fs)
+	f.addAllowRandom(fs)
 	f.addPrecision(fs)
 	f.addBatch(fs)
 	f.dataFlags.add(fs)

@@ -90,6 +90,9 @@ func (s *Study) open(ctx context.Context, path, sum string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n := engine.RandomNote(m.RandomNodes()); n != "" {
+		s.say("%s: %s", path, n)
+	}
 	return &subject{Study: s, model: m, r: r}, nil
 }
 

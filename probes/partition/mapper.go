@@ -78,6 +78,9 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 	if err != nil {
 		return nil, err
 	}
+	if err := eo.CheckRandom(m); err != nil {
+		return nil, err
+	}
 	if o.Input == "" {
 		o.Input = v.Name
 	}
