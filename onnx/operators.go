@@ -138,7 +138,8 @@ var Operators = func() []Operator {
 	add("Neg GlobalAveragePool", First, run, None)
 	add("ReduceSum ReduceMean CumSum", First, run, None)
 	add("AveragePool", First, Window|run, None)
-	add("Identity Cast CastLike Dropout Reshape Flatten Squeeze Unsqueeze Transpose Split Gather Expand Tile Trilu DepthToSpace SpaceToDepth Slice",
+	add("Dropout", First, Moves|Random|run, None)
+	add("Identity Cast CastLike Reshape Flatten Squeeze Unsqueeze Transpose Split Gather Expand Tile Trilu DepthToSpace SpaceToDepth Slice",
 		First, Moves|run, None)
 	add("Concat", All, Moves|run, None)
 	add("Pad", First|Third, Moves|run, None)
@@ -146,9 +147,10 @@ var Operators = func() []Operator {
 	add("Resize Upsample", First, run, None)
 	add("GatherElements GatherND ReverseSequence CenterCropPad Compress", First, Moves|Shaped, None)
 	add("ScatterElements ScatterND Scatter TensorScatter", First|Third, Moves|Shaped, None)
-	add("BatchNormalization", First, run, None)
+	add("BatchNormalization", First, Random|run, None)
 	add("Col2Im AffineGrid DFT STFT", First, 0, None)
-	add("Constant ConstantOfShape EyeLike Range Shape Size", 0, run, None)
+	add("Constant ConstantOfShape EyeLike Range", 0, Moves|run, None)
+	add("Shape Size", 0, Shaped, None)
 	add("SequenceConstruct SequenceAt SequenceInsert SequenceErase SequenceEmpty SequenceLength SplitToSequence ConcatFromSequence Optional OptionalGetElement OptionalHasElement",
 		All, Moves, None)
 	add("HannWindow HammingWindow BlackmanWindow MelWeightMatrix", 0, 0, None)

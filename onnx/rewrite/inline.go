@@ -57,8 +57,7 @@ func known(c onnx.Callee) bool {
 	if c.Domain != "" {
 		name = c.Domain + "." + name
 	}
-	_, ok := lowerings[name]
-	return ok
+	return onnx.OperatorNamed(name) != nil
 }
 
 // inlining is the state of Inline.

@@ -69,6 +69,9 @@ func NewGraph(m *onnx.Model) *Graph {
 			g.kinds[v.Name] = step
 		}
 	}
+	for _, n := range m.RandomNodes() {
+		g.random[n] = true
+	}
 	for _, n := range m.Graph.Nodes {
 		g.follow(n)
 	}
