@@ -67,24 +67,25 @@ func (p *packer) along(s *site.Site, w *site.Window) string {
 		op = "ArgMin"
 	}
 	x, rank := p.wide(s, s.Pre), len(w.Size)
-	first := 1 // the axis that the item's shape begins with
-	if p.lead == 1 {
-		// One item, whatever its first axis means.
+	axis := func(a int) int64 { // of the item's a-th axis, the batch counted
+		if a < w.Batch {
+			return int64(a)
+		}
+		return int64(a + 1)
+	}
+	perm, stay, size := []int64{int64(w.Batch)}, []int64{p.lead}, int64(1)
+	if p.lead == 1 { // one item, whatever its axes mean
 		x = p.e.Op("Reshape", nil, x, p.ints(append([]int64{1}, w.Size...)...))
+		axis, perm[0] = func(a int) int64 { return int64(a + 1) }, 0
 	}
-	skip := 0
-	if len(s.Value.Shape) > rank {
-		skip = 1
-	}
-	perm, stay, size := []int64{0}, []int64{p.lead}, int64(1)
 	for a := range rank {
-		if !slices.Contains(w.Axes, a+skip) {
-			perm, stay = append(perm, int64(a+first)), append(stay, w.Size[a])
+		if !slices.Contains(w.Axes, a) {
+			perm, stay = append(perm, axis(a)), append(stay, w.Size[a])
 		}
 	}
 	for a := range rank {
-		if slices.Contains(w.Axes, a+skip) {
-			perm, size = append(perm, int64(a+first)), size*w.Size[a]
+		if slices.Contains(w.Axes, a) {
+			perm, size = append(perm, axis(a)), size*w.Size[a]
 		}
 	}
 	x = p.e.Op("Reshape", nil, p.e.Op("Transpose", map[string]any{"perm": perm}, x), p.ints(append(stay, size)...))

@@ -30,13 +30,13 @@ type Manifest struct {
 	Units     int               `json:"units,omitempty"`
 	// Unwatched lists what is not affine and belongs to no site.
 	Unwatched []site.Unwatched `json:"unwatched,omitempty"`
-	Input     string            `json:"input"`
-	Sample    []int             `json:"sample"`
-	Batch     int               `json:"batch"`
-	Backend   string            `json:"backend"`
-	Runtime   string            `json:"backend_version"`
-	Device    string            `json:"device"`
-	Threads   int               `json:"threads"`
+	Input     string           `json:"input"`
+	Sample    []int            `json:"sample"`
+	Batch     int              `json:"batch"`
+	Backend   string           `json:"backend"`
+	Runtime   string           `json:"backend_version"`
+	Device    string           `json:"device"`
+	Threads   int              `json:"threads"`
 	// NoArena leaves external weights in the order of their file, by which other
 	// kernels run: bits within rounding of a knot may differ.
 	NoArena   bool           `json:"no_arena,omitempty"`

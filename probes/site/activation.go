@@ -36,6 +36,7 @@ var Activations = []Activation{
 	{Name: "HardSwish", Doc: "x HardSigmoid(x): bends at -3 and 3", Find: hardSwish},
 	{Name: "HardSigmoid", Doc: "clamped line: bends where it meets 0 and 1", Find: hardSigmoid},
 	{Name: "Softsign", Doc: "x / (1 + |x|)", Smooth: true, Find: softsign},
+	{Name: "Softplus", Doc: "log(1 + exp x)", Smooth: true, Find: softplus},
 	{Name: "Shrink", Doc: "0 between two bounds (Hardshrink, Softshrink): bends at both", Find: shrink},
 	{Name: "Threshold", Doc: "x above a bound, else a constant: jumps there", Find: threshold},
 	{Name: "Where", Doc: "one of two values, chosen by a comparison: bends where it changes", Find: where},
@@ -63,6 +64,5 @@ var Activations = []Activation{
 	{Name: "Swish", Doc: "x sigmoid(beta x), beta a constant, also one for each channel", Smooth: true, Find: swish(isSwish)},
 	{Name: "Mish", Doc: "x tanh(softplus(x))", Smooth: true, Find: mish},
 	{Name: "Glu", Doc: "a sigmoid(b), both from one value: the code is of b", Smooth: true, Find: glu},
-	{Name: "Tanh", Doc: "tanh(x)", Smooth: true, Find: tanh},
-	{Name: "Softplus", Doc: "log(1 + exp x)", Smooth: true, Find: plain("Softplus", 0)},
+	{Name: "Tanh", Doc: "tanh(x)", Smooth: true, Find: plain("Tanh", 0)},
 }

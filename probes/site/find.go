@@ -81,28 +81,40 @@ func (g *Graph) sites(namer *namer, o Options) []Site {
 		site Site
 	}
 	var all []found
-	ends := map[*onnx.Node]string{} // the value before the activation that the node ends
+	ends := map[*onnx.Node]int{} // the activations that nodes end, by their place in all
 	inner := map[*onnx.Node]bool{}
+	// within marks the nodes of a pattern that nothing else reads.
+	within := func(n *onnx.Node, nodes []*onnx.Node) {
+		own := func(r *onnx.Node) bool { return r == n || slices.Contains(nodes, r) }
+		for _, i := range nodes {
+			if !slices.ContainsFunc(i.Outputs, func(v string) bool {
+				return g.outputs[v] || slices.ContainsFunc(g.Readers[v], func(r *onnx.Node) bool { return !own(r) })
+			}) {
+				inner[i] = true
+			}
+		}
+	}
 	probes := g.probes()
 	for _, n := range g.m.Graph.Nodes {
 		if probes[n] {
 			continue
 		}
 		a, b, ok := g.activation(n)
+		first := slices.IndexFunc(b.Inner, func(i *onnx.Node) bool {
+			k, is := ends[i]
+			return is && all[k].site.Op == a.Name && all[k].site.Pre == b.Pre
+		})
 		switch {
-		case ok && slices.ContainsFunc(b.Inner, func(i *onnx.Node) bool { return ends[i] == a.Name+"\x00"+b.Pre }):
+		case ok && first >= 0:
 			// An activation that is only scaled further ends where it is complete.
+			s := &all[ends[b.Inner[first]]].site
+			more := slices.Delete(slices.Clone(b.Inner), first, first+1)
+			within(n, more)
+			s.bend.Inner = slices.Concat(s.bend.Inner, more, []*onnx.Node{n})
 		case ok:
-			ends[n] = a.Name + "\x00" + b.Pre
+			ends[n] = len(all)
 			all = append(all, found{n, Site{Op: a.Name, Smooth: a.Smooth, Knots: b.Knots, Against: strings.Join(b.Against, ", "), Pre: b.Pre, bend: b}})
-			own := func(r *onnx.Node) bool { return r == n || slices.Contains(b.Inner, r) }
-			for _, i := range b.Inner {
-				if !slices.ContainsFunc(i.Outputs, func(v string) bool {
-					return g.outputs[v] || slices.ContainsFunc(g.Readers[v], func(r *onnx.Node) bool { return !own(r) })
-				}) {
-					inner[i] = true
-				}
-			}
+			within(n, b.Inner)
 		case o.MaxPool && n.IsOp("MaxPool") && g.Real(n.Input(0)):
 			all = append(all, found{n, Site{Op: "MaxPool", Pre: n.Input(0), bend: Bend{Pre: n.Input(0), Winner: true}}})
 		case o.Gemm && linear(n, g):

@@ -304,12 +304,13 @@ func (g *Graph) chosen(n *onnx.Node) (b Bend, high, low string, ok bool) {
 		return Bend{}, "", "", false
 	}
 	high, low = n.Input(1), n.Input(2)
-	c := g.Inner(n.Input(0))
-	var inner []*onnx.Node
+	c, inner := g.mask(n.Input(0))
 	if c != nil && c.IsOp("Not") {
-		inner = append(inner, c)
+		var more []*onnx.Node
 		high, low = low, high
-		c = g.Inner(c.Input(0))
+		inner = append(inner, c)
+		c, more = g.mask(c.Input(0))
+		inner = append(inner, more...)
 	}
 	b, above, ok := g.compared(c)
 	if !ok {
@@ -320,6 +321,15 @@ func (g *Graph) chosen(n *onnx.Node) (b Bend, high, low string, ok bool) {
 	}
 	b.Inner = append(inner, c)
 	return b, high, low, true
+}
+
+// mask is the node that makes a truth that one node alone reads, and what is between: it
+// may be cast, as older exporters do.
+func (g *Graph) mask(v string) (n *onnx.Node, between []*onnx.Node) {
+	for n = g.Inner(v); n != nil && (n.IsOp("Cast") || n.IsOp("Identity")); n = g.Inner(n.Input(0)) {
+		between = append(between, n)
+	}
+	return n, between
 }
 
 // threshold matches x above a knot and a constant otherwise.
@@ -368,15 +378,17 @@ func shrink(n *onnx.Node, g *Graph) (Bend, bool) {
 	if !n.IsOp("Where") {
 		return Bend{}, false
 	}
-	c := g.Inner(n.Input(0))
+	c, inner := g.mask(n.Input(0))
 	if c != nil && (c.IsOp("Or") || c.IsOp("And")) {
-		p, q := g.Inner(c.Input(0)), g.Inner(c.Input(1))
+		p, more := g.mask(c.Input(0))
+		q, most := g.mask(c.Input(1))
+		inner = slices.Concat(inner, more, most, []*onnx.Node{c, p, q})
 		a, up, ok := g.compared(p)
 		b, up2, ok2 := g.compared(q)
 		if !ok || !ok2 || a.Pre != b.Pre || a.Knots == nil || b.Knots == nil || up == up2 {
 			return Bend{}, false
 		}
-		return knots(a.Pre, min(a.Knots[0], b.Knots[0]), max(a.Knots[0], b.Knots[0]), c, p, q)
+		return knots(a.Pre, min(a.Knots[0], b.Knots[0]), max(a.Knots[0], b.Knots[0]), inner...)
 	}
 	b, high, low, ok := g.chosen(n)
 	if !ok || b.Knots == nil {
@@ -387,7 +399,7 @@ func shrink(n *onnx.Node, g *Graph) (Bend, bool) {
 		return Bend{}, false
 	}
 	x, l := abs.Input(0), b.Knots[0]
-	inner := append(b.Inner, abs)
+	inner = append(b.Inner, abs)
 	// What is taken must not bend at 0 by itself: x, a constant, x - sign(x) c.
 	for _, v := range []string{high, low} {
 		if sub := g.Inner(v); sub != nil && sub.IsOp("Sub") && sub.Input(0) == x {
@@ -511,6 +523,10 @@ func (g *Graph) scaled(name, x string) (c float64, nodes []*onnx.Node, ok bool) 
 	n := g.Maker[name]
 	if n == nil {
 		return 0, nil, false
+	}
+	if n.IsOp("Neg") {
+		c, nodes, ok := g.scaled(n.Input(0), x)
+		return -c, append(nodes, n), ok
 	}
 	p, ok := g.product(n)
 	return p.scale, append(p.nodes, n), ok && len(p.factors) == 1 && p.factors[0] == x
@@ -649,6 +665,15 @@ func gated(op string, scale func(float64) bool) func(*onnx.Node, *Graph) (Bend, 
 func swish(betas func(float64) bool) func(*onnx.Node, *Graph) (Bend, bool) {
 	spelled := gated("Sigmoid", betas)
 	return func(n *onnx.Node, g *Graph) (Bend, bool) {
+		if n.IsOp("Div") { // x / (1 + exp(-beta x))
+			x := n.Input(0)
+			if sum, ok := g.onePlus(n.Input(1), "Exp"); ok {
+				if c, nodes, ok := g.scaled(sum[len(sum)-1].Input(0), x); ok && betas(-c) {
+					return signCode(x, append(nodes, sum...)), true
+				}
+			}
+			return Bend{}, false
+		}
 		switch n.FullOp() {
 		case "Swish":
 			return signCode(n.Input(0), nil), betas(float64(n.Float("alpha", 1)))
@@ -707,16 +732,41 @@ func (g *Graph) root(v string) string {
 	return ""
 }
 
-// tanh matches Tanh as an activation: one that multiplies another computed value is a
-// gate.
-func tanh(n *onnx.Node, g *Graph) (Bend, bool) {
-	if !n.IsOp("Tanh") {
+// softplus matches log(1 + exp x), and its line far above 0, which runtimes are asked to
+// take there lest the exponential overflows.
+func softplus(n *onnx.Node, g *Graph) (Bend, bool) {
+	switch {
+	case n.IsOp("Softplus"):
+		return signCode(n.Input(0), nil), true
+	case n.IsOp("Log"):
+		sum, ok := g.onePlus(n.Input(0), "Exp")
+		if !ok {
+			return Bend{}, false
+		}
+		return signCode(sum[len(sum)-1].Input(0), sum), true
+	}
+	b, high, low, ok := g.chosen(n)
+	if !ok || b.Knots == nil || b.Knots[0] < 8 {
 		return Bend{}, false
 	}
-	gate := slices.ContainsFunc(g.Readers[n.Outputs[0]], func(r *onnx.Node) bool {
-		return r.IsOp("Mul") && g.Real(r.Input(0)) && g.Real(r.Input(1))
-	})
-	return signCode(n.Input(0), nil), !gate
+	k := g.Maker[low]
+	if k == nil {
+		return Bend{}, false
+	}
+	inner := append(b.Inner, k)
+	if p, ok := g.product(k); ok && len(p.factors) == 1 {
+		inner = append(inner, p.nodes...)
+		if k = g.Maker[p.factors[0]]; k == nil {
+			return Bend{}, false
+		}
+		inner = append(inner, k)
+	}
+	s, ok := softplus(k, g)
+	if !ok || s.Pre != b.Pre {
+		return Bend{}, false
+	}
+	_, nodes, ok := g.scaled(s.Pre, high)
+	return signCode(high, slices.Concat(inner, s.Inner, nodes)), ok
 }
 
 // softsign matches x / (1 + |x|).
@@ -747,8 +797,10 @@ func mish(n *onnx.Node, g *Graph) (Bend, bool) {
 		if tanh == nil || !tanh.IsOp("Tanh") {
 			continue
 		}
-		if sp := g.Maker[tanh.Input(0)]; sp != nil && sp.IsOp("Softplus") && sp.Input(0) == x {
-			return signCode(x, append(p.nodes, tanh, sp)), true
+		if sp := g.Maker[tanh.Input(0)]; sp != nil {
+			if b, ok := softplus(sp, g); ok && b.Pre == x {
+				return signCode(x, append(append(p.nodes, tanh, sp), b.Inner...)), true
+			}
 		}
 	}
 	return Bend{}, false

@@ -123,8 +123,10 @@ func (s *Site) Reads() []string {
 	switch {
 	case s.bend.Against != nil || s.bend.Choices != nil:
 		return []string{s.Place()}
-	case s.bend.Winner:
+	case s.end.IsOp("MaxPool"):
 		return []string{s.Pre, s.Place()}
+	case s.bend.Winner: // along axes of which the batch may stand behind
+		return []string{s.Place()}
 	case s.bend.Tap == s.Pre:
 		return []string{s.Pre}
 	}

@@ -252,7 +252,7 @@ func (g *Graph) quantizes(n *onnx.Node) string {
 			}
 		}
 		before, after := g.Maker[n.Input(0)], g.past(n.Outputs[0], false)
-		if before != nil && after != nil && g.scales(before) && g.scales(after) {
+		if n.IsOp("Round") && before != nil && after != nil && g.scales(before) && g.scales(after) {
 			return why
 		}
 	}

@@ -14,10 +14,11 @@ import (
 type Window struct {
 	// Node is the operator.
 	Node *onnx.Node
-	// Axes are the axes of the value before a reduction that it takes the largest along,
-	// the batch counted; nil for a MaxPool, which the other fields describe: an entry
-	// for each spatial axis.
-	Axes []int
+	// Axes are the axes of the item's value before a reduction that it takes the largest
+	// along; nil for a MaxPool, which the other fields describe: an entry for each spatial
+	// axis. Batch is the axis of the batch, which an item does not have.
+	Axes  []int
+	Batch int
 	// Size and Out are the sizes of the input and the output: of a MaxPool along the
 	// spatial axes, of a reduction along all but the batch.
 	Size, Out []int64
@@ -25,7 +26,6 @@ type Window struct {
 	Kernel, Strides, Dilations, Pads []int64
 
 	planes int
-	skip   int // leading axes that are the batch
 }
 
 // newWindow is that of a site whose node is n, with the shape of its output. The first
@@ -43,7 +43,7 @@ func newWindow(site string, n *onnx.Node, facts map[string]onnx.Fact, skip int) 
 
 // reduced is the window of a reduction, or of a global pooling, which is one.
 func reduced(site string, n *onnx.Node, x, out []int64, facts map[string]onnx.Fact, skip int) (*Window, []int64, error) {
-	w := &Window{Node: n, skip: skip, Axes: []int{}}
+	w := &Window{Node: n, Axes: []int{}}
 	given := n.Ints("axes")
 	if name := n.Input(1); name != "" {
 		f := facts[name]
@@ -74,7 +74,11 @@ func reduced(site string, n *onnx.Node, x, out []int64, facts map[string]onnx.Fa
 		w.Axes = append(w.Axes, int(a))
 	}
 	slices.Sort(w.Axes)
-	if skip > 0 && slices.Contains(w.Axes, 0) && x[0] != 1 {
+	// The batch is the first axis that stays.
+	for w.Batch = 0; skip > 0 && n.Int("keepdims", 1) == 0 && slices.Contains(w.Axes, w.Batch); {
+		w.Batch++
+	}
+	if skip > 0 && (w.Batch >= len(x) || slices.Contains(w.Axes, w.Batch) && x[w.Batch] != 1) {
 		return nil, nil, fmt.Errorf("site %s takes the largest over the items of a batch", site)
 	}
 	total := int64(1)
@@ -84,7 +88,16 @@ func reduced(site string, n *onnx.Node, x, out []int64, facts map[string]onnx.Fa
 			return nil, nil, fmt.Errorf("site %s takes the largest of too many elements, of a value of shape %v", site, x)
 		}
 	}
-	w.Size, w.Out = x[skip:], out[min(skip, len(out)):]
+	w.Out = out[min(skip, len(out)):]
+	if w.Size = x; skip > 0 {
+		w.Size = slices.Delete(slices.Clone(x), w.Batch, w.Batch+1)
+		w.Axes = slices.DeleteFunc(w.Axes, func(a int) bool { return a == w.Batch })
+		for i, a := range w.Axes {
+			if a > w.Batch {
+				w.Axes[i]--
+			}
+		}
+	}
 	w.planes = max(bits.Len64(uint64(max(total, 1)-1)), 1)
 	return w, out, nil
 }
@@ -174,7 +187,7 @@ func (w *Window) appendReduced(dst []int, u int) []int {
 	for a, s := k-1, 1; a >= 0; a-- {
 		stride[a] = s
 		s *= int(w.Size[a])
-		gone[a] = slices.Contains(w.Axes, a+w.skip)
+		gone[a] = slices.Contains(w.Axes, a)
 	}
 	base := 0
 	for a := k - 1; a >= 0; a-- {
