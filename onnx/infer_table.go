@@ -32,10 +32,10 @@ func init() {
 // alike are the operators whose output, or first output, is like the first input.
 func alike() map[string]func(call) ([]Fact, error) {
 	rules := map[string]func(call) ([]Fact, error){}
-	for _, op := range []string{"Relu", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "Clip", "HardSigmoid",
+	for _, op := range []string{"LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "HardSigmoid",
 		"HardSwish", "Gelu", "Mish", "Swish", "Sigmoid", "Tanh", "Softplus", "Softsign", "Softmax", "LogSoftmax", "Hardmax", "Erf", "Exp",
-		"Log", "Sqrt", "Reciprocal", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh",
-		"Sign", "Round", "BitShift", "Shrink", "LRN", "LpNormalization",
+		"Log", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh",
+		"BitShift", "Shrink", "LRN", "LpNormalization",
 		"InstanceNormalization", "MeanVarianceNormalization", "CumSum", "Trilu", "ScatterND", "ScatterElements", "Scatter",
 		"ReverseSequence", "LayerNormalization", "GroupNormalization", "BatchNormalization",
 		"RMSNormalization", "SimplifiedLayerNormalization"} {
