@@ -210,8 +210,12 @@ func (in *inferrer) node(n *Node) error {
 // apply is what the operator's rule says of n's outputs, up to one that no value
 // can be.
 func (in *inferrer) apply(n *Node, known []Fact) ([]Fact, error) {
-	rule := inference[n.Op]
-	if rule == nil || domain(n.Domain) != "" {
+	key := n.Op
+	if d := domain(n.Domain); d != "" {
+		key = d + "." + key
+	}
+	rule := inference[key]
+	if rule == nil {
 		return nil, nil
 	}
 	c := call{inferrer: in, n: n, in: known}

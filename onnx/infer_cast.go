@@ -31,17 +31,3 @@ func castTo(f Fact, to tensor.DType) Fact {
 	}
 	return out
 }
-
-func quantize(c call) ([]Fact, error) {
-	f := Fact{DType: tensor.Uint8, Shape: c.at(0).Shape}
-	if c.at(2).DType != 0 {
-		f.DType = c.at(2).DType
-	} else if d := c.n.Int("output_dtype", 0); d != 0 {
-		f.DType = tensor.DType(d)
-	}
-	return one(f)
-}
-
-func dequantize(c call) ([]Fact, error) {
-	return one(Fact{DType: c.at(1).DType, Shape: c.at(0).Shape})
-}

@@ -32,8 +32,7 @@ func readTensors(t *testing.T, pattern string) (ts []*Tensor) {
 }
 
 // ONNX's own cases for each operator, whose expected outputs have the shapes, types and
-// elements that are inferred, from shapes alone and with all that is small and integer or
-// else given as constants.
+// elements that are inferred, from shapes alone and with every input a constant.
 func TestInferConformance(t *testing.T) {
 	root := filepath.Join(shared(t), "onnx-conformance")
 	tested, known := map[string]bool{}, map[string]bool{}
@@ -83,14 +82,13 @@ func TestInferConformance(t *testing.T) {
 		}
 	}
 	for _, op := range slices.Sorted(maps.Keys(tested)) {
-		if inference[op] != nil && !known[op] {
-			t.Errorf("%s: no output of any case is known", op)
-		}
-		if inference[op] == nil {
-			t.Log("no rule: ", op)
+		if open := slices.Contains([]string{"Compress", "NonMaxSuppression", "Unique"}, op); inference[op] != nil && known[op] == open {
+			t.Errorf("%s: the shape of an output of some case is known: %v", op, known[op])
 		}
 	}
-	t.Logf("%d operators were tested", len(tested))
+	if len(tested) < 140 {
+		t.Errorf("only %d operators were tested", len(tested))
+	}
 }
 
 // expect is an error where a fact is not that of a tensor.

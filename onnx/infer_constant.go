@@ -114,3 +114,11 @@ func sizeOf(c call) ([]Fact, error) {
 func eyeLike(c call) ([]Fact, error) {
 	return one(Fact{DType: tensor.DType(c.n.Int("dtype", int64(c.at(0).DType))), Shape: c.at(0).Shape})
 }
+
+func random(c call) ([]Fact, error) {
+	return one(Fact{DType: tensor.DType(c.n.Int("dtype", int64(tensor.Float32))), Shape: slices.Clone(c.n.Ints("shape"))})
+}
+
+func randomLike(c call) ([]Fact, error) {
+	return one(Fact{DType: tensor.DType(c.n.Int("dtype", int64(c.at(0).DType))), Shape: c.at(0).Shape})
+}
