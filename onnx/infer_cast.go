@@ -1,7 +1,6 @@
 package onnx
 
 import (
-	"math"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -26,32 +25,9 @@ func castLike(c call) ([]Fact, error) { return one(castTo(c.at(0), c.at(1).DType
 func castTo(f Fact, to tensor.DType) Fact {
 	out := Fact{DType: to, Shape: f.Shape, Const: slices.Clone(f.Const)}
 	for i, v := range out.Const {
-		switch {
-		case to == tensor.Float16:
-			out.Const[i] = float64(tensor.HalfToFloat32(tensor.Float32ToHalf(float32(v))))
-		case to == tensor.BFloat16:
-			out.Const[i] = float64(math.Float32frombits(uint32(tensor.Float32ToBFloat(float32(v))) << 16))
-		case to == tensor.Bool && v != 0:
+		if out.Const[i] = round(to, v); to == tensor.Bool && v != 0 {
 			out.Const[i] = 1
-		case to == tensor.Float32:
-			out.Const[i] = float64(float32(v))
-		case !to.IsFloat():
-			out.Const[i] = math.Trunc(v)
 		}
 	}
 	return out
-}
-
-func quantize(c call) ([]Fact, error) {
-	f := Fact{DType: tensor.Uint8, Shape: c.at(0).Shape}
-	if c.at(2).DType != 0 {
-		f.DType = c.at(2).DType
-	} else if d := c.n.Int("output_dtype", 0); d != 0 {
-		f.DType = tensor.DType(d)
-	}
-	return one(f)
-}
-
-func dequantize(c call) ([]Fact, error) {
-	return one(Fact{DType: c.at(1).DType, Shape: c.at(0).Shape})
 }
