@@ -12,12 +12,16 @@ var typeWords = map[string]tensor.DType{"FLOAT": tensor.Float32, "UINT8": tensor
 	"FLOAT16": tensor.Float16, "DOUBLE": tensor.Float64, "UINT32": tensor.Uint32, "UINT64": tensor.Uint64,
 	"COMPLEX64": tensor.Complex64, "COMPLEX128": tensor.Complex128, "BFLOAT16": tensor.BFloat16}
 
-func cast(c call) ([]Fact, error) {
-	to := tensor.DType(c.n.Int("to", 0))
-	if word := c.n.Str("to", ""); word != "" { // before version 6
-		to = typeWords[word]
+// CastTo is the type that a Cast gives, whatever version of it the node is.
+func (n *Node) CastTo() tensor.DType {
+	if word := n.Str("to", ""); word != "" { // before version 6
+		return typeWords[word]
 	}
-	return one(castTo(c.at(0), to))
+	return tensor.DType(n.Int("to", 0))
+}
+
+func cast(c call) ([]Fact, error) {
+	return one(castTo(c.at(0), c.n.CastTo()))
 }
 
 func castLike(c call) ([]Fact, error) { return one(castTo(c.at(0), c.at(1).DType)) }

@@ -115,7 +115,7 @@ func eyeLike(c call) ([]Fact, error) {
 	return one(Fact{DType: tensor.DType(c.n.Int("dtype", int64(c.at(0).DType))), Shape: c.at(0).Shape})
 }
 
-func random(c call) ([]Fact, error) {
+func drawn(c call) ([]Fact, error) {
 	return one(Fact{DType: tensor.DType(c.n.Int("dtype", int64(tensor.Float32))), Shape: slices.Clone(c.n.Ints("shape"))})
 }
 

@@ -23,7 +23,7 @@ func init() {
 			"DepthToSpace": depthToSpace, "SpaceToDepth": spaceToDepth, "Dropout": dropout,
 			"RNN": recurrent, "GRU": recurrent, "LSTM": recurrent, "Attention": attention, "GridSample": gridSample,
 			"SwiGLU":       func(c call) ([]Fact, error) { return elementwise(c, c.at(0).DType, nil, 0, 1) },
-			"RandomNormal": random, "RandomUniform": random, "RandomNormalLike": randomLike, "RandomUniformLike": randomLike, "Bernoulli": randomLike,
+			"RandomNormal": drawn, "RandomUniform": drawn, "RandomNormalLike": randomLike, "RandomUniformLike": randomLike, "Bernoulli": randomLike,
 		},
 	} {
 		for op, rule := range rules {

@@ -145,7 +145,8 @@ var Operators = func() []Operator {
 	add("Pad", First|Third, Moves|run, None)
 	add("Where", Second|Third, Moves|run, None)
 	add("Resize Upsample", First, run, None)
-	add("GatherElements GatherND ReverseSequence CenterCropPad Compress", First, Moves|Shaped, None)
+	add("GatherElements GatherND ReverseSequence Compress", First, Moves|Shaped, None)
+	add("CenterCropPad", First, Moves, None)
 	add("ScatterElements ScatterND Scatter TensorScatter", First|Third, Moves|Shaped, None)
 	add("BatchNormalization", First, Random|run, None)
 	add("Col2Im AffineGrid DFT STFT", First, 0, None)
@@ -162,7 +163,10 @@ var Operators = func() []Operator {
 	add("Conv ConvTranspose", Third, Bilinear|Window|run, None)
 	add("Div", First, run, None)
 	add("com.microsoft.FusedMatMul", 0, Bilinear|Shaped, None)
-	add("com.microsoft.MatMulNBits", First, Shaped, None)
+	add("com.microsoft.TransposeMatMul", 0, Bilinear|Shaped, None)
+	add("com.microsoft.MatMulNBits com.microsoft.MatMulBnb4", First, Shaped, None)
+	add("com.microsoft.BiasDropout", First|Second|Third, Shaped, None)
+	add("com.microsoft.Trilu com.microsoft.ExpandDims com.microsoft.GatherND com.microsoft.Range com.microsoft.Pad", First|Third, Moves|Shaped, None)
 
 	// Curved by nature.
 	add("Sigmoid Erf Exp Log Sqrt Reciprocal Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Pow", 0, Smooth|run, AsSmooth)
@@ -170,13 +174,15 @@ var Operators = func() []Operator {
 		0, Smooth|run, AsSmooth)
 	add("ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare ReduceProd", 0, Smooth|run, AsSmooth)
 	add("LpPool GlobalLpPool", 0, Smooth|Window|Shaped, AsSmooth)
-	add("CumProd Det NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss SwiGLU", 0, Smooth, AsSmooth)
+	add("CumProd Det NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss", 0, Smooth, AsSmooth)
+	add("SwiGLU", 0, Smooth|Shaped, AsSmooth)
 	add("Attention RotaryEmbedding", 0, Smooth|Shaped, AsSmooth)
 	add("LinearAttention CausalConvWithState ai.onnx.preview.FlexAttention", 0, Smooth, AsSmooth)
 	add("LSTM GRU RNN", 0, Smooth|Shaped, AsSmooth)
 	add("com.microsoft.SkipLayerNormalization com.microsoft.SkipSimplifiedLayerNormalization com.microsoft.EmbedLayerNormalization com.microsoft.Attention com.microsoft.MultiHeadAttention com.microsoft.GroupQueryAttention com.microsoft.BiasSoftmax com.microsoft.RotaryEmbedding com.microsoft.BiasSplitGelu",
 		0, Smooth|Shaped, AsSmooth)
-	add("com.microsoft.GroupNorm com.microsoft.SkipGroupNorm", 0, Smooth, AsSmooth)
+	add("com.microsoft.GroupNorm com.microsoft.SkipGroupNorm com.microsoft.CDist com.microsoft.PackedAttention com.microsoft.LongformerAttention com.microsoft.Inverse com.microsoft.GemmFastGelu",
+		0, Smooth|Shaped, AsSmooth)
 
 	// Steps and orders that no site shows.
 	add("Floor Ceil Round Mod", 0, Grid|run, Named)
@@ -187,10 +193,12 @@ var Operators = func() []Operator {
 	add("BitCast", 0, Step, Named)
 	add("TopK", 0, Piecewise|Shaped, Named, "which elements are the largest")
 	add("Hardmax OneHot", 0, Step|Shaped, Named)
-	add("NonZero NonMaxSuppression Unique", 0, Step, Named, "what it finds depends on the values")
+	add("NonZero NonMaxSuppression Unique", 0, Step|Shaped, Named, "what it finds depends on the values")
 	add("MaxRoiPool MaxUnpool", 0, Piecewise, Named, "the winner of each window")
+	add("com.microsoft.MaxpoolWithMask", 0, Piecewise|Window|Shaped, Named, "the winner of each window")
+	add("com.microsoft.MoE com.microsoft.QMoE", 0, Piecewise|Smooth|Shaped, Named, "which experts are the best")
 	add("RoiAlign", First, Shaped, Named, "where it reads depends on the boxes")
-	add("GridSample DeformConv", First, 0, Named, "where it reads depends on the values")
+	add("GridSample DeformConv com.microsoft.GridSample", First, Shaped, Named, "where it reads depends on the values")
 	add("TfIdfVectorizer StringNormalizer StringConcat StringSplit RegexFullMatch ImageDecoder", 0, Step, Named)
 
 	// Quantised arithmetic.
@@ -198,33 +206,40 @@ var Operators = func() []Operator {
 	add("QuantizeLinear DynamicQuantizeLinear com.microsoft.QuantizeLinear", 0, Grid|Shaped, AsSmooth, grid)
 	add("DequantizeLinear com.microsoft.DequantizeLinear", First, Shaped, None)
 	add("MatMulInteger", 0, Bilinear|run, None)
+	add("com.microsoft.MatMulInteger16", 0, Bilinear|Shaped, None)
 	add("ConvInteger", 0, Bilinear|Window|Shaped, None)
 	const operator = "a quantized operator: what it folds of activations, rounding and clamping cannot be seen; quantize in the QDQ format (QuantizeLinear and DequantizeLinear) instead"
 	add("QLinearConv QLinearMatMul com.microsoft.QLinearAdd com.microsoft.QLinearMul com.microsoft.QLinearSigmoid com.microsoft.QLinearLeakyRelu com.microsoft.QLinearSoftmax com.microsoft.QLinearGlobalAveragePool com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat com.microsoft.QGemm",
 		0, Grid|Shaped, Named, operator)
-	add("com.microsoft.QLinearReduceMean com.microsoft.QLinearWhere com.microsoft.QLinearConvTranspose com.microsoft.QOrderedMatMul com.microsoft.QAttention com.microsoft.DynamicQuantizeLSTM",
-		0, Grid, Named, operator)
+	add("com.microsoft.QLinearConv com.microsoft.QLinearReduceMean com.microsoft.QLinearWhere com.microsoft.QAttention com.microsoft.DynamicQuantizeLSTM", 0, Grid|Shaped, Named, operator)
+	add("com.microsoft.QLinearConvTranspose com.microsoft.QOrderedMatMul", 0, Grid, Named, operator)
 	add("com.microsoft.DynamicQuantizeMatMul com.microsoft.MatMulIntegerToFloat", 0, Grid|Shaped, AsSmooth, grid)
 
 	// Layouts of one machine.
 	const layout = "a layout of ONNX Runtime's for one machine; save the model at the extended level of its optimizer, or the original"
-	add("com.microsoft.nchwc.Conv com.microsoft.nchwc.MaxPool com.microsoft.nchwc.AveragePool com.microsoft.nchwc.GlobalMaxPool com.microsoft.nchwc.GlobalAveragePool com.microsoft.nchwc.Upsample com.microsoft.NhwcConv com.microsoft.NhwcMaxPool com.microsoft.NhwcFusedConv",
+	add("com.microsoft.nchwc.Conv com.microsoft.nchwc.MaxPool com.microsoft.nchwc.AveragePool com.microsoft.nchwc.GlobalMaxPool com.microsoft.nchwc.GlobalAveragePool com.microsoft.nchwc.Upsample",
 		0, Piecewise|Window, Named, layout)
+	add("com.microsoft.NhwcConv com.microsoft.NhwcMaxPool com.microsoft.NhwcFusedConv", 0, Piecewise|Window|Shaped, Named, layout)
 	add("com.microsoft.nchwc.ReorderInput com.microsoft.nchwc.ReorderOutput", First, Moves, None)
 
 	// What takes fused activations apart; see rewrite.Unfuse.
 	const fused = "a fused operator in a form that is not taken apart"
 	add("com.microsoft.FusedConv com.microsoft.FusedGemm", 0, Piecewise|Shaped, Named, fused)
+	add("com.microsoft.FusedMatMulActivation", 0, Piecewise|Shaped, Named, fused)
 	add("com.microsoft.BiasAdd", All, Shaped, None)
 
 	// Random numbers, and graphs held.
-	add("RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial", 0, Random, Named, "random numbers")
+	add("RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli", 0, Random|Shaped, Named, "random numbers")
+	add("Multinomial", 0, Random, Named, "random numbers")
 	add("If Loop Scan SequenceMap", 0, Body, Named, "what its body does is not looked into")
 
 	// Classical models behind a network.
-	add("ai.onnx.ml.Scaler ai.onnx.ml.LinearRegressor ai.onnx.ml.ArrayFeatureExtractor ai.onnx.ml.FeatureVectorizer", First, 0, None)
-	add("ai.onnx.ml.Normalizer ai.onnx.ml.LinearClassifier ai.onnx.ml.SVMRegressor ai.onnx.ml.SVMClassifier", 0, Smooth, AsSmooth)
-	add("ai.onnx.ml.Binarizer ai.onnx.ml.TreeEnsemble ai.onnx.ml.TreeEnsembleClassifier ai.onnx.ml.TreeEnsembleRegressor ai.onnx.ml.LabelEncoder ai.onnx.ml.Imputer ai.onnx.ml.OneHotEncoder ai.onnx.ml.CastMap ai.onnx.ml.CategoryMapper ai.onnx.ml.DictVectorizer ai.onnx.ml.ZipMap",
+	add("ai.onnx.ml.Scaler ai.onnx.ml.LinearRegressor", First, Shaped, None)
+	add("ai.onnx.ml.ArrayFeatureExtractor ai.onnx.ml.FeatureVectorizer", First, 0, None)
+	add("ai.onnx.ml.Normalizer ai.onnx.ml.SVMRegressor", 0, Smooth|Shaped, AsSmooth)
+	add("ai.onnx.ml.LinearClassifier ai.onnx.ml.SVMClassifier", 0, Smooth, AsSmooth)
+	add("ai.onnx.ml.Binarizer ai.onnx.ml.TreeEnsembleRegressor ai.onnx.ml.Imputer", 0, Step|Shaped, Named)
+	add("ai.onnx.ml.TreeEnsemble ai.onnx.ml.TreeEnsembleClassifier ai.onnx.ml.LabelEncoder ai.onnx.ml.OneHotEncoder ai.onnx.ml.CastMap ai.onnx.ml.CategoryMapper ai.onnx.ml.DictVectorizer ai.onnx.ml.ZipMap",
 		0, Step, Named)
 	return all
 }()

@@ -279,7 +279,7 @@ var forms = []form{
 	row("Where", "by another value", nil, false, func(e *rewrite.Edit, x string) string {
 		return e.Op("Where", nil, e.Op("Greater", nil, x, ramp(e, -3, 16)), x, mul(e, x, c(e, 0.1)))
 	}, aboveRamp),
-	row("ReduceL1", "", []float64{0}, false, op("ReduceL1", map[string]any{"keepdims": 1})),
+	row("ReduceL1", "", []float64{0}, false, op("ReduceL1", map[string]any{"axes": []int64{1}})),
 	row("ReduceL1", "LpNormalization", []float64{0}, false, op("LpNormalization", map[string]any{"p": 1})),
 	row("Greater", "x (x > t)", []float64{0.5}, false, func(e *rewrite.Edit, x string) string {
 		return mul(e, x, e.Op("Cast", map[string]any{"to": 1}, e.Op("Greater", nil, x, c(e, 0.5))))

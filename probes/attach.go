@@ -58,14 +58,14 @@ func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 			return nil, fmt.Errorf("the model is probed already: it has the output %q; take the model it was made from", v.Name)
 		}
 	}
-	if _, _, err := dataInputs(m); err != nil {
-		return nil, err
-	}
 	m, err := rewrite.Plain(m)
 	if err != nil {
 		return nil, err
 	}
 	found, err := site.Find(m, o.Sites)
+	if _, _, wrong := dataInputs(m); wrong != nil && err != nil {
+		err = fmt.Errorf("%w; %w", wrong, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,14 @@ func (f *Fit) layOut(s *site.Site, facts map[string]onnx.Fact, moved map[string]
 // than one element for each unit: these are not laid out anew.
 func several(s *site.Site) bool { return s.Winner() || s.Compared() != nil }
 
+// FoldedNote says what is assumed of the sites that Folded names, "" where there are none.
+func (f *Fit) FoldedNote() string {
+	if len(f.Folded) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the export fixes the batch at %d, and the first axis of %d site(s) holds several rows of each item; that they lie item by item is checked on the engine before anything is run, and assumed where nothing is", f.Batch, len(f.Folded))
+}
+
 // Leads says whether the value that a site bends leads with the batch.
 func (f *Fit) Leads(s *site.Site) bool { return f.lies[s.Reads()[0]] == leads }
 

@@ -21,13 +21,16 @@ type Manifest struct {
 	Verb    string   `json:"verb"`
 	Command []string `json:"command,omitempty"`
 	// Model holds the SHA-256 of the model file and of its external data.
-	Model     string            `json:"model"`
-	SHA256    map[string]string `json:"sha256"`
-	Sites     []ManifestSite    `json:"sites,omitempty"`
-	CodeBytes int               `json:"code_bytes,omitempty"`
-	BitOrder  string            `json:"bit_order,omitempty"`
-	Packing   string            `json:"packing,omitempty"`
-	Units     int               `json:"units,omitempty"`
+	Model  string            `json:"model"`
+	SHA256 map[string]string `json:"sha256"`
+	Sites  []ManifestSite    `json:"sites,omitempty"`
+	// SitesRule and SitesHash tell site tables apart; see SiteTable.
+	SitesRule int    `json:"sites_rule,omitempty"`
+	SitesHash string `json:"sites_hash,omitempty"`
+	CodeBytes int    `json:"code_bytes,omitempty"`
+	BitOrder  string `json:"bit_order,omitempty"`
+	Packing   string `json:"packing,omitempty"`
+	Units     int    `json:"units,omitempty"`
 	// Unwatched lists what is not affine and belongs to no site.
 	Unwatched []site.Unwatched `json:"unwatched,omitempty"`
 	Input     string           `json:"input"`
@@ -136,6 +139,13 @@ func (p *Plan) NewManifest(m *onnx.Model) (*Manifest, error) {
 		if s.Smooth {
 			smooth++
 		}
+	}
+	if len(p.Sites) > 0 {
+		t, err := TableOf(p.Sites)
+		if err != nil {
+			return nil, err
+		}
+		mf.SitesRule, mf.SitesHash = t.Rule, t.Hash
 	}
 	if smooth > 0 {
 		mf.Notes = append(mf.Notes, SmoothNote(smooth, len(p.Sites)))

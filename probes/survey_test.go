@@ -219,7 +219,12 @@ func chained(t *testing.T, rng *rand.Rand, d int, pieces []piece) *onnx.Model {
 				units *= int(s)
 			}
 			y = e.Op("Reshape", nil, y, e.Const(tensor.Of([]int64{-1, int64(units)}, 2)))
-			if rng.IntN(3) == 0 {
+			// A step leaves nothing of the input but a choice.
+			steps := func(name string) bool {
+				o := onnx.OperatorNamed(name)
+				return o != nil && o.Traits&onnx.Step != 0
+			}
+			if rng.IntN(3) == 0 || steps(p.name) || steps(p.site) {
 				y, units = e.Op("Concat", map[string]any{"axis": 1}, y, h), units+p.width
 			}
 			x, from = y, units

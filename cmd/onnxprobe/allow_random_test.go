@@ -56,6 +56,22 @@ func TestModelsThatDrawRandomNumbers(t *testing.T) {
 			t.Errorf("%s does not say it:\n%s", path, got)
 		}
 	}
+	study := filepath.Join(dir, "study")
+	step := filepath.Join(dir, "step-1.onnx")
+	if err := m.Save(step); err != nil {
+		t.Fatal(err)
+	}
+	train := saveArray(t, filepath.Join(dir, "train.npy"), tensor.Of(make([]float32, 6*64), 6, 64))
+	args := []string{"dynamics", step, "--train", train, "--test", x, "-k", "1", "--batch", "2", "-o", study}
+	if r := do(args...); r.code != exitFailed || !strings.Contains(r.messages, says) {
+		t.Errorf("dynamics ends with %d: %s", r.code, r.messages)
+	}
+	if r := do(append(args, "--allow-random")...); r.code != exitDone || !strings.Contains(r.messages, says) {
+		t.Errorf("dynamics, allowed, ends with %d: %s", r.code, r.messages)
+	}
+	if got := slurp(t, filepath.Join(study, "dynamics.parquet.manifest.json")); !strings.Contains(got, "draw random numbers") {
+		t.Errorf("the manifest of dynamics does not say it:\n%s", got)
+	}
 	if notes := strings.Join(inspectJSON(t, model).Notes, "\n"); !strings.Contains(notes, says) {
 		t.Errorf("inspect does not say it: %s", notes)
 	}

@@ -21,7 +21,8 @@ func newAttach() *cobra.Command {
 		Short: "The probed model as one standard ONNX file",
 		Long: `Writes the model with its probes as an ordinary ONNX file. Run by any ONNX runtime it
 returns the original outputs, unchanged and in their order, and for each site one
-more: "onnxprobe.code/SITE", uint8 [batch, bytes], packed as numpy.packbits does.
+more: "onnxprobe.code/SITE", uint8 [batch, bytes], packed as numpy.packbits does. A model
+whose sites do not lead with the batch runs item by item, and its file declares a batch of 1.
 Weights kept as external data stay where they are: write the file beside them.`,
 		Example: `  onnxprobe attach resnet50.onnx -o resnet50_probed.onnx
   python -c "import onnxruntime as o, numpy as n; s = o.InferenceSession('resnet50_probed.onnx'); \
@@ -61,8 +62,8 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if plan.Fit.Freed {
 				note(c, "the export fixes the batch at 1; the probed model's is free. onnxprobe codes checks on the engine that the numbers stay the same")
 			}
-			if n := len(plan.Fit.Folded); n > 0 {
-				note(c, "the export fixes the batch at %d, and at %s the first axis holds several rows of an item; that they lie item by item is assumed here, and onnxprobe codes checks it on the engine", plan.Fit.Batch, count(n, "site"))
+			if n := plan.Fit.FoldedNote(); n != "" {
+				note(c, "%s", n)
 			}
 			if plan.Fit.Note != "" {
 				note(c, "%s", plan.Fit.Note)

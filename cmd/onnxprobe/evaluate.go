@@ -149,6 +149,9 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 			}
 		}
 		earlier, err := other(before, "churn")
+		if err == nil && earlier != nil {
+			err = encoding.SameSites(earlier, train)
+		}
 		if err != nil {
 			return err
 		}

@@ -186,6 +186,9 @@ func inspect(m *onnx.Model, mf modelFlags) (*inspection, *probes.Plan, error) {
 		if plan.Fit.Note != "" {
 			in.Notes = append(in.Notes, plan.Fit.Note)
 		}
+		if n := plan.Fit.FoldedNote(); n != "" {
+			in.Notes = append(in.Notes, n)
+		}
 		if plan.Fit.Freed {
 			in.Notes = append(in.Notes, "the export fixes the batch at 1; probing frees it, and checks on the engine that the numbers stay the same")
 		}

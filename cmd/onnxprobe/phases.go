@@ -106,7 +106,7 @@ network that cannot be measured is a row with its error; the exit code is 3 then
 		}
 		cells := dynamics.Phases(models, axes, out.Records, t)
 		m := manifestOf(c, s, print, out.Records)
-		m.Thresholds, m.Notes = &t, []string{thresholdsNote}
+		m.Thresholds, m.Notes = &t, append(m.Notes, thresholdsNote)
 		tables := []string{filepath.Join(f.output, "models."+f.to), filepath.Join(f.output, "phases."+f.to)}
 		if err := dynamics.SaveTable(tables[0], dynamics.ModelTable(models, out.Records), m); err != nil {
 			return err

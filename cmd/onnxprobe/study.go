@@ -141,6 +141,9 @@ type studiedModel struct {
 func manifestOf(c *cobra.Command, s *dynamics.Study, fingerprint string, records []*dynamics.Record) *studied {
 	m := &studied{Tool: "onnxprobe", Version: probes.Version(), Verb: c.Name(), Command: commandLine(c), Fingerprint: fingerprint, Settings: &s.Settings,
 		Train: manifestData(s.Train, false), Test: manifestData(s.Test, false), Networks: []studiedModel{}}
+	if s.Engine.AllowRandom {
+		m.Notes = append(m.Notes, "networks that draw random numbers or are in training mode were allowed: their figures change from run to run")
+	}
 	for _, r := range records {
 		m.Networks = append(m.Networks, studiedModel{nil, r.Path, r.SHA256, r.Backend, r.Version, r.Device, r.Failed, r.Error, r.Seconds})
 	}

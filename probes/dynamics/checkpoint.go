@@ -28,6 +28,7 @@ type Checkpoint struct {
 	Err    error  `json:"-"`
 
 	sites []string
+	table probes.SiteTable
 }
 
 // Loader reads a model; it decides about links and precision.
@@ -149,7 +150,8 @@ func (c *Checkpoint) look(m *onnx.Model, o site.Options, sample []int) error {
 		return err
 	}
 	c.SHA256, c.sites = sum, describe(p)
-	return nil
+	c.table, err = probes.TableOf(p.Sites)
+	return err
 }
 
 // sumOf is one hash of a model and its external data.

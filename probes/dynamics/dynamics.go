@@ -10,8 +10,9 @@
 //	                phases), written whole and last; one that is valid is kept
 //	dynamics.*      the table, with its manifest, made anew at the end of every run
 //
-// A record is valid when the settings, the data, the model and the model before it are
-// those it was made of, and its figures are as they were written.
+// A record is valid when the settings, the data, the model, the model before it and the
+// sites that are found in it are those it was made of, and its figures are as they were
+// written.
 package dynamics
 
 import (
@@ -99,7 +100,12 @@ func (s *Study) Follow(ctx context.Context, dir, fingerprint string, cs []Checkp
 			sum = before.SHA256
 		}
 		if c.Err == nil {
-			if r := readRecord(path, fingerprint, c.SHA256, sum); r != nil {
+			r := readRecord(path, fingerprint, c.SHA256, sum)
+			if r != nil && !r.of(c.table) {
+				s.say("step %d: its record is of other sites than this version finds, and is made anew", c.Step)
+				r = nil
+			}
+			if r != nil {
 				r.Path = c.Path
 				out.record(r, true)
 				before, last = c, sets{}
@@ -117,7 +123,7 @@ func (s *Study) Follow(ctx context.Context, dir, fingerprint string, cs []Checkp
 			before, last = c, codes
 			s.say("step %d: %s in %.1f s", c.Step, c.Path, r.Seconds)
 		}
-		r.Fingerprint, r.Before = fingerprint, sum
+		r.Fingerprint, r.Before, r.SitesHash = fingerprint, sum, c.table.Hash
 		if err := r.write(path); err != nil {
 			return &out, err
 		}

@@ -255,6 +255,7 @@ func TestRecordsThatAreNotWhatTheySayAreMadeAnew(t *testing.T) {
 		"a figure":    func(b string) string { return strings.Replace(b, `"value": 0.25`, `"value": 0.26`, 1) },
 		"model":       func(b string) string { return strings.Replace(b, `"sha256": "`, `"sha256": "0`, 1) },
 		"before":      func(b string) string { return strings.Replace(b, `"before": "`, `"before": "0`, 1) },
+		"sites":       func(b string) string { return strings.Replace(b, `"sites_hash": "`, `"sites_hash": "0`, 1) },
 		"fingerprint": func(b string) string { return strings.Replace(b, `"fingerprint": "`, `"fingerprint": "0`, 1) },
 		"cut":         func(b string) string { return b[:len(b)/2] },
 		"empty":       func(string) string { return "" },
@@ -289,6 +290,34 @@ func TestRecordsThatAreNotWhatTheySayAreMadeAnew(t *testing.T) {
 	save(t, corner(0.3, 0.3), filepath.Join(ckpts, "step-2.onnx"))
 	if out := follow(t, study(t), ckpts, dir); out.Kept != 1 || out.Measured != 2 {
 		t.Errorf("a new network: %d kept, %d measured, want 1 and 2", out.Kept, out.Measured)
+	}
+}
+
+// Records of versions that had no hash of the sites are kept where their figures are of
+// the sites that this one finds.
+func TestRecordsOfOlderVersions(t *testing.T) {
+	ckpts, dir := corners(t, threeSteps...), t.TempDir()
+	follow(t, study(t), ckpts, dir)
+	path := filepath.Join(dir, "step-2.json")
+	for _, c := range []struct {
+		kept int
+		site string
+	}{{2, "old"}, {3, ""}} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r Record
+		if err := json.Unmarshal(b, &r); err != nil || r.SitesHash == "" {
+			t.Fatalf("%v in %s", err, b)
+		}
+		r.SitesHash, r.Rows[0].Site = "", c.site
+		if err := r.write(path); err != nil {
+			t.Fatal(err)
+		}
+		if out := follow(t, study(t), ckpts, dir); out.Kept != c.kept {
+			t.Errorf("a figure of the site %q: %d records are kept, want %d", c.site, out.Kept, c.kept)
+		}
 	}
 }
 

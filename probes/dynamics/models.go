@@ -128,12 +128,13 @@ func (s *Study) one(ctx context.Context, dir, fingerprint, path string) (r *Reco
 	if err != nil {
 		return nil, false, err
 	}
-	sum, err := sumOf(m)
-	if err != nil {
+	var c Checkpoint
+	if err := c.look(m, s.siteOptions(), s.Train.Shape()); err != nil {
 		return nil, false, err
 	}
+	sum := c.SHA256
 	file := filepath.Join(dir, fmt.Sprintf("model-%.16s.json", sum))
-	if r := readRecord(file, fingerprint, sum, ""); r != nil {
+	if r := readRecord(file, fingerprint, sum, ""); r != nil && r.of(c.table) {
 		r.Path = path
 		return r, true, nil
 	}
@@ -141,7 +142,7 @@ func (s *Study) one(ctx context.Context, dir, fingerprint, path string) (r *Reco
 		return nil, false, err
 	}
 	s.say("%s in %.1f s", path, r.Seconds)
-	r.Fingerprint = fingerprint
+	r.Fingerprint, r.SitesHash = fingerprint, c.table.Hash
 	return r, false, r.write(file)
 }
 

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+
+	"github.com/onnxprobe/onnxprobe/probes"
 )
 
 // Value is a figure; NaN and infinities are null in JSON.
@@ -56,6 +58,8 @@ type Record struct {
 	Fingerprint string `json:"fingerprint"`
 	Path        string `json:"path"`
 	SHA256      string `json:"sha256"`
+	// SitesHash is probes.SiteTable's; "" in records of versions before it.
+	SitesHash string `json:"sites_hash,omitempty"`
 	// Before is the SHA-256 of the checkpoint that churn compares with, "" for none.
 	Before string `json:"before,omitempty"`
 	// Error is why the network could not be measured; such a record is never valid.
@@ -80,6 +84,26 @@ func (r *Record) check() string {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
+}
+
+// of says whether the record is of these sites: by its hash, or before there was one by
+// the sites that its figures name, where they name any.
+func (r *Record) of(t probes.SiteTable) bool {
+	if r.SitesHash != "" {
+		return r.SitesHash == t.Hash
+	}
+	named := map[string]bool{}
+	for _, row := range r.Rows {
+		if row.Site != "" {
+			named[row.Site] = true
+		}
+	}
+	for _, name := range t.Names {
+		if len(named) > 0 && !named[name] {
+			return false
+		}
+	}
+	return len(named) == 0 || len(named) == len(t.Names)
 }
 
 // write puts the record where readRecord finds it.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
@@ -20,6 +21,8 @@ type Origin struct {
 	Model     string            `json:"model"`
 	SHA256    map[string]string `json:"sha256"`
 	Sites     []OriginSite      `json:"sites"`
+	SitesRule int               `json:"sites_rule"`
+	SitesHash string            `json:"sites_hash"`
 	CodeBytes int               `json:"code_bytes"`
 	Settings  struct {
 		// Sketch is the number of sampled bits, drawn with Seed.
@@ -81,6 +84,8 @@ type OriginSite struct {
 	Planes int    `json:"planes"`
 	// Channels is the length of the site's first axis; 0 where it has no channels.
 	Channels int `json:"channels,omitempty"`
+
+	text string // probes.SiteText of it, where it was read
 }
 
 // UnmarshalJSON takes the channels from a manifest's shape: those that have a code of
@@ -99,7 +104,9 @@ func (s *OriginSite) UnmarshalJSON(b []byte) error {
 		site.Channels = site.Shape[0]
 	}
 	*s = OriginSite(site.plain)
-	return nil
+	var err error
+	s.text, err = probes.SiteText(b)
+	return err
 }
 
 // bits is the number of bits that a site has in codes of the kind on.
@@ -118,6 +125,15 @@ func (o *Origin) bits() (n int) {
 	return n
 }
 
+func (o *Origin) table() probes.SiteTable {
+	t := probes.SiteTable{Rule: o.SitesRule, Hash: o.SitesHash}
+	for _, s := range o.Sites {
+		t.Names = append(t.Names, s.Name)
+		t.Texts = append(t.Texts, cmp.Or(s.text, fmt.Sprintf("%s:%d:%d", s.Name, s.Units, s.Planes)))
+	}
+	return t
+}
+
 // Differences says in what two origins differ that makes codes of the kind on
 // incomparable; nil when they can be compared.
 func (o *Origin) Differences(p *Origin, on string) (what []string) {
@@ -131,15 +147,8 @@ func (o *Origin) Differences(p *Origin, on string) (what []string) {
 		}
 		what = append(what, fmt.Sprintf("the model (%s, SHA-256 %s, and %s, SHA-256 %s)", o.Model, short(a), p.Model, short(b)))
 	}
-	if !slices.Equal(o.Sites, p.Sites) {
-		said := fmt.Sprintf("the sites (%d and %d of them", len(o.Sites), len(p.Sites))
-		for i := range min(len(o.Sites), len(p.Sites)) {
-			if a, b := o.Sites[i], p.Sites[i]; a != b {
-				said += fmt.Sprintf("; site %d is %q with %d bits, and %q with %d", i, a.Name, a.Units*a.Planes, b.Name, b.Units*b.Planes)
-				break
-			}
-		}
-		what = append(what, said+")")
+	if sites := o.table().Differences(p.table()); sites != "" {
+		what = append(what, sites)
 	}
 	a, b := o.Settings, p.Settings
 	if on == Sketch && a.Sketch != b.Sketch {
@@ -170,6 +179,18 @@ func Comparable(a, b *Codes) error {
 	}
 	if a.width != b.width {
 		return fmt.Errorf("%s and %s cannot be compared; their codes have %d and %d bytes", a.Name, b.Name, a.width, b.width)
+	}
+	return nil
+}
+
+// SameSites says why the codes of two networks are not of the same sites, or nil; without
+// manifests of both nothing is known.
+func SameSites(a, b *Codes) error {
+	if a.Origin == nil || b.Origin == nil {
+		return nil
+	}
+	if what := a.Origin.table().Differences(b.Origin.table()); what != "" {
+		return fmt.Errorf("%s and %s cannot be compared; they differ in %s", a.Name, b.Name, what)
 	}
 	return nil
 }

@@ -171,13 +171,16 @@ func (p *Plan) Admit(m *onnx.Model, r *probes.Prober) error {
 	if !slices.Equal(slices.Sorted(maps.Values(sums)), p.Settings.Model) {
 		return fmt.Errorf("the model %s is not the one that the job in %s was planned for: its SHA-256 is another", m.Path, p.dir)
 	}
-	var sites []string
-	for i := range r.Plan.Sites {
-		s := &r.Plan.Sites[i]
-		sites = append(sites, fmt.Sprintf("%s:%d:%d", s.Name, s.Units, s.Planes()))
+	planned, err := p.Manifest.Table()
+	if err != nil {
+		return err
 	}
-	if !slices.Equal(sites, p.Settings.Sites) {
-		return fmt.Errorf("this program finds other sites in %s than the plan in %s has; run the job with the program that planned it (%s)", m.Path, p.dir, p.Tool)
+	found, err := probes.TableOf(r.Plan.Sites)
+	if err != nil {
+		return err
+	}
+	if what := planned.Differences(found); what != "" {
+		return fmt.Errorf("the plan in %s and this program differ in %s: run the job with the program that planned it (%s), or plan it anew in another folder", p.dir, what, p.Tool)
 	}
 	if j := picture.JPEGDecoder; j != p.Settings.Data.JPEG {
 		return fmt.Errorf("the job in %s was planned with the JPEG decoder %s, and this program's is %s: run it with the program that planned it", p.dir, p.Settings.Data.JPEG, j)

@@ -111,21 +111,46 @@ func (p *Plan) SameSettings(q *Plan) error {
 func (p *Plan) differences(q *Plan) (what []string) {
 	a, b := reflect.ValueOf(p.Settings), reflect.ValueOf(q.Settings)
 	for i := range a.NumField() {
+		if a.Type().Field(i).Name == "Sites" {
+			continue // whose tables the manifests have
+		}
 		if !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) && finger(a.Field(i).Interface()) != finger(b.Field(i).Interface()) {
 			name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
 			what = append(what, fmt.Sprintf("%s (%s there, %s asked for)", name, short(a.Field(i)), short(b.Field(i))))
 		}
 	}
+	sites, err := sitesDiffer(p.Manifest, q.Manifest)
+	if err != nil {
+		sites = err.Error()
+	}
+	if sites != "" {
+		what = append(what, sites)
+	}
 	return what
+}
+
+// sitesDiffer says in what the sites of two plans differ, the first's being the one that
+// is there; "" where they are the same.
+func sitesDiffer(a, b *probes.Manifest) (string, error) {
+	t, err := a.Table()
+	if err != nil {
+		return "", err
+	}
+	u, err := b.Table()
+	if err != nil {
+		return "", err
+	}
+	return t.Differences(u), nil
 }
 
 // same is nil when q asks for what p is.
 func (p *Plan) same(q *Plan) error {
-	if p.Fingerprint == q.Fingerprint {
+	what := p.differences(q)
+	if p.Fingerprint == q.Fingerprint && what == nil {
 		return nil
 	}
-	what := p.differences(q)
 	switch {
+	case p.Fingerprint == q.Fingerprint:
 	case p.Items != q.Items:
 		what = append(what, fmt.Sprintf("inputs (%d items there, %d asked for; --mode extend adds new ones)", p.Items, q.Items))
 	case len(p.Shards) != len(q.Shards):

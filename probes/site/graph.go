@@ -3,10 +3,8 @@ package site
 import (
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
 // Bend is one occurrence of an activation. What decides a unit's piece is one of three:
@@ -63,7 +61,7 @@ func NewGraph(m *onnx.Model) *Graph {
 	for i, v := range m.Graph.Inputs {
 		switch {
 		case g.Const[v.Name] != nil:
-		case v.DType.IsFloat() || i == place && v.DType == tensor.Uint8: // pictures may be bytes
+		case v.DType.IsFloat() || i == place && v.DType.Bits() == 8: // pictures may be bytes
 			g.kinds[v.Name] = real
 		default:
 			g.kinds[v.Name] = step
@@ -106,19 +104,11 @@ func (g *Graph) follow(n *onnx.Node) {
 		case k == step:
 		case op != nil && op.Traits&onnx.Step != 0,
 			i == 1 && (n.IsOp("TopK") || n.IsOp("MaxPool")),
-			n.IsOp("Cast") && !toFloat(n):
+			n.IsOp("Cast") && !n.CastTo().IsFloat():
 			k = step
 		}
 		g.kinds[o] = k
 	}
-}
-
-// toFloat says whether a Cast gives a floating-point number.
-func toFloat(n *onnx.Node) bool {
-	if word := n.Str("to", ""); word != "" { // before version 6
-		return strings.Contains(word, "FLOAT") || word == "DOUBLE"
-	}
-	return tensor.DType(n.Int("to", 0)).IsFloat()
 }
 
 // Real says whether a value depends on the model's inputs as a number, not by its

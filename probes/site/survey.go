@@ -163,7 +163,7 @@ func (g *Graph) judge(n *onnx.Node) (Kind, string) {
 		return KindGuard, "a bound that only keeps a divisor or a logarithm from 0"
 	case g.straight(n):
 		return "", ""
-	case n.IsOp("Cast") && !toFloat(n):
+	case n.IsOp("Cast") && !n.CastTo().IsFloat():
 		return KindBend, "truncates"
 	}
 	if why := g.quantizes(n); why != "" {
@@ -189,6 +189,9 @@ func (g *Graph) judge(n *onnx.Node) (Kind, string) {
 	}
 	switch op.Verdict {
 	case onnx.None:
+		if op.Traits&onnx.Step != 0 {
+			return "", "" // what it asks is the same of all numbers that are finite
+		}
 		return KindSmooth, fmt.Sprintf("not affine in %s", n.Input(rest[0]))
 	case onnx.AsSmooth:
 		return KindSmooth, cmp.Or(op.Why, "curved")
