@@ -224,7 +224,7 @@ GROUPS = {
               mask_ge=lambda x: x * (x >= 0), mask_left=lambda x: (x > 0) * x,
               mask_type=lambda x: x.mul(x.gt(0).type_as(x)), mask_lt=lambda x: x - x * (x < 0)),
         *rows(knots("gt", 0.0, watch="either"), step=lambda x: (x > 0).float()),
-        *rows(knots("heaviside", 0.0, watch="either"), heaviside=lambda x: torch.heaviside(x, torch.zeros(()))),
+        *rows(knots("heaviside", 0.0, watch="either"), heaviside=lambda x: torch.heaviside(x, torch.zeros_like(x))),
         *rows(knots("mul", -0.6, 0.7, watch="either"), window=lambda x: x * ((x > -0.6) & (x < 0.7)),
               outside=lambda x: x * ((x < -0.6) | (x > 0.7))),
     ]),

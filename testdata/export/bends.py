@@ -39,7 +39,7 @@ import torch
 import torch.nn as nn
 
 from bend_table import EXPORTERS, GROUPS, INPUTS, Group, Spelling
-from exporters import export
+from exporters import export, reason
 
 try:
     import onnxruntime
@@ -179,13 +179,6 @@ def export_checked(spellings, x, exporter):
         if not off < 1e-4 * np.abs(want).max():
             raise ValueError(f"exported, but its outputs differ from PyTorch's by {off:.2g}")
     return model
-
-
-def reason(error):
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    return f"{type(error).__name__}: {lines[0][:160]}"
 
 
 def export_group(spellings, x, exporter):
