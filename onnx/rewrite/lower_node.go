@@ -113,13 +113,7 @@ func short(d tensor.DType) bool { return d == tensor.Float16 || d == tensor.BFlo
 
 // try adds what the node's row gives, and binds it to the node's outputs.
 func (l *lowering) try(n *onnx.Node, mark int) error {
-	key := n.Op
-	switch n.Domain {
-	case "", "ai.onnx":
-	default:
-		key = n.Domain + "." + n.Op
-	}
-	row, ok := lowerings[key]
+	row, ok := lowerings[n.Callee().Operator()]
 	if !ok {
 		return left("the operator is not supported")
 	}
