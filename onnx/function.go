@@ -37,11 +37,19 @@ func (n *Node) Callee() Callee { return Callee{domain(n.Domain), n.Op, n.Overloa
 // Callee is what the function is called by.
 func (f *Function) Callee() Callee { return Callee{domain(f.Domain), f.Name, f.Overload} }
 
-func (c Callee) String() string {
-	s := c.Op
-	if c.Domain != "" {
-		s = c.Domain + "." + s
+// Operator is DOMAIN.OP, or OP alone in ONNX's own domain.
+func (c Callee) Operator() string {
+	if c.Domain == "" {
+		return c.Op
 	}
+	return c.Domain + "." + c.Op
+}
+
+// Known reports whether it is an operator of Operators.
+func (c Callee) Known() bool { return c.Overload == "" && OperatorNamed(c.Operator()) != nil }
+
+func (c Callee) String() string {
+	s := c.Operator()
 	if c.Overload != "" {
 		s += ":" + c.Overload
 	}

@@ -210,11 +210,7 @@ func (in *inferrer) node(n *Node) error {
 // apply is what the operator's rule says of n's outputs, up to one that no value
 // can be.
 func (in *inferrer) apply(n *Node, known []Fact) ([]Fact, error) {
-	key := n.Op
-	if d := domain(n.Domain); d != "" {
-		key = d + "." + key
-	}
-	rule := inference[key]
+	rule := inference[n.FullOp()]
 	if rule == nil {
 		return nil, nil
 	}

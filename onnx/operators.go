@@ -91,12 +91,7 @@ func (n *Node) Operator() *Operator { return operators[n.FullOp()] }
 
 // FullOp names the node's operator as Operators does: with its domain where it is
 // not ONNX's own.
-func (n *Node) FullOp() string {
-	if n.Domain == "" || n.Domain == "ai.onnx" {
-		return n.Op
-	}
-	return n.Domain + "." + n.Op
-}
+func (n *Node) FullOp() string { return n.Callee().Operator() }
 
 var operators = func() map[string]*Operator {
 	by := map[string]*Operator{}

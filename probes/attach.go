@@ -120,7 +120,7 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 	if p.gather != nil {
 		p.gather.declare(e)
 	}
-	outputs := map[string]*onnx.Value{}
+	outputs, names := map[string]*onnx.Value{}, map[string]string{}
 	var order []string
 	emit := func(name, v string, d tensor.DType, dims ...int) error {
 		shape := []onnx.Dim{batch}
@@ -131,7 +131,8 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 			shape = append(shape, onnx.Dim{Size: int64(n)})
 		}
 		outputs[name] = onnx.NewValue(name, d, shape)
-		return e.Rename(v, name)
+		names[v] = name
+		return nil
 	}
 	place := map[string]int{}
 	for i, n := range e.Graph.Nodes {
@@ -183,6 +184,9 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		if err := t.do(); err != nil {
 			return err
 		}
+	}
+	if err := e.RenameAll(names); err != nil {
+		return err
 	}
 	for _, name := range order {
 		if v := outputs[name]; v != nil {

@@ -17,6 +17,10 @@ import (
 // Plain is a plan without probes: the model as it is, for inference. sample is as
 // in AttachOptions.
 func Plain(m *onnx.Model, sample []int) (*Plan, error) {
+	m, err := rewrite.Inline(m) // counted before, where an engine would try
+	if err != nil {
+		return nil, err
+	}
 	f, err := fit(m, nil, sample)
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func SiteText(b []byte) (string, error) {
 	for _, key := range []string{"offset", "bytes", "node", "pre"} {
 		delete(all, key)
 	}
-	if _, against := all["against"]; against { // by the name of a value of the export
+	if v, _ := all["against"].(string); v != "" { // by the name of a value of the export
 		all["against"] = true
 	}
 	for key, v := range all {

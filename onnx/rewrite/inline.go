@@ -24,8 +24,8 @@ const (
 // its metadata, and takes from N's what it has none of, so that the module path goes on
 // to be told.
 //
-// A function of the name of an operator that is known here is not taken for it, as ONNX
-// Runtime does not. A body written in another version of a domain than the model is an
+// An operator that is known here stays what it is where the model has a function of its
+// name too: ONNX Runtime takes its own. A body written in another version of a domain than the model is an
 // error; so are functions that call themselves, and ones that stand for more than 10^6
 // nodes or calls nested deeper than 128, which is found out before any is copied.
 func Inline(m *onnx.Model) (*onnx.Model, error) {
@@ -37,7 +37,7 @@ func Inline(m *onnx.Model) (*onnx.Model, error) {
 	if err == nil {
 		in := &inlining{functions: map[onnx.Callee]*body{}, budget: maxBytes}
 		for _, f := range m.Functions {
-			if c := f.Callee(); !known(c) {
+			if c := f.Callee(); !c.Known() {
 				in.functions[c] = &body{Function: f}
 			}
 		}
@@ -49,15 +49,6 @@ func Inline(m *onnx.Model) (*onnx.Model, error) {
 		return nil, fmt.Errorf("inlining the model's functions: %w", err)
 	}
 	return out, nil
-}
-
-// known reports whether the name is that of an operator.
-func known(c onnx.Callee) bool {
-	name := c.Op
-	if c.Domain != "" {
-		name = c.Domain + "." + name
-	}
-	return onnx.OperatorNamed(name) != nil
 }
 
 // inlining is the state of Inline.

@@ -96,7 +96,7 @@ func (g *Graph) sites(namer *namer, o Options) []Site {
 	}
 	probes := g.probes()
 	for _, n := range g.m.Graph.Nodes {
-		if probes[n] {
+		if probes[n] || n.Outputs[0] == "" {
 			continue
 		}
 		a, b, ok := g.activation(n)
