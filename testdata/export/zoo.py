@@ -78,7 +78,7 @@ NETWORKS = [
     ("deit", "timm", "deit_tiny_distilled_patch16_224", 64, dict(img_size=64, depth=3)),
     ("beit", "timm", "beit_base_patch16_224", 64, dict(img_size=64, depth=3, embed_dim=96, num_heads=3)),
     ("eva", "timm", "eva02_tiny_patch14_224", 56, dict(img_size=56, depth=3)),
-    ("mlp_mixer", "timm", "gmlp_ti16_224", 64, dict(img_size=64, num_blocks=4)),
+    ("mlp_mixer", "timm", "gmlp_ti16_224", 64, dict(img_size=64)),
     ("levit", "timm", "levit_128s", 224, {}),
     ("mobilevit", "timm", "mobilevit_xxs", 64, {}),
     ("maxxvit", "timm", "coatnet_pico_rw_224", 64, dict(img_size=64)),
@@ -92,7 +92,7 @@ NETWORKS = [
     ("starnet", "timm", "starnet_s050", 64, {}),
     ("nfnet", "timm", "nf_regnet_b0", 64, {}),
     ("swiftformer", "timm", "swiftformer_xs", 64, {}),
-    ("tiny_vit", "timm", "tiny_vit_5m_224", 64, dict(img_size=64)),
+    ("tiny_vit", "timm", "tiny_vit_5m_224", 64, {}),
     ("sequencer", "timm", "sequencer2d_s", 64, dict(img_size=64, layers=(1, 1, 2, 1))),
     ("efficientvit_mit", "timm", "efficientvit_b0", 64, {}),
     ("pit", "timm", "pit_ti_224", 64, dict(img_size=64)),
@@ -117,14 +117,16 @@ TREATED = ["resnet", "vision_transformer", "swin_transformer", "convnext", "effi
 
 
 class Vision(nn.Module):
-    """A vision encoder of transformers as a function of its pictures alone."""
+    """A vision encoder of transformers as a function of its pictures, to its pooler: all that it computes is used."""
 
     def __init__(self, model):
         super().__init__()
         self.model = model
 
     def forward(self, x):
-        return self.model(pixel_values=x).last_hidden_state
+        out = self.model(pixel_values=x)
+        pooled = getattr(out, "pooler_output", None)
+        return out.last_hidden_state if pooled is None else pooled
 
 
 def build(library, name, size, options):
