@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
+	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -373,11 +376,16 @@ func TestActivations(t *testing.T) {
 			if s.Planes() != len(want) || s.Units != len(want[0]) {
 				t.Fatalf("%d planes of %d units, want %d of %d", s.Planes(), s.Units, len(want), len(want[0]))
 			}
-			code := codesOf(t, r, x, 1)
-			for k, plane := range want {
-				for u := range plane {
-					if got := Bit(code, k*len(plane)+u); got != plane[u] {
-						t.Errorf("plane %d, unit %d (x there %g): bit %v, want %v", k, u, x[min(u, len(x)-1)], got, plane[u])
+			for _, on := range []struct {
+				b    engine.Backend
+				pack Packing
+			}{{ort.Backend{}, PackAuto}, {ort.Backend{}, PackPortable}, {ort.Backend{}, PackUnsigned}, {gorgonia.Backend{}, PackAuto}} {
+				code := codesOf(t, openOn(t, on.b, m, AttachOptions{Pack: on.pack}, 1), x, 1)
+				for k, plane := range want {
+					for u := range plane {
+						if got := Bit(code, k*len(plane)+u); got != plane[u] {
+							t.Errorf("%s, %v: plane %d, unit %d (x there %g): bit %v, want %v", on.b.Name(), on.pack, k, u, x[min(u, len(x)-1)], got, plane[u])
+						}
 					}
 				}
 			}
