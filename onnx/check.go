@@ -35,8 +35,8 @@ func (f *faults) join() error {
 
 // Check reports everything that is wrong with the model's structure, all faults
 // at once: names that are undefined or defined twice, nodes out of order,
-// domains without a version, tensors whose data does not fit their shape.
-// Whether operators are used rightly is the backend's to say.
+// domains without a version, nodes without outputs, tensors whose data does not fit
+// their shape. Whether operators are used rightly is the backend's to say.
 func (m *Model) Check() error {
 	if m.Graph == nil {
 		return errNoGraph
@@ -58,7 +58,13 @@ func (m *Model) Check() error {
 		}
 	}
 	m.Graph.check(&fs, nil, len(m.Graph.Nodes) > 0)
+	m.checkFunctions(&fs)
 	m.Graph.eachNode(func(n *Node) {
+		for _, a := range n.Attrs {
+			if a.Ref != "" {
+				fs.addf("node %s: its attribute %q is a function's %q, and it is in no function", n, a.Name, a.Ref)
+			}
+		}
 		d := domain(n.Domain)
 		if _, ok := imported[d]; !ok && len(m.Opsets) > 0 {
 			imported[d] = 0
@@ -164,6 +170,9 @@ func (g *Graph) check(fs *faults, outer *scope, needOutputs bool) {
 	for _, n := range g.Nodes {
 		if n.Op == "" {
 			fs.addf("node %q has no operator", n.Name)
+		}
+		if !slices.ContainsFunc(n.Outputs, func(o string) bool { return o != "" }) {
+			fs.addf("node %s has no output, and operators have one at least", n)
 		}
 		for i, in := range n.Inputs {
 			switch {

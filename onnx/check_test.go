@@ -86,6 +86,14 @@ func TestCheck(t *testing.T) {
 		{"undefined output", edited(func(m *Model) { m.Graph.Outputs[0].Name = "z" }), `nothing makes the graph output "z"`},
 		{"no outputs", edited(func(m *Model) { m.Graph.Outputs = nil }), "the graph has no outputs"},
 		{"no operator", edited(func(m *Model) { m.Graph.Nodes[0].Op = "" }), `node "n_y" has no operator`},
+		{"no node outputs", edited(func(m *Model) { m.Graph.Nodes = append(m.Graph.Nodes, node("Relu", "x", "")) }), `node Relu "n_" has no output`},
+		{"outputs left out", edited(func(m *Model) {
+			m.Graph.Nodes = append(m.Graph.Nodes, &Node{Name: "n", Op: "MaxPool", Inputs: []string{"x"}, Outputs: []string{"", ""}})
+		}), `node MaxPool "n" has no output`},
+		{"the second output alone", edited(func(m *Model) {
+			m.Graph.Nodes = append(m.Graph.Nodes, &Node{Op: "MaxPool", Inputs: []string{"x"}, Outputs: []string{"", "i"}})
+		}), ""},
+		{"no node outputs in a branch", graph(small(value("c"), once(branch("b", node("Neg", "c", "b"), node("Neg", "c", "")), "y"))), `node Neg "n_" has no output`},
 		{"an attribute twice", edited(func(m *Model) { m.Graph.Nodes[0].Attrs = []*Attr{intAttr("a", 1), intAttr("a", 2)} }), `node Relu "n_y" has two attributes "a"`},
 		{"undefined in a branch", graph(small(value("c"), once(branch("b", node("Neg", "z", "b")), "y"))), `node Neg "n_b" reads "z", which nothing makes`},
 		{"a branch reads what comes later", graph(small(value("c"), once(branch("b", node("Neg", "z", "b")), "y"), node("Relu", "y", "z"))), `node Neg "n_b" reads "z", which is made after it`},

@@ -22,6 +22,7 @@ type Tensor struct {
 	External *External
 
 	msg    []byte   // the whole TensorProto, written back as it is
+	tail   []byte   // a new name, which counts because it follows msg
 	raw    []byte   // raw_data, aliased
 	hasRaw bool     //
 	typed  bool     // data in one of the typed fields
@@ -42,6 +43,13 @@ func NewTensor(name string, t *tensor.Tensor) *Tensor {
 	msg = protowire.AppendBytes(protowire.AppendTag(msg, 9, protowire.BytesType), data)
 	c.msg, c.raw = msg, msg[len(msg)-len(data):]
 	return c
+}
+
+// Renamed is the tensor under another name. They share their data.
+func (t *Tensor) Renamed(name string) *Tensor {
+	c := *t
+	c.Name, c.tail = name, protowire.AppendString(protowire.AppendTag(nil, 8, protowire.BytesType), name)
+	return &c
 }
 
 const (

@@ -42,16 +42,7 @@ func parse(data []byte, src *mapping) (*Model, error) {
 			m.Graph, err = d.graph(f.bytes, 0)
 			return true, err
 		case 8:
-			var o Opset
-			err := d.fields("opset_import", opsetWire, f.bytes, nil, func(f field) (bool, error) {
-				switch f.num {
-				case 1:
-					o.Domain = string(f.bytes)
-				case 2:
-					o.Version = int64(f.varint)
-				}
-				return true, nil
-			})
+			o, err := d.opset(f.bytes)
 			m.Opsets = append(m.Opsets, o)
 			return true, err
 		case 14:
@@ -59,9 +50,9 @@ func parse(data []byte, src *mapping) (*Model, error) {
 			m.Meta = append(m.Meta, p)
 			return true, err
 		case 25:
-			name, err := d.function(f.bytes)
-			m.Functions = append(m.Functions, name)
-			return false, err
+			fn, err := d.function(f.bytes)
+			m.Functions = append(m.Functions, fn)
+			return true, err
 		case 20:
 			return false, d.training(f.bytes)
 		default:
@@ -79,6 +70,20 @@ func parse(data []byte, src *mapping) (*Model, error) {
 	}
 	m.hidden = d.hidden
 	return m, nil
+}
+
+func (d *decoder) opset(b []byte) (Opset, error) {
+	var o Opset
+	err := d.fields("opset_import", opsetWire, b, nil, func(f field) (bool, error) {
+		switch f.num {
+		case 1:
+			o.Domain = string(f.bytes)
+		case 2:
+			o.Version = int64(f.varint)
+		}
+		return true, nil
+	})
+	return o, err
 }
 
 func (d *decoder) graph(b []byte, depth int) (*Graph, error) {
@@ -141,6 +146,8 @@ func (d *decoder) node(b []byte, depth int) (*Node, error) {
 			return true, err
 		case 7:
 			n.Domain = string(f.bytes)
+		case 8:
+			n.Overload = string(f.bytes)
 		case 9:
 			p, err := d.prop(f.bytes)
 			n.Meta = append(n.Meta, p)

@@ -57,6 +57,8 @@ func (d *decoder) attr(b []byte, depth int) (*Attr, error) {
 			if f.varint != 0 {
 				a.Type = AttrType(f.varint)
 			}
+		case 21:
+			a.Ref = string(f.bytes)
 		case 10: // tensors
 			t, err := d.tensor(f.bytes)
 			d.hidden = append(d.hidden, t)
@@ -216,33 +218,6 @@ func (d *decoder) tensor(b []byte) (*Tensor, error) {
 // What follows is kept in the file as it is; only its tensors are looked for,
 // because external data may be named anywhere in a file.
 
-// function walks a model-local function and returns its name.
-func (d *decoder) function(b []byte) (string, error) {
-	name := "?"
-	err := d.fields("function", functionWire, b, nil, func(f field) (bool, error) {
-		var n *Node
-		var a *Attr
-		var err error
-		switch f.num {
-		case 1:
-			name = string(f.bytes)
-		case 7:
-			n, err = d.node(f.bytes, 0)
-			d.hide(&Graph{Nodes: []*Node{n}})
-		case 11:
-			a, err = d.attr(f.bytes, 0)
-			d.hide(&Graph{Nodes: []*Node{{Attrs: []*Attr{a}}}})
-		}
-		return true, err
-	})
-	if err != nil {
-		return name, fmt.Errorf("function %q: %w", name, err)
-	}
-	return name, nil
-}
-
-func (d *decoder) hide(g *Graph) { d.hidden = append(d.hidden, g.tensors()...) }
-
 // training walks a TrainingInfoProto.
 func (d *decoder) training(b []byte) error {
 	return d.fields("training_info", trainingWire, b, nil, func(f field) (bool, error) {
@@ -250,7 +225,7 @@ func (d *decoder) training(b []byte) error {
 			return true, nil
 		}
 		g, err := d.graph(f.bytes, 0)
-		d.hide(g)
+		d.hidden = append(d.hidden, g.tensors()...)
 		return true, err
 	})
 }

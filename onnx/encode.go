@@ -55,19 +55,26 @@ func (r *rope) props(num protowire.Number, ps []Prop) {
 	}
 }
 
+func (r *rope) opsets(num protowire.Number, os []Opset) {
+	for _, o := range os {
+		c := &rope{}
+		c.str(1, o.Domain)
+		c.varint(2, uint64(o.Version))
+		r.message(num, c)
+	}
+}
+
 func (m *Model) encode() *rope {
 	r := &rope{}
 	r.varint(1, uint64(m.IR))
 	r.str(2, m.Producer)
 	r.str(3, m.ProducerVersion)
 	r.message(7, m.Graph.encode())
-	for _, o := range m.Opsets {
-		c := &rope{}
-		c.str(1, o.Domain)
-		c.varint(2, uint64(o.Version))
-		r.message(8, c)
-	}
+	r.opsets(8, m.Opsets)
 	r.props(14, m.Meta)
+	for _, f := range m.Functions {
+		r.message(25, f.encode())
+	}
 	r.raw(m.unknown)
 	return r
 }
@@ -79,7 +86,7 @@ func (g *Graph) encode() *rope {
 	}
 	r.str(2, g.Name)
 	for _, t := range g.Initializers {
-		r.bytes(5, t.msg)
+		t.encode(r)
 	}
 	for num, vs := range [][]*Value{g.Inputs, g.Outputs, g.Values} {
 		for _, v := range vs {
@@ -104,6 +111,7 @@ func (n *Node) encode() *rope {
 		r.message(5, a.encode())
 	}
 	r.str(7, n.Domain)
+	r.str(8, n.Overload)
 	r.props(9, n.Meta)
 	r.raw(n.unknown)
 	return r
@@ -112,16 +120,17 @@ func (n *Node) encode() *rope {
 func (a *Attr) encode() *rope {
 	r := &rope{}
 	r.str(1, a.Name)
-	switch a.Type {
-	case AttrFloat:
+	switch {
+	case a.Ref != "": // which has no value
+	case a.Type == AttrFloat:
 		r.raw(protowire.AppendFixed32(protowire.AppendTag(nil, 2, protowire.Fixed32Type), math.Float32bits(a.Float)))
-	case AttrInt:
+	case a.Type == AttrInt:
 		r.varint(3, uint64(a.Int))
-	case AttrString:
+	case a.Type == AttrString:
 		r.bytes(4, a.String)
 	}
 	if a.Tensor != nil {
-		r.bytes(5, a.Tensor.msg)
+		a.Tensor.encode(r)
 	}
 	if a.Graph != nil {
 		r.message(6, a.Graph.encode())
@@ -141,8 +150,14 @@ func (a *Attr) encode() *rope {
 	if a.Type != 0 {
 		r.varint(20, uint64(a.Type))
 	}
+	r.str(21, a.Ref)
 	r.raw(a.unknown)
 	return r
+}
+
+// encode adds a tensor to a graph or to an attribute, which both have it in field 5.
+func (t *Tensor) encode(r *rope) {
+	r.message(5, &rope{[][]byte{t.msg, t.tail}, len(t.msg) + len(t.tail)})
 }
 
 func (v *Value) encode() *rope {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -66,6 +67,12 @@ func FuzzInfer(f *testing.F) {
 	})
 }
 
+// cutLast splits DOMAIN.OP.
+func cutLast(s string) (domain, op string) {
+	i := strings.LastIndexByte(s, '.')
+	return s[:max(i, 0)], s[i+1:]
+}
+
 // scramble builds a sound model whose nodes, inputs and attributes data chooses.
 func scramble(t testing.TB, ops []string, data []byte) *Model {
 	next := func() int {
@@ -82,11 +89,14 @@ func scramble(t testing.TB, ops []string, data []byte) *Model {
 		int64s("j", size(), size()), int64s("k", size()), NewTensor("n", tensor.Scalar(size())), int64s("e"))
 	m.Graph.Inputs = append(m.Graph.Inputs, value("m", 4, 6), value("u", -1, -1), NewValue("r", tensor.Float32, nil), value("s"))
 	m.Opsets[0].Version = int64(6 + next()%14)
+	m.Opsets = append(m.Opsets, Opset{"com.microsoft", 1}, Opset{"ai.onnx.ml", 3})
 	names := []string{"", "x", "w", "v", "i", "j", "k", "n", "e", "m", "u", "r", "s"}
 	lists := []string{"strides", "pads", "dilations", "kernel_shape", "axes", "perm", "split", "shape", "repeats", "starts", "ends", "value_ints", "output_padding", "output_shape"}
-	scalars := []string{"axis", "group", "to", "transA", "transB", "keepdims", "ceil_mode", "blocksize", "k", "start", "end", "num_outputs", "allowzero", "broadcast", "output_height"}
+	scalars := []string{"axis", "group", "to", "transA", "transB", "keepdims", "ceil_mode", "blocksize", "k", "start", "end", "num_outputs", "allowzero", "broadcast", "output_height", "channels_last", "num_heads",
+		"kv_num_heads", "q_num_heads", "hidden_size", "layout", "batch_dims", "N", "transBatchA", "transBatchB", "targets"}
 	for i := 0; len(data) > 0 && i < 12; i++ {
-		n := &Node{Op: ops[next()%len(ops)]}
+		n := &Node{}
+		n.Domain, n.Op = cutLast(ops[next()%len(ops)])
 		for range next() % 5 {
 			n.Inputs = append(n.Inputs, names[next()%len(names)])
 		}

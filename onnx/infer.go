@@ -210,8 +210,8 @@ func (in *inferrer) node(n *Node) error {
 // apply is what the operator's rule says of n's outputs, up to one that no value
 // can be.
 func (in *inferrer) apply(n *Node, known []Fact) ([]Fact, error) {
-	rule := inference[n.Op]
-	if rule == nil || domain(n.Domain) != "" {
+	rule := inference[n.FullOp()]
+	if rule == nil {
 		return nil, nil
 	}
 	c := call{inferrer: in, n: n, in: known}
@@ -244,16 +244,17 @@ func (n *Node) Infer(opset int64, inputs []Fact) ([]Fact, error) {
 }
 
 // holds reports whether a value's type can hold its content: division by zero
-// gives no integer, and a sum beyond the type's range another one than here.
+// gives no integer, and a sum beyond the type's range another one than here. The ends of
+// 64 bits are what float64 makes of them.
 func (f Fact) holds() bool {
 	if f.DType.IsFloat() {
 		return true
 	}
 	low, high := math.Inf(-1), math.Inf(1)
 	switch bits := float64(f.DType.Bits()); f.DType {
-	case tensor.Int8, tensor.Int16, tensor.Int32:
+	case tensor.Int8, tensor.Int16, tensor.Int32, tensor.Int64:
 		low, high = -math.Exp2(bits-1), math.Exp2(bits-1)-1
-	case tensor.Uint8, tensor.Uint16, tensor.Uint32:
+	case tensor.Uint8, tensor.Uint16, tensor.Uint32, tensor.Uint64:
 		low, high = 0, math.Exp2(bits)-1
 	}
 	return !slices.ContainsFunc(f.Const, func(v float64) bool { return !(v >= low && v <= high) || math.IsInf(v, 0) })

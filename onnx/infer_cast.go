@@ -1,7 +1,6 @@
 package onnx
 
 import (
-	"math"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -13,12 +12,16 @@ var typeWords = map[string]tensor.DType{"FLOAT": tensor.Float32, "UINT8": tensor
 	"FLOAT16": tensor.Float16, "DOUBLE": tensor.Float64, "UINT32": tensor.Uint32, "UINT64": tensor.Uint64,
 	"COMPLEX64": tensor.Complex64, "COMPLEX128": tensor.Complex128, "BFLOAT16": tensor.BFloat16}
 
-func cast(c call) ([]Fact, error) {
-	to := tensor.DType(c.n.Int("to", 0))
-	if word := c.n.Str("to", ""); word != "" { // before version 6
-		to = typeWords[word]
+// CastTo is the type that a Cast gives, whatever version of it the node is.
+func (n *Node) CastTo() tensor.DType {
+	if word := n.Str("to", ""); word != "" { // before version 6
+		return typeWords[word]
 	}
-	return one(castTo(c.at(0), to))
+	return tensor.DType(n.Int("to", 0))
+}
+
+func cast(c call) ([]Fact, error) {
+	return one(castTo(c.at(0), c.n.CastTo()))
 }
 
 func castLike(c call) ([]Fact, error) { return one(castTo(c.at(0), c.at(1).DType)) }
@@ -26,32 +29,9 @@ func castLike(c call) ([]Fact, error) { return one(castTo(c.at(0), c.at(1).DType
 func castTo(f Fact, to tensor.DType) Fact {
 	out := Fact{DType: to, Shape: f.Shape, Const: slices.Clone(f.Const)}
 	for i, v := range out.Const {
-		switch {
-		case to == tensor.Float16:
-			out.Const[i] = float64(tensor.HalfToFloat32(tensor.Float32ToHalf(float32(v))))
-		case to == tensor.BFloat16:
-			out.Const[i] = float64(math.Float32frombits(uint32(tensor.Float32ToBFloat(float32(v))) << 16))
-		case to == tensor.Bool && v != 0:
+		if out.Const[i] = round(to, v); to == tensor.Bool && v != 0 {
 			out.Const[i] = 1
-		case to == tensor.Float32:
-			out.Const[i] = float64(float32(v))
-		case !to.IsFloat():
-			out.Const[i] = math.Trunc(v)
 		}
 	}
 	return out
-}
-
-func quantize(c call) ([]Fact, error) {
-	f := Fact{DType: tensor.Uint8, Shape: c.at(0).Shape}
-	if c.at(2).DType != 0 {
-		f.DType = c.at(2).DType
-	} else if d := c.n.Int("output_dtype", 0); d != 0 {
-		f.DType = tensor.DType(d)
-	}
-	return one(f)
-}
-
-func dequantize(c call) ([]Fact, error) {
-	return one(Fact{DType: c.at(1).DType, Shape: c.at(0).Shape})
 }

@@ -83,14 +83,20 @@ func rangeOf(c call) ([]Fact, error) {
 	f := Fact{DType: c.at(0).DType, Shape: []int64{-1}}
 	a, b, s := c.at(0).Const, c.at(1).Const, c.at(2).Const
 	if len(a) == 1 && len(b) == 1 && len(s) == 1 && s[0] != 0 && c.exact() {
-		n := math.Max(math.Ceil((b[0]-a[0])/s[0]), 0)
+		n := math.Max(math.Ceil(round(f.DType, b[0]-a[0])/s[0]), 0)
 		if n < 1<<40 {
 			f.Shape[0] = int64(n)
 		}
 		if n <= maxConst {
 			f.Const = []float64{}
+			sum := a[0]
 			for i := range int(n) {
-				f.Const = append(f.Const, a[0]+float64(i)*s[0])
+				v := round(f.DType, a[0]+float64(i)*s[0])
+				if f.Const = append(f.Const, v); v != sum { // runtimes differ in whether they add or multiply
+					f.Const = nil
+					break
+				}
+				sum = round(f.DType, sum+s[0])
 			}
 		}
 	}
@@ -106,5 +112,13 @@ func sizeOf(c call) ([]Fact, error) {
 }
 
 func eyeLike(c call) ([]Fact, error) {
+	return one(Fact{DType: tensor.DType(c.n.Int("dtype", int64(c.at(0).DType))), Shape: c.at(0).Shape})
+}
+
+func drawn(c call) ([]Fact, error) {
+	return one(Fact{DType: tensor.DType(c.n.Int("dtype", int64(tensor.Float32))), Shape: slices.Clone(c.n.Ints("shape"))})
+}
+
+func randomLike(c call) ([]Fact, error) {
 	return one(Fact{DType: tensor.DType(c.n.Int("dtype", int64(c.at(0).DType))), Shape: c.at(0).Shape})
 }

@@ -10,16 +10,71 @@ import (
 // unaryRules are of functions of each element that constants are followed through.
 func unaryRules() map[string]func(call) ([]Fact, error) {
 	rules := map[string]func(call) ([]Fact, error){}
-	for op, f := range map[string]func(float64) float64{"Neg": func(a float64) float64 { return -a }, "Abs": math.Abs, "Floor": math.Floor, "Ceil": math.Ceil} {
-		rules[op] = func(c call) ([]Fact, error) {
-			out := c.same(0)
-			for _, v := range c.at(0).Const {
-				out.Const = append(out.Const, f(v))
-			}
-			return one(out)
+	for op, f := range map[string]func(float64) float64{
+		"Neg": func(a float64) float64 { return -a }, "Abs": math.Abs, "Floor": math.Floor, "Ceil": math.Ceil, "Round": math.RoundToEven,
+		"Sqrt": math.Sqrt, "Reciprocal": func(a float64) float64 { return 1 / a }, "Relu": func(a float64) float64 { return max(a, 0) }, "Sign": sign,
+	} {
+		rules[op] = func(c call) ([]Fact, error) { return one(c.each(f)) }
+	}
+	rules["Clip"] = clip
+	return rules
+}
+
+// each is the first input with a function of its elements.
+func (c call) each(f func(float64) float64) Fact {
+	out := c.same(0)
+	for _, v := range c.at(0).Const {
+		out.Const = append(out.Const, round(out.DType, f(v)))
+	}
+	return out
+}
+
+func sign(a float64) float64 {
+	switch {
+	case a > 0:
+		return 1
+	case a < 0:
+		return -1
+	}
+	return a // 0 or NaN
+}
+
+// clip takes its bounds from attributes before version 11, and from inputs since. The
+// upper one counts where they cross.
+func clip(c call) ([]Fact, error) {
+	low, high := math.Inf(-1), math.Inf(1)
+	for i, bound := range []*float64{&low, &high} {
+		if a := c.n.Attr([]string{"min", "max"}[i]); a != nil && c.opset < 11 {
+			*bound = float64(a.Float)
+		}
+		switch v := c.at(1 + i).Const; {
+		case c.n.Input(1+i) == "":
+		case len(v) == 1:
+			*bound = v[0]
+		default:
+			return one(c.same(0))
 		}
 	}
-	return rules
+	if !c.exact() {
+		return one(c.same(0))
+	}
+	return one(c.each(func(a float64) float64 { return min(max(a, low), high) }))
+}
+
+// round is the number of the type that is nearest to v, as arithmetic gives it: integers
+// lose their fraction.
+func round(d tensor.DType, v float64) float64 {
+	switch {
+	case d == tensor.Float32:
+		return float64(float32(v))
+	case d == tensor.Float16:
+		return float64(tensor.HalfToFloat32(tensor.Float32ToHalf(float32(v))))
+	case d == tensor.BFloat16:
+		return float64(math.Float32frombits(uint32(tensor.Float32ToBFloat(float32(v))) << 16))
+	case !d.IsFloat():
+		return math.Trunc(v)
+	}
+	return v
 }
 
 func arithmeticRules() map[string]func(call) ([]Fact, error) {
@@ -43,10 +98,7 @@ func mul(a, b float64) float64 { return a * b }
 func unknown(call) func(a, b float64) float64 { return nil }
 
 func division(c call) func(a, b float64) float64 {
-	if c.at(0).DType.IsFloat() {
-		return func(a, b float64) float64 { return a / b }
-	}
-	return func(a, b float64) float64 { return math.Trunc(a / b) }
+	return func(a, b float64) float64 { return a / b }
 }
 
 func modulus(c call) func(a, b float64) float64 {
@@ -98,13 +150,12 @@ func logicRules() map[string]func(call) ([]Fact, error) {
 	}}
 }
 
-// variadicRules are of any number of inputs, of which constants are followed through
-// two.
+// variadicRules are of any number of inputs.
 func variadicRules() map[string]func(call) ([]Fact, error) {
 	rules := map[string]func(call) ([]Fact, error){}
 	for op, f := range map[string]func(a, b float64) float64{"Max": math.Max, "Min": math.Min, "Sum": add, "Mean": nil} {
 		rules[op] = func(c call) ([]Fact, error) {
-			if len(c.in) == 1 {
+			if len(c.in) <= 1 {
 				return one(c.at(0))
 			}
 			idx := make([]int, len(c.in))
@@ -137,7 +188,7 @@ func elementwise(c call, d tensor.DType, f func(a, b float64) float64, idx ...in
 	}
 	out := Fact{DType: d, Shape: shape}
 	n := count(shape)
-	if !consts || shape == nil || n < 0 || n > maxConst || c.n.Op != "Where" && !c.exact() {
+	if !consts || shape == nil || n < 0 || n > maxConst || n*int64(len(idx)) > 16*maxConst || c.n.Op != "Where" && !c.exact() {
 		return one(out)
 	}
 	pick := func(i int, k int64) float64 {
@@ -165,10 +216,10 @@ func elementwise(c call, d tensor.DType, f func(a, b float64) float64, idx ...in
 			} else {
 				out.Const = append(out.Const, pick(2, k))
 			}
-		case f != nil && len(idx) == 2:
-			v := f(pick(0, k), pick(1, k))
-			if d == tensor.Float32 {
-				v = float64(float32(v))
+		case f != nil:
+			v := pick(0, k)
+			for _, i := range idx[1:] {
+				v = round(d, f(v, pick(i, k)))
 			}
 			out.Const = append(out.Const, v)
 		default:

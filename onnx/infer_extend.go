@@ -13,13 +13,16 @@ func expand(c call) ([]Fact, error) {
 		return one(f)
 	}
 	var err error
-	f.Shape, err = broadcast(c.at(0).Shape, append([]int64{}, want...))
-	if x := c.at(0).Const; len(x) == 1 && err == nil {
-		if n := count(f.Shape); n >= 0 && n <= maxConst {
-			f.Const = slices.Repeat(x, int(n))
-		}
+	if f.Shape, err = broadcast(c.at(0).Shape, append([]int64{}, want...)); err != nil {
+		return nil, err
 	}
-	return []Fact{f}, err
+	x := c.at(0)
+	f.Const = pick(x, f.Shape, func(at []int64) {
+		for a, d := range x.Shape {
+			at[a] = at[a+len(at)-len(x.Shape)] % max(d, 1)
+		}
+	})
+	return one(f)
 }
 
 func tile(c call) ([]Fact, error) {
@@ -47,6 +50,11 @@ func tile(c call) ([]Fact, error) {
 				f.Shape[i] = times(f.Shape[i], r)
 			}
 		}
+		f.Const = pick(c.at(0), f.Shape, func(at []int64) {
+			for a, d := range x {
+				at[a] %= d
+			}
+		})
 	}
 	return one(f)
 }

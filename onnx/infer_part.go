@@ -8,7 +8,7 @@ import (
 
 func concat(c call) ([]Fact, error) {
 	f := Fact{DType: c.at(0).DType}
-	consts := true
+	consts, along := true, 0
 	for i := range c.in {
 		s := c.in[i].Shape
 		consts = consts && c.in[i].Const != nil
@@ -23,7 +23,7 @@ func concat(c call) ([]Fact, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(s) != len(f.Shape) {
+		if along = a; len(s) != len(f.Shape) {
 			return nil, fmt.Errorf("shapes %v do not concatenate", c.shapes())
 		}
 		for j := range s {
@@ -39,13 +39,13 @@ func concat(c call) ([]Fact, error) {
 			}
 		}
 	}
-	if consts && len(f.Shape) == 1 {
-		for i := range c.in {
-			if len(f.Const)+len(c.in[i].Const) > maxConst {
-				f.Const = nil
-				break
-			}
-			f.Const = append(f.Const, c.in[i].Const...)
+	if n := count(f.Shape); !consts || n < 0 || n > maxConst {
+		return one(f)
+	}
+	for row := range count(f.Shape[:along]) {
+		for _, x := range c.in {
+			n := count(x.Shape[along:])
+			f.Const = append(f.Const, x.Const[row*n:][:n]...)
 		}
 	}
 	return one(f)
@@ -82,6 +82,7 @@ func split(c call) ([]Fact, error) {
 	if len(sizes) > 0 && (len(sizes) != len(outs) || x[a] >= 0 && total != x[a]) {
 		return nil, fmt.Errorf("%d outputs and the split %v for an axis of %d", len(outs), sizes, x[a])
 	}
+	first := int64(0)
 	for i := range outs {
 		outs[i].Shape = slices.Clone(x)
 		switch {
@@ -92,6 +93,10 @@ func split(c call) ([]Fact, error) {
 		default:
 			chunk := (x[a] + parts - 1) / parts
 			outs[i].Shape[a] = max(min(chunk, x[a]-chunk*int64(i)), 0)
+		}
+		if x[a] >= 0 {
+			outs[i].Const = pick(c.at(0), outs[i].Shape, func(at []int64) { at[a] += first })
+			first += outs[i].Shape[a]
 		}
 	}
 	return outs, nil
@@ -186,16 +191,24 @@ func gather(c call) ([]Fact, error) {
 	if f.Shape == nil {
 		f.Shape = []int64{}
 	}
-	if x.Const != nil && idx.Const != nil && len(x.Shape) == 1 {
-		f.Const = []float64{}
-		for _, i := range toInts(idx.Const) {
-			if i < 0 {
-				i += int64(len(x.Const))
-			}
-			if i < 0 || i >= int64(len(x.Const)) {
-				return nil, fmt.Errorf("index %d is outside a list of %d", i, len(x.Const))
-			}
-			f.Const = append(f.Const, x.Const[i])
+	places, d := toInts(idx.Const), x.Shape[a]
+	for k, i := range places {
+		if i < 0 {
+			i = plus(i, d)
+		}
+		if d >= 0 && (i < 0 || i >= d) {
+			return nil, fmt.Errorf("index %d is outside an axis of %d", places[k], d)
+		}
+		places[k] = i
+	}
+	if n := count(f.Shape); x.Const == nil || idx.Const == nil || n < 0 || n > maxConst {
+		return one(f)
+	}
+	f.Const = []float64{}
+	n := count(x.Shape[a+1:])
+	for row := range count(x.Shape[:a]) {
+		for _, i := range places {
+			f.Const = append(f.Const, x.Const[(row*d+i)*n:][:n]...)
 		}
 	}
 	return one(f)

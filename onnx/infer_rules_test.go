@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"math"
 	"reflect"
 	"testing"
 
@@ -35,6 +36,24 @@ func TestNodeInfer(t *testing.T) {
 		{"logic", "And", 13, []Fact{list(b, 1, 0), list(b, 1, 1)}, nil, list(b, 1, 0)},
 		{"negation", "Not", 13, []Fact{list(b, 1, 0)}, nil, list(b, 0, 1)},
 		{"the larger", "Max", 13, []Fact{list(i64, 1, 5), list(i64, 3)}, nil, list(i64, 3, 5)},
+		{"the largest of three", "Max", 13, []Fact{list(i64, 1, 5), list(i64, 3), list(i64, 4, 4)}, nil, list(i64, 4, 5)},
+		{"a sum of three rounds twice", "Sum", 13, []Fact{list(tensor.Float32, 1<<24), list(tensor.Float32, 1), list(tensor.Float32, 1)}, nil, list(tensor.Float32, 1<<24)},
+		{"a mean", "Mean", 13, []Fact{list(tensor.Float32, 1), list(tensor.Float32, 2)}, nil, f32(1)},
+		{"halves between", "Add", 13, []Fact{list(tensor.Float16, 2048), list(tensor.Float16, 1)}, nil, list(tensor.Float16, 2048)},
+		{"clipped below", "Clip", 13, []Fact{list(tensor.Float32, -1, 3), {tensor.Float32, []int64{}, []float64{0}}}, nil, list(tensor.Float32, 0, 3)},
+		{"clipped above alone", "Clip", 13, []Fact{list(i64, -1, 3), {}, {i64, []int64{}, []float64{2}}}, nil, list(i64, -1, 2)},
+		{"clipped by attributes", "Clip", 6, []Fact{list(tensor.Float32, -1, 3)}, []*Attr{{Name: "min", Type: AttrFloat, Float: .5}}, list(tensor.Float32, .5, 3)},
+		{"clipped by what is not known", "Clip", 13, []Fact{list(i64, -1, 3), {i64, []int64{}, nil}}, nil, Fact{i64, []int64{2}, nil}},
+		{"rounded to even", "Round", 22, []Fact{list(tensor.Float32, .5, 1.5, -2.5)}, nil, list(tensor.Float32, 0, 2, -2)},
+		{"a root in single precision", "Sqrt", 13, []Fact{list(tensor.Float32, 2)}, nil, list(tensor.Float32, float64(float32(math.Sqrt2)))},
+		{"no integer holds it", "Cast", 13, []Fact{list(tensor.Float32, 1e30)}, []*Attr{num("to", 7)}, Fact{i64, []int64{1}, nil}},
+		{"an index from the end along an axis", "Gather", 13, []Fact{{i64, []int64{2, 2}, []float64{1, 2, 3, 4}}, list(i64, -1)}, []*Attr{num("axis", 1)}, Fact{i64, []int64{2, 1}, []float64{2, 4}}},
+		{"an index outside", "Gather", 13, []Fact{f32(2), list(i64, 2)}, nil, Fact{}},
+		{"columns side by side", "Concat", 13, []Fact{{i64, []int64{2, 1}, []float64{1, 2}}, {i64, []int64{2, 2}, []float64{3, 4, 5, 6}}}, []*Attr{num("axis", 1)},
+			Fact{i64, []int64{2, 3}, []float64{1, 3, 4, 2, 5, 6}}},
+		{"repeated along a new axis", "Expand", 13, []Fact{{i64, []int64{2, 1}, []float64{1, 2}}, list(i64, 2, 2)}, nil, Fact{i64, []int64{2, 2}, []float64{1, 1, 2, 2}}},
+		{"a range that adds up to something else", "Range", 11, []Fact{{tensor.Float32, []int64{}, []float64{0}}, {tensor.Float32, []int64{}, []float64{float64(float32(1))}},
+			{tensor.Float32, []int64{}, []float64{float64(float32(.1))}}}, nil, Fact{tensor.Float32, []int64{10}, nil}},
 		{"a remainder has the divisor's sign", "Mod", 13, []Fact{list(i64, -3, 3), list(i64, 2, -2)}, nil, list(i64, 1, -1)},
 		{"or the dividend's", "Mod", 13, []Fact{list(i64, -3, 3), list(i64, 2, -2)}, []*Attr{num("fmod", 1)}, list(i64, -1, 1)},
 		{"a sum", "ReduceSum", 13, []Fact{list(i64, 1, 2, 4)}, []*Attr{num("keepdims", 0)}, Fact{i64, []int64{}, []float64{7}}},

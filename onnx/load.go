@@ -62,7 +62,11 @@ func load(path string, o LoadOptions) (*Model, error) {
 	m.Path, m.Dir = path, filepath.Dir(path)
 	m.files = &files{allowLinks: o.AllowLinks, model: src, open: map[string]*mapping{}}
 	// Sort leaves nodes on a cycle out of order, which Check then reports.
-	if err := errors.Join(m.Graph.Sort(), m.Check(), m.checkExternal(o.NoData)); err != nil {
+	errs := []error{m.Graph.Sort()}
+	for _, f := range m.Functions {
+		errs = append(errs, f.Body.Sort())
+	}
+	if err := errors.Join(append(errs, m.Check(), m.checkExternal(o.NoData))...); err != nil {
 		return nil, err
 	}
 	m.Graph.tellApart()
@@ -287,7 +291,11 @@ func (m *Model) checkExternal(noData bool) error {
 
 // external lists the tensors whose data lies outside the model file.
 func (m *Model) external() []*Tensor {
-	return slices.DeleteFunc(slices.Concat(m.Tensors(), m.hidden), func(t *Tensor) bool { return t.External == nil })
+	ts := slices.Concat(m.Tensors(), m.hidden)
+	for _, f := range m.Functions {
+		ts = append(ts, f.tensors()...)
+	}
+	return slices.DeleteFunc(ts, func(t *Tensor) bool { return t.External == nil })
 }
 
 // HasExternal reports whether any constant lies outside the model file.

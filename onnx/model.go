@@ -21,9 +21,9 @@ type Model struct {
 	Opsets          []Opset
 	Graph           *Graph
 	Meta            []Prop
-	// Functions names the model-local functions. Their bodies are kept, not
-	// looked into.
-	Functions []string
+	// Functions are the operators that the model defines itself. rewrite.Inline puts
+	// their bodies where they are called.
+	Functions []*Function
 
 	// Path is the file the model was read from, "" for one made in memory. Dir is
 	// the folder that external data is relative to.
@@ -31,7 +31,7 @@ type Model struct {
 
 	files *files
 	// hidden are the tensors in parts of the file that are kept but not decoded:
-	// functions, sparse tensors, training graphs.
+	// sparse tensors, training graphs.
 	hidden []*Tensor
 
 	unknown []byte
@@ -63,6 +63,7 @@ type Graph struct {
 // Node applies one operator. An omitted input or output is "".
 type Node struct {
 	Name, Op, Domain string
+	Overload         string // of the function that the node calls
 	Inputs, Outputs  []string
 	Attrs            []*Attr
 	Meta             []Prop
@@ -88,8 +89,11 @@ const (
 
 // Attr is a node's named attribute; Type says which field holds the value.
 type Attr struct {
-	Name    string
-	Type    AttrType
+	Name string
+	Type AttrType
+	// Ref is, within a function, the attribute of the function's caller that the
+	// value is taken from; "" for a value of its own.
+	Ref     string
 	Float   float32
 	Int     int64
 	String  []byte
@@ -131,9 +135,11 @@ func (v *Value) HasShape() bool { return v.Shape != nil }
 
 // Opset is the imported version of a domain ("" or "ai.onnx" is ONNX's own), or
 // 0 when the model does not import it.
-func (m *Model) Opset(domain string) int64 {
-	for _, o := range m.Opsets {
-		if o.Domain == domain || (domain == "" || domain == "ai.onnx") && (o.Domain == "" || o.Domain == "ai.onnx") {
+func (m *Model) Opset(domain string) int64 { return version(m.Opsets, domain) }
+
+func version(opsets []Opset, d string) int64 {
+	for _, o := range opsets {
+		if domain(o.Domain) == domain(d) {
 			return o.Version
 		}
 	}
@@ -147,11 +153,12 @@ func (m *Model) Clone() *Model {
 	c.Opsets = slices.Clone(m.Opsets)
 	c.Meta = slices.Clone(m.Meta)
 	c.Functions = slices.Clone(m.Functions)
-	c.Graph = m.Graph.clone()
+	c.Graph = m.Graph.Clone()
 	return &c
 }
 
-func (g *Graph) clone() *Graph {
+// Clone copies the graph's structure, as Model.Clone does.
+func (g *Graph) Clone() *Graph {
 	if g == nil {
 		return nil
 	}
@@ -163,23 +170,28 @@ func (g *Graph) clone() *Graph {
 		k.Meta = slices.Clone(n.Meta)
 		k.Attrs = make([]*Attr, len(n.Attrs))
 		for j, a := range n.Attrs {
-			b := *a
-			b.Graph = a.Graph.clone()
-			b.Graphs = slices.Clone(a.Graphs)
-			for l, s := range b.Graphs {
-				b.Graphs[l] = s.clone()
-			}
-			b.Ints, b.Floats, b.String = slices.Clone(a.Ints), slices.Clone(a.Floats), slices.Clone(a.String)
-			b.Strings = slices.Clone(a.Strings)
-			for l, s := range b.Strings {
-				b.Strings[l] = slices.Clone(s)
-			}
-			k.Attrs[j] = &b
+			k.Attrs[j] = a.Clone()
 		}
 		c.Nodes[i] = &k
 	}
 	c.Initializers = slices.Clone(g.Initializers)
 	c.Inputs, c.Outputs, c.Values = cloneValues(g.Inputs), cloneValues(g.Outputs), cloneValues(g.Values)
+	return &c
+}
+
+// Clone copies the attribute's value; a tensor is shared.
+func (a *Attr) Clone() *Attr {
+	c := *a
+	c.Graph = a.Graph.Clone()
+	c.Graphs = slices.Clone(a.Graphs)
+	for i, g := range c.Graphs {
+		c.Graphs[i] = g.Clone()
+	}
+	c.Ints, c.Floats, c.String = slices.Clone(a.Ints), slices.Clone(a.Floats), slices.Clone(a.String)
+	c.Strings = slices.Clone(a.Strings)
+	for i, s := range c.Strings {
+		c.Strings[i] = slices.Clone(s)
+	}
 	return &c
 }
 
@@ -247,12 +259,17 @@ func (n *Node) Input(i int) string {
 func (n *Node) Subgraphs() []*Graph {
 	var gs []*Graph
 	for _, a := range n.Attrs {
-		if a.Graph != nil {
-			gs = append(gs, a.Graph)
-		}
-		gs = append(gs, a.Graphs...)
+		gs = append(gs, a.Subgraphs()...)
 	}
 	return gs
+}
+
+// Subgraphs lists the graphs that the attribute holds.
+func (a *Attr) Subgraphs() []*Graph {
+	if a.Graph == nil {
+		return a.Graphs
+	}
+	return append([]*Graph{a.Graph}, a.Graphs...)
 }
 
 // IsOp reports whether the node is ONNX's own operator of that name.
@@ -296,6 +313,25 @@ func (g *Graph) Index() *Index {
 		}
 	}
 	return ix
+}
+
+// Reads lists the values that a node reads: its inputs in their places, then what the
+// graphs in its attributes read, of each other too.
+func (n *Node) Reads() []string {
+	graphs := n.Subgraphs()
+	if len(graphs) == 0 {
+		return n.Inputs
+	}
+	all := slices.Clone(n.Inputs)
+	for _, g := range graphs {
+		for _, k := range g.Nodes {
+			all = append(all, k.Reads()...)
+		}
+		for _, o := range g.Outputs {
+			all = append(all, o.Name)
+		}
+	}
+	return all
 }
 
 // reads is the set of outer values a node depends on, subgraphs included.

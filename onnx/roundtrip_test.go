@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -233,4 +234,25 @@ func TestSave(t *testing.T) {
 		}
 	}
 	wantError(t, (&Model{}).Save(filepath.Join(dir, "n.onnx")), "no graph")
+}
+
+// A model's own functions are read, and written as they were.
+func TestFunctionsSurvive(t *testing.T) {
+	inner := pb{}.s(1, "a").s(2, "b").s(4, "LeakyRelu").b(5, pb{}.s(1, "alpha").v(20, 1).s(21, "slope"))
+	function := pb{}.s(1, "S").s(4, "a").s(5, "b").s(6, "q").b(7, inner).b(9, pb{}.v(2, 17)).s(10, "f").
+		b(11, pb{}.s(1, "slope").f(2, math.Float32bits(.5)).v(20, 1)).s(13, "o").s(8, "doc").b(12, pb{}.s(1, "b")).b(14, pb{}.s(1, "k").s(2, "v"))
+	call := pb{}.s(1, "x").s(2, "y").s(4, "S").s(7, "f").s(8, "o")
+	m, err := parse(modelOf(pb{}.b(1, call).b(11, pb{}.s(1, "x")).b(12, pb{}.s(1, "y"))).b(8, pb{}.s(1, "f").v(2, 1)).b(25, function), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Check(); err != nil {
+		t.Error(err)
+	}
+	if f := m.Functions[0]; f.Callee() != m.Graph.Nodes[0].Callee() || f.Body.Nodes[0].Attrs[0].Ref != "slope" || f.Opset("ai.onnx") != 17 || f.Defaults[0].Float != .5 {
+		t.Errorf("read as %+v", f)
+	}
+	if out := marshal(t, m.Clone()); !bytes.Contains(out, function) {
+		t.Errorf("it was written as %q, was %q", out, function)
+	}
 }

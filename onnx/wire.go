@@ -27,12 +27,12 @@ var (
 	opsetWire    = wires{1: name, 2: varint}
 	propWire     = wires{1: blob, 2: blob}
 	graphWire    = wires{1: blob, 2: name, 5: blob, 11: blob, 12: blob, 13: blob, 15: blob}
-	nodeWire     = wires{1: name, 2: name, 3: name, 4: name, 5: blob, 7: name, 9: blob}
-	functionWire = wires{1: name, 7: blob, 11: blob}
+	nodeWire     = wires{1: name, 2: name, 3: name, 4: name, 5: blob, 7: name, 8: name, 9: blob}
+	functionWire = wires{1: name, 4: name, 5: name, 6: name, 7: blob, 9: blob, 10: name, 11: blob, 13: name}
 	trainingWire = wires{1: blob, 2: blob}
 	sparseWire   = wires{1: blob, 2: blob}
 	attrWire     = wires{1: name, 2: fixed32, 3: varint, 4: blob, 5: blob, 6: blob, 7: fixed32 | blob, 8: varint | blob,
-		9: blob, 10: blob, 11: blob, 20: varint, 22: blob, 23: blob}
+		9: blob, 10: blob, 11: blob, 20: varint, 21: name, 22: blob, 23: blob}
 	valueWire      = wires{1: name, 2: blob}
 	typeWire       = wires{1: blob}
 	tensorTypeWire = wires{1: varint, 2: blob}

@@ -26,7 +26,8 @@ type AttachOptions struct {
 	Fragile float64
 	// Pack says how bits become bytes. The codes are the same whatever it is.
 	Pack Packing
-	// Values adds the values before the activations, in float, instead of codes.
+	// Values adds the values before the activations, in float, instead of codes; see
+	// the function Values.
 	Values bool
 }
 
@@ -38,7 +39,9 @@ type Plan struct {
 	Model *onnx.Model
 	Own   int
 	Sites []site.Site
-	Fit   Fit
+	// Unwatched lists what is not affine and belongs to no site.
+	Unwatched []site.Unwatched
+	Fit       Fit
 
 	options AttachOptions
 	source  *onnx.Model
@@ -47,17 +50,26 @@ type Plan struct {
 
 // Attach rewrites a model so that it returns the code of every chosen site: for
 // each an output "onnxprobe.code/SITE" of uint8 [batch, bytes], packed as
-// numpy.packbits does. m is not changed.
+// numpy.packbits does. m is not changed; see rewrite.Plain for what is spelled out in the
+// probed model.
 func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 	for _, v := range m.Graph.Outputs {
 		if strings.HasPrefix(v.Name, "onnxprobe.") {
 			return nil, fmt.Errorf("the model is probed already: it has the output %q; take the model it was made from", v.Name)
 		}
 	}
-	sites, err := site.Find(m, o.Sites)
+	m, err := rewrite.Plain(m)
 	if err != nil {
 		return nil, err
 	}
+	found, err := site.Find(m, o.Sites)
+	if _, _, wrong := dataInputs(m); wrong != nil && err != nil {
+		err = fmt.Errorf("%w; %w", wrong, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	sites := found.Sites
 	if v := m.Opset(""); v < 7 {
 		return nil, fmt.Errorf("the model uses opset %d; opset 7 or later is needed, convert it with onnx.version_converter", v)
 	}
@@ -65,7 +77,7 @@ func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Own: len(m.Graph.Outputs), Sites: sites, Fit: *f, options: o, source: m}
+	p := &Plan{Own: len(m.Graph.Outputs), Sites: sites, Unwatched: found.Unwatched, Fit: *f, options: o, source: m}
 	if p.Model, err = p.rewrite(); err != nil {
 		return nil, err
 	}
@@ -108,7 +120,7 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 	if p.gather != nil {
 		p.gather.declare(e)
 	}
-	outputs := map[string]*onnx.Value{}
+	outputs, names := map[string]*onnx.Value{}, map[string]string{}
 	var order []string
 	emit := func(name, v string, d tensor.DType, dims ...int) error {
 		shape := []onnx.Dim{batch}
@@ -119,7 +131,8 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 			shape = append(shape, onnx.Dim{Size: int64(n)})
 		}
 		outputs[name] = onnx.NewValue(name, d, shape)
-		return e.Rename(v, name)
+		names[v] = name
+		return nil
 	}
 	place := map[string]int{}
 	for i, n := range e.Graph.Nodes {
@@ -134,14 +147,13 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		for _, kind := range p.kinds() {
 			order = append(order, output(kind, s))
 		}
-		from, _ := s.Tap()
-		at := place[from]
-		if s.Window != nil {
-			at = place[s.Window.Node.Outputs[0]]
+		at := place[s.Place()]
+		if from, _ := s.Tap(); from != "" {
+			at = place[from]
 		}
 		// One reading finds both the sides of a value and its NaNs.
 		nan := ""
-		if from, _ := p.reads(s); p.options.Pack == PackOperator && !p.options.Values && s.Window == nil {
+		if from, _ := p.reads(s); p.options.Pack == PackOperator && !p.options.Values && from != "" {
 			for k, pool := range p.Fit.pools {
 				if pool.value == from && !seen[k] {
 					seen[k], nan = true, fmt.Sprint(watched, k)
@@ -173,6 +185,9 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 			return err
 		}
 	}
+	if err := e.RenameAll(names); err != nil {
+		return err
+	}
 	for _, name := range order {
 		if v := outputs[name]; v != nil {
 			e.Graph.Outputs = append(e.Graph.Outputs, v)
@@ -185,7 +200,7 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 // of its maxima. Opset 8 only adds to the operators of opset 7: Expand is new, and Max,
 // Min, Mean, Sum and MaxPool take more than they did.
 func raiseForArgMax(m *onnx.Model, sites []site.Site) {
-	if m.Opset("") != 7 || !slices.ContainsFunc(sites, func(s site.Site) bool { return s.Window != nil }) {
+	if m.Opset("") != 7 || !slices.ContainsFunc(sites, func(s site.Site) bool { return s.Winner() }) {
 		return
 	}
 	for i, o := range m.Opsets {
@@ -212,24 +227,35 @@ func (p *Plan) kinds() []string {
 
 type emitter func(name, v string, d tensor.DType, dims ...int) error
 
-// reads is the value that a site's bits come from and where it bends.
+// reads is the value that a site's bits come from and where it bends; "" where they
+// come from several.
 func (p *Plan) reads(s *site.Site) (string, []float64) {
-	if p.options.Sign3 || p.options.Fragile > 0 {
+	from, knots := s.Tap()
+	if from != "" && (p.options.Sign3 || p.options.Fragile > 0) {
 		return s.Pre, s.Knots
 	}
-	return s.Tap()
+	return from, knots
 }
 
 // attachSite adds the outputs of a site, and with a name for it that of the NaNs of
 // the value it reads.
 func (p *Plan) attachSite(pk *packer, s *site.Site, nan string, emit emitter) error {
 	switch {
-	case p.options.Values && s.Window != nil: // its code is no side of a value
+	case p.options.Values && s.Winner(): // its code is no side of a value
 		return nil
 	case p.options.Values:
-		return emit(output("value", s), pk.e.Op("Reshape", nil, p.Fit.items(pk.e, s.Pre, pk.wide(s, s.Pre)), pk.ints(pk.lead, -1)), float(s), s.Units)
-	case s.Window != nil:
+		return emit(output("value", s), pk.values(s, &p.Fit), float(s), Values(s))
+	case s.Winner():
 		return emit(output("code", s), pk.pack(s, pk.winners(s)), tensor.Uint8, s.Bytes())
+	case s.Compared() != nil:
+		err := emit(output("code", s), pk.pack(s, pk.against("Greater", s)), tensor.Uint8, s.Bytes())
+		if err == nil && p.options.Sign3 {
+			err = emit(output("below", s), pk.pack(s, pk.against("Less", s)), tensor.Uint8, s.Bytes())
+		}
+		if err == nil && p.options.Fragile > 0 {
+			err = emit(output("fragile", s), pk.fragile(s, pk.differences(s), p.options.Fragile), tensor.Float32)
+		}
+		return err
 	}
 	from, knots := p.reads(s)
 	x := p.Fit.items(pk.e, from, pk.wide(s, from))
@@ -243,7 +269,11 @@ func (p *Plan) attachSite(pk *packer, s *site.Site, nan string, emit emitter) er
 		err = emit(output("below", s), below, tensor.Uint8, s.Bytes())
 	}
 	if err == nil && p.options.Fragile > 0 {
-		err = emit(output("fragile", s), pk.fragile(s, x, knots, p.options.Fragile), tensor.Float32)
+		var from []string
+		for _, k := range knots {
+			from = append(from, pk.e.Op("Sub", nil, x, pk.number(s, k)))
+		}
+		err = emit(output("fragile", s), pk.fragile(s, from, p.options.Fragile), tensor.Float32)
 	}
 	return err
 }

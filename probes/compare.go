@@ -268,11 +268,10 @@ func (d *Diff) measure(plan *Plan, at int, vals []*tensor.Tensor, ca, cb []byte)
 		}
 		value := valuesAt(vals[i])
 		for u := range site.Units {
-			v := value(at*site.Units + u)
-			d.Sites[i].Scale = math.Max(d.Sites[i].Scale, math.Abs(v))
-			for k, knot := range site.Knots {
+			d.Sites[i].Scale = math.Max(d.Sites[i].Scale, math.Abs(value(at*Values(site)+u)))
+			for k := range site.Planes() {
 				if p := k*site.Units + u; Bit(a, p) != Bit(b, p) {
-					d.Sites[i].Margin = math.Max(d.Sites[i].Margin, math.Abs(v-knot))
+					d.Sites[i].Margin = math.Max(d.Sites[i].Margin, math.Abs(above(site, value, at*Values(site), k, u)))
 				}
 			}
 		}

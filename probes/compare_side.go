@@ -133,9 +133,9 @@ func packValues(dst []byte, p *Plan, vals []*tensor.Tensor, item int) {
 		site := &p.Sites[s]
 		if vals[s] != nil {
 			value := valuesAt(vals[s])
-			for k, knot := range site.Knots {
+			for k := range site.Planes() {
 				for u := range site.Units {
-					if value(item*site.Units+u) > knot {
+					if above(site, value, item*Values(site), k, u) > 0 {
 						b := k*site.Units + u
 						dst[offset+b/8] |= 1 << (7 - b%8)
 					}

@@ -336,7 +336,7 @@ func (f *Fit) fixed(m *onnx.Model, sites []site.Site, batch int64) error {
 			front = 1 // left out of the shape of one item, where there is such an axis
 		}
 		skip := 0
-		if x := facts[s.Pre]; !f.Unbatched && len(x.Shape) > 0 && x.Shape[0] == front {
+		if x := facts[s.Place()]; !f.Unbatched && len(x.Shape) > 0 && x.Shape[0] == front {
 			skip = 1
 		}
 		if err := s.Settle(facts, skip); err != nil {

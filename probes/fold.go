@@ -59,21 +59,21 @@ func (f *Fit) follow(m *onnx.Model) map[string]bool {
 // reads, and notes in facts the shape that they have with the batch in front.
 func (f *Fit) layOut(s *site.Site, facts map[string]onnx.Fact, moved map[string]bool, batch int64) (ok bool) {
 	for _, name := range s.Reads() {
-		x, pool := facts[name], s.Op == "MaxPool"
+		x, several := facts[name], several(s)
 		if at, done := f.lies[name]; done {
-			if pool && at.lie != leads {
+			if several && at.lie != leads {
 				return false
 			}
 			continue
 		}
 		switch {
-		case !moved[name] && !pool:
+		case !moved[name] && !several:
 			f.lies[name] = laid{whole, append([]int64{1}, x.Shape...)}
 		case len(x.Shape) == 0 || x.Shape[0]%batch != 0:
 			return false
 		case x.Shape[0] == batch:
 			f.lies[name] = laid{leads, x.Shape}
-		case pool:
+		case several:
 			return false
 		default:
 			x.Shape = append([]int64{batch, x.Shape[0] / batch}, x.Shape[1:]...)
@@ -82,6 +82,10 @@ func (f *Fit) layOut(s *site.Site, facts map[string]onnx.Fact, moved map[string]
 	}
 	return true
 }
+
+// several says whether the code of a site is made of more than one value, or of more
+// than one element for each unit: these are not laid out anew.
+func several(s *site.Site) bool { return s.Winner() || s.Compared() != nil }
 
 // FoldedNote says what is assumed of the sites that Folded names, "" where there are none.
 func (f *Fit) FoldedNote() string {
@@ -92,7 +96,7 @@ func (f *Fit) FoldedNote() string {
 }
 
 // Leads says whether the value that a site bends leads with the batch.
-func (f *Fit) Leads(s *site.Site) bool { return f.lies[s.Pre].lie == leads }
+func (f *Fit) Leads(s *site.Site) bool { return f.lies[s.Reads()[0]].lie == leads }
 
 // items is a value that a site reads with the items of the batch in front.
 func (f *Fit) items(e *rewrite.Edit, name, x string) string {

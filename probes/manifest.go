@@ -3,6 +3,7 @@ package probes
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -30,13 +31,15 @@ type Manifest struct {
 	BitOrder  string `json:"bit_order,omitempty"`
 	Packing   string `json:"packing,omitempty"`
 	Units     int    `json:"units,omitempty"`
-	Input     string `json:"input"`
-	Sample    []int  `json:"sample"`
-	Batch     int    `json:"batch"`
-	Backend   string `json:"backend"`
-	Runtime   string `json:"backend_version"`
-	Device    string `json:"device"`
-	Threads   int    `json:"threads"`
+	// Unwatched lists what is not affine and belongs to no site.
+	Unwatched []site.Unwatched `json:"unwatched,omitempty"`
+	Input     string           `json:"input"`
+	Sample    []int            `json:"sample"`
+	Batch     int              `json:"batch"`
+	Backend   string           `json:"backend"`
+	Runtime   string           `json:"backend_version"`
+	Device    string           `json:"device"`
+	Threads   int              `json:"threads"`
 	// NoArena leaves external weights in the order of their file, by which other
 	// kernels run: bits within rounding of a knot may differ.
 	NoArena   bool           `json:"no_arena,omitempty"`
@@ -147,6 +150,10 @@ func (p *Plan) NewManifest(m *onnx.Model) (*Manifest, error) {
 	if smooth > 0 {
 		mf.Notes = append(mf.Notes, SmoothNote(smooth, len(p.Sites)))
 	}
+	mf.Unwatched = p.Unwatched
+	if n := UnwatchedNote(p.Unwatched); n != "" {
+		mf.Notes = append(mf.Notes, n)
+	}
 	return mf, nil
 }
 
@@ -187,6 +194,56 @@ func (p *Plan) precision(o engine.Options) string {
 // SmoothNote is what every output says about sites that bend everywhere.
 func SmoothNote(smooth, all int) string {
 	return fmt.Sprintf("%d of %d sites are", smooth, all) + " smooth (GELU, SiLU and their like bend everywhere): their bits are sign codes, not sides of linear regions"
+}
+
+// UnwatchedNote says in a line what no site shows, with at most five names: what bends
+// before what does not; "" where there is nothing.
+func UnwatchedNote(all []site.Unwatched) string {
+	const most = 5
+	var parts, names []string
+	more := 0
+	for _, k := range []struct {
+		kind       site.Kind
+		one, other string
+	}{{site.KindBend, "bend", "bends"}, {site.KindBody, "body", "bodies"}, {site.KindRandom, "random node", "random nodes"},
+		{site.KindGuard, "guard of a divisor", "guards of divisors"}, {site.KindSmooth, "smooth node", "smooth nodes"}} {
+		n := 0
+		for _, u := range all {
+			if u.Kind != k.kind {
+				continue
+			}
+			n++
+			name := u.Name
+			if u.Module != "" {
+				name = u.Module
+			}
+			if name = fmt.Sprintf("%s (%s)", name, u.Op); slices.Contains(names, name) || k.kind == site.KindSmooth {
+				continue
+			}
+			if len(names) < most {
+				names = append(names, name)
+			} else {
+				more++
+			}
+		}
+		switch {
+		case n == 1:
+			parts = append(parts, "1 "+k.one)
+		case n > 1:
+			parts = append(parts, fmt.Sprint(n, " ", k.other))
+		}
+	}
+	if parts == nil {
+		return ""
+	}
+	line := "no site shows " + strings.Join(parts, ", ")
+	if names != nil {
+		line += ": " + strings.Join(names, ", ")
+	}
+	if more > 0 {
+		line += fmt.Sprintf(" and %d more", more)
+	}
+	return line + "; inspect says why"
 }
 
 // Version is the tool's version, from the build.

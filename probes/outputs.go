@@ -9,6 +9,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
@@ -16,6 +17,10 @@ import (
 // Plain is a plan without probes: the model as it is, for inference. sample is as
 // in AttachOptions.
 func Plain(m *onnx.Model, sample []int) (*Plan, error) {
+	m, err := rewrite.Inline(m) // counted before, where an engine would try
+	if err != nil {
+		return nil, err
+	}
 	f, err := fit(m, nil, sample)
 	if err != nil {
 		return nil, err
@@ -26,15 +31,19 @@ func Plain(m *onnx.Model, sample []int) (*Plan, error) {
 // Locate is a plan without probes that knows the sites: their shapes, and how
 // samples enter the model. Use it to read the values at the sites some other way.
 func Locate(m *onnx.Model, o site.Options, sample []int) (*Plan, error) {
-	sites, err := site.Find(m, o)
+	m, err := rewrite.Plain(m)
 	if err != nil {
 		return nil, err
 	}
-	f, err := fit(m, sites, sample)
+	found, err := site.Find(m, o)
 	if err != nil {
 		return nil, err
 	}
-	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Sites: sites, Fit: *f, source: m}, nil
+	f, err := fit(m, found.Sites, sample)
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Sites: found.Sites, Unwatched: found.Unwatched, Fit: *f, source: m}, nil
 }
 
 // OutputOptions say what Outputs writes.

@@ -221,11 +221,63 @@ func (p *packer) pad(x string, n int) string {
 	return p.e.Op("Concat", map[string]any{"axis": 1}, x, p.cast(zeros, p.bit()))
 }
 
-// fragile counts the units within tol of any knot.
-func (p *packer) fragile(s *site.Site, x string, knots []float64, tol float64) string {
+// against makes one plane of zeros and ones for each value that a site's is compared
+// with.
+func (p *packer) against(op string, s *site.Site) []string {
+	x := p.wide(s, s.Pre)
+	var planes []string
+	for _, v := range s.Compared() {
+		planes = append(planes, p.cast(p.e.Op(op, nil, x, p.wide(s, v)), p.plane()))
+	}
+	return planes
+}
+
+// differences are how far a site's value lies above each that it is compared with.
+func (p *packer) differences(s *site.Site) []string {
+	x := p.wide(s, s.Pre)
+	var all []string
+	for _, v := range s.Compared() {
+		all = append(all, p.e.Op("Sub", nil, x, p.wide(s, v)))
+	}
+	return all
+}
+
+// values is the row of a site's values; see Values.
+func (p *packer) values(s *site.Site, f *Fit) string {
+	flat := func(x string) string { return p.e.Op("Reshape", nil, x, p.ints(p.lead, -1)) }
+	if s.Compared() == nil {
+		return flat(f.items(p.e, s.Pre, p.wide(s, s.Pre)))
+	}
+	var rows []string
+	for _, d := range p.differences(s) {
+		rows = append(rows, flat(d))
+	}
+	if len(rows) == 1 {
+		return rows[0]
+	}
+	return p.e.Op("Concat", map[string]any{"axis": 1}, rows...)
+}
+
+// Values is the number of values that AttachOptions.Values gives of a site: one for each
+// unit or, where the value before the activation is compared with others, what it lies
+// above each of them, one after the other.
+func Values(s *site.Site) int { return s.Units * max(len(s.Compared()), 1) }
+
+// above is how far the value of a unit of a site lies above what plane k compares it
+// with, in the values of an item that begin at value(from).
+func above(s *site.Site, value func(int) float64, from, k, unit int) float64 {
+	if s.Compared() != nil {
+		return value(from + k*s.Units + unit)
+	}
+	return value(from+unit) - s.Knots[k]
+}
+
+// fragile counts the units of which any of the distances from what decides their bits is
+// within tol.
+func (p *packer) fragile(s *site.Site, distances []string, tol float64) string {
 	var near string
-	for _, k := range knots {
-		d := p.e.Op("Abs", nil, p.e.Op("Sub", nil, x, p.number(s, k)))
+	for _, v := range distances {
+		d := p.e.Op("Abs", nil, v)
 		// Not greater, rather than less or equal: a NaN counts.
 		c := p.e.Op("Not", nil, p.e.Op("Greater", nil, d, p.number(s, tol)))
 		if near == "" {

@@ -62,6 +62,9 @@ func SiteText(b []byte) (string, error) {
 	for _, key := range []string{"offset", "bytes", "node", "pre"} {
 		delete(all, key)
 	}
+	if v, _ := all["against"].(string); v != "" { // by the name of a value of the export
+		all["against"] = true
+	}
 	for key, v := range all {
 		list, ok := v.([]any)
 		if v == nil || v == "" || v == false || ok && len(list) == 0 {

@@ -68,6 +68,9 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if plan.Fit.Note != "" {
 				note(c, "%s", plan.Fit.Note)
 			}
+			if n := probes.UnwatchedNote(plan.Unwatched); n != "" {
+				note(c, "%s", n)
+			}
 			probed, err := probes.Strip(plan.Model)
 			if err != nil {
 				return err

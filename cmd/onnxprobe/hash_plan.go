@@ -18,6 +18,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
 	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // hashPlan are the flags that say what a job is.
@@ -261,6 +262,9 @@ func (h *hashPlan) probe(e *engineFlags, m *onnx.Model, ds dataset.Dataset, s *j
 	probed, err := s.Attach(precise, ds.Shape())
 	if err != nil {
 		return nil, err
+	}
+	if bends := site.Bends(probed.Unwatched); h.strict && len(bends) > 0 {
+		return nil, &site.StrictError{Bends: bends}
 	}
 	if s.Batch = e.batchFor(ds.Shape(), 0); probed.Fit.Batch > 0 {
 		s.Batch = probed.Fit.Batch

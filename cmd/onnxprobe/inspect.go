@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +15,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
@@ -30,10 +33,12 @@ type inspection struct {
 	Params    int64       `json:"parameters"`
 	External  []string    `json:"external_data"`
 	Sites     []site.Site `json:"sites"`
-	Units     int         `json:"units"`
-	CodeBytes int         `json:"code_bytes"`
-	Backends  []runnable  `json:"backends"`
-	Notes     []string    `json:"notes"`
+	// Unwatched lists what is not affine and belongs to no site.
+	Unwatched []site.Unwatched `json:"unwatched"`
+	Units     int              `json:"units"`
+	CodeBytes int              `json:"code_bytes"`
+	Backends  []runnable       `json:"backends"`
+	Notes     []string         `json:"notes"`
 }
 
 type port struct {
@@ -102,10 +107,13 @@ memory and time for the weights; without it none is opened.`,
 			if mf.json {
 				e := json.NewEncoder(c.OutOrStdout())
 				e.SetIndent("", "  ")
-				return e.Encode(in)
+				if err := e.Encode(in); err != nil {
+					return err
+				}
+				return strict(mf, in)
 			}
 			in.print(c.OutOrStdout())
-			return nil
+			return strict(mf, in)
 		},
 	}
 	mf.addSites(c.Flags())
@@ -115,6 +123,14 @@ memory and time for the weights; without it none is opened.`,
 	ef.addOptions(ofEngines)
 	c.Flags().AddFlagSet(ofEngines)
 	return c
+}
+
+// strict fails where --strict-sites asks for a site at every bend and one has none.
+func strict(mf modelFlags, in *inspection) error {
+	if bends := site.Bends(in.Unwatched); mf.strict && len(bends) > 0 {
+		return &site.StrictError{Bends: bends}
+	}
+	return nil
 }
 
 // firstChanged is the name of a flag of fs that was given, "" for none.
@@ -130,7 +146,7 @@ func firstChanged(fs *pflag.FlagSet) (name string) {
 // inspect describes a model, and gives its plan, nil where it cannot be attached to.
 func inspect(m *onnx.Model, mf modelFlags) (*inspection, *probes.Plan, error) {
 	in := &inspection{Model: m.Path, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion), IR: m.IR, Opset: m.Opset(""),
-		Inputs: []port{}, Outputs: ports(m.Graph.Outputs), Nodes: len(m.Graph.Nodes), External: m.ExternalFiles(), Sites: []site.Site{}, Notes: []string{}}
+		Inputs: []port{}, Outputs: ports(m.Graph.Outputs), Nodes: len(m.Graph.Nodes), External: m.ExternalFiles(), Sites: []site.Site{}, Unwatched: []site.Unwatched{}, Notes: []string{}}
 	consts := map[string]bool{}
 	for _, t := range m.Graph.Initializers {
 		consts[t.Name] = true
@@ -144,9 +160,6 @@ func inspect(m *onnx.Model, mf modelFlags) (*inspection, *probes.Plan, error) {
 		}
 	}
 	in.Operators = operators(m)
-	if len(m.Functions) > 0 {
-		in.Notes = append(in.Notes, fmt.Sprintf("activations inside its %d model-local functions are not looked for", len(m.Functions)))
-	}
 	sample, err := mf.sample(m)
 	if err != nil {
 		return nil, nil, err
@@ -154,14 +167,22 @@ func inspect(m *onnx.Model, mf modelFlags) (*inspection, *probes.Plan, error) {
 	plan, err := probes.Attach(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample})
 	if err != nil {
 		// The model can still be described: without shapes, or without sites.
-		sites, serr := site.Find(m, mf.siteOptions())
+		plain, perr := rewrite.Plain(m)
+		if perr != nil {
+			return nil, nil, perr
+		}
+		o := mf.siteOptions()
+		o.Strict = false
+		found, serr := site.Find(plain, o)
 		if serr != nil && len(mf.sites) > 0 {
 			return nil, nil, serr
 		}
-		in.Sites = append(in.Sites, sites...)
+		in.Sites = append(in.Sites, found.Sites...)
+		in.Unwatched = found.Unwatched
 		in.Notes = append(in.Notes, err.Error())
 	} else {
 		in.Sites, in.Units, in.CodeBytes = plan.Sites, plan.Units(), plan.CodeBytes()
+		in.Unwatched = plan.Unwatched
 		if plan.Fit.Note != "" {
 			in.Notes = append(in.Notes, plan.Fit.Note)
 		}
@@ -291,8 +312,10 @@ func (in *inspection) print(w io.Writer) {
 			switch {
 			case s.Smooth:
 				knots += " (sign code)"
-			case s.Op == "MaxPool":
-				knots = "arg-max"
+			case s.Against != "":
+				knots = "against " + s.Against
+			case s.Winner():
+				knots = "which"
 			}
 			rows = append(rows, []string{s.Name, s.Op, shape, units, knots})
 		}
@@ -305,6 +328,7 @@ func (in *inspection) print(w io.Writer) {
 	} else {
 		fmt.Fprintln(w, "operators:", strings.Join(in.Operators, ", "))
 	}
+	in.printUnwatched(w)
 	for _, b := range in.Backends {
 		switch {
 		case !b.Tried:
@@ -319,6 +343,36 @@ func (in *inspection) print(w io.Writer) {
 	}
 	for _, n := range in.Notes {
 		fmt.Fprintln(w, "note:", n)
+	}
+}
+
+// printUnwatched shows what no site shows: a row each, what is smooth by its operators
+// alone.
+func (in *inspection) printUnwatched(w io.Writer) {
+	rows := [][]string{{"NO SITE", "OPERATOR", "KIND", "WHY"}}
+	smooth := map[string]int{}
+	for _, u := range in.Unwatched {
+		if u.Kind == site.KindSmooth {
+			smooth[u.Op]++
+			continue
+		}
+		name := u.Name
+		if u.Module != "" {
+			name = u.Module
+		}
+		rows = append(rows, []string{name, u.Op, string(u.Kind), u.Reason})
+	}
+	if len(rows) > 1 {
+		fmt.Fprintln(w)
+		table(w, rows)
+		fmt.Fprintln(w)
+	}
+	if len(smooth) > 0 {
+		var all []string
+		for _, op := range slices.Sorted(maps.Keys(smooth)) {
+			all = append(all, fmt.Sprintf("%d %s", smooth[op], op))
+		}
+		fmt.Fprintln(w, "smooth by nature, without a site:", strings.Join(all, ", "))
 	}
 }
 

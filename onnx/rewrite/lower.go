@@ -61,6 +61,10 @@ func Lower(m *onnx.Model, inputs map[string][]int64) (*onnx.Model, map[string]on
 	if err := m.Check(); err != nil {
 		return fail(err)
 	}
+	m, err := Inline(m)
+	if err != nil {
+		return fail(err)
+	}
 	own := map[string]bool{}
 	for _, t := range m.Graph.Initializers {
 		own[t.Name] = true

@@ -30,10 +30,10 @@ func attrsOf(n *onnx.Node, names ...string) attrs {
 }
 
 // unary keeps an operator of one input with the attributes named.
-func unary(names ...string) row {
-	return row{do: func(l *lowering, n *onnx.Node) (string, error) {
+func unary(names ...string) lower {
+	return func(l *lowering, n *onnx.Node) (string, error) {
 		return l.op(n.Op, attrsOf(n, names...), n.Input(0)), nil
-	}}
+	}
 }
 
 // selu has had slightly other constants before version 6.
@@ -71,11 +71,11 @@ func (l *lowering) beside(n *onnx.Node, a, b string) string {
 	return l.reshape(b, append(slices.Clone(s), slices.Repeat([]int64{1}, len(x)-len(s)-int(at))...)...)
 }
 
-func binary(names ...string) row {
-	return row{do: func(l *lowering, n *onnx.Node) (string, error) {
+func binary(names ...string) lower {
+	return func(l *lowering, n *onnx.Node) (string, error) {
 		a := n.Input(0)
 		return l.op(n.Op, attrsOf(n, names...), a, l.beside(n, a, n.Input(1))), nil
-	}}
+	}
 }
 
 // pow gives both operands one type: the result has the base's. Integers are raised to

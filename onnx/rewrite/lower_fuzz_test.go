@@ -9,10 +9,15 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 )
 
-// No model makes lowering or widening panic or ask for all memory.
+// No model makes inlining, lowering or widening panic or ask for all memory.
 func FuzzLower(f *testing.F) {
 	for i, c := range rowCases() {
 		if b, err := c.model().Marshal(); err == nil && i%3 == 0 {
+			f.Add(b)
+		}
+	}
+	for _, m := range inlineCases() {
+		if b, err := m.Marshal(); err == nil {
 			f.Add(b)
 		}
 	}
@@ -31,6 +36,11 @@ func FuzzLower(f *testing.F) {
 		m, err := onnx.Load(path)
 		if err != nil {
 			return
+		}
+		if flat, err := rewrite.Inline(m); err == nil {
+			if err := flat.Check(); err != nil {
+				t.Errorf("the inlined model is broken: %v", err)
+			}
 		}
 		shapes := map[string][]int64{}
 		for _, v := range m.Graph.Inputs {

@@ -113,13 +113,7 @@ func short(d tensor.DType) bool { return d == tensor.Float16 || d == tensor.BFlo
 
 // try adds what the node's row gives, and binds it to the node's outputs.
 func (l *lowering) try(n *onnx.Node, mark int) error {
-	key := n.Op
-	switch n.Domain {
-	case "", "ai.onnx":
-	default:
-		key = n.Domain + "." + n.Op
-	}
-	row, ok := lowerings[key]
+	do, ok := lowerings[n.FullOp()]
 	if !ok {
 		return left("the operator is not supported")
 	}
@@ -137,7 +131,7 @@ func (l *lowering) try(n *onnx.Node, mark int) error {
 		name = l.resolve(name)
 		if d := l.facts[name].DType; !computable(d) {
 			return left("its input %q is %s", name, d)
-		} else if short(d) && !row.moves {
+		} else if short(d) && n.Operator().Traits&onnx.Moves == 0 {
 			if wide == tensor.Undefined {
 				wide = d
 			}
@@ -157,7 +151,7 @@ func (l *lowering) try(n *onnx.Node, mark int) error {
 	if slices.Contains(out.Shape, 0) && n.Op != "Split" {
 		return left("its output of shape %v is empty", out.Shape)
 	}
-	v, err := row.do(l, &k)
+	v, err := do(l, &k)
 	if l.err != nil { // which came first
 		err = l.err
 	}

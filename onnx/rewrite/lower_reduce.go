@@ -37,8 +37,8 @@ func softmax(l *lowering, n *onnx.Node) (string, error) {
 // reduction lowers an operator that reduces axes: all where it names none, unless
 // it says that none means none: then nothing happens, but what a composed operator
 // does has been said in two ways. compose reduces while keeping the axes as 1.
-func reduction(compose func(l *lowering, x string, axes []int64) string, plain bool) row {
-	return row{do: func(l *lowering, n *onnx.Node) (string, error) {
+func reduction(compose func(l *lowering, x string, axes []int64) string, plain bool) lower {
+	return func(l *lowering, n *onnx.Node) (string, error) {
 		x := n.Input(0)
 		s := l.shape(x)
 		given, ok := l.ints(n, 1, "axes")
@@ -60,10 +60,10 @@ func reduction(compose func(l *lowering, x string, axes []int64) string, plain b
 		}
 		y := compose(l, x, as)
 		return l.reshape(y, l.shape(n.Outputs[0])...), nil
-	}}
+	}
 }
 
-func reduces(op string) row {
+func reduces(op string) lower {
 	return reduction(func(l *lowering, x string, axes []int64) string { return l.reduce(op, x, axes) }, true)
 }
 

@@ -2,6 +2,7 @@ package rewrite_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -165,4 +166,26 @@ func brief(m *onnx.Model) (s string) {
 		s += fmt.Sprintf("%s %v -> %v\n", n, n.Inputs, n.Outputs)
 	}
 	return s
+}
+
+// A row whose node has fewer inputs than its operator needs, or leaves some out, is
+// left or an error, and never a panic.
+func TestLowerFewInputs(t *testing.T) {
+	for _, c := range rowCases() {
+		for keep := range c.in {
+			for _, in := range [][]any{c.in[:keep], append(slices.Repeat([]any{""}, keep), c.in[keep:]...)} {
+				few := c
+				few.in = in
+				m := few.model()
+				if err := m.Check(); err != nil {
+					t.Fatal(err)
+				}
+				if low, _, err := rewrite.Lower(m, free(m, 0)); err == nil {
+					if err := low.Check(); err != nil {
+						t.Errorf("%s of %v: the lowered model is broken: %v", c.op, in, err)
+					}
+				}
+			}
+		}
+	}
 }

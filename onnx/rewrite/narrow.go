@@ -21,8 +21,9 @@ func Narrow(m *onnx.Model) (*onnx.Model, error) {
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("narrowing the model: %w", err)
 	}
-	if len(m.Functions) > 0 {
-		return nil, fmt.Errorf("narrowing the model: it has functions of its own, %q, whose bodies are not decoded; inline them first", m.Functions)
+	m, err := Inline(m)
+	if err != nil {
+		return nil, fmt.Errorf("narrowing the model: %w", err)
 	}
 	out, err := Apply(m, Pass{"narrow", func(e *Edit) error {
 		w := &retyping{e.In("narrow"), tensor.Float16}
@@ -75,9 +76,9 @@ func (w *retyping) ends(was map[string]tensor.DType) {
 				}
 			}
 		}
-		for _, t := range g.Initializers {
+		for i, t := range g.Initializers {
 			if t.Name == v.Name {
-				t.Name = inner
+				g.Initializers[i] = t.Renamed(inner)
 			}
 		}
 		g.Nodes = append(g.Nodes, castNode(w.Name("Cast"), inner, v.Name, v.DType))

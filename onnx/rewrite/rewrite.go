@@ -5,6 +5,7 @@ package rewrite
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -155,39 +156,54 @@ func (e *Edit) Const(t *tensor.Tensor) string {
 }
 
 // Rename gives a value that a node makes another name, which must not be in use.
-// Its readers follow: nodes, those of subgraphs too, and graph outputs.
-func (e *Edit) Rename(from, to string) error {
-	if e.names.used[to] {
-		return fmt.Errorf("naming %q: the model has a value of that name already", to)
+// Its readers follow: nodes, those of subgraphs too, and graph outputs. It looks at the
+// whole graph; for many values there is RenameAll.
+func (e *Edit) Rename(from, to string) error { return e.RenameAll(map[string]string{from: to}) }
+
+// RenameAll is Rename of every key to its value, all at once. After an error no name has
+// changed.
+func (e *Edit) RenameAll(names map[string]string) error {
+	made := map[string]bool{}
+	for _, n := range e.Graph.Nodes {
+		for _, o := range n.Outputs {
+			made[o] = o != ""
+		}
 	}
-	made := slices.ContainsFunc(e.Graph.Nodes, func(n *onnx.Node) bool { return slices.Contains(n.Outputs, from) })
-	if !made || from == "" {
-		return fmt.Errorf("naming %q: no node makes %q", to, from)
+	taken := map[string]bool{}
+	for _, from := range slices.Sorted(maps.Keys(names)) {
+		to := names[from]
+		if e.names.used[to] || taken[to] {
+			return fmt.Errorf("naming %q: the model has a value of that name already", to)
+		}
+		if !made[from] {
+			return fmt.Errorf("naming %q: no node makes %q", to, from)
+		}
+		taken[to] = true
 	}
-	e.names.used[to] = true
-	rename(e.Graph, from, to)
+	maps.Copy(e.names.used, taken)
+	rename(e.Graph, names)
 	return nil
 }
 
-func rename(g *onnx.Graph, from, to string) {
-	for _, n := range g.Nodes {
-		for _, names := range [][]string{n.Inputs, n.Outputs} {
-			for i, v := range names {
-				if v == from {
-					names[i] = to
-				}
-			}
-		}
-		for _, sub := range n.Subgraphs() {
-			rename(sub, from, to)
+func rename(g *onnx.Graph, names map[string]string) {
+	change := func(v *string) {
+		if to, ok := names[*v]; ok {
+			*v = to
 		}
 	}
-	for _, vs := range [][]*onnx.Value{g.Outputs, g.Values} {
-		for _, v := range vs {
-			if v.Name == from {
-				v.Name = to
-			}
+	for _, n := range g.Nodes {
+		for i := range n.Inputs {
+			change(&n.Inputs[i])
 		}
+		for i := range n.Outputs {
+			change(&n.Outputs[i])
+		}
+		for _, sub := range n.Subgraphs() {
+			rename(sub, names)
+		}
+	}
+	for _, v := range slices.Concat(g.Outputs, g.Values) {
+		change(&v.Name)
 	}
 }
 

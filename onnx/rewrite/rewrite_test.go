@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -213,6 +214,21 @@ func TestRename(t *testing.T) {
 	if got := []string{m.Graph.Outputs[1].Name, m.Graph.Outputs[2].Name, m.Graph.Values[0].Name, branch.Nodes[0].Inputs[0]}; !slices.Equal(got, []string{"b", "final", "b", "b"}) {
 		t.Errorf("the readers have %v", got)
 	}
+	// Many values take one pass, and none is renamed where one cannot be.
+	must(t, func(e *Edit) {
+		all := map[string]string{}
+		for i := range 20_000 {
+			all[e.Op("Relu", nil, "a")] = fmt.Sprint("r", i)
+		}
+		if err := e.RenameAll(all); err != nil {
+			t.Error(err)
+		}
+		for _, c := range []map[string]string{{"r1": "s", "r2": "s"}, {"r1": "s", "r2": "a"}, {"r1": "s", "gone": "t"}} {
+			if err := e.RenameAll(c); err == nil || !slices.ContainsFunc(e.Graph.Nodes, func(n *onnx.Node) bool { return n.Outputs[0] == "r1" }) {
+				t.Errorf("%v: %v", c, err)
+			}
+		}
+	})
 	for _, c := range []struct{ from, to, want string }{
 		{"a", "y", "has a value of that name"}, {"a", "inner", "has a value of that name"}, {"a", "x", "has a value of that name"},
 		{"nowhere", "z", `no node makes "nowhere"`}, {"w", "z", `no node makes "w"`}, {"", "z", `no node makes ""`},

@@ -16,14 +16,15 @@ import (
 //
 // Where ONNX allows an operator no float64 (the scales of Resize and Upsample,
 // quantisation, NonMaxSuppression) it keeps float32: a constant as it was, another
-// value behind a Cast. A model with functions of its own or with sparse
+// value behind a Cast. Functions of the model's own are inlined. A model with sparse
 // initializers, which package onnx does not look into, is an error.
 func Widen(m *onnx.Model) (*onnx.Model, error) {
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("widening the model: %w", err)
 	}
-	if len(m.Functions) > 0 {
-		return nil, fmt.Errorf("widening the model: it has functions of its own, %q, whose bodies are not decoded; inline them first", m.Functions)
+	m, err := Inline(m)
+	if err != nil {
+		return nil, fmt.Errorf("widening the model: %w", err)
 	}
 	out, err := Apply(m, Pass{"widen", func(e *Edit) error {
 		w := &retyping{e.In("widen"), tensor.Float64}

@@ -135,8 +135,4 @@ func TestWidenNodes(t *testing.T) {
 			t.Errorf("%q: %v", o.Name, err)
 		}
 	}
-	m.Functions = []string{"f"}
-	if _, err := rewrite.Widen(m); err == nil || !strings.Contains(err.Error(), "functions") {
-		t.Errorf("a model with functions: %v", err)
-	}
 }

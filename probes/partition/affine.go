@@ -73,8 +73,9 @@ type Crossing struct {
 	// the same as an index.
 	Unit  int   `json:"unit"`
 	Index []int `json:"index"`
-	// Knot is the knot that the unit's value reaches; nil for a MaxPool, where
-	// Element is the place in the item's pooled value of the one that overtakes.
+	// Knot is the knot that the unit's value reaches, 0 of the difference where it is
+	// compared with another value; nil where the largest element is taken: Element is
+	// the place, in the item's value before, of the one that overtakes.
 	Knot    *float64 `json:"knot,omitempty"`
 	Element *int     `json:"element,omitempty"`
 }

@@ -236,8 +236,8 @@ func TestNotExact(t *testing.T) {
 		{"wrong derivative", relu, "", "", 1e-3},
 		{"elu", func(e *rewrite.Edit, x string) string { return e.Op("Elu", nil, x) }, "(Elu)", "", 0},
 		{"product", func(e *rewrite.Edit, x string) string { return e.Op("Mul", nil, relu(e, x), x) }, "Mul", "", 0},
-		{"maximum", func(e *rewrite.Edit, x string) string {
-			return e.Op("Max", nil, relu(e, x), e.Op("Add", nil, x, e.Const(tensor.Scalar(0.1))))
+		{"maximum of three", func(e *rewrite.Edit, x string) string {
+			return e.Op("Max", nil, relu(e, x), e.Op("Add", nil, x, e.Const(tensor.Scalar(0.1))), e.Op("Sub", nil, x, e.Const(tensor.Scalar(0.2))))
 		}, "", "Max", 0},
 	} {
 		m := network(t, 3, func(e *rewrite.Edit, v string) string {

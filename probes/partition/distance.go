@@ -40,8 +40,11 @@ func (m *Mapper) push(ctx context.Context, x, d []float64) (*ray, error) {
 	r := &ray{f: item(values[0], n), df: item(rates[0], n)}
 	for i, at := range m.places {
 		v, dv := item(values[at], n), item(rates[at], n)
-		if s := &m.Plan.Sites[i]; s.Op != "MaxPool" { // whose value is that of its input
+		switch s := &m.Plan.Sites[i]; {
+		case s.Window == nil:
 			v, dv = v[:s.Units], dv[:s.Units]
+		case s.Least(): // the value is that of the input
+			v, dv = negative(v), negative(dv)
 		}
 		r.value, r.rate = append(r.value, v), append(r.rate, dv)
 		r.fastest = max(r.fastest, largest(dv))
@@ -64,7 +67,10 @@ func (m *Mapper) crossings(i int, r *ray, use func(crossing)) (on int) {
 	s, z, dz := &m.Plan.Sites[i], r.value[i], r.rate[i]
 	still := m.still * max(largest(dz), r.fastest/1000)
 	moves := func(rate float64) bool { return math.Abs(rate) > still && !math.IsInf(rate, 0) }
-	if s.Op == "MaxPool" {
+	if !followed(s) {
+		return 0
+	}
+	if s.Window != nil {
 		var window []int
 		for u := range s.Units {
 			window = s.AppendWindow(window[:0], u)
@@ -87,7 +93,7 @@ func (m *Mapper) crossings(i int, r *ray, use func(crossing)) (on int) {
 	}
 	for u := range s.Units {
 		tie := false
-		for k, knot := range s.Knots {
+		for k, knot := range knots(s) {
 			tie = tie || z[u] == knot
 			if !moves(dz[u]) || z[u] != z[u] {
 				continue
@@ -101,6 +107,23 @@ func (m *Mapper) crossings(i int, r *ray, use func(crossing)) (on int) {
 		}
 	}
 	return on
+}
+
+// knots are the values at which a site bends; where it is compared with another, of the
+// difference.
+func knots(s *site.Site) []float64 {
+	if s.Compared() != nil {
+		return []float64{0}
+	}
+	return s.Knots
+}
+
+func negative(v []float64) []float64 {
+	w := make([]float64, len(v))
+	for i, x := range v {
+		w[i] = -x
+	}
+	return w
 }
 
 // winner is the first of the largest elements of a window, -1 of an empty one,
@@ -133,14 +156,17 @@ func (m *Mapper) changed(a, b *ray, wanted map[unit]bool) (c change) {
 		s, z, y := &m.Plan.Sites[i], a.value[i], b.value[i]
 		scale := max(largest(z), largest(y))
 		for u := range s.Units {
+			if !followed(s) {
+				break
+			}
 			far := -1.0 // how far from its knot a unit that changed is
-			if s.Op == "MaxPool" {
+			if s.Window != nil {
 				window = s.AppendWindow(window[:0], u)
 				if p, q := winner(z, window), winner(y, window); p != q {
 					far = max(z[p]-z[q], y[q]-y[p])
 				}
 			} else {
-				for _, k := range s.Knots {
+				for _, k := range knots(s) {
 					if (z[u] > k) != (y[u] > k) {
 						far = max(far, math.Abs(z[u]-k), math.Abs(y[u]-k))
 					}
@@ -230,10 +256,10 @@ func describe(s *site.Site, c crossing) *Crossing {
 	for i, u := len(s.Shape)-1, c.unit; i >= 0; i-- {
 		d.Index[i], u = u%s.Shape[i], u/s.Shape[i]
 	}
-	if s.Op == "MaxPool" {
+	if s.Window != nil {
 		d.Element = &c.to
 	} else {
-		d.Knot = &s.Knots[c.to]
+		d.Knot = &knots(s)[c.to]
 	}
 	return d
 }

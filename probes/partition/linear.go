@@ -5,115 +5,49 @@ import (
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
-// affine lists the operators whose output is affine in all of their inputs that
-// depend on the data; bilinear those where that holds while only one of them does.
-var (
-	affine = set("Add", "Sub", "Sum", "Mean", "Neg", "Concat", "Identity", "Dropout", "Reshape", "Flatten", "Transpose", "Squeeze",
-		"Unsqueeze", "Slice", "Gather", "GatherElements", "GatherND", "Split", "Expand", "Tile", "Pad", "AveragePool", "GlobalAveragePool",
-		"ReduceSum", "ReduceMean", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth", "BatchNormalization", "CumSum", "Trilu", "Col2Im")
-	bilinear = set("Mul", "MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum")
-	// stepwise operators are piecewise affine, with boundaries that no site shows.
-	stepwise = set("GlobalMaxPool", "ReduceMax", "ReduceMin", "Max", "Min", "MaxPool", "Where", "Sign", "Floor", "Ceil", "Round", "Greater", "Less",
-		"GreaterOrEqual", "LessOrEqual", "Equal", "And", "Or", "Not", "Xor", "ArgMax", "ArgMin", "TopK", "Hardmax", "Shrink", "Cast")
-	// curved activations are more than lines between their knots.
-	curved = set("HardSwish", "Elu", "Selu", "Celu")
-)
-
-func set(names ...string) map[string]bool {
-	s := map[string]bool{}
-	for _, n := range names {
-		s[n] = true
-	}
-	return s
-}
-
-// survey looks for what keeps the output from being piecewise affine in the
-// input, and for boundaries that no site shows: bent are sites and nodes of the
-// first kind, unwatched nodes of the second.
+// survey looks for what keeps the output from being piecewise affine in the input, and
+// for boundaries that no site shows: bent are sites and nodes of the first kind,
+// unwatched those of the second.
 func survey(m *onnx.Model, input, output string, sites []site.Site) (bent, unwatched []string) {
-	covered := map[*onnx.Node]*site.Site{}
-	for i := range sites {
-		for _, n := range sites[i].Nodes() {
-			covered[n] = &sites[i]
-		}
-	}
-	// What the output depends on.
+	on := map[*onnx.Node]bool{}
 	needed := map[string]bool{output: true}
 	for _, n := range slices.Backward(m.Graph.Nodes) {
-		if !slices.ContainsFunc(n.Outputs, func(o string) bool { return needed[o] }) {
-			continue
-		}
-		for _, v := range reads(n) {
-			needed[v] = true
+		if slices.ContainsFunc(n.Outputs, func(o string) bool { return needed[o] }) {
+			on[n] = true
+			for _, v := range n.Reads() {
+				needed[v] = true
+			}
 		}
 	}
-	data := map[string]bool{input: true}
-	for _, n := range m.Graph.Nodes {
-		var from []int
-		for i, v := range n.Inputs {
-			if data[v] {
-				from = append(from, i)
-			}
-		}
-		hidden := slices.ContainsFunc(reads(n)[len(n.Inputs):], func(v string) bool { return data[v] })
-		if len(from) == 0 && !hidden || n.IsOp("Shape") || n.IsOp("Size") {
+	for i := range sites {
+		s := &sites[i]
+		if !on[s.Nodes()[0]] {
 			continue
 		}
-		for _, o := range n.Outputs {
-			data[o] = o != ""
+		name := fmt.Sprintf("%s (%s)", s.Name, s.Op)
+		// Some bend between their knots too.
+		if op := onnx.OperatorNamed(s.Op); s.Smooth || op != nil && op.Traits&onnx.Smooth != 0 {
+			bent = append(bent, name)
 		}
-		if !slices.ContainsFunc(n.Outputs, func(o string) bool { return needed[o] }) {
-			continue
+		if !followed(s) {
+			unwatched = append(unwatched, name)
 		}
-		if s := covered[n]; s != nil {
-			if s.Smooth || curved[s.Op] {
-				if name := fmt.Sprintf("%s (%s)", s.Name, s.Op); !slices.Contains(bent, name) {
-					bent = append(bent, name)
-				}
-			}
-			continue
-		}
-		own := n.Domain == "" || n.Domain == "ai.onnx"
-		switch {
-		case hidden || !own:
-			bent = append(bent, n.String())
-		case affine[n.Op], bilinear[n.Op] && single(n, from), n.Op == "Div" && slices.Equal(from, []int{0}):
-		case n.Op == "Cast" && tensor.DType(n.Int("to", 0)).IsFloat():
-		case stepwise[n.Op]:
-			unwatched = append(unwatched, n.String())
-		default:
-			bent = append(bent, n.String())
+	}
+	for _, u := range site.Survey(m, sites, []string{input}, []string{output}) {
+		op := u.Node.Operator()
+		const steps = onnx.Piecewise | onnx.Step | onnx.Grid
+		if u.Kind == site.KindGuard || u.Kind == site.KindBend && (u.Op == "Cast" || op != nil && op.Traits&steps != 0) {
+			unwatched = append(unwatched, u.Node.String())
+		} else {
+			bent = append(bent, u.Node.String())
 		}
 	}
 	return bent, unwatched
 }
 
-// single reports whether a product has one factor that depends on the data; what
-// Gemm and Conv add to it may depend on it too.
-func single(n *onnx.Node, from []int) bool {
-	factors := 0
-	for _, i := range from {
-		if i < 2 || n.Op == "Einsum" {
-			factors++
-		}
-	}
-	return factors == 1
-}
-
-// reads lists a node's inputs and then the outer values that its subgraphs read.
-func reads(n *onnx.Node) []string {
-	all := slices.Clone(n.Inputs)
-	for _, g := range n.Subgraphs() {
-		for _, k := range g.Nodes {
-			all = append(all, reads(k)...)
-		}
-		for _, o := range g.Outputs {
-			all = append(all, o.Name)
-		}
-	}
-	return all
-}
+// followed says whether the boundaries of a site are looked for: at knots, where
+// elements of one value overtake each other, and where two values meet.
+func followed(s *site.Site) bool { return s.Choices() == nil && len(s.Compared()) <= 1 }

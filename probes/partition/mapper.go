@@ -145,12 +145,26 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 		mp.batch = 1
 	}
 	values := []string{mp.output}
-	for _, s := range mp.Plan.Sites {
-		at := slices.Index(values, s.Pre)
-		if at < 0 {
-			at, values = len(values), append(values, s.Pre)
+	wide, err = rewrite.Apply(wide, rewrite.Pass{Name: "differences", Do: func(e *rewrite.Edit) error {
+		for i := range mp.Plan.Sites {
+			s := &mp.Plan.Sites[i]
+			name := s.Pre
+			switch {
+			case !followed(s):
+				name = s.Place()
+			case s.Compared() != nil:
+				name = e.Op("Sub", nil, s.Pre, s.Compared()[0])
+			}
+			at := slices.Index(values, name)
+			if at < 0 {
+				at, values = len(values), append(values, name)
+			}
+			mp.places = append(mp.places, at)
 		}
-		mp.places = append(mp.places, at)
+		return nil
+	}})
+	if err != nil {
+		return nil, err
 	}
 	if mp.out, err = d.Linearize(ctx, wide, mp.input, values[:1], eo); err != nil {
 		return nil, err
@@ -170,10 +184,11 @@ func (m *Mapper) choose(model *onnx.Model, globs []string) error {
 		}
 		return nil
 	}
-	some, err := site.Find(model, site.Options{MaxPool: true, Globs: globs})
+	found, err := site.Find(model, site.Options{MaxPool: true, Globs: globs})
 	if err != nil {
 		return err
 	}
+	some := found.Sites
 	for i := range m.chosen {
 		m.chosen[i] = slices.ContainsFunc(some, func(s site.Site) bool { return s.Name == m.Plan.Sites[i].Name })
 	}

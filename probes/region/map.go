@@ -124,10 +124,7 @@ func (mp *mapper) run(g *onnx.Graph, sites []site.Site) {
 
 // source is the value whose positions are a site's.
 func source(s *site.Site) string {
-	if s.Op == "MaxPool" {
-		return s.Nodes()[0].Outputs[0]
-	}
-	return s.Pre
+	return s.Place()
 }
 
 // call is one node with what is known of its inputs.

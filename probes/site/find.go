@@ -20,38 +20,104 @@ type Options struct {
 	// Gemm adds the outputs of linear layers that no activation follows, as the
 	// authors' local complexity of MLPs counts them; their knot is 0.
 	Gemm bool
+	// Strict makes a bend without a site an error, a *StrictError; see Unwatched.
+	Strict bool
 }
 
-// Find finds the activations of the model's top-level graph, in the order they run.
-// Shapes are not filled in yet; see Site.Settle. A glob that matches nothing is a
-// *PatternError that lists the names.
-func Find(m *onnx.Model, o Options) ([]Site, error) {
+// Found is what Find says of a model.
+type Found struct {
+	// Sites are the chosen ones.
+	Sites []Site
+	// Unwatched lists what is not affine and belongs to no site, chosen or not.
+	Unwatched []Unwatched
+}
+
+// Find finds the activations of the model's top-level graph, in the order they run, and
+// what bends besides. Nodes that only outputs of probes depend on are left out. Shapes
+// are not filled in yet; see Site.Settle. A glob that matches nothing is a *PatternError
+// that lists the names; a model without a site is a *NoneError, beside which Unwatched is
+// still returned.
+func Find(m *onnx.Model, o Options) (*Found, error) {
 	g := NewGraph(m)
+	namer := newNamer(m.Graph)
+	sites := g.sites(namer, o)
+	found := &Found{Unwatched: g.survey(namer, sites, nil, nil)}
+	if len(sites) == 0 {
+		return found, &NoneError{fmt.Errorf("the model has no activation that onnxprobe knows; it has %s", operators(m))}
+	}
+	if o.Strict {
+		if bends := Bends(found.Unwatched); len(bends) > 0 {
+			return found, &StrictError{bends}
+		}
+	}
+	var err error
+	found.Sites, err = Choose(sites, o.Globs)
+	return found, err
+}
+
+// Bends are those of all that bend, or hold bodies that may.
+func Bends(all []Unwatched) []Unwatched {
+	return slices.DeleteFunc(slices.Clone(all), func(u Unwatched) bool { return u.Kind != KindBend && u.Kind != KindBody })
+}
+
+// StrictError says that a model bends where no site is.
+type StrictError struct{ Bends []Unwatched }
+
+func (e *StrictError) Error() string {
+	var lines []string
+	for _, u := range e.Bends {
+		lines = append(lines, fmt.Sprintf("%s: %s", u.Node, u.Reason))
+	}
+	if len(lines) > 20 {
+		lines = append(lines[:20], fmt.Sprintf("and %d more", len(lines)-20))
+	}
+	return fmt.Sprintf("%d places where the model bends have no site, and --strict-sites asks for one at each:\n  %s", len(e.Bends), strings.Join(lines, "\n  "))
+}
+
+// sites finds all sites, in the order they run.
+func (g *Graph) sites(namer *namer, o Options) []Site {
 	type found struct {
 		node *onnx.Node
 		site Site
 	}
 	var all []found
+	ends := map[*onnx.Node]int{} // the activations that nodes end, by their place in all
 	inner := map[*onnx.Node]bool{}
-	for _, n := range m.Graph.Nodes {
-		for _, a := range Activations {
-			b, ok := a.Find(n, g)
-			if !ok {
-				continue
-			}
-			if _, constant := g.Values(b.Pre); constant {
-				continue
-			}
-			all = append(all, found{n, Site{Op: a.Name, Smooth: a.Smooth, Knots: b.Knots, Pre: b.Pre, bend: b}})
-			for _, i := range b.Inner {
+	// within marks the nodes of a pattern that nothing else reads.
+	within := func(n *onnx.Node, nodes []*onnx.Node) {
+		own := func(r *onnx.Node) bool { return r == n || slices.Contains(nodes, r) }
+		for _, i := range nodes {
+			if !slices.ContainsFunc(i.Outputs, func(v string) bool {
+				return g.outputs[v] || slices.ContainsFunc(g.Readers[v], func(r *onnx.Node) bool { return !own(r) })
+			}) {
 				inner[i] = true
 			}
-			break
 		}
+	}
+	probes := g.probes()
+	for _, n := range g.m.Graph.Nodes {
+		if probes[n] || n.Outputs[0] == "" {
+			continue
+		}
+		a, b, ok := g.activation(n)
+		first := slices.IndexFunc(b.Inner, func(i *onnx.Node) bool {
+			k, is := ends[i]
+			return is && all[k].site.Op == a.Name && all[k].site.Pre == b.Pre
+		})
 		switch {
-		case o.MaxPool && n.IsOp("MaxPool"):
-			all = append(all, found{n, Site{Op: "MaxPool", Pre: n.Input(0), Knots: []float64{}}})
-		case o.Gemm && linear(n, g) && !slices.ContainsFunc(all, func(f found) bool { return f.node == n }):
+		case ok && first >= 0:
+			// An activation that is only scaled further ends where it is complete.
+			s := &all[ends[b.Inner[first]]].site
+			more := slices.Delete(slices.Clone(b.Inner), first, first+1)
+			within(n, more)
+			s.bend.Inner = slices.Concat(s.bend.Inner, more, []*onnx.Node{n})
+		case ok:
+			ends[n] = len(all)
+			all = append(all, found{n, Site{Op: a.Name, Smooth: a.Smooth, Knots: b.Knots, Against: strings.Join(b.Against, ", "), Pre: b.Pre, bend: b}})
+			within(n, b.Inner)
+		case o.MaxPool && n.IsOp("MaxPool") && g.Real(n.Input(0)):
+			all = append(all, found{n, Site{Op: "MaxPool", Pre: n.Input(0), bend: Bend{Pre: n.Input(0), Winner: true}}})
+		case o.Gemm && linear(n, g):
 			out := n.Outputs[0]
 			all = append(all, found{n, Site{Op: "Linear", Pre: out, Knots: []float64{0},
 				bend: Bend{Pre: out, Knots: []float64{0}, Tap: out, TapKnots: []float64{0}}}})
@@ -63,7 +129,6 @@ func Find(m *onnx.Model, o Options) ([]Site, error) {
 			pres[f.site.Pre] = true
 		}
 	}
-	namer := newNamer(m.Graph)
 	var sites []Site
 	used := map[string]bool{}
 	for _, f := range all {
@@ -71,6 +136,9 @@ func Find(m *onnx.Model, o Options) ([]Site, error) {
 			continue
 		}
 		s := f.site
+		if s.Against == "" && s.Knots == nil {
+			s.Knots = []float64{}
+		}
 		s.Node, s.end = f.node.Name, f.node
 		s.Name = namer.name(f.node, s.Op)
 		for base, i := s.Name, 1; used[s.Name]; i++ {
@@ -79,10 +147,44 @@ func Find(m *onnx.Model, o Options) ([]Site, error) {
 		used[s.Name] = true
 		sites = append(sites, s)
 	}
-	if len(sites) == 0 {
-		return nil, &NoneError{fmt.Errorf("the model has no activation that onnxprobe knows; it has %s", operators(m))}
+	return sites
+}
+
+// activation is the first row that finds n, of a value that the model's input goes into.
+func (g *Graph) activation(n *onnx.Node) (*Activation, Bend, bool) {
+	for i := range Activations {
+		b, ok := Activations[i].Find(n, g)
+		if !ok {
+			continue
+		}
+		if !g.Real(b.Pre) && !slices.ContainsFunc(b.Choices, g.Real) {
+			continue
+		}
+		return &Activations[i], b, true
 	}
-	return Choose(sites, o.Globs)
+	return nil, Bend{}, false
+}
+
+// probes are the nodes that only outputs of probes depend on.
+func (g *Graph) probes() map[*onnx.Node]bool {
+	of := map[string]bool{} // values that a probe's output depends on
+	own := map[string]bool{}
+	for v := range g.outputs {
+		of[v], own[v] = strings.HasPrefix(v, "onnxprobe."), !strings.HasPrefix(v, "onnxprobe.")
+	}
+	nodes := map[*onnx.Node]bool{}
+	for _, n := range slices.Backward(g.m.Graph.Nodes) {
+		probe := slices.ContainsFunc(n.Outputs, func(v string) bool { return of[v] })
+		needed := slices.ContainsFunc(n.Outputs, func(v string) bool { return own[v] })
+		if probe && !needed {
+			nodes[n] = true
+		}
+		for _, v := range n.Reads() {
+			of[v] = of[v] || probe
+			own[v] = own[v] || needed
+		}
+	}
+	return nodes
 }
 
 // NoneError says that a model has no activation that Activations finds.

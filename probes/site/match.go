@@ -3,6 +3,7 @@ package site
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 )
@@ -120,7 +121,7 @@ func (g *Graph) bounds(n *onnx.Node) (lo, hi float64, ok bool) {
 	lo, hi = math.Inf(-1), math.Inf(1)
 	for i, p := range []*float64{&lo, &hi} {
 		if name := n.Input(i + 1); name != "" {
-			if *p, ok = g.Scalar(name); !ok {
+			if *p, ok = g.Scalar(name); !ok || !g.Fixed(name) {
 				return 0, 0, false
 			}
 		} else if a := n.Attr([]string{"min", "max"}[i]); a != nil {
@@ -131,14 +132,24 @@ func (g *Graph) bounds(n *onnx.Node) (lo, hi float64, ok bool) {
 }
 
 func clip(n *onnx.Node, g *Graph) (Bend, bool) {
-	if !n.IsOp("Clip") {
+	if !n.IsOp("Clip") || g.quantizes(n) != "" {
 		return Bend{}, false
 	}
+	x := n.Input(0)
 	lo, hi, ok := g.bounds(n)
-	if !ok || !(lo < hi) {
+	if !ok {
+		b := Bend{Pre: x}
+		for i := 1; i < 3; i++ {
+			if v := n.Input(i); v != "" {
+				b.Against = append(b.Against, v)
+			}
+		}
+		return b, len(b.Against) > 0
+	}
+	if !(lo < hi) || g.guard(n) {
 		return Bend{}, false
 	}
-	b := Bend{Pre: n.Input(0), Tap: n.Input(0)}
+	b := Bend{Pre: x, Tap: x}
 	for _, k := range []float64{lo, hi} {
 		if math.Abs(k) < math.MaxFloat32 { // some exporters write no limit as the largest float
 			b.Knots = append(b.Knots, k)
@@ -151,30 +162,282 @@ func clip(n *onnx.Node, g *Graph) (Bend, bool) {
 	return b, len(b.Knots) > 0
 }
 
+// extremum matches the largest or smallest of values: of one and a constant, a knot; of
+// two, a comparison; of more, a choice.
 func extremum(op string) func(*onnx.Node, *Graph) (Bend, bool) {
 	return func(n *onnx.Node, g *Graph) (Bend, bool) {
-		if !n.IsOp(op) || len(n.Inputs) != 2 {
+		if !n.IsOp(op) || len(n.Inputs) < 2 || g.guard(n) {
 			return Bend{}, false
 		}
-		for i := range 2 {
-			c, ok := g.Scalar(n.Input(i))
-			if _, both := g.Values(n.Input(1 - i)); !ok || both {
-				continue
-			}
-			x := n.Input(1 - i)
-			b := Bend{Pre: x, Knots: []float64{c}, Tap: x, TapKnots: []float64{c}}
-			if op == "Max" {
-				b.Tap = n.Outputs[0]
-			}
-			return b, true
+		if len(n.Inputs) > 2 {
+			return Bend{Pre: n.Outputs[0], Choices: slices.Clone(n.Inputs), Least: op == "Min"}, true
 		}
+		a, b := n.Input(0), n.Input(1)
+		if a == b {
+			return Bend{}, false
+		}
+		for _, xc := range [][2]string{{a, b}, {b, a}} {
+			x := xc[0]
+			c, ok := g.Scalar(xc[1])
+			switch {
+			case g.Fixed(xc[1]) && ok:
+				b := Bend{Pre: x, Knots: []float64{c}, Tap: x, TapKnots: []float64{c}}
+				if op == "Max" {
+					b.Tap = n.Outputs[0]
+				}
+				return b, !math.IsInf(c, 0)
+			case g.Fixed(xc[1]):
+				return Bend{Pre: x, Against: []string{xc[1]}}, true
+			}
+		}
+		// The second is taken where it is larger (smaller): a tie goes to the first.
+		if op == "Min" {
+			a, b = b, a
+		}
+		return Bend{Pre: b, Against: []string{a}}, true
+	}
+}
+
+// largest matches an operator that takes the largest element of its input's windows or
+// axes.
+func largest(least bool, ops ...string) func(*onnx.Node, *Graph) (Bend, bool) {
+	return func(n *onnx.Node, g *Graph) (Bend, bool) {
+		ok := slices.ContainsFunc(ops, n.IsOp) && !g.shift(n)
+		return Bend{Pre: n.Input(0), Winner: true, Least: least}, ok
+	}
+}
+
+// shift says whether n is the maximum that softmax and log-sum-exp subtract before they
+// exponentiate: their results do not depend on it.
+func (g *Graph) shift(n *onnx.Node) bool {
+	return n.IsOp("ReduceMax") && slices.ContainsFunc(g.Readers[n.Outputs[0]], func(r *onnx.Node) bool {
+		if !r.IsOp("Sub") || r.Input(0) != n.Input(0) {
+			return false
+		}
+		of := g.Readers[r.Outputs[0]]
+		return len(of) > 0 && !slices.ContainsFunc(of, func(e *onnx.Node) bool { return !e.IsOp("Exp") && !(e.IsOp("Sub") && len(of) == 2) })
+	})
+}
+
+// largestGuard is the most that a bound can be which only keeps a divisor from 0.
+const largestGuard = 1e-4
+
+// guard says whether n keeps a divisor or a logarithm from 0: a lower bound of at most
+// largestGuard whose only readers, through Sqrt or Expand, divide by it or take its
+// logarithm.
+func (g *Graph) guard(n *onnx.Node) bool {
+	c := math.NaN()
+	switch {
+	case n.IsOp("Clip"):
+		lo, hi, ok := g.bounds(n)
+		if ok && hi >= math.MaxFloat32 {
+			c = lo
+		}
+	case n.IsOp("Max") && len(n.Inputs) == 2:
+		for i := range 2 {
+			if v, ok := g.Scalar(n.Input(i)); ok && g.Fixed(n.Input(i)) {
+				c = v
+			}
+		}
+	}
+	return c > 0 && c <= largestGuard && g.guards(n.Outputs[0], 0)
+}
+
+func (g *Graph) guards(v string, depth int) bool {
+	if g.outputs[v] || len(g.Readers[v]) == 0 || depth > 4 {
+		return false
+	}
+	return !slices.ContainsFunc(g.Readers[v], func(r *onnx.Node) bool {
+		switch {
+		case r.IsOp("Log"), r.IsOp("Reciprocal"), r.IsOp("Div") && r.Input(1) == v && r.Input(0) != v, r.IsOp("Shape"):
+			return false
+		case r.IsOp("Pow"):
+			e, ok := g.Scalar(r.Input(1))
+			return !ok || e >= 0 || r.Input(0) != v
+		case r.IsOp("Sqrt"), r.IsOp("Expand") && r.Input(0) == v, r.IsOp("Cast"), r.IsOp("Unsqueeze"):
+			return !g.guards(r.Outputs[0], depth+1)
+		}
+		return true
+	})
+}
+
+// comparisons turn a comparison round.
+var comparisons = map[string]string{"Greater": "Less", "Less": "Greater", "GreaterOrEqual": "LessOrEqual", "LessOrEqual": "GreaterOrEqual"}
+
+// compared matches n as a comparison of a computed value with another. above says that
+// it holds where the value is larger.
+func (g *Graph) compared(n *onnx.Node) (b Bend, above, ok bool) {
+	if n == nil || comparisons[n.Op] == "" || !n.IsOp(n.Op) || len(n.Inputs) != 2 {
+		return Bend{}, false, false
+	}
+	op, x, y := n.Op, n.Input(0), n.Input(1)
+	if !g.Real(x) {
+		op, x, y = comparisons[op], y, x
+	}
+	if !g.Real(x) || x == y {
+		return Bend{}, false, false
+	}
+	above = strings.HasPrefix(op, "Greater")
+	if c, ok := g.Scalar(y); ok && g.Fixed(y) {
+		knots := []float64{c}
+		return Bend{Pre: x, Knots: knots, Tap: x, TapKnots: knots}, above, !math.IsInf(c, 0)
+	}
+	return Bend{Pre: x, Against: []string{y}}, above, true
+}
+
+// comparison matches one that is no part of a larger pattern: a mask, a step.
+func comparison(op string) func(*onnx.Node, *Graph) (Bend, bool) {
+	return func(n *onnx.Node, g *Graph) (Bend, bool) {
+		if !n.IsOp(op) {
+			return Bend{}, false
+		}
+		b, _, ok := g.compared(n)
+		return b, ok
+	}
+}
+
+// chosen matches a Where by a comparison that nothing else reads, also behind a Not as
+// older opsets write it: the value that is compared, and what is taken above and at or
+// below.
+func (g *Graph) chosen(n *onnx.Node) (b Bend, high, low string, ok bool) {
+	if n == nil || !n.IsOp("Where") {
+		return Bend{}, "", "", false
+	}
+	high, low = n.Input(1), n.Input(2)
+	c, inner := g.mask(n.Input(0))
+	if c != nil && c.IsOp("Not") {
+		var more []*onnx.Node
+		high, low = low, high
+		inner = append(inner, c)
+		c, more = g.mask(c.Input(0))
+		inner = append(inner, more...)
+	}
+	b, above, ok := g.compared(c)
+	if !ok {
+		return Bend{}, "", "", false
+	}
+	if !above {
+		high, low = low, high
+	}
+	b.Inner = append(inner, c)
+	return b, high, low, true
+}
+
+// mask is the node that makes a truth that one node alone reads, and what is between: it
+// may be cast, as older exporters do.
+func (g *Graph) mask(v string) (n *onnx.Node, between []*onnx.Node) {
+	for n = g.Inner(v); n != nil && (n.IsOp("Cast") || n.IsOp("Identity")); n = g.Inner(n.Input(0)) {
+		between = append(between, n)
+	}
+	return n, between
+}
+
+// threshold matches x above a knot and a constant otherwise.
+func threshold(n *onnx.Node, g *Graph) (Bend, bool) {
+	b, high, low, ok := g.chosen(n)
+	_, constant := g.Scalar(low)
+	return b, ok && high == b.Pre && constant && b.Knots != nil
+}
+
+// where matches any choice by a comparison.
+func where(n *onnx.Node, g *Graph) (Bend, bool) {
+	b, _, _, ok := g.chosen(n)
+	return b, ok
+}
+
+// shrink matches ONNX's Shrink, and how exporters write hard and soft shrinking: a
+// choice by |x| and a bound, by x and both bounds, or a sum of two choices.
+func shrink(n *onnx.Node, g *Graph) (Bend, bool) {
+	knots := func(x string, lo, hi float64, inner ...*onnx.Node) (Bend, bool) {
+		k := []float64{lo, hi}
+		return Bend{Pre: x, Knots: k, Tap: x, TapKnots: k, Inner: inner}, lo <= hi && !math.IsInf(hi-lo, 0)
+	}
+	if n.IsOp("Shrink") {
+		l := float64(n.Float("lambd", 0.5))
+		return knots(n.Input(0), -l, l)
+	}
+	if n.IsOp("Add") {
+		w, v := g.Inner(n.Input(0)), g.Inner(n.Input(1))
+		a, _, low, ok := g.chosen(w)
+		b, high, _, ok2 := g.chosen(v)
+		if !ok || !ok2 || a.Pre != b.Pre || a.Knots == nil || b.Knots == nil {
+			return Bend{}, false
+		}
+		if a.Knots[0] < b.Knots[0] {
+			_, high, _, _ = g.chosen(w)
+			_, _, low, _ = g.chosen(v)
+			a, b = b, a
+		}
+		zero, ok := g.Scalar(low)
+		zero2, ok2 := g.Scalar(high)
+		if !ok || !ok2 || zero != 0 || zero2 != 0 {
+			return Bend{}, false
+		}
+		return knots(a.Pre, b.Knots[0], a.Knots[0], slices.Concat([]*onnx.Node{w, v}, a.Inner, b.Inner)...)
+	}
+	if !n.IsOp("Where") {
 		return Bend{}, false
 	}
+	c, inner := g.mask(n.Input(0))
+	if c != nil && (c.IsOp("Or") || c.IsOp("And")) {
+		p, more := g.mask(c.Input(0))
+		q, most := g.mask(c.Input(1))
+		inner = slices.Concat(inner, more, most, []*onnx.Node{c, p, q})
+		a, up, ok := g.compared(p)
+		b, up2, ok2 := g.compared(q)
+		if !ok || !ok2 || a.Pre != b.Pre || a.Knots == nil || b.Knots == nil || up == up2 {
+			return Bend{}, false
+		}
+		return knots(a.Pre, min(a.Knots[0], b.Knots[0]), max(a.Knots[0], b.Knots[0]), inner...)
+	}
+	b, high, low, ok := g.chosen(n)
+	if !ok || b.Knots == nil {
+		return Bend{}, false
+	}
+	abs := g.Inner(b.Pre)
+	if abs == nil || !abs.IsOp("Abs") {
+		return Bend{}, false
+	}
+	x, l := abs.Input(0), b.Knots[0]
+	inner = append(b.Inner, abs)
+	// What is taken must not bend at 0 by itself: x, a constant, x - sign(x) c.
+	for _, v := range []string{high, low} {
+		if sub := g.Inner(v); sub != nil && sub.IsOp("Sub") && sub.Input(0) == x {
+			mul := g.Inner(sub.Input(1))
+			if mul == nil || !mul.IsOp("Mul") {
+				continue
+			}
+			for i := range 2 {
+				if s := g.Inner(mul.Input(i)); s != nil && s.IsOp("Sign") && s.Input(0) == x {
+					inner = append(inner, sub, mul, s)
+				}
+			}
+		}
+	}
+	return knots(x, -l, l, inner...)
+}
+
+// sign matches Sign, which is another on both sides of 0 and at 0: its output tells
+// the three apart.
+func sign(n *onnx.Node, _ *Graph) (Bend, bool) {
+	if !n.IsOp("Sign") {
+		return Bend{}, false
+	}
+	return Bend{Pre: n.Input(0), Knots: []float64{0, 0}, Tap: n.Outputs[0], TapKnots: []float64{-0.5, 0.5}}, true
+}
+
+// abs matches |x|, alone or summed up as an L1 norm.
+func absolute(n *onnx.Node, _ *Graph) (Bend, bool) {
+	one := n.Int("p", 2) == 1
+	if !n.IsOp("ReduceL1") && !(one && (n.IsOp("LpPool") || n.IsOp("GlobalLpPool") || n.IsOp("LpNormalization"))) {
+		return Bend{}, false
+	}
+	return plain(n.Op, 0)(n, nil)
 }
 
 // product is a value seen as scale times factors.
 type product struct {
-	scale   float64
+	scale   float64 // NaN where a constant differs between elements
 	factors []string
 	nodes   []*onnx.Node // the multiplications and divisions inside, without the last
 }
@@ -189,8 +452,12 @@ func (g *Graph) product(n *onnx.Node) (product, bool) {
 	p := product{scale: 1}
 	var walk func(n *onnx.Node, depth int) bool
 	add := func(name string, depth int) bool {
-		if c, ok := g.Scalar(name); ok {
+		if c, ok := g.Scalar(name); ok && g.Fixed(name) {
 			p.scale *= c
+			return true
+		}
+		if g.Fixed(name) {
+			p.scale = math.NaN()
 			return true
 		}
 		if m := g.Inner(name); m != nil && depth < 4 && (m.IsOp("Mul") || m.IsOp("Div")) && len(m.Inputs) == 2 {
@@ -208,8 +475,11 @@ func (g *Graph) product(n *onnx.Node) (product, bool) {
 	walk = func(n *onnx.Node, depth int) bool {
 		if n.IsOp("Div") {
 			c, ok := g.Scalar(n.Input(1))
-			if !ok || c == 0 {
+			if !g.Fixed(n.Input(1)) || c == 0 && ok {
 				return false
+			}
+			if !ok {
+				c = math.NaN()
 			}
 			p.scale /= c
 			return add(n.Input(0), depth)
@@ -220,20 +490,29 @@ func (g *Graph) product(n *onnx.Node) (product, bool) {
 	return p, ok && len(p.factors) > 0 && len(p.factors) <= 4
 }
 
-// onePlus matches 1 + f(...) and returns the node that makes f.
-func (g *Graph) onePlus(name, op string) (add, f *onnx.Node, ok bool) {
-	add = g.Maker[name]
+// onePlus matches c (1 + f(...)), the c also taken into the sum, and returns the nodes:
+// that which makes f last.
+func (g *Graph) onePlus(name, op string) (nodes []*onnx.Node, ok bool) {
+	add := g.Maker[name]
 	if add == nil || !add.IsOp("Add") {
-		return nil, nil, false
+		return nil, false
 	}
 	for i := range 2 {
-		if c, ok := g.Scalar(add.Input(i)); ok && c == 1 {
-			if f = g.Maker[add.Input(1-i)]; f != nil && f.IsOp(op) {
-				return add, f, true
+		c, ok := g.Scalar(add.Input(i))
+		f := g.Maker[add.Input(1-i)]
+		if !ok || f == nil || c == 0 {
+			continue
+		}
+		if f.IsOp(op) && c == 1 {
+			return []*onnx.Node{add, f}, true
+		}
+		if p, ok := g.product(f); ok && len(p.factors) == 1 && near(p.scale, c) {
+			if h := g.Maker[p.factors[0]]; h != nil && h.IsOp(op) {
+				return append(append([]*onnx.Node{add, f}, p.nodes...), h), true
 			}
 		}
 	}
-	return nil, nil, false
+	return nil, false
 }
 
 // scaled matches c x or x / c and returns c; x itself is 1 x.
@@ -244,6 +523,10 @@ func (g *Graph) scaled(name, x string) (c float64, nodes []*onnx.Node, ok bool) 
 	n := g.Maker[name]
 	if n == nil {
 		return 0, nil, false
+	}
+	if n.IsOp("Neg") {
+		c, nodes, ok := g.scaled(n.Input(0), x)
+		return -c, append(nodes, n), ok
 	}
 	p, ok := g.product(n)
 	return p.scale, append(p.nodes, n), ok && len(p.factors) == 1 && p.factors[0] == x
@@ -260,23 +543,24 @@ func gelu(n *onnx.Node, g *Graph) (Bend, bool) {
 	}
 	// ONNX Runtime's optimiser and quantisers write its own operator; both forms
 	// without a bias are functions of their one input.
-	if n.Domain == "com.microsoft" && (n.Op == "Gelu" || n.Op == "FastGelu" && n.Input(1) == "") {
+	if op := n.FullOp(); op == "com.microsoft.Gelu" || op == "com.microsoft.FastGelu" && n.Input(1) == "" {
 		return signCode(n.Input(0), nil), true
 	}
+	// An optimiser may take the half into what comes after.
 	p, ok := g.product(n)
-	if !ok || len(p.factors) != 2 || !near(p.scale, 0.5) {
+	if !ok || len(p.factors) != 2 || p.scale == 0 {
 		return Bend{}, false
 	}
 	for i, f := range p.factors {
 		x := p.factors[1-i]
-		if add, erf, ok := g.onePlus(f, "Erf"); ok {
-			if c, nodes, ok := g.scaled(erf.Input(0), x); ok && near(c, math.Sqrt2/2) {
-				return signCode(x, append(append(nodes, add, erf), p.nodes...)), true
+		if sum, ok := g.onePlus(f, "Erf"); ok {
+			if c, nodes, ok := g.scaled(sum[len(sum)-1].Input(0), x); ok && near(c, math.Sqrt2/2) {
+				return signCode(x, slices.Concat(nodes, sum, p.nodes)), true
 			}
 		}
-		if add, tanh, ok := g.onePlus(f, "Tanh"); ok {
-			if nodes, ok := g.tanhCubic(tanh.Input(0), x); ok {
-				return signCode(x, append(append(nodes, add, tanh), p.nodes...)), true
+		if sum, ok := g.onePlus(f, "Tanh"); ok {
+			if nodes, ok := g.tanhCubic(sum[len(sum)-1].Input(0), x); ok {
+				return signCode(x, slices.Concat(nodes, sum, p.nodes)), true
 			}
 		}
 	}
@@ -355,11 +639,11 @@ func (g *Graph) power(name, x string) (k int, c float64, nodes []*onnx.Node, ok 
 	return k, p.scale, nodes, true
 }
 
-// gated matches x f(c x).
+// gated matches k x f(c x).
 func gated(op string, scale func(float64) bool) func(*onnx.Node, *Graph) (Bend, bool) {
 	return func(n *onnx.Node, g *Graph) (Bend, bool) {
 		p, ok := g.product(n)
-		if !ok || len(p.factors) != 2 || p.scale != 1 {
+		if !ok || len(p.factors) != 2 || p.scale == 0 {
 			return Bend{}, false
 		}
 		for i, f := range p.factors {
@@ -369,18 +653,135 @@ func gated(op string, scale func(float64) bool) func(*onnx.Node, *Graph) (Bend, 
 			}
 			x := p.factors[1-i]
 			if c, nodes, ok := g.scaled(gate.Input(0), x); ok && scale(c) {
-				return signCode(x, append(append(nodes, gate), p.nodes...)), true
+				return signCode(x, slices.Concat(nodes, []*onnx.Node{gate}, p.nodes)), true
 			}
 		}
 		return Bend{}, false
 	}
 }
 
-func silu(n *onnx.Node, g *Graph) (Bend, bool) {
-	if b, ok := plain("Swish", 0)(n, g); ok {
-		return b, n.Float("alpha", 1) > 0
+// swish matches x sigmoid(beta x) for some betas: NaN is one that differs between
+// elements.
+func swish(betas func(float64) bool) func(*onnx.Node, *Graph) (Bend, bool) {
+	spelled := gated("Sigmoid", betas)
+	return func(n *onnx.Node, g *Graph) (Bend, bool) {
+		if n.IsOp("Div") { // x / (1 + exp(-beta x))
+			x := n.Input(0)
+			if sum, ok := g.onePlus(n.Input(1), "Exp"); ok {
+				if c, nodes, ok := g.scaled(sum[len(sum)-1].Input(0), x); ok && betas(-c) {
+					return signCode(x, append(nodes, sum...)), true
+				}
+			}
+			return Bend{}, false
+		}
+		switch n.FullOp() {
+		case "Swish":
+			return signCode(n.Input(0), nil), betas(float64(n.Float("alpha", 1)))
+		case "com.microsoft.QuickGelu":
+			return signCode(n.Input(0), nil), betas(float64(n.Float("alpha", 1.702)))
+		}
+		return spelled(n, g)
 	}
-	return gated("Sigmoid", func(c float64) bool { return c == 1 })(n, g)
+}
+
+func isSilu(beta float64) bool      { return beta == 1 }
+func isQuickGelu(beta float64) bool { return near(beta, 1.702) }
+func isSwish(beta float64) bool     { return beta != 0 && !isSilu(beta) && !isQuickGelu(beta) }
+
+// glu matches a sigmoid(b) where a and b are parts of one Split, or made by one layer
+// each from one value. Pre is b.
+func glu(n *onnx.Node, g *Graph) (Bend, bool) {
+	p, ok := g.product(n)
+	if !ok || len(p.factors) != 2 {
+		return Bend{}, false
+	}
+	for i, f := range p.factors {
+		gate := g.Maker[f]
+		if gate == nil || !gate.IsOp("Sigmoid") {
+			continue
+		}
+		a, b := g.root(p.factors[1-i]), g.root(gate.Input(0))
+		if a != "" && a == b {
+			return signCode(gate.Input(0), append([]*onnx.Node{gate}, p.nodes...)), true
+		}
+	}
+	return Bend{}, false
+}
+
+// root is the value of which a layer, or a split in parts, makes another; "" where it
+// is made otherwise.
+func (g *Graph) root(v string) string {
+	for range 8 {
+		n := g.Maker[v]
+		if n == nil {
+			return ""
+		}
+		switch {
+		case n.IsOp("Split"), n.IsOp("Slice"):
+			return n.Input(0)
+		case n.IsOp("MatMul") && g.Fixed(n.Input(1)), n.IsOp("Gemm") && g.Fixed(n.Input(1)), n.IsOp("Conv") && g.Fixed(n.Input(1)):
+			return n.Input(0)
+		case n.IsOp("Add") && g.Fixed(n.Input(0)):
+			v = n.Input(1)
+		case n.IsOp("Add") && g.Fixed(n.Input(1)), n.IsOp("BatchNormalization"), n.IsOp("Identity"):
+			v = n.Input(0)
+		default:
+			return ""
+		}
+	}
+	return ""
+}
+
+// softplus matches log(1 + exp x), and its line far above 0, which runtimes are asked to
+// take there lest the exponential overflows.
+func softplus(n *onnx.Node, g *Graph) (Bend, bool) {
+	switch {
+	case n.IsOp("Softplus"):
+		return signCode(n.Input(0), nil), true
+	case n.IsOp("Log"):
+		sum, ok := g.onePlus(n.Input(0), "Exp")
+		if !ok {
+			return Bend{}, false
+		}
+		return signCode(sum[len(sum)-1].Input(0), sum), true
+	}
+	b, high, low, ok := g.chosen(n)
+	if !ok || b.Knots == nil || b.Knots[0] < 8 {
+		return Bend{}, false
+	}
+	k := g.Maker[low]
+	if k == nil {
+		return Bend{}, false
+	}
+	inner := append(b.Inner, k)
+	if p, ok := g.product(k); ok && len(p.factors) == 1 {
+		inner = append(inner, p.nodes...)
+		if k = g.Maker[p.factors[0]]; k == nil {
+			return Bend{}, false
+		}
+		inner = append(inner, k)
+	}
+	s, ok := softplus(k, g)
+	if !ok || s.Pre != b.Pre {
+		return Bend{}, false
+	}
+	_, nodes, ok := g.scaled(s.Pre, high)
+	return signCode(high, slices.Concat(inner, s.Inner, nodes)), ok
+}
+
+// softsign matches x / (1 + |x|).
+func softsign(n *onnx.Node, g *Graph) (Bend, bool) {
+	if n.IsOp("Softsign") {
+		return signCode(n.Input(0), nil), true
+	}
+	if !n.IsOp("Div") {
+		return Bend{}, false
+	}
+	x := n.Input(0)
+	if sum, ok := g.onePlus(n.Input(1), "Abs"); ok && sum[len(sum)-1].Input(0) == x {
+		return signCode(x, sum), true
+	}
+	return Bend{}, false
 }
 
 func mish(n *onnx.Node, g *Graph) (Bend, bool) {
@@ -388,7 +789,7 @@ func mish(n *onnx.Node, g *Graph) (Bend, bool) {
 		return b, true
 	}
 	p, ok := g.product(n)
-	if !ok || len(p.factors) != 2 || p.scale != 1 {
+	if !ok || len(p.factors) != 2 || p.scale == 0 {
 		return Bend{}, false
 	}
 	for i, f := range p.factors {
@@ -396,8 +797,10 @@ func mish(n *onnx.Node, g *Graph) (Bend, bool) {
 		if tanh == nil || !tanh.IsOp("Tanh") {
 			continue
 		}
-		if sp := g.Maker[tanh.Input(0)]; sp != nil && sp.IsOp("Softplus") && sp.Input(0) == x {
-			return signCode(x, append(p.nodes, tanh, sp)), true
+		if sp := g.Maker[tanh.Input(0)]; sp != nil {
+			if b, ok := softplus(sp, g); ok && b.Pre == x {
+				return signCode(x, append(append(p.nodes, tanh, sp), b.Inner...)), true
+			}
 		}
 	}
 	return Bend{}, false

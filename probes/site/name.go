@@ -53,7 +53,7 @@ func (nm *namer) name(n *onnx.Node, op string) string {
 	if base, ok := cutCount(p); ok && nm.used[base] {
 		p = base // the exporter's own count of the calls
 	}
-	if p == "" || nm.parent[p] || nm.parent[s.path] || nm.linear[s.path] {
+	if p == "" || s.beside || nm.parent[p] || nm.parent[s.path] || nm.linear[s.path] {
 		p = strings.TrimPrefix(s.path+"."+strings.ToLower(op), ".")
 	}
 	k := nm.calls[p]
@@ -80,45 +80,108 @@ func cutCount(p string) (string, bool) {
 type scope struct {
 	path  string // module path, "" for the model itself
 	known bool   // the exporter said so
+	// beside says that the path is that of the module around a layer before the node,
+	// told by the layer's weights: the node is somewhere in it.
+	beside bool
 }
 
 // scopesOf reads the scope of every node of a graph.
 //
-// The TorchScript exporter leaves out a module that is only a container and is
-// never called itself: a call of self.Qformer.bert is named /bert/... Weights keep
-// their whole path, Qformer.bert.encoder.weight, so that of a weight read in the
+// The TorchScript exporter leaves out a module that is never called itself: a call of
+// self.Qformer.bert is named /bert/..., one in a method of self.rel_pos /mlp/... Weights
+// keep their whole path, Qformer.bert.encoder.weight, so that of a weight read in the
 // scope bert.encoder says what is missing, where all such weights agree.
+//
+// Where optimizers have dropped names and metadata, weights still tell the modules:
+// layer1.0.conv1.weight.
 func scopesOf(g *onnx.Graph) map[*onnx.Node]scope {
 	weights := map[string]bool{}
 	for _, t := range g.Initializers {
 		weights[t.Name] = true
 	}
 	scopes := map[*onnx.Node]scope{}
-	outer := map[string]string{} // by the first module of a scope: the path before it
+	whole := map[string]string{} // the module path of a scope, "" where weights disagree
 	for _, n := range g.Nodes {
 		s := scopeOf(n)
 		scopes[n] = s
-		first, _, _ := strings.Cut(s.path, ".")
 		for _, in := range n.Inputs {
-			i := strings.LastIndexByte(in, '.')
-			if s.path == "" || i < 0 || !weights[in] {
-				continue
-			}
-			if path, ok := strings.CutSuffix("."+in[:i], "."+s.path); ok {
-				if before, seen := outer[first]; seen && before != path {
-					path = ""
-				}
-				outer[first] = path
+			if s.path != "" && weights[in] {
+				learn(whole, strings.Split(s.path, "."), moduleOf(in))
 			}
 		}
 	}
 	for n, s := range scopes {
-		first, _, _ := strings.Cut(s.path, ".")
-		if path := outer[first]; path != "" {
-			scopes[n] = scope{path[1:] + "." + s.path, true}
+		for p := s.path; p != ""; p = p[:max(strings.LastIndexByte(p, '.'), 0)] {
+			if path := whole[p]; path != "" {
+				scopes[n] = scope{path: path + s.path[len(p):], known: true}
+				break
+			}
 		}
 	}
+	byWeights(g, weights, scopes)
 	return scopes
+}
+
+// moduleOf is the path of the module that a weight belongs to.
+func moduleOf(weight string) []string {
+	parts := strings.Split(weight, ".")
+	return parts[:len(parts)-1]
+}
+
+// learn notes, of every part of a scope, what the path of a weight's module says it is:
+// that which ends alike.
+func learn(whole map[string]string, scope, module []string) {
+	for k := len(scope); k > 0; k-- {
+		j := len(module) - (len(scope) - k)
+		if j < k || scope[k-1] != module[j-1] {
+			return
+		}
+		from, to := strings.Join(scope[:k], "."), strings.Join(module[:j], ".")
+		if was, seen := whole[from]; seen && was != to {
+			to = ""
+		}
+		whole[from] = to
+	}
+}
+
+// byWeights finds the scopes of nodes of which the export says nothing: a layer's by its
+// weights, and what follows it is beside it.
+func byWeights(g *onnx.Graph, weights map[string]bool, scopes map[*onnx.Node]scope) {
+	around := map[string]string{} // of a value: the module around the last layer before it
+	for _, n := range g.Nodes {
+		if s := scopes[n]; s.known {
+			continue
+		}
+		path := ""
+		for _, in := range n.Inputs {
+			if m := moduleOf(in); weights[in] && len(m) > 0 && m[0] != "" {
+				path = strings.Join(m, ".")
+				scopes[n] = scope{path: path, known: true}
+				path, _ = cutLast(path)
+				break
+			}
+		}
+		for _, in := range n.Inputs {
+			if path == "" {
+				path = around[in]
+			}
+		}
+		if path == "" {
+			continue
+		}
+		if !scopes[n].known {
+			scopes[n] = scope{path: path, known: true, beside: true}
+		}
+		for _, o := range n.Outputs {
+			around[o] = path
+		}
+	}
+}
+
+// cutLast splits a path before its last module.
+func cutLast(path string) (outer, last string) {
+	i := strings.LastIndexByte(path, '.')
+	return path[:max(i, 0)], path[i+1:]
 }
 
 // pyStrings finds the elements of a Python list of strings, as repr prints it.
@@ -137,17 +200,13 @@ func scopeOf(n *onnx.Node) scope {
 			list = append(list, m[1]+m[2])
 		}
 		if len(list) >= 2 {
-			return scope{list[len(list)-2], true}
+			return scope{path: list[len(list)-2], known: true}
 		}
-		return scope{"", len(list) == 1}
+		return scope{known: len(list) == 1}
 	}
-	if !strings.HasPrefix(n.Name, "/") {
+	parts, ok := slashed(n)
+	if !ok {
 		return scope{}
-	}
-	parts := strings.Split(n.Name[1:], "/")
-	last := parts[len(parts)-1]
-	if base, _ := cutCount(last); base != n.Op {
-		return scope{} // a name that happens to start with a slash
 	}
 	var trail []string
 	for _, p := range parts[:len(parts)-1] {
@@ -158,5 +217,21 @@ func scopeOf(n *onnx.Node) scope {
 		}
 		trail = append(trail, p)
 	}
-	return scope{strings.Join(trail, "."), true}
+	return scope{path: strings.Join(trail, "."), known: true}
+}
+
+// slashed splits the name that TorchScript's exporter gave a node: /layer1/relu/Relu; or
+// that of the value it makes, where an optimizer has put another operator there.
+func slashed(n *onnx.Node) ([]string, bool) {
+	if parts := strings.Split(n.Name, "/"); parts[0] == "" && len(parts) > 1 {
+		if base, _ := cutCount(parts[len(parts)-1]); base == n.Op {
+			return parts[1:], true
+		}
+	}
+	if len(n.Outputs) > 0 && strings.HasPrefix(n.Outputs[0], "/") {
+		if name, ok := strings.CutSuffix(n.Outputs[0], "_output_0"); ok {
+			return strings.Split(name, "/")[1:], true
+		}
+	}
+	return nil, false // a name that happens to start with a slash
 }

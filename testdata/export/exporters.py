@@ -49,6 +49,14 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def reason(error):
+    """The first line of what an exporter's error goes back to: what it wraps that in says only where to read on."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    return f"{type(error).__name__}: {lines[0][:160]}"
+
+
 def export(model, x, exporter, *, opset=None, dynamic=True, inputs=("input",), output="logits"):
     """Exports model (in eval mode) and returns a stripped ModelProto; x is its input, or a tuple as named."""
     model = model.eval()

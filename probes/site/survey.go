@@ -1,0 +1,344 @@
+package site
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
+)
+
+// Unwatched is a node of which no site tells how its output depends on the input. With
+// the sites it accounts for everything in a network that is not affine.
+type Unwatched struct {
+	// Name is the node's, or the first value it makes; Module the path of the module it
+	// is in, where the export says so; Op the operator, with its domain where that is
+	// not ONNX's own.
+	Name   string `json:"name"`
+	Module string `json:"module"`
+	Op     string `json:"op"`
+	Kind   Kind   `json:"kind"`
+	Reason string `json:"reason"`
+
+	Node *onnx.Node `json:"-"`
+}
+
+// Kind says what is unwatched.
+type Kind string
+
+// The kinds.
+const (
+	// KindBend bends, jumps or is not known: two inputs of equal codes may lie on
+	// different pieces of it.
+	KindBend Kind = "bend"
+	// KindSmooth is curved everywhere, as a softmax, a norm or a product of two computed
+	// values; or rounds to a grid and stands for what it rounds, as a quantizer does.
+	KindSmooth Kind = "smooth"
+	// KindGuard keeps a divisor or a logarithm from 0: a bound of at most 1e-4.
+	KindGuard Kind = "guard"
+	// KindRandom draws random numbers.
+	KindRandom Kind = "random"
+	// KindBody holds graphs of its own, which are not looked into.
+	KindBody Kind = "body"
+)
+
+// Survey accounts for the nodes on the way from some inputs of a model to some values,
+// none meaning all inputs and all outputs, that belong to none of the sites and are not
+// affine in what comes from the inputs. sites are those that Find found in the same
+// model.
+func Survey(m *onnx.Model, sites []Site, inputs, values []string) []Unwatched {
+	g := NewGraph(m)
+	if inputs != nil {
+		g.only(inputs)
+	}
+	return g.survey(newNamer(m.Graph), sites, inputs, values)
+}
+
+// only follows again what depends on the given inputs.
+func (g *Graph) only(inputs []string) {
+	was := g.kinds
+	g.kinds = map[string]kind{}
+	for _, v := range inputs {
+		g.kinds[v] = max(was[v], step)
+	}
+	for _, n := range g.m.Graph.Nodes {
+		g.follow(n)
+	}
+}
+
+func (g *Graph) survey(namer *namer, sites []Site, inputs, values []string) []Unwatched {
+	covered := map[*onnx.Node]bool{}
+	for i := range sites {
+		for _, n := range sites[i].Nodes() {
+			covered[n] = true
+		}
+	}
+	needed := map[string]bool{}
+	for _, v := range values {
+		needed[v] = true
+	}
+	if values == nil {
+		for v := range g.outputs {
+			needed[v] = len(v) < len(probed) || v[:len(probed)] != probed
+		}
+	}
+	on := map[*onnx.Node]bool{}
+	for _, n := range slices.Backward(g.m.Graph.Nodes) {
+		if len(g.m.Graph.Outputs) > 0 && !slices.ContainsFunc(n.Outputs, func(o string) bool { return needed[o] }) {
+			continue
+		}
+		on[n] = true
+		for _, v := range n.Reads() {
+			needed[v] = true
+		}
+	}
+	winners := map[string]bool{} // reductions that are sites
+	for i := range sites {
+		if s := &sites[i]; s.Winner() && s.bend.Winner {
+			winners[winning(s.end)] = true
+		}
+	}
+	all := []Unwatched{}
+	for _, n := range g.m.Graph.Nodes {
+		if !on[n] || covered[n] {
+			continue
+		}
+		kind, reason := g.judge(n)
+		if kind == "" || (n.IsOp("ArgMax") || n.IsOp("ArgMin")) && winners[winning(n)] {
+			continue
+		}
+		u := Unwatched{Name: n.Name, Module: namer.scopes[n].path, Op: n.FullOp(), Kind: kind, Reason: reason, Node: n}
+		if u.Name == "" && len(n.Outputs) > 0 {
+			u.Name = n.Outputs[0]
+		}
+		all = append(all, u)
+	}
+	return all
+}
+
+// probed begins the names of outputs that probes made.
+const probed = "onnxprobe."
+
+// winning names what a reduction by its largest or smallest element goes over, the same
+// for an ArgMax and the ReduceMax beside it.
+func winning(n *onnx.Node) string {
+	way := "Max"
+	if n.IsOp("ArgMin") || n.IsOp("ReduceMin") {
+		way = "Min"
+	}
+	axes := n.Ints("axes")
+	if a := n.Attr("axis"); a != nil {
+		axes = []int64{a.Int}
+	} else if n.IsOp("ArgMax") || n.IsOp("ArgMin") {
+		axes = []int64{0}
+	}
+	return fmt.Sprint(way, n.Input(0), axes)
+}
+
+// judge says what n is, "" for what is affine in all that comes from the inputs.
+func (g *Graph) judge(n *onnx.Node) (Kind, string) {
+	if g.random[n] {
+		return KindRandom, "draws random numbers: two runs give two codes"
+	}
+	var from []int
+	depends := false
+	for i, v := range n.Reads() {
+		depends = depends || g.kinds[v] != fixed
+		if g.Real(v) {
+			from = append(from, i)
+		}
+	}
+	op := n.Operator()
+	switch {
+	case !depends || n.IsOp("Shape") || n.IsOp("Size"):
+		return "", ""
+	case len(n.Subgraphs()) > 0:
+		return KindBody, "what its body does is not looked into"
+	case len(from) == 0:
+		return "", "" // a choice between finitely many values stays one
+	case op == nil:
+		return KindBend, "an operator that onnxprobe does not know"
+	case g.guard(n):
+		return KindGuard, "a bound that only keeps a divisor or a logarithm from 0"
+	case g.straight(n):
+		return "", ""
+	case n.IsOp("Cast") && !n.CastTo().IsFloat():
+		return KindBend, "truncates"
+	}
+	if why := g.quantizes(n); why != "" {
+		return KindSmooth, why
+	}
+	if why := g.folded(n); why != "" {
+		return KindBend, why
+	}
+	var rest []int
+	for _, i := range from {
+		if !op.Affine.Has(i) {
+			rest = append(rest, i)
+		}
+	}
+	if op.Traits&onnx.Bilinear != 0 {
+		if len(rest) > 1 {
+			return KindSmooth, "a product of two values that depend on the input"
+		}
+		return "", ""
+	}
+	if len(rest) == 0 {
+		return "", ""
+	}
+	switch op.Verdict {
+	case onnx.None:
+		if op.Traits&onnx.Step != 0 {
+			return "", "" // what it asks is the same of all numbers that are finite
+		}
+		return KindSmooth, fmt.Sprintf("not affine in %s", n.Input(rest[0]))
+	case onnx.AsSmooth:
+		return KindSmooth, cmp.Or(op.Why, "curved")
+	case onnx.Watched:
+		return KindBend, "which element of its window is the largest; --include-maxpool makes it a site"
+	case onnx.Named:
+		return KindBend, cmp.Or(op.Why, "jumps where its result changes")
+	}
+	if op.Traits&onnx.Smooth != 0 && op.Traits&onnx.Piecewise == 0 {
+		return KindSmooth, "a gate"
+	}
+	if g.shift(n) {
+		return KindSmooth, "the maximum that a softmax subtracts"
+	}
+	return KindBend, "in a form that onnxprobe does not take for a site"
+}
+
+// straight says whether n is affine by its attributes and constants, although its
+// operator is not.
+func (g *Graph) straight(n *onnx.Node) bool {
+	switch n.Op {
+	case "LeakyRelu":
+		return n.Float("alpha", 0.01) == 1
+	case "PRelu":
+		v, ok := g.Scalar(n.Input(1))
+		return ok && v == 1
+	case "HardSigmoid":
+		return n.Float("alpha", 0.2) == 0
+	case "Clip":
+		lo, hi, ok := g.bounds(n)
+		return ok && (lo <= -math.MaxFloat32 && hi >= math.MaxFloat32 || lo >= hi)
+	case "Max", "Min":
+		return !slices.ContainsFunc(n.Inputs, func(v string) bool {
+			c, ok := g.Scalar(v)
+			return v != n.Input(0) && !(ok && math.IsInf(c, 0))
+		})
+	case "Pow":
+		e, ok := g.Scalar(n.Input(1))
+		return ok && (e == 1 || e == 0) && !g.Real(n.Input(1))
+	}
+	return false
+}
+
+// quantizes says that n rounds, or clamps beside a rounding, as exports without
+// QuantizeLinear write it: a rounding between a scale and its inverse, or with a Clip
+// before or behind it and at most a zero point between them.
+func (g *Graph) quantizes(n *onnx.Node) string {
+	const why = "quantizer: rounds to the grid of its scale"
+	switch {
+	case n.IsOp("Clip"):
+		if r := g.past(n.Input(0), true); r != nil && r.IsOp("Round") {
+			return why
+		}
+		if r := g.past(n.Outputs[0], false); r != nil && r.IsOp("Round") {
+			return why
+		}
+	case n.IsOp("Round"), n.IsOp("Floor"):
+		for _, c := range []*onnx.Node{g.past(n.Input(0), true), g.past(n.Outputs[0], false)} {
+			if c != nil && c.IsOp("Clip") {
+				return why
+			}
+		}
+		before, after := g.Maker[n.Input(0)], g.past(n.Outputs[0], false)
+		if n.IsOp("Round") && before != nil && after != nil && g.scales(before) && g.scales(after) {
+			return why
+		}
+	}
+	return ""
+}
+
+// past is the node that makes a value or, forwards, the one that alone reads it, behind
+// the adding of a constant.
+func (g *Graph) past(v string, back bool) *onnx.Node {
+	for range 3 {
+		var n *onnx.Node
+		if back {
+			n = g.Maker[v]
+		} else if r := g.Readers[v]; len(r) == 1 {
+			n = r[0]
+		}
+		if n == nil || !n.IsOp("Add") && !n.IsOp("Sub") || len(n.Inputs) != 2 {
+			return n
+		}
+		at := slices.IndexFunc(n.Inputs, g.Real)
+		if at < 0 || g.Real(n.Input(1-at)) {
+			return n
+		}
+		if v = n.Outputs[0]; back {
+			v = n.Input(at)
+		}
+	}
+	return nil
+}
+
+// scales says that n multiplies by a constant.
+func (g *Graph) scales(n *onnx.Node) bool {
+	return (n.IsOp("Mul") || n.IsOp("Div")) && !(g.Real(n.Input(0)) && g.Real(n.Input(1)))
+}
+
+// folded says of a quantizer that it may have swallowed a Relu: it clamps at 0 what can
+// be below.
+func (g *Graph) folded(n *onnx.Node) string {
+	if n.Op != "QuantizeLinear" {
+		return ""
+	}
+	zero, ok := g.Scalar(n.Input(2))
+	switch low, of := -128.0, g.Const[n.Input(2)]; {
+	case n.Input(2) == "":
+	case !ok || of == nil:
+		return ""
+	default:
+		switch of.DType.String() {
+		case "int16":
+			low = -32768
+		case "uint8", "uint16", "uint4":
+			low = 0
+		case "int4":
+			low = -8
+		}
+		if zero != low {
+			return ""
+		}
+	}
+	if g.Maker[n.Input(0)] == nil || g.positive(n.Input(0), 0) {
+		return ""
+	}
+	return "quantizer that clamps at 0: a Relu may have been folded into it; quantize without removing activations"
+}
+
+// positive says of a value that it cannot be negative.
+func (g *Graph) positive(v string, depth int) bool {
+	n := g.Maker[v]
+	if n == nil || depth > 50 {
+		return false
+	}
+	op := n.Operator()
+	switch {
+	case n.IsOp("Relu"), n.IsOp("Sigmoid"), n.IsOp("HardSigmoid"), n.IsOp("Softmax"), n.IsOp("Abs"), n.IsOp("Exp"), n.IsOp("Sqrt"), n.IsOp("Softplus"):
+		return true
+	case n.IsOp("Clip"):
+		lo, _, ok := g.bounds(n)
+		return ok && lo >= 0
+	case n.IsOp("Add"), n.IsOp("Concat"), n.IsOp("Max"):
+		return !slices.ContainsFunc(n.Inputs, func(i string) bool { return !g.positive(i, depth+1) })
+	case n.Op == "QuantizeLinear", n.Op == "DequantizeLinear", n.IsOp("MaxPool"), n.IsOp("AveragePool"), n.IsOp("GlobalAveragePool"), n.IsOp("GlobalMaxPool"),
+		n.IsOp("ReduceMean"), n.IsOp("ReduceMax"), op != nil && op.Traits&onnx.Moves != 0 && op.Affine == onnx.First:
+		return g.positive(n.Input(0), depth+1)
+	}
+	return false
+}
