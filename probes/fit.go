@@ -39,7 +39,7 @@ type Fit struct {
 	place int // of Input among the inputs
 	model *onnx.Model
 	pools []pool
-	lies  map[string]lie // of values that sites read, in a fixed batch of several
+	lies  map[string]laid // of values that sites read, in a fixed batch of several
 }
 
 // Input is an input of a model besides the one that samples enter by. Shape is that of
@@ -313,26 +313,30 @@ func (f *Fit) fixed(m *onnx.Model, sites []site.Site, batch int64) error {
 		return err
 	}
 	f.findPools(m, facts, batch)
-	moved := map[string]bool{}
-	if f.lies = nil; batch > 1 {
-		f.lies, moved = map[string]lie{}, f.follow(m)
+	var moved map[string]bool
+	if f.lies, f.Folded = nil, nil; batch > 1 {
+		f.lies, moved = map[string]laid{}, f.follow(m)
 	}
 	var unknown, apart []string
 	for i := range sites {
 		s := &sites[i]
-		switch known := func(name string) bool { return facts[name].Known() }; {
-		case slices.ContainsFunc(s.Reads(), func(name string) bool { return !known(name) }):
+		switch {
+		case slices.ContainsFunc(s.Reads(), func(name string) bool { return !facts[name].Known() }):
 			unknown = append(unknown, s.Name)
 			continue
 		case batch > 1 && !f.layOut(s, facts, moved, batch):
 			apart = append(apart, s.Name)
 			continue
 		}
-		if f.lies[s.Pre] == folded {
+		front := batch
+		switch f.lies[s.Pre].lie {
+		case folded:
 			f.Folded = append(f.Folded, s.Name)
+		case whole:
+			front = 1 // left out of the shape of one item, where there is such an axis
 		}
 		skip := 0
-		if x := facts[s.Place()]; !f.Unbatched && len(x.Shape) > 0 && (x.Shape[0] == batch && f.lies[s.Pre] != whole || x.Shape[0] == 1 && f.lies[s.Pre] == whole) {
+		if x := facts[s.Place()]; !f.Unbatched && len(x.Shape) > 0 && x.Shape[0] == front {
 			skip = 1
 		}
 		if err := s.Settle(facts, skip); err != nil {

@@ -23,6 +23,13 @@ const (
 	whole             // the value does not depend on the items: each has all of it
 )
 
+// laid is a value that a site reads: where its items lie, and its shape with the batch in
+// front, which is 1 of a whole one.
+type laid struct {
+	lie
+	shape []int64
+}
+
 // follow finds what depends on the items of a batch.
 func (f *Fit) follow(m *onnx.Model) map[string]bool {
 	moved := map[string]bool{}
@@ -52,23 +59,25 @@ func (f *Fit) follow(m *onnx.Model) map[string]bool {
 // reads, and notes in facts the shape that they have with the batch in front.
 func (f *Fit) layOut(s *site.Site, facts map[string]onnx.Fact, moved map[string]bool, batch int64) (ok bool) {
 	for _, name := range s.Reads() {
-		if _, done := f.lies[name]; done {
+		x, several := facts[name], several(s)
+		if at, done := f.lies[name]; done {
+			if several && at.lie != leads {
+				return false
+			}
 			continue
 		}
-		x := facts[name]
 		switch {
-		case !moved[name] && !several(s):
-			f.lies[name] = whole
+		case !moved[name] && !several:
+			f.lies[name] = laid{whole, append([]int64{1}, x.Shape...)}
 		case len(x.Shape) == 0 || x.Shape[0]%batch != 0:
 			return false
 		case x.Shape[0] == batch:
-			f.lies[name] = leads
-		case several(s):
+			f.lies[name] = laid{leads, x.Shape}
+		case several:
 			return false
 		default:
-			f.lies[name] = folded
 			x.Shape = append([]int64{batch, x.Shape[0] / batch}, x.Shape[1:]...)
-			facts[name] = x
+			f.lies[name], facts[name] = laid{folded, x.Shape}, x
 		}
 	}
 	return true
@@ -87,16 +96,20 @@ func (f *Fit) FoldedNote() string {
 }
 
 // Leads says whether the value that a site bends leads with the batch.
-func (f *Fit) Leads(s *site.Site) bool { return f.lies[s.Reads()[0]] == leads }
+func (f *Fit) Leads(s *site.Site) bool { return f.lies[s.Reads()[0]].lie == leads }
 
 // items is a value that a site reads with the items of the batch in front.
 func (f *Fit) items(e *rewrite.Edit, name, x string) string {
-	ints := func(v ...int64) string { return e.Const(tensor.Of(v, len(v))) }
-	switch f.lies[name] {
-	case folded:
-		return e.Op("Reshape", nil, x, ints(int64(f.Batch), -1))
-	case whole:
-		return e.Op("Tile", nil, e.Op("Reshape", nil, x, ints(1, -1)), ints(int64(f.Batch), 1))
+	at := f.lies[name]
+	if at.lie == leads {
+		return x
+	}
+	ints := func(v []int64) string { return e.Const(tensor.Of(v, len(v))) }
+	x = e.Op("Reshape", nil, x, ints(at.shape))
+	if at.lie == whole {
+		times := slices.Repeat([]int64{1}, len(at.shape))
+		times[0] = int64(f.Batch)
+		x = e.Op("Tile", nil, x, ints(times))
 	}
 	return x
 }
@@ -127,7 +140,7 @@ func (f *Fit) declareOne(e *rewrite.Edit) error {
 // an item's rows hold changes with the item, and not with the others of its batch.
 func (p *Plan) keepsItems(ctx context.Context, b engine.Backend, o engine.Options) (err error) {
 	q := *p
-	q.options, q.Sites = AttachOptions{Values: true}, slices.DeleteFunc(slices.Clone(p.Sites), func(s site.Site) bool { return p.Fit.lies[s.Pre] != folded })
+	q.options, q.Sites = AttachOptions{Values: true}, slices.DeleteFunc(slices.Clone(p.Sites), func(s site.Site) bool { return p.Fit.lies[s.Pre].lie != folded })
 	if q.Model, err = q.rewrite(); err != nil {
 		return err
 	}

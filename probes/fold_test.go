@@ -14,6 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // windows bends items of [4, 2], cut in two windows of 4 numbers that lie in the first
@@ -77,8 +78,19 @@ func TestRowsThatDoNotLieItemByItem(t *testing.T) {
 			t.Errorf("got %v, %v, want an error with %q", r, err, want)
 		}
 	}
+	// What a pool takes the largest of must lead with the batch, also where a site reads it.
+	m := network(t, 4, func(e *rewrite.Edit, x string) string {
+		e.Graph.Inputs[0].Shape = []onnx.Dim{{Size: 2}, {Size: 2}, {Size: 3}, {Size: 4}}
+		x = e.Op("Reshape", nil, x, e.Const(tensor.Of([]int64{4, 1, 3, 4}, 4)))
+		a := e.Op("Relu", nil, x)
+		pool := map[string]any{"kernel_shape": []int64{3, 4}}
+		return e.Op("Add", nil, e.Op("MaxPool", pool, x), a)
+	})
+	if _, err := Attach(m, AttachOptions{Sites: site.Options{MaxPool: true}}); err == nil || !strings.Contains(err.Error(), `does not hold its items: ["MaxPool"]`) {
+		t.Errorf("a pool in windows: %v", err)
+	}
 	// Of 5 items in 3 rows there is none.
-	m := network(t, 3, func(e *rewrite.Edit, x string) string {
+	m = network(t, 3, func(e *rewrite.Edit, x string) string {
 		e.Graph.Inputs[0].Shape[0] = onnx.Dim{Size: 5}
 		return e.Op("Relu", nil, e.Op("Reshape", nil, x, e.Const(tensor.Of([]int64{3, 5}, 2))))
 	})

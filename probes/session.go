@@ -237,7 +237,7 @@ func nearly(a, b []float64) bool {
 // the probed model: the original's own, then one or more for each site. Every
 // probe output is verified to have the size that the plan says. others are the
 // batches of Plan.Fit.Others; floats are brought to the types they name. Of a Shared one
-// the first row is what all items have.
+// the first row is what all items have, or it is given without a batch axis.
 func (r *Prober) Run(ctx context.Context, in *tensor.Tensor, others ...*tensor.Tensor) ([]*tensor.Tensor, error) {
 	if want := r.Plan.Fit.Others; len(others) != len(want) {
 		return nil, fmt.Errorf("the model takes %d inputs besides %q, got %d", len(want), r.Plan.Fit.Input, len(others))
@@ -252,8 +252,10 @@ func (r *Prober) Run(ctx context.Context, in *tensor.Tensor, others ...*tensor.T
 	given := make([]*tensor.Tensor, len(others), len(others)+1)
 	for k, t := range others {
 		if o := &r.Plan.Fit.Others[k]; o.Shared {
-			one := t.Rows(0, 1)
-			t = &tensor.Tensor{DType: one.DType, Shape: o.Shape, Data: one.Data}
+			if t.Len() > tensor.Count(o.Shape) {
+				t = t.Rows(0, 1)
+			}
+			t = &tensor.Tensor{DType: t.DType, Shape: o.Shape, Data: t.Data}
 		}
 		if given[k], err = convert(t, r.Plan.Fit.Others[k].DType); err != nil {
 			return nil, err

@@ -76,6 +76,10 @@ func TestInputsThatAllItemsShare(t *testing.T) {
 			}
 		}
 	}
+	r := open(t, m, AttachOptions{}, 2)
+	if _, err := r.Run(context.Background(), tensor.Of(make([]float32, 6), 2, 3), tensor.Scalar(float32(1)), tensor.Of(make([]float32, 3), 3)); err != nil {
+		t.Errorf("given as the model takes them: %v", err)
+	}
 	// A row for each item is not what such an input takes.
 	vector.Shared, vector.Rows = false, tensor.Of(make([]float32, 15), 5, 3)
 	if ds, err = dataset.Beside(items, vector, time); err != nil {
