@@ -14,12 +14,12 @@ import (
 // FastGelu. The new nodes are named by the values that the fused ones make. It returns m
 // itself where there is nothing to take apart; a form that it does not know stays.
 func Unfuse(m *onnx.Model) (*onnx.Model, error) {
-	if !slices.ContainsFunc(m.Graph.Nodes, func(n *onnx.Node) bool { return unfused[n.FullOp()] != nil }) {
+	if !slices.ContainsFunc(m.Graph.Nodes, func(n *onnx.Node) bool { return apart(n) != nil }) {
 		return m, nil
 	}
 	out, err := Apply(m, Pass{"unfuse", func(e *Edit) error {
 		for _, n := range slices.Clone(e.Graph.Nodes) {
-			if do := unfused[n.FullOp()]; do != nil && len(n.Outputs) == 1 {
+			if do := apart(n); do != nil {
 				do(e, n)
 			}
 		}
@@ -39,6 +39,14 @@ func Plain(m *onnx.Model) (*onnx.Model, error) {
 		return nil, err
 	}
 	return Unfuse(m)
+}
+
+// apart is what takes a node apart, nil for one that is not fused.
+func apart(n *onnx.Node) func(e *Edit, n *onnx.Node) {
+	if len(n.Outputs) != 1 || n.Op == "FastGelu" && n.Input(1) == "" {
+		return nil
+	}
+	return unfused[n.FullOp()]
 }
 
 // unfused takes a node apart, in its place, by the operator's name.
@@ -150,9 +158,6 @@ func unfuseGemm(e *Edit, n *onnx.Node) {
 
 // unfuseBias: Gelu(x + bias), exact or by tanh.
 func unfuseBias(e *Edit, n *onnx.Node) {
-	if n.Input(1) == "" {
-		return
-	}
 	last := &onnx.Node{Op: map[string]string{"BiasGelu": "Gelu", "FastGelu": "FastGelu"}[n.Op], Domain: n.Domain, Inputs: []string{""}}
 	n.Op, n.Domain = "Add", ""
 	e.behind(n, last)
