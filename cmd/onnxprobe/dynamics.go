@@ -192,7 +192,7 @@ a row with its error; the exit code is 3 then, and the next run tries it again.`
 		if err := f.arm(c, s); err != nil {
 			return err
 		}
-		cs, err := dynamics.Survey(files, s.Load, site.Options{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm, Strict: f.strict}, sample)
+		cs, err := dynamics.Survey(files, s.Load, site.Options{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm, Strict: f.strictSites}, sample)
 		if err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ import (
 type modelFlags struct {
 	sites            []string
 	maxPool, gemm    bool
-	strict           bool
+	strictSites      bool
 	inputSize        string
 	allowLinks, json bool
 }
@@ -36,7 +36,7 @@ type modelFlags struct {
 func (f *modelFlags) addSites(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.sites, "sites", nil, "probe only the sites whose name matches `GLOB` (repeatable)")
 	fs.BoolVar(&f.maxPool, "include-maxpool", false, "make the arg-max of every max-pooling a site too")
-	fs.BoolVar(&f.strict, "strict-sites", false, "fail where the model bends and no site shows it")
+	fs.BoolVar(&f.strictSites, "strict-sites", false, "fail where the model bends and no site shows it")
 	fs.BoolVar(&f.gemm, "include-gemm", false, "make linear layers without an activation sites too, with knot 0")
 }
 
@@ -47,7 +47,7 @@ func (f *modelFlags) add(fs *pflag.FlagSet) {
 }
 
 func (f *modelFlags) siteOptions() site.Options {
-	return site.Options{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm, Strict: f.strict}
+	return site.Options{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm, Strict: f.strictSites}
 }
 
 func (f *modelFlags) load(path string) (*onnx.Model, error) {

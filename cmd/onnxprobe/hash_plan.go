@@ -263,7 +263,7 @@ func (h *hashPlan) probe(e *engineFlags, m *onnx.Model, ds dataset.Dataset, s *j
 	if err != nil {
 		return nil, err
 	}
-	if bends := site.Bends(probed.Unwatched); h.strict && len(bends) > 0 {
+	if bends := site.Bends(probed.Unwatched); h.strictSites && len(bends) > 0 {
 		return nil, &site.StrictError{Bends: bends}
 	}
 	if s.Batch = e.batchFor(ds.Shape(), 0); probed.Fit.Batch > 0 {

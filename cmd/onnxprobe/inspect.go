@@ -127,7 +127,7 @@ memory and time for the weights; without it none is opened.`,
 
 // strict fails where --strict-sites asks for a site at every bend and one has none.
 func strict(mf modelFlags, in *inspection) error {
-	if bends := site.Bends(in.Unwatched); mf.strict && len(bends) > 0 {
+	if bends := site.Bends(in.Unwatched); mf.strictSites && len(bends) > 0 {
 		return &site.StrictError{Bends: bends}
 	}
 	return nil
