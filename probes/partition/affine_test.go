@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
@@ -440,5 +441,53 @@ func TestRefusedMaps(t *testing.T) {
 	m.Graph.Outputs[0].DType = tensor.Int64
 	if _, err := Open(context.Background(), m, textbook{}, engine.Options{}, Options{}); err == nil || !strings.Contains(err.Error(), "int64, which has no derivative") {
 		t.Errorf("an integer output: %v", err)
+	}
+}
+
+// Boundaries against other values, and of the largest along an axis: of a network of each
+// kind, by hand.
+func TestBoundariesWithoutKnots(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		d             int
+		build         func(e *rewrite.Edit, x string) string
+		at            []float64
+		ahead, behind float64 // 0: none
+	}{
+		// max(x, (1, -2)) at (0, 0): the slope is that of the second, and leaves it at -2.
+		{"a bound for each", 2, func(e *rewrite.Edit, x string) string {
+			return gemm(e, e.Op("Max", nil, x, e.Const(tensor.Of([]float64{1, -2}, 2))), []float64{1, 1}, []float64{0})
+		}, []float64{0, 0}, 0, 2},
+		// max(x, 4 - x) at 0 falls with x, until both are 2.
+		{"two values", 1, func(e *rewrite.Edit, x string) string {
+			return e.Op("Max", nil, x, e.Op("Sub", nil, e.Const(tensor.Of([]float64{4}, 1, 1)), x))
+		}, []float64{0}, 0, 2},
+		// The largest of (3x, 1 - x, x/2 + 2) at 0 is the last: from 0.8 on the first, below -2/3 the second.
+		{"the largest of an axis", 1, func(e *rewrite.Edit, x string) string {
+			return e.Op("ReduceMax", map[string]any{"axes": []int64{1}}, gemm(e, x, []float64{3, -1, .5}, []float64{0, 1, 2}))
+		}, []float64{0}, .8, 2. / 3},
+		{"the smallest of an axis", 1, func(e *rewrite.Edit, x string) string {
+			return e.Op("ReduceMin", map[string]any{"axes": []int64{1}}, gemm(e, x, []float64{-3, 1, -.5}, []float64{0, -1, -2}))
+		}, []float64{0}, 2. / 3, .8},
+	} {
+		mp := open(t, network(t, c.d, c.build), gorgonia.Backend{}, Options{})
+		a := at(t, mp, c.at, Query{})
+		for _, side := range []struct {
+			name string
+			got  *Crossing
+			want float64
+		}{{"ahead", a.Ahead, c.ahead}, {"behind", a.Behind, c.behind}} {
+			if side.want == 0 != (side.got == nil) || side.got != nil && !near(side.got.Distance, side.want) {
+				t.Errorf("%s: %s %+v, want %v", c.name, side.name, side.got, side.want)
+			}
+		}
+		if !a.Check.Exact || len(a.Unwatched) > 0 || len(a.Bent) > 0 {
+			t.Errorf("%s: %+v, unwatched %q, bent %q", c.name, a.Check, a.Unwatched, a.Bent)
+		}
+		for _, s := range a.Check.Sides {
+			if s.Changed != 0 || s.Beyond != nil && s.Beyond.Crossed != 1 {
+				t.Errorf("%s: %+v", c.name, s)
+			}
+		}
 	}
 }
