@@ -62,6 +62,8 @@ const (
 	// Shaped has an output whose shape follows from its inputs' shapes, constants and
 	// attributes.
 	Shaped
+	// HidesNaN may make a number of a NaN, or a choice.
+	HidesNaN
 	// Lowered is run by the pure-Go engine, in the forms that its lowering takes.
 	Lowered
 )
@@ -118,15 +120,17 @@ var Operators = func() []Operator {
 	const run = Shaped | Lowered
 
 	// Activations.
-	add("Relu LeakyRelu PRelu ThresholdedRelu HardSigmoid Abs Clip Max Min Shrink", 0, Piecewise|run, AsSite)
+	add("Relu LeakyRelu PRelu HardSigmoid Abs Clip Max Min", 0, Piecewise|run, AsSite)
+	add("ThresholdedRelu Shrink", 0, Piecewise|HidesNaN|run, AsSite)
 	add("HardSwish Elu Selu Celu", 0, Piecewise|Smooth|run, AsSite)
 	add("Gelu Swish Mish Softplus Softsign Tanh", 0, Smooth|run, AsSite)
 	add("com.microsoft.Gelu com.microsoft.FastGelu com.microsoft.BiasGelu com.microsoft.QuickGelu", 0, Smooth|run, AsSite)
 	add("Sign", 0, Step|run, AsSite)
-	add("Greater Less GreaterOrEqual LessOrEqual", 0, Step|run, AsSite)
-	add("ReduceMax ReduceMin ReduceL1", 0, Piecewise|run, AsSite)
-	add("GlobalMaxPool", 0, Piecewise|Window|run, AsSite)
-	add("MaxPool", 0, Piecewise|Window|run, Watched)
+	add("Greater Less GreaterOrEqual LessOrEqual", 0, Step|HidesNaN|run, AsSite)
+	add("ReduceMax ReduceMin", 0, Piecewise|HidesNaN|run, AsSite)
+	add("ReduceL1", 0, Piecewise|run, AsSite)
+	add("GlobalMaxPool", 0, Piecewise|Window|HidesNaN|run, AsSite)
+	add("MaxPool", 0, Piecewise|Window|HidesNaN|run, Watched)
 
 	// Affine, and what only moves data.
 	add("Add Sub Sum Mean", All, run, None)

@@ -141,7 +141,7 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		}
 	}
 	var taps []tap
-	seen := map[int]bool{} // the pools whose NaNs a site finds
+	seen := map[int]bool{} // those of Fit.hidden whose NaNs a site finds
 	for i := range p.Sites {
 		s := &p.Sites[i]
 		for _, kind := range p.kinds() {
@@ -154,15 +154,15 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		// One reading finds both the sides of a value and its NaNs.
 		nan := ""
 		if from, _ := p.reads(s); p.options.Pack == PackOperator && !p.options.Values && from != "" {
-			for k, pool := range p.Fit.pools {
-				if pool.value == from && !seen[k] {
+			for k, h := range p.Fit.hidden {
+				if h.value == from && !seen[k] {
 					seen[k], nan = true, fmt.Sprint(watched, k)
 				}
 			}
 		}
 		taps = append(taps, tap{at, func() error { return p.attachSite(p.packer(e.In("onnxprobe").In(s.Name)), s, nan, emit) }})
 	}
-	for i, pool := range p.Fit.pools {
+	for i, h := range p.Fit.hidden {
 		if p.options.Values {
 			break
 		}
@@ -171,8 +171,8 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		if seen[i] {
 			continue
 		}
-		taps = append(taps, tap{place[pool.value], func() error {
-			return p.watch(p.packer(e.In("onnxprobe").In("nan")), pool, name, emit)
+		taps = append(taps, tap{place[h.value], func() error {
+			return p.watch(p.packer(e.In("onnxprobe").In("nan")), h, name, emit)
 		}})
 	}
 	// The last place first: ONNX Runtime starts with the ancestors of the last of
@@ -281,23 +281,23 @@ func (p *Plan) attachSite(pk *packer, s *site.Site, nan string, emit emitter) er
 // watched names the outputs that show a NaN where the network would drop it.
 const watched = "onnxprobe.nan/"
 
-// watch adds the sum of a max-pooling's input for each item, or what SignPack finds in
-// it. All else hands a NaN on, to the model's own outputs; a maximum may drop it.
-func (p *Plan) watch(pk *packer, pool pool, name string, emit emitter) error {
-	x := pool.value
-	if pool.dtype != tensor.Float32 && pool.dtype != tensor.Float64 {
-		x, pool.dtype = pk.cast(x, tensor.Float32), tensor.Float32
+// watch adds the sum of a value for each item, or what SignPack finds in it. All else
+// hands a NaN on, to the model's own outputs.
+func (p *Plan) watch(pk *packer, h hidden, name string, emit emitter) error {
+	x := h.value
+	if h.dtype != tensor.Float32 && h.dtype != tensor.Float64 {
+		x, h.dtype = pk.cast(x, tensor.Float32), tensor.Float32
 	}
 	if pk.form == PackOperator {
 		none := tensor.Of([]float32{}, 0)
-		if pool.dtype == tensor.Float64 {
+		if h.dtype == tensor.Float64 {
 			none = tensor.Of([]float64{}, 0)
 		}
 		nan := pk.e.Name("SignPack.nan")
 		pk.signPack(x, pk.e.Const(none), 0, "", nan)
-		return pk.emitNaN(name, nan, pool.dtype, emit)
+		return pk.emitNaN(name, nan, h.dtype, emit)
 	}
-	return emit(name, pk.sum(pk.e.Op("Reshape", nil, x, pk.ints(pk.lead, -1))), pool.dtype)
+	return emit(name, pk.sum(pk.e.Op("Reshape", nil, x, pk.ints(pk.lead, -1))), h.dtype)
 }
 
 // emitNaN makes what SignPack found of the type that the sum would have.

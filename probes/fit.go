@@ -36,10 +36,10 @@ type Fit struct {
 	// Plan.Open verifies on the engine.
 	Folded []string
 
-	place int // of Input among the inputs
-	model *onnx.Model
-	pools []pool
-	lies  map[string]laid // of values that sites read, in a fixed batch of several
+	place  int // of Input among the inputs
+	model  *onnx.Model
+	hidden []hidden
+	lies   map[string]laid // of values that sites read, in a fixed batch of several
 }
 
 // Input is an input of a model besides the one that samples enter by. Shape is that of
@@ -51,22 +51,28 @@ type Input struct {
 	Shared bool
 }
 
-// pool is the input of a max-pooling, which may drop a NaN.
-type pool struct {
+// hidden is a value of which a node may hide a NaN; see onnx.HidesNaN.
+type hidden struct {
 	value string
 	dtype tensor.DType
 }
 
-func (f *Fit) findPools(m *onnx.Model, facts map[string]onnx.Fact, batch int64) {
-	f.pools = nil
+func (f *Fit) findHidden(m *onnx.Model, facts map[string]onnx.Fact, batch int64) {
+	f.hidden = nil
+	var moved map[string]bool
 	for _, n := range m.Graph.Nodes {
-		if !n.IsOp("MaxPool") && !n.IsOp("GlobalMaxPool") {
+		if o := n.Operator(); o == nil || o.Traits&onnx.HidesNaN == 0 {
 			continue
 		}
-		x := facts[n.Input(0)]
-		p := pool{n.Input(0), x.DType}
-		if x.DType.IsFloat() && len(x.Shape) > 0 && (x.Shape[0] == batch || batch == 1) && !slices.Contains(f.pools, p) {
-			f.pools = append(f.pools, p)
+		if moved == nil {
+			moved = f.follow(m)
+		}
+		for _, name := range n.Inputs {
+			x := facts[name]
+			h := hidden{name, x.DType}
+			if moved[name] && x.DType.IsFloat() && len(x.Shape) > 0 && (x.Shape[0] == batch || batch == 1) && !slices.Contains(f.hidden, h) {
+				f.hidden = append(f.hidden, h)
+			}
 		}
 	}
 }
@@ -286,7 +292,7 @@ func (f *Fit) free(m *onnx.Model, sites []site.Site) error {
 	if err != nil {
 		return err
 	}
-	f.findPools(m, fa, a)
+	f.findHidden(m, fa, a)
 	for i := range sites {
 		s := &sites[i]
 		for _, name := range s.Reads() {
@@ -312,7 +318,7 @@ func (f *Fit) fixed(m *onnx.Model, sites []site.Site, batch int64) error {
 	if err != nil {
 		return err
 	}
-	f.findPools(m, facts, batch)
+	f.findHidden(m, facts, batch)
 	var moved map[string]bool
 	if f.lies, f.Folded = nil, nil; batch > 1 {
 		f.lies, moved = map[string]laid{}, f.follow(m)

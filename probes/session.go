@@ -367,7 +367,7 @@ func (r *Prober) codes(dst []byte, out []*tensor.Tensor, kind string) {
 }
 
 // nan reports for each item whether the network came upon a NaN: in one of its
-// own outputs, or on the way into a max-pooling.
+// own outputs, or where a node may hide it.
 func (r *Prober) nan(out []*tensor.Tensor) []bool {
 	bad := make([]bool, r.Batch)
 	for i, t := range out {
