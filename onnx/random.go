@@ -78,8 +78,17 @@ func (m *Model) randomIn(g *Graph, outer func(name string) (float64, bool)) (nod
 		}
 		return f[0], true
 	}
+	var moved map[string]bool
 	for _, n := range g.Nodes {
 		if is := random[n.Op]; is != nil && n.IsOp(n.Op) && is(n, m.Opset(""), constant) {
+			if n.Op == "BatchNormalization" && g == m.Graph { // weights are standardized by one too
+				if moved == nil {
+					moved = g.moved()
+				}
+				if !moved[n.Input(0)] {
+					continue
+				}
+			}
 			nodes = append(nodes, n)
 		}
 		for _, body := range n.Subgraphs() {
@@ -87,4 +96,26 @@ func (m *Model) randomIn(g *Graph, outer func(name string) (float64, bool)) (nod
 		}
 	}
 	return nodes
+}
+
+// moved is the set of values that depend on what goes into the graph.
+func (g *Graph) moved() map[string]bool {
+	set := map[string]bool{}
+	for _, v := range g.Inputs {
+		set[v.Name] = true
+	}
+	for _, t := range g.Initializers {
+		delete(set, t.Name)
+	}
+	for _, n := range g.Nodes {
+		for _, v := range n.Reads() {
+			if set[v] {
+				for _, o := range n.Outputs {
+					set[o] = true
+				}
+				break
+			}
+		}
+	}
+	return set
 }
