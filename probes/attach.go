@@ -336,13 +336,12 @@ func (p *Plan) parts() []Part {
 	return ps
 }
 
-// Strip removes from a model what exporters leave of the author's machine:
+// Strip removes from a copy of a model what exporters leave of the author's machine:
 // stack traces with absolute paths.
-func Strip(m *onnx.Model) (*onnx.Model, error) {
-	return rewrite.Apply(m, rewrite.Pass{Name: "strip", Do: func(e *rewrite.Edit) error {
-		for _, n := range e.Graph.Nodes {
-			n.Meta = slices.DeleteFunc(n.Meta, func(p onnx.Prop) bool { return p.Key == "pkg.torch.onnx.stack_trace" })
-		}
-		return nil
-	}})
+func Strip(m *onnx.Model) *onnx.Model {
+	m = m.Clone()
+	for _, n := range m.Graph.Nodes {
+		n.Meta = slices.DeleteFunc(n.Meta, func(p onnx.Prop) bool { return p.Key == "pkg.torch.onnx.stack_trace" })
+	}
+	return m
 }

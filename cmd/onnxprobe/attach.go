@@ -71,10 +71,7 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if n := probes.UnwatchedNote(plan.Unwatched); n != "" {
 				note(c, "%s", n)
 			}
-			probed, err := probes.Strip(plan.Model)
-			if err != nil {
-				return err
-			}
+			probed := probes.Strip(plan.Model)
 			if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 				return fmt.Errorf("making the folder for %s: %w", out, err)
 			}

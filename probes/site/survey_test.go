@@ -232,7 +232,9 @@ func TestNamesByWeights(t *testing.T) {
 // An activation that is scaled afterwards keeps its own name: a product with 1 belongs to
 // the module around it.
 func TestScalingDoesNotTakeTheName(t *testing.T) {
-	scoped := func(n *onnx.Node, module string) { n.Meta = []onnx.Prop{{Key: "pkg.torch.onnx.name_scopes", Value: fmt.Sprintf("['', %q, 'f']", module)}} }
+	scoped := func(n *onnx.Node, module string) {
+		n.Meta = []onnx.Prop{{Key: "pkg.torch.onnx.name_scopes", Value: fmt.Sprintf("['', %q, 'f']", module)}}
+	}
 	m := graphOf(t, 3, func(e *rewrite.Edit, x string) string {
 		x = e.Op("Neg", nil, x)
 		y := e.Op("Mul", nil, x, e.Op("Sigmoid", nil, x))
