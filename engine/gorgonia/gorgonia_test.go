@@ -263,7 +263,7 @@ func TestGuessedShapesRefuseNothing(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := s.Run(context.Background(), tensors{tensor.Of([]float32{1, 2}, 1, 2)})
-	if u := new(engine.UnsupportedError); !errors.As(err, &u) || !strings.Contains(err.Error(), "index 2") {
+	if err == nil || !strings.Contains(err.Error(), "index 2") {
 		t.Errorf("a batch of 1: got %v", err)
 	}
 }

@@ -85,7 +85,14 @@ func (g *Graph) sites(namer *namer, o Options) []Site {
 	inner := map[*onnx.Node]bool{}
 	// within marks the nodes of a pattern that nothing else reads.
 	within := func(n *onnx.Node, nodes []*onnx.Node) {
-		own := func(r *onnx.Node) bool { return r == n || slices.Contains(nodes, r) }
+		var own func(r *onnx.Node) bool
+		own = func(r *onnx.Node) bool {
+			if r == n || slices.Contains(nodes, r) {
+				return true
+			}
+			return g.carries(r) && len(r.Outputs) == 1 && !g.outputs[r.Outputs[0]] && len(g.Readers[r.Outputs[0]]) > 0 &&
+				!slices.ContainsFunc(g.Readers[r.Outputs[0]], func(q *onnx.Node) bool { return !own(q) })
+		}
 		for _, i := range nodes {
 			if !slices.ContainsFunc(i.Outputs, func(v string) bool {
 				return g.outputs[v] || slices.ContainsFunc(g.Readers[v], func(r *onnx.Node) bool { return !own(r) })

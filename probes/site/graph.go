@@ -119,8 +119,24 @@ func (g *Graph) Real(name string) bool { return g.kinds[name] == real }
 func (g *Graph) Fixed(name string) bool { return g.kinds[name] == fixed }
 
 // Values are the elements of a small constant, also behind an Identity or a Cast as
-// exporters write them; ok is false for anything else.
+// exporters write them, or quantized; ok is false for anything else.
 func (g *Graph) Values(name string) ([]float64, bool) {
+	if n := g.Maker[name]; n != nil && n.Op == "DequantizeLinear" && n.Input(0) != name {
+		q, ok := g.Values(n.Input(0))
+		scale, ok2 := g.Values(n.Input(1))
+		zero := []float64{0}
+		if n.Input(2) != "" {
+			zero, _ = g.Values(n.Input(2))
+		}
+		if !ok || !ok2 || len(scale) != 1 || len(zero) != 1 {
+			return nil, false
+		}
+		v := make([]float64, len(q))
+		for i := range q {
+			v[i] = (q[i] - zero[0]) * scale[0]
+		}
+		return v, true
+	}
 	t := g.Const[name]
 	if t == nil {
 		for range 4 {
@@ -146,6 +162,34 @@ func (g *Graph) Values(name string) ([]float64, bool) {
 	}
 	return v.Float64s(), true
 }
+
+// through is the value that another stands for: before casts between floats, and the
+// rounding of a quantizer that is undone at once.
+func (g *Graph) through(name string) string {
+	for range 8 {
+		n := g.Maker[name]
+		switch {
+		case n == nil:
+			return name
+		case n.IsOp("Identity"), n.IsOp("Cast") && n.CastTo().IsFloat():
+			name = n.Input(0)
+			continue
+		case n.Op == "DequantizeLinear":
+			if q := g.Maker[n.Input(0)]; q != nil && q.Op == "QuantizeLinear" {
+				name = q.Input(0)
+				continue
+			}
+		}
+		return name
+	}
+	return name
+}
+
+// made is the node that makes what a value stands for.
+func (g *Graph) made(name string) *onnx.Node { return g.Maker[g.through(name)] }
+
+// same says whether two values stand for one.
+func (g *Graph) same(a, b string) bool { return a == b || g.through(a) == g.through(b) }
 
 // Scalar is the number that every element of a value is, whatever goes into the model:
 // a constant of one element, or one that only repeats it, as zeros_like is exported.
@@ -183,4 +227,22 @@ func (g *Graph) Inner(name string) *onnx.Node {
 		return n
 	}
 	return nil
+}
+
+// innermost is Inner behind what a value stands for, which one node alone reads too.
+func (g *Graph) innermost(name string) *onnx.Node {
+	for range 8 {
+		n := g.Inner(name)
+		if n == nil || !g.carries(n) {
+			return n
+		}
+		name = n.Input(0)
+	}
+	return nil
+}
+
+// carries says whether n only changes how a number is held: a cast between floats, either
+// half of a rounding to a grid.
+func (g *Graph) carries(n *onnx.Node) bool {
+	return n.IsOp("Identity") || n.IsOp("Cast") && n.CastTo().IsFloat() || n.Op == "QuantizeLinear" || n.Op == "DequantizeLinear"
 }

@@ -71,7 +71,7 @@ func hardSigmoid(n *onnx.Node, g *Graph) (Bend, bool) {
 
 // relu6Plus3 matches clip(x + 3, 0, 6).
 func (g *Graph) relu6Plus3(name string) (x string, inner []*onnx.Node, ok bool) {
-	c := g.Maker[name]
+	c := g.made(name)
 	if c == nil || !c.IsOp("Clip") {
 		return "", nil, false
 	}
@@ -79,7 +79,7 @@ func (g *Graph) relu6Plus3(name string) (x string, inner []*onnx.Node, ok bool) 
 	if !ok || lo != 0 || hi != 6 {
 		return "", nil, false
 	}
-	a := g.Maker[c.Input(0)]
+	a := g.made(c.Input(0))
 	if a == nil || !a.IsOp("Add") {
 		return "", nil, false
 	}
@@ -103,12 +103,12 @@ func hardSwish(n *onnx.Node, g *Graph) (Bend, bool) {
 	for i, f := range p.factors {
 		x := p.factors[1-i]
 		b := Bend{Pre: x, Knots: knots, Tap: x, TapKnots: knots, Inner: p.nodes}
-		if h := g.Maker[f]; h != nil && h.IsOp("HardSigmoid") && h.Input(0) == x && p.scale == 1 &&
+		if h := g.made(f); h != nil && h.IsOp("HardSigmoid") && g.same(h.Input(0), x) && p.scale == 1 &&
 			near(float64(h.Float("alpha", 0.2)), 1.0/6) && near(float64(h.Float("beta", 0.5)), 0.5) {
 			b.Inner = append(b.Inner, h)
 			return b, true
 		}
-		if y, inner, ok := g.relu6Plus3(f); ok && y == x && near(p.scale, 1.0/6) {
+		if y, inner, ok := g.relu6Plus3(f); ok && g.same(y, x) && near(p.scale, 1.0/6) {
 			b.Inner = append(b.Inner, inner...)
 			return b, true
 		}
@@ -336,7 +336,7 @@ func (g *Graph) mask(v string) (n *onnx.Node, between []*onnx.Node) {
 func threshold(n *onnx.Node, g *Graph) (Bend, bool) {
 	b, high, low, ok := g.chosen(n)
 	_, constant := g.Scalar(low)
-	return b, ok && high == b.Pre && constant && b.Knots != nil
+	return b, ok && g.same(high, b.Pre) && constant && b.Knots != nil
 }
 
 // where matches any choice by a comparison.
@@ -360,7 +360,7 @@ func shrink(n *onnx.Node, g *Graph) (Bend, bool) {
 		w, v := g.Inner(n.Input(0)), g.Inner(n.Input(1))
 		a, _, low, ok := g.chosen(w)
 		b, high, _, ok2 := g.chosen(v)
-		if !ok || !ok2 || a.Pre != b.Pre || a.Knots == nil || b.Knots == nil {
+		if !ok || !ok2 || !g.same(a.Pre, b.Pre) || a.Knots == nil || b.Knots == nil {
 			return Bend{}, false
 		}
 		if a.Knots[0] < b.Knots[0] {
@@ -385,7 +385,7 @@ func shrink(n *onnx.Node, g *Graph) (Bend, bool) {
 		inner = slices.Concat(inner, more, most, []*onnx.Node{c, p, q})
 		a, up, ok := g.compared(p)
 		b, up2, ok2 := g.compared(q)
-		if !ok || !ok2 || a.Pre != b.Pre || a.Knots == nil || b.Knots == nil || up == up2 {
+		if !ok || !ok2 || !g.same(a.Pre, b.Pre) || a.Knots == nil || b.Knots == nil || up == up2 {
 			return Bend{}, false
 		}
 		return knots(a.Pre, min(a.Knots[0], b.Knots[0]), max(a.Knots[0], b.Knots[0]), inner...)
@@ -402,13 +402,13 @@ func shrink(n *onnx.Node, g *Graph) (Bend, bool) {
 	inner = append(b.Inner, abs)
 	// What is taken must not bend at 0 by itself: x, a constant, x - sign(x) c.
 	for _, v := range []string{high, low} {
-		if sub := g.Inner(v); sub != nil && sub.IsOp("Sub") && sub.Input(0) == x {
+		if sub := g.Inner(v); sub != nil && sub.IsOp("Sub") && g.same(sub.Input(0), x) {
 			mul := g.Inner(sub.Input(1))
 			if mul == nil || !mul.IsOp("Mul") {
 				continue
 			}
 			for i := range 2 {
-				if s := g.Inner(mul.Input(i)); s != nil && s.IsOp("Sign") && s.Input(0) == x {
+				if s := g.Inner(mul.Input(i)); s != nil && s.IsOp("Sign") && g.same(s.Input(0), x) {
 					inner = append(inner, sub, mul, s)
 				}
 			}
@@ -460,7 +460,7 @@ func (g *Graph) product(n *onnx.Node) (product, bool) {
 			p.scale = math.NaN()
 			return true
 		}
-		if m := g.Inner(name); m != nil && depth < 4 && (m.IsOp("Mul") || m.IsOp("Div")) && len(m.Inputs) == 2 {
+		if m := g.innermost(name); m != nil && depth < 4 && (m.IsOp("Mul") || m.IsOp("Div")) && len(m.Inputs) == 2 {
 			save := p
 			save.factors, save.nodes = slices.Clone(p.factors), slices.Clone(p.nodes)
 			if walk(m, depth+1) {
@@ -493,13 +493,13 @@ func (g *Graph) product(n *onnx.Node) (product, bool) {
 // onePlus matches c (1 + f(...)), the c also taken into the sum, and returns the nodes:
 // that which makes f last.
 func (g *Graph) onePlus(name, op string) (nodes []*onnx.Node, ok bool) {
-	add := g.Maker[name]
+	add := g.made(name)
 	if add == nil || !add.IsOp("Add") {
 		return nil, false
 	}
 	for i := range 2 {
 		c, ok := g.Scalar(add.Input(i))
-		f := g.Maker[add.Input(1-i)]
+		f := g.made(add.Input(1 - i))
 		if !ok || f == nil || c == 0 {
 			continue
 		}
@@ -507,7 +507,7 @@ func (g *Graph) onePlus(name, op string) (nodes []*onnx.Node, ok bool) {
 			return []*onnx.Node{add, f}, true
 		}
 		if p, ok := g.product(f); ok && len(p.factors) == 1 && near(p.scale, c) {
-			if h := g.Maker[p.factors[0]]; h != nil && h.IsOp(op) {
+			if h := g.made(p.factors[0]); h != nil && h.IsOp(op) {
 				return append(append([]*onnx.Node{add, f}, p.nodes...), h), true
 			}
 		}
@@ -517,10 +517,10 @@ func (g *Graph) onePlus(name, op string) (nodes []*onnx.Node, ok bool) {
 
 // scaled matches c x or x / c and returns c; x itself is 1 x.
 func (g *Graph) scaled(name, x string) (c float64, nodes []*onnx.Node, ok bool) {
-	if name == x {
+	if g.same(name, x) {
 		return 1, nil, true
 	}
-	n := g.Maker[name]
+	n := g.made(name)
 	if n == nil {
 		return 0, nil, false
 	}
@@ -529,7 +529,7 @@ func (g *Graph) scaled(name, x string) (c float64, nodes []*onnx.Node, ok bool) 
 		return -c, append(nodes, n), ok
 	}
 	p, ok := g.product(n)
-	return p.scale, append(p.nodes, n), ok && len(p.factors) == 1 && p.factors[0] == x
+	return p.scale, append(p.nodes, n), ok && len(p.factors) == 1 && g.same(p.factors[0], x)
 }
 
 // signCode is the bend of a smooth activation of x.
@@ -570,7 +570,7 @@ func gelu(n *onnx.Node, g *Graph) (Bend, bool) {
 // tanhCubic matches sqrt(2/pi) (x + 0.044715 x^3), also written
 // sqrt(2/pi) x (1 + 0.044715 x^2).
 func (g *Graph) tanhCubic(name, x string) ([]*onnx.Node, bool) {
-	n := g.Maker[name]
+	n := g.made(name)
 	if n == nil {
 		return nil, false
 	}
@@ -579,17 +579,17 @@ func (g *Graph) tanhCubic(name, x string) ([]*onnx.Node, bool) {
 		return nil, false
 	}
 	nodes := append(p.nodes, n)
-	rest := slices.DeleteFunc(slices.Clone(p.factors), func(f string) bool { return f == x })
+	rest := slices.DeleteFunc(slices.Clone(p.factors), func(f string) bool { return g.same(f, x) })
 	outside := len(p.factors) - len(rest) // powers of x outside the sum
 	if len(rest) != 1 || outside > 1 {
 		return nil, false
 	}
-	sum := g.Maker[rest[0]]
+	sum := g.made(rest[0])
 	if sum == nil || !sum.IsOp("Add") {
 		return nil, false
 	}
 	for i := range 2 {
-		if outside == 0 && sum.Input(i) != x {
+		if outside == 0 && !g.same(sum.Input(i), x) {
 			continue
 		}
 		if one, ok := g.Scalar(sum.Input(i)); outside == 1 && (!ok || one != 1) {
@@ -605,7 +605,7 @@ func (g *Graph) tanhCubic(name, x string) ([]*onnx.Node, bool) {
 
 // power matches c x^k written with Mul and Pow.
 func (g *Graph) power(name, x string) (k int, c float64, nodes []*onnx.Node, ok bool) {
-	n := g.Maker[name]
+	n := g.made(name)
 	if n == nil {
 		return 0, 0, nil, false
 	}
@@ -617,19 +617,19 @@ func (g *Graph) power(name, x string) (k int, c float64, nodes []*onnx.Node, ok 
 		nodes = append(p.nodes, n)
 	}
 	for _, f := range p.factors {
-		if f == x {
+		if g.same(f, x) {
 			k++
 			continue
 		}
-		pow := g.Maker[f]
+		pow := g.made(f)
 		if pow == nil {
 			return 0, 0, nil, false
 		}
 		e, ok := g.Scalar(pow.Input(1))
 		switch {
-		case pow.IsOp("Pow") && ok && pow.Input(0) == x && e == math.Trunc(e) && e > 0 && e < 8:
+		case pow.IsOp("Pow") && ok && g.same(pow.Input(0), x) && e == math.Trunc(e) && e > 0 && e < 8:
 			k += int(e)
-		case pow.IsOp("Mul") && pow.Input(0) == x && pow.Input(1) == x:
+		case pow.IsOp("Mul") && g.same(pow.Input(0), x) && g.same(pow.Input(1), x):
 			k += 2
 		default:
 			return 0, 0, nil, false
@@ -647,7 +647,7 @@ func gated(op string, scale func(float64) bool) func(*onnx.Node, *Graph) (Bend, 
 			return Bend{}, false
 		}
 		for i, f := range p.factors {
-			gate := g.Maker[f]
+			gate := g.made(f)
 			if gate == nil || !gate.IsOp(op) {
 				continue
 			}
@@ -696,7 +696,7 @@ func glu(n *onnx.Node, g *Graph) (Bend, bool) {
 		return Bend{}, false
 	}
 	for i, f := range p.factors {
-		gate := g.Maker[f]
+		gate := g.made(f)
 		if gate == nil || !gate.IsOp("Sigmoid") {
 			continue
 		}
@@ -712,7 +712,7 @@ func glu(n *onnx.Node, g *Graph) (Bend, bool) {
 // is made otherwise.
 func (g *Graph) root(v string) string {
 	for range 8 {
-		n := g.Maker[v]
+		n := g.made(v)
 		if n == nil {
 			return ""
 		}
@@ -749,20 +749,20 @@ func softplus(n *onnx.Node, g *Graph) (Bend, bool) {
 	if !ok || b.Knots == nil || b.Knots[0] < 8 {
 		return Bend{}, false
 	}
-	k := g.Maker[low]
+	k := g.made(low)
 	if k == nil {
 		return Bend{}, false
 	}
 	inner := append(b.Inner, k)
 	if p, ok := g.product(k); ok && len(p.factors) == 1 {
 		inner = append(inner, p.nodes...)
-		if k = g.Maker[p.factors[0]]; k == nil {
+		if k = g.made(p.factors[0]); k == nil {
 			return Bend{}, false
 		}
 		inner = append(inner, k)
 	}
 	s, ok := softplus(k, g)
-	if !ok || s.Pre != b.Pre {
+	if !ok || !g.same(s.Pre, b.Pre) {
 		return Bend{}, false
 	}
 	_, nodes, ok := g.scaled(s.Pre, high)
@@ -778,7 +778,7 @@ func softsign(n *onnx.Node, g *Graph) (Bend, bool) {
 		return Bend{}, false
 	}
 	x := n.Input(0)
-	if sum, ok := g.onePlus(n.Input(1), "Abs"); ok && sum[len(sum)-1].Input(0) == x {
+	if sum, ok := g.onePlus(n.Input(1), "Abs"); ok && g.same(sum[len(sum)-1].Input(0), x) {
 		return signCode(x, sum), true
 	}
 	return Bend{}, false
@@ -793,12 +793,12 @@ func mish(n *onnx.Node, g *Graph) (Bend, bool) {
 		return Bend{}, false
 	}
 	for i, f := range p.factors {
-		x, tanh := p.factors[1-i], g.Maker[f]
+		x, tanh := p.factors[1-i], g.made(f)
 		if tanh == nil || !tanh.IsOp("Tanh") {
 			continue
 		}
-		if sp := g.Maker[tanh.Input(0)]; sp != nil {
-			if b, ok := softplus(sp, g); ok && b.Pre == x {
+		if sp := g.made(tanh.Input(0)); sp != nil {
+			if b, ok := softplus(sp, g); ok && g.same(b.Pre, x) {
 				return signCode(x, append(append(p.nodes, tanh, sp), b.Inner...)), true
 			}
 		}

@@ -372,6 +372,7 @@ WORDS = {
     "layernorm": "layernormalization skiplayernormalization sqrt pow reciprocal", "logsigmoid": "sigmoid softplus log",
     "maskedfill": COMPARED, "maximum": "max clip", "maxpool": "globalmaxpool reducemax", "minimum": "min clip",
     "mish": "softplus tanh", "mul": COMPARED, "norm": "reducel1 abs lpnormalization",
+    "relu": "quantizelinear", "relu6": "quantizelinear clip",
     "random": "randomuniformlike randomnormallike dropout bernoulli",
     "rmsnorm": "rmsnormalization simplifiedlayernormalization layernormalization sqrt pow reciprocal",
     "round": "floor ceil cast", "rrelu": "leakyrelu", "sigmoid": "silu swish logistic",
