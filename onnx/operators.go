@@ -3,8 +3,8 @@ package onnx
 import "strings"
 
 // Operator is what the project knows of one operator: facts, no functions. Packages
-// that compute with operators keep functions of their own by its name, and their tests
-// range over Operators.
+// that compute with operators keep functions of their own by its name; their tests
+// range over Operators and fail where a fact demands one that is missing.
 type Operator struct {
 	// Name is the operator's; one of another domain than ONNX's own is named with it:
 	// com.microsoft.Gelu.
@@ -200,7 +200,7 @@ var Operators = func() []Operator {
 	add("GridSample DeformConv com.microsoft.GridSample", First, Shaped, Named, "where it reads depends on the values")
 	add("TfIdfVectorizer StringNormalizer StringConcat StringSplit RegexFullMatch ImageDecoder", 0, Step, Named)
 
-	// Quantised arithmetic.
+	// Quantized arithmetic.
 	const grid = "quantizer: rounds to the grid of its scale"
 	add("QuantizeLinear DynamicQuantizeLinear com.microsoft.QuantizeLinear", 0, Grid|Shaped, AsSmooth, grid)
 	add("DequantizeLinear com.microsoft.DequantizeLinear", First, Shaped, None)

@@ -20,9 +20,11 @@ func newAttach() *cobra.Command {
 		Use:   "attach MODEL -o PROBED.onnx",
 		Short: "The probed model as one standard ONNX file",
 		Long: `Writes the model with its probes as an ordinary ONNX file. Run by any ONNX runtime it
-returns the original outputs, unchanged and in their order, and for each site one
-more: "onnxprobe.code/SITE", uint8 [batch, bytes], packed as numpy.packbits does. A model
-whose sites do not lead with the batch runs item by item, and its file declares a batch of 1.
+returns the original outputs in their order, and for each site one more:
+"onnxprobe.code/SITE", uint8 [batch, bytes], packed as numpy.packbits does. The original
+outputs can move by rounding where a probe undoes a fusion of the runtime's. What bends and
+has no site is named; --strict-sites makes it an error. A model that runs item by item,
+as its sites do not lead with the batch, gets a file that declares a batch of 1.
 Weights kept as external data stay where they are: write the file beside them.`,
 		Example: `  onnxprobe attach resnet50.onnx -o resnet50_probed.onnx
   python -c "import onnxruntime as o, numpy as n; s = o.InferenceSession('resnet50_probed.onnx'); \

@@ -23,7 +23,8 @@ func newCodes() *cobra.Command {
 		Short: "Activation codes, digests, sketches",
 		Long: `Runs every item through the model and records on which side of every bend it falls:
 one bit a unit and knot, 1 above the knot, packed as numpy.packbits does. The digest is a
-128-bit hash of the whole code: items of one digest lie in one linear region. DATA are
+128-bit hash of the whole code: items of one digest lie in one linear region, as far as
+sites show what bends. What has no site is named; --strict-sites makes it an error. DATA are
 folders of images, image and array files, WebDataset tar files, Parquet files with pictures, lists
 of paths (see list datasets), glob patterns, ranges in braces, or - for a list on standard input.
 

@@ -36,7 +36,7 @@ type modelFlags struct {
 func (f *modelFlags) addSites(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.sites, "sites", nil, "probe only the sites whose name matches `GLOB` (repeatable)")
 	fs.BoolVar(&f.maxPool, "include-maxpool", false, "make the arg-max of every max-pooling a site too")
-	fs.BoolVar(&f.strictSites, "strict-sites", false, "fail where the model bends and no site shows it")
+	fs.BoolVar(&f.strictSites, "strict-sites", false, "fail where the model bends and no site shows it; inspect lists such places")
 	fs.BoolVar(&f.gemm, "include-gemm", false, "make linear layers without an activation sites too, with knot 0")
 }
 
@@ -114,7 +114,7 @@ func (f *engineFlags) addOptions(fs *pflag.FlagSet) {
 	fs.StringVar(&f.library, "library", "", "ONNX Runtime library to use, a `FILE`")
 	fs.IntVar(&f.threads, "threads", 0, "threads of the engine; 0 takes all cores")
 	fs.BoolVar(&f.noArena, "no-arena", false, "give memory back between runs, and leave external weights in their file: slower, smaller")
-	fs.StringVar(&f.optimize, "optimize", "", "graph optimisation: all, extended, basic or none")
+	fs.StringVar(&f.optimize, "optimize", "", "graph optimization: all, extended, basic or none")
 	f.gpuFlags.add(fs)
 }
 

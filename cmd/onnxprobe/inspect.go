@@ -66,15 +66,22 @@ func newInspect() *cobra.Command {
 	ofEngines := pflag.NewFlagSet("engines", pflag.ContinueOnError)
 	c := &cobra.Command{
 		Use:   "inspect MODEL",
-		Short: "Inputs, sites, units, shapes, knots, and what can run the model",
+		Short: "Inputs, sites, knots, what bends without a site, and what can run the model",
 		Long: `Shows what onnxprobe finds in a model: its inputs and outputs, every site (a place
-where an activation is applied) with its name, shape and knots (where it bends), and
-with --engines which engines can run it here with the probes of these sites. That
-prepares the model on each of them, or on the one that --backend names, which takes
+where an activation is applied) with its name, shape and knots (where it bends), and what
+no site shows: nodes that are not affine in the input, with operator, kind and reason.
+Kinds are bend; smooth (curved everywhere, or a quantizer); guard (keeps a divisor from
+0); random; body (holds graphs, which are not looked into). --strict-sites makes a bend
+or a body without a site an error, after all is shown.
+
+With --engines it says which engines can run the model here with the probes of these
+sites. That prepares it on each of them, or on the one that --backend names, which takes
 memory and time for the weights; without it none is opened.`,
 		Example: `  onnxprobe inspect resnet50.onnx
   onnxprobe inspect resnet50.onnx --engines
   onnxprobe inspect resnet50.onnx --json | jq '.sites[].name'
+  onnxprobe inspect resnet50.onnx --json | jq '.unwatched[] | select(.kind == "bend")'
+  onnxprobe inspect resnet50.onnx --include-maxpool --strict-sites
   onnxprobe inspect segmenter.onnx --input-size 512x512`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {

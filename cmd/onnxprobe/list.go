@@ -93,9 +93,11 @@ func newList() *cobra.Command {
 	sort.Strings(names)
 	var asJSON bool
 	c := &cobra.Command{
-		Use:       "list " + strings.Join(names, "|"),
-		Short:     "What there is to choose from",
-		Example:   "  onnxprobe list activations",
+		Use:   "list " + strings.Join(names, "|"),
+		Short: "What there is to choose from",
+		Long: `Lists what the tool offers, from the tables that define it. "list activations" is
+everything that makes a site; what of a model bends besides, "inspect MODEL" names.`,
+		Example:   "  onnxprobe list activations\n  onnxprobe list presets --json",
 		ValidArgs: names,
 		Args:      exactly(1, "one of "+strings.Join(names, ", ")),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -31,8 +31,9 @@ func Unfuse(m *onnx.Model) (*onnx.Model, error) {
 	return out, nil
 }
 
-// Plain is m with its functions inlined and fused operators taken apart: every bend is
-// then a node of its own. It returns m itself where there is nothing to do.
+// Plain is m with its functions inlined and fused operators taken apart, Inline and
+// Unfuse: every bend is then a node of its own, as site.Find wants it. It returns m itself
+// where there is nothing to do.
 func Plain(m *onnx.Model) (*onnx.Model, error) {
 	m, err := Inline(m)
 	if err != nil {

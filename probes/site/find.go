@@ -20,7 +20,8 @@ type Options struct {
 	// Gemm adds the outputs of linear layers that no activation follows, as the
 	// authors' local complexity of MLPs counts them; their knot is 0.
 	Gemm bool
-	// Strict makes a bend without a site an error, a *StrictError; see Unwatched.
+	// Strict makes a bend without a site an error, a *StrictError, and so a body that may
+	// hold one; see Bends.
 	Strict bool
 }
 
@@ -35,8 +36,8 @@ type Found struct {
 // Find finds the activations of the model's top-level graph, in the order they run, and
 // what bends besides. Nodes that only outputs of probes depend on are left out. Shapes
 // are not filled in yet; see Site.Settle. A glob that matches nothing is a *PatternError
-// that lists the names; a model without a site is a *NoneError, beside which Unwatched is
-// still returned.
+// that lists the names; a model without a site is a *NoneError. Beside these and a
+// *StrictError Unwatched is still returned.
 func Find(m *onnx.Model, o Options) (*Found, error) {
 	g := NewGraph(m)
 	namer := newNamer(m.Graph)
@@ -60,7 +61,7 @@ func Bends(all []Unwatched) []Unwatched {
 	return slices.DeleteFunc(slices.Clone(all), func(u Unwatched) bool { return u.Kind != KindBend && u.Kind != KindBody })
 }
 
-// StrictError says that a model bends where no site is.
+// StrictError says that a model bends where no site is, and names the places.
 type StrictError struct{ Bends []Unwatched }
 
 func (e *StrictError) Error() string {

@@ -7,7 +7,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
-// Bend is one occurrence of an activation. What decides a unit's piece is one of three:
+// Bend is one occurrence of an activation. What decides a unit's piece is one of these:
 // Knots that the value Pre is compared with; values, Against; or which of several
 // elements is taken, of Pre where Winner says so or of the Choices.
 type Bend struct {

@@ -426,7 +426,7 @@ func sign(n *onnx.Node, _ *Graph) (Bend, bool) {
 	return Bend{Pre: n.Input(0), Knots: []float64{0, 0}, Tap: n.Outputs[0], TapKnots: []float64{-0.5, 0.5}}, true
 }
 
-// abs matches |x|, alone or summed up as an L1 norm.
+// absolute matches an L1 norm, the sum of |x|.
 func absolute(n *onnx.Node, _ *Graph) (Bend, bool) {
 	one := n.Int("p", 2) == 1
 	if !n.IsOp("ReduceL1") && !(one && (n.IsOp("LpPool") || n.IsOp("GlobalLpPool") || n.IsOp("LpNormalization"))) {
@@ -541,12 +541,12 @@ func gelu(n *onnx.Node, g *Graph) (Bend, bool) {
 	if b, ok := plain("Gelu", 0)(n, g); ok {
 		return b, true
 	}
-	// ONNX Runtime's optimiser and quantisers write its own operator; both forms
+	// ONNX Runtime's optimizer and quantizers write its own operator; both forms
 	// without a bias are functions of their one input.
 	if op := n.FullOp(); op == "com.microsoft.Gelu" || op == "com.microsoft.FastGelu" && n.Input(1) == "" {
 		return signCode(n.Input(0), nil), true
 	}
-	// An optimiser may take the half into what comes after.
+	// An optimizer may take the half into what comes after.
 	p, ok := g.product(n)
 	if !ok || len(p.factors) != 2 || p.scale == 0 {
 		return Bend{}, false

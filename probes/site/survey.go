@@ -29,15 +29,15 @@ type Kind string
 
 // The kinds.
 const (
-	// KindBend bends, jumps or is not known: two inputs of equal codes may lie on
-	// different pieces of it.
+	// KindBend bends or jumps, or its operator is not known: two inputs of equal codes may
+	// lie on different pieces of it.
 	KindBend Kind = "bend"
 	// KindSmooth is curved everywhere, as a softmax, a norm or a product of two computed
 	// values; or rounds to a grid and stands for what it rounds, as a quantizer does.
 	KindSmooth Kind = "smooth"
 	// KindGuard keeps a divisor or a logarithm from 0: a bound of at most 1e-4.
 	KindGuard Kind = "guard"
-	// KindRandom draws random numbers.
+	// KindRandom draws random numbers, or normalizes by what else is in the batch.
 	KindRandom Kind = "random"
 	// KindBody holds graphs of its own, which are not looked into.
 	KindBody Kind = "body"

@@ -1,9 +1,9 @@
-"""Holds onnxprobe against PyTorch on 60 networks of timm, torchvision and transformers, as exported and as optimised.
+"""Holds onnxprobe against PyTorch on 60 networks of timm, torchvision and transformers, as exported and as optimized.
 
     python zoo.py --bin bin/onnxprobe --out benchmarks/results/DATE-zoo.md [--treatments] [--only 'conv*']
                   [--exporter dynamo] [--limit 5] [--keep DIR] [--timeout 900]
 
-needs, beside requirements.txt: pip install timm==1.0.31 onnxruntime==1.32.0 onnxsim==0.8.1 onnxslim==0.1.98. Networks
+needs, beside requirements.txt: pip install onnxruntime==1.32.0 (or onnxruntime-gpu, never both). Networks
 have random weights and BatchNorm statistics and small inputs; each is exported with dynamo=True and with dynamo=False.
 `onnxprobe codes` of ITEMS inputs is held against the values before each activation that PyTorch itself has, in float32
 and float64 (oracle.py): bits that are wrong further than 1e-4 of the largest |value| from their knot, activations that
@@ -11,7 +11,7 @@ are neither a site nor named as unwatched, sites that are no activation, and ref
 process of its own, so that a crash is a line of the report.
 
 With --treatments, the marked networks go through what people run over a model before they use it. What keeps float32 is
-held against PyTorch's bits. What does not (float16, mixed, quantised) must have the same sites, or name them, and is
+held against PyTorch's bits. What does not (float16, mixed, quantized) must have the same sites, or name them, and is
 held against the values of the treated graph itself, read at every non-linear operator.
 
 Each result is a line of REPORT.jsonl beside the report as soon as it is there: a run that was stopped goes on where it
@@ -305,7 +305,7 @@ def non_linear(graph):
 
 
 def graph_records(path, x):
-    """Records, as oracle.py has them, of a graph's own values, with the optimisations of ONNX Runtime off."""
+    """Records, as oracle.py has them, of a graph's own values, with the optimizations of ONNX Runtime off."""
     import onnx
     import onnxruntime as ort
     model = onnx.load(path)
