@@ -44,7 +44,11 @@ func Find(m *onnx.Model, o Options) (*Found, error) {
 	sites := g.sites(namer, o)
 	found := &Found{Unwatched: g.survey(namer, sites, nil, nil)}
 	if len(sites) == 0 {
-		return found, &NoneError{fmt.Errorf("the model has no activation that onnxprobe knows; it has %s", operators(m))}
+		err := fmt.Errorf("the model has no activation that onnxprobe knows; it has %s", operators(m))
+		if bends := Bends(found.Unwatched); len(bends) > 0 {
+			err = fmt.Errorf("%w; and it bends where no site is: %s", err, list(bends, 5, "; "))
+		}
+		return found, &NoneError{err}
 	}
 	if o.Strict {
 		if bends := Bends(found.Unwatched); len(bends) > 0 {
@@ -65,14 +69,23 @@ func Bends(all []Unwatched) []Unwatched {
 type StrictError struct{ Bends []Unwatched }
 
 func (e *StrictError) Error() string {
+	what := "1 place where the model bends has"
+	if n := len(e.Bends); n > 1 {
+		what = fmt.Sprint(n, " places where the model bends have")
+	}
+	return fmt.Sprintf("%s no site, and --strict-sites asks for one at each:\n  %s", what, list(e.Bends, 20, "\n  "))
+}
+
+// list names at most so many bends with their reasons.
+func list(bends []Unwatched, most int, between string) string {
 	var lines []string
-	for _, u := range e.Bends {
+	for _, u := range bends[:min(len(bends), most)] {
 		lines = append(lines, fmt.Sprintf("%s: %s", u.Node, u.Reason))
 	}
-	if len(lines) > 20 {
-		lines = append(lines[:20], fmt.Sprintf("and %d more", len(lines)-20))
+	if n := len(bends) - most; n > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", n))
 	}
-	return fmt.Sprintf("%d places where the model bends have no site, and --strict-sites asks for one at each:\n  %s", len(e.Bends), strings.Join(lines, "\n  "))
+	return strings.Join(lines, between)
 }
 
 // sites finds all sites, in the order they run.

@@ -121,7 +121,8 @@ func (g *Graph) Fixed(name string) bool { return g.kinds[name] == fixed }
 // Values are the elements of a small constant, also behind an Identity or a Cast as
 // exporters write them, or quantized; ok is false for anything else.
 func (g *Graph) Values(name string) ([]float64, bool) {
-	if n := g.Maker[name]; n != nil && n.Op == "DequantizeLinear" && n.Input(0) != name {
+	name = g.through(name)
+	if n := g.Maker[name]; n != nil && n.Op == "DequantizeLinear" {
 		q, ok := g.Values(n.Input(0))
 		scale, ok2 := g.Values(n.Input(1))
 		zero := []float64{0}

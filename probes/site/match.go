@@ -503,7 +503,7 @@ func (g *Graph) onePlus(name, op string) (nodes []*onnx.Node, ok bool) {
 		if !ok || f == nil || c == 0 {
 			continue
 		}
-		if f.IsOp(op) && c == 1 {
+		if f.IsOp(op) && near(c, 1) {
 			return []*onnx.Node{add, f}, true
 		}
 		if p, ok := g.product(f); ok && len(p.factors) == 1 && near(p.scale, c) {

@@ -147,26 +147,28 @@ func learn(whole map[string]string, scope, module []string) {
 // byWeights finds the scopes of nodes of which the export says nothing: a layer's by its
 // weights, and what follows it is beside it.
 func byWeights(g *onnx.Graph, weights map[string]bool, scopes map[*onnx.Node]scope) {
-	around := map[string]string{} // of a value: the module around the last layer before it
+	// around is, of a value, the module around the last layer before it: "" is the model.
+	around := map[string]string{}
 	for _, n := range g.Nodes {
 		if s := scopes[n]; s.known {
 			continue
 		}
-		path := ""
+		path, told := "", false
 		for _, in := range n.Inputs {
 			if m := moduleOf(in); weights[in] && len(m) > 0 && m[0] != "" {
 				path = strings.Join(m, ".")
 				scopes[n] = scope{path: path, known: true}
 				path, _ = cutLast(path)
+				told = true
 				break
 			}
 		}
 		for _, in := range n.Inputs {
-			if path == "" {
-				path = around[in]
+			if p, ok := around[in]; ok && !told {
+				path, told = p, true
 			}
 		}
-		if path == "" {
+		if !told {
 			continue
 		}
 		if !scopes[n].known {

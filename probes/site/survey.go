@@ -139,6 +139,9 @@ func winning(n *onnx.Node) string {
 // judge says what n is, "" for what is affine in all that comes from the inputs.
 func (g *Graph) judge(n *onnx.Node) (Kind, string) {
 	if g.random[n] {
+		if n.Op == "BatchNormalization" {
+			return KindRandom, "is in training mode: an item's code depends on the others of its batch"
+		}
 		return KindRandom, "draws random numbers: two runs give two codes"
 	}
 	var from []int
@@ -224,10 +227,13 @@ func (g *Graph) straight(n *onnx.Node) bool {
 		lo, hi, ok := g.bounds(n)
 		return ok && (lo <= -math.MaxFloat32 && hi >= math.MaxFloat32 || lo >= hi)
 	case "Max", "Min":
-		return !slices.ContainsFunc(n.Inputs, func(v string) bool {
+		// Infinity is no bound, and one value is no choice.
+		of := slices.DeleteFunc(slices.Clone(n.Inputs), func(v string) bool {
 			c, ok := g.Scalar(v)
-			return v != n.Input(0) && !(ok && math.IsInf(c, 0))
+			return ok && math.IsInf(c, 0)
 		})
+		slices.Sort(of)
+		return len(slices.Compact(of)) <= 1
 	case "Pow":
 		e, ok := g.Scalar(n.Input(1))
 		return ok && (e == 1 || e == 0) && !g.Real(n.Input(1))
@@ -297,28 +303,43 @@ func (g *Graph) folded(n *onnx.Node) string {
 	if n.Op != "QuantizeLinear" {
 		return ""
 	}
-	zero, ok := g.Scalar(n.Input(2))
-	switch low, of := -128.0, g.Const[n.Input(2)]; {
-	case n.Input(2) == "":
-	case !ok || of == nil:
+	if !g.lowest(n) {
 		return ""
-	default:
-		switch of.DType.String() {
-		case "int16":
-			low = -32768
-		case "uint8", "uint16", "uint4":
-			low = 0
-		case "int4":
-			low = -8
-		}
-		if zero != low {
-			return ""
-		}
 	}
-	if g.Maker[n.Input(0)] == nil || g.positive(n.Input(0), 0) {
+	if g.Maker[n.Input(0)] == nil || g.positive(n.Input(0), 0) || g.keeps(n.Outputs[0]) {
 		return ""
 	}
 	return "quantizer that clamps at 0: a Relu may have been folded into it; quantize without removing activations"
+}
+
+// keeps says of a quantized value that a Relu reads nothing else of it: it was kept.
+func (g *Graph) keeps(v string) bool {
+	readers := g.Readers[v]
+	return len(readers) > 0 && !slices.ContainsFunc(readers, func(n *onnx.Node) bool {
+		return !n.IsOp("Relu") && !n.IsOp("Clip") && !(n.Op == "DequantizeLinear" && g.keeps(n.Outputs[0]))
+	})
+}
+
+// lowest says of a quantizer that its zero is the least that its type holds: what is below
+// is clamped there.
+func (g *Graph) lowest(n *onnx.Node) bool {
+	if n.Input(2) == "" {
+		return true // uint8 and 0
+	}
+	zero, ok := g.Scalar(n.Input(2))
+	of := g.Const[n.Input(2)]
+	if !ok || of == nil {
+		return false
+	}
+	switch of.DType.String() {
+	case "int8":
+		return zero == -128
+	case "int16":
+		return zero == -32768
+	case "int4":
+		return zero == -8
+	}
+	return zero == 0
 }
 
 // positive says of a value that it cannot be negative.
@@ -336,6 +357,8 @@ func (g *Graph) positive(v string, depth int) bool {
 		return ok && lo >= 0
 	case n.IsOp("Add"), n.IsOp("Concat"), n.IsOp("Max"):
 		return !slices.ContainsFunc(n.Inputs, func(i string) bool { return !g.positive(i, depth+1) })
+	case n.Op == "QuantizeLinear" && g.lowest(n):
+		return true
 	case n.Op == "QuantizeLinear", n.Op == "DequantizeLinear", n.IsOp("MaxPool"), n.IsOp("AveragePool"), n.IsOp("GlobalAveragePool"), n.IsOp("GlobalMaxPool"),
 		n.IsOp("ReduceMean"), n.IsOp("ReduceMax"), op != nil && op.Traits&onnx.Moves != 0 && op.Affine == onnx.First:
 		return g.positive(n.Input(0), depth+1)
