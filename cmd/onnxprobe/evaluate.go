@@ -133,6 +133,9 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 				return nil, nil
 			}
 			x, err := f.open(c, path, train.On, false)
+			if err == nil { // which says more than that the codes are of other lengths
+				err = encoding.SameSites(train, x)
+			}
 			if err == nil && x.Width() != train.Width() {
 				err = fmt.Errorf("--%s: %s has codes of %d bytes, %s of %d", flag, path, x.Width(), args[0], train.Width())
 			}
@@ -149,9 +152,6 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 			}
 		}
 		earlier, err := other(before, "churn")
-		if err == nil && earlier != nil {
-			err = encoding.SameSites(earlier, train)
-		}
 		if err != nil {
 			return err
 		}
