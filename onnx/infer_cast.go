@@ -24,6 +24,9 @@ func cast(c call) ([]Fact, error) {
 	return one(castTo(c.at(0), c.n.CastTo()))
 }
 
+// Cast is what is known of f as another type: its content as that type holds it.
+func (f Fact) Cast(to tensor.DType) Fact { return castTo(f, to) }
+
 func castLike(c call) ([]Fact, error) { return one(castTo(c.at(0), c.at(1).DType)) }
 
 func castTo(f Fact, to tensor.DType) Fact {

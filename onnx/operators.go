@@ -201,7 +201,7 @@ var Operators = func() []Operator {
 	add("TfIdfVectorizer StringNormalizer StringConcat StringSplit RegexFullMatch ImageDecoder", 0, Step, Named)
 
 	// Quantized arithmetic.
-	const grid = "quantizer: rounds to the grid of its scale"
+	const grid = "quantizer: rounds to the grid of its scale and clamps at its ends, where an activation may have been folded into it"
 	add("QuantizeLinear DynamicQuantizeLinear com.microsoft.QuantizeLinear", 0, Grid|Shaped, AsSmooth, grid)
 	add("DequantizeLinear com.microsoft.DequantizeLinear", First, Shaped, None)
 	add("MatMulInteger", 0, Bilinear|run, None)
@@ -233,10 +233,12 @@ var Operators = func() []Operator {
 	add("If Loop Scan SequenceMap", 0, Body, Named, "what its body does is not looked into")
 
 	// Classical models behind a network.
-	add("ai.onnx.ml.Scaler ai.onnx.ml.LinearRegressor", First, Shaped, None)
+	add("ai.onnx.ml.Scaler", First, Shaped, None)
+	add("ai.onnx.ml.LinearRegressor", 0, Smooth|Shaped, AsSmooth)
 	add("ai.onnx.ml.ArrayFeatureExtractor ai.onnx.ml.FeatureVectorizer", First, 0, None)
-	add("ai.onnx.ml.Normalizer ai.onnx.ml.SVMRegressor", 0, Smooth|Shaped, AsSmooth)
-	add("ai.onnx.ml.LinearClassifier ai.onnx.ml.SVMClassifier", 0, Smooth, AsSmooth)
+	add("ai.onnx.ml.Normalizer", 0, Piecewise|Smooth|Shaped, Named, "the largest element, or a norm")
+	add("ai.onnx.ml.SVMRegressor", 0, Smooth|Shaped, AsSmooth)
+	add("ai.onnx.ml.LinearClassifier ai.onnx.ml.SVMClassifier", 0, Step|Smooth, Named, "the class that it chooses")
 	add("ai.onnx.ml.Binarizer ai.onnx.ml.TreeEnsembleRegressor ai.onnx.ml.Imputer", 0, Step|Shaped, Named)
 	add("ai.onnx.ml.TreeEnsemble ai.onnx.ml.TreeEnsembleClassifier ai.onnx.ml.LabelEncoder ai.onnx.ml.OneHotEncoder ai.onnx.ml.CastMap ai.onnx.ml.CategoryMapper ai.onnx.ml.DictVectorizer ai.onnx.ml.ZipMap",
 		0, Step, Named)

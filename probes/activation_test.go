@@ -304,7 +304,7 @@ var forms = []form{
 		func(x []float32) [][]bool { return [][]bool{compared(x, func(i int) bool { return -x[i] < x[i] })} }),
 	row("Max", "of five values: which", nil, false, five("Max"), ofFive(func(a, b float32) bool { return a > b })),
 	row("Min", "of five values: which", nil, false, five("Min"), ofFive(func(a, b float32) bool { return a < b })),
-	row("Max", "of zeros_like", []float64{0}, true, func(e *rewrite.Edit, x string) string {
+	row("Max", "of zeros_like", []float64{0}, false, func(e *rewrite.Edit, x string) string {
 		return e.Op("Max", nil, x, e.Op("Expand", nil, c(e, 0), e.Op("Shape", nil, x)))
 	}),
 	row("Clip", "a bound that is computed", nil, false, func(e *rewrite.Edit, x string) string {

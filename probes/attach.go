@@ -75,13 +75,23 @@ func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 	}
 	f, err := fit(m, sites, o.Sample)
 	if err != nil {
-		return nil, err
+		return nil, unread(err, found.Unwatched)
 	}
 	p := &Plan{Own: len(m.Graph.Outputs), Sites: sites, Unwatched: found.Unwatched, Fit: *f, options: o, source: m}
 	if p.Model, err = p.rewrite(); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// unread adds to an error about shapes what hides them: operators that nothing is known of.
+func unread(err error, all []site.Unwatched) error {
+	for _, u := range all {
+		if strings.HasPrefix(u.Op, "com.microsoft.nchwc.") || u.Node.Operator() == nil {
+			return fmt.Errorf("%w; the model has %s: %s", err, u.Node, u.Reason)
+		}
+	}
+	return err
 }
 
 func (p *Plan) rewrite() (*onnx.Model, error) {

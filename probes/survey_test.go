@@ -37,7 +37,8 @@ func formPieces() (all []piece) {
 	for _, f := range forms {
 		row := onnx.OperatorNamed(f.name)
 		smooth := site.Activations[slices.IndexFunc(site.Activations, func(a site.Activation) bool { return a.Name == f.name })].Smooth
-		all = append(all, piece{name: strings.TrimSpace(f.name + " " + f.how), width: len(corners(f.knots)), build: f.build, site: f.name,
+		kind := map[string]site.Kind{"LpNormalization": site.KindSmooth}[f.how] // its division
+		all = append(all, piece{name: strings.TrimSpace(f.name + " " + f.how), width: len(corners(f.knots)), build: f.build, site: f.name, kind: kind,
 			linear: !smooth && !(row != nil && row.Traits&onnx.Smooth != 0) && f.how != "LpNormalization"})
 	}
 	return all

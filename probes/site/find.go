@@ -115,9 +115,9 @@ func (g *Graph) sites(namer *namer, o Options) []Site {
 			}
 		}
 	}
-	probes := g.probes()
+	idle := g.idle()
 	for _, n := range g.m.Graph.Nodes {
-		if probes[n] || n.Outputs[0] == "" {
+		if idle[n] || n.Outputs[0] == "" {
 			continue
 		}
 		a, b, ok := g.activation(n)
@@ -186,26 +186,37 @@ func (g *Graph) activation(n *onnx.Node) (*Activation, Bend, bool) {
 	return nil, Bend{}, false
 }
 
-// probes are the nodes that only outputs of probes depend on.
-func (g *Graph) probes() map[*onnx.Node]bool {
-	of := map[string]bool{} // values that a probe's output depends on
-	own := map[string]bool{}
-	for v := range g.outputs {
-		of[v], own[v] = strings.HasPrefix(v, "onnxprobe."), !strings.HasPrefix(v, "onnxprobe.")
+// idle are the nodes that no output but those of probes depends on; none in a graph that
+// declares no outputs.
+func (g *Graph) idle() map[*onnx.Node]bool {
+	if len(g.outputs) == 0 {
+		return nil
 	}
-	nodes := map[*onnx.Node]bool{}
+	var own []string
+	for v := range g.outputs {
+		if !strings.HasPrefix(v, probed) {
+			own = append(own, v)
+		}
+	}
+	return g.idleFor(own)
+}
+
+// idleFor are the nodes that none of the values depends on.
+func (g *Graph) idleFor(values []string) map[*onnx.Node]bool {
+	idle, needed := map[*onnx.Node]bool{}, map[string]bool{}
+	for _, v := range values {
+		needed[v] = true
+	}
 	for _, n := range slices.Backward(g.m.Graph.Nodes) {
-		probe := slices.ContainsFunc(n.Outputs, func(v string) bool { return of[v] })
-		needed := slices.ContainsFunc(n.Outputs, func(v string) bool { return own[v] })
-		if probe && !needed {
-			nodes[n] = true
+		if !slices.ContainsFunc(n.Outputs, func(v string) bool { return needed[v] }) {
+			idle[n] = true
+			continue
 		}
 		for _, v := range n.Reads() {
-			of[v] = of[v] || probe
-			own[v] = own[v] || needed
+			needed[v] = true
 		}
 	}
-	return nodes
+	return idle
 }
 
 // NoneError says that a model has no activation that Activations finds.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
 // Bend is one occurrence of an activation. What decides a unit's piece is one of these:
@@ -39,6 +40,7 @@ type Graph struct {
 	m       *onnx.Model
 	kinds   map[string]kind
 	outputs map[string]bool
+	facts   map[string]onnx.Fact // when typeOf asks
 	random  map[*onnx.Node]bool
 }
 
@@ -48,12 +50,13 @@ type kind uint8
 const (
 	fixed kind = iota // not at all, or by their shapes alone
 	step              // through a choice between finitely many values
+	whole             // as integers that were put in: token ids, an attention mask
 	real              // otherwise
 )
 
 // NewGraph indexes a model, and holds until it is edited.
 func NewGraph(m *onnx.Model) *Graph {
-	g := &Graph{m.Graph.Index(), m, map[string]kind{}, map[string]bool{}, map[*onnx.Node]bool{}}
+	g := &Graph{Index: m.Graph.Index(), m: m, kinds: map[string]kind{}, outputs: map[string]bool{}, random: map[*onnx.Node]bool{}}
 	for _, v := range m.Graph.Outputs {
 		g.outputs[v.Name] = true
 	}
@@ -63,8 +66,10 @@ func NewGraph(m *onnx.Model) *Graph {
 		case g.Const[v.Name] != nil:
 		case v.DType.IsFloat() || i == place && v.DType.Bits() == 8: // pictures may be bytes
 			g.kinds[v.Name] = real
-		default:
+		case v.DType == tensor.Bool:
 			g.kinds[v.Name] = step
+		default:
+			g.kinds[v.Name] = whole
 		}
 	}
 	for _, n := range m.RandomNodes() {
@@ -91,7 +96,11 @@ func (g *Graph) dataInput() (place int) {
 // follow notes what n's outputs depend on.
 func (g *Graph) follow(n *onnx.Node) {
 	of := fixed
-	for _, v := range n.Reads() {
+	reads := n.Reads()
+	if n.IsOp("CastLike") {
+		reads = reads[:min(len(reads), 1)] // of the other it takes the type
+	}
+	for _, v := range reads {
 		of = max(of, g.kinds[v])
 	}
 	if of == fixed || n.IsOp("Shape") || n.IsOp("Size") {
@@ -102,13 +111,35 @@ func (g *Graph) follow(n *onnx.Node) {
 		k := of
 		switch {
 		case k == step:
-		case op != nil && op.Traits&onnx.Step != 0,
-			i == 1 && (n.IsOp("TopK") || n.IsOp("MaxPool")),
-			n.IsOp("Cast") && !n.CastTo().IsFloat():
+		case op != nil && op.Traits&onnx.Step != 0, i == 1 && (n.IsOp("TopK") || n.IsOp("MaxPool")):
 			k = step
+		case k == real && g.truncates(n):
+			k = step
+		case k == whole && g.typeOf(o).IsFloat(): // an embedding, a number
+			k = real
 		}
 		g.kinds[o] = k
 	}
+}
+
+// typeOf is the type of a value, as far as it can be told without its shape.
+func (g *Graph) typeOf(name string) tensor.DType {
+	if g.facts == nil {
+		g.facts, _ = g.m.Infer(nil)
+	}
+	return g.facts[name].DType
+}
+
+// truncates says whether n makes integers or truths of numbers.
+func (g *Graph) truncates(n *onnx.Node) bool {
+	switch {
+	case n.IsOp("Cast"):
+		return !n.CastTo().IsFloat()
+	case n.IsOp("CastLike"):
+		d := g.typeOf(n.Input(1))
+		return d != tensor.Undefined && !d.IsFloat()
+	}
+	return false
 }
 
 // Real says whether a value depends on the model's inputs as a number, not by its
@@ -118,50 +149,81 @@ func (g *Graph) Real(name string) bool { return g.kinds[name] == real }
 // Fixed says whether a value is the same for all inputs of one shape.
 func (g *Graph) Fixed(name string) bool { return g.kinds[name] == fixed }
 
-// Values are the elements of a small constant, also behind an Identity or a Cast as
-// exporters write them, or quantized; ok is false for anything else.
-func (g *Graph) Values(name string) ([]float64, bool) {
-	name = g.through(name)
-	if n := g.Maker[name]; n != nil && n.Op == "DequantizeLinear" {
-		q, ok := g.Values(n.Input(0))
-		scale, ok2 := g.Values(n.Input(1))
+// Values are the elements of a small constant, as floats hold them behind the casts that
+// exporters write, or a quantizer; ok is false for anything else.
+func (g *Graph) Values(name string) ([]float64, bool) { return g.values(name, 0) }
+
+func (g *Graph) values(name string, depth int) ([]float64, bool) {
+	if t := g.Const[name]; t != nil {
+		if n, err := t.Count(); err != nil || n > 1<<16 {
+			return nil, false
+		}
+		v, err := g.m.Values(t)
+		if err != nil {
+			return nil, false
+		}
+		return v.Float64s(), true
+	}
+	n := g.Maker[name]
+	if n == nil || depth > 8 {
+		return nil, false
+	}
+	in := func(i int) ([]float64, bool) { return g.values(n.Input(i), depth+1) }
+	switch {
+	case n.IsOp("Identity"):
+		return in(0)
+	case n.IsOp("Cast"), n.IsOp("CastLike"):
+		to := n.CastTo()
+		if n.IsOp("CastLike") {
+			to = g.typeOf(n.Input(1))
+		}
+		v, ok := in(0)
+		if !ok || to == tensor.Undefined {
+			return nil, false
+		}
+		return onnx.Fact{Const: v}.Cast(to).Const, true
+	case n.Op == "QuantizeLinear" && len(n.Inputs) > 1, n.Op == "DequantizeLinear" && len(n.Inputs) > 1:
+		v, ok := in(0)
+		scale, ok2 := in(1)
 		zero := []float64{0}
 		if n.Input(2) != "" {
-			zero, _ = g.Values(n.Input(2))
+			zero, _ = in(2)
 		}
 		if !ok || !ok2 || len(scale) != 1 || len(zero) != 1 {
 			return nil, false
 		}
-		v := make([]float64, len(q))
-		for i := range q {
-			v[i] = (q[i] - zero[0]) * scale[0]
+		v = slices.Clone(v)
+		for i := range v {
+			if v[i] = (v[i] - zero[0]) * scale[0]; n.Op == "QuantizeLinear" {
+				low, high := g.range8(n)
+				x, _ := in(0)
+				v[i] = min(max(math.RoundToEven(x[i]/scale[0])+zero[0], low), high)
+			}
 		}
 		return v, true
 	}
-	t := g.Const[name]
-	if t == nil {
-		for range 4 {
-			n := g.Maker[name]
-			if n == nil || !(n.IsOp("Identity") || n.IsOp("Cast")) {
-				return nil, false
-			}
-			if name = n.Input(0); g.Const[name] != nil {
-				t = g.Const[name]
-				break
-			}
-		}
-		if t == nil {
-			return nil, false
-		}
+	return nil, false
+}
+
+// range8 is the range of a quantizer's type.
+func (g *Graph) range8(n *onnx.Node) (low, high float64) {
+	name := "uint8"
+	if t := g.Const[n.Input(2)]; t != nil {
+		name = t.DType.String()
 	}
-	if n, err := t.Count(); err != nil || n > 1<<16 {
-		return nil, false
+	switch name {
+	case "int8":
+		return -128, 127
+	case "int16":
+		return -32768, 32767
+	case "uint16":
+		return 0, 65535
+	case "int4":
+		return -8, 7
+	case "uint4":
+		return 0, 15
 	}
-	v, err := g.m.Values(t)
-	if err != nil {
-		return nil, false
-	}
-	return v.Float64s(), true
+	return 0, 255
 }
 
 // through is the value that another stands for: before casts between floats, and the
@@ -209,7 +271,7 @@ func (g *Graph) Scalar(name string) (float64, bool) {
 				return 0, false
 			}
 			return v.Float64s()[0], true
-		case n.IsOp("Expand"), n.IsOp("Tile"), n.IsOp("Unsqueeze"), n.IsOp("Squeeze"), n.IsOp("Reshape"), n.IsOp("CastLike"):
+		case n.IsOp("Expand"), n.IsOp("Tile"), n.IsOp("Unsqueeze"), n.IsOp("Squeeze"), n.IsOp("Reshape"):
 			name = n.Input(0)
 			continue
 		}

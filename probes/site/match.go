@@ -52,10 +52,12 @@ func thresholded(n *onnx.Node, g *Graph) (Bend, bool) {
 func hardSigmoid(n *onnx.Node, g *Graph) (Bend, bool) {
 	if n.IsOp("HardSigmoid") {
 		alpha, beta := float64(n.Float("alpha", 0.2)), float64(n.Float("beta", 0.5))
-		if alpha <= 0 {
+		if alpha == 0 {
 			return Bend{}, false
 		}
-		return plain("HardSigmoid", round32(-beta/alpha), round32((1-beta)/alpha))(n, g)
+		knots := []float64{round32(-beta / alpha), round32((1 - beta) / alpha)}
+		slices.Sort(knots)
+		return plain("HardSigmoid", knots...)(n, g)
 	}
 	// relu6(x + 3) / 6, as exporters before HardSigmoid spelled it.
 	if !n.IsOp("Div") && !n.IsOp("Mul") {
@@ -182,7 +184,8 @@ func extremum(op string) func(*onnx.Node, *Graph) (Bend, bool) {
 			switch {
 			case g.Fixed(xc[1]) && ok:
 				b := Bend{Pre: x, Knots: []float64{c}, Tap: x, TapKnots: []float64{c}}
-				if op == "Max" {
+				// A constant of more elements may make more of the output than of x.
+				if t := g.Const[xc[1]]; op == "Max" && t != nil && (len(t.Dims) == 0 || len(t.Dims) == 1 && t.Dims[0] == 1) {
 					b.Tap = n.Outputs[0]
 				}
 				return b, !math.IsInf(c, 0)
@@ -194,6 +197,9 @@ func extremum(op string) func(*onnx.Node, *Graph) (Bend, bool) {
 		if op == "Min" {
 			a, b = b, a
 		}
+		if !g.Real(b) {
+			a, b = b, a
+		}
 		return Bend{Pre: b, Against: []string{a}}, true
 	}
 }
@@ -202,20 +208,70 @@ func extremum(op string) func(*onnx.Node, *Graph) (Bend, bool) {
 // axes.
 func largest(least bool, ops ...string) func(*onnx.Node, *Graph) (Bend, bool) {
 	return func(n *onnx.Node, g *Graph) (Bend, bool) {
-		ok := slices.ContainsFunc(ops, n.IsOp) && !g.shift(n)
+		ok := slices.ContainsFunc(ops, n.IsOp) && !g.shift(n) && !g.straight(n)
 		return Bend{Pre: n.Input(0), Winner: true, Least: least}, ok
 	}
 }
 
 // shift says whether n is the maximum that softmax and log-sum-exp subtract before they
-// exponentiate: their results do not depend on it.
+// exponentiate: their results do not depend on it, if nothing else reads it.
 func (g *Graph) shift(n *onnx.Node) bool {
-	return n.IsOp("ReduceMax") && slices.ContainsFunc(g.Readers[n.Outputs[0]], func(r *onnx.Node) bool {
-		if !r.IsOp("Sub") || r.Input(0) != n.Input(0) {
+	return n.IsOp("ReduceMax") && g.shifts(n.Outputs[0], n.Input(0), 0)
+}
+
+// every says whether all readers of a value, of which there are some, are as asked.
+func (g *Graph) every(v string, ask func(r *onnx.Node) bool) bool {
+	rs := g.Readers[v]
+	return len(rs) > 0 && !g.outputs[v] && !slices.ContainsFunc(rs, func(r *onnx.Node) bool { return !ask(r) })
+}
+
+// shifts says whether the maximum v of x is subtracted from x and, at most, added to a
+// logarithm again.
+func (g *Graph) shifts(v, x string, depth int) bool {
+	return g.every(v, func(r *onnx.Node) bool {
+		switch {
+		case depth > 4:
+			return false
+		case r.IsOp("Unsqueeze"), r.IsOp("Squeeze"), r.IsOp("Reshape"), r.IsOp("Expand") && r.Input(0) == v, g.carries(r), r.IsOp("Neg"):
+			return g.shifts(r.Outputs[0], x, depth+1)
+		case r.IsOp("Sub") && g.same(r.Input(0), x):
+			return g.exponentiated(r.Outputs[0], depth)
+		case r.IsOp("Add") && len(r.Inputs) == 2:
+			other := r.Input(0)
+			if other == v {
+				other = r.Input(1)
+			}
+			if g.same(other, x) { // of its negative
+				return g.exponentiated(r.Outputs[0], depth)
+			}
+			log := g.made(other)
+			return log != nil && (log.IsOp("Log") || log.IsOp("Squeeze") || log.IsOp("ReduceLogSum"))
+		}
+		return false
+	})
+}
+
+// exponentiated says whether a difference goes only where a constant beside it cancels:
+// through Exp into a sum and what is divided by it, or into a softmax.
+func (g *Graph) exponentiated(v string, depth int) bool {
+	return g.every(v, func(r *onnx.Node) bool {
+		switch {
+		case depth > 6:
+			return false
+		case g.carries(r):
+			return g.exponentiated(r.Outputs[0], depth+1)
+		case r.IsOp("Softmax"), r.IsOp("LogSoftmax"), r.IsOp("ReduceLogSumExp"):
+			return true
+		case r.IsOp("Sub") && r.Input(0) == v:
+			log := g.made(r.Input(1))
+			return log != nil && (log.IsOp("Log") || log.IsOp("ReduceLogSumExp"))
+		case !r.IsOp("Exp"):
 			return false
 		}
-		of := g.Readers[r.Outputs[0]]
-		return len(of) > 0 && !slices.ContainsFunc(of, func(e *onnx.Node) bool { return !e.IsOp("Exp") && !(e.IsOp("Sub") && len(of) == 2) })
+		e := r.Outputs[0]
+		return g.every(e, func(q *onnx.Node) bool {
+			return q.IsOp("ReduceSum") || q.IsOp("ReduceLogSum") || q.IsOp("Div") && q.Input(0) == e || g.carries(q)
+		}) && slices.ContainsFunc(g.Readers[e], func(q *onnx.Node) bool { return q.IsOp("ReduceSum") || q.IsOp("ReduceLogSum") || g.carries(q) })
 	})
 }
 
@@ -254,7 +310,7 @@ func (g *Graph) guards(v string, depth int) bool {
 		case r.IsOp("Pow"):
 			e, ok := g.Scalar(r.Input(1))
 			return !ok || e >= 0 || r.Input(0) != v
-		case r.IsOp("Sqrt"), r.IsOp("Expand") && r.Input(0) == v, r.IsOp("Cast"), r.IsOp("Unsqueeze"):
+		case r.IsOp("Sqrt"), r.IsOp("Expand") && r.Input(0) == v, r.IsOp("Cast"), r.IsOp("Unsqueeze"), r.IsOp("Squeeze"), r.IsOp("Reshape"), r.IsOp("Tile"):
 			return !g.guards(r.Outputs[0], depth+1)
 		}
 		return true
@@ -274,13 +330,13 @@ func (g *Graph) compared(n *onnx.Node) (b Bend, above, ok bool) {
 	if !g.Real(x) {
 		op, x, y = comparisons[op], y, x
 	}
-	if !g.Real(x) || x == y {
+	if c, ok := g.Scalar(y); !g.Real(x) || g.same(x, y) || ok && math.IsInf(c, 0) {
 		return Bend{}, false, false
 	}
 	above = strings.HasPrefix(op, "Greater")
 	if c, ok := g.Scalar(y); ok && g.Fixed(y) {
 		knots := []float64{c}
-		return Bend{Pre: x, Knots: knots, Tap: x, TapKnots: knots}, above, !math.IsInf(c, 0)
+		return Bend{Pre: x, Knots: knots, Tap: x, TapKnots: knots}, above, true
 	}
 	return Bend{Pre: x, Against: []string{y}}, above, true
 }
@@ -354,7 +410,7 @@ func shrink(n *onnx.Node, g *Graph) (Bend, bool) {
 	}
 	if n.IsOp("Shrink") {
 		l := float64(n.Float("lambd", 0.5))
-		return knots(n.Input(0), -l, l)
+		return knots(n.Input(0), -math.Abs(l), math.Abs(l))
 	}
 	if n.IsOp("Add") {
 		w, v := g.Inner(n.Input(0)), g.Inner(n.Input(1))
@@ -390,18 +446,18 @@ func shrink(n *onnx.Node, g *Graph) (Bend, bool) {
 		}
 		return knots(a.Pre, min(a.Knots[0], b.Knots[0]), max(a.Knots[0], b.Knots[0]), inner...)
 	}
-	b, high, low, ok := g.chosen(n)
+	b, high, _, ok := g.chosen(n)
 	if !ok || b.Knots == nil {
 		return Bend{}, false
 	}
-	abs := g.Inner(b.Pre)
+	abs := g.innermost(b.Pre)
 	if abs == nil || !abs.IsOp("Abs") {
 		return Bend{}, false
 	}
 	x, l := abs.Input(0), b.Knots[0]
 	inner = append(b.Inner, abs)
-	// What is taken must not bend at 0 by itself: x, a constant, x - sign(x) c.
-	for _, v := range []string{high, low} {
+	// Beyond the bounds sign(x) stays what it is: in x - sign(x) c.
+	for _, v := range []string{high} {
 		if sub := g.Inner(v); sub != nil && sub.IsOp("Sub") && g.same(sub.Input(0), x) {
 			mul := g.Inner(sub.Input(1))
 			if mul == nil || !mul.IsOp("Mul") {
@@ -428,7 +484,7 @@ func sign(n *onnx.Node, _ *Graph) (Bend, bool) {
 
 // absolute matches an L1 norm, the sum of |x|.
 func absolute(n *onnx.Node, _ *Graph) (Bend, bool) {
-	one := n.Int("p", 2) == 1
+	one := n.Int("p", 2) == 1 // of LpNormalization the division is not affine besides
 	if !n.IsOp("ReduceL1") && !(one && (n.IsOp("LpPool") || n.IsOp("GlobalLpPool") || n.IsOp("LpNormalization"))) {
 		return Bend{}, false
 	}
@@ -445,7 +501,21 @@ type product struct {
 // product flattens a tree of Mul and Div by constants that ends in n. Inner
 // values that something else reads too are still flattened: the caller decides
 // by the factors.
-func (g *Graph) product(n *onnx.Node) (product, bool) {
+func (g *Graph) product(n *onnx.Node) (product, bool) { return g.flat(n, false) }
+
+// products are the ways to see n as a product of two factors: with shared, a factor that
+// others read too is seen through where it is another times a positive number: x / 2.
+func (g *Graph) products(n *onnx.Node) (all []product) {
+	for _, shared := range []bool{false, true} {
+		p, ok := g.flat(n, shared)
+		if ok && len(p.factors) == 2 && p.scale != 0 && (len(all) == 0 || !slices.Equal(all[0].factors, p.factors)) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func (g *Graph) flat(n *onnx.Node, shared bool) (product, bool) {
 	if !n.IsOp("Mul") && !n.IsOp("Div") || len(n.Inputs) != 2 {
 		return product{}, false
 	}
@@ -460,7 +530,13 @@ func (g *Graph) product(n *onnx.Node) (product, bool) {
 			p.scale = math.NaN()
 			return true
 		}
-		if m := g.innermost(name); m != nil && depth < 4 && (m.IsOp("Mul") || m.IsOp("Div")) && len(m.Inputs) == 2 {
+		m := g.innermost(name)
+		if k := g.made(name); shared && m == nil && k != nil && g.scales(k) {
+			if c, ok := g.factor(k); ok && c > 0 {
+				m = k // x / 2, which others may read too
+			}
+		}
+		if m != nil && depth < 4 && (m.IsOp("Mul") || m.IsOp("Div")) && len(m.Inputs) == 2 {
 			save := p
 			save.factors, save.nodes = slices.Clone(p.factors), slices.Clone(p.nodes)
 			if walk(m, depth+1) {
@@ -547,20 +623,18 @@ func gelu(n *onnx.Node, g *Graph) (Bend, bool) {
 		return signCode(n.Input(0), nil), true
 	}
 	// An optimizer may take the half into what comes after.
-	p, ok := g.product(n)
-	if !ok || len(p.factors) != 2 || p.scale == 0 {
-		return Bend{}, false
-	}
-	for i, f := range p.factors {
-		x := p.factors[1-i]
-		if sum, ok := g.onePlus(f, "Erf"); ok {
-			if c, nodes, ok := g.scaled(sum[len(sum)-1].Input(0), x); ok && near(c, math.Sqrt2/2) {
-				return signCode(x, slices.Concat(nodes, sum, p.nodes)), true
+	for _, p := range g.products(n) {
+		for i, f := range p.factors {
+			x := p.factors[1-i]
+			if sum, ok := g.onePlus(f, "Erf"); ok {
+				if c, nodes, ok := g.scaled(sum[len(sum)-1].Input(0), x); ok && near(c, math.Sqrt2/2) {
+					return signCode(x, slices.Concat(nodes, sum, p.nodes)), true
+				}
 			}
-		}
-		if sum, ok := g.onePlus(f, "Tanh"); ok {
-			if nodes, ok := g.tanhCubic(sum[len(sum)-1].Input(0), x); ok {
-				return signCode(x, slices.Concat(nodes, sum, p.nodes)), true
+			if sum, ok := g.onePlus(f, "Tanh"); ok {
+				if nodes, ok := g.tanhCubic(sum[len(sum)-1].Input(0), x); ok {
+					return signCode(x, slices.Concat(nodes, sum, p.nodes)), true
+				}
 			}
 		}
 	}
@@ -642,18 +716,16 @@ func (g *Graph) power(name, x string) (k int, c float64, nodes []*onnx.Node, ok 
 // gated matches k x f(c x).
 func gated(op string, scale func(float64) bool) func(*onnx.Node, *Graph) (Bend, bool) {
 	return func(n *onnx.Node, g *Graph) (Bend, bool) {
-		p, ok := g.product(n)
-		if !ok || len(p.factors) != 2 || p.scale == 0 {
-			return Bend{}, false
-		}
-		for i, f := range p.factors {
-			gate := g.made(f)
-			if gate == nil || !gate.IsOp(op) {
-				continue
-			}
-			x := p.factors[1-i]
-			if c, nodes, ok := g.scaled(gate.Input(0), x); ok && scale(c) {
-				return signCode(x, slices.Concat(nodes, []*onnx.Node{gate}, p.nodes)), true
+		for _, p := range g.products(n) {
+			for i, f := range p.factors {
+				gate := g.made(f)
+				if gate == nil || !gate.IsOp(op) {
+					continue
+				}
+				x := p.factors[1-i]
+				if c, nodes, ok := g.scaled(gate.Input(0), x); ok && scale(c) {
+					return signCode(x, slices.Concat(nodes, []*onnx.Node{gate}, p.nodes)), true
+				}
 			}
 		}
 		return Bend{}, false

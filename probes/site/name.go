@@ -16,19 +16,26 @@ type namer struct {
 	parent map[string]bool // module paths that hold another module
 	linear map[string]bool // module paths that compute something besides activations
 	calls  map[string]int
+	first  map[string]int // of a path and those around it: the first node there
 }
 
 func newNamer(g *onnx.Graph) *namer {
-	nm := &namer{scopesOf(g), map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]int{}}
-	for _, n := range g.Nodes {
+	nm := &namer{scopesOf(g), map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]int{}, map[string]int{}}
+	for i, n := range g.Nodes {
 		s := nm.scopes[n]
 		if !s.known {
 			continue
 		}
 		nm.used[s.path] = true
+		if _, seen := nm.first[s.path]; !seen {
+			nm.first[s.path] = i
+		}
 		for p := s.path; strings.Contains(p, "."); {
 			p = p[:strings.LastIndexByte(p, '.')]
 			nm.parent[p] = true
+			if _, seen := nm.first[p]; !seen {
+				nm.first[p] = i
+			}
 		}
 		switch n.Op {
 		case "Conv", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization", "ConvTranspose", "Softmax":
@@ -50,8 +57,8 @@ func (nm *namer) name(n *onnx.Node, op string) string {
 		return n.Outputs[0]
 	}
 	p := s.path
-	if base, ok := cutCount(p); ok && nm.used[base] {
-		p = base // the exporter's own count of the calls
+	if !s.definite && !s.beside {
+		p = nm.uncounted(p)
 	}
 	if p == "" || s.beside || nm.parent[p] || nm.parent[s.path] || nm.linear[s.path] {
 		p = strings.TrimPrefix(s.path+"."+strings.ToLower(op), ".")
@@ -62,6 +69,31 @@ func (nm *namer) name(n *onnx.Node, op string) string {
 		return fmt.Sprintf("%s_%d", p, k)
 	}
 	return p
+}
+
+// uncounted is a path without TorchScript's own counts of a module's calls: layer1_1.relu
+// is of the second call of layer1. Counts begin at 1 and follow the first call, so that
+// relu_2 is a module of that name where there was no relu_1.
+func (nm *namer) uncounted(path string) string {
+	parts := strings.Split(path, ".")
+	for i := range parts {
+		whole := strings.Join(parts[:i+1], ".")
+		base, ok := cutCount(whole)
+		if !ok {
+			continue
+		}
+		count, _ := strconv.Atoi(whole[len(base)+1:])
+		before := base
+		for k := 1; k < count && before != ""; k++ {
+			if at, seen := nm.first[fmt.Sprintf("%s_%d", base, k)]; !seen || at >= nm.first[whole] {
+				before = ""
+			}
+		}
+		if at, seen := nm.first[base]; seen && before != "" && count > 0 && count < 1000 && at < nm.first[whole] {
+			parts = append(strings.Split(base, "."), parts[i+1:]...)
+		}
+	}
+	return strings.Join(parts, ".")
 }
 
 // cutCount splits "layer1.0.relu_1" into its base, if it ends in a count.
@@ -80,6 +112,9 @@ func cutCount(p string) (string, bool) {
 type scope struct {
 	path  string // module path, "" for the model itself
 	known bool   // the exporter said so
+	// definite says that the path is the module's own, without a count of its calls and
+	// with all modules around it.
+	definite bool
 	// beside says that the path is that of the module around a layer before the node,
 	// told by the layer's weights: the node is somewhere in it.
 	beside bool
@@ -105,13 +140,13 @@ func scopesOf(g *onnx.Graph) map[*onnx.Node]scope {
 		s := scopeOf(n)
 		scopes[n] = s
 		for _, in := range n.Inputs {
-			if s.path != "" && weights[in] {
+			if s.path != "" && !s.definite && weights[in] {
 				learn(whole, strings.Split(s.path, "."), moduleOf(in))
 			}
 		}
 	}
 	for n, s := range scopes {
-		for p := s.path; p != ""; p = p[:max(strings.LastIndexByte(p, '.'), 0)] {
+		for p := s.path; p != "" && !s.definite; p = p[:max(strings.LastIndexByte(p, '.'), 0)] {
 			if path := whole[p]; path != "" {
 				scopes[n] = scope{path: path + s.path[len(p):], known: true}
 				break
@@ -202,9 +237,9 @@ func scopeOf(n *onnx.Node) scope {
 			list = append(list, m[1]+m[2])
 		}
 		if len(list) >= 2 {
-			return scope{path: list[len(list)-2], known: true}
+			return scope{path: list[len(list)-2], known: true, definite: true}
 		}
-		return scope{known: len(list) == 1}
+		return scope{known: len(list) == 1, definite: true}
 	}
 	parts, ok := slashed(n)
 	if !ok {

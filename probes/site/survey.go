@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 )
@@ -74,24 +75,9 @@ func (g *Graph) survey(namer *namer, sites []Site, inputs, values []string) []Un
 			covered[n] = true
 		}
 	}
-	needed := map[string]bool{}
-	for _, v := range values {
-		needed[v] = true
-	}
-	if values == nil {
-		for v := range g.outputs {
-			needed[v] = len(v) < len(probed) || v[:len(probed)] != probed
-		}
-	}
-	on := map[*onnx.Node]bool{}
-	for _, n := range slices.Backward(g.m.Graph.Nodes) {
-		if len(g.m.Graph.Outputs) > 0 && !slices.ContainsFunc(n.Outputs, func(o string) bool { return needed[o] }) {
-			continue
-		}
-		on[n] = true
-		for _, v := range n.Reads() {
-			needed[v] = true
-		}
+	idle := g.idle()
+	if values != nil {
+		idle = g.idleFor(values)
 	}
 	winners := map[string]bool{} // reductions that are sites
 	for i := range sites {
@@ -101,7 +87,7 @@ func (g *Graph) survey(namer *namer, sites []Site, inputs, values []string) []Un
 	}
 	all := []Unwatched{}
 	for _, n := range g.m.Graph.Nodes {
-		if !on[n] || covered[n] {
+		if idle[n] || covered[n] && !n.IsOp("LpNormalization") { // whose division no site shows
 			continue
 		}
 		kind, reason := g.judge(n)
@@ -147,6 +133,9 @@ func (g *Graph) judge(n *onnx.Node) (Kind, string) {
 	var from []int
 	depends := false
 	for i, v := range n.Reads() {
+		if n.IsOp("CastLike") && i == 1 {
+			continue
+		}
 		depends = depends || g.kinds[v] != fixed
 		if g.Real(v) {
 			from = append(from, i)
@@ -166,8 +155,11 @@ func (g *Graph) judge(n *onnx.Node) (Kind, string) {
 		return KindGuard, "a bound that only keeps a divisor or a logarithm from 0"
 	case g.straight(n):
 		return "", ""
-	case n.IsOp("Cast") && !n.CastTo().IsFloat():
+	case g.truncates(n):
 		return KindBend, "truncates"
+	}
+	if kind, why := g.asked(n, from); kind != "" {
+		return kind, why
 	}
 	if why := g.quantizes(n); why != "" {
 		return KindSmooth, why
@@ -212,6 +204,41 @@ func (g *Graph) judge(n *onnx.Node) (Kind, string) {
 	return KindBend, "in a form that onnxprobe does not take for a site"
 }
 
+// asked says what the attributes make of an operator that is otherwise something else.
+func (g *Graph) asked(n *onnx.Node, from []int) (Kind, string) {
+	switch n.Op {
+	case "ScatterElements", "ScatterND", "Scatter":
+		switch r := n.Str("reduction", "none"); {
+		case r == "max" || r == "min":
+			return KindBend, "the " + r + " of what is put in one place"
+		case r == "mul" && len(from) > 1:
+			return KindSmooth, "a product of two values that depend on the input"
+		}
+	case "RoiAlign":
+		if n.Str("mode", "avg") == "max" {
+			return KindBend, "the winner of each window"
+		}
+	case "LSTM", "GRU", "RNN":
+		if a := n.Attr("activations"); a != nil {
+			for _, s := range a.Strings {
+				if slices.Contains([]string{"relu", "leakyrelu", "thresholdedrelu", "hardsigmoid", "elu"}, strings.ToLower(string(s))) {
+					return KindBend, "its activation " + string(s) + " is inside"
+				}
+			}
+		}
+		if n.Attr("clip") != nil {
+			return KindBend, "clamps its gates"
+		}
+	case "Range", "Resize", "Upsample":
+		if slices.ContainsFunc(from, func(i int) bool { return i > 0 || n.Op == "Range" }) {
+			return KindBend, "its shape depends on the values"
+		}
+	case "LpNormalization":
+		return KindSmooth, "divides by the norm"
+	}
+	return "", ""
+}
+
 // straight says whether n is affine by its attributes and constants, although its
 // operator is not.
 func (g *Graph) straight(n *onnx.Node) bool {
@@ -234,6 +261,15 @@ func (g *Graph) straight(n *onnx.Node) bool {
 		})
 		slices.Sort(of)
 		return len(slices.Compact(of)) <= 1
+	case "ReduceMax", "ReduceMin":
+		return n.Int("noop_with_empty_axes", 0) != 0 && n.Input(1) == "" && len(n.Ints("axes")) == 0
+	case "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Equal":
+		for i := range n.Inputs {
+			if c, ok := g.Scalar(n.Input(i)); ok && math.IsInf(c, 0) {
+				return true
+			}
+		}
+		return g.same(n.Input(0), n.Input(1))
 	case "Pow":
 		e, ok := g.Scalar(n.Input(1))
 		return ok && (e == 1 || e == 0) && !g.Real(n.Input(1))
@@ -241,31 +277,45 @@ func (g *Graph) straight(n *onnx.Node) bool {
 	return false
 }
 
-// quantizes says that n rounds, or clamps beside a rounding, as exports without
-// QuantizeLinear write it: a rounding between a scale and its inverse, or with a Clip
-// before or behind it and at most a zero point between them.
+// quantizes says that n rounds, or clamps what is rounded, between a scale and its inverse,
+// as exports without QuantizeLinear write it: with at most a zero point added in between.
 func (g *Graph) quantizes(n *onnx.Node) string {
-	const why = "quantizer: rounds to the grid of its scale"
-	switch {
-	case n.IsOp("Clip"):
-		if r := g.past(n.Input(0), true); r != nil && r.IsOp("Round") {
-			return why
+	if !n.IsOp("Clip") && !n.IsOp("Round") && !n.IsOp("Floor") {
+		return ""
+	}
+	is := func(n *onnx.Node) bool { return n != nil && (n.IsOp("Clip") || n.IsOp("Round") || n.IsOp("Floor")) }
+	first, last := n, n
+	for range 2 {
+		if p := g.past(first.Input(0), true); is(p) && p.Op != n.Op && first == n {
+			first = p
 		}
-		if r := g.past(n.Outputs[0], false); r != nil && r.IsOp("Round") {
-			return why
-		}
-	case n.IsOp("Round"), n.IsOp("Floor"):
-		for _, c := range []*onnx.Node{g.past(n.Input(0), true), g.past(n.Outputs[0], false)} {
-			if c != nil && c.IsOp("Clip") {
-				return why
-			}
-		}
-		before, after := g.Maker[n.Input(0)], g.past(n.Outputs[0], false)
-		if n.IsOp("Round") && before != nil && after != nil && g.scales(before) && g.scales(after) {
-			return why
+		if p := g.past(last.Outputs[0], false); is(p) && p.Op != n.Op && last == n {
+			last = p
 		}
 	}
-	return ""
+	before, after := g.past(first.Input(0), true), g.past(last.Outputs[0], false)
+	if first == last || before == nil || after == nil || !g.scales(before) || !g.scales(after) {
+		return ""
+	}
+	a, ok := g.factor(before)
+	b, ok2 := g.factor(after)
+	if ok && ok2 && !near(a*b, 1) { // scales of each channel are taken at their word
+		return ""
+	}
+	return "quantizer: rounds to the grid of its scale"
+}
+
+// factor is the number that n multiplies by.
+func (g *Graph) factor(n *onnx.Node) (float64, bool) {
+	for i := range n.Inputs {
+		if c, ok := g.Scalar(n.Input(i)); ok && !g.Real(n.Input(i)) {
+			if n.IsOp("Div") {
+				c = 1 / c
+			}
+			return c, true
+		}
+	}
+	return 0, false
 }
 
 // past is the node that makes a value or, forwards, the one that alone reads it, behind
@@ -326,24 +376,16 @@ func (g *Graph) lowest(n *onnx.Node) bool {
 	if n.Input(2) == "" {
 		return true // uint8 and 0
 	}
-	zero, ok := g.Scalar(n.Input(2))
-	of := g.Const[n.Input(2)]
-	if !ok || of == nil {
-		return false
-	}
-	switch of.DType.String() {
-	case "int8":
-		return zero == -128
-	case "int16":
-		return zero == -32768
-	case "int4":
-		return zero == -8
-	}
-	return zero == 0
+	zero, ok := g.Values(n.Input(2))
+	low, _ := g.range8(n)
+	return ok && slices.Contains(zero, low)
 }
 
 // positive says of a value that it cannot be negative.
 func (g *Graph) positive(v string, depth int) bool {
+	if c, ok := g.Values(v); ok {
+		return !slices.ContainsFunc(c, func(x float64) bool { return x < 0 })
+	}
 	n := g.Maker[v]
 	if n == nil || depth > 50 {
 		return false
@@ -355,7 +397,16 @@ func (g *Graph) positive(v string, depth int) bool {
 	case n.IsOp("Clip"):
 		lo, _, ok := g.bounds(n)
 		return ok && lo >= 0
-	case n.IsOp("Add"), n.IsOp("Concat"), n.IsOp("Max"):
+	case n.IsOp("Add") && len(n.Inputs) == 2: // 1 + erf(x) too
+		for i := range 2 {
+			c, ok := g.Scalar(n.Input(i))
+			f := g.made(n.Input(1 - i))
+			if ok && c >= 1 && f != nil && (f.IsOp("Erf") || f.IsOp("Tanh") || f.IsOp("Sin") || f.IsOp("Cos")) {
+				return true
+			}
+		}
+		return g.positive(n.Input(0), depth+1) && g.positive(n.Input(1), depth+1)
+	case n.IsOp("Mul"), n.IsOp("Concat"), n.IsOp("Max"):
 		return !slices.ContainsFunc(n.Inputs, func(i string) bool { return !g.positive(i, depth+1) })
 	case n.Op == "QuantizeLinear" && g.lowest(n):
 		return true
