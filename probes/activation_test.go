@@ -177,6 +177,19 @@ var forms = []form{
 	row("Selu", "", []float64{0}, true, op("Selu", nil)),
 	row("Celu", "", []float64{0}, true, op("Celu", map[string]any{"alpha": float32(0.8)})),
 	row("Max", "", []float64{-0.25}, true, func(e *rewrite.Edit, x string) string { return e.Op("Max", nil, x, c(e, -0.25)) }),
+	row("Max", "a bound that a narrower type holds", []float64{0.300048828125}, false, func(e *rewrite.Edit, x string) string {
+		return e.Op("Max", nil, x, e.Op("Cast", map[string]any{"to": 1}, e.Op("Cast", map[string]any{"to": 10}, c(e, .3))))
+	}),
+	row("Gelu", "through casts", []float64{0}, false, func(e *rewrite.Edit, x string) string {
+		wide := e.Op("Cast", map[string]any{"to": 11}, x)
+		erf := e.Op("Erf", nil, e.Op("Cast", map[string]any{"to": 1}, e.Op("Mul", nil, wide, e.Const(tensor.Scalar(math.Sqrt2/2)))))
+		return mul(e, mul(e, c(e, .5), e.Op("Identity", nil, x)), add(e, e.Op("Identity", nil, erf), c(e, 1)))
+	}),
+	row("Gelu", "a half that more read", []float64{0}, false, func(e *rewrite.Edit, x string) string {
+		half := mul(e, x, c(e, .5))
+		erf := e.Op("Erf", nil, e.Op("Div", nil, x, c(e, math.Sqrt2)))
+		return add(e, mul(e, half, add(e, erf, c(e, 1))), half)
+	}),
 	row("Max", "commuted", []float64{0}, true, func(e *rewrite.Edit, x string) string { return e.Op("Max", nil, c(e, 0), x) }),
 	row("Min", "", []float64{0.25}, false, func(e *rewrite.Edit, x string) string { return e.Op("Min", nil, x, c(e, 0.25)) }),
 	row("Min", "commuted", []float64{0.25}, false, func(e *rewrite.Edit, x string) string { return e.Op("Min", nil, c(e, 0.25), x) }),

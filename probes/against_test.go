@@ -110,3 +110,22 @@ func TestComplexityWithoutKnots(t *testing.T) {
 		}
 	}
 }
+
+// A constant that repeats one number, and makes more of the output than of the value, is a
+// knot of the value: it has a bit for each unit of its own.
+func TestKnotThatIsRepeated(t *testing.T) {
+	m := network(t, 4, func(e *rewrite.Edit, x string) string {
+		sum := e.Op("ReduceSum", nil, x, e.Const(tensor.Of([]int64{1}, 1)))
+		return e.Op("Max", nil, sum, e.Const(tensor.Of(make([]float32, 20), 20)))
+	})
+	for _, b := range []engine.Backend{ort.Backend{}, gorgonia.Backend{}} {
+		enginetest.Need(t, b, engine.Options{})
+		r := openOn(t, b, m, AttachOptions{}, 2)
+		if s := r.Plan.Sites[0]; s.Units != 1 || len(s.Knots) != 1 {
+			t.Errorf("%+v", s)
+		}
+		if got := codesOf(t, r, []float32{1, 2, 3, -5, 1, 2, 3, -7}, 2); !slices.Equal(got, []byte{0x80, 0}) {
+			t.Errorf("%s: codes %x", b.Name(), got)
+		}
+	}
+}

@@ -32,7 +32,7 @@ var diagram = map[string][]string{
 	"engine/ort/install": {},
 	"engine/ort":         {"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/ort/install"},
 	"engine/backends":    {"engine", "engine/gorgonia", "engine/ort"},
-	"probes/site":        {"onnx"},
+	"probes/site":        {"onnx", "onnx/tensor"},
 	"probes":             {"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "probes/site"},
 	"probes/attack":      {"onnx", "onnx/rewrite", "onnx/tensor", "engine", "probes"},
 	"probes/bench":       {"onnx/tensor", "engine", "engine/dataset", "probes"},

@@ -72,6 +72,12 @@ func TestSiteNames(t *testing.T) {
 			"Conv /relu/Conv", "Relu /relu_1/Relu",
 		}, []string{"relu"}},
 		{"TorchScript: a module whose own name ends in a number", []string{"Relu /act_1/Relu", "Conv /c/Conv", "Relu /act_2/Relu"}, []string{"act_1", "act_2"}},
+		{"dynamo: modules whose names end in numbers", []string{
+			"Relu a ['', 'act_1', 'relu']", "Relu b ['', 'act', 'relu_1']", "Relu c ['', 'act_1', 'relu_2']",
+		}, []string{"act_1", "act", "act_1_1"}},
+		{"TorchScript: a module whose number no call counted", []string{"Relu /relu/Relu", "Relu /relu_2/Relu"}, []string{"relu", "relu_2"}},
+		{"TorchScript: a number before what it would count", []string{"Relu /act_1/Relu", "Relu /act/Relu"}, []string{"act_1", "act"}},
+		{"TorchScript: a block called twice", []string{"Relu /b/relu/Relu", "Relu /b_1/relu/Relu"}, []string{"b.relu", "b.relu_1"}},
 		{"neither: the node's name", []string{"Relu Relu_5", "Relu strange/Relu"}, []string{"Relu_5", "strange/Relu"}},
 		{"a slash is not a scope", []string{"Relu /odd/name"}, []string{"/odd/name"}},
 		{"nothing at all: the value's name", []string{"Relu"}, []string{"v1"}},

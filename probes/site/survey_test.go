@@ -110,6 +110,65 @@ func TestSurvey(t *testing.T) {
 			a := op(e, "Abs", x)
 			return op(e, "Add", a, op(e, "Where", op(e, "LessOrEqual", a, num(e, .5)), num(e, 0), x))
 		}, []string{"Abs", "Where"}, nil},
+		{"the largest of what is scattered", func(e *rewrite.Edit, x string) string {
+			return e.Op("ScatterElements", map[string]any{"axis": 1, "reduction": "max"}, x, e.Const(tensor.Of([]int64{0, 0}, 1, 2)), op(e, "Neg", x))
+		}, nil, []string{"bend ScatterElements"}},
+		{"scattered", func(e *rewrite.Edit, x string) string {
+			return e.Op("ScatterElements", map[string]any{"axis": 1}, x, e.Const(tensor.Of([]int64{0, 0}, 1, 2)), op(e, "Neg", x))
+		}, nil, nil},
+		{"a sign between the bounds of a shrinking", func(e *rewrite.Edit, x string) string {
+			return op(e, "Where", op(e, "Greater", op(e, "Abs", x), num(e, .5)), x, op(e, "Sub", x, op(e, "Mul", op(e, "Sign", x), num(e, .5))))
+		}, []string{"Sign", "Shrink"}, nil},
+		{"a recurrent network that bends", func(e *rewrite.Edit, x string) string {
+			y := op(e, "RNN", op(e, "Unsqueeze", x, int64s(e, 0)), e.Const(tensor.Of(make([]float32, 6), 1, 2, 3)), e.Const(tensor.Of(make([]float32, 4), 1, 2, 2)))
+			n := e.Graph.Nodes[len(e.Graph.Nodes)-1]
+			n.Attrs = append(n.Attrs, &onnx.Attr{Name: "hidden_size", Type: onnx.AttrInt, Int: 2}, &onnx.Attr{Name: "activations", Type: onnx.AttrStrings, Strings: [][]byte{[]byte("Relu")}})
+			return y
+		}, nil, []string{"bend RNN"}},
+		{"a cast to the type of an integer", func(e *rewrite.Edit, x string) string {
+			return e.Op("Cast", map[string]any{"to": 1}, op(e, "CastLike", x, e.Const(tensor.Scalar(int64(1)))))
+		}, nil, []string{"bend CastLike"}},
+		{"a constant cast to the type of a value", func(e *rewrite.Edit, x string) string {
+			return op(e, "Max", x, op(e, "CastLike", num(e, .25), x))
+		}, []string{"Max"}, nil},
+		{"the largest in boxes", func(e *rewrite.Edit, x string) string {
+			return e.Op("RoiAlign", map[string]any{"mode": "max"}, op(e, "Unsqueeze", x, int64s(e, 1, 2)), e.Const(tensor.Of([]float32{0, 0, 1, 1}, 1, 4)), int64s(e, 0))
+		}, nil, []string{"bend RoiAlign"}},
+		{"a softmax's maximum that is used besides", func(e *rewrite.Edit, x string) string {
+			m := e.Op("ReduceMax", map[string]any{"axes": []int64{1}}, x)
+			z := op(e, "Exp", op(e, "Sub", x, m))
+			return op(e, "Add", m, op(e, "Div", z, op(e, "ReduceSum", z, int64s(e, 1))))
+		}, []string{"ReduceMax"}, []string{"smooth Exp", "smooth Div"}},
+		{"an exponential that is not normalized", func(e *rewrite.Edit, x string) string {
+			return op(e, "Exp", op(e, "Sub", x, e.Op("ReduceMax", map[string]any{"axes": []int64{1}}, x)))
+		}, []string{"ReduceMax"}, []string{"smooth Exp"}},
+		{"log-sum-exp", func(e *rewrite.Edit, x string) string {
+			m := e.Op("ReduceMax", map[string]any{"axes": []int64{1}}, x)
+			return op(e, "Add", op(e, "Log", op(e, "ReduceSum", op(e, "Exp", op(e, "Sub", x, m)), int64s(e, 1))), m)
+		}, nil, []string{"smooth ReduceMax", "smooth Exp", "smooth Log"}},
+		{"a maximum before a softmax", func(e *rewrite.Edit, x string) string {
+			return op(e, "Softmax", op(e, "Sub", x, op(e, "Unsqueeze", e.Op("ReduceMax", map[string]any{"axes": []int64{1}, "keepdims": 0}, x), int64s(e, 1))))
+		}, nil, []string{"smooth ReduceMax", "smooth Softmax"}},
+		{"a rounding and a clamp that quantize nothing", func(e *rewrite.Edit, x string) string {
+			return op(e, "Clip", op(e, "Round", x), num(e, 0), num(e, 6))
+		}, []string{"Clip"}, []string{"bend Round"}},
+		{"a rounding between scales that are not inverse", func(e *rewrite.Edit, x string) string {
+			return op(e, "Mul", op(e, "Clip", op(e, "Round", op(e, "Div", x, num(e, .5))), num(e, 0), num(e, 6)), num(e, 7))
+		}, []string{"Clip"}, []string{"bend Round"}},
+		{"an L1 norm that is divided by", func(e *rewrite.Edit, x string) string { return e.Op("LpNormalization", map[string]any{"p": 1}, x) },
+			[]string{"ReduceL1"}, []string{"smooth LpNormalization"}},
+		{"infinity and oneself", func(e *rewrite.Edit, x string) string {
+			c := op(e, "Or", op(e, "Less", x, num(e, float32(math.Inf(1)))), op(e, "Greater", x, x))
+			return op(e, "Max", op(e, "Where", c, x, op(e, "Neg", x)), num(e, float32(math.Inf(-1))))
+		}, nil, nil},
+		{"a reduction of no axes", func(e *rewrite.Edit, x string) string {
+			return e.Op("ReduceMax", map[string]any{"noop_with_empty_axes": 1}, x)
+		}, nil, nil},
+		{"a step and a number", func(e *rewrite.Edit, x string) string { return op(e, "Max", x, op(e, "Sign", x)) }, []string{"Sign", "Max"}, nil},
+		{"an activation that no output needs", func(e *rewrite.Edit, x string) string {
+			op(e, "Relu", x)
+			return op(e, "Abs", x)
+		}, []string{"Abs"}, nil},
 		{"a truncation", func(e *rewrite.Edit, x string) string {
 			return e.Op("Cast", map[string]any{"to": 1}, e.Op("Cast", map[string]any{"to": 7}, x))
 		}, nil, []string{"bend Cast"}},
@@ -156,6 +215,27 @@ func TestProbesAreNoSites(t *testing.T) {
 	found, err := Find(m, Options{})
 	if err != nil || len(found.Sites) != 1 || len(found.Unwatched) > 0 {
 		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// What integers choose is computed with as numbers: the activations behind an embedding
+// are sites. Masks are no bends.
+func TestIntegerInputs(t *testing.T) {
+	m := graphOf(t, 3, func(e *rewrite.Edit, x string) string {
+		e.Graph.Inputs = append(e.Graph.Inputs, onnx.NewValue("ids", tensor.Int64, []onnx.Dim{{Param: "n", Size: -1}, {Size: 3}}),
+			onnx.NewValue("mask", tensor.Int64, []onnx.Dim{{Param: "n", Size: -1}, {Size: 3}}), onnx.NewValue("levels", tensor.Uint8, []onnx.Dim{{Param: "n", Size: -1}, {Size: 3}}))
+		words := e.Op("Gather", nil, e.Const(tensor.Of(make([]float32, 12), 12)), e.Op("Min", nil, "ids", int64s(e, 11)))
+		seen := e.Op("Where", nil, e.Op("Greater", nil, "mask", int64s(e, 0)), e.Op("Relu", nil, words), num(e, float32(math.Inf(-1))))
+		levels := e.Op("Relu", nil, e.Op("Sub", nil, e.Op("Cast", map[string]any{"to": 1}, "levels"), num(e, 127)))
+		return e.Op("Sum", nil, seen, levels, e.Op("Abs", nil, x))
+	})
+	found, err := Find(m, Options{})
+	var ops []string
+	for _, s := range found.Sites {
+		ops = append(ops, s.Op)
+	}
+	if err != nil || !slices.Equal(ops, []string{"Relu", "Relu", "Abs"}) || len(found.Unwatched) > 0 {
+		t.Errorf("%q, %+v, %v", ops, found.Unwatched, err)
 	}
 }
 
@@ -247,6 +327,18 @@ func TestScalingDoesNotTakeTheName(t *testing.T) {
 	})
 	found, err := Find(m, Options{})
 	if err != nil || len(found.Sites) != 1 || found.Sites[0].Name != "block.act1" || len(found.Unwatched) > 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// A knot is the number that the network compares with: what a quantizer makes of it.
+func TestKnotBehindAQuantizer(t *testing.T) {
+	m := graphOf(t, 3, func(e *rewrite.Edit, x string) string {
+		grid, zero := num(e, .25), e.Const(tensor.Scalar(uint8(128)))
+		return e.Op("Max", nil, x, e.Op("DequantizeLinear", nil, e.Op("QuantizeLinear", nil, num(e, .55), grid, zero), grid, zero))
+	})
+	found, err := Find(m, Options{})
+	if err != nil || !slices.Equal(found.Sites[0].Knots, []float64{.5}) {
 		t.Errorf("%+v, %v", found, err)
 	}
 }
