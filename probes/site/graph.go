@@ -205,27 +205,6 @@ func (g *Graph) values(name string, depth int) ([]float64, bool) {
 	return nil, false
 }
 
-// range8 is the range of a quantizer's type.
-func (g *Graph) range8(n *onnx.Node) (low, high float64) {
-	name := "uint8"
-	if t := g.Const[n.Input(2)]; t != nil {
-		name = t.DType.String()
-	}
-	switch name {
-	case "int8":
-		return -128, 127
-	case "int16":
-		return -32768, 32767
-	case "uint16":
-		return 0, 65535
-	case "int4":
-		return -8, 7
-	case "uint4":
-		return 0, 15
-	}
-	return 0, 255
-}
-
 // through is the value that another stands for: before casts between floats, and the
 // rounding of a quantizer that is undone at once.
 func (g *Graph) through(name string) string {
