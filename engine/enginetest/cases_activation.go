@@ -43,6 +43,8 @@ func activationCases() []Case {
 	cs.each("softplus", "Softplus", smooth, softplus)
 	cs.each("softplus far out", "Softplus", far, softplus)
 	cs.each("mish", "Mish", smooth, mish).opset(18)
+	cs.each("swish", "Swish", smooth, func(x float64) float64 { return x / (1 + math.Exp(-x)) }).opset(24)
+	cs.each("swish of another beta", "Swish", smooth, func(x float64) float64 { return x / (1 + math.Exp(-1.5*x)) }, float("alpha", 1.5)).opset(24)
 	cs.each("gelu", "Gelu", smooth, gelu).opset(20)
 	cs.each("gelu by tanh", "Gelu", smooth, func(x float64) float64 {
 		return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
