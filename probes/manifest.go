@@ -31,8 +31,9 @@ type Manifest struct {
 	BitOrder  string `json:"bit_order,omitempty"`
 	Packing   string `json:"packing,omitempty"`
 	Units     int    `json:"units,omitempty"`
-	// Unwatched lists what is not affine and belongs to no site.
-	Unwatched []site.Unwatched `json:"unwatched,omitempty"`
+	// Unwatched lists what is not affine and belongs to no site; nil where sites were not
+	// looked for.
+	Unwatched []site.Unwatched `json:"unwatched"`
 	Input     string           `json:"input"`
 	Sample    []int            `json:"sample"`
 	Batch     int              `json:"batch"`

@@ -171,15 +171,15 @@ func inspect(m *onnx.Model, mf modelFlags) (*inspection, *probes.Plan, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, err := probes.Attach(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample})
+	o := mf.siteOptions()
+	o.Strict = false // which is looked at when all is shown
+	plan, err := probes.Attach(m, probes.AttachOptions{Sites: o, Sample: sample})
 	if err != nil {
 		// The model can still be described: without shapes, or without sites.
 		plain, perr := rewrite.Plain(m)
 		if perr != nil {
 			return nil, nil, perr
 		}
-		o := mf.siteOptions()
-		o.Strict = false
 		found, serr := site.Find(plain, o)
 		if serr != nil && len(mf.sites) > 0 {
 			return nil, nil, serr

@@ -51,10 +51,11 @@ func TestBendsWithoutASiteAreNamed(t *testing.T) {
 			Knots   []float64
 			Against string
 		}
+		Units     int
 		Unwatched []unwatched
 	}
 	inspect := func(model string, more ...string) outcome {
-		in.Sites, in.Unwatched = nil, nil
+		in.Sites, in.Units, in.Unwatched = nil, 0, nil
 		r := do(append([]string{"inspect", model, "--json"}, more...)...)
 		if err := json.Unmarshal([]byte(r.stdout), &in); err != nil {
 			t.Fatalf("%v: %s%s", err, r.stdout, r.messages)
@@ -64,8 +65,8 @@ func TestBendsWithoutASiteAreNamed(t *testing.T) {
 	if inspect(model); len(in.Unwatched) != 2 || in.Unwatched[0].Op != "MaxPool" {
 		t.Errorf("inspect: %+v", in.Unwatched)
 	}
-	if r := inspect(model, "--strict-sites"); r.code != exitFailed || len(in.Unwatched) != 2 {
-		t.Errorf("strictly, inspect ends with %d", r.code)
+	if r := inspect(model, "--strict-sites"); r.code != exitFailed || len(in.Unwatched) != 2 || in.Units != 28 {
+		t.Errorf("strictly, inspect ends with %d, and shows %d units", r.code, in.Units)
 	}
 	// A model without a site says what it is made of all the same.
 	inspect("../../testdata/models/bends/named_dynamo.onnx")

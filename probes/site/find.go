@@ -45,6 +45,9 @@ func Find(m *onnx.Model, o Options) (*Found, error) {
 	found := &Found{Unwatched: g.survey(namer, sites, nil, nil)}
 	if len(sites) == 0 {
 		err := fmt.Errorf("the model has no activation that onnxprobe knows; it has %s", operators(m))
+		if slices.ContainsFunc(m.Graph.Nodes, func(n *onnx.Node) bool { return !o.Gemm && linear(n, g) }) {
+			err = fmt.Errorf("%w; --include-gemm makes linear layers sites", err)
+		}
 		if bends := Bends(found.Unwatched); len(bends) > 0 {
 			err = fmt.Errorf("%w; and it bends where no site is: %s", err, list(bends, 5, "; "))
 		}

@@ -130,9 +130,18 @@ type scope struct {
 // Where optimizers have dropped names and metadata, weights still tell the modules:
 // layer1.0.conv1.weight.
 func scopesOf(g *onnx.Graph) map[*onnx.Node]scope {
+	// A weight that several nodes read tells nothing: optimizers make equal ones one.
 	weights := map[string]bool{}
 	for _, t := range g.Initializers {
 		weights[t.Name] = true
+	}
+	readers := map[string]int{}
+	for _, n := range g.Nodes {
+		for _, in := range n.Inputs {
+			if readers[in]++; readers[in] > 1 {
+				delete(weights, in)
+			}
+		}
 	}
 	scopes := map[*onnx.Node]scope{}
 	whole := map[string]string{} // the module path of a scope, "" where weights disagree

@@ -283,6 +283,10 @@ func TestNamesByWeights(t *testing.T) {
 			{"MatMul", "MatMul_4", "e", "f", "layer1.1.conv1.weight"},
 			{"Relu", "node_relu_2", "f", "g", ""},
 		}, []string{"layer1.0.relu", "layer1.0.relu_1", "layer1.1.relu"}},
+		{"a weight that two layers share tells nothing", []n{
+			{"MatMul", "/b/b.0/fc/MatMul", "v0", "a", "b.0.fc.bias"}, {"Relu", "/b/b.0/act/Relu", "a", "c", ""},
+			{"MatMul", "/b/b.1/fc/MatMul", "c", "d", "b.0.fc.bias"}, {"Relu", "/b/b.1/act/Relu", "d", "e", ""},
+		}, []string{"b.0.act", "b.1.act"}},
 		{"a fused node is named by what it makes", []n{
 			{"MatMul", "fused /fc/MatMul", "v0", "/act/Mul_output_0", ""},
 			{"Relu", "", "/act/Mul_output_0", "/head/act/Relu_output_0", ""},
