@@ -156,7 +156,7 @@ func shrink(n *onnx.Node, g *Graph) (Bend, bool) {
 		w, v := g.Inner(n.Input(0)), g.Inner(n.Input(1))
 		a, _, low, ok := g.chosen(w)
 		b, high, _, ok2 := g.chosen(v)
-		if !ok || !ok2 || !g.same(a.Pre, b.Pre) || a.Knots == nil || b.Knots == nil {
+		if !ok || !ok2 || a.Pre != b.Pre || a.Knots == nil || b.Knots == nil {
 			return Bend{}, false
 		}
 		if a.Knots[0] < b.Knots[0] {
@@ -181,24 +181,33 @@ func shrink(n *onnx.Node, g *Graph) (Bend, bool) {
 		inner = slices.Concat(inner, more, most, []*onnx.Node{c, p, q})
 		a, up, ok := g.compared(p)
 		b, up2, ok2 := g.compared(q)
-		if !ok || !ok2 || !g.same(a.Pre, b.Pre) || a.Knots == nil || b.Knots == nil || up == up2 {
+		if !ok || !ok2 || a.Pre != b.Pre || a.Knots == nil || b.Knots == nil || up == up2 {
 			return Bend{}, false
 		}
 		return knots(a.Pre, min(a.Knots[0], b.Knots[0]), max(a.Knots[0], b.Knots[0]), inner...)
 	}
-	b, high, _, ok := g.chosen(n)
+	b, high, low, ok := g.chosen(n)
 	if !ok || b.Knots == nil {
 		return Bend{}, false
 	}
-	abs := g.innermost(b.Pre)
+	abs := g.Inner(b.Pre)
+	if abs != nil && abs.IsOp("Cast") { // back to the type that |x| was made wider from: it is the same number
+		narrow := abs
+		if abs = g.Inner(narrow.Input(0)); abs != nil {
+			if w := g.Maker[abs.Input(0)]; w == nil || !w.IsOp("Cast") || g.typeOf(w.Input(0)) != narrow.CastTo() {
+				return Bend{}, false
+			}
+			inner = append(inner, narrow)
+		}
+	}
 	if abs == nil || !abs.IsOp("Abs") {
 		return Bend{}, false
 	}
 	x, l := abs.Input(0), b.Knots[0]
-	inner = append(b.Inner, abs)
+	inner = slices.Concat(inner, b.Inner, []*onnx.Node{abs})
 	// Beyond the bounds sign(x) stays what it is: in x - sign(x) c.
 	for _, v := range []string{high} {
-		if sub := g.Inner(v); sub != nil && sub.IsOp("Sub") && g.same(sub.Input(0), x) {
+		if sub := g.Inner(v); high != low && sub != nil && sub.IsOp("Sub") && g.same(sub.Input(0), x) {
 			mul := g.Inner(sub.Input(1))
 			if mul == nil || !mul.IsOp("Mul") {
 				continue

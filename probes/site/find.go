@@ -141,7 +141,7 @@ func (g *Graph) sites(namer *namer, o Options) []Site {
 			within(n, b.Inner)
 		case o.MaxPool && n.IsOp("MaxPool") && g.Real(n.Input(0)):
 			all = append(all, found{n, Site{Op: "MaxPool", Pre: n.Input(0), bend: Bend{Pre: n.Input(0), Winner: true}}})
-		case o.Gemm && linear(n, g):
+		case o.Gemm && linear(n, g) && g.Real(n.Outputs[0]):
 			out := n.Outputs[0]
 			all = append(all, found{n, Site{Op: "Linear", Pre: out, Knots: []float64{0},
 				bend: Bend{Pre: out, Knots: []float64{0}, Tap: out, TapKnots: []float64{0}}}})

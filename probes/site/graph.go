@@ -49,8 +49,8 @@ type kind uint8
 
 const (
 	fixed kind = iota // not at all, or by their shapes alone
-	step              // through a choice between finitely many values
-	whole             // as integers that were put in: token ids, an attention mask
+	step              // through comparisons and signs, which are sites
+	whole             // through integers or truths: token ids, a mask, which element is the largest
 	real              // otherwise
 )
 
@@ -66,8 +66,8 @@ func NewGraph(m *onnx.Model) *Graph {
 		case g.Const[v.Name] != nil:
 		case v.DType.IsFloat() || i == place && v.DType.Bits() == 8: // pictures may be bytes
 			g.kinds[v.Name] = real
-		case v.DType == tensor.Bool:
-			g.kinds[v.Name] = step
+		case v.DType == tensor.Undefined: // a sequence, an optional
+			g.kinds[v.Name] = real
 		default:
 			g.kinds[v.Name] = whole
 		}
@@ -111,12 +111,15 @@ func (g *Graph) follow(n *onnx.Node) {
 		k := of
 		switch {
 		case k == step:
-		case op != nil && op.Traits&onnx.Step != 0, i == 1 && (n.IsOp("TopK") || n.IsOp("MaxPool")):
+		case k == real && op != nil && op.Traits&onnx.Step != 0 && op.Verdict != onnx.Named:
 			k = step
-		case k == real && g.truncates(n):
-			k = step
-		case k == whole && g.typeOf(o).IsFloat(): // an embedding, a number
-			k = real
+		case k == real && n.IsOp("Cast") && n.CastTo() == tensor.Bool:
+			k = whole
+		case k == whole || op != nil && op.Traits&onnx.Step != 0 || i == 1 && (n.IsOp("TopK") || n.IsOp("MaxPool")):
+			// An embedding and a mask that is a number are numbers, and what is not known.
+			if k = real; g.integer(o) {
+				k = whole
+			}
 		}
 		g.kinds[o] = k
 	}
@@ -130,16 +133,16 @@ func (g *Graph) typeOf(name string) tensor.DType {
 	return g.facts[name].DType
 }
 
+// integer says of a value that it is known to be no floating-point number.
+func (g *Graph) integer(name string) bool {
+	d := g.typeOf(name)
+	return d != tensor.Undefined && !d.IsFloat()
+}
+
 // truncates says whether n makes integers or truths of numbers.
 func (g *Graph) truncates(n *onnx.Node) bool {
-	switch {
-	case n.IsOp("Cast"):
-		return !n.CastTo().IsFloat()
-	case n.IsOp("CastLike"):
-		d := g.typeOf(n.Input(1))
-		return d != tensor.Undefined && !d.IsFloat()
-	}
-	return false
+	to := n.IsOp("Cast") && !n.CastTo().IsFloat() || n.IsOp("CastLike") && g.integer(n.Input(1))
+	return to && (!g.integer(n.Input(0)) || n.IsOp("Cast") && n.CastTo() == tensor.Bool)
 }
 
 // Real says whether a value depends on the model's inputs as a number, not by its

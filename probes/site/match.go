@@ -72,7 +72,7 @@ func hardSigmoid(n *onnx.Node, g *Graph) (Bend, bool) {
 
 // relu6Plus3 matches clip(x + 3, 0, 6).
 func (g *Graph) relu6Plus3(name string) (x string, inner []*onnx.Node, ok bool) {
-	c := g.made(name)
+	c := g.Maker[name]
 	if c == nil || !c.IsOp("Clip") {
 		return "", nil, false
 	}
@@ -80,7 +80,7 @@ func (g *Graph) relu6Plus3(name string) (x string, inner []*onnx.Node, ok bool) 
 	if !ok || lo != 0 || hi != 6 {
 		return "", nil, false
 	}
-	a := g.made(c.Input(0))
+	a := g.Maker[c.Input(0)]
 	if a == nil || !a.IsOp("Add") {
 		return "", nil, false
 	}
@@ -104,12 +104,12 @@ func hardSwish(n *onnx.Node, g *Graph) (Bend, bool) {
 	for i, f := range p.factors {
 		x := p.factors[1-i]
 		b := Bend{Pre: x, Knots: knots, Tap: x, TapKnots: knots, Inner: p.nodes}
-		if h := g.made(f); h != nil && h.IsOp("HardSigmoid") && g.same(h.Input(0), x) && p.scale == 1 &&
+		if h := g.Maker[f]; h != nil && h.IsOp("HardSigmoid") && h.Input(0) == x && p.scale == 1 &&
 			near(float64(h.Float("alpha", 0.2)), 1.0/6) && near(float64(h.Float("beta", 0.5)), 0.5) {
 			b.Inner = append(b.Inner, h)
 			return b, true
 		}
-		if y, inner, ok := g.relu6Plus3(f); ok && g.same(y, x) && near(p.scale, 1.0/6) {
+		if y, inner, ok := g.relu6Plus3(f); ok && y == x && near(p.scale, 1.0/6) {
 			b.Inner = append(b.Inner, inner...)
 			return b, true
 		}

@@ -61,7 +61,7 @@ func (nm *namer) name(n *onnx.Node, op string) string {
 		p = nm.uncounted(p)
 	}
 	if p == "" || s.beside || nm.parent[p] || nm.parent[s.path] || nm.linear[s.path] {
-		p = strings.TrimPrefix(s.path+"."+strings.ToLower(op), ".")
+		p = strings.TrimPrefix(p+"."+strings.ToLower(op), ".")
 	}
 	k := nm.calls[p]
 	nm.calls[p]++

@@ -124,6 +124,25 @@ func (g *Graph) scaled(name, x string) (c float64, nodes []*onnx.Node, ok bool) 
 	return p.scale, append(p.nodes, n), ok && len(p.factors) == 1 && g.same(p.factors[0], x)
 }
 
+// factors are the numbers that n multiplies by, one or one for each channel.
+func (g *Graph) factors(n *onnx.Node) ([]float64, bool) {
+	if c, ok := g.factor(n); ok {
+		return []float64{c}, true
+	}
+	for i := range n.Inputs {
+		if v, ok := g.Values(n.Input(i)); ok && g.Fixed(n.Input(i)) {
+			v = slices.Clone(v)
+			for k := range v {
+				if n.IsOp("Div") {
+					v[k] = 1 / v[k]
+				}
+			}
+			return v, true
+		}
+	}
+	return nil, false
+}
+
 // factor is the number that n multiplies by.
 func (g *Graph) factor(n *onnx.Node) (float64, bool) {
 	for i := range n.Inputs {

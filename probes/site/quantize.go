@@ -26,10 +26,15 @@ func (g *Graph) quantizes(n *onnx.Node) string {
 	if first == last || before == nil || after == nil || !g.scales(before) || !g.scales(after) {
 		return ""
 	}
-	a, ok := g.factor(before)
-	b, ok2 := g.factor(after)
-	if ok && ok2 && !near(a*b, 1) { // scales of each channel are taken at their word
+	a, ok := g.factors(before)
+	b, ok2 := g.factors(after)
+	if !ok || !ok2 || len(a) != len(b) {
 		return ""
+	}
+	for i := range a {
+		if !near(a[i]*b[i], 1) {
+			return ""
+		}
 	}
 	return "quantizer: rounds to the grid of its scale"
 }
@@ -70,14 +75,18 @@ func (g *Graph) folded(n *onnx.Node) string {
 	if g.Maker[n.Input(0)] == nil || g.positive(n.Input(0), 0) || g.keeps(n.Outputs[0]) {
 		return ""
 	}
-	return "quantizer that clamps at 0: a Relu may have been folded into it; quantize without removing activations"
+	return mayHoldRelu
 }
 
 // keeps says of a quantized value that a Relu reads nothing else of it: it was kept.
 func (g *Graph) keeps(v string) bool {
 	readers := g.Readers[v]
 	return len(readers) > 0 && !slices.ContainsFunc(readers, func(n *onnx.Node) bool {
-		return !n.IsOp("Relu") && !n.IsOp("Clip") && !(n.Op == "DequantizeLinear" && g.keeps(n.Outputs[0]))
+		lo, _, ok := 0., 0., true
+		if n.IsOp("Clip") {
+			lo, _, ok = g.bounds(n)
+		}
+		return !n.IsOp("Relu") && !(n.IsOp("Clip") && ok && lo >= 0) && !(n.Op == "DequantizeLinear" && g.keeps(n.Outputs[0]))
 	})
 }
 
@@ -117,7 +126,13 @@ func (g *Graph) positive(v string, depth int) bool {
 			}
 		}
 		return g.positive(n.Input(0), depth+1) && g.positive(n.Input(1), depth+1)
-	case n.IsOp("Mul"), n.IsOp("Concat"), n.IsOp("Max"):
+	case n.IsOp("Max"):
+		return slices.ContainsFunc(n.Inputs, func(i string) bool { return g.positive(i, depth+1) })
+	case n.IsOp("Where"):
+		return g.positive(n.Input(1), depth+1) && g.positive(n.Input(2), depth+1)
+	case n.IsOp("Tanh"), n.IsOp("Erf"):
+		return g.positive(n.Input(0), depth+1)
+	case n.IsOp("Mul"), n.IsOp("Concat"):
 		return !slices.ContainsFunc(n.Inputs, func(i string) bool { return !g.positive(i, depth+1) })
 	case n.Op == "QuantizeLinear" && g.lowest(n):
 		return true
@@ -147,4 +162,26 @@ func (g *Graph) range8(n *onnx.Node) (low, high float64) {
 		return 0, 15
 	}
 	return 0, 255
+}
+
+const mayHoldRelu = "quantizer that clamps at 0: a Relu may have been folded into it; quantize without removing activations"
+
+// clampsAtZero says of a quantizer's Clip, without a zero point, that it clamps at 0 what
+// can be below.
+func (g *Graph) clampsAtZero(n *onnx.Node) bool {
+	if lo, _, ok := g.bounds(n); !n.IsOp("Clip") || !ok || lo != 0 {
+		return false
+	}
+	before := g.Maker[n.Input(0)]
+	if before != nil && before.IsOp("Round") {
+		before = g.Maker[before.Input(0)]
+	}
+	if before == nil || !g.scales(before) {
+		return false
+	}
+	x := before.Input(0)
+	if !g.Real(x) {
+		x = before.Input(1)
+	}
+	return g.Maker[x] != nil && !g.positive(x, 0)
 }

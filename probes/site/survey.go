@@ -147,10 +147,12 @@ func (g *Graph) judge(n *onnx.Node) (Kind, string) {
 		return "", ""
 	case len(n.Subgraphs()) > 0:
 		return KindBody, "what its body does is not looked into"
-	case len(from) == 0:
-		return "", "" // a choice between finitely many values stays one
 	case op == nil:
 		return KindBend, "an operator that onnxprobe does not know"
+	case len(from) == 0:
+		return "", "" // a choice between finitely many values stays one
+	case n.IsOp("Div") && g.integer(n.Outputs[0]):
+		return KindBend, "divides integers"
 	case g.guard(n):
 		return KindGuard, "a bound that only keeps a divisor or a logarithm from 0"
 	case g.straight(n):
@@ -162,6 +164,9 @@ func (g *Graph) judge(n *onnx.Node) (Kind, string) {
 		return kind, why
 	}
 	if why := g.quantizes(n); why != "" {
+		if g.clampsAtZero(n) {
+			return KindBend, mayHoldRelu
+		}
 		return KindSmooth, why
 	}
 	if why := g.folded(n); why != "" {

@@ -61,6 +61,33 @@ func TestSurvey(t *testing.T) {
 			q := op(e, "Clip", op(e, "Add", op(e, "Round", op(e, "Div", x, num(e, .1))), num(e, 128)), num(e, 0), num(e, 255))
 			return op(e, "Mul", op(e, "Sub", q, num(e, 128)), num(e, .1))
 		}, nil, []string{"smooth Round", "smooth Clip"}},
+		{"fake quantization that clamps at 0", func(e *rewrite.Edit, x string) string {
+			return op(e, "Mul", op(e, "Clip", op(e, "Round", op(e, "Div", op(e, "Neg", x), num(e, .1))), num(e, 0), num(e, 255)), num(e, .1))
+		}, nil, []string{"smooth Round", "bend Clip"}},
+		{"a sign in both branches", func(e *rewrite.Edit, x string) string {
+			v := op(e, "Sub", x, op(e, "Mul", op(e, "Sign", x), num(e, .5)))
+			return op(e, "Where", op(e, "Greater", op(e, "Abs", x), num(e, .5)), v, v)
+		}, []string{"Sign", "Shrink"}, nil},
+		{"a bound behind a rounding", func(e *rewrite.Edit, x string) string {
+			grid, zero := num(e, .25), e.Const(tensor.Scalar(uint8(128)))
+			a := op(e, "DequantizeLinear", op(e, "QuantizeLinear", op(e, "Abs", x), grid, zero), grid, zero)
+			return op(e, "Where", op(e, "Greater", a, num(e, .5)), x, num(e, 0))
+		}, []string{"Abs", "Where"}, []string{"smooth QuantizeLinear"}},
+		{"a maximum along another axis than the softmax", func(e *rewrite.Edit, x string) string {
+			x = e.Op("Reshape", nil, x, int64s(e, -1, 3, 1))
+			return e.Op("Softmax", map[string]any{"axis": 1}, op(e, "Sub", x, e.Op("ReduceMax", map[string]any{"axes": []int64{2}}, x)))
+		}, []string{"ReduceMax"}, []string{"smooth Softmax"}},
+		{"a maximum whose sum is used by itself", func(e *rewrite.Edit, x string) string {
+			m := e.Op("ReduceMax", map[string]any{"axes": []int64{1}}, x)
+			return op(e, "ReduceSum", op(e, "Exp", op(e, "Sub", x, m)), int64s(e, 1))
+		}, []string{"ReduceMax"}, []string{"smooth Exp"}},
+		{"what follows the choice of an embedding", func(e *rewrite.Edit, x string) string {
+			k := e.Op("ArgMax", map[string]any{"axis": 1}, x)
+			return op(e, "Relu", op(e, "Gather", num(e, -1, 2, 3), k))
+		}, []string{"Relu"}, []string{"bend ArgMax"}},
+		{"what follows a truncation", func(e *rewrite.Edit, x string) string {
+			return op(e, "Relu", e.Op("Cast", map[string]any{"to": 1}, e.Op("Cast", map[string]any{"to": 6}, op(e, "Round", x))))
+		}, []string{"Relu"}, []string{"bend Round", "bend Cast"}},
 		{"fake quantization with Clip and Round", func(e *rewrite.Edit, x string) string {
 			return op(e, "Mul", op(e, "Round", op(e, "Clip", op(e, "Div", op(e, "Relu", x), num(e, .1)), num(e, -128), num(e, 127))), num(e, .1))
 		}, []string{"Relu"}, []string{"smooth Round", "smooth Clip"}},
@@ -227,14 +254,17 @@ func TestIntegerInputs(t *testing.T) {
 		words := e.Op("Gather", nil, e.Const(tensor.Of(make([]float32, 12), 12)), e.Op("Min", nil, "ids", int64s(e, 11)))
 		seen := e.Op("Where", nil, e.Op("Greater", nil, "mask", int64s(e, 0)), e.Op("Relu", nil, words), num(e, float32(math.Inf(-1))))
 		levels := e.Op("Relu", nil, e.Op("Sub", nil, e.Op("Cast", map[string]any{"to": 1}, "levels"), num(e, 127)))
-		return e.Op("Sum", nil, seen, levels, e.Op("Abs", nil, x))
+		hot := e.Op("Cast", map[string]any{"to": 1}, e.Op("Equal", nil, "ids", int64s(e, 3)))
+		hot = e.Op("LeakyRelu", nil, e.Op("Sub", nil, hot, num(e, .5)))
+		strange := e.Op("Softplus", nil, e.Op("Frobnicate", nil, "ids"))
+		return e.Op("Sum", nil, seen, levels, e.Op("Abs", nil, x), hot, strange)
 	})
 	found, err := Find(m, Options{})
 	var ops []string
 	for _, s := range found.Sites {
 		ops = append(ops, s.Op)
 	}
-	if err != nil || !slices.Equal(ops, []string{"Relu", "Relu", "Abs"}) || len(found.Unwatched) > 0 {
+	if err != nil || !slices.Equal(ops, []string{"Relu", "Relu", "LeakyRelu", "Softplus", "Abs"}) || len(found.Unwatched) != 1 || found.Unwatched[0].Op != "Frobnicate" {
 		t.Errorf("%q, %+v, %v", ops, found.Unwatched, err)
 	}
 }
