@@ -10,12 +10,13 @@ import (
 // shift says whether n is the maximum that softmax and log-sum-exp subtract before they
 // exponentiate: their results do not depend on it, if nothing else reads it.
 func (g *Graph) shift(n *onnx.Node) bool {
-	return n.IsOp("ReduceMax") && g.shifts(n.Outputs[0], shifted{n.Input(0), g.axes(n), g.rank(n.Input(0))}, 0)
+	return n.IsOp("ReduceMax") && g.shifts(n.Outputs[0], shifted{n.Input(0), n.Outputs[0], g.axes(n), g.rank(n.Input(0))}, 0)
 }
 
 // shifted is a value of which a maximum along axes is subtracted.
 type shifted struct {
 	x    string
+	most string // the maximum
 	axes []int64
 	rank int64 // 0 where it is not known
 }
@@ -91,6 +92,18 @@ func (g *Graph) shifts(v string, s shifted, depth int) bool {
 // reshapes says whether r only gives v other axes of 1, or repeats it.
 func (g *Graph) reshapes(r *onnx.Node, v string) bool {
 	return (r.IsOp("Unsqueeze") || r.IsOp("Squeeze") || r.IsOp("Reshape") || r.IsOp("Expand")) && r.Input(0) == v
+}
+
+// origin is what a value stands for, before other axes of 1.
+func (g *Graph) origin(v string) string {
+	for range 4 {
+		v = g.through(v)
+		if n := g.Maker[v]; n == nil || !g.reshapes(n, n.Input(0)) {
+			break
+		}
+		v = g.Maker[v].Input(0)
+	}
+	return v
 }
 
 // behind is the node that makes what a value stands for, before other axes of 1.
@@ -174,7 +187,8 @@ func (g *Graph) normalized(q *onnx.Node, e string, is func(string) bool, s shift
 			case p.IsOp("Log"): // to which the maximum is added again, or which is subtracted
 				*divided = true
 				return g.every(p.Outputs[0], func(l *onnx.Node) bool {
-					return l.IsOp("Add") || l.IsOp("Sub") && l.Input(1) == p.Outputs[0] && is(g.through(l.Input(0)))
+					again := l.IsOp("Add") && slices.ContainsFunc(l.Inputs, func(i string) bool { return g.origin(i) == s.most })
+					return again || l.IsOp("Sub") && l.Input(1) == p.Outputs[0] && is(g.through(l.Input(0)))
 				})
 			}
 			return p.IsOp("Div") && p.Input(1) == v && g.same(p.Input(0), e)

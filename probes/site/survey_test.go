@@ -77,6 +77,10 @@ func TestSurvey(t *testing.T) {
 			x = e.Op("Reshape", nil, x, int64s(e, -1, 3, 1))
 			return e.Op("Softmax", map[string]any{"axis": 1}, op(e, "Sub", x, e.Op("ReduceMax", map[string]any{"axes": []int64{2}}, x)))
 		}, []string{"ReduceMax"}, []string{"smooth Softmax"}},
+		{"the logarithm of a sum without its maximum", func(e *rewrite.Edit, x string) string {
+			m := e.Op("ReduceMax", map[string]any{"axes": []int64{1}}, x)
+			return op(e, "Add", op(e, "Log", op(e, "ReduceSum", op(e, "Exp", op(e, "Sub", x, m)), int64s(e, 1))), num(e, 1))
+		}, []string{"ReduceMax"}, []string{"smooth Exp", "smooth Log"}},
 		{"a maximum whose sum is used by itself", func(e *rewrite.Edit, x string) string {
 			m := e.Op("ReduceMax", map[string]any{"axes": []int64{1}}, x)
 			return op(e, "ReduceSum", op(e, "Exp", op(e, "Sub", x, m)), int64s(e, 1))
