@@ -107,16 +107,7 @@ func (g *Graph) origin(v string) string {
 }
 
 // behind is the node that makes what a value stands for, before other axes of 1.
-func (g *Graph) behind(v string) *onnx.Node {
-	n := g.made(v)
-	for range 4 {
-		if n == nil || !g.reshapes(n, n.Input(0)) {
-			break
-		}
-		n = g.made(n.Input(0))
-	}
-	return n
-}
+func (g *Graph) behind(v string) *onnx.Node { return g.Maker[g.origin(v)] }
 
 // sumOf says whether v is the sum of exponentials of a value that is as asked.
 func (g *Graph) sumOf(v string, ask func(string) bool) bool {
