@@ -202,7 +202,8 @@ var Operators = func() []Operator {
 
 	// Quantized arithmetic.
 	const grid = "quantizer: rounds to the grid of its scale and clamps at its ends, where an activation may have been folded into it"
-	add("QuantizeLinear DynamicQuantizeLinear com.microsoft.QuantizeLinear", 0, Grid|Shaped, AsSmooth, grid)
+	add("QuantizeLinear com.microsoft.QuantizeLinear", 0, Grid|Shaped, AsSmooth, grid)
+	add("DynamicQuantizeLinear", 0, Grid|Shaped, AsSmooth, "quantizer: rounds to the grid of its scale, which the values of the whole run decide")
 	add("DequantizeLinear com.microsoft.DequantizeLinear", First, Shaped, None)
 	add("MatMulInteger", 0, Bilinear|run, None)
 	add("com.microsoft.MatMulInteger16", 0, Bilinear|Shaped, None)

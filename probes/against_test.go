@@ -129,3 +129,23 @@ func TestKnotThatIsRepeated(t *testing.T) {
 		}
 	}
 }
+
+// What a quantizer makes of an item whose range is that of the batch must not depend on the
+// others: items run one by one.
+func TestRangesOfABatch(t *testing.T) {
+	enginetest.Need(t, ort.Backend{}, engine.Options{})
+	m := network(t, 4, func(e *rewrite.Edit, x string) string {
+		q := e.Op("DynamicQuantizeLinear", nil, x)
+		n := e.Graph.Nodes[len(e.Graph.Nodes)-1]
+		n.Outputs = append(n.Outputs, e.Name("scale"), e.Name("zero"))
+		return e.Op("Relu", nil, e.Op("Sub", nil, e.Op("DequantizeLinear", nil, q, n.Outputs[1], n.Outputs[2]), c(e, .02)))
+	})
+	r := open(t, m, AttachOptions{}, 8)
+	if r.Batch != 1 || r.Plan.Fit.Note == "" {
+		t.Errorf("a batch of %d, %q", r.Batch, r.Plan.Fit.Note)
+	}
+	// Beside a hundred, .03 would be 0.
+	if got := codesOf(t, r, []float32{.03, -.01, .05, .01, 100, 0, 0, -100}, 2); got[0] != 0xa0 {
+		t.Errorf("codes %x", got)
+	}
+}

@@ -216,11 +216,17 @@ func fit(m *onnx.Model, sites []site.Site, sample []int) (*Fit, error) {
 	if v.HasShape() && len(v.Shape) > 0 && v.Shape[0].Param == "" && v.Shape[0].Size > 0 {
 		batch = v.Shape[0].Size
 	}
-	if batch == 1 {
+	if batch < 0 && ranges(m) {
+		f.Batch, f.Note = 1, "its quantization takes the range of a whole batch, so items run one by one"
+		return f, f.fixed(m, sites, 1)
+	}
+	if batch == 1 && !ranges(m) {
 		if freed, err := rewrite.Apply(m, freeBatch(f)); err == nil && len(beside) == 0 && f.free(freed, sites) == nil {
 			f.model, f.Freed = freed, true
 			return f, nil
 		}
+	}
+	if batch == 1 {
 		f.Batch, f.Note = 1, "the export fixes the batch at 1, so items run one by one"
 		return f, f.fixed(m, sites, 1)
 	}
@@ -237,6 +243,12 @@ func fit(m *onnx.Model, sites []site.Site, sample []int) (*Fit, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// ranges says whether a quantizer of the model takes its range from the values of a run:
+// what it makes of an item depends on the others of the batch.
+func ranges(m *onnx.Model) bool {
+	return slices.ContainsFunc(m.Graph.Nodes, func(n *onnx.Node) bool { return strings.HasPrefix(n.Op, "DynamicQuantize") })
 }
 
 func describe(v *onnx.Value) string {
