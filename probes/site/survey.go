@@ -82,7 +82,7 @@ func (g *Graph) survey(namer *namer, sites []Site, inputs, values []string) []Un
 	winners := map[string]bool{} // reductions that are sites
 	for i := range sites {
 		if s := &sites[i]; s.Winner() && s.bend.Winner {
-			winners[winning(s.end)] = true
+			winners[g.winning(s.end)] = true
 		}
 	}
 	all := []Unwatched{}
@@ -91,7 +91,7 @@ func (g *Graph) survey(namer *namer, sites []Site, inputs, values []string) []Un
 			continue
 		}
 		kind, reason := g.judge(n)
-		if kind == "" || (n.IsOp("ArgMax") || n.IsOp("ArgMin")) && winners[winning(n)] {
+		if kind == "" || (n.IsOp("ArgMax") || n.IsOp("ArgMin")) && winners[g.winning(n)] {
 			continue
 		}
 		u := Unwatched{Name: n.Name, Module: namer.scopes[n].path, Op: n.FullOp(), Kind: kind, Reason: reason, Node: n}
@@ -108,16 +108,14 @@ const probed = "onnxprobe."
 
 // winning names what a reduction by its largest or smallest element goes over, the same
 // for an ArgMax and the ReduceMax beside it.
-func winning(n *onnx.Node) string {
+func (g *Graph) winning(n *onnx.Node) string {
 	way := "Max"
 	if n.IsOp("ArgMin") || n.IsOp("ReduceMin") {
 		way = "Min"
 	}
-	axes := n.Ints("axes")
-	if a := n.Attr("axis"); a != nil {
-		axes = []int64{a.Int}
-	} else if n.IsOp("ArgMax") || n.IsOp("ArgMin") {
-		axes = []int64{0}
+	axes := g.axes(n)
+	if n.IsOp("ArgMax") || n.IsOp("ArgMin") {
+		axes = []int64{n.Int("axis", 0)}
 	}
 	return fmt.Sprint(way, n.Input(0), axes)
 }

@@ -57,6 +57,10 @@ func TestSurvey(t *testing.T) {
 			m := e.Op("ReduceMax", map[string]any{"axes": []int64{1}}, x)
 			return op(e, "Add", m, e.Op("Cast", map[string]any{"to": 1}, e.Op("ArgMax", map[string]any{"axis": 1}, x)))
 		}, []string{"ReduceMax"}, nil},
+		{"the same with axes as an input", func(e *rewrite.Edit, x string) string {
+			m := op(e, "ReduceMax", x, int64s(e, 1))
+			return op(e, "Add", m, e.Op("Cast", map[string]any{"to": 1}, e.Op("ArgMax", map[string]any{"axis": 1}, x)))
+		}, []string{"ReduceMax"}, nil},
 		{"fake quantization with Round and Clip", func(e *rewrite.Edit, x string) string {
 			q := op(e, "Clip", op(e, "Add", op(e, "Round", op(e, "Div", x, num(e, .1))), num(e, 128)), num(e, 0), num(e, 255))
 			return op(e, "Mul", op(e, "Sub", q, num(e, 128)), num(e, .1))

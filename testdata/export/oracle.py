@@ -365,10 +365,10 @@ def site_planes(site, codes):
 # What an entry of "unwatched" may call an operator of PyTorch, beside its own word. All in lower case, without _.
 COMPARED = "where greater less greaterorequal lessorequal cast mul"
 WORDS = {
-    "amax": "reducemax max maxpool globalmaxpool topk", "amin": "reducemin min", "clamp": "clip max min",
+    "amax": "reducemax max maxpool globalmaxpool topk", "amin": "reducemin min", "clamp": "clip max min quantizelinear",
     "erf": "gelu biasgelu", "gelu": "erf tanh fastgelu biasgelu quickgelu", "glu": "sigmoid",
     "groupnorm": "groupnormalization instancenormalization sqrt", "hardshrink": "shrink where", "hardsigmoid": "clip",
-    "hardswish": "hardsigmoid clip", "hardtanh": "clip max min relu6", "indexput": COMPARED,
+    "hardswish": "hardsigmoid clip", "hardtanh": "clip max min relu6 quantizelinear", "indexput": COMPARED,
     "layernorm": "layernormalization skiplayernormalization sqrt pow reciprocal", "logsigmoid": "sigmoid softplus log",
     "maskedfill": COMPARED, "maximum": "max clip", "maxpool": "globalmaxpool reducemax", "minimum": "min clip",
     "mish": "softplus tanh", "mul": COMPARED, "norm": "reducel1 abs lpnormalization",
