@@ -309,8 +309,9 @@ def non_linear(graph):
                 yield n, n.input[:2], None, False
 
 
-def graph_records(path, x):
-    """Records, as oracle.py has them, of a graph's own values, with the optimizations of ONNX Runtime off."""
+def graph_records(path, x, alone):
+    """Records, as oracle.py has them, of a graph's own values, with the optimizations of ONNX Runtime off; of items run
+    alone where what a quantizer makes of one depends on the others."""
     import onnx
     import onnxruntime as ort
     model = onnx.load(path)
@@ -323,7 +324,9 @@ def graph_records(path, x):
     options.log_severity_level, options.intra_op_num_threads = 3, 1
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     wanted = [n for n in names if n not in {i.name for i in model.graph.input}]
-    values = dict(zip(wanted, session.run(wanted, {"input": x})), input=x)
+    runs = [session.run(wanted, {"input": item}) for item in (x[i:i + 1] for i in range(len(x)))] if alone else [
+        session.run(wanted, {"input": x})]
+    values = dict(zip(wanted, (np.concatenate(v) if v[0].ndim else v[0] for v in zip(*runs))), input=x)
     reader, records = oracle.Recorder(nn.Identity(), len(x)), []
     for node, inputs, knots, smooth in found:
         got = [torch.from_numpy(np.asarray(values[i])) for i in inputs]
@@ -416,7 +419,7 @@ def one(name, exporter, forms, args):
             report = oracle.align(sites, codes, records, unwatched, alike=0.75 if lossy else oracle.ALIKE)
             result.update(told(report, unwatched))
             if lossy:  # the bits are those of the treated graph
-                own = oracle.align(sites, codes, graph_records(file, x.numpy()), alike=0.9, far=LOSSY_FAR[form])
+                own = oracle.align(sites, codes, graph_records(file, x.numpy(), form == "quantize_dynamic"), alike=0.9, far=LOSSY_FAR[form])
                 kept = told(own, unwatched)
                 result.update({key: kept[key] for key in ("bits", "near", "far", "far_sites", "spurious")})
                 # Deep in a network of few bits PyTorch's own bits are others: as many sites of the kind as without
