@@ -151,6 +151,8 @@ func (g *Graph) judge(n *onnx.Node) (Kind, string) {
 		return "", "" // a choice between finitely many values stays one
 	case n.IsOp("Div") && g.integer(n.Outputs[0]):
 		return KindBend, "divides integers"
+	case (n.IsOp("Add") || n.IsOp("Sub") || n.IsOp("Mul")) && g.integer(n.Outputs[0]) && g.typeOf(n.Outputs[0]).Bits() <= 8:
+		return KindBend, "computes with bytes, which wrap around"
 	case g.guard(n):
 		return KindGuard, "a bound that only keeps a divisor or a logarithm from 0"
 	case g.straight(n):

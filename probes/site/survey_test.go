@@ -277,6 +277,21 @@ func TestIntegerInputs(t *testing.T) {
 	}
 }
 
+// Bytes that a picture comes in wrap around where they are computed with.
+func TestBytes(t *testing.T) {
+	m := graphOf(t, 3, func(e *rewrite.Edit, x string) string {
+		e.Graph.Inputs[0].DType = tensor.Uint8
+		y := e.Op("Add", nil, x, e.Const(tensor.Scalar(uint8(200))))
+		wide := e.Op("Sub", nil, e.Op("Cast", map[string]any{"to": 6}, x), e.Const(tensor.Scalar(int32(128))))
+		half := e.Op("Div", nil, wide, e.Const(tensor.Scalar(int32(2))))
+		return e.Op("Relu", nil, e.Op("Add", nil, e.Op("Cast", map[string]any{"to": 1}, y), e.Op("Cast", map[string]any{"to": 1}, half)))
+	})
+	found, err := Find(m, Options{})
+	if err != nil || len(found.Sites) != 1 || len(found.Unwatched) != 2 || found.Unwatched[0].Op != "Add" || found.Unwatched[1].Op != "Div" {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
 // Bodies are named, and what a strict search says of them.
 func TestBodiesAreNamed(t *testing.T) {
 	m := graphOf(t, 3, func(e *rewrite.Edit, x string) string { return e.Op("Relu", nil, x) })
