@@ -400,7 +400,7 @@ def take_named(records, unwatched):
     for by_place in (True, False):
         kept = []
         for r in rest:
-            hit = next((e for e in entries if e["left"] and e.get("op", "").replace("_", "").lower() in words(r.op)
+            hit = next((e for e in entries if e["left"] and e.get("op", "").rpartition(".")[2].replace("_", "").lower() in words(r.op)
                         and (not by_place or same_place(e, r))), None)
             if hit:
                 hit["left"] = False
