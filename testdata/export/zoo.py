@@ -413,8 +413,8 @@ def one(name, exporter, forms, args):
                 treat(form, path, file)
             stage = "onnxprobe"
             lossy = form in LOSSY
-            # Graphs of few bits are held against their own values, of kernels that are not fused.
-            sites, unwatched, codes, _ = probe(args.bin, file, folder / "x.npy", folder, "none" if lossy else "all")
+            # Quantized graphs are held against their own values, of kernels that are not fused.
+            sites, unwatched, codes, _ = probe(args.bin, file, folder / "x.npy", folder, "none" if form in ("quantize_dynamic", "QDQ") else "all")
             stage = "comparison"
             report = oracle.align(sites, codes, records, unwatched, alike=0.75 if lossy else oracle.ALIKE)
             result.update(told(report, unwatched))
