@@ -206,12 +206,8 @@ func shrink(n *onnx.Node, g *Graph) (Bend, bool) {
 	x, l := abs.Input(0), b.Knots[0]
 	inner = slices.Concat(inner, b.Inner, []*onnx.Node{abs})
 	// Beyond the bounds sign(x) stays what it is: in x - sign(x) c.
-	for _, v := range []string{high} {
-		if sub := g.Inner(v); high != low && sub != nil && sub.IsOp("Sub") && g.same(sub.Input(0), x) {
-			mul := g.Inner(sub.Input(1))
-			if mul == nil || !mul.IsOp("Mul") {
-				continue
-			}
+	if sub := g.Inner(high); high != low && sub != nil && sub.IsOp("Sub") && g.same(sub.Input(0), x) {
+		if mul := g.Inner(sub.Input(1)); mul != nil && mul.IsOp("Mul") {
 			for i := range 2 {
 				if s := g.Inner(mul.Input(i)); s != nil && s.IsOp("Sign") && g.same(s.Input(0), x) {
 					inner = append(inner, sub, mul, s)

@@ -42,6 +42,8 @@ type Graph struct {
 	outputs map[string]bool
 	facts   map[string]onnx.Fact // when typeOf asks
 	random  map[*onnx.Node]bool
+
+	positives map[string]bool // what positive found
 }
 
 // kind says how a value depends on the model's inputs.
@@ -196,11 +198,12 @@ func (g *Graph) values(name string, depth int) ([]float64, bool) {
 			return nil, false
 		}
 		v = slices.Clone(v)
-		for i := range v {
-			if v[i] = (v[i] - zero[0]) * scale[0]; n.Op == "QuantizeLinear" {
-				low, high := g.range8(n)
-				x, _ := in(0)
-				v[i] = min(max(math.RoundToEven(x[i]/scale[0])+zero[0], low), high)
+		low, high := g.span(n)
+		for i, x := range v {
+			if n.Op == "QuantizeLinear" {
+				v[i] = min(max(math.RoundToEven(x/scale[0])+zero[0], low), high)
+			} else {
+				v[i] = (x - zero[0]) * scale[0]
 			}
 		}
 		return v, true

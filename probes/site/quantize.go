@@ -66,13 +66,7 @@ func (g *Graph) past(v string, back bool) *onnx.Node {
 // folded says of a quantizer that it may have swallowed a Relu: it clamps at 0 what can
 // be below.
 func (g *Graph) folded(n *onnx.Node) string {
-	if n.Op != "QuantizeLinear" {
-		return ""
-	}
-	if !g.lowest(n) {
-		return ""
-	}
-	if g.Maker[n.Input(0)] == nil || g.positive(n.Input(0), 0) || g.keeps(n.Outputs[0]) {
+	if n.Op != "QuantizeLinear" || !g.lowest(n) || g.Maker[n.Input(0)] == nil || g.positive(n.Input(0), 0) || g.keeps(n.Outputs[0]) {
 		return ""
 	}
 	return mayHoldRelu
@@ -97,12 +91,25 @@ func (g *Graph) lowest(n *onnx.Node) bool {
 		return true // uint8 and 0
 	}
 	zero, ok := g.Values(n.Input(2))
-	low, _ := g.range8(n)
+	low, _ := g.span(n)
 	return ok && slices.Contains(zero, low)
 }
 
-// positive says of a value that it cannot be negative.
+// positive says of a value that it cannot be negative. What is found is kept: a value
+// may lead to another on many ways.
 func (g *Graph) positive(v string, depth int) bool {
+	is, known := g.positives[v]
+	if !known {
+		is = g.findPositive(v, depth)
+		if g.positives == nil {
+			g.positives = map[string]bool{}
+		}
+		g.positives[v] = is
+	}
+	return is
+}
+
+func (g *Graph) findPositive(v string, depth int) bool {
 	if c, ok := g.Values(v); ok {
 		return !slices.ContainsFunc(c, func(x float64) bool { return x < 0 })
 	}
@@ -143,8 +150,8 @@ func (g *Graph) positive(v string, depth int) bool {
 	return false
 }
 
-// range8 is the range of a quantizer's type.
-func (g *Graph) range8(n *onnx.Node) (low, high float64) {
+// span is the range of a quantizer's type.
+func (g *Graph) span(n *onnx.Node) (low, high float64) {
 	name := "uint8"
 	if t := g.Const[n.Input(2)]; t != nil {
 		name = t.DType.String()

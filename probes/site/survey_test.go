@@ -388,6 +388,21 @@ func TestScalingDoesNotTakeTheName(t *testing.T) {
 	}
 }
 
+// A value that leads to another on 2^40 ways is looked at once.
+func TestManyWays(t *testing.T) {
+	m := graphOf(t, 3, func(e *rewrite.Edit, x string) string {
+		x = e.Op("Relu", nil, x)
+		for range 40 {
+			x = e.Op("Add", nil, x, x)
+		}
+		return e.Op("QuantizeLinear", nil, x, num(e, .1), e.Const(tensor.Scalar(uint8(0))))
+	})
+	found, err := Find(m, Options{})
+	if err != nil || len(found.Unwatched) != 1 || found.Unwatched[0].Kind != KindSmooth {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
 // A knot is the number that the network compares with: what a quantizer makes of it.
 func TestKnotBehindAQuantizer(t *testing.T) {
 	m := graphOf(t, 3, func(e *rewrite.Edit, x string) string {
