@@ -112,6 +112,14 @@ func weigh(m *onnx.Model) {
 				into *= int(d)
 			}
 		}
+		if t.DType != tensor.Float32 { // places in a table: the first is always one
+			zeros, err := tensor.New(t.DType, shape...)
+			if err != nil {
+				panic(err)
+			}
+			m.Graph.Initializers[i] = onnx.NewTensor(t.Name, zeros)
+			continue
+		}
 		v := make([]float32, tensor.Count(shape))
 		for k := range v {
 			if v[k] = float32(rng.NormFloat64() * math.Sqrt(2/float64(into))); len(shape) == 1 {

@@ -30,10 +30,12 @@ def tv(name):
 
 MODELS = {name: tv(name) for name in [
     "resnet18", "resnet50", "vgg11", "mobilenet_v2", "mobilenet_v3_small", "densenet121", "efficientnet_b0",
-    "convnext_tiny", "vit_b_16"]}
+    "convnext_tiny", "swin_t", "vit_b_16"]}
 MODELS["preact_resnet18"] = lambda: (PreActResNet18(k=16, use_bn=False), (3, 32, 32))
 
-STRUCTURE = ["resnet18", "resnet50", "preact_resnet18", "mobilenet_v3_small", "vit_b_16"]
+STRUCTURE = [
+    "resnet18", "resnet50", "preact_resnet18", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny",
+    "swin_t", "vit_b_16"]
 
 
 def build(name):
