@@ -25,33 +25,30 @@ const nchwc = "com.microsoft.nchwc"
 // must stay below 2 GiB.
 const maxSaved = 1 << 30
 
-// fuse makes SignPack read values as the convolutions leave them. ONNX Runtime
-// optimises a model, and so puts its values in blocks of channels, only while it
-// makes a session, where nothing of ours can take part; all it knows to do for
-// SignPack is to put every value back in the usual order first, which costs more
-// than the packing. So the model it has optimised is written to a file and given a
-// SignPack that knows of blocks. nil means that there is nothing to be gained.
+// fuse makes SignPack read values as the convolutions leave them, and joins it with the
+// activation that follows. ONNX Runtime optimises a model, and so puts its values in
+// blocks of channels, only while it makes a session, where nothing of ours can take
+// part; all it knows to do for SignPack is to put every value back in the usual order
+// first, which costs more than the packing. So the model it has optimised is written to
+// a file and given operators that know of blocks. nil means that there is nothing to be
+// gained.
 //
-// saved is that file, m the model it was made from.
-func fuse(saved string, m *onnx.Model) (*onnx.Model, error) {
+// saved is that file, m the model it was made from, and clips are what disguise has
+// hidden in it.
+func fuse(saved string, m *onnx.Model, clips map[string]activation) (*onnx.Model, error) {
 	opt, err := onnx.Load(saved)
 	if err != nil {
 		return nil, err
 	}
 	gained := false
 	opt, err = rewrite.Apply(opt, rewrite.Pass{Name: "fuse", Do: func(e *rewrite.Edit) error {
-		makers, shown := map[string]*onnx.Node{}, map[string]bool{}
-		for _, n := range e.Graph.Nodes {
-			for _, o := range n.Outputs {
-				makers[o] = n
-			}
+		if err := undisguise(e, clips); err != nil {
+			return err
 		}
-		for _, v := range e.Graph.Outputs {
-			shown[v.Name] = true
-		}
+		makers := e.Graph.Index().Maker
 		for _, n := range e.Graph.Nodes {
 			r := makers[n.Input(0)]
-			if n.Domain != engine.Domain || n.Op != engine.SignPack || r == nil || r.Domain != nchwc || r.Op != "ReorderOutput" {
+			if !isSignPack(n) || r == nil || r.Domain != nchwc || r.Op != "ReorderOutput" {
 				continue
 			}
 			if c := r.Int("channels", 0); c > 0 && c%8 == 0 && r.Int("channels_last", 0) == 0 {
@@ -61,14 +58,10 @@ func fuse(saved string, m *onnx.Model) (*onnx.Model, error) {
 				gained = true
 			}
 		}
-		read := map[string]bool{}
-		for _, n := range e.Graph.Nodes {
-			for _, in := range n.Inputs {
-				read[in] = true
-			}
-		}
+		joined(e)
+		readers, shown := e.Graph.Index().Readers, shownOf(e.Graph)
 		e.Graph.Nodes = slices.DeleteFunc(e.Graph.Nodes, func(n *onnx.Node) bool {
-			return n.Domain == nchwc && n.Op == "ReorderOutput" && !read[n.Outputs[0]] && !shown[n.Outputs[0]]
+			return n.Domain == nchwc && n.Op == "ReorderOutput" && readers[n.Outputs[0]] == nil && !shown[n.Outputs[0]]
 		})
 		// The order of nodes that nothing reads decides in which order all others
 		// run; the file has them elsewhere than m.
@@ -81,7 +74,7 @@ func fuse(saved string, m *onnx.Model) (*onnx.Model, error) {
 		last := func(n *onnx.Node) int {
 			at := 0
 			for _, o := range n.Outputs {
-				if read[o] && o != "" {
+				if readers[o] != nil && o != "" {
 					return 0
 				}
 				at = max(at, place[o])
@@ -95,6 +88,17 @@ func fuse(saved string, m *onnx.Model) (*onnx.Model, error) {
 		return nil, err
 	}
 	return opt, nil
+}
+
+func isSignPack(n *onnx.Node) bool { return n.Domain == engine.Domain && n.Op == engine.SignPack }
+
+// shownOf are the graph's outputs.
+func shownOf(g *onnx.Graph) map[string]bool {
+	shown := map[string]bool{}
+	for _, v := range g.Outputs {
+		shown[v.Name] = true
+	}
+	return shown
 }
 
 // worthFusing says whether ONNX Runtime may keep in blocks what SignPack of m reads.
@@ -129,35 +133,34 @@ func readsBlocks(g *onnx.Graph) bool {
 		return n.IsOp("Conv") || slices.ContainsFunc(n.Inputs, func(in string) bool { return comes(makers[in]) })
 	}
 	return slices.ContainsFunc(g.Nodes, func(n *onnx.Node) bool {
-		return n.Domain == engine.Domain && n.Op == engine.SignPack && comes(makers[n.Input(0)])
+		return isSignPack(n) && comes(makers[n.Input(0)])
 	})
 }
 
 // fused makes the session of fuse; nil where nothing is to be gained. What it does
 // is only faster, so a full disk is no error.
-func fused(ctx context.Context, proto []byte, f sessionFiles, m *onnx.Model, o engine.Options) *session {
+func fused(ctx context.Context, m *onnx.Model, f sessionFiles, o engine.Options) *session {
 	saved, done, err := scratch()
 	if err != nil {
 		return nil
 	}
 	defer done()
+	m, clips, err := disguise(m)
+	if err != nil {
+		return nil
+	}
 	f.save, f.own = saved, true
-	s, err := prepare(ctx, proto, f, o)
+	s, err := prepareLean(ctx, m, f, o)
 	if err != nil {
 		return nil
 	}
 	s.Close()
-	opt, err := fuse(saved, m)
+	opt, err := fuse(saved, m, clips)
 	if opt == nil || err != nil {
 		return nil
 	}
-	defer runtime.KeepAlive(opt)
-	proto, weights, err := opt.MarshalLean(weightsFile)
-	if err != nil {
-		return nil
-	}
 	o.Optimize = "none" // it is, and the optimiser would not know our blocks
-	if s, err = prepare(ctx, proto, sessionFiles{weights: weights, own: true}, o); err != nil {
+	if s, err = prepareLean(ctx, opt, sessionFiles{own: true}, o); err != nil {
 		return nil
 	}
 	return s

@@ -62,21 +62,16 @@ func (b Backend) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (
 	if err := b.Available(o); err != nil {
 		return nil, err
 	}
-	defer runtime.KeepAlive(m) // whose file holds the weights
-	proto, weights, err := m.MarshalLean(weightsFile)
-	if err != nil {
-		return nil, fmt.Errorf("preparing the model for ort: %w", err)
-	}
-	f := sessionFiles{weights: weights, own: m.Opset(engine.Domain) > 0, half: half(m)}
+	f := sessionFiles{own: m.Opset(engine.Domain) > 0, half: half(m)}
 	if m.HasExternal() {
 		f.dir = m.Dir
 	}
 	if worthFusing(m, o) {
-		if s := fused(ctx, proto, f, m, o); s != nil {
+		if s := fused(ctx, m, f, o); s != nil {
 			return s, nil
 		}
 	}
-	s, err := prepare(ctx, proto, f, o)
+	s, err := prepareLean(ctx, m, f, o)
 	if err != nil {
 		return nil, explain(offDevice(ctx, err, m, o), m)
 	}
@@ -136,6 +131,17 @@ type sessionFiles struct {
 
 func half(m *onnx.Model) bool {
 	return slices.ContainsFunc(m.Tensors(), func(t *onnx.Tensor) bool { return t.DType == tensor.Float16 })
+}
+
+// prepareLean makes a session of a model whose weights it leaves where they lie.
+func prepareLean(ctx context.Context, m *onnx.Model, f sessionFiles, o engine.Options) (*session, error) {
+	defer runtime.KeepAlive(m) // whose file holds the weights
+	proto, weights, err := m.MarshalLean(weightsFile)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the model for ort: %w", err)
+	}
+	f.weights = weights
+	return prepare(ctx, proto, f, o)
 }
 
 // prepare makes a session of a serialized model.

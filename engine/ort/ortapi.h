@@ -50,6 +50,7 @@ enum op_slot {
   op_CreateCpuMemoryInfo = 69,
   op_AllocatorFree = 76,
   op_GetAllocatorWithDefaultOptions = 78,
+  op_KernelInfoGetAttribute_float = 85,
   op_KernelInfoGetAttribute_int64 = 86,
   op_KernelContext_GetInput = 90,
   op_KernelContext_GetOutput = 91,
@@ -68,6 +69,8 @@ enum op_slot {
   op_BindInput = 136,
   op_BindOutput = 137,
   op_KernelInfo_GetInputTypeInfo = 234,
+  op_ShapeInferContext_GetInputTypeShape = 268,
+  op_ShapeInferContext_SetOutputTypeShape = 270,
   op_KernelContext_ParallelFor = 274,
   op_AddExternalInitializersFromFilesInMemory = 279,
   op_SessionOptionsSetLoadCancellationFlag = 293,
@@ -174,14 +177,20 @@ struct op_custom {
   void (*ReleaseAliasMap)(int *, int *);
 };
 
-// op_signpack is the operator SignPack of the domain onnxprobe, in signpack.c.
-extern const op_custom op_signpack;
+// The operators of the domain onnxprobe, in pack.c.
+typedef struct {
+  op_custom op;
+  op_api api; // for what ONNX Runtime asks without handing it over
+} op_own_operator;
+extern op_own_operator op_signpack, op_actpack;
 
 // op_own makes the domain of our operators, which lives as long as the process.
 static char *op_own(op_api api, void **domain) {
   char *err = NULL;
   OP_TRY(api, CreateCustomOpDomain, (const char *, void **), "onnxprobe", domain);
-  OP_TRY(api, CustomOpDomain_Add, (void *, const op_custom *), *domain, &op_signpack);
+  op_signpack.api = op_actpack.api = api;
+  OP_TRY(api, CustomOpDomain_Add, (void *, const op_custom *), *domain, &op_signpack.op);
+  OP_TRY(api, CustomOpDomain_Add, (void *, const op_custom *), *domain, &op_actpack.op);
 done:
   return err;
 }
