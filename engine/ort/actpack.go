@@ -155,16 +155,16 @@ func positive(m *onnx.Model, ix *onnx.Index, knots string) bool {
 	return err == nil && v.DType == tensor.Float32 && !slices.ContainsFunc(tensor.Data[float32](v), func(k float32) bool { return !(k >= 0) })
 }
 
-// disguise gives each Clip of a value that SignPack reads the look of a Relu, and returns
-// what they are by the names of the Relus. A Clip that is no part of a convolution is not
-// among the activations that ONNX Runtime applies to values in blocks: it would put
-// them in the usual order and back, and all that follows, too.
+// disguise gives a Clip that would be part of a convolution, were its value not packed, the
+// look of a Relu, and returns what they are by the names of the Relus. By itself a Clip is
+// not among the activations that ONNX Runtime applies to values in blocks: it would put
+// them in the usual order, and what follows would add them up in another order, too.
 func disguise(m *onnx.Model) (_ *onnx.Model, clips map[string]activation, err error) {
 	clips = map[string]activation{}
 	m, err = rewrite.Apply(m, rewrite.Pass{Name: "disguise", Do: func(e *rewrite.Edit) error {
-		ix := e.Graph.Index()
+		ix, shown := e.Graph.Index(), shownOf(e.Graph)
 		for _, n := range e.Graph.Nodes {
-			if !n.IsOp("Clip") || !slices.ContainsFunc(ix.Readers[n.Inputs[0]], isSignPack) {
+			if !n.IsOp("Clip") || !slices.ContainsFunc(ix.Readers[n.Inputs[0]], isSignPack) || !endsConv(ix, shown, n) {
 				continue
 			}
 			if lo, hi, ok := bounds(e.Model, ix, n); ok {
@@ -175,6 +175,34 @@ func disguise(m *onnx.Model) (_ *onnx.Model, clips map[string]activation, err er
 		return nil
 	}})
 	return m, clips, err
+}
+
+// endsConv says whether ONNX Runtime would make n part of a convolution but for what
+// SignPack reads: all between is constant.
+func endsConv(ix *onnx.Index, shown map[string]bool, n *onnx.Node) bool {
+	for {
+		x := n.Inputs[0]
+		if ix.Const[x] != nil {
+			x = n.Input(1)
+		}
+		if shown[x] || slices.ContainsFunc(ix.Readers[x], func(r *onnx.Node) bool { return r != n && !isSignPack(r) }) {
+			return false
+		}
+		n = ix.Maker[x]
+		switch {
+		case n == nil:
+			return false
+		case n.IsOp("Conv"):
+			return true
+		case n.IsOp("BatchNormalization"):
+		case n.IsOp("Add") || n.IsOp("Mul"):
+			if ix.Const[n.Inputs[0]] == nil && ix.Const[n.Inputs[1]] == nil {
+				return false
+			}
+		default:
+			return false
+		}
+	}
 }
 
 // undisguise puts the Clips back, wherever their values lie now.

@@ -116,11 +116,11 @@ static inline void put(uint8_t *bits, size_t bit, uint64_t w, size_t n) {
   }
 }
 
-// LINE is how many words of a channel are held before they are written one after the
+// LINE_WORDS is how many words of a channel are held before they are written one after the
 // other.
-enum { LINE = 32, BLOCK = 16 };
+enum { LINE_WORDS = 32, MOST_CHANNELS = 16 };
 
-// line writes the codes that one knot gives of a block of channels, of at most LINE
+// line writes the codes that one knot gives of a block of channels, of at most LINE_WORDS
 // words each, which lie step apart: the channels follow each other without a gap.
 static void line(uint8_t *codes, const uint64_t *words, size_t step, size_t area, size_t channels) {
   uint64_t next = 0;
@@ -150,8 +150,8 @@ static void line(uint8_t *codes, const uint64_t *words, size_t step, size_t area
 static void pack_block(const task *t, size_t item, const float *x, float *y, uint8_t *codes, size_t channels) {
   const kernel *k = t->k;
   size_t block = k->tiling.block, planes = codes ? t->planes : 0;
-  int inLine = t->area % 64 && t->area <= 64 * LINE && planes <= PLANES;
-  uint64_t words[PLANES * LINE * BLOCK];
+  int inLine = t->area % 64 && t->area <= 64 * LINE_WORDS && planes <= MOST_PLANES;
+  uint64_t words[MOST_PLANES * LINE_WORDS * MOST_CHANNELS];
   if (!inLine && t->area % 64)
     for (size_t p = 0; p < planes; p++) memset(codes + p * t->units / 8, 0, channels * t->area / 8);
   for (size_t place = 0; place < t->area; place += 64, x += 64 * block) {
@@ -161,8 +161,8 @@ static void pack_block(const task *t, size_t item, const float *x, float *y, uin
       for (size_t i = 0; i < n; i++) look(t, item, x + i * block, channels);
     size_t first = 0;
     do { // the activation with the last knots, since y may be x
-      size_t some = planes - first < PLANES ? planes - first : PLANES;
-      uint64_t *to = inLine ? words + place / 64 * block * PLANES : words;
+      size_t some = planes - first < MOST_PLANES ? planes - first : MOST_PLANES;
+      uint64_t *to = inLine ? words + place / 64 * block * MOST_PLANES : words;
       if (y && first + some == planes) k->activate(&k->tiling, x, y + place * block, (const float *)t->knots + first, some, n, to);
       else k->sides(&k->tiling, x, NULL, (const float *)t->knots + first, some, n, to);
       for (size_t p = first; !inLine && p < first + some; p++, to += block) {
@@ -180,7 +180,7 @@ static void pack_block(const task *t, size_t item, const float *x, float *y, uin
       first += some;
     } while (first < planes);
   }
-  for (size_t p = 0; inLine && p < planes; p++) line(codes + p * t->units / 8, words + p * block, PLANES * block, t->area, channels);
+  for (size_t p = 0; inLine && p < planes; p++) line(codes + p * t->units / 8, words + p * block, MOST_PLANES * block, t->area, channels);
 }
 
 // pack_blocks packs piece i of the items' blocks of channels. A block fills whole bytes.

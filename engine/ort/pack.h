@@ -34,8 +34,8 @@ typedef struct {
 } tiling;
 typedef void (*op_tiler)(const tiling *t, const float *x, float *y, const float *knots, size_t planes, size_t n, uint64_t *words);
 
-// PLANES is how many knots a tiler takes at once.
-enum { PLANES = 4 };
+// MOST_PLANES is how many knots a tiler takes at once.
+enum { MOST_PLANES = 4 };
 
 // What a tiler does: the sides above knots or below them, or those above and an
 // activation, numbered as Go's activation has them.
@@ -186,10 +186,10 @@ INLINE(ISA512) void set512(uint64_t *words, __m512i first, __m512i last) {
   INLINE(isa) void tile##bits(int kind, const tiling *t, const float *x, float *y, const float *knots, size_t planes, size_t n, uint64_t *words) { \
     const size_t block = t->block;                                                   \
     const reals alpha = _mm##bits##_set1_ps(t->alpha), beta = _mm##bits##_set1_ps(t->beta); \
-    reals knot[PLANES];                                                              \
+    reals knot[MOST_PLANES];                                                              \
     UNROLL for (size_t p = 0; p < planes; p++) knot[p] = _mm##bits##_set1_ps(knots[p]); \
     for (size_t column = 0; column < block; column += lanes) {                       \
-      ints first[PLANES], sides[PLANES]; /* of the first 32 places, and of the present */ \
+      ints first[MOST_PLANES], sides[MOST_PLANES]; /* of the first 32 places, and of the present */ \
       UNROLL for (size_t p = 0; p < planes; p++) sides[p] = _mm##bits##_setzero_si##bits(); \
       for (size_t from = 0; from < 64; from += 32) {                                 \
         ints bit = _mm##bits##_set1_epi32((int)(1u << 31));                          \
