@@ -54,7 +54,7 @@ func (s samples) pad(rows []int, size int) (p samples, err error) {
 // pick is the samples of some rows.
 func (s samples) pick(rows []int) (samples, error) { return s.pad(rows, len(rows)) }
 
-// runs puts samples through a prober in its batches.
+// runs puts samples through a prober in its batches. use keeps nothing of out.
 func runs(ctx context.Context, r *Prober, x samples, use func(first, count int, out []*tensor.Tensor)) error {
 	rows := make([]int, x.n)
 	for i := range rows {
@@ -71,6 +71,7 @@ func runs(ctx context.Context, r *Prober, x samples, use func(first, count int, 
 			return err
 		}
 		use(first, in.n, out)
+		r.Recycle(out)
 		first += in.n
 	}
 	return nil

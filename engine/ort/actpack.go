@@ -4,7 +4,6 @@ package ort
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -37,7 +36,7 @@ const (
 	actClip                   // min(beta, max(alpha, x))
 	actHardSigmoid            // max(0, min(1, alpha x + beta))
 	actHardSwish              // x hardSigmoid(x)
-	actSiLU                   // x / (1 + exp(-alpha x))
+	actSiLU                   // x / (1 + exp(-x)), ONNX Runtime's QuickGelu; for another factor of x it computes otherwise
 )
 
 // activationAt finds the activation of x in an optimised graph: the nodes that compute
@@ -59,8 +58,8 @@ func activationAt(m *onnx.Model, ix *onnx.Index, shown map[string]bool, x string
 				return a, []*onnx.Node{n, r[0]}
 			}
 			return a, []*onnx.Node{n}
-		case n.Op == "QuickGelu" && n.Domain == "com.microsoft":
-			return activation{kind: actSiLU, alpha: n.Float("alpha", 1.702)}, []*onnx.Node{n}
+		case n.Op == "QuickGelu" && n.Domain == "com.microsoft" && n.Float("alpha", 1.702) == 1:
+			return activation{kind: actSiLU}, []*onnx.Node{n}
 		}
 	}
 	return activation{}, nil
@@ -69,21 +68,36 @@ func activationAt(m *onnx.Model, ix *onnx.Index, shown map[string]bool, x string
 // bounds are the numbers of a Clip of float32.
 func bounds(m *onnx.Model, ix *onnx.Index, n *onnx.Node) (lo, hi float32, ok bool) {
 	lo, hi = n.Float("min", float32(math.Inf(-1))), n.Float("max", float32(math.Inf(1)))
-	for i, to := range []*float32{&lo, &hi} {
-		if n.Input(1+i) == "" {
+	values, ok := constants(m, ix, n.Inputs[1:])
+	for i, v := range values {
+		if v == nil {
 			continue
 		}
-		c := ix.Const[n.Input(1+i)]
-		if c == nil || c.DType != tensor.Float32 {
+		if v.DType != tensor.Float32 || tensor.Count(v.Shape) != 1 {
 			return 0, 0, false
 		}
-		v, err := m.Values(c)
-		if err != nil || tensor.Count(v.Shape) != 1 {
-			return 0, 0, false
-		}
-		*to = tensor.Data[float32](v)[0]
+		*[]*float32{&lo, &hi}[i] = tensor.Data[float32](v)[0]
 	}
-	return lo, hi, true
+	return lo, hi, ok
+}
+
+// constants are the values of names; ok is false where one is computed.
+func constants(m *onnx.Model, ix *onnx.Index, names []string) (values []*tensor.Tensor, ok bool) {
+	for _, name := range names {
+		var v *tensor.Tensor
+		if name != "" {
+			t := ix.Const[name]
+			if t == nil {
+				return nil, false
+			}
+			var err error
+			if v, err = m.Values(t); err != nil {
+				return nil, false
+			}
+		}
+		values = append(values, v)
+	}
+	return values, true
 }
 
 // nodes computes the activation of x by ONNX Runtime's operators.
@@ -94,7 +108,7 @@ func (a activation) nodes(e *rewrite.Edit, x string) (y string) {
 	case actClip:
 		return e.Op("Clip", nil, x, e.Const(tensor.Scalar(a.alpha)), e.Const(tensor.Scalar(a.beta)))
 	case actSiLU:
-		y = e.Op("QuickGelu", map[string]any{"alpha": a.alpha}, x)
+		y = e.Op("QuickGelu", map[string]any{"alpha": float32(1)}, x)
 		e.Graph.Nodes[len(e.Graph.Nodes)-1].Domain = "com.microsoft"
 		return y
 	}
@@ -147,84 +161,8 @@ func joined(e *rewrite.Edit) {
 
 // positive says whether knots are constants none of which is below zero.
 func positive(m *onnx.Model, ix *onnx.Index, knots string) bool {
-	t := ix.Const[knots]
-	if t == nil {
-		return false
-	}
-	v, err := m.Values(t)
-	return err == nil && v.DType == tensor.Float32 && !slices.ContainsFunc(tensor.Data[float32](v), func(k float32) bool { return !(k >= 0) })
-}
-
-// disguise gives a Clip that would be part of a convolution, were its value not packed, the
-// look of a Relu, and returns what they are by the names of the Relus. By itself a Clip is
-// not among the activations that ONNX Runtime applies to values in blocks: it would put
-// them in the usual order, and what follows would add them up in another order, too.
-func disguise(m *onnx.Model) (_ *onnx.Model, clips map[string]activation, err error) {
-	clips = map[string]activation{}
-	m, err = rewrite.Apply(m, rewrite.Pass{Name: "disguise", Do: func(e *rewrite.Edit) error {
-		ix, shown := e.Graph.Index(), shownOf(e.Graph)
-		for _, n := range e.Graph.Nodes {
-			if !n.IsOp("Clip") || !slices.ContainsFunc(ix.Readers[n.Inputs[0]], isSignPack) || !endsConv(ix, shown, n) {
-				continue
-			}
-			if lo, hi, ok := bounds(e.Model, ix, n); ok {
-				*n = onnx.Node{Name: e.Name("onnxprobe.clip"), Op: "Relu", Inputs: n.Inputs[:1], Outputs: n.Outputs}
-				clips[n.Name] = activation{actClip, lo, hi}
-			}
-		}
-		return nil
-	}})
-	return m, clips, err
-}
-
-// endsConv says whether ONNX Runtime would make n part of a convolution but for what
-// SignPack reads: all between is constant.
-func endsConv(ix *onnx.Index, shown map[string]bool, n *onnx.Node) bool {
-	for {
-		x := n.Inputs[0]
-		if ix.Const[x] != nil {
-			x = n.Input(1)
-		}
-		if shown[x] || slices.ContainsFunc(ix.Readers[x], func(r *onnx.Node) bool { return r != n && !isSignPack(r) }) {
-			return false
-		}
-		n = ix.Maker[x]
-		switch {
-		case n == nil:
-			return false
-		case n.IsOp("Conv"):
-			return true
-		case n.IsOp("BatchNormalization"):
-		case n.IsOp("Add") || n.IsOp("Mul"):
-			if ix.Const[n.Inputs[0]] == nil && ix.Const[n.Inputs[1]] == nil {
-				return false
-			}
-		default:
-			return false
-		}
-	}
-}
-
-// undisguise puts the Clips back, wherever their values lie now.
-func undisguise(e *rewrite.Edit, clips map[string]activation) error {
-	found := 0
-	for _, n := range e.Graph.Nodes {
-		c, ok := clips[n.Name]
-		if !ok || !n.IsOp("Relu") {
-			continue
-		}
-		found++
-		n.Op = "Clip"
-		if e.Model.Opset("") < 11 {
-			n.Attrs = []*onnx.Attr{{Name: "min", Type: onnx.AttrFloat, Float: c.alpha}, {Name: "max", Type: onnx.AttrFloat, Float: c.beta}}
-		} else {
-			n.Inputs = append(n.Inputs, e.Const(tensor.Scalar(c.alpha)), e.Const(tensor.Scalar(c.beta)))
-		}
-	}
-	if found != len(clips) {
-		return fmt.Errorf("of %d Clips %d are left", len(clips), found)
-	}
-	return nil
+	v, ok := constants(m, ix, []string{knots})
+	return ok && v[0].DType == tensor.Float32 && !slices.ContainsFunc(tensor.Data[float32](v[0]), func(k float32) bool { return !(k >= 0) })
 }
 
 // agrees says whether ActPack's activation is, bit for bit, that of ONNX Runtime: over all
@@ -297,7 +235,7 @@ func (a activation) bends() []float32 {
 	case actHardSigmoid, actHardSwish:
 		return []float32{0, -a.beta / a.alpha, (1 - a.beta) / a.alpha}
 	case actSiLU:
-		return []float32{0, -18 / a.alpha, 18 / a.alpha}
+		return []float32{0, -18, 18}
 	}
 	return []float32{0}
 }

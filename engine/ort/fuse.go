@@ -33,16 +33,15 @@ const maxSaved = 1 << 30
 // a file and given operators that know of blocks. nil means that there is nothing to be
 // gained.
 //
-// saved is that file, m the model it was made from, and clips are what disguise has
-// hidden in it.
-func fuse(saved string, m *onnx.Model, clips map[string]activation) (*onnx.Model, error) {
+// saved is that file, m the model it was made from, in which disguise has hidden nodes.
+func fuse(saved string, m *onnx.Model, hidden map[string]disguised) (*onnx.Model, error) {
 	opt, err := onnx.Load(saved)
 	if err != nil {
 		return nil, err
 	}
-	gained := false
+	gained := len(hidden) > 0
 	opt, err = rewrite.Apply(opt, rewrite.Pass{Name: "fuse", Do: func(e *rewrite.Edit) error {
-		if err := undisguise(e, clips); err != nil {
+		if err := undisguise(e, hidden); err != nil {
 			return err
 		}
 		makers := e.Graph.Index().Maker
@@ -145,7 +144,7 @@ func fused(ctx context.Context, m *onnx.Model, f sessionFiles, o engine.Options)
 		return nil
 	}
 	defer done()
-	m, clips, err := disguise(m)
+	m, hidden, err := disguise(m)
 	if err != nil {
 		return nil
 	}
@@ -155,7 +154,7 @@ func fused(ctx context.Context, m *onnx.Model, f sessionFiles, o engine.Options)
 		return nil
 	}
 	s.Close()
-	opt, err := fuse(saved, m, clips)
+	opt, err := fuse(saved, m, hidden)
 	if opt == nil || err != nil {
 		return nil
 	}

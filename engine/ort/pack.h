@@ -144,8 +144,7 @@ static const float logistic_q[] = {6.10247389755681e-13f, 5.76102136993427e-09f,
       return act == HARD_SWISH ? _mm##bits##_mul_ps(v, h) : h;                       \
     }                                                                                \
     case SILU: {                                                                     \
-      vec w = _mm##bits##_mul_ps(v, alpha);                                          \
-      w = _mm##bits##_min_ps(_mm##bits##_set1_ps(18), _mm##bits##_max_ps(_mm##bits##_set1_ps(-18), w)); \
+      vec w = _mm##bits##_min_ps(_mm##bits##_set1_ps(18), _mm##bits##_max_ps(_mm##bits##_set1_ps(-18), v)); \
       vec s = _mm##bits##_mul_ps(w, w), p = _mm##bits##_set1_ps(logistic_p[0]), q = _mm##bits##_set1_ps(logistic_q[0]); \
       for (int i = 1; i < 5; i++) p = _mm##bits##_fmadd_ps(p, s, _mm##bits##_set1_ps(logistic_p[i])); \
       for (int i = 1; i < 6; i++) q = _mm##bits##_fmadd_ps(q, s, _mm##bits##_set1_ps(logistic_q[i])); \
