@@ -25,8 +25,8 @@ const nchwc = "com.microsoft.nchwc"
 // must stay below 2 GiB.
 const maxSaved = 1 << 30
 
-// fuse makes SignPack read values as the convolutions leave them, and joins it with the
-// activation that follows. ONNX Runtime optimises a model, and so puts its values in
+// fuse makes SignPack read values as the convolutions leave them, joins it with the
+// activation that follows, and has channels scaled in blocks. ONNX Runtime optimises a model, and so puts its values in
 // blocks of channels, only while it makes a session, where nothing of ours can take
 // part; all it knows to do for SignPack is to put every value back in the usual order
 // first, which costs more than the packing. So the model it has optimised is written to
@@ -46,18 +46,14 @@ func fuse(saved string, m *onnx.Model, hidden map[string]disguised) (*onnx.Model
 		}
 		makers := e.Graph.Index().Maker
 		for _, n := range e.Graph.Nodes {
-			r := makers[n.Input(0)]
-			if !isSignPack(n) || r == nil || r.Domain != nchwc || r.Op != "ReorderOutput" {
-				continue
-			}
-			if c := r.Int("channels", 0); c > 0 && c%8 == 0 && r.Int("channels_last", 0) == 0 {
+			if r := makers[n.Input(0)]; isSignPack(n) && usualOrder(r) && r.Int("channels", 0)%8 == 0 {
 				n.Inputs[0] = r.Input(0)
-				n.Attrs = append(n.Attrs, &onnx.Attr{Name: "block", Type: onnx.AttrInt, Int: int64(blockSize())},
-					&onnx.Attr{Name: "channels", Type: onnx.AttrInt, Int: c})
+				n.Attrs = append(n.Attrs, blocks(r)...)
 				gained = true
 			}
 		}
 		joined(e)
+		scaled(e, m)
 		readers, shown := e.Graph.Index().Readers, shownOf(e.Graph)
 		e.Graph.Nodes = slices.DeleteFunc(e.Graph.Nodes, func(n *onnx.Node) bool {
 			return n.Domain == nchwc && n.Op == "ReorderOutput" && readers[n.Outputs[0]] == nil && !shown[n.Outputs[0]]
@@ -90,6 +86,17 @@ func fuse(saved string, m *onnx.Model, hidden map[string]disguised) (*onnx.Model
 }
 
 func isSignPack(n *onnx.Node) bool { return n.Domain == engine.Domain && n.Op == engine.SignPack }
+
+// usualOrder says whether a node puts values in blocks in the usual order.
+func usualOrder(n *onnx.Node) bool {
+	return n != nil && n.Domain == nchwc && n.Op == "ReorderOutput" && n.Int("channels", 0) > 0 && n.Int("channels_last", 0) == 0
+}
+
+// blocks are the attributes of an operator of ours that reads what such a node does.
+func blocks(reorder *onnx.Node) []*onnx.Attr {
+	return []*onnx.Attr{{Name: "block", Type: onnx.AttrInt, Int: int64(blockSize())},
+		{Name: "channels", Type: onnx.AttrInt, Int: reorder.Int("channels", 0)}}
+}
 
 // shownOf are the graph's outputs.
 func shownOf(g *onnx.Graph) map[string]bool {

@@ -182,15 +182,17 @@ typedef struct {
   op_custom op;
   op_api api; // for what ONNX Runtime asks without handing it over
 } op_own_operator;
-extern op_own_operator op_signpack, op_actpack;
+extern op_own_operator op_signpack, op_actpack, op_scale;
 
 // op_own makes the domain of our operators, which lives as long as the process.
 static char *op_own(op_api api, void **domain) {
   char *err = NULL;
   OP_TRY(api, CreateCustomOpDomain, (const char *, void **), "onnxprobe", domain);
-  op_signpack.api = op_actpack.api = api;
-  OP_TRY(api, CustomOpDomain_Add, (void *, const op_custom *), *domain, &op_signpack.op);
-  OP_TRY(api, CustomOpDomain_Add, (void *, const op_custom *), *domain, &op_actpack.op);
+  op_own_operator *own[] = {&op_signpack, &op_actpack, &op_scale};
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+    own[i]->api = api;
+    OP_TRY(api, CustomOpDomain_Add, (void *, const op_custom *), *domain, &own[i]->op);
+  }
 done:
   return err;
 }

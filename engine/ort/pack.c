@@ -4,6 +4,7 @@
 //
 //   codes, nan = SignPack(x, knots)
 //   y, codes, nan = ActPack(x, knots)
+//   y = Scale(x, factors)
 //
 // SignPack is as engine.SignPack says; its attribute below asks for the sides below the
 // knots. ActPack is of this package alone: a SignPack that also applies an activation,
@@ -16,7 +17,7 @@
 //   channels  how many of its C channels are real, a multiple of 8
 //
 // With a block, which ActPack needs, the codes are those of the same values in the usual
-// order. ActPack's attribute kind is the activation, numbered as in pack.h, alpha and
+// order, and Scale sets to zero what fills the last block up. ActPack's attribute kind is the activation, numbered as in pack.h, alpha and
 // beta are its numbers. It needs AVX2.
 #include "ortapi.h"
 #include "pack.h"
@@ -303,6 +304,14 @@ done:
 // enough for a second knot to find them in the cache.
 enum { PIECE = 32768 };
 
+// spread does n pieces of work on count values, on all threads where it is worth it.
+static void *spread(op_api api, void *context, void (*work)(void *, size_t), size_t n, void *task, size_t count) {
+  if (count > PIECE)
+    return OP_CALL(api, KernelContext_ParallelFor, (void *, void (*)(void *, size_t), size_t, size_t, void *), context, work, n, (size_t)0, task);
+  for (size_t i = 0; i < n; i++) work(task, i);
+  return NULL;
+}
+
 // compute runs the operator whose codes are output first.
 static void *compute(const kernel *k, void *context, size_t first) {
   op_api api = k->api;
@@ -345,12 +354,7 @@ static void *compute(const kernel *k, void *context, size_t first) {
   if (t.nan) memset(t.nan, 0, (size_t)dims[0] * sizeof(float));
   if (count == 0) goto done;
   t.x = x, t.knots = knots, t.codes = codes;
-  size_t total = t.pieces * (size_t)dims[0];
-  if (count <= PIECE) {
-    for (size_t i = 0; i < total; i++) work(&t, i);
-  } else {
-    TRY(api, KernelContext_ParallelFor, (void *, void (*)(void *, size_t), size_t, size_t, void *), context, work, total, (size_t)0, &t);
-  }
+  status = spread(api, context, work, t.pieces * (size_t)dims[0], &t, count);
 done:
   return status;
 }
@@ -358,13 +362,72 @@ done:
 static void *compute_sign(void *k, void *context) { return compute(k, context, 0); }
 static void *compute_act(void *k, void *context) { return compute(k, context, 1); }
 
+// scaling is a Scale and one run of it, in which a piece is a block of channels of an item.
+typedef struct {
+  op_api api;
+  op_scaler scale;
+  size_t block, channels;
+} scale_kernel;
+typedef struct {
+  const scale_kernel *k;
+  const float *x, *factors;
+  float *y;
+  size_t area, blocks; // of an item
+  int shared;          // all items have the same factors
+} scaling;
+
+static void scale_block(void *p, size_t i) {
+  const scaling *t = p;
+  size_t block = t->k->block, first = i % t->blocks * block, size = block * t->area;
+  float *y = t->y + i * size;
+  t->k->scale(block, t->x + i * size, t->factors + (t->shared ? i % t->blocks : i) * block, y, t->area);
+  for (size_t c = t->k->channels > first ? t->k->channels - first : 0; c < block; c++)
+    for (size_t at = c; at < size; at += block) y[at] = 0;
+}
+
+static void *create_scale(const op_custom *op, op_api api, const void *info, void **out) {
+  int64_t block = attribute(api, info, "block", 0), channels = attribute(api, info, "channels", 0), level = attribute(api, info, "simd", 2);
+  if ((block != 8 && block != 16) || channels < 1) return failed(api, "Scale: a block is of 8 or 16 floats, and there are channels");
+  if (level < 0) level = 0;
+  if (level > simd()) level = simd();
+  scale_kernel *k = malloc(sizeof *k);
+  if (!k) return failed(api, "Scale: out of memory");
+  *k = (scale_kernel){.api = api, .scale = scalers[block == 8 && level > 1 ? 1 : level], .block = (size_t)block, .channels = (size_t)channels};
+  *out = k;
+  return NULL;
+}
+
+static void *compute_scale(void *p, void *context) {
+  const scale_kernel *k = p;
+  op_api api = k->api;
+  void *status = NULL, *x = NULL, *factors = NULL, *y = NULL;
+  int64_t dims[OP_RANK], by[OP_RANK], block = (int64_t)k->block;
+  size_t rank = 0, count = 0, ranks = 0, n = 0;
+  if ((status = input(api, context, 1, by, &ranks, &n, &factors))) goto done;
+  if ((status = input(api, context, 0, dims, &rank, &count, &x))) goto done;
+  if (rank != 4 || ranks != 4 || dims[1] % block || dims[1] < (int64_t)k->channels || (by[0] != dims[0] && by[0] != 1) || by[1] != dims[1] || by[2] * by[3] != 1) {
+    status = failed(api, "Scale: the values are not in blocks of channels, or have not one factor each");
+    goto done;
+  }
+  TRY(api, KernelContext_GetOutput, (void *, size_t, const int64_t *, size_t, void **), context, (size_t)0, dims, rank, &y);
+  if (count == 0) goto done;
+  scaling t = {.k = k, .x = x, .factors = factors, .area = (size_t)(dims[2] * dims[3]), .blocks = (size_t)(dims[1] / block), .shared = by[0] == 1};
+  TRY(api, GetTensorMutableData, (void *, void **), y, (void **)&t.y);
+  status = spread(api, context, scale_block, t.blocks * (size_t)dims[0], &t, count);
+done:
+  return status;
+}
+
 static void destroy(void *k) { free(k); }
 static const char *sign_name(const op_custom *op) { return "SignPack"; }
 static const char *act_name(const op_custom *op) { return "ActPack"; }
+static const char *scale_name(const op_custom *op) { return "Scale"; }
 static const char *cpu(const op_custom *op) { return NULL; }
 static int any_type(const op_custom *op, size_t i) { return 0; }
 static int sign_type(const op_custom *op, size_t i) { return i == 0 ? OP_UINT8 : OP_FLOAT; }
+static int scale_type(const op_custom *op, size_t i) { return OP_FLOAT; }
 static int act_type(const op_custom *op, size_t i) { return i == 1 ? OP_UINT8 : OP_FLOAT; }
+static size_t one(const op_custom *op) { return 1; }
 static size_t two(const op_custom *op) { return 2; }
 static size_t three(const op_custom *op) { return 3; }
 static int required(const op_custom *op, size_t i) { return 0; }
@@ -381,9 +444,9 @@ static size_t in_place(int **in, int **out) {
 }
 static void no_places(int *in, int *out) { free(in), free(out); }
 
-// act_shape says that the activations have the shape of the values. Of values without a
-// shape, and of all that is made of them, ONNX Runtime would plan no memory.
-static void *act_shape(const op_custom *op, void *context) {
+// same_shape says that output 0 has the shape of input 0. Of values without a shape, and of
+// all that is made of them, ONNX Runtime would plan no memory.
+static void *same_shape(const op_custom *op, void *context) {
   op_api api = ((const op_own_operator *)op)->api;
   void *status = NULL, *info = NULL; // belongs to the context
   TRY(api, ShapeInferContext_GetInputTypeShape, (const void *, size_t, void **), context, (size_t)0, &info);
@@ -405,7 +468,6 @@ done:
   .GetVariadicInputHomogeneity = least,      \
   .GetVariadicOutputMinArity = least,        \
   .GetVariadicOutputHomogeneity = least,     \
-  .CreateKernelV2 = create,                  \
   .GetStartVersion = first_version,          \
   .GetEndVersion = last_version
 
@@ -414,6 +476,7 @@ op_own_operator op_signpack = {.op = {
     .GetName = sign_name,
     .GetOutputType = sign_type,
     .GetOutputTypeCount = two,
+    .CreateKernelV2 = create,
     .KernelComputeV2 = compute_sign,
 }};
 
@@ -422,8 +485,21 @@ op_own_operator op_actpack = {.op = {
     .GetName = act_name,
     .GetOutputType = act_type,
     .GetOutputTypeCount = three,
+    .CreateKernelV2 = create,
     .KernelComputeV2 = compute_act,
-    .InferOutputShapeFn = act_shape,
+    .InferOutputShapeFn = same_shape,
+    .GetMayInplace = in_place,
+    .ReleaseMayInplace = no_places,
+}};
+
+op_own_operator op_scale = {.op = {
+    ALIKE,
+    .GetName = scale_name,
+    .GetOutputType = scale_type,
+    .GetOutputTypeCount = one,
+    .CreateKernelV2 = create_scale,
+    .KernelComputeV2 = compute_scale,
+    .InferOutputShapeFn = same_shape,
     .GetMayInplace = in_place,
     .ReleaseMayInplace = no_places,
 }};

@@ -53,6 +53,15 @@ enum { ABOVE, BELOW, RELU, CLIP, HARD_SIGMOID, HARD_SWISH, SILU, KINDS };
 PLAIN_TILE(plain_above, MORE)
 PLAIN_TILE(plain_below, LESS)
 
+// A scaler sets y, which may be x, to places of a block of channels at x, each times the
+// factor of its channel.
+typedef void (*op_scaler)(size_t block, const float *x, const float *factors, float *y, size_t n);
+
+static void plain_scale(size_t block, const float *x, const float *factors, float *y, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    for (size_t c = 0; c < block; c++) y[i * block + c] = x[i * block + c] * factors[c];
+}
+
 // A finder says whether any of n values is a NaN.
 typedef int (*op_finder)(const void *x, size_t n);
 
@@ -231,6 +240,19 @@ TILERS(256, ISA256)
 TILERS(512, ISA512)
 #define ALL_TILERS(bits) {tile##bits##_ABOVE, tile##bits##_BELOW, tile##bits##_RELU, tile##bits##_CLIP, tile##bits##_HARD_SIGMOID, tile##bits##_HARD_SWISH, tile##bits##_SILU}
 
+#define SCALER(bits, isa, reals, lanes)                                              \
+  __attribute__((target(isa))) static void scale##bits(size_t block, const float *x, const float *factors, float *y, size_t n) { \
+    for (size_t column = 0; column < block; column += lanes) {                       \
+      const reals f = _mm##bits##_loadu_ps(factors + column);                        \
+      for (size_t i = column; i < n * block; i += block) {                           \
+        FETCH(x + i);                                                                \
+        _mm##bits##_storeu_ps(y + i, _mm##bits##_mul_ps(_mm##bits##_loadu_ps(x + i), f)); \
+      }                                                                              \
+    }                                                                                \
+  }
+SCALER(256, ISA256, __m256, 8)
+SCALER(512, ISA512, __m512, 16)
+
 static int simd(void) {
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
@@ -242,6 +264,7 @@ static const op_packer packers[3][2][2] = {
     {{avx512_float_above, avx512_float_below}, {avx512_double_above, avx512_double_below}},
 };
 static const op_tiler tilers[3][KINDS] = {{plain_above, plain_below}, ALL_TILERS(256), ALL_TILERS(512)};
+static const op_scaler scalers[3] = {plain_scale, scale256, scale512};
 static const op_finder finders[3][2] = {{plain_float_nan, plain_double_nan}, {avx2_float_nan, avx2_double_nan}, {avx2_float_nan, avx2_double_nan}};
 #else
 static int simd(void) { return 0; }
@@ -249,6 +272,7 @@ static const op_packer packers[1][2][2] = {
     {{plain_float_above, plain_float_below}, {plain_double_above, plain_double_below}},
 };
 static const op_tiler tilers[1][KINDS] = {{plain_above, plain_below}};
+static const op_scaler scalers[1] = {plain_scale};
 static const op_finder finders[1][2] = {{plain_float_nan, plain_double_nan}};
 #endif
 

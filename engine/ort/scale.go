@@ -1,0 +1,64 @@
+//go:build cgo
+
+package ort
+
+import (
+	"slices"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
+)
+
+// scale multiplies the channels of values in blocks, as squeeze-and-excitation does:
+//
+//	y = Scale(x, factors)
+//
+// ONNX Runtime has no such operator: it puts values and factors in the usual order, and
+// the product in blocks again. Like ActPack it is no part of a model.
+const scale = "Scale"
+
+// scaled makes a Scale of each Mul of values by a factor for each channel, where all three
+// would be in blocks but for it. m is the model before it was optimised, in which the
+// values have their names and shapes.
+func scaled(e *rewrite.Edit, m *onnx.Model) {
+	facts, _ := m.Infer(nil) // a value of unknown shape stays as it is
+	column := func(v string) bool {
+		s := facts[v].Shape
+		return len(s) == 4 && s[2] == 1 && s[3] == 1
+	}
+	items := func(v string) int64 { return facts[v].Shape[0] }
+	ix, shown := e.Graph.Index(), shownOf(e.Graph)
+	renamed, gone := map[string]string{}, map[*onnx.Node]bool{}
+	for _, n := range e.Graph.Nodes {
+		if !n.IsOp("Mul") || shown[n.Outputs[0]] {
+			continue
+		}
+		x, factors := n.Inputs[0], n.Inputs[1]
+		if column(x) {
+			x, factors = factors, x
+		}
+		if len(facts[x].Shape) != 4 || column(x) || !column(factors) || items(factors) != items(x) && items(factors) != 1 {
+			continue
+		}
+		a, b, readers := ix.Maker[x], ix.Maker[factors], ix.Readers[n.Outputs[0]]
+		if !usualOrder(a) || !usualOrder(b) || a.Int("channels", 0) != b.Int("channels", 0) || slices.ContainsFunc(readers, func(r *onnx.Node) bool {
+			return r.Domain != nchwc || r.Op != "ReorderInput" || r.Int("channels_last", 0) != 0
+		}) {
+			continue
+		}
+		for _, r := range readers {
+			renamed[r.Outputs[0]] = n.Outputs[0]
+			gone[r] = true
+		}
+		*n = onnx.Node{Name: n.Name, Op: scale, Domain: engine.Domain, Inputs: []string{a.Input(0), b.Input(0)}, Outputs: n.Outputs, Attrs: blocks(a)}
+	}
+	e.Graph.Nodes = slices.DeleteFunc(e.Graph.Nodes, func(n *onnx.Node) bool { return gone[n] })
+	for _, n := range e.Graph.Nodes {
+		for i, in := range n.Inputs {
+			if to := renamed[in]; to != "" {
+				n.Inputs[i] = to
+			}
+		}
+	}
+}
