@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/onnxprobe
 
-.PHONY: all build static runtime demo test lint fuzz bench same clean
+.PHONY: all build static runtime demo test check lint fuzz bench same clean
 
 all: build
 
@@ -23,6 +23,11 @@ demo: runtime
 # With ONNX Runtime required, so that nothing is skipped for want of it.
 test: runtime
 	ONNXPROBE_REQUIRE_ORT=1 $(GO) test ./...
+
+# What takes too long for every change, in full where test takes a part: every float for
+# the activations that are applied while packing, a million pairs of points of one code.
+check: runtime
+	ONNXPROBE_REQUIRE_ORT=1 ONNXPROBE_EVERY_FLOAT=1 ONNXPROBE_PAIRS=1000000 $(GO) test -count=1 -timeout 4h -v -run 'TestActivationsAreONNXRuntimes|TestOneCodeIsOneAffineMap' ./engine/ort ./probes
 
 lint:
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

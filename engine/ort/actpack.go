@@ -132,7 +132,7 @@ func joined(e *rewrite.Edit) {
 	ix, shown := e.Graph.Index(), shownOf(e.Graph)
 	gone, instead := map[*onnx.Node]bool{}, map[*onnx.Node]*onnx.Node{}
 	for _, s := range e.Graph.Nodes {
-		if s.Domain != engine.Domain || s.Op != engine.SignPack || s.Int("block", 0) == 0 || s.Int("below", 0) != 0 {
+		if !isSignPack(s) || s.Int("block", 0) == 0 || s.Int("below", 0) != 0 {
 			continue
 		}
 		x := s.Inputs[0]

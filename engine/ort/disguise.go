@@ -28,7 +28,7 @@ func disguise(m *onnx.Model) (*onnx.Model, map[string]disguised, error) {
 	m, err := rewrite.Apply(m, rewrite.Pass{Name: "disguise", Do: func(e *rewrite.Edit) error {
 		ix, shown := e.Graph.Index(), shownOf(e.Graph)
 		for _, n := range e.Graph.Nodes {
-			if !n.IsOp("Clip") && !n.IsOp("LeakyRelu") || !slices.ContainsFunc(ix.Readers[n.Inputs[0]], isSignPack) || !endsConv(ix, shown, n) {
+			if !n.IsOp("Clip") && !n.IsOp("LeakyRelu") || !slices.ContainsFunc(ix.Readers[n.Input(0)], isSignPack) || !endsConv(ix, shown, n) {
 				continue
 			}
 			consts, ok := constants(e.Model, ix, n.Inputs[1:])
@@ -48,7 +48,7 @@ func disguise(m *onnx.Model) (*onnx.Model, map[string]disguised, error) {
 // SignPack reads: all between is constant.
 func endsConv(ix *onnx.Index, shown map[string]bool, n *onnx.Node) bool {
 	for {
-		x := n.Inputs[0]
+		x := n.Input(0)
 		if ix.Const[x] != nil {
 			x = n.Input(1)
 		}
@@ -63,7 +63,7 @@ func endsConv(ix *onnx.Index, shown map[string]bool, n *onnx.Node) bool {
 			return true
 		case n.IsOp("BatchNormalization"):
 		case n.IsOp("Add") || n.IsOp("Mul"):
-			if ix.Const[n.Inputs[0]] == nil && ix.Const[n.Inputs[1]] == nil {
+			if ix.Const[n.Input(0)] == nil && ix.Const[n.Input(1)] == nil {
 				return false
 			}
 		default:

@@ -34,11 +34,11 @@ func scaled(e *rewrite.Edit, m *onnx.Model) {
 		if !n.IsOp("Mul") || shown[n.Outputs[0]] {
 			continue
 		}
-		x, factors := n.Inputs[0], n.Inputs[1]
+		x, factors := n.Input(0), n.Input(1)
 		if column(x) {
 			x, factors = factors, x
 		}
-		if len(facts[x].Shape) != 4 || column(x) || !column(factors) || items(factors) != items(x) && items(factors) != 1 {
+		if len(facts[x].Shape) != 4 || !column(factors) || items(factors) != items(x) && items(factors) != 1 {
 			continue
 		}
 		a, b, readers := ix.Maker[x], ix.Maker[factors], ix.Readers[n.Outputs[0]]

@@ -137,7 +137,7 @@ func TestFusedScale(t *testing.T) {
 						}
 					}
 				}
-				want := read == "" && channels != 36 // of which no codes are packed in blocks
+				want := read == "" && channels != 36                                                                                                    // of which no codes are packed in blocks
 				if has := slices.ContainsFunc(optimised(t, ours), func(n *onnx.Node) bool { return n.Op == scale }); has != want && read != "MaxPool" { // it takes blocks where they are full
 					t.Errorf("%s: in blocks %v, want %v", what, has, want)
 				}
