@@ -25,9 +25,11 @@ test: runtime
 	ONNXPROBE_REQUIRE_ORT=1 $(GO) test ./...
 
 # What takes too long for every change, in full where test takes a part: every float for
-# the activations that are applied while packing, a million pairs of points of one code.
+# the activations that are applied while packing, a million pairs of points of one code,
+# random networks.
 check: runtime
-	ONNXPROBE_REQUIRE_ORT=1 ONNXPROBE_EVERY_FLOAT=1 ONNXPROBE_PAIRS=1000000 $(GO) test -count=1 -timeout 4h -v -run 'TestActivationsAreONNXRuntimes|TestOneCodeIsOneAffineMap' ./engine/ort ./probes
+	ONNXPROBE_REQUIRE_ORT=1 ONNXPROBE_EVERY_FLOAT=1 ONNXPROBE_PAIRS=1000000 ONNXPROBE_SEEDS=0:3000 $(GO) test -count=1 -timeout 4h -v \
+	  -run 'TestActivationsAreONNXRuntimes|TestOneCodeIsOneAffineMap|TestFusedRandomNetworks' ./engine/ort ./probes
 
 lint:
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

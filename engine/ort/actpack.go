@@ -65,10 +65,11 @@ func activationAt(m *onnx.Model, ix *onnx.Index, shown map[string]bool, x string
 	return activation{}, nil
 }
 
-// bounds are the numbers of a Clip of float32.
+// bounds are the numbers of a Clip of float32. Without one ONNX Runtime clips at the last
+// number before infinity.
 func bounds(m *onnx.Model, ix *onnx.Index, n *onnx.Node) (lo, hi float32, ok bool) {
-	lo, hi = n.Float("min", float32(math.Inf(-1))), n.Float("max", float32(math.Inf(1)))
-	values, ok := constants(m, ix, n.Inputs[1:])
+	lo, hi = n.Float("min", -math.MaxFloat32), n.Float("max", math.MaxFloat32)
+	values, ok := constants(m, ix, n.Inputs[1:min(len(n.Inputs), 3)])
 	for i, v := range values {
 		if v == nil {
 			continue
@@ -132,8 +133,8 @@ func joined(e *rewrite.Edit) {
 	ix, shown := e.Graph.Index(), shownOf(e.Graph)
 	gone, instead := map[*onnx.Node]bool{}, map[*onnx.Node]*onnx.Node{}
 	for _, s := range e.Graph.Nodes {
-		if !isSignPack(s) || s.Int("block", 0) == 0 || s.Int("below", 0) != 0 {
-			continue
+		if !isSignPack(s) || s.Int("block", 0) == 0 || s.Int("below", 0) != 0 || ix.Const[s.Inputs[1]] == nil {
+			continue // knots that are computed may come of the activation itself
 		}
 		x := s.Inputs[0]
 		a, nodes := activationAt(e.Model, ix, shown, x)

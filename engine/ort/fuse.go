@@ -33,14 +33,10 @@ const maxSaved = 1 << 30
 // a file and given operators that know of blocks. nil means that there is nothing to be
 // gained.
 //
-// saved is that file, m the model it was made from, in which disguise has hidden nodes.
-func fuse(saved string, m *onnx.Model, hidden map[string]disguised) (*onnx.Model, error) {
-	opt, err := onnx.Load(saved)
-	if err != nil {
-		return nil, err
-	}
+// opt is that model, m the one it was made from, in which disguise has hidden nodes.
+func fuse(opt, m *onnx.Model, hidden map[string]disguised) (*onnx.Model, error) {
 	gained := len(hidden) > 0
-	opt, err = rewrite.Apply(opt, rewrite.Pass{Name: "fuse", Do: func(e *rewrite.Edit) error {
+	opt, err := rewrite.Apply(opt, rewrite.Pass{Name: "fuse", Do: func(e *rewrite.Edit) error {
 		if err := undisguise(e, hidden); err != nil {
 			return err
 		}
@@ -146,30 +142,43 @@ func readsBlocks(g *onnx.Graph) bool {
 // fused makes the session of fuse; nil where nothing is to be gained. What it does
 // is only faster, so a full disk is no error.
 func fused(ctx context.Context, m *onnx.Model, f sessionFiles, o engine.Options) *session {
-	saved, done, err := scratch()
+	f.own = true
+	m, hidden, err := disguise(ctx, m, f, o)
+	if err != nil {
+		return nil
+	}
+	opt, done, err := optimised(ctx, m, f, o)
 	if err != nil {
 		return nil
 	}
 	defer done()
-	m, hidden, err := disguise(m)
-	if err != nil {
-		return nil
-	}
-	f.save, f.own = saved, true
-	s, err := prepareLean(ctx, m, f, o)
-	if err != nil {
-		return nil
-	}
-	s.Close()
-	opt, err := fuse(saved, m, hidden)
-	if opt == nil || err != nil {
+	if opt, err = fuse(opt, m, hidden); opt == nil || err != nil {
 		return nil
 	}
 	o.Optimize = "none" // it is, and the optimiser would not know our blocks
-	if s, err = prepareLean(ctx, opt, sessionFiles{own: true}, o); err != nil {
+	s, err := prepareLean(ctx, opt, sessionFiles{own: true}, o)
+	if err != nil {
 		return nil
 	}
 	return s
+}
+
+// optimised is what ONNX Runtime makes of a model. Its weights lie in a file until done.
+func optimised(ctx context.Context, m *onnx.Model, f sessionFiles, o engine.Options) (opt *onnx.Model, done func(), err error) {
+	f.save, done, err = scratch()
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := prepareLean(ctx, m, f, o)
+	if err == nil {
+		s.Close()
+		opt, err = onnx.Load(f.save)
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return opt, done, nil
 }
 
 // scratch makes a file for a while. Under Linux it has no name of its own, so that a

@@ -44,6 +44,7 @@ enum op_slot {
   op_GetTensorElementType = 60,
   op_GetDimensionsCount = 61,
   op_GetDimensions = 62,
+  op_GetSymbolicDimensions = 63,
   op_GetTensorShapeElementCount = 64,
   op_GetTensorTypeAndShape = 65,
   op_CreateMemoryInfo = 68,

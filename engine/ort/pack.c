@@ -445,11 +445,21 @@ static size_t in_place(int **in, int **out) {
 static void no_places(int *in, int *out) { free(in), free(out); }
 
 // same_shape says that output 0 has the shape of input 0. Of values without a shape, and of
-// all that is made of them, ONNX Runtime would plan no memory.
+// all that is made of them, ONNX Runtime would plan no memory. A size that has neither a
+// number nor a name would become the number -1.
 static void *same_shape(const op_custom *op, void *context) {
   op_api api = ((const op_own_operator *)op)->api;
   void *status = NULL, *info = NULL; // belongs to the context
+  const char *names[4];
+  int64_t dims[4];
+  size_t rank = 0;
   TRY(api, ShapeInferContext_GetInputTypeShape, (const void *, size_t, void **), context, (size_t)0, &info);
+  TRY(api, GetDimensionsCount, (void *, size_t *), info, &rank);
+  if (rank != 4) goto done; // it is not known: blocks have four sizes
+  TRY(api, GetDimensions, (void *, int64_t *, size_t), info, dims, rank);
+  TRY(api, GetSymbolicDimensions, (void *, const char **, size_t), info, names, rank);
+  for (size_t i = 0; i < rank; i++)
+    if (dims[i] < 0 && !*names[i]) goto done;
   TRY(api, ShapeInferContext_SetOutputTypeShape, (void *, size_t, const void *), context, (size_t)0, info);
 done:
   return status;

@@ -22,7 +22,7 @@ const scale = "Scale"
 // would be in blocks but for it. m is the model before it was optimised, in which the
 // values have their names and shapes.
 func scaled(e *rewrite.Edit, m *onnx.Model) {
-	facts, _ := m.Infer(nil) // a value of unknown shape stays as it is
+	facts, _ := m.Infer(numbered(m)) // a value of unknown shape stays as it is
 	column := func(v string) bool {
 		s := facts[v].Shape
 		return len(s) == 4 && s[2] == 1 && s[3] == 1
@@ -61,4 +61,42 @@ func scaled(e *rewrite.Edit, m *onnx.Model) {
 			}
 		}
 	}
+}
+
+// numbered are the shapes of a model's inputs, with a number for each number of items that
+// is open: two of them need not be the same.
+func numbered(m *onnx.Model) map[string][]int64 {
+	shapes, names, taken := map[string][]int64{}, map[string]int64{}, map[int64]bool{}
+	for _, v := range m.Graph.Inputs {
+		if len(v.Shape) > 0 {
+			taken[v.Shape[0].Size] = true
+		}
+	}
+	next := int64(100)
+	for _, v := range m.Graph.Inputs {
+		if len(v.Shape) == 0 {
+			continue
+		}
+		shape := make([]int64, len(v.Shape))
+		for k, d := range v.Shape {
+			shape[k] = -1
+			if d.Size >= 0 && d.Param == "" {
+				shape[k] = d.Size
+			}
+		}
+		if shape[0] < 0 {
+			name := v.Shape[0].Param
+			if name == "" {
+				name = v.Name + "[0]"
+			}
+			for names[name] == 0 {
+				if next++; !taken[next] {
+					names[name] = next
+				}
+			}
+			shape[0] = names[name]
+		}
+		shapes[v.Name] = shape
+	}
+	return shapes
 }

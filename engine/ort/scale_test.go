@@ -137,8 +137,8 @@ func TestFusedScale(t *testing.T) {
 						}
 					}
 				}
-				want := read == "" && channels != 36                                                                                                    // of which no codes are packed in blocks
-				if has := slices.ContainsFunc(optimised(t, ours), func(n *onnx.Node) bool { return n.Op == scale }); has != want && read != "MaxPool" { // it takes blocks where they are full
+				want := read == "" && channels != 36                                                                                                     // of which no codes are packed in blocks
+				if has := slices.ContainsFunc(fusedNodes(t, ours), func(n *onnx.Node) bool { return n.Op == scale }); has != want && read != "MaxPool" { // it takes blocks where they are full
 					t.Errorf("%s: in blocks %v, want %v", what, has, want)
 				}
 				x := make([]float32, 3*243)
@@ -155,5 +155,32 @@ func TestFusedScale(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Factors of one number of items and values of another are no matter for Scale, though
+// neither is known: they may be one and many.
+func TestScaleOfOtherItems(t *testing.T) {
+	needActPack(t)
+	m := squeeze(32, "GlobalAveragePool", "", true)
+	for _, n := range m.Graph.Nodes {
+		if n.Name == "squeeze" {
+			n.Inputs[0] = "q"
+		}
+	}
+	m.Graph.Nodes = append([]*onnx.Node{node("Conv", "beside", "z w b", "q")}, m.Graph.Nodes...)
+	dims := []onnx.Dim{{Size: -1, Param: "m"}, {Size: 3}, {Size: 9}, {Size: 9}}
+	m.Graph.Inputs = append(m.Graph.Inputs, onnx.NewValue("z", tensor.Float32, dims))
+	s := prepared(t, m, engine.Options{})
+	for _, n := range [][2]int{{1, 3}, {3, 1}, {2, 2}} {
+		out := run(t, s, tensor.Of(make([]float32, n[0]*243), n[0], 3, 9, 9), tensor.Of(make([]float32, n[1]*243), n[1], 3, 9, 9))
+		if got := out[0].Shape[0]; got != max(n[0], n[1]) {
+			t.Errorf("%d and %d items give %d", n[0], n[1], got)
+		}
+	}
+	dims[0].Param = "n"
+	m.Graph.Inputs[0].Shape[0].Param = "n"
+	if !slices.ContainsFunc(fusedNodes(t, m), func(n *onnx.Node) bool { return n.Op == scale }) {
+		t.Error("of the same number of items they are")
 	}
 }
