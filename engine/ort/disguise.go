@@ -32,8 +32,8 @@ func disguise(ctx context.Context, m *onnx.Model, f sessionFiles, o engine.Optio
 	m, err := rewrite.Apply(m, rewrite.Pass{Name: "name", Do: func(e *rewrite.Edit) error {
 		ix := e.Graph.Index()
 		for _, n := range e.Graph.Nodes {
-			most := map[string]int{"Clip": 3, "LeakyRelu": 1}[n.Op] // inputs; more are for ONNX Runtime to refuse
-			if !n.IsOp(n.Op) || len(n.Inputs) > most || !slices.ContainsFunc(ix.Readers[n.Input(0)], isSignPack) {
+			fits := n.IsOp("Clip") && len(n.Inputs) <= 3 || n.IsOp("LeakyRelu") && len(n.Inputs) == 1 // else ONNX Runtime refuses it
+			if !fits || !slices.ContainsFunc(ix.Readers[n.Input(0)], isSignPack) {
 				continue
 			}
 			if consts, ok := constants(e.Model, ix, n.Inputs[1:]); ok {

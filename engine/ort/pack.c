@@ -7,18 +7,20 @@
 //   y = Scale(x, factors)
 //
 // SignPack is as engine.SignPack says; its attribute below asks for the sides below the
-// knots. ActPack is of this package alone: a SignPack that also applies an activation,
-// in place where x is read by nothing else. Both have the attributes
+// knots. The others are of this package alone, and work in place where nothing else reads
+// x. ActPack is a SignPack that also applies an activation. Scale multiplies the channels
+// of x [N, C, H, W] by factors [N or 1, C, 1, 1]. They have the attributes
 //
 //   simd      bounds the instructions: 0 none, 1 AVX2, 2 AVX-512; all there are is
 //             the default
-//   block     8 or 16, when x lies as ONNX Runtime's convolutions keep their values:
-//             [N, C/block, H, W, block], C filled up to a multiple of block
-//   channels  how many of its C channels are real, a multiple of 8
+//   block     8 or 16, when x (and the factors) lie as ONNX Runtime's convolutions keep
+//             their values: [N, C/block, H, W, block], C filled up to a multiple of block
+//   channels  how many of its C channels are real; for packing a multiple of 8
 //
-// With a block, which ActPack needs, the codes are those of the same values in the usual
-// order, and Scale sets to zero what fills the last block up. ActPack's attribute kind is the activation, numbered as in pack.h, alpha and
-// beta are its numbers. It needs AVX2.
+// With a block, which only SignPack may be without, the codes are those of the same values
+// in the usual order, and Scale sets to zero what fills the last block up. ActPack's
+// attribute kind is the activation, numbered as in pack.h, alpha and beta are its numbers;
+// it needs AVX2.
 #include "ortapi.h"
 #include "pack.h"
 

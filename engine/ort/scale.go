@@ -38,7 +38,10 @@ func scaled(e *rewrite.Edit, m *onnx.Model) {
 		if column(x) {
 			x, factors = factors, x
 		}
-		if len(facts[x].Shape) != 4 || !column(factors) || items(factors) != items(x) && items(factors) != 1 {
+		if len(facts[x].Shape) != 4 || !column(factors) {
+			continue
+		}
+		if n := items(factors); n != 1 && (n < 0 || n != items(x)) {
 			continue
 		}
 		a, b, readers := ix.Maker[x], ix.Maker[factors], ix.Readers[n.Outputs[0]]
