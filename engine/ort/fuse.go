@@ -26,12 +26,12 @@ const nchwc = "com.microsoft.nchwc"
 const maxSaved = 1 << 30
 
 // fuse makes SignPack read values as the convolutions leave them, joins it with the
-// activation that follows, and has channels scaled in blocks. ONNX Runtime optimises a model, and so puts its values in
-// blocks of channels, only while it makes a session, where nothing of ours can take
-// part; all it knows to do for SignPack is to put every value back in the usual order
-// first, which costs more than the packing. So the model it has optimised is written to
-// a file and given operators that know of blocks. nil means that there is nothing to be
-// gained.
+// activation that follows, and has channels scaled in blocks. ONNX Runtime optimises a
+// model, and so puts its values in blocks of channels, only while it makes a session,
+// where nothing of ours can take part; all it knows to do for SignPack is to put every
+// value back in the usual order first, which costs more than the packing. So the model it
+// has optimised is written to a file and given operators that know of blocks. nil means
+// that there is nothing to be gained.
 //
 // opt is that model, m the one it was made from, in which disguise has hidden nodes.
 func fuse(opt, m *onnx.Model, hidden map[string]disguised) (*onnx.Model, error) {
