@@ -182,7 +182,7 @@ func newArray(h tensor.NpyHeader, r io.ReaderAt, path, name string, labels []int
 		}
 		return s.ready(o)
 	}
-	a := &array{path: path, name: id, r: r, h: h}
+	a := &array{path: path, name: id, r: r, h: h, fsys: o.FS}
 	if err := a.axes(o); err != nil {
 		return nil, err
 	}
@@ -195,6 +195,7 @@ func newArray(h tensor.NpyHeader, r io.ReaderAt, path, name string, labels []int
 type array struct {
 	path, name, before string
 	r                  io.ReaderAt
+	fsys               fs.FS
 	h                  tensor.NpyHeader
 	n, count           int   // samples, and elements of one
 	shape              []int // of a sample, as the model takes it
@@ -262,7 +263,8 @@ func (a *array) Sample(i int, dst []float32) error {
 	}
 	size := a.h.DType.Bits() / 8
 	raw := make([]byte, a.count*size)
-	if err := safe.ReadAt(a.r, raw, a.h.Offset+int64(i)*int64(len(raw))); err != nil {
+	err := patiently(a.fsys, func() string { return a.path }, func() error { return safe.ReadAt(a.r, raw, a.h.Offset+int64(i)*int64(len(raw))) })
+	if err != nil {
 		return fmt.Errorf("reading sample %d of %q: %w", i, a.path, err)
 	}
 	if a.order == nil {

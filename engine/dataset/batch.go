@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -36,8 +37,9 @@ const inFlight = 3
 // work ahead of the consumer by a fixed number of batches. The last batch is
 // padded, never dropped. One bad sample is one error in its batch; a panic in
 // Sample is that sample's error too. The iteration ends with an error only when
-// ctx is done or the sizes make no sense. When it ends, for whatever reason,
-// all goroutines have ended.
+// ctx is done, the sizes make no sense, or the machine is at fault (*MachineError): an
+// input/output error is an item's only where more items can be read than cannot.
+// When it ends, for whatever reason, all goroutines have ended.
 func Batches(ctx context.Context, ds Dataset, size, workers int) iter.Seq2[*Batch, error] {
 	return HeldBatches(ctx, ds, size, workers, 0)
 }
@@ -63,10 +65,11 @@ func HeldBatches(ctx context.Context, ds Dataset, size, workers, held int) iter.
 			}
 			r.free <- &filling{data: make([]float32, size*width), Batch: Batch{Items: make([]Item, size), Errs: make([]error, size), Others: others}}
 		}
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, cancel := context.WithCancelCause(ctx)
+		r.stop = cancel
 		var running sync.WaitGroup
 		defer running.Wait()
-		defer cancel()
+		defer cancel(nil)
 		running.Go(func() { r.dispatch(ctx) })
 		for range workers {
 			running.Go(func() { r.work(ctx) })
@@ -81,7 +84,10 @@ func HeldBatches(ctx context.Context, ds Dataset, size, workers, held int) iter.
 			if ctx.Err() != nil {
 				break
 			}
-			next = f.Start + f.N
+			if next = f.Start + f.N; next == ds.Len() && r.lost() != nil {
+				yield(nil, fmt.Errorf("reading the dataset: %w", r.lost()))
+				return
+			}
 			b := f.Batch
 			b.Items, b.Errs, b.Input = b.Items[:b.N], b.Errs[:b.N], tensor.Of(f.data, shape...)
 			if !yield(&b, nil) {
@@ -155,6 +161,44 @@ type reader struct {
 	size, width   int
 	free, ordered chan *filling
 	rows          chan row
+	stop          context.CancelCauseFunc
+
+	mu        sync.Mutex
+	good, bad int   // items that were read, and that the medium did not give
+	first     error // of these
+}
+
+// enough is how many items the medium may fail to give before there are as many others.
+const enough = 8
+
+// count sees to what is not the item's fault.
+func (r *reader) count(err error) {
+	var m mediumError
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case FaultOf(err) == MachineFault:
+		r.stop(err)
+	case !errors.As(err, &m):
+		r.good++
+	default:
+		if r.bad++; r.first == nil {
+			r.first = err
+		}
+		if r.bad > max(enough, r.good) {
+			r.stop(&MachineError{r.first})
+		}
+	}
+}
+
+// lost is what the medium did, if not that of an item, when all have been read.
+func (r *reader) lost() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bad > r.good {
+		return &MachineError{r.first}
+	}
+	return nil
 }
 
 // dispatch hands out the rows of batch after batch.
@@ -194,6 +238,7 @@ func (r *reader) work(ctx context.Context) {
 		}
 		dst := w.f.data[w.i*r.width : (w.i+1)*r.width]
 		w.f.Items[w.i], w.f.Errs[w.i] = r.read(w.f.Start+w.i, dst)
+		r.count(w.f.Errs[w.i])
 		if w.f.Errs[w.i] != nil {
 			clear(dst)
 		}

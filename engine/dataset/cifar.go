@@ -68,14 +68,16 @@ func newCifar(fsys fs.FS, kind int, path string) (*records, error) {
 		f.Close()
 		return nil, err
 	}
-	return &records{path: path, format: fmt.Sprintf("cifar%d", kind), r: f, offset: int64(k.labels), stride: record, n: int(size / record),
-		c: 3, h: 32, w: 32, label: func(i int) int {
-			var b [1]byte
-			if safe.ReadAt(f, b[:], int64(i)*record+int64(k.labels)-1) != nil {
-				return -1
-			}
-			return int(b[0])
-		}}, nil
+	s := &records{path: path, format: fmt.Sprintf("cifar%d", kind), r: f, offset: int64(k.labels), stride: record, n: int(size / record), c: 3, h: 32, w: 32}
+	s.label = func(i int) int {
+		var b [1]byte
+		if err := safe.ReadAt(f, b[:], int64(i)*record+int64(k.labels)-1); err != nil {
+			s.unlabelled.CompareAndSwap(nil, &err)
+			return -1
+		}
+		return int(b[0])
+	}
+	return s, nil
 }
 
 func openCifar(kind int) func(string, Options) ([]source, error) {

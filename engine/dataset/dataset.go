@@ -44,7 +44,8 @@ type Dataset interface {
 	Item(i int) Item
 	// Sample writes sample i, preprocessed, to dst, which holds the product of
 	// Shape elements. An error means that this item cannot be read; the others
-	// still can. Sample is safe for use from many goroutines.
+	// still can, unless it is a *MachineError: then nothing is known of any.
+	// Sample is safe for use from many goroutines.
 	Sample(i int, dst []float32) error
 }
 
@@ -123,7 +124,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.FS == nil {
 		o.FS = Local
 	}
-	o.shared = &commons{fsys: o.FS}
+	w := witnessing(o.FS)
+	o.FS, o.shared = w, &commons{fsys: w}
 	switch o.Layout {
 	case "", "auto":
 		o.Layout = ""

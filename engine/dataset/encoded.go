@@ -3,6 +3,7 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -38,11 +39,23 @@ type encoded struct {
 	// load is the image file of sample i, where says in messages what that is.
 	load  func(i int) ([]byte, error)
 	where func(i int) string
+	// root is what can be reached as long as the source can.
+	root func() string
+	fsys fs.FS
+}
+
+// read is load, under the rules of patiently.
+func (e *encoded) read(i int) (b []byte, err error) {
+	err = patiently(e.fsys, e.root, func() (err error) {
+		b, err = e.load(i)
+		return err
+	})
+	return b, err
 }
 
 // settle makes ready to read n samples.
 func (e *encoded) settle(o Options, n int) error {
-	e.n, e.limits, e.exif, e.reading = n, o.limits(), o.EXIF, o.ReadTime
+	e.n, e.limits, e.exif, e.reading, e.fsys = n, o.limits(), o.EXIF, o.ReadTime, o.FS
 	var err error
 	e.renderer, err = o.shared.renderer(o, e.firstSize)
 	return err
@@ -53,7 +66,7 @@ func (e *encoded) firstSize() (w, h int, err error) {
 	const tries = 100
 	first := errors.New("there is none")
 	for i := range min(tries, e.n) {
-		b, err := e.load(i)
+		b, err := e.read(i)
 		if err == nil {
 			w, h, err = picture.SizeOf(b, e.limits.pixels)
 		}
@@ -62,6 +75,9 @@ func (e *encoded) firstSize() (w, h int, err error) {
 				w, h = h, w
 			}
 			return w, h, nil
+		}
+		if FaultOf(err) == MachineFault {
+			return 0, 0, fmt.Errorf("reading image %q: %w", e.where(i), err)
 		}
 		if i == 0 {
 			first = fmt.Errorf("%q: %w", e.where(i), err)
@@ -77,7 +93,7 @@ func (e *encoded) Shape() []int { return slices.Clone(e.renderer.Shape) }
 
 func (e *encoded) Sample(i int, dst []float32) error {
 	start := time.Now()
-	b, err := e.load(i)
+	b, err := e.read(i)
 	tick(e.reading, start)
 	if err != nil {
 		return fmt.Errorf("reading image %q: %w", e.where(i), err)

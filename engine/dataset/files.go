@@ -3,7 +3,6 @@ package dataset
 import (
 	"fmt"
 	"io"
-	"io/fs"
 	"sync"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -12,7 +11,7 @@ import (
 // commons is what the sources of one dataset have in common, so that a thousand
 // shards take the files and the memory of a few.
 type commons struct {
-	fsys      fs.FS
+	fsys      *witness
 	mu        sync.Mutex
 	files     []*sharedFile // open, the latest used first
 	windows   []*window     // open, the latest used first
@@ -88,8 +87,8 @@ func front[T comparable](list []T, x T) []T {
 
 func (l *sharedFile) ReadAt(b []byte, at int64) (int, error) {
 	f, err := l.acquire()
-	if err != nil {
-		return 0, err
+	if err != nil { // which is of all items in it
+		return 0, &MachineError{fmt.Errorf("opening %q again: %w", l.path, err)}
 	}
 	defer l.release()
 	return f.ReadAt(b, at)

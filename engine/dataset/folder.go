@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
@@ -16,7 +17,7 @@ import (
 // imageList is image files, in a folder or on their own.
 type imageList struct {
 	path   string // the source
-	root   string // what names are relative to; "" for files given one by one
+	folder string // what names are relative to; "" for files given one by one
 	before string // the IDs' prefix
 	names  texts
 	labels []int32 // nil where no file has a class
@@ -30,7 +31,7 @@ type imageList struct {
 // class folders have no label. A folder without sub-folders has no classes.
 // Names that begin with a dot are passed over.
 func openImages(path string, o Options) ([]source, error) {
-	l := &imageList{path: path, root: path, left: leftFiles{}}
+	l := &imageList{path: path, folder: path, left: leftFiles{}}
 	entries, err := fs.ReadDir(o.FS, path)
 	if err != nil {
 		return nil, safe.Reason(err)
@@ -152,7 +153,7 @@ func openImageFiles(paths []string, o Options) ([]source, error) {
 // openImagesBelow makes a source of some of a folder's pictures, whose names are
 // known: what openImages would make of the folder if it held no others.
 func openImagesBelow(folder string, names []string, o Options) ([]source, error) {
-	l := &imageList{path: folder, root: folder}
+	l := &imageList{path: folder, folder: folder}
 	classOf := func(name string) string {
 		class, _, deep := strings.Cut(name, string(filepath.Separator))
 		if !deep {
@@ -180,24 +181,30 @@ func openImagesBelow(folder string, names []string, o Options) ([]source, error)
 
 func (l *imageList) ready(o Options) ([]source, error) {
 	l.where = l.file
+	l.root = sync.OnceValue(func() string {
+		if l.folder != "" {
+			return l.folder
+		}
+		return common(l.names.len(), l.names.at)
+	})
 	l.load = func(i int) ([]byte, error) { return readRegular(o.FS, l.file(i), l.limits.bytes) }
 	return []source{l}, l.settle(o, l.names.len())
 }
 
 func (l *imageList) file(i int) string {
-	if l.root == "" {
+	if l.folder == "" {
 		return l.names.at(i)
 	}
-	return filepath.Join(l.root, l.names.at(i))
+	return filepath.Join(l.folder, l.names.at(i))
 }
 
 func (l *imageList) prefix(s string)          { l.before = plain(s) }
 func (l *imageList) classes() []string        { return l.class }
-func (l *imageList) distinct() (string, bool) { return l.before, l.root != "" }
+func (l *imageList) distinct() (string, bool) { return l.before, l.folder != "" }
 
 func (l *imageList) Item(i int) Item {
 	it := Item{ID: plain(l.names.at(i)), Path: l.file(i), Label: -1}
-	if l.root != "" {
+	if l.folder != "" {
 		it.ID = l.before + it.ID
 	}
 	if l.labels != nil && l.labels[i] >= 0 {

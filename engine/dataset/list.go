@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
@@ -97,6 +98,7 @@ func openListed(path string, o Options) ([]source, error) {
 		l.beside, l.besides = of, names
 	}
 	l.where = l.file
+	l.root = sync.OnceValue(func() string { return common(l.names.len(), l.file) })
 	l.load = func(i int) ([]byte, error) {
 		if err := l.bad[i]; err != nil {
 			return nil, err

@@ -74,11 +74,22 @@ type source interface {
 // and alternatives in braces, and "-" for a list of these on o.Stdin. What is wrong with one picture shows when
 // it is read; what is wrong with a source, or an empty dataset, is an error.
 // Where image folders have different classes, labels count their sorted union.
+//
+// A fault of the machine while it looks is a *MachineError, whatever it was that could
+// not be seen.
 func Open(sources []string, o Options) (Dataset, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("opening a dataset: %w", err)
 	}
+	ds, err := openAll(sources, o)
+	if lost := o.shared.fsys.fault(); lost != nil {
+		return nil, fmt.Errorf("opening dataset %q: %w", sources, lost)
+	}
+	return ds, err
+}
+
+func openAll(sources []string, o Options) (Dataset, error) {
 	format, err := formatNamed(o.Format)
 	if err != nil {
 		return nil, fmt.Errorf("opening a dataset: %w", err)

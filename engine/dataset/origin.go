@@ -32,15 +32,27 @@ func Origins(ds Dataset) []Origin {
 }
 
 // Open opens the source by itself, as it was opened before but that labels count
-// its own classes. It is an error when the number of its items has changed.
+// its own classes. It is an error when the number of its items has changed, and a
+// *MachineError as with Open.
 func (s Origin) Open(o Options) (Dataset, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("opening a dataset: %w", err)
 	}
+	ds, err := s.open(o)
+	if lost := o.shared.fsys.fault(); lost != nil {
+		return nil, fmt.Errorf("opening dataset %q as %s: %w", s.Paths, s.Format, lost)
+	}
+	return ds, err
+}
+
+func (s Origin) open(o Options) (Dataset, error) {
 	f, err := formatNamed(s.Format)
-	if err != nil || f == nil || len(s.Paths) == 0 {
-		return nil, fmt.Errorf("opening a dataset again: its format is %q and it has %d paths: %w", s.Format, len(s.Paths), err)
+	if err != nil {
+		return nil, fmt.Errorf("opening a dataset again: %w", err)
+	}
+	if f == nil || len(s.Paths) == 0 {
+		return nil, fmt.Errorf("opening a dataset again: its format is %q and it has %d paths", s.Format, len(s.Paths))
 	}
 	var got []source
 	switch {
@@ -70,7 +82,12 @@ func (s Origin) Open(o Options) (Dataset, error) {
 // Expand is the files and folders that Open would open, one by one: globs and the
 // list "-" become what they stand for. It looks at the local disk.
 func Expand(sources []string, stdin io.Reader) ([]string, error) {
-	return expand(Local, sources, stdin)
+	w := witnessing(Local)
+	paths, err := expand(w, sources, stdin)
+	if lost := w.fault(); lost != nil {
+		return nil, fmt.Errorf("looking for %q: %w", sources, lost)
+	}
+	return paths, err
 }
 
 // clock adds up the time spent in reading; nil counts nothing.

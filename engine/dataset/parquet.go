@@ -116,6 +116,7 @@ func (s *rows) open(o Options) (err error) {
 	}
 	s.limits = o.limits()
 	s.where = func(i int) string { return fmt.Sprintf("%s[%d]", s.file.path, i) }
+	s.root = func() string { return s.file.path }
 	w := &window{all: o.shared, start: func() (cursor, error) { return &rowCursor{s: s, group: -1}, nil }}
 	s.load = func(i int) ([]byte, error) {
 		if err := s.unlabelled[s.group(i)]; err != nil {

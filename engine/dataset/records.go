@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
@@ -25,12 +26,15 @@ type records struct {
 	label          func(i int) int
 	class          []string
 	renderer       *picture.Renderer
+	fsys           fs.FS
+	unlabelled     atomic.Pointer[error] // why a label could not be read
 }
 
 // ready settles what samples look like. Pictures of a wrong size, which here are
 // all of them, are an error at once.
 func (s *records) ready(o Options) (*records, error) {
 	var err error
+	s.fsys = o.FS
 	s.renderer, err = picture.NewRenderer(o.render(), s.c, func() (int, int, error) { return s.w, s.h, nil })
 	if err != nil {
 		return nil, err
@@ -77,7 +81,11 @@ func (s *records) picture(i int) (*picture.Picture, error) {
 	if s.c > 1 && !s.last {
 		raw = make([]uint8, len(p.Pix))
 	}
-	if err := safe.ReadAt(s.r, raw, s.offset+int64(i)*s.stride); err != nil {
+	if err := s.unlabelled.Load(); err != nil {
+		return nil, &MachineError{*err}
+	}
+	err := patiently(s.fsys, func() string { return s.path }, func() error { return safe.ReadAt(s.r, raw, s.offset+int64(i)*s.stride) })
+	if err != nil {
 		return nil, err
 	}
 	if s.c > 1 && !s.last {

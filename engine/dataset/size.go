@@ -42,7 +42,7 @@ func (a *array) Geometry(int) (picture.Geometry, error) {
 func (e *encoded) Geometry(i int) (picture.Geometry, error) {
 	s, ok := e.sizes.get(i)
 	if !ok {
-		b, err := e.load(i)
+		b, err := e.read(i)
 		if err == nil {
 			s.W, s.H, err = picture.SizeOf(b, e.limits.pixels)
 		}

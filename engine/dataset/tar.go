@@ -163,6 +163,7 @@ func openTar(file string, o Options) (source, error) {
 func (s *shard) open(o Options) error {
 	s.limits = o.limits()
 	s.where = func(i int) string { return s.file.path + "/" + s.key(i) }
+	s.root = func() string { return s.file.path }
 	x := tarIndexer{limit: s.limits.bytes, column: strings.TrimPrefix(strings.ToLower(o.Column), ".")}
 	var err error
 	unpack, err := unpacker(s.file)

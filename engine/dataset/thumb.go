@@ -70,7 +70,7 @@ func Picture(ds Dataset, i int) (image.Image, error) {
 }
 
 func (e *encoded) picture(i int) (*picture.Picture, error) {
-	b, err := e.load(i)
+	b, err := e.read(i)
 	if err != nil {
 		return nil, fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}

@@ -69,7 +69,9 @@ func Tiles(ds Dataset, t Tiling) (Dataset, error) {
 		return nil, errors.New("cutting pictures that have arrays beside them into tiles: cut first")
 	}
 	d := &tiled{Dataset: ds, tiling: t, size: size, starts: make([]int, ds.Len()+1), sizes: make([]picture.Size, ds.Len())}
-	d.measure()
+	if err := d.measure(); err != nil {
+		return nil, err
+	}
 	for i, s := range d.sizes {
 		d.starts[i+1] = d.starts[i] + 1
 		if s == (picture.Size{}) {
@@ -172,19 +174,28 @@ type tiled struct {
 }
 
 // measure reads the sizes of the pictures.
-func (t *tiled) measure() {
+func (t *tiled) measure() error {
 	var next atomic.Int64
+	var lost atomic.Pointer[error]
 	var all sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(t.sizes); i = int(next.Add(1)) - 1 {
-				if g, err := GeometryOf(t.Dataset, i); err == nil {
+				switch g, err := GeometryOf(t.Dataset, i); {
+				case err == nil:
 					t.sizes[i] = g.Picture
+				case FaultOf(err) == MachineFault:
+					lost.Store(&err)
+					next.Store(int64(len(t.sizes)))
 				}
 			}
 		})
 	}
 	all.Wait()
+	if err := lost.Load(); err != nil {
+		return fmt.Errorf("reading the sizes of pictures: %w", *err)
+	}
+	return nil
 }
 
 func (t *tiled) Len() int { return t.starts[len(t.starts)-1] }
