@@ -32,7 +32,10 @@ func (r *Rows) Find(ds dataset.Dataset, id string) (*Place, error) {
 		if err != nil {
 			return nil, fmt.Errorf("looking for the region %q: %w", id, err)
 		}
-		all, _ := r.from.Regions(i, g.Picture)
+		all, faults := r.from.Regions(i, g.Picture)
+		if lost := machine(faults...); lost != nil {
+			return nil, fmt.Errorf("looking for the region %q: %w", id, lost)
+		}
 		names := rowNames{}
 		for _, of := range all {
 			name := names.next(image + "#" + of.ID)

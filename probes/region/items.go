@@ -55,11 +55,17 @@ func Items(ds dataset.Dataset, from Source, in BoxInput) (dataset.Dataset, error
 		}
 		clear(taken)
 		g, err := dataset.GeometryOf(ds, i)
+		if lost := machine(err); lost != nil {
+			return nil, fmt.Errorf("looking for regions: %w", lost)
+		}
 		if err != nil {
 			add(i, "unread", [4]float64{}, err)
 			continue
 		}
 		regions, faults := from.Regions(i, g.Picture)
+		if lost := machine(faults...); lost != nil {
+			return nil, fmt.Errorf("looking for regions: %w", lost)
+		}
 		for _, r := range regions {
 			box, err := in.box(g, r)
 			add(i, r.ID, box, err)

@@ -47,11 +47,17 @@ func NewParts(ds dataset.Dataset, from Source) (*Parts, error) {
 			choices, refs = append(choices, dataset.Choice{Of: i, Name: "#" + name}), append(refs, r)
 		}
 		g, err := dataset.GeometryOf(ds, i)
+		if lost := machine(err); lost != nil {
+			return nil, fmt.Errorf("looking for regions: %w", lost)
+		}
 		if err != nil {
 			add("unread", part{err: err})
 			continue
 		}
 		regions, faults := from.Regions(i, g.Picture)
+		if lost := machine(faults...); lost != nil {
+			return nil, fmt.Errorf("looking for regions: %w", lost)
+		}
 		for k, r := range regions {
 			add(r.ID, part{picture: i, region: k})
 		}

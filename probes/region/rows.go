@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/site"
@@ -213,12 +214,18 @@ func (r *Rows) item(in batch, k int) error {
 		return nil
 	}
 	g, err := r.where(i)
+	if lost := machine(err); lost != nil {
+		return lost
+	}
 	if err != nil {
 		r.sum.Pictures++
 		r.rows.fail(whole, err)
 		return nil
 	}
 	regions, faults := r.from.Regions(i, g.Picture)
+	if lost := machine(faults...); lost != nil {
+		return lost
+	}
 	if len(regions)+len(faults) == 0 {
 		r.sum.Without++
 		return nil
@@ -248,6 +255,16 @@ func (r *Rows) item(in batch, k int) error {
 			r.rows.fail(at, err)
 		}
 		if err := r.flush(maxRows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// machine is the one of faults that is the machine's and says nothing of an item, or nil.
+func machine(faults ...error) error {
+	for _, err := range faults {
+		if dataset.FaultOf(err) == dataset.MachineFault {
 			return err
 		}
 	}

@@ -92,7 +92,7 @@ func NewMaps(to probes.Sink, dir string, sites []site.Site, layouts []region.Lay
 	if m.mark = func(*image.RGBA, int, picture.Size) {}; from != nil {
 		m.mark = func(out *image.RGBA, i int, picture picture.Size) {
 			if from.Has(i) {
-				rs, _ := from.Regions(i, picture)
+				rs, _ := from.Regions(i, picture) // what has none is drawn without, and its row says why
 				draw.Boxes(out, rs)
 			}
 		}
