@@ -28,7 +28,7 @@ func newHashFinish() *cobra.Command {
 		if err := plot.check(args[0], true); err != nil {
 			return err
 		}
-		p, err := load(args[0])
+		p, err := load(c, args[0])
 		if err != nil {
 			return err
 		}
@@ -54,6 +54,9 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 			return regionsFailed(*r)
 		}
 	}
+	if s.Failed > 0 && s.Failed == s.Finished {
+		return &jobs.AllFailedError{Summary: probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
+	}
 	if s.Failed > 0 {
 		return someFailed{probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
 	}
@@ -64,6 +67,11 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 func settle(err error) error {
 	var aside jobs.AsideError
 	var lacks *jobs.IncompleteError
+	var lost *jobs.LostError
+	var un *jobs.UnreachableError
+	if errors.As(err, &un) || errors.As(err, &lost) { // trying again is of no use
+		return usageError{err}
+	}
 	if errors.As(err, &aside) || errors.As(err, &lacks) && len(lacks.Missing) == 0 && len(lacks.Bad) == 0 {
 		return partly{err}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -25,6 +26,7 @@ type hashRun struct {
 	engineFlags
 	workers, maxTries int
 	retry             bool
+	retryErrors       string
 	name              string
 }
 
@@ -36,6 +38,7 @@ func (h *hashRun) add(fs *pflag.FlagSet) {
 	fs.IntVar(&h.workers, "decoders", 0, "goroutines that read and decode; 0 takes one for each core")
 	fs.IntVar(&h.maxTries, "max-tries", 3, "set a shard aside after so many tries that ended with their process, or with an error of the engine; 0 for never")
 	fs.BoolVar(&h.retry, "retry", false, "try again the shards that are set aside")
+	fs.StringVar(&h.retryErrors, "retry-errors", "", "make again the shards that have a row whose error has `REASON` in it; machine stands for every fault of the machine, such as too many open files")
 	fs.StringVar(&h.name, "worker", "", "the worker's `NAME` in the records; HOST:PROCESS by default")
 }
 
@@ -50,23 +53,26 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	if h.workers == 0 {
 		h.workers = runtime.GOMAXPROCS(0)
 	}
-	left, known := 0, 0
-	if all {
-		for i := range shards {
-			if r := p.Done(i); r == nil {
-				left += p.Shards[i].Items
-			} else {
-				known++
-			}
+	known := shards
+	if !all {
+		known = p.Slice(0, 1)
+	}
+	todo, left, done, err := h.todo(p, known)
+	if err != nil {
+		return err
+	}
+	if !all {
+		left = 0
+	}
+	if all && len(todo) == 0 {
+		for _, res := range done {
+			report(res)
 		}
-		if left == 0 {
-			for i := range shards {
-				r := p.Done(i)
-				report(jobs.Result{Shard: i, Items: r.Items, Failed: r.Failed, Bytes: r.Bytes(), Seconds: r.Seconds.Total, Skipped: true})
-			}
-			note(c, "done already: %s", count(known, "shard"))
-			return nil
-		}
+		note(c, "done already: %s", count(len(done), "shard"))
+		return nil
+	}
+	if err := p.Reach(todo); err != nil {
+		return err
 	}
 	h.precision = p.Settings.Precision
 	b, o, err := h.choose(c)
@@ -74,9 +80,9 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 		return err
 	}
 	mf := modelFlags{allowLinks: p.AllowLinks}
-	m, err := mf.load(p.Model)
+	m, err := mf.load(p.ModelPath())
 	if err != nil {
-		return fmt.Errorf("%w (the plan has this path; run in the folder that it counts from)", err)
+		return err
 	}
 	precise, err := h.precise(m)
 	if err != nil {
@@ -121,14 +127,14 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 			return err
 		}
 	}
-	show, done := jobProgress(c, left)
-	w, err := p.NewWorker(r, jobs.WorkerOptions{Layouts: layouts, Regions: find, Workers: h.workers, MaxTries: h.maxTries, Retry: h.retry, Name: h.name, Progress: show})
+	show, end := jobProgress(c, left)
+	w, err := p.NewWorker(r, jobs.WorkerOptions{Layouts: layouts, Regions: find, Workers: h.workers, MaxTries: h.maxTries, Retry: h.retry, RetryErrors: h.retryErrors, Name: h.name, Progress: show})
 	if err != nil {
 		return err
 	}
 	start := time.Now()
 	err = w.Run(c.Context(), shards, report)
-	done()
+	end()
 	for _, n := range r.Notes() {
 		note(c, "%s", n)
 	}
@@ -140,6 +146,27 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 		note(c, "seconds: reading %.2f and decoding %.2f on %d goroutines, inference %.2f, waiting for items %.2f, writing %.2f", s.Read, s.Decode, h.workers, s.Infer, s.Wait, s.Write)
 	}
 	return err
+}
+
+// todo is the shards that are not done, with the number of their items, and what is known of
+// the others.
+func (h *hashRun) todo(p *jobs.Plan, shards iter.Seq[int]) (todo []int, items int, done []jobs.Result, err error) {
+	for i := range shards {
+		r, err := p.Done(i)
+		again := false
+		if err == nil && r != nil && h.retryErrors != "" {
+			again, err = p.HasErrors(i, r, h.retryErrors)
+		}
+		if err != nil {
+			return nil, 0, nil, err
+		}
+		if r == nil || again {
+			todo, items = append(todo, i), items+p.Shards[i].Items
+			continue
+		}
+		done = append(done, jobs.Result{Shard: i, Items: r.Items, Failed: r.Failed, Bytes: r.Bytes(), Seconds: r.Seconds.Total, Skipped: true})
+	}
+	return todo, items, done, nil
 }
 
 // size is a number of bytes as people read it.
@@ -177,7 +204,7 @@ func jobProgress(c *cobra.Command, total int) (func(jobs.Progress), func()) {
 				of = fmt.Sprintf("/%d", total)
 				left = fmt.Sprintf(", %s left", time.Duration(float64(total-p.Items)/rate*float64(time.Second)).Round(time.Second))
 			}
-			fmt.Fprintf(w, "%shash: %d%s items, %.4g/s%s, %d failed, %s written%s", begin, p.Items, of, rate, left, p.Failed, size(p.Bytes), end)
+			fmt.Fprintf(w, "%shash: %d%s items, %.4g/s%s, %d failed, %s written; an interruption loses %d%s", begin, p.Items, of, rate, left, p.Failed, size(p.Bytes), p.Items-p.Kept, end)
 		}, func() {
 			if begin != "" {
 				fmt.Fprint(w, begin)
@@ -247,7 +274,7 @@ interrupt it drops the shard it is at and ends.`,
 				return usageError{fmt.Errorf("--shard: %w", err)}
 			}
 		}
-		p, err := load(args[0])
+		p, err := load(c, args[0])
 		if err != nil {
 			return err
 		}
@@ -258,8 +285,16 @@ interrupt it drops the shard it is at and ends.`,
 				_ = out.Encode(res) // whoever reads it sees that it ends
 			}
 		}
+		// Whoever reads the lines is told once what ends it.
+		settled := func(err error) error {
+			var un *jobs.UnreachableError
+			if errors.As(err, &un) && (stdin || lines) {
+				_ = out.Encode(map[string]any{"shard": nil, "error": un.Error(), "unreachable": un.Path})
+			}
+			return settle(err)
+		}
 		if !stdin {
-			return settle(h.run(c, p, p.Slice(i, n), true, report))
+			return settled(h.run(c, p, p.Slice(i, n), true, report))
 		}
 		wrong := 0
 		shards := stdinShards(c, func(text string) {
@@ -267,7 +302,7 @@ interrupt it drops the shard it is at and ends.`,
 			_ = out.Encode(map[string]any{"shard": nil, "error": fmt.Sprintf("%q is not the number of a shard", text)})
 		})
 		if err := h.run(c, p, shards, false, report); err != nil {
-			return settle(err)
+			return settled(err)
 		}
 		if wrong > 0 {
 			return fmt.Errorf("standard input has %s that %s no number of a shard", count(wrong, "line"), are(wrong))

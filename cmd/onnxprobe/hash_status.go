@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,12 +14,19 @@ import (
 )
 
 // load reads the plan of the job in a folder.
-func load(dir string) (*jobs.Plan, error) {
+func load(c *cobra.Command, dir string) (*jobs.Plan, error) {
 	p, err := jobs.Load(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s holds no job: %w; onnxprobe hash plan makes one", dir, err)
+		return nil, noJob(dir, err)
+	}
+	if err == nil && p.Changed != nil {
+		note(c, "%s: %v; onnxprobe hash verify says what to do", filepath.Join(dir, "plan.json"), p.Changed)
 	}
 	return p, err
+}
+
+func noJob(dir string, err error) error {
+	return fmt.Errorf("%s holds no job: %w; onnxprobe hash plan makes one", dir, err)
 }
 
 func newHashStatus() *cobra.Command {
@@ -30,11 +39,14 @@ func newHashStatus() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of a table")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		p, err := load(args[0])
+		p, err := load(c, args[0])
 		if err != nil {
 			return err
 		}
-		s := p.Status()
+		s, err := p.Status()
+		if err != nil {
+			return err
+		}
 		if asJSON {
 			return json.NewEncoder(c.OutOrStdout()).Encode(s)
 		}
@@ -89,33 +101,46 @@ func newHashVerify() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "verify DIR",
-		Short: "Hold every file against the SHA-256 of its record",
-		Long: `Reads every file of the shards that are done. A shard with a file that is not what its record
-says is no longer done, and the next run makes it anew; verify ends with 1 then.`,
+		Short: "Hold every file of the job against its record and the plan",
+		Long: `Reads every file that the job wrote: the plan and its names, the frame, each shard's data,
+companions and record, and what finish wrote. One that is missing, cut, changed or another's is
+named with its remedy, and verify ends with 1: _SUCCESS is removed, and a shard that is not whole
+is no longer done, so that the next run makes it anew. So are files named that are not the job's and would be
+read as its data. Where verify itself cannot read it ends with 1 and changes nothing.`,
 		Example: `  onnxprobe hash verify /shared/job || onnxprobe hash run /shared/job`,
 		Args:    exactly(1, "one folder"),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		p, err := load(args[0])
-		if err != nil {
-			return err
+		v, err := jobs.Verify(args[0], nil)
+		if errors.Is(err, fs.ErrNotExist) {
+			return noJob(args[0], err)
 		}
-		bad, err := p.Verify(nil)
 		if err != nil {
 			return err
 		}
 		if asJSON {
-			if err := json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"shards": len(p.Shards), "mismatches": append([]jobs.Mismatch{}, bad...)}); err != nil {
+			if err := json.NewEncoder(c.OutOrStdout()).Encode(v); err != nil {
 				return err
 			}
 		}
-		for _, b := range bad {
-			note(c, "shard %d: %s: %s", b.Shard, b.File, b.Why)
+		for _, b := range v.Findings {
+			note(c, "%s", b)
 		}
-		if len(bad) > 0 {
-			return fmt.Errorf("%s %s not what the records say; the next run makes such shards anew", count(len(bad), "file"), are(len(bad)))
+		if n := len(v.Foreign); n > 0 {
+			note(c, "%s %s not the job's: %s", count(n, "file"), are(n), strings.Join(v.Foreign[:min(n, 10)], ", "))
 		}
+		if n := len(v.Findings); n > 0 {
+			return fmt.Errorf("%s %s not right, and the job is not finished; what to do about each is said above", count(n, "file"), are(n))
+		}
+		done := "and the job is finished"
+		if !v.Finished {
+			done = "and the job is not finished"
+			if n := len(v.Missing); n > 0 {
+				done = fmt.Sprintf("and %s %s not done yet", count(n, "shard"), are(n))
+			}
+		}
+		note(c, "%s verified, %s", count(v.Done, "shard"), done)
 		return nil
 	}
 	return c

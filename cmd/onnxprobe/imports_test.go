@@ -53,16 +53,17 @@ var diagram = map[string][]string{
 		"onnx", "onnx/tensor", "engine", "engine/dataset/picture", "probes", "probes/region",
 		"probes/region/segment",
 	},
-	"probes/sink":     {"onnx/tensor", "probes"},
-	"probes/encoding": {"onnx/tensor", "engine/dataset", "probes", "probes/sink", "probes/site"},
+	"probes/internal/store": {},
+	"probes/sink":           {"onnx/tensor", "probes", "probes/internal/store"},
+	"probes/encoding":       {"onnx/tensor", "engine/dataset", "probes", "probes/sink", "probes/site"},
 	"probes/dynamics": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "engine/dataset/picture", "probes",
 		"probes/attack", "probes/encoding", "probes/sink", "probes/site",
 	},
 	"probes/job": {
 		"onnx", "onnx/tensor", "engine/dataset", "engine/dataset/picture", "probes", "probes/encoding",
-		"probes/region", "probes/region/annotate", "probes/region/predict", "probes/region/segment",
-		"probes/sink", "probes/site",
+		"probes/internal/store", "probes/region", "probes/region/annotate", "probes/region/predict",
+		"probes/region/segment", "probes/sink", "probes/site",
 	},
 	"probes/region/score": {"probes/encoding", "probes/region"},
 	"probes/report": {

@@ -163,7 +163,7 @@ func plannedModel(p *jobs.Plan, b engine.Backend, o engine.Options) (r regionMod
 	if p.Settings.Regions == nil || p.Settings.Regions.Model == nil {
 		return r, nil
 	}
-	_, r.path, _ = predict.Parse(p.Regions)
+	r.path = p.RegionsPath()
 	r.settings = p.Settings.Regions.Model
 	r.on(b, o)
 	mf := modelFlags{allowLinks: p.AllowLinks}

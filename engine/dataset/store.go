@@ -156,3 +156,15 @@ func versionOf(f fs.File) (version, error) {
 	}
 	return version{st.Size(), st.ModTime()}, nil
 }
+
+// Elsewhere is the local disk under other names: find gives the path of each.
+func Elsewhere(find func(name string) string) fs.FS { return elsewhere{find} }
+
+type elsewhere struct{ find func(string) string }
+
+func (e elsewhere) Open(name string) (fs.File, error)          { return Local.Open(e.find(name)) }
+func (e elsewhere) Stat(name string) (fs.FileInfo, error)      { return os.Stat(e.find(name)) }
+func (e elsewhere) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(e.find(name)) }
+func (e elsewhere) ReadLink(name string) (string, error)       { return os.Readlink(e.find(name)) }
+func (e elsewhere) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(e.find(name)) }
+func (e elsewhere) real(name string) (string, error)           { return filepath.EvalSymlinks(e.find(name)) }

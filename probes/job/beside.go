@@ -29,8 +29,8 @@ type Boxes struct {
 	Units string `json:"units"`
 }
 
-// record notes what lies beside the items of the plan.
-func (p *Plan) record(items int, sides []dataset.Side) error {
+// noteSides notes what lies beside the items of the plan.
+func (p *Plan) noteSides(items int, sides []dataset.Side) error {
 	for k := range sides {
 		s := &sides[k]
 		in := Input{SideDescription: s.Describe()}
@@ -77,8 +77,8 @@ func (p *Plan) side(in Input) (s dataset.Side, err error) {
 	if in.Rows == 0 {
 		return dataset.ConstantSide(in.Name, d, in.Shape, in.From)
 	}
-	if s, err = dataset.ReadSide(in.Name, d, in.Shape, in.Rows, p.Arrays[in.Name], 0); err != nil {
-		return s, changed(err)
+	if s, err = dataset.ReadSide(in.Name, d, in.Shape, in.Rows, p.find(p.Arrays[in.Name]), 0); err != nil {
+		return s, lostOr(p.find(p.Arrays[in.Name]), err)
 	}
 	if s.Describe().SHA256 != in.SHA256 {
 		return s, changed(fmt.Errorf("the rows for the input %q in %s are others: their SHA-256 is another", in.Name, p.Arrays[in.Name]))

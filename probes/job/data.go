@@ -24,7 +24,21 @@ func (e InputError) Unwrap() error { return e.error }
 // options are those that the job's inputs are opened with.
 func (p *Plan) options(reading *atomic.Int64) dataset.Options {
 	d := p.Settings.Data
-	return dataset.Options{Layout: d.Layout, Column: d.Column, Preprocess: d.Preprocess, Input: p.Settings.Sample, EXIF: d.EXIF, MaxPixels: d.MaxPixels, ReadTime: reading}
+	return dataset.Options{Layout: d.Layout, Column: d.Column, Preprocess: d.Preprocess, Input: p.Settings.Sample, EXIF: d.EXIF, MaxPixels: d.MaxPixels, ReadTime: reading, FS: p.files()}
+}
+
+// lostOr is the error of a source at path that cannot be opened: the machine's, or that it
+// cannot be reached, or else that it is not what it was.
+func lostOr(path string, err error) error {
+	if dataset.FaultOf(err) >= dataset.MediumFault {
+		return err
+	}
+	if path != "" {
+		if _, lost := os.Stat(path); lost != nil {
+			return unreachable(path, lost)
+		}
+	}
+	return changed(err)
 }
 
 // opener opens the inputs of shards, and keeps the source that it opened last.
@@ -45,9 +59,10 @@ func (o *opener) open(i int) (*data, error) {
 		switch {
 		case src.Format == pictures: // only those of the shard
 			src.Items = c.To - c.From
-			if src.Paths, err = o.plan.names(c); err == nil {
-				ds, err = src.Open(o.options)
+			if src.Paths, err = o.plan.names(c); err != nil {
+				return nil, outputError{err} // the job's own file
 			}
+			ds, err = src.Open(o.options)
 		case src.Format == points && o.plan.Settings.Data.Points != nil:
 			r := o.plan.Settings.Data.Points
 			ds, err = dataset.Range(dataset.Random(src.Items, o.plan.Settings.Sample, r.Low, r.High, r.Seed), c.From, c.To)
@@ -60,9 +75,9 @@ func (o *opener) open(i int) (*data, error) {
 			}
 		}
 		if err != nil {
-			return nil, changed(err)
+			return nil, lostOr(o.plan.find(o.plan.Sources[c.Source].root()), err)
 		}
-		parts = append(parts, portion{ds: ds, file: fileOf(src)})
+		parts = append(parts, portion{ds: ds, file: fileOf(src), root: o.plan.Sources[c.Source].root()})
 	}
 	d, err := newData(parts, o.plan.Classes, s.Again)
 	if err != nil {
@@ -70,6 +85,9 @@ func (o *opener) open(i int) (*data, error) {
 	}
 	return d, nil
 }
+
+// forget makes the next shard open its source anew.
+func (o *opener) forget() { o.ds = nil }
 
 // data is a shard's items, with the labels of the whole job.
 type data struct {
@@ -82,6 +100,7 @@ type data struct {
 type portion struct {
 	ds      dataset.Dataset
 	file    string         // that holds all of them; "" where each has its own
+	root    string         // without which there are none; "" where that is not known
 	relabel map[string]int // the job's label of each class; nil where they agree
 }
 
@@ -158,7 +177,10 @@ func (p *Plan) digest(d *data) (string, error) {
 			continue
 		}
 		last = path
-		st, err := os.Stat(path)
+		st, err := os.Stat(p.find(path))
+		if dataset.FaultOf(err) >= dataset.MediumFault {
+			return "", &dataset.MachineError{Err: fmt.Errorf("looking at the inputs: %w", err)}
+		}
 		if err != nil {
 			// A file that cannot be seen now is read as an error, as often as it is tried.
 			fmt.Fprintf(h, "%v\n", errors.Unwrap(err))
@@ -181,7 +203,13 @@ func (p *Plan) unchanged(i int, d *data) error {
 	}
 	for k := range d.Len() {
 		if path := d.file(k); path != "" {
-			if _, err := os.Stat(path); err != nil {
+			if _, err := os.Stat(p.find(path)); err != nil {
+				if part, _ := d.part(k); part.root != "" {
+					root := p.find(part.root)
+					if _, lost := os.Stat(root); lost != nil {
+						return unreachable(root, lost)
+					}
+				}
 				var why *fs.PathError
 				if errors.As(err, &why) {
 					err = why.Err
@@ -198,7 +226,7 @@ func (p *Plan) unchanged(i int, d *data) error {
 func (p *Plan) newer(d *data) error {
 	if st, err := os.Stat(filepath.Join(p.dir, planName)); err == nil {
 		for k := range d.Len() {
-			if f, err := os.Stat(d.file(k)); err == nil && f.ModTime().After(st.ModTime()) {
+			if f, err := os.Stat(p.find(d.file(k))); err == nil && f.ModTime().After(st.ModTime()) {
 				return fmt.Errorf("%s was changed at %s, after that", d.file(k), f.ModTime().Format(time.RFC3339))
 			}
 		}

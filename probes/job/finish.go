@@ -4,12 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
@@ -36,78 +34,66 @@ type Status struct {
 	Success        bool     `json:"success"`
 }
 
-// Status looks at every shard's record.
-func (p *Plan) Status() Status {
+// Status looks at every shard's record. An error is of the looking.
+func (p *Plan) Status() (Status, error) {
 	s := Status{Shards: len(p.Shards), Items: p.Items, Missing: []int{}, Running: []int{}, Aside: []int{}}
 	if p.Settings.Regions != nil {
 		s.Regions = &region.RowSummary{}
 	}
 	for i := range p.Shards {
-		r := p.Done(i)
-		switch {
-		case r != nil:
-			s.Done++
-			s.Finished, s.Failed, s.Bytes = s.Finished+r.Items, s.Failed+r.Failed, s.Bytes+r.Bytes()
-			s.Seconds.add(r.Seconds)
-			s.Tiles += r.Tiles
-			if s.Regions != nil && r.Regions != nil {
-				s.Regions.Add(*r.Regions)
-			}
-			s.Errors = append(s.Errors, r.Errors[:min(len(r.Errors), max(10-len(s.Errors), 0))]...)
-		case p.SetAside(i) != nil:
+		r, err := p.Done(i)
+		if err != nil {
+			return s, err
+		}
+		if r != nil {
+			s.add(i, r)
+			continue
+		}
+		aside, err := p.SetAside(i)
+		if err != nil {
+			return s, err
+		}
+		if aside != nil {
 			s.Aside = append(s.Aside, i)
-		default:
-			s.Missing = append(s.Missing, i)
-			if _, alive := p.tries(i); alive > 0 {
-				s.Running = append(s.Running, i)
-			}
+			continue
+		}
+		s.Missing = append(s.Missing, i)
+		if _, alive, err := p.tries(i); err != nil {
+			return s, err
+		} else if alive > 0 {
+			s.Running = append(s.Running, i)
 		}
 	}
 	if s.Seconds.Total > 0 {
 		s.ItemsPerSecond = float64(s.Finished) / s.Seconds.Total
 	}
-	_, err := os.Stat(filepath.Join(p.dir, successName))
-	s.Success = err == nil
-	return s
+	var err error
+	s.Success, err = p.finished()
+	return s, err
 }
 
-// Mismatch is a file that is not what its record says.
-type Mismatch struct {
-	Shard int    `json:"shard"`
-	File  string `json:"file"`
-	Why   string `json:"why"`
-}
-
-// Verify reads every file of the shards that are done and holds it against its
-// record. The record of a shard with a file that differs is removed, so that the
-// next run makes it anew.
-func (p *Plan) Verify(seen func(shard int)) ([]Mismatch, error) {
-	var bad []Mismatch
-	for i := range p.Shards {
-		r := p.Done(i)
-		if r == nil {
-			continue
-		}
-		n := len(bad)
-		for _, f := range r.Files {
-			got, err := sink.Sum(filepath.Join(p.dir, filepath.Base(f.Name)))
-			switch {
-			case err != nil:
-				bad = append(bad, Mismatch{i, f.Name, err.Error()})
-			case got != f:
-				bad = append(bad, Mismatch{i, f.Name, fmt.Sprintf("it has %d bytes with SHA-256 %.12s…, its record says %d with %.12s…", got.Bytes, got.SHA256, f.Bytes, f.SHA256)})
-			}
-		}
-		if len(bad) > n {
-			if err := errors.Join(p.unfinish(), os.Remove(p.path(i, "_stats.json"))); err != nil {
-				return bad, fmt.Errorf("taking back the record of shard %d: %w", i, err)
-			}
-		}
-		if seen != nil {
-			seen(i)
-		}
+// add counts a shard that is done.
+func (s *Status) add(i int, r *Record) {
+	s.Done++
+	s.Finished, s.Failed, s.Bytes = s.Finished+r.Items, s.Failed+r.Failed, s.Bytes+r.Bytes()
+	s.Seconds.add(r.Seconds)
+	s.Tiles += r.Tiles
+	if s.Regions != nil && r.Regions != nil {
+		s.Regions.Add(*r.Regions)
 	}
-	return bad, nil
+	s.Errors = append(s.Errors, r.Errors[:min(len(r.Errors), max(10-len(s.Errors), 0))]...)
+}
+
+// success is what _SUCCESS holds.
+func (p *Plan) success() string { return p.Fingerprint + "\n" }
+
+// finished says whether the job is finished: one with _SUCCESS of another content is not.
+func (p *Plan) finished() (bool, error) {
+	b, err := p.at.Get(successName)
+	if err != nil {
+		return false, missing(err)
+	}
+	return string(b) == p.success(), nil
 }
 
 // manifest is manifest.json, of a whole job: the same whatever machines made it, and
@@ -124,12 +110,54 @@ type manifest struct {
 	Aside   []Aside            `json:"set_aside,omitempty"`
 }
 
+func (m *manifest) bytes() ([]byte, error) {
+	b, err := json.MarshalIndent(m, "", " ")
+	return append(b, '\n'), err
+}
+
 type made struct {
 	Shard  int         `json:"shard"`
 	First  int         `json:"first_item"`
 	Items  int         `json:"items"`
 	Failed int         `json:"failed"`
 	Files  []sink.File `json:"files"`
+}
+
+// whole is the manifest of the job as its records say; lacks are the shards that have none.
+func (p *Plan) whole() (w manifest, lacks []int, err error) {
+	var s Status
+	if p.Settings.Regions != nil {
+		s.Regions = &region.RowSummary{}
+	}
+	first := 0
+	for i := range p.Shards {
+		r, err := p.Done(i)
+		if err != nil {
+			return w, nil, err
+		}
+		a, err := p.SetAside(i)
+		if err != nil {
+			return w, nil, err
+		}
+		switch {
+		case r != nil:
+			s.add(i, r)
+			w.Shards = append(w.Shards, made{i, first, r.Items, r.Failed, r.Files})
+			if !slices.Contains(w.Engines, r.Engine) {
+				w.Engines = append(w.Engines, r.Engine)
+			}
+		case a != nil:
+			w.Aside = append(w.Aside, *a)
+		default:
+			lacks = append(lacks, i)
+		}
+		first += p.Shards[i].Items
+	}
+	mf := *p.Manifest
+	mf.Model, mf.Command, mf.Summary = p.Model, p.Command, probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}
+	mf.Dataset = probes.ManifestData{Description: p.Describe()}
+	w.Manifest, w.Fingerprint, w.Settings, w.Regions = &mf, p.Fingerprint, p.Settings, s.Regions
+	return w, lacks, nil
 }
 
 // IncompleteError says what keeps a job from being finished.
@@ -144,7 +172,10 @@ func (e *IncompleteError) Error() string {
 		errs = append(errs, fmt.Errorf("%s not done: %v", shardsAre(n), some(e.Missing)))
 	}
 	for _, b := range e.Bad[:min(len(e.Bad), 5)] {
-		errs = append(errs, fmt.Errorf("shard %d: %s: %s; the next run makes it anew", b.Shard, b.File, b.Why))
+		errs = append(errs, errors.New(b.String()))
+	}
+	if n := len(e.Bad); n > 5 {
+		errs = append(errs, fmt.Errorf("and %d more files are not what they were", n-5))
 	}
 	if n := len(e.Aside); n > 0 {
 		errs = append(errs, fmt.Errorf("%s set aside: %v; onnxprobe hash run DIR --retry tries again, finish --allow-failed does without", shardsAre(n), some(e.Aside)))
@@ -159,48 +190,55 @@ func some(v []int) string {
 	return fmt.Sprintf("%v and %d more", v[:10], len(v)-10)
 }
 
-// Finish verifies every shard and then writes manifest.json, sketches.faiss where it
-// is asked for, and _SUCCESS. What is not complete is an *IncompleteError; with
-// allowAside, shards that are set aside are left out. Anyone may call it, at any
-// time and again.
+// AllFailedError says that not one item of a job could be read.
+type AllFailedError struct{ probes.Summary }
+
+func (e *AllFailedError) Error() string {
+	s := fmt.Sprintf("none of the %d items could be read", e.Items)
+	if len(e.Errors) > 0 {
+		s += ": " + e.Errors[0]
+	}
+	return s
+}
+
+// Finish verifies all that the workers wrote and then writes manifest.json,
+// sketches.faiss where it is asked for, and _SUCCESS. What is not complete is an
+// *IncompleteError; with allowAside, shards that are set aside are left out. A job of
+// arrays of which every item failed is an *AllFailedError and is not finished, since the
+// arrays hold nothing. Anyone may call it, at any time and again.
 func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
-	bad, err := p.Verify(seen)
+	v, err := p.verify(false, seen)
 	if err != nil {
 		return Status{}, err
 	}
-	s := p.Status()
-	if len(s.Missing) > 0 || len(bad) > 0 || len(s.Aside) > 0 && !allowAside {
-		return s, &IncompleteError{s.Missing, s.Aside, bad}
+	s, err := p.Status()
+	if err != nil {
+		return s, err
 	}
-	mf := *p.Manifest
-	mf.Model, mf.Command, mf.Summary = p.Model, p.Command, probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}
-	mf.Dataset = probes.ManifestData{Description: p.Describe()}
-	whole := manifest{Manifest: &mf, Fingerprint: p.Fingerprint, Settings: p.Settings, Regions: s.Regions}
-	first := 0
-	for i := range p.Shards {
-		if r := p.Done(i); r != nil {
-			whole.Shards = append(whole.Shards, made{i, first, r.Items, r.Failed, r.Files})
-			if !slices.Contains(whole.Engines, r.Engine) {
-				whole.Engines = append(whole.Engines, r.Engine)
-			}
-		} else if a := p.SetAside(i); a != nil {
-			whole.Aside = append(whole.Aside, *a)
-		} else {
-			return s, &IncompleteError{Missing: []int{i}}
-		}
-		first += p.Shards[i].Items
+	if len(s.Missing) > 0 || len(v.Findings) > 0 || len(s.Aside) > 0 && !allowAside {
+		return s, &IncompleteError{s.Missing, s.Aside, v.Findings}
+	}
+	if p.Settings.Format == "npy" && s.Failed > 0 && s.Failed == s.Finished {
+		return s, &AllFailedError{probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
+	}
+	whole, lacks, err := p.whole()
+	if err != nil {
+		return s, err
+	}
+	if len(lacks) > 0 {
+		return s, &IncompleteError{Missing: lacks}
 	}
 	if p.Settings.FAISS {
 		if err := p.index(whole.Shards); err != nil {
 			return s, fmt.Errorf("writing %s: %w", faissName, err)
 		}
 	}
-	b, err := json.MarshalIndent(whole, "", " ")
+	b, err := whole.bytes()
 	if err == nil {
-		err = put(filepath.Join(p.dir, manifestName), append(b, '\n'), false)
+		err = store.PutBytes(p.at, manifestName, false, b)
 	}
 	if err == nil {
-		err = put(filepath.Join(p.dir, successName), []byte(p.Fingerprint+"\n"), false)
+		err = store.PutBytes(p.at, successName, false, []byte(p.success()))
 	}
 	if err != nil {
 		return s, fmt.Errorf("finishing the job: %w", err)
@@ -211,20 +249,23 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 
 // tidy removes what processes that were killed left behind.
 func (p *Plan) tidy() error {
-	entries, err := os.ReadDir(p.dir)
+	entries, err := p.at.List("")
 	if err != nil {
 		return err
 	}
+	h, _ := p.at.(store.Holder)
 	var errs []error
 	for _, e := range entries {
-		m := ofShard.FindStringSubmatch(e.Name())
-		if m == nil {
-			m = ofJob.FindStringSubmatch(e.Name())
+		m := ofShard.FindStringSubmatch(e.Name)
+		switch {
+		case m != nil && m[2] == triesSuffix && !e.Regular && h != nil:
+			errs = append(errs, h.Forget(e.Name))
+		case isNames(e.Name) && e.Name != p.Names: // from before the job was extended
+			errs = append(errs, p.at.Delete(e.Name))
 		}
-		old := strings.HasSuffix(e.Name(), namesSuffix) && e.Name() != p.Names // from before the job was extended
-		if m != nil && (old || m[len(m)-1] != "") || len(m) > 3 && m[2] == "_tries" {
-			errs = append(errs, os.RemoveAll(filepath.Join(p.dir, e.Name())))
-		}
+	}
+	if h != nil {
+		errs = append(errs, h.Sweep(ours))
 	}
 	return errors.Join(errs...)
 }

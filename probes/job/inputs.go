@@ -64,13 +64,13 @@ func (p *Plan) add(ds dataset.Dataset, limit int) error {
 		}
 		source := Source{Origin: o}
 		if o.Format == pictures {
-			if st, err := os.Stat(o.Paths[0]); len(o.Paths) == 1 && err == nil && st.IsDir() {
+			if st, err := os.Stat(p.find(o.Paths[0])); len(o.Paths) == 1 && err == nil && st.IsDir() {
 				source.Folder, source.Paths = o.Paths[0], nil
 			} else {
 				source.Paths = o.Paths[:1]
 			}
 		} else if len(o.Paths) == 1 {
-			if st, err := os.Stat(o.Paths[0]); err == nil && st.Mode().IsRegular() {
+			if st, err := os.Stat(p.find(o.Paths[0])); err == nil && st.Mode().IsRegular() {
 				source.Bytes, source.Modified = st.Size(), st.ModTime().UTC().Format(time.RFC3339Nano)
 			}
 		}
@@ -154,9 +154,32 @@ func (p *Plan) grown(source string, have map[string]bool, fresh []string, o data
 	return nil
 }
 
+// fromHere is paths that count from this folder as ones that count from where the plan was
+// made.
+func (p *Plan) fromHere(sources []string) ([]string, error) {
+	here, err := os.Getwd()
+	if err != nil || p.From == "" || here == p.From {
+		return sources, err
+	}
+	var out []string
+	for _, path := range sources {
+		if !filepath.IsAbs(path) {
+			if path, err = filepath.Rel(p.From, filepath.Join(here, path)); err != nil {
+				return nil, fmt.Errorf("extending the job: %w", err)
+			}
+		}
+		out = append(out, path)
+	}
+	return out, nil
+}
+
 // Extend appends to the plan what of the sources it does not have, reading them as
 // the settings say, and saves it. It says how many items are new.
 func (p *Plan) Extend(sources []string, format string) (int, error) {
+	sources, err := p.fromHere(sources)
+	if err != nil {
+		return 0, err
+	}
 	have := map[string]bool{}
 	for _, s := range p.Sources {
 		for _, path := range append(s.Paths, s.Folder) {
@@ -205,7 +228,7 @@ func (p *Plan) Extend(sources []string, format string) (int, error) {
 		}
 	}
 	if path := fresh[0]; len(fresh) == 1 && len(origins) == 1 && origins[0].Prefix == "" {
-		st, err := os.Stat(path)
+		st, err := os.Stat(p.find(path))
 		if err != nil {
 			return 0, err
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
 // faulty is an engine that fails at the runs that fail says.
@@ -125,7 +126,7 @@ func TestEngineFails(t *testing.T) {
 			}
 		}
 		ended := w.Run(context.Background(), shards, func(res Result) { got = append(got, res) })
-		dead, alive := p.tries(2)
+		dead, alive, _ := p.tries(2)
 		if i < 3 {
 			if !errors.Is(ended, bad) || len(got) != 4 || got[2].Error == "" || dead != i+1 || alive != 0 {
 				t.Fatalf("run %d: %v, %+v, %d tries failed", i, ended, got, dead)
@@ -133,11 +134,11 @@ func TestEngineFails(t *testing.T) {
 			continue
 		}
 		var aside AsideError
-		if !errors.As(ended, &aside) || !got[2].Aside || p.SetAside(2) == nil || p.SetAside(2).Tries != 3 {
+		if !errors.As(ended, &aside) || !got[2].Aside || asideOf(t, p, 2) == nil || asideOf(t, p, 2).Tries != 3 {
 			t.Fatalf("after three tries: %v, %+v", ended, got)
 		}
 	}
-	if s := p.Status(); s.Done != 3 || !slices.Equal(s.Aside, []int{2}) || len(s.Missing) != 0 {
+	if s, _ := p.Status(); s.Done != 3 || !slices.Equal(s.Aside, []int{2}) || len(s.Missing) != 0 {
 		t.Errorf("status %+v", s)
 	}
 	var lacks *IncompleteError
@@ -187,15 +188,24 @@ func TestExcusedTries(t *testing.T) {
 	if err := w.Run(context.Background(), p.Slice(0, 1), func(Result) {}); !errors.As(err, &out) || !strings.Contains(err.Error(), "00000.parquet is a folder") {
 		t.Errorf("a folder in the file's place: %v", err)
 	}
-	if dead, alive := p.tries(0); dead+alive != 0 {
+	if dead, alive, _ := p.tries(0); dead+alive != 0 {
 		t.Errorf("%d tries count against the shard", dead+alive)
 	}
+}
+
+func asideOf(t *testing.T, p *Plan, i int) *Aside {
+	t.Helper()
+	a, err := p.SetAside(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 // A try counts once its process has let go of it.
 func TestTries(t *testing.T) {
 	p, _ := planned(t, func() error { return nil })
-	var open []*try
+	var open []store.Held
 	for range 5 {
 		tr, err := p.begin(1, "me")
 		if err != nil {
@@ -203,21 +213,21 @@ func TestTries(t *testing.T) {
 		}
 		open = append(open, tr)
 	}
-	if dead, alive := p.tries(1); dead != 0 || alive != 5 {
+	if dead, alive, _ := p.tries(1); dead != 0 || alive != 5 {
 		t.Errorf("%d dead and %d alive, want 0 and 5", dead, alive)
 	}
-	open[0].end(true)
-	open[1].end(false)
-	open[2].file.Close() // as a process that is killed
-	if dead, alive := p.tries(1); dead != 2 || alive != 2 {
+	open[0].Release(true)
+	open[1].Release(false)
+	open[2].Release(true) // as a process that is killed
+	if dead, alive, _ := p.tries(1); dead != 2 || alive != 2 {
 		t.Errorf("%d dead and %d alive, want 2 and 2", dead, alive)
 	}
-	open[3].end(false)
-	open[4].end(false)
+	open[3].Release(false)
+	open[4].Release(false)
 	if err := p.Retry(1); err != nil {
 		t.Error(err)
 	}
-	if dead, alive := p.tries(1); dead+alive != 0 {
+	if dead, alive, _ := p.tries(1); dead+alive != 0 {
 		t.Errorf("%d tries are left", dead+alive)
 	}
 }
@@ -236,7 +246,7 @@ func TestWipe(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "00004_tries/x"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := wipe(dir); err != nil {
+	if err := wipe(store.Folder(dir)); err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(mine)

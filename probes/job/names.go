@@ -10,11 +10,11 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
 // The names of pictures are not in the plan but in a file beside it, one after the
@@ -66,15 +66,8 @@ func (p *Plan) name(f fresh) (at, end int64, err error) {
 	n := &p.naming
 	if n.sum == nil {
 		n.sum = sha256.New()
-		if p.Names != "" {
-			old, err := os.Open(filepath.Join(p.dir, p.Names))
-			if err != nil {
-				return 0, 0, fmt.Errorf("reading the names of the plan: %w", err)
-			}
-			defer old.Close()
-			if n.size, err = io.Copy(n.sum, old); err != nil {
-				return 0, 0, fmt.Errorf("reading the names of the plan: %w", err)
-			}
+		if n.size, err = p.copyNames(n.sum); err != nil {
+			return 0, 0, fmt.Errorf("reading the names of the plan: %w", err)
 		}
 	}
 	at = n.size
@@ -87,24 +80,35 @@ func (p *Plan) name(f fresh) (at, end int64, err error) {
 	return at, n.size, err
 }
 
+// copyNames writes the names that are there.
+func (p *Plan) copyNames(w io.Writer) (int64, error) {
+	if p.Names == "" {
+		return 0, nil
+	}
+	old, err := p.at.Open(p.Names)
+	if err != nil {
+		return 0, err
+	}
+	defer old.Close()
+	return io.Copy(w, io.NewSectionReader(old, 0, old.Size()))
+}
+
+// namesFile is what the file of names is called by its content.
+func namesFile(sum hash.Hash) string {
+	return namesPrefix + hex.EncodeToString(sum.Sum(nil))[:16] + namesSuffix
+}
+
 // writeNames writes the file of names, if there are new ones.
 func (p *Plan) writeNames() error {
 	n := &p.naming
 	if n.fresh == nil {
 		return nil
 	}
-	name := namesPrefix + hex.EncodeToString(n.sum.Sum(nil))[:16] + namesSuffix
-	err := putFrom(filepath.Join(p.dir, name), false, func(w io.Writer) error {
+	name := namesFile(n.sum)
+	err := store.Put(p.at, name, false, func(w io.Writer) error {
 		b := bufio.NewWriterSize(w, 1<<16)
-		if p.Names != "" {
-			old, err := os.Open(filepath.Join(p.dir, p.Names))
-			if err != nil {
-				return err
-			}
-			defer old.Close()
-			if _, err := io.Copy(b, old); err != nil {
-				return err
-			}
+		if _, err := p.copyNames(b); err != nil {
+			return err
 		}
 		for _, f := range n.fresh {
 			if err := f.each(func(name string) error { _, err := b.WriteString(name + "\x00"); return err }); err != nil {
@@ -124,7 +128,7 @@ func (p *Plan) writeNames() error {
 // is keep.
 func (p *Plan) dropNames(keep *Plan) {
 	if p.Names != "" && p.Names != keep.Names {
-		os.Remove(filepath.Join(p.dir, p.Names))
+		_ = p.at.Delete(p.Names)
 	}
 }
 
@@ -136,16 +140,16 @@ func (p *Plan) names(c Piece) ([]string, error) {
 	bad := func(err error) error {
 		return fmt.Errorf("reading the names %s: %w", filepath.Join(p.dir, p.Names), err)
 	}
-	f, err := os.Open(filepath.Join(p.dir, p.Names))
+	f, err := p.at.Open(p.Names)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = errors.New("the file is not there, and the plan is of no use without it")
+			err = errors.New("the file is not there, and the plan is of no use without it; the command that made the plan writes it again")
 		}
 		return nil, bad(err)
 	}
 	defer f.Close()
-	if st, err := f.Stat(); err != nil || st.Size() < c.End {
-		return nil, bad(errors.Join(err, fmt.Errorf("it is shorter than the %d bytes that the plan says it has", c.End)))
+	if f.Size() < c.End {
+		return nil, bad(fmt.Errorf("it is shorter than the %d bytes that the plan says it has", c.End))
 	}
 	b := make([]byte, c.End-c.At)
 	if _, err := f.ReadAt(b, c.At); err != nil {

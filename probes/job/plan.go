@@ -19,6 +19,10 @@
 // record is valid is passed over, and one that is not starts anew. Data files get
 // their names whole, by rename, and the record follows them, so a process may be
 // killed at any instant and several may work on one shard.
+//
+// A fault of the machine is never a row (dataset.FaultOf decides): the shard is not done,
+// and is made again by the next run. The plan and the records hold their own SHA-256
+// (seal.go), and Verify holds every other file against them.
 package job
 
 import (
@@ -33,6 +37,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
 // Plan is a job: what is asked for, and how it is cut into shards.
@@ -41,16 +46,19 @@ type Plan struct {
 	Fingerprint string   `json:"fingerprint"`
 	Tool        string   `json:"tool"`
 	Command     []string `json:"command,omitempty"`
-	// Model is the model's path; AllowLinks is how it was loaded.
+	// Sum is the SHA-256 of the plan's file: see sealed. Plans of earlier versions have none.
+	Sum string `json:"sum,omitempty"`
+	// Model is the model's path as it was given; AllowLinks is how it was loaded.
 	Model      string   `json:"model"`
 	AllowLinks bool     `json:"allow_links,omitempty"`
 	Settings   Settings `json:"settings"`
 	// Arrays are the files of Settings.Inputs that have rows, by the input's name.
 	Arrays map[string]string `json:"arrays,omitempty"`
 	// Regions is the path of the annotations.
-	Regions   string `json:"regions,omitempty"`
-	Items     int    `json:"items"`
-	ShardSize int    `json:"shard_size"`
+	Regions string `json:"regions,omitempty"`
+	Places
+	Items     int `json:"items"`
+	ShardSize int `json:"shard_size"`
 	// Classes names the labels.
 	Classes []string `json:"classes,omitempty"`
 	Sources []Source `json:"sources"`
@@ -60,7 +68,12 @@ type Plan struct {
 	// Manifest is what follows from the model.
 	Manifest *probes.Manifest `json:"manifest"`
 
+	// Changed says that the plan's file was changed since it was written, although it can
+	// be used; Verify finds it.
+	Changed error `json:"-"`
+
 	dir    string
+	at     store.Store
 	naming naming
 }
 
@@ -138,6 +151,9 @@ func (p *Plan) check() error {
 	}
 	if p.Manifest == nil || len(p.Shards) == 0 || p.Settings.Batch < 1 {
 		return bad("it is not complete")
+	}
+	if err := p.checkPlaces(); err != nil {
+		return bad("%w", err)
 	}
 	for i, s := range p.Shards {
 		n := 0

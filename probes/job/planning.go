@@ -18,7 +18,8 @@ type Request struct {
 	Probed   *probes.Plan
 	Settings Settings // Layout, Model, Sample, Sites and Data.JPEG are filled in
 	Data     dataset.Dataset
-	// ShardSize is the number of items of a shard, Limit that of all if not 0.
+	// ShardSize is the number of items of a shard, 0 for the one that ShardSize gives; Limit
+	// that of all if not 0.
 	ShardSize, Limit int
 	AllowLinks       bool
 	Command          []string
@@ -30,6 +31,10 @@ type Request struct {
 	Matched *annotate.Matched
 }
 
+// ShardSize is how many items a shard has where nobody says: a 64th of all, within 16 and
+// 10,000. It comes of their count alone, so that any machine plans the same.
+func ShardSize(items int) int { return min(max((items+63)/64, 16), 10_000) }
+
 // New plans a job. The inputs are counted, not read.
 func New(r Request) (*Plan, error) {
 	sums, err := r.Model.Sum256()
@@ -38,6 +43,13 @@ func New(r Request) (*Plan, error) {
 	}
 	p := &Plan{Tool: probes.Version(), Command: r.Command, Model: r.Model.Path, AllowLinks: r.AllowLinks, ShardSize: r.ShardSize,
 		Settings: r.Settings, Classes: dataset.Describe(r.Data).Classes}
+	if p.ShardSize == 0 {
+		n := r.Data.Len()
+		if r.Limit > 0 {
+			n = min(n, r.Limit)
+		}
+		p.ShardSize = ShardSize(n)
+	}
 	s := &p.Settings
 	s.Data.JPEG = picture.JPEGDecoder
 	s.Layout, s.Model, s.Sample = Layout, slices.Sorted(maps.Values(sums)), r.Data.Shape()
@@ -49,7 +61,7 @@ func New(r Request) (*Plan, error) {
 		return nil, err
 	}
 	p.Manifest.Verb, p.Manifest.Batch = "hash", s.Batch
-	if err := p.record(r.Data.Len(), r.Sides); err != nil {
+	if err := p.noteSides(r.Data.Len(), r.Sides); err != nil {
 		return nil, err
 	}
 	if err := p.add(r.Data, r.Limit); err != nil {

@@ -102,7 +102,7 @@ func (p *Plan) locate(layouts []region.Layout, find segment.Finder) (*located, e
 
 // annotations reads those that the job was planned for.
 func (p *Plan) annotations() (*annotate.Set, error) {
-	set, err := annotate.Open(p.Regions, p.Settings.Regions.Options)
+	set, err := annotate.Open(p.RegionsPath(), p.Settings.Regions.Options)
 	if err != nil {
 		return nil, InputError{err}
 	}

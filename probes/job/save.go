@@ -4,15 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
 // Mode says what becomes of a plan that is there already.
@@ -41,56 +40,99 @@ func (e *DiffersError) Error() string {
 }
 
 // Save writes the plan to dir, with the files that belong to it, unless dir holds
-// an equal one. A plan that is not equal is a *DiffersError, unless mode is
-// Overwrite: then the job that was there is removed.
+// an equal one; then what is missing or damaged of those files is written again. A plan
+// that is not equal is a *DiffersError, unless mode is Overwrite: then the job that was
+// there is removed. A folder without a plan that holds other things is an *OccupiedError.
 func (p *Plan) Save(dir string, mode Mode, frame *probes.Frame) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("making the job's folder: %w", err)
 	}
-	p.dir = dir
-	if mode == Overwrite {
-		if err := wipe(dir); err != nil {
-			return fmt.Errorf("removing the job in %s: %w", dir, err)
+	return p.saveIn(store.Folder(dir), mode, frame)
+}
+
+func (p *Plan) saveIn(at store.Store, mode Mode, frame *probes.Frame) error {
+	p.dir, p.at = at.String(), at
+	if err := p.settlePlaces(p.dir); err != nil {
+		return err
+	}
+	old, err := loadIn(at)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := p.vacant(); err != nil {
+			return err
 		}
 	}
-	if old, err := Load(dir); err == nil {
-		return p.join(old)
+	if mode == Overwrite && (errors.Is(err, fs.ErrNotExist) || dataset.FaultOf(err) == dataset.ItemFault) {
+		if err := wipe(at); err != nil {
+			return fmt.Errorf("removing the job in %s: %w", p.dir, err)
+		}
+		old, err = nil, fs.ErrNotExist
+	}
+	if err == nil {
+		return p.join(old, frame)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if frame != nil {
-		if err := writeFrame(dir, frame); err != nil {
+		if err := writeFrame(at, frame); err != nil {
 			return err
 		}
 	}
-	err := p.write(true)
+	err = p.write(true)
 	if errors.Is(err, fs.ErrExist) { // another planner was faster
-		old, err := Load(dir)
+		old, err := loadIn(at)
 		if err != nil {
 			return err
 		}
 		p.dropNames(old)
-		return p.join(old)
+		return p.join(old, frame)
 	}
 	return err
 }
 
 // join makes of a plan the one that is there already, if it asks for the same.
-func (p *Plan) join(old *Plan) error {
+func (p *Plan) join(old *Plan, frame *probes.Frame) error {
 	if err := old.same(p); err != nil {
 		return err
 	}
-	p.Command, p.Sources, p.Shards, p.Names, p.naming = old.Command, old.Sources, old.Shards, old.Names, naming{}
+	if err := p.mend(old, frame); err != nil {
+		return err
+	}
+	p.Command, p.Sources, p.Shards, p.Names, p.Places, p.Sum, p.naming = old.Command, old.Sources, old.Shards, old.Names, old.Places, old.Sum, naming{}
 	return nil
+}
+
+// mend writes again what belongs to the plan that is there, old, and is not whole.
+func (p *Plan) mend(old *Plan, frame *probes.Frame) error {
+	why, err := old.checkNames()
+	if err != nil {
+		return err
+	}
+	if why != nil {
+		if err := p.writeNames(); err != nil {
+			return err
+		}
+		if p.Names != old.Names {
+			_ = p.at.Delete(p.Names)
+			return fmt.Errorf("%s of the job in %s: %w, and what it held cannot be told from the inputs; plan the job anew in another folder", old.Names, p.dir, why)
+		}
+	}
+	if frame == nil {
+		return nil
+	}
+	if why, err = old.checkFrame(); why != nil {
+		err = writeFrame(p.at, frame)
+	}
+	return err
 }
 
 func (p *Plan) write(first bool) error {
 	if err := p.writeNames(); err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(p, "", " ")
+	p.noteLies()
+	b, err := sealed(p, &p.Sum)
 	if err == nil {
-		err = put(filepath.Join(p.dir, planName), append(b, '\n'), first)
+		err = store.PutBytes(p.at, planName, first, b)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
@@ -186,57 +228,34 @@ const (
 )
 
 // Load reads the plan of the job in dir. Without one the error is fs.ErrNotExist.
-func Load(dir string) (*Plan, error) {
-	b, err := os.ReadFile(filepath.Join(dir, planName))
+func Load(dir string) (*Plan, error) { return loadIn(store.Folder(dir)) }
+
+func loadIn(at store.Store) (*Plan, error) {
+	b, err := at.Get(planName)
 	if err != nil {
 		return nil, fmt.Errorf("reading the plan: %w", err)
 	}
+	return parsePlan(at, b)
+}
+
+// DamagedError says that the file of the plan is not what was written.
+type DamagedError struct {
+	Dir string
+	Err error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("the plan in %s is not usable: %v; put a copy of %s back, or begin anew with --mode overwrite", e.Dir, e.Err, planName)
+}
+
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+func parsePlan(at store.Store, b []byte) (*Plan, error) {
 	p := &Plan{}
 	if err := json.Unmarshal(b, p); err != nil {
-		return nil, fmt.Errorf("reading the plan %s: %w", filepath.Join(dir, planName), err)
+		return nil, &DamagedError{at.String(), err}
 	}
-	p.dir = dir
+	p.dir, p.at = at.String(), at
+	p.Changed = checkSeal(b, &Plan{}, p.Sum)
 	return p, p.check()
-}
-
-// put writes a file whole, under a temporary name that then becomes path: in place
-// of what is there, or with first only where nothing is (else fs.ErrExist).
-func put(path string, b []byte, first bool) error {
-	return putFrom(path, first, func(w io.Writer) error { _, err := w.Write(b); return err })
-}
-
-// putFrom is put of what write writes.
-func putFrom(path string, first bool, write func(io.Writer) error) error {
-	temp := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%016x.tmp", filepath.Base(path), rand.Uint64()))
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp)
-	err = write(f)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if first {
-		if err = os.Link(temp, path); err == nil || errors.Is(err, fs.ErrExist) {
-			return errors.Join(err, syncFolder(filepath.Dir(path)))
-		}
-		if _, err := os.Lstat(path); err == nil { // no links here
-			return fs.ErrExist
-		}
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes names survive a crash, where folders can be synced.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	_ = d.Sync()
-	return d.Close()
 }

@@ -1,16 +1,18 @@
 package job
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
-	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -128,12 +130,9 @@ func (p *Plan) groups(probed *probes.Plan) ([]probes.Group, error) {
 		groups = append(groups, probes.ChannelColumns{})
 	}
 	if s.Complexity != nil {
-		f, err := readFrame(p.dir)
+		f, err := p.readFrame()
 		if err != nil {
 			return nil, err
-		}
-		if f.SHA256() != s.Complexity.Frame {
-			return nil, fmt.Errorf("%s is not the frame that the job was planned with", filepath.Join(p.dir, frameName))
 		}
 		groups = append(groups, probes.ComplexityColumns{Neighborhood: probes.Neighborhood{Frame: f, Radii: s.Complexity.Radii, Centre: s.Complexity.Centre}, Changed: s.OfRegions()})
 	}
@@ -187,21 +186,25 @@ func (s *Settings) Check(probed *probes.Plan) error {
 	return nil
 }
 
-func writeFrame(dir string, f *probes.Frame) error {
-	var b strings.Builder
-	if err := tensor.WriteNpy(&b, f.Tensor()); err != nil {
-		return err
-	}
-	if err := put(filepath.Join(dir, frameName), []byte(b.String()), false); err != nil {
+func writeFrame(at store.Store, f *probes.Frame) error {
+	if err := store.Put(at, frameName, false, func(w io.Writer) error { return tensor.WriteNpy(w, f.Tensor()) }); err != nil {
 		return fmt.Errorf("writing the frame: %w", err)
 	}
 	return nil
 }
 
-func readFrame(dir string) (*probes.Frame, error) {
-	t, err := tensor.ReadNpyFile(filepath.Join(dir, frameName))
+func (p *Plan) readFrame() (*probes.Frame, error) {
+	b, err := p.at.Get(frameName)
 	if err != nil {
 		return nil, fmt.Errorf("reading the frame: %w", err)
 	}
-	return probes.FrameOf(t)
+	t, err := tensor.ReadNpy(bytes.NewReader(b))
+	if err != nil {
+		return nil, fmt.Errorf("reading the frame: %w", err)
+	}
+	f, err := probes.FrameOf(t)
+	if err == nil && f.SHA256() != p.Settings.Complexity.Frame {
+		err = fmt.Errorf("%s is not the frame that the job was planned with", filepath.Join(p.dir, frameName))
+	}
+	return f, err
 }

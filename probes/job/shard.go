@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
@@ -40,6 +39,8 @@ type Record struct {
 	Worker  string  `json:"worker"`
 	Tool    string  `json:"tool"`
 	Ended   string  `json:"ended"`
+	// Sum is the SHA-256 of the record's file: see sealed.
+	Sum string `json:"sum,omitempty"`
 }
 
 // Bytes is the size of the shard's files.
@@ -73,37 +74,67 @@ type Aside struct {
 	Fingerprint string `json:"fingerprint"`
 	Tries       int    `json:"tries"`
 	Reason      string `json:"reason"`
+	// Sum is the SHA-256 of the file: see sealed.
+	Sum string `json:"sum,omitempty"`
 }
 
 func shardName(i int) string { return fmt.Sprintf("%05d", i) }
 
-func (p *Plan) path(i int, suffix string) string {
-	return filepath.Join(p.dir, shardName(i)+suffix)
+// The files of a shard are called by its number, with one of these behind it.
+const (
+	recordSuffix = "_stats.json"
+	asideSuffix  = "_failed.json"
+	triesSuffix  = "_tries"
+	itemsSuffix  = ".npy.items.jsonl"
+	indexSuffix  = ".faiss"
+)
+
+func (p *Plan) dataName(i int) string { return shardName(i) + "." + p.Settings.Format }
+
+// dataNames are the files that a shard's record has.
+func (p *Plan) dataNames(i int) []string {
+	names := []string{p.dataName(i)}
+	if p.Settings.Format == "npy" {
+		names = append(names, shardName(i)+itemsSuffix)
+	}
+	if p.Settings.FAISS {
+		names = append(names, shardName(i)+indexSuffix)
+	}
+	return names
 }
 
-func (p *Plan) dataPath(i int) string { return p.path(i, "."+p.Settings.Format) }
-
 // ofShard are the names of the files and folders that belong to shards.
-var ofShard = regexp.MustCompile(`^\.?([0-9]{5,})(_stats\.json|_failed\.json|_tries|\.(parquet|npy|jsonl|faiss|npy\.items\.jsonl))(\.[0-9a-f]{16}\.tmp)?$`)
+var ofShard = regexp.MustCompile(`^([0-9]{5,})(_stats\.json|_failed\.json|_tries|\.(parquet|npy|jsonl|faiss|npy\.items\.jsonl))$`)
 
 // ofJob are those that belong to the whole.
-var ofJob = regexp.MustCompile(`^\.?(plan\.json|plan-[0-9a-f]{16}\.names|manifest\.json|_SUCCESS|sketches\.faiss|frame\.npy)(\.[0-9a-f]{16}\.tmp)?$`)
+var ofJob = regexp.MustCompile(`^(plan\.json|plan-[0-9a-f]{16}\.names|manifest\.json|_SUCCESS|sketches\.faiss|frame\.npy)$`)
 
 // wipe removes what a job left in a folder, and nothing else.
-func wipe(dir string) error {
-	entries, err := os.ReadDir(dir)
+func wipe(at store.Store) error {
+	entries, err := at.List("")
 	if err != nil {
 		return err
 	}
 	// Records first: without one, no shard counts as done.
 	for _, records := range []bool{true, false} {
 		for _, e := range entries {
-			name := e.Name()
-			m := ofShard.FindStringSubmatch(name)
-			if m == nil && !ofJob.MatchString(name) || records != (m != nil && m[2] == "_stats.json" || name == successName) {
+			m := ofShard.FindStringSubmatch(e.Name)
+			if !ours(e.Name) || records != (m != nil && m[2] == recordSuffix || e.Name == successName) {
 				continue
 			}
-			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			if m != nil && m[2] == triesSuffix && !e.Regular {
+				tries, err := at.List(e.Name + "/")
+				if err != nil {
+					return err
+				}
+				for _, t := range tries {
+					if err := at.Delete(t.Name); err != nil {
+						return err
+					}
+				}
+				continue
+			}
+			if err := at.Delete(e.Name); err != nil {
 				return err
 			}
 		}
@@ -114,111 +145,132 @@ func wipe(dir string) error {
 // unfinish takes back what Finish made.
 func (p *Plan) unfinish() error {
 	for _, name := range []string{successName, manifestName, faissName} {
-		if err := os.Remove(filepath.Join(p.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := p.at.Delete(name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Done is the record of a shard that is complete, else nil: the record is there,
-// it is of this plan, and the files have the sizes it says.
-func (p *Plan) Done(i int) *Record {
-	b, err := os.ReadFile(p.path(i, "_stats.json"))
-	if err != nil {
+// missing is nil for the error of a file that is not there, or that is no file.
+func missing(err error) error {
+	var odd *store.NotRegularError
+	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &odd) {
 		return nil
 	}
-	r := &Record{}
-	if json.Unmarshal(b, r) != nil || r.Shard != i || r.Fingerprint != p.fingerprint(i) || len(r.Files) == 0 {
-		return nil
+	return err
+}
+
+// record reads the record of a shard; why says what is wrong with it, and what there is
+// of it is nil where there is none. An error is of the reading.
+func (p *Plan) record(i int) (r *Record, why, err error) {
+	b, err := p.at.Get(shardName(i) + recordSuffix)
+	if err != nil {
+		if lost := missing(err); lost != nil {
+			return nil, nil, fmt.Errorf("reading the record of shard %d: %w", i, lost)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			why = err
+		}
+		return nil, why, nil
+	}
+	r = &Record{}
+	switch err := json.Unmarshal(b, r); {
+	case len(b) == 0:
+		return r, errors.New("it is empty"), nil
+	case err != nil:
+		return r, fmt.Errorf("it is no record: %w", err), nil
+	case r.Shard != i:
+		return r, fmt.Errorf("it is the record of shard %d", r.Shard), nil
+	case r.Fingerprint != p.fingerprint(i):
+		return r, errors.New("it is of another plan: its fingerprint is another"), nil
+	case r.Items != p.Shards[i].Items:
+		return r, fmt.Errorf("it says %d items, the plan %d", r.Items, p.Shards[i].Items), nil
+	}
+	if err := checkSeal(b, &Record{}, r.Sum); err != nil {
+		return r, err, nil
+	}
+	var names []string
+	for _, f := range r.Files {
+		names = append(names, f.Name)
+	}
+	if slices.Sort(names); !slices.Equal(names, slices.Sorted(slices.Values(p.dataNames(i)))) {
+		return r, fmt.Errorf("it is of the files %q, and the plan's are %q", names, p.dataNames(i)), nil
+	}
+	return r, nil, nil
+}
+
+// Done is the record of a shard that is complete, else nil: the record is there,
+// it is of this plan, and the files have the sizes it says. An error is of the reading.
+func (p *Plan) Done(i int) (*Record, error) {
+	r, why, err := p.record(i)
+	if r == nil || why != nil || err != nil {
+		return nil, err
 	}
 	for _, f := range r.Files {
-		st, err := os.Stat(filepath.Join(p.dir, filepath.Base(f.Name)))
-		if err != nil || st.Size() != f.Bytes {
-			return nil
+		o, err := p.at.Open(f.Name)
+		if err != nil {
+			if err = missing(err); err != nil {
+				err = fmt.Errorf("looking at shard %d: %w", i, err)
+			}
+			return nil, err
+		}
+		size := o.Size()
+		if o.Close(); size != f.Bytes {
+			return nil, nil
 		}
 	}
-	return r
+	return r, nil
 }
 
 // SetAside is what is known of a shard that is not tried any more, else nil.
-func (p *Plan) SetAside(i int) *Aside {
-	b, err := os.ReadFile(p.path(i, "_failed.json"))
+func (p *Plan) SetAside(i int) (*Aside, error) {
+	b, err := p.at.Get(shardName(i) + asideSuffix)
 	if err != nil {
-		return nil
+		return nil, missing(err)
 	}
 	a := &Aside{}
-	if json.Unmarshal(b, a) != nil || a.Fingerprint != p.fingerprint(i) {
-		return nil
+	if json.Unmarshal(b, a) != nil || a.Fingerprint != p.fingerprint(i) || checkSeal(b, &Aside{}, a.Sum) != nil {
+		return nil, nil // of another job, or damaged
 	}
-	return a
+	return a, nil
 }
 
 // Retry makes a shard that was set aside one that is tried again.
 func (p *Plan) Retry(i int) error {
-	return errors.Join(os.RemoveAll(p.path(i, "_failed.json")), os.RemoveAll(p.path(i, "_tries")))
-}
-
-// try is one try of a shard, from before its first byte is read.
-type try struct {
-	file *os.File
-	path string
+	a, err := p.SetAside(i)
+	if err == nil && a != nil {
+		err = p.at.Delete(shardName(i) + asideSuffix)
+	}
+	if h, ok := p.at.(store.Holder); ok && err == nil {
+		err = h.Forget(shardName(i) + triesSuffix)
+	}
+	return err
 }
 
 // tries counts the tries of a shard that ended with their process, and those that
 // go on.
-func (p *Plan) tries(i int) (dead, alive int) {
-	entries, _ := os.ReadDir(p.path(i, "_tries"))
-	for _, e := range entries {
-		f, err := os.OpenFile(filepath.Join(p.path(i, "_tries"), e.Name()), os.O_RDWR, 0)
-		if err != nil {
-			continue // it ended
-		}
-		if hold(f) {
-			dead++
-		} else {
-			alive++
-		}
-		f.Close()
+func (p *Plan) tries(i int) (dead, alive int, err error) {
+	h, ok := p.at.(store.Holder)
+	if !ok {
+		return 0, 0, nil
 	}
-	return dead, alive
+	return h.Holds(shardName(i) + triesSuffix)
 }
 
-func (p *Plan) begin(i int, worker string) (*try, error) {
-	dir := p.path(i, "_tries")
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, err
+// begin marks a try of a shard, before its first byte is read.
+func (p *Plan) begin(i int, worker string) (store.Held, error) {
+	h, ok := p.at.(store.Holder)
+	if !ok {
+		return free{}, nil
 	}
-	// It is locked before it gets its name, so that nobody takes it for dead.
-	name := fmt.Sprintf("%016x", rand.Uint64())
-	temp := filepath.Join(p.dir, "."+shardName(i)+"_tries."+name+".tmp")
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return nil, err
-	}
-	hold(f)
-	fmt.Fprintln(f, worker)
-	for range 3 {
-		if err = os.Rename(temp, filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		err = os.MkdirAll(dir, 0o777) // another worker's try ended and took the empty folder along
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close(), os.Remove(temp))
-	}
-	return &try{f, filepath.Join(dir, name)}, nil
+	return h.Hold(shardName(i)+triesSuffix, worker)
 }
 
-// end closes a try that did not take its process with it; blame leaves it to count
-// against the shard.
-func (t *try) end(blame bool) {
-	if !blame {
-		os.Remove(t.path)
-		os.Remove(filepath.Dir(t.path)) // when it is empty
-	}
-	t.file.Close()
-}
+// free is a try where none can be marked.
+type free struct{}
+
+func (free) Release(bool) {}
 
 // outputError is a fault in writing, which is no shard's.
 type outputError struct{ error }
@@ -299,14 +351,14 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	}
 	var files []sink.File
 	keep := func(f []sink.File) { files = append(files, f...) }
-	to, err := sink.Create(p.dataPath(i), sink.Options{Array: p.Settings.array(), Force: true, Part: keep})
+	to, err := sink.Create(p.dataName(i), sink.Options{Array: p.Settings.array(), Force: true, Part: keep, In: p.at})
 	if err != nil {
 		return nil, outputError{err}
 	}
 	all := guarded{to}
 	defer func() { all.Abort() }()
 	if p.Settings.FAISS {
-		index, err := newIndex(p.path(i, ".faiss"), p.Settings.Sketch, keep)
+		index, err := newIndex(p.at, shardName(i)+indexSuffix, p.Settings.Sketch, keep)
 		if err != nil {
 			return nil, outputError{err}
 		}
@@ -375,9 +427,9 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	read := time.Duration(w.reading.Load()).Seconds()
 	r.Seconds = Seconds{Read: read, Decode: time.Duration(w.sampled.Load()).Seconds() - read, Wait: times.Wait.Seconds(),
 		Infer: times.Infer.Seconds(), Write: times.Write.Seconds(), Total: time.Since(start).Seconds()}
-	b, err := json.MarshalIndent(r, "", " ")
+	b, err := sealed(r, &r.Sum)
 	if err == nil {
-		err = put(p.path(i, "_stats.json"), append(b, '\n'), false)
+		err = store.PutBytes(p.at, shardName(i)+recordSuffix, false, b)
 	}
 	if err != nil {
 		return nil, outputError{fmt.Errorf("writing the record of shard %d: %w", i, err)}
@@ -389,9 +441,9 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 func (p *Plan) setAside(i, tries int) (*Aside, error) {
 	a := &Aside{Shard: i, Fingerprint: p.fingerprint(i), Tries: tries,
 		Reason: strconv.Itoa(tries) + " tries ended with their process, or with an error of the engine"}
-	b, err := json.MarshalIndent(a, "", " ")
+	b, err := sealed(a, &a.Sum)
 	if err == nil {
-		err = put(p.path(i, "_failed.json"), append(b, '\n'), false)
+		err = store.PutBytes(p.at, shardName(i)+asideSuffix, false, b)
 	}
 	if err != nil {
 		return nil, outputError{fmt.Errorf("setting shard %d aside: %w", i, err)}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +25,8 @@ type WorkerOptions struct {
 	MaxTries int
 	// Retry tries again what was set aside.
 	Retry bool
+	// RetryErrors makes again the shards that have a row with such an error: see HasErrors.
+	RetryErrors string
 	// Name is the worker's in records.
 	Name string
 	// Progress is told how far the worker is, after every batch.
@@ -40,6 +41,7 @@ type WorkerOptions struct {
 type Progress struct {
 	Shards, Skipped int
 	Items, Failed   int
+	Kept            int // of Items: those in shards that are done, which no interruption loses
 	Bytes           int64
 	Seconds         Seconds
 }
@@ -54,6 +56,8 @@ type Result struct {
 	Aside   bool    `json:"set_aside,omitempty"`
 	Seconds float64 `json:"seconds"`
 	Error   string  `json:"error,omitempty"`
+	// Unreachable is the path of inputs that are not where the plan says.
+	Unreachable string `json:"unreachable,omitempty"`
 }
 
 // Worker makes shards of a job, one after the other.
@@ -99,6 +103,7 @@ func (w *Worker) Done() Progress { return w.done }
 func (w *Worker) progress(s probes.Summary) {
 	if w.options.Progress != nil {
 		now := w.done
+		now.Kept = now.Items
 		now.Items, now.Failed = now.Items+s.Items, now.Failed+s.Failed
 		w.options.Progress(now)
 	}
@@ -119,12 +124,26 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return res, err
 	}
-	if r := p.Done(i); r != nil {
+	r, err := p.Done(i)
+	if err != nil {
+		return res, outputError{err}
+	}
+	again := false
+	if r != nil && w.options.RetryErrors != "" {
+		if again, err = p.HasErrors(i, r, w.options.RetryErrors); err != nil {
+			return res, outputError{err}
+		}
+	}
+	if r != nil && !again {
 		w.done.Skipped++
 		res.Skipped = true
 		return fill(r), nil
 	}
-	if p.SetAside(i) != nil {
+	aside, err := p.SetAside(i)
+	if err != nil {
+		return res, outputError{err}
+	}
+	if aside != nil {
 		if !w.options.Retry {
 			res.Aside = true
 			return res, nil
@@ -133,14 +152,20 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 			return res, outputError{err}
 		}
 	}
-	if dead, _ := p.tries(i); w.options.MaxTries > 0 && dead >= w.options.MaxTries {
+	dead, _, err := p.tries(i)
+	if err != nil {
+		return res, outputError{err}
+	}
+	if w.options.MaxTries > 0 && dead >= w.options.MaxTries {
 		if _, err := p.setAside(i, dead); err != nil {
 			return res, err
 		}
 		res.Aside = true
 		return res, nil
 	}
-	if err := os.Remove(filepath.Join(p.dir, successName)); err == nil {
+	if finished, err := p.finished(); err != nil {
+		return res, outputError{err}
+	} else if finished {
 		if err := p.unfinish(); err != nil {
 			return res, outputError{err}
 		}
@@ -149,20 +174,18 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 	if err != nil {
 		return res, outputError{fmt.Errorf("beginning shard %d: %w", i, err)}
 	}
-	r, err := w.make(ctx, i)
+	r, err = w.make(ctx, i)
 	if err != nil {
-		var in InputError
-		var out outputError
-		excused := ctx.Err() != nil || errors.As(err, &in) || errors.As(err, &out)
-		t.end(!excused)
-		if r := p.Done(i); r != nil && ctx.Err() == nil { // by another worker
+		w.inputs.forget() // what was opened may hold the fault
+		t.Release(w.blames(ctx, err))
+		if r, _ := p.Done(i); r != nil && !again && ctx.Err() == nil { // by another worker
 			w.done.Skipped++
 			res.Skipped = true
 			return fill(r), nil
 		}
 		return res, fmt.Errorf("shard %d: %w", i, err)
 	}
-	t.end(false)
+	t.Release(false)
 	if err := p.Retry(i); err != nil { // there is nothing to hold against it any more
 		return res, outputError{err}
 	}
@@ -171,11 +194,20 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 	return fill(r), nil
 }
 
+// blames says whether an error counts against the shard: not when the run was told to end,
+// nor when the inputs, the output or the machine are at fault.
+func (w *Worker) blames(ctx context.Context, err error) bool {
+	var in InputError
+	var out outputError
+	var lost *UnreachableError
+	return ctx.Err() == nil && !errors.As(err, &in) && !errors.As(err, &out) && !errors.As(err, &lost) && dataset.FaultOf(err) == dataset.ItemFault
+}
+
 // Run makes shards, in the order given. A shard that fails is told to report and
 // the others go on, unless the output cannot be written or ctx ends: then so does
 // Run. Its error says what is not done.
 func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Result)) error {
-	var failed, aside int
+	var failed, lost, aside int
 	var first error
 	for i := range shards {
 		start := time.Now()
@@ -186,6 +218,11 @@ func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Resu
 			}
 			res.Error, res.Seconds = err.Error(), time.Since(start).Seconds()
 			failed++
+			var un *UnreachableError
+			if errors.As(err, &un) {
+				res.Unreachable = un.Path
+				lost++
+			}
 			first = errors.Join(first, err)
 		}
 		if res.Aside {
@@ -200,6 +237,9 @@ func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Resu
 	if ctx.Err() != nil {
 		return InterruptedError{w.done.Shards}
 	}
+	if lost > 0 && lost == failed {
+		return &LostError{failed, first}
+	}
 	if first != nil {
 		return fmt.Errorf("%s not done: %w", shardsAre(failed), first)
 	}
@@ -207,6 +247,17 @@ func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Resu
 		return AsideError{aside}
 	}
 	return nil
+}
+
+// LostError says that shards are not done since their inputs cannot be reached, and for no
+// other reason: running them again is of no use before they can.
+type LostError struct {
+	Shards int
+	Err    error
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("%s not done: %v", shardsAre(e.Shards), e.Err)
 }
 
 // InterruptedError ends a run that was told to stop.

@@ -24,7 +24,10 @@ func job(c *collector, r *result) error {
 	if err != nil {
 		return err
 	}
-	s := p.Status()
+	s, err := p.Status()
+	if err != nil {
+		return err
+	}
 	r.Kind = "hash"
 	r.Tables = append(r.Tables, Table{Caption: "The batch job", Head: []string{"shards", "done", "set aside", "missing", "items", "done", "failed", "bytes", "items a second"},
 		Rows: [][]string{{fmt.Sprint(s.Shards), fmt.Sprint(s.Done), fmt.Sprint(len(s.Aside)), fmt.Sprint(len(s.Missing)), fmt.Sprint(s.Items), fmt.Sprint(s.Finished), fmt.Sprint(s.Failed), fmt.Sprint(s.Bytes), fmt.Sprintf("%.1f", s.ItemsPerSecond)}}})

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
 // jsonl writes one JSON object per row, keys in column order. Binary columns
@@ -23,7 +24,7 @@ type jsonl struct {
 
 const jsonlBuffer = 1 << 20 // bytes gathered before a write
 
-func openJSONL(path string, _ Options, add func(string) (*output, error)) (encoder, error) {
+func openJSONL(path string, _ Options, add func(string) (store.Draft, error)) (encoder, error) {
 	f, err := add(path)
 	if err != nil {
 		return nil, err

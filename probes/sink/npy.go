@@ -8,13 +8,14 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
 // array writes one column as a .npy file, of shape (rows, width), or (rows,)
 // for a column of scalars, and the others as JSON Lines in the same row order.
 // Null rows of the array are zeros: the other columns say which they are.
 type array struct {
-	out    *output
+	out    store.Draft
 	items  *jsonl
 	name   string // the column that becomes the array
 	col    int
@@ -25,7 +26,7 @@ type array struct {
 	buf    []byte
 }
 
-func openNpy(path string, o Options, add func(string) (*output, error)) (encoder, error) {
+func openNpy(path string, o Options, add func(string) (store.Draft, error)) (encoder, error) {
 	if o.Array == "" {
 		return nil, fmt.Errorf("writing %s: a .npy file holds one column, and none was named", path)
 	}

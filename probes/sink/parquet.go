@@ -14,6 +14,7 @@ import (
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
 const (
@@ -33,7 +34,7 @@ const maxFixed = encoding.MaxFixedLenByteArraySize
 // columns with parts as one column NAME.PART for each, and binary columns as
 // FIXED_LEN_BYTE_ARRAY, or as BYTE_ARRAY when wider than maxFixed.
 type table struct {
-	out    *output
+	out    store.Draft
 	w      *parquet.GenericWriter[any]
 	fields []field
 	values []parquet.Value // reused
@@ -59,7 +60,7 @@ const (
 	bytesKind
 )
 
-func openParquet(path string, _ Options, add func(string) (*output, error)) (encoder, error) {
+func openParquet(path string, _ Options, add func(string) (store.Draft, error)) (encoder, error) {
 	f, err := add(path)
 	if err != nil {
 		return nil, err

@@ -11,13 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
 // Options says how Create makes a sink. The zero value writes to a file that
@@ -34,6 +36,8 @@ type Options struct {
 	// written beside it, and Part is told of its files, whole and on the disk, just
 	// before they get their names.
 	Part func([]File)
+	// In is where the result is made; the path is a name in it. nil is the local disk.
+	In store.Store
 }
 
 // File is a complete file of a result.
@@ -43,25 +47,28 @@ type File struct {
 	SHA256 string `json:"sha256"`
 }
 
-// Sum reads a file and says what is in it.
-func Sum(path string) (File, error) { return sum(path, filepath.Base(path)) }
+// Sum reads a file of any name and says what is in it.
+func Sum(f io.ReaderAt, name string) (File, error) {
+	h := sha256.New()
+	n, err := io.Copy(h, io.NewSectionReader(f, 0, math.MaxInt64))
+	return File{name, n, hex.EncodeToString(h.Sum(nil))}, err
+}
 
-func sum(path, name string) (File, error) {
-	f, err := os.Open(path)
+// SumDraft is Sum of a sealed draft.
+func SumDraft(d store.Draft, name string) (File, error) {
+	f, err := d.Open()
 	if err != nil {
 		return File{}, err
 	}
 	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	return File{name, n, hex.EncodeToString(h.Sum(nil))}, err
+	return Sum(f, name)
 }
 
 // Format is one kind of result file, chosen by the extension "."+Name.
 type Format struct {
 	Name string
 	Doc  string
-	open func(path string, o Options, add func(path string) (*output, error)) (encoder, error)
+	open func(path string, o Options, add func(path string) (store.Draft, error)) (encoder, error)
 }
 
 // Formats lists what Create can write.
@@ -102,7 +109,7 @@ func Check(path string, force bool) error {
 	if _, err := os.Lstat(path); err != nil {
 		return nil // whatever is wrong is Create's to say
 	}
-	return mustNotExist(path)
+	return existsError(path)
 }
 
 // Create opens a sink that writes to path, in the format of its extension, and
@@ -132,13 +139,26 @@ func Create(path string, o Options) (probes.Sink, error) {
 	if s.part == nil {
 		s.manifest = ManifestPath(path)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return nil, fmt.Errorf("making the folder for %s: %w", path, err)
+	if err := s.at(o.In, path); err != nil {
+		return nil, err
 	}
 	if s.enc, err = format.open(path, o, s.add); err != nil {
 		return nil, errors.Join(err, s.discard())
 	}
 	return s, nil
+}
+
+// at settles where the result is made.
+func (s *sink) at(in store.Store, path string) error {
+	if s.in = in; in != nil {
+		return nil
+	}
+	dir := filepath.Dir(path)
+	s.in = store.Folder(dir)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("making the folder for %s: %w", path, err)
+	}
+	return nil
 }
 
 func formatOf(path string) (Format, error) {
@@ -162,7 +182,9 @@ type sink struct {
 	force    bool
 	part     func([]File)
 	enc      encoder
-	files    []*output // in the order they get their names; the data file first opened, last named
+	in       store.Store
+	files    []store.Draft // in the order they get their names; the data file first opened, last named
+	names    []string      // of files
 	layout   []probes.Column
 	begun    bool
 	done     error // why no more calls are served; nil while open
@@ -174,19 +196,26 @@ var (
 )
 
 // add opens one more file of the result under a temporary name.
-func (s *sink) add(path string) (*output, error) {
-	if !s.force {
-		if err := mustNotExist(path); err != nil {
-			return nil, err
-		}
-	}
-	f, err := newOutput(path)
+func (s *sink) add(path string) (store.Draft, error) {
+	name := filepath.Base(path)
+	f, err := s.in.Create(name, !s.force)
 	if err != nil {
-		return nil, err
+		return nil, existing(err)
 	}
-	s.files = append([]*output{f}, s.files...)
+	s.files, s.names = append([]store.Draft{f}, s.files...), append([]string{name}, s.names...)
 	return f, nil
 }
+
+// existing says what to do about a file that is there.
+func existing(err error) error {
+	var at *fs.PathError
+	if errors.Is(err, fs.ErrExist) && errors.As(err, &at) {
+		return existsError(at.Path)
+	}
+	return err
+}
+
+func existsError(path string) error { return fmt.Errorf("%s exists; --force replaces it", path) }
 
 func (s *sink) Write(cols []probes.Column) error {
 	if s.done != nil {
@@ -236,26 +265,25 @@ func (s *sink) commit(manifest any) error {
 	if s.files == nil { // standard output
 		return nil
 	}
-	data := s.files
 	if s.manifest != "" {
-		m, err := newOutput(s.manifest)
+		s.force = true // one of a result that was removed may be there
+		m, err := s.add(s.manifest)
 		if err != nil {
 			return err
 		}
-		s.files = append([]*output{m}, data...)
 		if _, err := m.Write(text.Bytes()); err != nil {
 			return err
 		}
 	}
 	for _, f := range s.files {
-		if err := f.seal(); err != nil {
+		if err := f.Seal(); err != nil {
 			return err
 		}
 	}
 	if s.part != nil {
 		var files []File
-		for _, f := range slices.Backward(data) {
-			d, err := sum(f.Name(), filepath.Base(f.path))
+		for i, f := range slices.Backward(s.files) {
+			d, err := SumDraft(f, s.names[i])
 			if err != nil {
 				return err
 			}
@@ -263,38 +291,7 @@ func (s *sink) commit(manifest any) error {
 		}
 		s.part(files)
 	}
-	return s.publish(data)
-}
-
-// publishing is held while files get their names: a result of several files
-// must not mix with another's that is committed to the same path.
-var publishing sync.Mutex
-
-// publish names all files, when those in data may be replaced or are new.
-func (s *sink) publish(data []*output) error {
-	publishing.Lock()
-	defer publishing.Unlock()
-	dir, err := os.Open(filepath.Dir(s.path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	lock(dir)
-	if !s.force {
-		for _, f := range data {
-			if err := mustNotExist(f.path); err != nil {
-				return err
-			}
-		}
-	}
-	for _, f := range s.files {
-		if err := f.publish(); err != nil {
-			return err
-		}
-	}
-	// Makes the names survive a crash. Not every system can sync a folder.
-	_ = dir.Sync()
-	return nil
+	return existing(s.in.Publish(s.files...))
 }
 
 func (s *sink) Abort() error {
@@ -317,19 +314,23 @@ func (s *sink) fail(doing string, err error) error {
 func (s *sink) discard() error {
 	var errs []error
 	for _, f := range s.files {
-		errs = append(errs, f.discard())
+		errs = append(errs, f.Discard())
 	}
 	s.files = nil
 	return errors.Join(errs...)
 }
 
+// Abandon removes what the results that this process is making have on the disk; none is
+// completed after it. It is for the end of a process in the middle of its work.
+func Abandon() { store.Abandon() }
+
 // Save writes one whole file with its manifest beside it, under the rules of
 // Create: both appear complete, or not at all. write makes the file's bytes.
 func Save(path string, force bool, manifest any, write func(io.Writer) error) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return fmt.Errorf("making the folder for %s: %w", path, err)
-	}
 	s := &sink{path: path, manifest: ManifestPath(path), force: force}
+	if err := s.at(nil, path); err != nil {
+		return err
+	}
 	out, err := s.add(path)
 	if err != nil {
 		return err
@@ -340,7 +341,7 @@ func Save(path string, force bool, manifest any, write func(io.Writer) error) er
 
 // whole is a file that is not made of columns.
 type whole struct {
-	out   *output
+	out   store.Draft
 	bytes func(io.Writer) error
 }
 

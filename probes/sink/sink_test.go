@@ -410,7 +410,7 @@ func TestWriteFails(t *testing.T) {
 			for _, when := range []string{"before Write", "before Commit"} {
 				path := filepath.Join(filepath.Dir(path), fmt.Sprint(when, i), filepath.Base(path))
 				s := mustCreate(t, path, Options{})
-				broken := func() { s.(*sink).files[i].Close() } // so that writing to it fails
+				broken := func() { s.(*sink).files[i].(io.Closer).Close() } // so that writing to it fails
 				if when == "before Write" {
 					broken()
 				}
@@ -636,7 +636,12 @@ func TestPart(t *testing.T) {
 			t.Errorf("there are %q, and Part was told of %v", names, told)
 		}
 		for _, d := range told {
-			if got, err := Sum(filepath.Join(filepath.Dir(path), d.Name)); err != nil || got != d || d.Bytes == 0 || len(d.SHA256) != 64 {
+			f, err := os.Open(filepath.Join(filepath.Dir(path), d.Name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if got, err := Sum(f, d.Name); err != nil || got != d || d.Bytes == 0 || len(d.SHA256) != 64 {
 				t.Errorf("%v, and Part was told %v: %v", got, d, err)
 			}
 		}

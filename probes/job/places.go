@@ -1,0 +1,278 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
+	"github.com/onnxprobe/onnxprobe/probes/region/predict"
+)
+
+// Places say what the paths of a plan count from, so that it runs from any folder, and
+// its own folder may move with what lies below it. Rows name files as they were given.
+type Places struct {
+	// From is the folder in which the plan was made, Home the plan's own then. Plans of
+	// earlier versions have neither, and paths count from where they are run.
+	From string `json:"paths_from,omitempty"`
+	Home string `json:"plan_folder,omitempty"`
+	// Lies says where the files and folders lie that were given by relative paths: relative to the
+	// plan's folder where they are below it, else absolute.
+	Lies map[string]string `json:"lies_at,omitempty"`
+}
+
+// settle says where the paths of the plan lead, which is to be saved in dir.
+func (p *Plan) settlePlaces(dir string) error {
+	if p.From != "" {
+		return nil
+	}
+	var err error
+	if p.From, err = os.Getwd(); err != nil {
+		return fmt.Errorf("planning a job: %w", err)
+	}
+	if p.Home, err = filepath.Abs(dir); err != nil {
+		return fmt.Errorf("planning a job: %w", err)
+	}
+	return nil
+}
+
+// locate notes where relative paths lead.
+func (p *Plan) noteLies() {
+	p.Lies = nil
+	for _, path := range p.given() {
+		if filepath.IsAbs(path) && !below(path, p.Home) {
+			continue
+		}
+		if p.Lies == nil {
+			p.Lies = map[string]string{}
+		}
+		p.Lies[path] = p.lies(path)
+	}
+}
+
+// checkPlaces holds the places against each other.
+func (p *Plan) checkPlaces() error {
+	for path, at := range p.Lies {
+		if p.From == "" || at != p.lies(path) {
+			return fmt.Errorf("%s does not lie at %s, by the folder in which it was planned", path, at)
+		}
+	}
+	return nil
+}
+
+// lies is a path as the plan keeps it: relative to the plan's folder where it lies below
+// it, else absolute.
+func (p *Plan) lies(path string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(p.From, path)
+	}
+	if rel, err := filepath.Rel(p.Home, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}
+
+// find is where a path of the plan leads now.
+func (p *Plan) find(path string) string {
+	if p.From == "" || path == "" {
+		return path
+	}
+	if path = p.lies(path); !filepath.IsAbs(path) {
+		path = filepath.Join(p.dir, path)
+	}
+	return path
+}
+
+// below says whether a path is dir or leads below it.
+func below(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// ModelPath is where the model lies.
+func (p *Plan) ModelPath() string { return p.find(p.Model) }
+
+// RegionsPath is where the annotations lie, or the model that finds regions; "" where
+// a method finds them.
+func (p *Plan) RegionsPath() string { return p.find(p.regionsFile()) }
+
+func (p *Plan) regionsFile() string {
+	switch r := p.Settings.Regions; {
+	case r == nil || r.Method != nil:
+		return ""
+	case r.Model != nil:
+		_, path, _ := predict.Parse(p.Regions)
+		return path
+	}
+	return p.Regions
+}
+
+// files is the file system that the plan's paths are names of.
+func (p *Plan) files() fs.FS { return dataset.Elsewhere(p.find) }
+
+// given is all paths of the plan, but those of pictures given one by one.
+func (p *Plan) given() []string {
+	paths := []string{p.Model}
+	if path := p.regionsFile(); path != "" {
+		paths = append(paths, path)
+	}
+	for _, path := range p.Arrays {
+		paths = append(paths, path)
+	}
+	for k := range p.Sources {
+		if root := p.Sources[k].root(); root != "" {
+			paths = append(paths, root)
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// root is the file or folder without which nothing of a source can be read; "" where
+// there is none.
+func (s *Source) root() string {
+	switch {
+	case s.Folder != "":
+		return s.Folder
+	case len(s.Paths) == 0:
+		return ""
+	case s.Format == pictures:
+		return filepath.Dir(s.Paths[0])
+	}
+	return s.Paths[0]
+}
+
+// UnreachableError says that what the job reads is not where the plan says: running it again is
+// of no use before it is.
+type UnreachableError struct {
+	Path string
+	Err  error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("%s cannot be reached: %v; make it so on this machine, or plan the job anew", e.Path, e.Err)
+}
+
+// maxRoots bounds how many roots are looked at before a run.
+const maxRoots = 1000
+
+// Reach is an *UnreachableError where nothing of what shards need can be reached, be it
+// the model or all of their inputs. A fault of the machine is one of these instead.
+func (p *Plan) Reach(shards []int) error {
+	if err := p.reach(p.Model); err != nil {
+		return err
+	}
+	seen := map[int]bool{}
+	var first error
+	for _, i := range shards {
+		for _, c := range p.Shards[i].Pieces {
+			root := p.Sources[c.Source].root()
+			if root == "" {
+				return nil
+			}
+			if seen[c.Source] {
+				continue
+			}
+			seen[c.Source] = true
+			err := p.reach(root)
+			if err == nil || len(seen) > maxRoots {
+				return nil
+			}
+			if first == nil {
+				first = err
+			}
+		}
+	}
+	return first
+}
+
+func (p *Plan) reach(path string) error {
+	at := p.find(path)
+	if _, err := os.Stat(at); err != nil {
+		return unreachable(at, err)
+	}
+	return nil
+}
+
+// unreachable is the error of a file or folder without which there is nothing to read.
+func unreachable(path string, err error) error {
+	if dataset.FaultOf(err) >= dataset.MediumFault {
+		return &dataset.MachineError{Err: err}
+	}
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return &UnreachableError{path, err}
+}
+
+// OccupiedError says that a folder holds other things than a job.
+type OccupiedError struct {
+	Dir    string
+	Things []string
+}
+
+func (e *OccupiedError) Error() string {
+	names, more := e.Things, ""
+	if n := len(names); n > 3 {
+		names, more = names[:3], fmt.Sprintf(" and %d more", n-3)
+	}
+	return fmt.Sprintf("%s holds other things than a job (%s%s); give a new folder, which is made, or an empty one", e.Dir, strings.Join(names, ", "), more)
+}
+
+// vacant is an *OccupiedError where the folder, which has no plan, holds anything but
+// what is left of a job and folders or a model that go into this one.
+func (p *Plan) vacant() error {
+	entries, err := p.at.List("")
+	if err != nil {
+		return fmt.Errorf("looking into the job's folder: %w", err)
+	}
+	own := map[string]bool{}
+	input := func(path string) {
+		if path = p.lies(path); !filepath.IsAbs(path) {
+			top, _, deeper := strings.Cut(filepath.ToSlash(path), "/")
+			if deeper || path == p.lies(p.Model) || isDir(p.find(path)) {
+				own[top] = true
+			}
+		}
+	}
+	for _, path := range p.given() {
+		input(path)
+	}
+	for _, f := range p.naming.fresh {
+		if f.folder == "" {
+			_ = f.each(func(name string) error { input(name); return nil })
+		}
+	}
+	model := filepath.Base(p.Model)
+	var other []string
+	for _, e := range entries {
+		switch name := e.Name; {
+		case own[name], ours(name), own[model] && strings.HasPrefix(name, model): // its external data
+		default:
+			other = append(other, name)
+		}
+	}
+	if len(other) > 0 {
+		return &OccupiedError{p.dir, other}
+	}
+	return nil
+}
+
+func isDir(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
+}
+
+// ours tells what a job writes, drafts included, by its name.
+func ours(name string) bool {
+	if m := store.Temporary.FindStringSubmatch(name); m != nil {
+		name = m[1]
+	}
+	return ofShard.MatchString(name) || ofJob.MatchString(name)
+}

@@ -1,0 +1,546 @@
+package job
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"reflect"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
+)
+
+// Mismatch is a file that is not what it was, or that a reader would take for one of the job's.
+type Mismatch struct {
+	// Shard is the shard that the file belongs to, -1 where it belongs to the whole job.
+	Shard int    `json:"shard"`
+	File  string `json:"file"`
+	Why   string `json:"why"`
+	// Remedy says what makes it right again.
+	Remedy string `json:"remedy"`
+}
+
+func (m Mismatch) String() string { return fmt.Sprintf("%s: %s; %s", m.File, m.Why, m.Remedy) }
+
+// The remedies there are.
+const (
+	runAgain    = "hash run makes the shard anew, then hash finish"
+	finishAgain = "hash finish writes it anew"
+	planAgain   = "the command that made the plan writes it again, or begin anew with --mode overwrite"
+	restorePlan = "put a copy back, or begin anew with --mode overwrite"
+	moveAway    = "move it away"
+)
+
+// Verification is what Verify found.
+type Verification struct {
+	Shards int `json:"shards"`
+	// Done counts the shards that are done and whole, Missing are those that are not done.
+	Done     int   `json:"done"`
+	Missing  []int `json:"missing"`
+	Finished bool  `json:"finished"`
+	// Findings are the files that are not right.
+	Findings []Mismatch `json:"mismatches"`
+	// Foreign are files that are not the job's and that no reader takes for data.
+	Foreign []string `json:"other_files,omitempty"`
+}
+
+// Verify holds every file of the job in dir against its record and the plan, and takes
+// back what a finding makes untrue: _SUCCESS and what else Finish made, and the record of a
+// shard, so that the next run makes it anew. Where it cannot read it is an error, and
+// nothing is changed. A folder without a plan that holds nothing of a job is
+// fs.ErrNotExist.
+func Verify(dir string, seen func(shard int)) (Verification, error) {
+	return verifyIn(store.Folder(dir), seen)
+}
+
+func verifyIn(at store.Store, seen func(shard int)) (Verification, error) {
+	b, err := at.Get(planName)
+	if err != nil && missing(err) != nil {
+		return Verification{}, couldNot(err)
+	}
+	gone := errors.Is(err, fs.ErrNotExist)
+	var p *Plan
+	if err == nil {
+		p, err = parsePlan(at, b)
+	}
+	if err == nil {
+		return p.verify(true, seen)
+	}
+	remedy := restorePlan
+	if gone {
+		entries, listed := at.List("")
+		if listed != nil || !hasAny(entries) {
+			return Verification{}, errors.Join(fmt.Errorf("reading the plan: %w", err), missing(listed))
+		}
+		err, remedy = errors.New("it is missing"), planAgain
+	}
+	v := Verification{Missing: []int{}, Findings: []Mismatch{{-1, planName, err.Error(), remedy}}}
+	return v, at.Delete(successName)
+}
+
+// hasAny says whether there is anything of a job.
+func hasAny(entries []store.Entry) bool {
+	for _, e := range entries {
+		if ours(e.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// couldNot is the error of a verification whose own reading failed.
+func couldNot(err error) error {
+	return fmt.Errorf("could not verify, and nothing was changed: %w", err)
+}
+
+// Verify is Verify of the plan's job.
+func (p *Plan) Verify(seen func(shard int)) (Verification, error) { return p.verify(true, seen) }
+
+// verify is Verify; without all, what Finish writes is not looked at.
+func (p *Plan) verify(all bool, seen func(shard int)) (Verification, error) {
+	x := verifier{p: p, v: Verification{Shards: len(p.Shards), Missing: []int{}, Findings: []Mismatch{}}}
+	err := x.look(all, seen)
+	if err != nil {
+		return Verification{}, couldNot(err)
+	}
+	if len(x.v.Findings) == 0 {
+		return x.v, nil
+	}
+	if err := p.unfinish(); err != nil {
+		return x.v, fmt.Errorf("taking back what finish wrote: %w", err)
+	}
+	for _, m := range x.v.Findings {
+		if m.Shard >= 0 && m.Remedy == runAgain {
+			if err := p.at.Delete(shardName(m.Shard) + recordSuffix); err != nil {
+				return x.v, fmt.Errorf("taking back the record of shard %d: %w", m.Shard, err)
+			}
+		}
+	}
+	return x.v, nil
+}
+
+type verifier struct {
+	p *Plan
+	v Verification
+}
+
+func (x *verifier) find(shard int, file string, why error, remedy string) {
+	x.v.Findings = append(x.v.Findings, Mismatch{shard, file, why.Error(), remedy})
+}
+
+// look gathers what is wrong. An error is of the reading.
+func (x *verifier) look(all bool, seen func(shard int)) error {
+	p := x.p
+	entries, err := p.at.List("")
+	if err != nil {
+		return err
+	}
+	there := map[string]store.Entry{}
+	for _, e := range entries {
+		there[e.Name] = e
+	}
+	if p.Changed != nil && all {
+		x.find(-1, planName, p.Changed, restorePlan)
+	}
+	finished := false
+	if _, ok := there[successName]; ok {
+		if finished, err = x.success(); err != nil {
+			return err
+		}
+	}
+	for _, c := range []struct {
+		name string
+		does bool
+		look func() (why, err error)
+	}{{p.Names, p.Names != "", p.checkNames}, {frameName, p.Settings.Complexity != nil, p.checkFrame}} {
+		if !c.does {
+			continue
+		}
+		why, err := c.look()
+		if err != nil {
+			return err
+		}
+		if why != nil {
+			x.find(-1, c.name, why, planAgain)
+		}
+	}
+	claimed := finished
+	if _, ok := there[manifestName]; ok && all {
+		claimed = true
+	}
+	for i := range p.Shards {
+		_, aside := there[shardName(i)+asideSuffix]
+		if err := x.shard(i, aside, claimed); err != nil {
+			return err
+		}
+		if seen != nil {
+			seen(i)
+		}
+	}
+	if all {
+		if err := x.finish(there, finished); err != nil {
+			return err
+		}
+	}
+	x.v.Finished = finished && len(x.v.Findings) == 0
+	x.others(entries)
+	return nil
+}
+
+// success holds _SUCCESS against the plan.
+func (x *verifier) success() (bool, error) {
+	b, err := x.p.at.Get(successName)
+	if err != nil && missing(err) != nil {
+		return false, err
+	}
+	if err == nil && string(b) == x.p.success() {
+		return true, nil
+	}
+	if err == nil {
+		err = errors.New("it does not hold the plan's fingerprint")
+	}
+	x.find(-1, successName, err, finishAgain)
+	return true, nil // it says so, be it wrongly
+}
+
+// shard holds the files of one against its record. One that is not done is a finding where
+// the job claims to be finished. asided says whether there is a file that sets it aside.
+func (x *verifier) shard(i int, asided, claimed bool) error {
+	p := x.p
+	n := len(x.v.Findings)
+	r, why, err := p.record(i)
+	if err != nil {
+		return err
+	}
+	aside, err := p.SetAside(i)
+	if err != nil {
+		return err
+	}
+	if asided && aside == nil {
+		x.find(i, shardName(i)+asideSuffix, errors.New("it is not what sets a shard of this job aside, and is not heeded"), moveAway)
+	}
+	record := shardName(i) + recordSuffix
+	switch {
+	case why != nil:
+		x.find(i, record, why, runAgain)
+		return nil
+	case r == nil && aside != nil:
+		return nil
+	case r == nil && claimed:
+		x.find(i, record, errors.New("it is missing, and the job says that it is finished"), runAgain)
+		x.v.Missing = append(x.v.Missing, i)
+		return nil
+	case r == nil:
+		x.v.Missing = append(x.v.Missing, i)
+		return nil
+	}
+	for _, f := range r.Files {
+		why, err := p.checkSum(f)
+		if err != nil {
+			return err
+		}
+		if why != nil {
+			x.find(i, f.Name, why, runAgain)
+		}
+	}
+	if len(x.v.Findings) == n {
+		x.v.Done++
+	}
+	return nil
+}
+
+// checkSum holds a file against its size and SHA-256.
+func (p *Plan) checkSum(f sink.File) (why, err error) {
+	in, why, err := p.openFor(f.Name)
+	if in == nil {
+		return why, err
+	}
+	defer in.Close()
+	if in.Size() != f.Bytes {
+		return fmt.Errorf("it has %d bytes, its record says %d", in.Size(), f.Bytes), nil
+	}
+	got, err := sink.Sum(in, f.Name)
+	if err == nil && got != f {
+		why = fmt.Errorf("its content is another: SHA-256 %.12s…, its record says %.12s…", got.SHA256, f.SHA256)
+	}
+	return why, err
+}
+
+// openFor opens a file that should be there.
+func (p *Plan) openFor(name string) (in store.File, why, err error) {
+	in, err = p.at.Open(name)
+	switch {
+	case err == nil:
+		return in, nil, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errors.New("it is missing"), nil
+	case missing(err) == nil:
+		return nil, err, nil
+	}
+	return nil, nil, err
+}
+
+// checkNames says what is wrong with the file of names, whose name is of its content.
+func (p *Plan) checkNames() (why, err error) {
+	if p.Names == "" {
+		return nil, nil
+	}
+	in, why, err := p.openFor(p.Names)
+	if in == nil {
+		return why, err
+	}
+	defer in.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(in, 0, in.Size())); err != nil {
+		return nil, err
+	}
+	if namesFile(h) != p.Names {
+		return errors.New("its content is another than what it is called by"), nil
+	}
+	return nil, nil
+}
+
+func isNames(name string) bool {
+	return strings.HasPrefix(name, namesPrefix) && strings.HasSuffix(name, namesSuffix)
+}
+
+// checkFrame says what is wrong with the frame.
+func (p *Plan) checkFrame() (why, err error) {
+	if p.Settings.Complexity == nil {
+		return nil, nil
+	}
+	b, err := p.at.Get(frameName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("it is missing"), nil
+	}
+	if err != nil {
+		return err, missing(err)
+	}
+	f, err := p.readFrame()
+	if dataset.FaultOf(err) >= dataset.MediumFault {
+		return nil, err
+	}
+	if err != nil {
+		return err, nil
+	}
+	var want bytes.Buffer
+	if err := tensor.WriteNpy(&want, f.Tensor()); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(b, want.Bytes()) {
+		return errors.New("it was changed since it was written"), nil
+	}
+	return nil, nil
+}
+
+// finish holds what Finish wrote against the records.
+func (x *verifier) finish(there map[string]store.Entry, finished bool) error {
+	p := x.p
+	_, has := there[manifestName]
+	if _, index := there[faissName]; !finished && (has || index && p.Settings.FAISS) {
+		x.find(-1, successName, fmt.Errorf("it is missing, and %s is there: finish was not completed, or a run began anew", manifestName), finishAgain)
+	}
+	if !finished && !has {
+		return nil
+	}
+	whole, lacks, err := p.whole()
+	if err != nil {
+		return err
+	}
+	if err := x.manifest(whole, len(lacks) > 0); err != nil || !p.Settings.FAISS {
+		return err
+	}
+	in, why, err := p.openFor(faissName)
+	if err != nil {
+		return err
+	}
+	if in == nil {
+		x.find(-1, faissName, why, finishAgain)
+		return nil
+	}
+	defer in.Close()
+	if len(lacks) > 0 {
+		return nil // a finding of theirs takes it back
+	}
+	why, err = p.checkIndex(in, whole.Shards)
+	if why != nil {
+		x.find(-1, faissName, why, finishAgain)
+	}
+	return err
+}
+
+// manifest holds manifest.json against the records; some of these lack.
+func (x *verifier) manifest(want manifest, lacks bool) error {
+	b, err := x.p.at.Get(manifestName)
+	if err != nil {
+		if lost := missing(err); lost != nil {
+			return lost
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = errors.New("it is missing")
+		}
+		x.find(-1, manifestName, err, finishAgain)
+		return nil
+	}
+	var why error
+	if !lacks {
+		if why, err = follows(b, want); err != nil {
+			return err
+		}
+	}
+	if why != nil {
+		x.find(-1, manifestName, why, finishAgain)
+	}
+	return nil
+}
+
+// follows says why the bytes of a manifest are not those that follow from the records, or
+// those that an earlier version, whose manifests say less, would have made of them.
+func follows(b []byte, want manifest) (why, err error) {
+	w, err := want.bytes()
+	if err != nil || bytes.Equal(b, w) {
+		return nil, err
+	}
+	var is, should any
+	if err := json.Unmarshal(b, &is); err != nil {
+		return fmt.Errorf("it is no manifest: %w", err), nil
+	}
+	if err := json.Unmarshal(w, &should); err != nil {
+		return nil, err
+	}
+	if reflect.DeepEqual(is, should) || !within(is, should) {
+		return errors.New("it does not say what follows from the plan and the records"), nil
+	}
+	return nil, nil
+}
+
+// within says whether all that JSON says another does too.
+func within(a, b any) bool {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		for k, v := range a {
+			if of, has := b[k]; !ok || !has || !within(v, of) {
+				return false
+			}
+		}
+		return ok
+	case []any:
+		b, ok := b.([]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for i := range a {
+			if !within(a[i], b[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// checkIndex holds the index of all sketches against those of the shards.
+func (p *Plan) checkIndex(in store.File, shards []made) (why, err error) {
+	width := int64(p.Settings.Sketch / 8)
+	header := encoding.FaissHeader(int(width), p.Items)
+	if n := int64(len(header)) + int64(p.Items)*width; in.Size() != n {
+		return fmt.Errorf("it has %d bytes, want %d", in.Size(), n), nil
+	}
+	r := io.NewSectionReader(in, 0, in.Size())
+	if same, err := equal(r, bytes.NewReader(header)); !same || err != nil {
+		return errors.New("its header is another"), err
+	}
+	at := 0
+	for _, s := range shards {
+		if same, err := equal(r, io.LimitReader(zeros{}, int64(s.First-at)*width)); !same || err != nil {
+			return fmt.Errorf("it has sketches before item %d, where there are none", s.First), err
+		}
+		of, err := p.sketches(s)
+		if err != nil {
+			if missing(err) == nil || dataset.FaultOf(err) == dataset.ItemFault {
+				return nil, nil // a finding of the shard
+			}
+			return nil, err
+		}
+		same, err := equal(r, of)
+		of.Close()
+		if !same || err != nil {
+			return fmt.Errorf("its sketches from item %d on are not those of shard %d", s.First, s.Shard), err
+		}
+		at = s.First + s.Items
+	}
+	same, err := equal(r, io.LimitReader(zeros{}, int64(p.Items-at)*width))
+	if !same {
+		why = fmt.Errorf("it has sketches from item %d on, where there are none", at)
+	}
+	return why, err
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+// equal says whether what comes next of a is all of b.
+func equal(a, b io.Reader) (bool, error) {
+	var x, y [1 << 15]byte
+	for {
+		n, err := io.ReadFull(b, y[:])
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return false, err
+		}
+		if m, lost := io.ReadFull(a, x[:n]); m < n {
+			if lost == io.EOF || lost == io.ErrUnexpectedEOF {
+				return false, nil
+			}
+			return false, lost
+		}
+		if !bytes.Equal(x[:n], y[:n]) {
+			return false, nil
+		}
+		if err != nil {
+			return true, nil
+		}
+	}
+}
+
+// dataExtensions are those of files that readers of a folder take for its data.
+var dataExtensions = map[string]bool{".parquet": true, ".npy": true, ".jsonl": true, ".faiss": true}
+
+// others tells the files that are not the job's.
+func (x *verifier) others(entries []store.Entry) {
+	p := x.p
+	mine := map[string]bool{planName: true, p.Names: true, manifestName: true, successName: true}
+	mine[frameName] = p.Settings.Complexity != nil
+	mine[faissName] = p.Settings.FAISS
+	for i := range p.Shards {
+		mine[shardName(i)+recordSuffix], mine[shardName(i)+asideSuffix] = true, true
+		for _, name := range p.dataNames(i) {
+			mine[name] = true
+		}
+	}
+	for _, e := range entries {
+		m := ofShard.FindStringSubmatch(e.Name)
+		switch {
+		case mine[e.Name], store.Temporary.MatchString(e.Name) && ours(e.Name):
+		case m != nil && m[2] == triesSuffix:
+			if e.Regular {
+				x.find(-1, e.Name, errors.New("it is a file, where the job has a folder"), moveAway)
+			}
+		case isNames(e.Name): // from before the job was extended
+		case !strings.HasPrefix(e.Name, ".") && (dataExtensions[path.Ext(e.Name)] || m != nil):
+			x.find(-1, e.Name, errors.New("it is not of this job, and would be read as if it were"), moveAway)
+		default:
+			x.v.Foreign = append(x.v.Foreign, e.Name)
+		}
+	}
+}
