@@ -71,7 +71,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 		note(c, "done already: %s", count(len(done), "shard"))
 		return nil
 	}
-	if err := p.Reach(todo); err != nil {
+	if err := p.Reach(); err != nil {
 		return err
 	}
 	h.precision = p.Settings.Precision

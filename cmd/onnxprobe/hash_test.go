@@ -314,7 +314,7 @@ func TestHashUsage(t *testing.T) {
 		{"limit and extend", with(small, "--mode", "extend", "--limit", "1"), 2, "--limit"},
 		{"another batch", with(small, "--batch", "8"), 2, "batch (64 there, 8 asked for)"},
 		{"another seed", with(small, "--seed", "1"), 2, "seed (0 there, 1 asked for)"},
-		{"other shards", with(small, "--shard-size", "50"), 2, "shards (1 there, 2 asked for)"},
+		{"other shards", with(small, "--shard-size", "50"), 2, "shards (7 there, 2 asked for)"},
 		{"fewer items", with(small, "--limit", "99"), 2, "inputs (100 items there, 99 asked for"},
 		{"another model", []string{"hash", data + "models/resnet_basic_torchscript.onnx", digits, "--preprocess", "mnist-01", "-o", done}, 2, "model ("},
 		{"extend what is otherwise", with(small, "--mode", "extend", "--seed", "1"), 2, "seed (0 there"},

@@ -78,7 +78,7 @@ func (p *Plan) side(in Input) (s dataset.Side, err error) {
 		return dataset.ConstantSide(in.Name, d, in.Shape, in.From)
 	}
 	if s, err = dataset.ReadSide(in.Name, d, in.Shape, in.Rows, p.find(p.Arrays[in.Name]), 0); err != nil {
-		return s, lostOr(p.find(p.Arrays[in.Name]), err)
+		return s, lostOr(p.find(p.Arrays[in.Name]), false, err)
 	}
 	if s.Describe().SHA256 != in.SHA256 {
 		return s, changed(fmt.Errorf("the rows for the input %q in %s are others: their SHA-256 is another", in.Name, p.Arrays[in.Name]))

@@ -27,16 +27,17 @@ func (p *Plan) options(reading *atomic.Int64) dataset.Options {
 	return dataset.Options{Layout: d.Layout, Column: d.Column, Preprocess: d.Preprocess, Input: p.Settings.Sample, EXIF: d.EXIF, MaxPixels: d.MaxPixels, ReadTime: reading, FS: p.files()}
 }
 
-// lostOr is the error of a source at path that cannot be opened: the machine's, or that it
-// cannot be reached, or else that it is not what it was.
-func lostOr(path string, err error) error {
-	if dataset.FaultOf(err) >= dataset.MediumFault {
+// lostOr is the error of a source at path that cannot be opened: the machine's, or that its
+// folder cannot be reached, or else that it is not what it was.
+func lostOr(path string, folder bool, err error) error {
+	if dataset.FaultOf(err) >= dataset.MediumFault || path == "" {
 		return err
 	}
-	if path != "" {
-		if _, lost := os.Stat(path); lost != nil {
-			return unreachable(path, lost)
-		}
+	if !folder {
+		path = filepath.Dir(path)
+	}
+	if _, lost := os.Stat(path); lost != nil {
+		return unreachable(path, lost)
 	}
 	return changed(err)
 }
@@ -75,7 +76,7 @@ func (o *opener) open(i int) (*data, error) {
 			}
 		}
 		if err != nil {
-			return nil, lostOr(o.plan.find(o.plan.Sources[c.Source].root()), err)
+			return nil, lostOr(o.plan.find(o.plan.Sources[c.Source].root()), src.Format == pictures, err)
 		}
 		parts = append(parts, portion{ds: ds, file: fileOf(src), root: o.plan.Sources[c.Source].root()})
 	}

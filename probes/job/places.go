@@ -161,31 +161,24 @@ func (e *UnreachableError) Error() string {
 // maxRoots bounds how many roots are looked at before a run.
 const maxRoots = 1000
 
-// Reach is an *UnreachableError where nothing of what shards need can be reached, be it
-// the model or all of their inputs. A fault of the machine is one of these instead.
-func (p *Plan) Reach(shards []int) error {
+// Reach is an *UnreachableError where the job can do nothing here: the model or all of its
+// inputs cannot be reached. A fault of the machine is a *dataset.MachineError instead.
+func (p *Plan) Reach() error {
 	if err := p.reach(p.Model); err != nil {
 		return err
 	}
-	seen := map[int]bool{}
 	var first error
-	for _, i := range shards {
-		for _, c := range p.Shards[i].Pieces {
-			root := p.Sources[c.Source].root()
-			if root == "" {
-				return nil
-			}
-			if seen[c.Source] {
-				continue
-			}
-			seen[c.Source] = true
-			err := p.reach(root)
-			if err == nil || len(seen) > maxRoots {
-				return nil
-			}
-			if first == nil {
-				first = err
-			}
+	for k := range p.Sources[:min(len(p.Sources), maxRoots)] {
+		root := p.Sources[k].root()
+		if root == "" {
+			return nil
+		}
+		err := p.reach(root)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
 		}
 	}
 	return first

@@ -29,7 +29,13 @@ type Mismatch struct {
 	Remedy string `json:"remedy"`
 }
 
-func (m Mismatch) String() string { return fmt.Sprintf("%s: %s; %s", m.File, m.Why, m.Remedy) }
+func (m Mismatch) String() string {
+	of := ""
+	if m.Shard >= 0 {
+		of = fmt.Sprintf("shard %d: ", m.Shard)
+	}
+	return fmt.Sprintf("%s%s: %s; %s", of, m.File, m.Why, m.Remedy)
+}
 
 // The remedies there are.
 const (
@@ -265,12 +271,9 @@ func (p *Plan) checkSum(f sink.File) (why, err error) {
 		return why, err
 	}
 	defer in.Close()
-	if in.Size() != f.Bytes {
-		return fmt.Errorf("it has %d bytes, its record says %d", in.Size(), f.Bytes), nil
-	}
 	got, err := sink.Sum(in, f.Name)
 	if err == nil && got != f {
-		why = fmt.Errorf("its content is another: SHA-256 %.12s…, its record says %.12s…", got.SHA256, f.SHA256)
+		why = fmt.Errorf("it has %d bytes with SHA-256 %.12s…, its record says %d with %.12s…", got.Bytes, got.SHA256, f.Bytes, f.SHA256)
 	}
 	return why, err
 }
