@@ -55,7 +55,9 @@ var diagram = map[string][]string{
 	},
 	"probes/internal/store": {},
 	"probes/sink":           {"onnx/tensor", "probes", "probes/internal/store"},
-	"probes/encoding":       {"onnx/tensor", "engine/dataset", "probes", "probes/sink", "probes/site"},
+	"probes/encoding": {
+		"onnx/tensor", "engine/dataset", "probes", "probes/internal/store", "probes/sink", "probes/site",
+	},
 	"probes/dynamics": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "engine/dataset/picture", "probes",
 		"probes/attack", "probes/encoding", "probes/sink", "probes/site",

@@ -2,8 +2,10 @@ package encoding
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -137,10 +139,52 @@ func shards(dir string) (files, notes []string, err error) {
 		}
 		return strings.Compare(a, b)
 	})
-	if job && !exists("_SUCCESS") {
+	switch {
+	case job && exists("_SUCCESS"):
+		if err := complete(dir, files); err != nil {
+			return nil, nil, err
+		}
+	case job:
 		notes = append(notes, fmt.Sprintf("the job in %s is not finished; %d of its shards are read", dir, len(files)))
 	}
 	return files, notes, nil
+}
+
+// complete is an error where a finished job has lost a shard.
+func complete(dir string, files []string) error {
+	var plan struct {
+		Shards []json.RawMessage `json:"shards"`
+	}
+	var whole struct {
+		Aside []struct{ Shard int } `json:"set_aside"`
+	}
+	for name, v := range map[string]any{"plan.json": &plan, "manifest.json": &whole} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = json.Unmarshal(b, v)
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", filepath.Join(dir, name), err)
+		}
+	}
+	there := map[int]bool{}
+	for _, path := range files {
+		if i, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))); err == nil {
+			there[i] = true
+		}
+	}
+	for _, a := range whole.Aside {
+		there[a.Shard] = true
+	}
+	for i := range plan.Shards {
+		if !there[i] {
+			return fmt.Errorf("the job is finished, and its shard %d is not there; onnxprobe hash verify %s says what to do", i, dir)
+		}
+	}
+	return nil
 }
 
 // choose is the kind of codes to read.

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
@@ -37,7 +38,8 @@ type Origin struct {
 	// files are the Parquet files that items were read from, column what of these.
 	files  []string
 	column string
-	exif   bool // pictures were turned as their EXIF tag says
+	find   func(path string) string // where a path leads; nil for there
+	exif   bool                     // pictures were turned as their EXIF tag says
 }
 
 // sources is what a manifest, or a job's plan, says of where the items come from.
@@ -249,6 +251,7 @@ func jobOrigin(dir string) (*Origin, error) {
 		return nil, err
 	}
 	var plan struct {
+		store.Places
 		Manifest *Origin         `json:"manifest"`
 		Settings json.RawMessage `json:"settings"`
 	}
@@ -260,6 +263,10 @@ func jobOrigin(dir string) (*Origin, error) {
 			return nil, fmt.Errorf("reading the plan %s: %w", path, err)
 		}
 		plan.Manifest.from(b)
+		plan.Manifest.find = func(path string) string { return plan.Find(dir, path) }
+		for i, path := range plan.Manifest.files {
+			plan.Manifest.files[i] = plan.Find(dir, path)
+		}
 	}
 	return plan.Manifest, nil
 }

@@ -68,6 +68,9 @@ var element = regexp.MustCompile(`\[(\d+)\]$`)
 // read is an item's picture; nil when there is none.
 func (p *pictures) read(t Tile) image.Image {
 	path := t.Path
+	if t.From != nil && t.From.find != nil {
+		path = t.From.find(path)
+	}
 	if st, err := os.Stat(path); path == "" || err != nil || !st.Mode().IsRegular() {
 		if path = t.From.fileOf(t.picture()); path == "" {
 			return nil

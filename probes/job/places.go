@@ -14,19 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region/predict"
 )
 
-// Places say what the paths of a plan count from, so that it runs from any folder, and
-// its own folder may move with what lies below it. Rows name files as they were given.
-type Places struct {
-	// From is the folder in which the plan was made, Home the plan's own then. Plans of
-	// earlier versions have neither, and paths count from where they are run.
-	From string `json:"paths_from,omitempty"`
-	Home string `json:"plan_folder,omitempty"`
-	// Lies says where the files and folders lie that were given by relative paths: relative to the
-	// plan's folder where they are below it, else absolute.
-	Lies map[string]string `json:"lies_at,omitempty"`
-}
-
-// settle says where the paths of the plan lead, which is to be saved in dir.
+// settlePlaces says what the paths of the plan count from, which is to be saved in dir.
 func (p *Plan) settlePlaces(dir string) error {
 	if p.From != "" {
 		return nil
@@ -41,23 +29,23 @@ func (p *Plan) settlePlaces(dir string) error {
 	return nil
 }
 
-// locate notes where relative paths lead.
+// noteLies notes where paths lead that are relative, or that may move.
 func (p *Plan) noteLies() {
-	p.Lies = nil
+	p.LiesAt = nil
 	for _, path := range p.given() {
 		if filepath.IsAbs(path) && !below(path, p.Home) {
 			continue
 		}
-		if p.Lies == nil {
-			p.Lies = map[string]string{}
+		if p.LiesAt == nil {
+			p.LiesAt = map[string]string{}
 		}
-		p.Lies[path] = p.lies(path)
+		p.LiesAt[path] = p.lies(path)
 	}
 }
 
 // checkPlaces holds the places against each other.
 func (p *Plan) checkPlaces() error {
-	for path, at := range p.Lies {
+	for path, at := range p.LiesAt {
 		if p.From == "" || at != p.lies(path) {
 			return fmt.Errorf("%s does not lie at %s, by the folder in which it was planned", path, at)
 		}
@@ -65,28 +53,9 @@ func (p *Plan) checkPlaces() error {
 	return nil
 }
 
-// lies is a path as the plan keeps it: relative to the plan's folder where it lies below
-// it, else absolute.
-func (p *Plan) lies(path string) string {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(p.From, path)
-	}
-	if rel, err := filepath.Rel(p.Home, path); err == nil && filepath.IsLocal(rel) {
-		return rel
-	}
-	return path
-}
-
-// find is where a path of the plan leads now.
-func (p *Plan) find(path string) string {
-	if p.From == "" || path == "" {
-		return path
-	}
-	if path = p.lies(path); !filepath.IsAbs(path) {
-		path = filepath.Join(p.dir, path)
-	}
-	return path
-}
+// lies is a path as the plan keeps it, find where it leads now.
+func (p *Plan) lies(path string) string { return p.Places.Lies(path) }
+func (p *Plan) find(path string) string { return p.Places.Find(p.dir, path) }
 
 // below says whether a path is dir or leads below it.
 func below(path, dir string) bool {

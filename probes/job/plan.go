@@ -56,9 +56,13 @@ type Plan struct {
 	Arrays map[string]string `json:"arrays,omitempty"`
 	// Regions is the path of the annotations.
 	Regions string `json:"regions,omitempty"`
-	Places
-	Items     int `json:"items"`
-	ShardSize int `json:"shard_size"`
+	// Places are what paths count from, and LiesAt is where those that are relative or below the
+	// plan's folder lie: relative to that folder where they are below it, else absolute. Rows
+	// name files as they were given.
+	store.Places
+	LiesAt    map[string]string `json:"lies_at,omitempty"`
+	Items     int               `json:"items"`
+	ShardSize int               `json:"shard_size"`
 	// Classes names the labels.
 	Classes []string `json:"classes,omitempty"`
 	Sources []Source `json:"sources"`

@@ -97,7 +97,7 @@ func (p *Plan) join(old *Plan, frame *probes.Frame) error {
 	if err := p.mend(old, frame); err != nil {
 		return err
 	}
-	p.Command, p.Sources, p.Shards, p.Names, p.Places, p.Sum, p.naming = old.Command, old.Sources, old.Shards, old.Names, old.Places, old.Sum, naming{}
+	p.Command, p.Sources, p.Shards, p.Names, p.Places, p.LiesAt, p.Sum, p.naming = old.Command, old.Sources, old.Shards, old.Names, old.Places, old.LiesAt, old.Sum, naming{}
 	return nil
 }
 
