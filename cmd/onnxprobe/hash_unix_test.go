@@ -88,6 +88,82 @@ func TestHashTogether(t *testing.T) {
 	sameTree(t, dir, want)
 }
 
+// Four whole jobs at once in one folder all come to their end, however they meet.
+func TestHashWholeTogether(t *testing.T) {
+	want := filepath.Join(t.TempDir(), "want")
+	stdoutOf(t, pureJob(want)...)
+	rounds := 3
+	if os.Getenv("ONNXPROBE_EVERY_FAULT") != "" {
+		rounds = 50
+	}
+	for range rounds {
+		dir := filepath.Join(t.TempDir(), "together")
+		var all []*exec.Cmd
+		var said []*watched
+		for range 4 {
+			cmd, messages := program(t, pureJob(dir)...)
+			all, said = append(all, cmd), append(said, messages)
+		}
+		for i, cmd := range all {
+			if err := cmd.Wait(); err != nil {
+				t.Fatalf("process %d: %v\n%s", i, err, said[i].buf.String())
+			}
+		}
+		sameTree(t, dir, want)
+	}
+}
+
+// Killed at random moments of any step, and a job done again is the undisturbed one, with
+// nothing left over.
+func TestHashKilledAnywhere(t *testing.T) {
+	dir, want := filepath.Join(t.TempDir(), "job"), filepath.Join(t.TempDir(), "want")
+	extend := func(dir string) []string {
+		return []string{"hash", mlp, digits + "/3", digits + "/5", digits + "/7", "--preprocess", "mnist-01", "--backend", "gorgonia", "--faiss", "--shard-size", "5", "--mode", "extend", "--max-tries", "0", "-o", dir}
+	}
+	steps := func(dir string) [][]string {
+		return [][]string{planOf(pureJob(dir)), {"hash", "run", dir, "--backend", "gorgonia", "--max-tries", "0"}, {"hash", "verify", dir}, {"hash", "finish", dir},
+			{"hash", "verify", dir}, extend(dir)}
+	}
+	for _, step := range steps(want) {
+		stdoutOf(t, step...)
+	}
+	kills, middle := 24, 0
+	if os.Getenv("ONNXPROBE_EVERY_FAULT") != "" {
+		kills = 300
+	}
+	took := make([]time.Duration, len(steps(dir)))
+	for killed := 0; killed < kills; {
+		for i, step := range steps(dir) {
+			for {
+				begun := time.Now()
+				cmd, messages := program(t, step...)
+				most := 2*took[i] + 20*time.Millisecond
+				timer := time.AfterFunc(time.Duration(rand.Int64N(int64(most)+1)), func() { cmd.Process.Kill() })
+				cmd.Wait()
+				timer.Stop()
+				if code := cmd.ProcessState.ExitCode(); code == exitDone {
+					took[i] = time.Since(begun)
+					break
+				} else if code != -1 {
+					t.Fatalf("%q: exit code %d\n%s", step, code, messages.buf.String())
+				}
+				killed++
+				if len(list(t, filepath.Dir(dir))) > 0 {
+					middle++
+				}
+			}
+		}
+		sameTree(t, dir, want)
+		if t.Failed() {
+			t.FailNow()
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("killed %d times and more, %d of them with a job begun", kills, middle)
+}
+
 // waitFor waits until a glob in dir matches.
 func waitFor(t testing.TB, dir, glob string) {
 	t.Helper()

@@ -205,6 +205,9 @@ func (p *Plan) unchanged(i int, d *data) error {
 	for k := range d.Len() {
 		if path := d.file(k); path != "" {
 			if _, err := os.Stat(p.find(path)); err != nil {
+				if dataset.FaultOf(err) >= dataset.MediumFault {
+					return &dataset.MachineError{Err: err}
+				}
 				if part, _ := d.part(k); part.root != "" {
 					root := p.find(part.root)
 					if _, lost := os.Stat(root); lost != nil {

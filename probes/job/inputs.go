@@ -64,13 +64,21 @@ func (p *Plan) add(ds dataset.Dataset, limit int) error {
 		}
 		source := Source{Origin: o}
 		if o.Format == pictures {
-			if st, err := os.Stat(p.find(o.Paths[0])); len(o.Paths) == 1 && err == nil && st.IsDir() {
+			folder, err := p.isFolder(o)
+			if err != nil {
+				return err
+			}
+			if folder {
 				source.Folder, source.Paths = o.Paths[0], nil
 			} else {
 				source.Paths = o.Paths[:1]
 			}
 		} else if len(o.Paths) == 1 {
-			if st, err := os.Stat(p.find(o.Paths[0])); err == nil && st.Mode().IsRegular() {
+			st, err := os.Stat(p.find(o.Paths[0]))
+			if dataset.FaultOf(err) >= dataset.MediumFault {
+				return &dataset.MachineError{Err: err}
+			}
+			if err == nil && st.Mode().IsRegular() {
 				source.Bytes, source.Modified = st.Size(), st.ModTime().UTC().Format(time.RFC3339Nano)
 			}
 		}
@@ -112,6 +120,18 @@ func (p *Plan) add(ds dataset.Dataset, limit int) error {
 	}
 	p.seal()
 	return nil
+}
+
+// isFolder says whether a source is a folder of pictures.
+func (p *Plan) isFolder(o dataset.Origin) (bool, error) {
+	if len(o.Paths) > 1 {
+		return false, nil
+	}
+	st, err := os.Stat(p.find(o.Paths[0]))
+	if dataset.FaultOf(err) >= dataset.MediumFault {
+		return false, &dataset.MachineError{Err: err}
+	}
+	return err == nil && st.IsDir(), nil
 }
 
 // grown is an error when a source that the job has holds files that it has not, and that

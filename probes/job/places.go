@@ -198,7 +198,7 @@ func (p *Plan) vacant() error {
 	input := func(path string) {
 		if path = p.lies(path); !filepath.IsAbs(path) {
 			top, _, deeper := strings.Cut(filepath.ToSlash(path), "/")
-			if deeper || path == p.lies(p.Model) || isDir(p.find(path)) {
+			if deeper || path == p.lies(p.Model) || isDir(filepath.Join(p.dir, path)) {
 				own[top] = true
 			}
 		}
