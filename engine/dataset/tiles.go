@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // Tiling cuts a picture into square tiles of the model's size, as InternVL's
@@ -178,13 +179,24 @@ func (t *tiled) measure() {
 	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(t.sizes); i = int(next.Add(1)) - 1 {
-				if g, err := GeometryOf(t.Dataset, i); err == nil {
-					t.sizes[i] = g.Picture
-				}
+				t.sizes[i] = t.sizeOf(i)
 			}
 		})
 	}
 	all.Wait()
+}
+
+// sizeOf is the size of picture i; zero where it cannot be read, or a decoder panics over
+// it, which reading its tiles meets again and reports.
+func (t *tiled) sizeOf(i int) picture.Size {
+	g, err := func() (g picture.Geometry, err error) {
+		defer safe.Rescue(&err)
+		return GeometryOf(t.Dataset, i)
+	}()
+	if err != nil {
+		return picture.Size{}
+	}
+	return g.Picture
 }
 
 func (t *tiled) Len() int { return t.starts[len(t.starts)-1] }
