@@ -50,6 +50,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	if h.workers == 0 {
 		h.workers = runtime.GOMAXPROCS(0)
 	}
+	kept.Store(true) // shards that are done
 	left, known := 0, 0
 	if all {
 		for i := range shards {
