@@ -32,7 +32,7 @@ func run(args []string, stdin io.Reader, w, stderr io.Writer) int {
 	defer stop()
 	go func() {
 		<-ctx.Done()
-		stop()
+		stop() // where nothing watches, as in tests, another signal ends the process
 	}()
 	kept.Store(false)
 	out := &stdout{w: w}
