@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -251,11 +252,11 @@ func (m *Model) Save(path string) error {
 				path, m.ExternalFiles(), m.Dir)
 		}
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".onnxprobe-*.tmp")
+	f, err := saves.begin(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("saving %q: %w", path, err)
 	}
-	defer os.Remove(f.Name())
+	defer saves.end(f.Name())
 	if _, err := m.WriteTo(f); err != nil {
 		f.Close()
 		return fmt.Errorf("saving %q: %w", path, err)
@@ -267,12 +268,65 @@ func (m *Model) Save(path string) error {
 		err = cerr
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = saves.publish(f.Name(), path)
 	}
 	if err != nil {
 		return fmt.Errorf("saving %q: %w", path, err)
 	}
 	return nil
+}
+
+// AbandonSaves removes the files that Save is writing, for a program that ends in the
+// middle. Every call of Save after it, and what it left of those before, waits for ever.
+func AbandonSaves() { saves.abandon() }
+
+// saves are the temporary files of Save.
+var saves temporaries
+
+type temporaries struct {
+	mu    sync.Mutex
+	paths map[string]bool
+}
+
+func (t *temporaries) begin(dir string) (*os.File, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f, err := os.CreateTemp(dir, ".onnxprobe-*.tmp")
+	if err != nil {
+		return nil, err
+	}
+	if t.paths == nil {
+		t.paths = map[string]bool{}
+	}
+	t.paths[f.Name()] = true
+	return f, nil
+}
+
+func (t *temporaries) publish(temp, path string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	delete(t.paths, temp)
+	return nil
+}
+
+func (t *temporaries) end(temp string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.paths[temp] {
+		delete(t.paths, temp)
+		os.Remove(temp)
+	}
+}
+
+// abandon keeps the lock: no file is made or gets its name after it.
+func (t *temporaries) abandon() {
+	t.mu.Lock()
+	for temp := range t.paths {
+		os.Remove(temp)
+	}
 }
 
 func sameFolder(a, b string) (bool, error) {

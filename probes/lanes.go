@@ -168,13 +168,19 @@ func (l *lane) work(ctx context.Context) {
 		l.wait += max(0, s.ready.Sub(at))
 		start := time.Now()
 		if failed == nil {
-			failed = s.infer(ctx, l)
+			failed = caught(func() error { return s.infer(ctx, l) })
 		}
 		s.err = failed
 		at = time.Now()
 		l.infer += at.Sub(start)
 		l.out <- s
 	}
+}
+
+// caught is what f returns, or its panic.
+func caught(f func() error) (err error) {
+	defer engine.Catch(&err)
+	return f()
 }
 
 // deal gives the batches of a dataset to the lanes in turn, each in a step from free.
@@ -209,7 +215,7 @@ func gather(lanes []*lane, free chan<- *step, stop context.CancelCauseFunc, writ
 		}
 		if failed == nil {
 			if failed = s.err; failed == nil {
-				failed = write(s)
+				failed = caught(func() error { return write(s) })
 			}
 			if failed != nil {
 				stop(failed)

@@ -19,7 +19,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/partition"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
 func newAffine() *cobra.Command {
@@ -260,7 +259,7 @@ func heldBeside(ds dataset.Dataset, x []float64, data, by string) ([]float64, ma
 func saveMap(path string, force bool, mf *probes.Manifest, a *partition.Affine, x []float64, sample []int) error {
 	n := len(a.Rows)
 	weight := tensor.Of(a.Weight, append([]int{n}, sample...)...)
-	return sink.Save(path, force, mf, func(w io.Writer) error {
+	return save(path, force, mf, func(w io.Writer) error {
 		if strings.EqualFold(filepath.Ext(path), ".npy") {
 			return tensor.WriteNpy(w, weight)
 		}

@@ -77,7 +77,7 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 				return fmt.Errorf("making the folder for %s: %w", out, err)
 			}
-			if err := probed.Save(out); err != nil {
+			if err := keeping(probed.Save(out)); err != nil {
 				return err
 			}
 			if mf.json {

@@ -99,6 +99,9 @@ func (f *codesFlags) open(c *cobra.Command, path, on string, names bool) (*encod
 	for _, n := range codes.Notes {
 		note(c, "%s", n)
 	}
+	if codes.Failed > 0 && codes.Len() == 0 {
+		return nil, fmt.Errorf("none of %s of %s has a %s: its rows say why", count(codes.Failed, "item"), path, codes.On)
+	}
 	if codes.Failed > 0 {
 		note(c, "%d of %s of %s have no %s and are left out", codes.Failed, count(codes.Failed+codes.Len(), "item"), path, codes.On)
 	}
@@ -151,7 +154,7 @@ func (f *codesFlags) writeSheet(m *comparison, title string, notes []string, str
 	if f.html == "" {
 		return nil
 	}
-	return sink.Save(f.html, f.force, m, func(w io.Writer) error {
+	return save(f.html, f.force, m, func(w io.Writer) error {
 		return encoding.WriteSheet(w, title, notes, strips)
 	})
 }
@@ -178,5 +181,5 @@ func (f *codesFlags) save(c *cobra.Command, m *comparison, write func(probes.Sin
 	if err := write(to); err != nil {
 		return err
 	}
-	return to.Commit(m)
+	return commit(to, m)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -125,6 +126,11 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 			}
 			noteRandom(c, m)
 			elapsed(c, d.Summary, start, "item")
+			fault := failed(d.Summary, "item")
+			var none noneUsed
+			if errors.As(fault, &none) {
+				return none // sites without a flip would look like agreement
+			}
 			sides := []probes.Setting{sa, sb}
 			if o.Judge != nil {
 				sides = append(sides, *o.Judge)
@@ -142,8 +148,8 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 			default:
 				printDiff(c, d, a, b)
 			}
-			if err == nil && d.Failed > 0 {
-				err = someFailed{d.Summary}
+			if err == nil {
+				err = fault
 			}
 			return out.plot.printed(c, err, fmt.Sprintf("%s, %s and %s", filepath.Base(args[0]), a, b), d)
 		},

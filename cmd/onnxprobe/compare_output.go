@@ -101,7 +101,7 @@ func (f *compareOutput) write(c *cobra.Command, m *onnx.Model, data probes.Manif
 	for _, s := range sides {
 		mf.Sides = append(mf.Sides, sideOf(s))
 	}
-	return to.Commit(mf)
+	return commit(to, mf)
 }
 
 // diffColumns are the sites of a comparison as rows; margin and scale are null where no

@@ -15,7 +15,6 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
 func newDedup() *cobra.Command {
@@ -105,7 +104,7 @@ item and thread.`,
 			return err
 		}
 		if keepFile != "" {
-			if err := sink.Save(keepFile, f.force, m, r.writeKept); err != nil {
+			if err := save(keepFile, f.force, m, r.writeKept); err != nil {
 				return err
 			}
 		}

@@ -121,7 +121,7 @@ func unpack(dir string) error {
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(to, b, 0o644)
+		return sink.Put(to, func(w io.Writer) error { _, err := w.Write(b); return err })
 	})
 }
 

@@ -203,6 +203,7 @@ a row with its error; the exit code is 3 then, and the next run tries it again.`
 		if err := saveFrame(filepath.Join(f.output, "frame.npy"), s.Frame); err != nil {
 			return err
 		}
+		kept.Store(&someKept) // what was measured
 		out, err := s.Follow(c.Context(), f.output, print, cs)
 		if err != nil {
 			return stopped(c, err)

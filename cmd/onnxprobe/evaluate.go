@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -205,7 +204,7 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 		}
 		m := comparisonOf(c, map[string]any{"k": o.K, "clusters": o.Clusters, "c": o.C, "seed": o.Seed, "sites": sites, "together": together, "unlabelled": unlabelled, "sample": u.Sample, "eta": u.Eta}, sets...)
 		if out != "" {
-			if err := sink.Save(out, f.force, m, r.writeJSON); err != nil {
+			if err := save(out, f.force, m, r.writeJSON); err != nil {
 				return err
 			}
 		}

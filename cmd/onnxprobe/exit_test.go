@@ -174,8 +174,8 @@ func TestItemsThatCannotBeRead(t *testing.T) {
 		t.Errorf("the bad item's row: %v", b)
 	}
 	r, got = codes("none.jsonl", bad)
-	if r.code != exitSomeFailed || len(got) != 1 || got[0]["status"] != "error" {
-		t.Errorf("all items bad: exit code %d and rows %v, want 3 and an error", r.code, got)
+	if r.code != exitFailed || len(got) != 1 || got[0]["status"] != "error" || !strings.Contains(r.messages, "onnxprobe: none of 1 item could be used; the first: ") {
+		t.Errorf("all items bad: exit code %d and rows %v, want 1 and an error\n%s", r.code, got, r.messages)
 	}
 
 	// A NaN in one sample of an array.
@@ -200,8 +200,8 @@ func TestItemsThatCannotBeRead(t *testing.T) {
 func TestWrongPictureSize(t *testing.T) {
 	needORT(t)
 	r := do("codes", resnet, digits+"/3", "--preprocess", "mnist-01", "--resize", "16", "-o", "-")
-	if r.code != exitSomeFailed || !strings.Contains(r.messages, "samples are 8 x 8; give --resize 8x8") {
-		t.Errorf("exit code %d:\n%s", r.code, r.messages)
+	if r.code != exitFailed || !strings.Contains(r.messages, "samples are 8 x 8; give --resize 8x8") {
+		t.Errorf("exit code %d, want 1 as none fits:\n%s", r.code, r.messages)
 	}
 }
 

@@ -53,6 +53,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	if h.workers == 0 {
 		h.workers = runtime.GOMAXPROCS(0)
 	}
+	kept.Store(&goesOn)
 	known := shards
 	if !all {
 		known = p.Slice(0, 1)

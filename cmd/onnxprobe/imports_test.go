@@ -43,7 +43,7 @@ var diagram = map[string][]string{
 	"probes/internal/draw": {"engine/dataset/picture", "probes/region"},
 	"probes/region/overlay": {
 		"engine/dataset", "engine/dataset/picture", "probes", "probes/internal/draw", "probes/region",
-		"probes/site",
+		"probes/sink", "probes/site",
 	},
 	"probes/region/segment": {"engine/dataset/picture", "probes/region"},
 	"probes/region/annotate": {
@@ -56,7 +56,7 @@ var diagram = map[string][]string{
 	"probes/internal/store": {},
 	"probes/sink":           {"onnx/tensor", "probes", "probes/internal/store"},
 	"probes/encoding": {
-		"onnx/tensor", "engine/dataset", "probes", "probes/internal/store", "probes/sink", "probes/site",
+		"onnx/tensor", "engine", "engine/dataset", "probes", "probes/internal/store", "probes/sink", "probes/site",
 	},
 	"probes/dynamics": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "engine/dataset/picture", "probes",

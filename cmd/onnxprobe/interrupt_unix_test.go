@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,8 +19,17 @@ import (
 // asProgram, set to 1, makes the test binary the program itself.
 const asProgram = "ONNXPROBE_TEST_AS_PROGRAM"
 
+// fileLimit is how large a file the program may write then, in bytes; what goes beyond
+// fails as on a full disk.
+const fileLimit = "ONNXPROBE_TEST_FILE_LIMIT"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) == "1" {
+		if n, err := strconv.Atoi(os.Getenv(fileLimit)); err == nil {
+			if err := limitFiles(n); err != nil {
+				panic(err)
+			}
+		}
 		main()
 	}
 	os.Exit(m.Run())

@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -154,14 +157,25 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 		return err
 	}
 	mf.Summary = sum
+	fault := failed(sum, "item")
 	var ofRows region.RowSummary
 	if rows != nil {
 		if ofRows, err = j.regions.finish(c, rows); err != nil {
 			return err
 		}
 		j.settings["region_rows"] = ofRows
+		var none noneUsed
+		if s := rows.Summary(); s.Regions > 0 && s.Failed == s.Regions {
+			fault = noneUsed{probes.Summary{Items: s.Regions, Failed: s.Failed, Errors: s.Errors}, "region"}
+		} else if ofRows.Failed > 0 && !errors.As(fault, &none) {
+			fault = regionsFailed(ofRows)
+		}
 	}
-	if err := to.Commit(mf); err != nil {
+	var none noneUsed
+	if errors.As(fault, &none) && strings.EqualFold(filepath.Ext(j.output), ".npy") {
+		return none // an array has no place for what went wrong
+	}
+	if err := commit(to, mf); err != nil {
 		return err
 	}
 	elapsed(c, sum, start, "item")
@@ -174,13 +188,7 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 			return err
 		}
 	}
-	if ofRows.Failed > 0 {
-		return regionsFailed(ofRows)
-	}
-	if sum.Failed > 0 {
-		return someFailed{sum}
-	}
-	return nil
+	return fault
 }
 
 // checkOutput reports what is wrong with -o before anything is loaded.

@@ -4,10 +4,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -16,37 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/site"
 )
-
-// The exit codes, a contract with scripts.
-const (
-	exitDone        = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitSomeFailed  = 3
-	exitUnavailable = 4
-)
-
-// usageError is a mistake in the command line.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
-// someFailed ends a run that finished although items could not be read.
-type someFailed struct{ probes.Summary }
-
-func (e someFailed) Error() string {
-	s := fmt.Sprintf("%d of %s could not be used; their rows say why", e.Failed, count(e.Items, "item"))
-	for _, m := range e.Errors[:min(3, len(e.Errors))] {
-		s += "\n  " + m
-	}
-	return s
-}
 
 func main() {
 	// What the program allocates is short-lived and in large pieces: half of the
@@ -54,46 +22,22 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
+	watch()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run is the whole program, for tests too.
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(args []string, stdin io.Reader, w, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
 		<-ctx.Done()
-		stop() // a second signal ends the program at once
+		stop() // where nothing watches, as in tests, another signal ends the process
 	}()
-	err := perform(ctx, args, stdin, stdout, stderr)
-	var (
-		usage       usageError
-		pattern     *site.PatternError
-		unavailable *engine.UnavailableError
-		partial     someFailed
-		aside       partly
-	)
-	switch {
-	case err == nil:
-		return exitDone
-	case errors.As(err, &partial), errors.As(err, &aside):
-		fmt.Fprintln(stderr, "onnxprobe:", err)
-		return exitSomeFailed
-	case errors.As(err, &usage) && errors.Is(err, fs.ErrNotExist): // the words are right, the file is not there
-		fmt.Fprintln(stderr, "onnxprobe:", err)
-		return exitFailed
-	case errors.As(err, &usage), errors.As(err, &pattern):
-		fmt.Fprintln(stderr, "onnxprobe:", err)
-		return exitUsage
-	case errors.As(err, &unavailable):
-		fmt.Fprintln(stderr, "onnxprobe:", err)
-		return exitUnavailable
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, "onnxprobe: interrupted; no result was written")
-		return exitFailed
-	}
-	fmt.Fprintln(stderr, "onnxprobe:", err)
-	return exitFailed
+	kept.Store(nil)
+	out := &stdout{w: w}
+	err := guarded(func() error { return perform(ctx, args, stdin, out, stderr) })
+	return end(err, out, stderr)
 }
 
 // commandKey is where the context of a verb keeps its command line.
@@ -122,8 +66,9 @@ activation code, its address among the network's linear regions, and the local
 complexity around it, how many regions crowd there.
 
 Results go to standard output or to files, messages to standard error. Exit codes:
-0 done; 1 failed; 2 wrong usage; 3 finished, but some items could not be read;
-4 the backend is not available here.`,
+0 done; 1 failed, also where no item could be read, or a write failed; 2 wrong usage;
+3 finished, but some items could not be read; 4 the backend is not available here. An
+interrupt or SIGTERM ends a run within a second, a second one at once, with 1.`,
 		Example: `  onnxprobe demo
   onnxprobe inspect resnet50.onnx
   onnxprobe codes resnet50.onnx photos/ --preprocess imagenet -o codes.parquet

@@ -100,6 +100,7 @@ network that cannot be measured is a row with its error; the exit code is 3 then
 		if err != nil {
 			return err
 		}
+		kept.Store(&someKept) // what was measured
 		out, err := s.Evaluate(c.Context(), f.output, print, models)
 		if err != nil {
 			return stopped(c, err)

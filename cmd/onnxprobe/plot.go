@@ -12,7 +12,6 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/report"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
 // plotFlag is --plot, which every verb with a result has: what report shows of it.
@@ -112,7 +111,7 @@ func (f *plotFlag) save(c *cobra.Command, p *report.Page) error {
 		}
 	}
 	m := map[string]any{"tool": "onnxprobe", "version": probes.Version(), "verb": c.Name(), "command": commandLine(c)}
-	if err := sink.Save(f.path, f.force, m, write); err != nil {
+	if err := save(f.path, f.force, m, write); err != nil {
 		return err
 	}
 	note(c, "plot: %s", said)

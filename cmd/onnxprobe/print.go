@@ -3,11 +3,12 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"os"
+	"io"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
 // printer is a sink that shows plain inference to a person, a line an item.
@@ -68,15 +69,7 @@ func openFrame(path string, directions int, sample []int, seed uint64) (*probes.
 }
 
 func saveFrame(path string, f *probes.Frame) error {
-	w, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("saving the frame: %w", err)
-	}
-	err = tensor.WriteNpy(w, f.Tensor())
-	if cerr := w.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err := sink.Put(path, func(w io.Writer) error { return tensor.WriteNpy(w, f.Tensor()) }); err != nil {
 		return fmt.Errorf("saving the frame: %w", err)
 	}
 	return nil

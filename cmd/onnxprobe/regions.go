@@ -18,7 +18,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
 // regionsFlags say what becomes of the regions of pictures.
@@ -188,7 +187,7 @@ func (f *regionsFlags) run(c *cobra.Command, args []string) error {
 	case out.Folder():
 		err = r.folder(out)
 	default:
-		err = sink.Save(f.output, f.force, r.manifest(), func(w io.Writer) error { return r.write(out.To(w)) })
+		err = save(f.output, f.force, r.manifest(), func(w io.Writer) error { return r.write(out.To(w)) })
 	}
 	if err != nil {
 		return err
@@ -294,11 +293,11 @@ func (r *regionsRun) folder(out annotate.Output) error {
 	if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(target), "."+filepath.Base(target)+"-")
+	dir, err := folders.make(filepath.Dir(target), "."+filepath.Base(target)+"-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer folders.remove(dir)
 	if err := r.write(out.In(dir)); err != nil {
 		return err
 	}
@@ -312,15 +311,16 @@ func (r *regionsRun) folder(out annotate.Output) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	_ = os.Remove(target) // an empty folder, which not every system replaces
-	return os.Rename(dir, target)
+	return folders.publish(dir, target)
 }
 
 // each calls use with the regions of each picture that can be read, after scoring and
-// drawing them.
+// drawing them. It is an error when none can be.
 func (r *regionsRun) each(use func(annotate.Picture) error) error {
 	show, done := progress(r.c, r.ds.Len(), "regions")
 	defer done()
+	var first error
+	unread := 0
 	for i := range r.ds.Len() {
 		if err := r.c.Context().Err(); err != nil {
 			return err
@@ -328,6 +328,10 @@ func (r *regionsRun) each(use func(annotate.Picture) error) error {
 		id := r.ds.Item(i).ID
 		g, err := dataset.GeometryOf(r.ds, i)
 		if err != nil {
+			if first == nil {
+				first = err
+			}
+			unread++
 			r.result.fault(err)
 			continue
 		}
@@ -345,6 +349,9 @@ func (r *regionsRun) each(use func(annotate.Picture) error) error {
 		if show != nil {
 			show(probes.Summary{Items: i + 1, Failed: r.result.Failed})
 		}
+	}
+	if n := r.ds.Len(); n > 0 && unread == n {
+		return noneUsed{probes.Summary{Items: n, Failed: n, Errors: []string{first.Error()}}, "picture"}
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ page follows the reader's choice of light or dark.`,
 				return err
 			}
 		}
-		if err := sink.Save(out, force, m, func(w io.Writer) error { return report.WritePage(w, *page) }); err != nil {
+		if err := save(out, force, m, func(w io.Writer) error { return report.WritePage(w, *page) }); err != nil {
 			return err
 		}
 		note(c, "%s, in %s: %s", said, time.Since(start).Round(time.Millisecond), out)
@@ -140,14 +140,7 @@ func writeFigures(dir string, force bool, page *report.Page) error {
 				if err := newFile(path, force); err != nil {
 					return usagef("--figures: %w", err)
 				}
-				w, err := os.Create(path)
-				if err == nil {
-					err = write(w)
-					if cerr := w.Close(); err == nil {
-						err = cerr
-					}
-				}
-				if err != nil {
+				if err := sink.Put(path, write); err != nil {
 					return fmt.Errorf("--figures: %w", err)
 				}
 			}

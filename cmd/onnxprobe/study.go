@@ -193,6 +193,8 @@ func (s *studySummary) show(c *cobra.Command, asJSON bool, print func(io.Writer)
 		note(c, "%s: %d measured, %d measured before, %d failed; %s", count(s.Networks, "network"), s.Measured, s.Kept, len(s.Failed), strings.Join(s.Tables, ", "))
 	}
 	switch {
+	case len(s.Failed) > 0 && len(s.Failed) == s.Networks:
+		return noneUsed{probes.Summary{Items: s.Networks, Failed: s.Networks, Errors: []string{s.Failed[0].Path + ": " + s.Failed[0].Error}}, "network"}
 	case len(s.Failed) > 0:
 		return partly{fmt.Errorf("%d of %s could not be measured; their rows say why\n  %s: %s", len(s.Failed), count(s.Networks, "network"), s.Failed[0].Path, s.Failed[0].Error)}
 	case s.Lost > 0:

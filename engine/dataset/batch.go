@@ -237,18 +237,14 @@ func (r *reader) work(ctx context.Context) {
 			return
 		}
 		dst := w.f.data[w.i*r.width : (w.i+1)*r.width]
-		w.f.Items[w.i], w.f.Errs[w.i] = r.read(w.f.Start+w.i, dst)
+		w.f.Items[w.i], w.f.Errs[w.i] = r.read(w, dst)
 		r.count(w.f.Errs[w.i])
 		if w.f.Errs[w.i] != nil {
 			clear(dst)
-		}
-		for k := range r.sides {
-			switch s := &r.sides[k]; {
-			case s.Shared: // the same in all rows
-			case w.f.Errs[w.i] != nil:
-				w.f.Others[k].ClearRow(w.i)
-			default:
-				w.f.Others[k].SetRow(w.i, s.Rows, w.f.Start+w.i)
+			for k := range r.sides {
+				if !r.sides[k].Shared {
+					w.f.Others[k].ClearRow(w.i)
+				}
 			}
 		}
 		if w.f.left.Add(-1) == 0 {
@@ -257,7 +253,8 @@ func (r *reader) work(ctx context.Context) {
 	}
 }
 
-func (r *reader) read(i int, dst []float32) (it Item, err error) {
+func (r *reader) read(w row, dst []float32) (it Item, err error) {
+	i := w.f.Start + w.i
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("reading sample %d: panic: %v", i, p)
@@ -271,6 +268,11 @@ func (r *reader) read(i int, dst []float32) (it Item, err error) {
 	for k, v := range dst {
 		if !finite(v) {
 			return it, fmt.Errorf("reading sample %d: element %d is %v; a network's input must be finite", i, k, v)
+		}
+	}
+	for k := range r.sides {
+		if s := &r.sides[k]; !s.Shared { // those are the same in all rows
+			w.f.Others[k].SetRow(w.i, s.Rows, i)
 		}
 	}
 	return it, nil

@@ -58,9 +58,9 @@ func TestFaultOf(t *testing.T) {
 	}
 }
 
-// broken is a file system whose call number at, and those after it up to to, end with an
+// failing is a file system whose call number at, and those after it up to to, end with an
 // error; only those of one name if there is one.
-type broken struct {
+type failing struct {
 	fs.FS
 	at, to int
 	name   string
@@ -68,7 +68,7 @@ type broken struct {
 	calls  int
 }
 
-func (b *broken) call(name string) error {
+func (b *failing) call(name string) error {
 	if b.name != "" && !strings.HasSuffix(name, b.name) {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (b *broken) call(name string) error {
 	return nil
 }
 
-func (b *broken) Open(name string) (fs.File, error) {
+func (b *failing) Open(name string) (fs.File, error) {
 	if err := b.call(name); err != nil {
 		return nil, err
 	}
@@ -88,46 +88,46 @@ func (b *broken) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	if at, ok := f.(file); ok {
-		return &brokenFile{at, name, b}, nil
+		return &failingFile{at, name, b}, nil
 	}
 	return f, nil
 }
 
-func (b *broken) Stat(name string) (fs.FileInfo, error) {
+func (b *failing) Stat(name string) (fs.FileInfo, error) {
 	if err := b.call(name); err != nil {
 		return nil, err
 	}
 	return fs.Stat(b.FS, name)
 }
 
-func (b *broken) ReadDir(name string) ([]fs.DirEntry, error) {
+func (b *failing) ReadDir(name string) ([]fs.DirEntry, error) {
 	if err := b.call(name); err != nil {
 		return nil, err
 	}
 	return fs.ReadDir(b.FS, name)
 }
 
-type brokenFile struct {
+type failingFile struct {
 	file
 	name string
-	b    *broken
+	b    *failing
 }
 
-func (f *brokenFile) Read(p []byte) (int, error) {
+func (f *failingFile) Read(p []byte) (int, error) {
 	if err := f.b.call(f.name); err != nil {
 		return 0, err
 	}
 	return f.file.Read(p)
 }
 
-func (f *brokenFile) ReadAt(p []byte, at int64) (int, error) {
+func (f *failingFile) ReadAt(p []byte, at int64) (int, error) {
 	if err := f.b.call(f.name); err != nil {
 		return 0, err
 	}
 	return f.file.ReadAt(p, at)
 }
 
-func (f *brokenFile) Stat() (fs.FileInfo, error) {
+func (f *failingFile) Stat() (fs.FileInfo, error) {
 	if err := f.b.call(f.name); err != nil {
 		return nil, err
 	}
@@ -189,7 +189,7 @@ func TestNoMachineFaultIsARow(t *testing.T) {
 		if !pictures && f.Name != "images" {
 			o = Options{}
 		}
-		fsys := &broken{FS: memory}
+		fsys := &failing{FS: memory}
 		o.FS = fsys
 		want, err := told(from, o)
 		if err != nil {
@@ -198,7 +198,7 @@ func TestNoMachineFaultIsARow(t *testing.T) {
 		calls, faults, same := fsys.calls, 0, 0
 		for _, no := range []syscall.Errno{syscall.EMFILE, syscall.ESTALE, syscall.EIO} {
 			for at := 1; at <= calls; at += 1 + calls/100 {
-				fsys := &broken{FS: memory, at: at, to: at, err: no}
+				fsys := &failing{FS: memory, at: at, to: at, err: no}
 				o.FS = fsys
 				got, err := told(from, o)
 				switch {
@@ -238,7 +238,7 @@ func TestMediumFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		list := ds.(*joined).parts[0].(*imageList)
-		fsys := witnessing(&broken{FS: memory, at: 1, to: 1 << 30, name: name, err: no})
+		fsys := witnessing(&failing{FS: memory, at: 1, to: 1 << 30, name: name, err: no})
 		list.fsys = fsys
 		list.load = func(i int) ([]byte, error) { return readRegular(fsys, list.file(i), 1<<20) }
 		for b, err := range Batches(context.Background(), ds, 5, 2) {

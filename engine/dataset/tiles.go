@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // Tiling cuts a picture into square tiles of the model's size, as InternVL's
@@ -181,9 +182,9 @@ func (t *tiled) measure() error {
 	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(t.sizes); i = int(next.Add(1)) - 1 {
-				switch g, err := GeometryOf(t.Dataset, i); {
+				switch size, err := t.sizeOf(i); {
 				case err == nil:
-					t.sizes[i] = g.Picture
+					t.sizes[i] = size
 				case FaultOf(err) == MachineFault:
 					lost.Store(&err)
 					next.Store(int64(len(t.sizes)))
@@ -196,6 +197,14 @@ func (t *tiled) measure() error {
 		return fmt.Errorf("reading the sizes of pictures: %w", *err)
 	}
 	return nil
+}
+
+// sizeOf is the size of picture i. That it cannot be read, or that a decoder panics over
+// it, reading its tiles meets again and reports.
+func (t *tiled) sizeOf(i int) (s picture.Size, err error) {
+	defer safe.Rescue(&err)
+	g, err := GeometryOf(t.Dataset, i)
+	return g.Picture, err
 }
 
 func (t *tiled) Len() int { return t.starts[len(t.starts)-1] }

@@ -2,7 +2,11 @@
 
 package ort
 
-import "runtime"
+import (
+	"runtime"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+)
 
 // thread is one thread of the operating system. ONNX Runtime keeps what belongs to a
 // recorded CUDA graph, the graph included, by thread, while Go moves a goroutine from
@@ -20,14 +24,19 @@ func newThread() *thread {
 	return t
 }
 
-// do calls f there and waits for it.
+// do calls f there and waits for it. A panic of f goes on in the caller.
 func (t *thread) do(f func()) {
 	done := make(chan struct{})
+	var err error
 	t.work <- func() {
 		defer close(done)
+		defer engine.Catch(&err)
 		f()
 	}
 	<-done
+	if err != nil {
+		panic(err)
+	}
 }
 
 // end lets the thread go. Nothing may be done on it afterwards.

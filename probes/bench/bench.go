@@ -232,6 +232,7 @@ func (b *Bench) images(ctx context.Context, r *probes.Prober) (*contender, error
 		var all sync.WaitGroup
 		for k, session := range r.Sessions() {
 			all.Go(func() {
+				defer engine.Catch(&errs[k])
 				for i := k; i < times && errs[k] == nil; i += c.lanes {
 					out, err := session.Run(ctx, in, others...)
 					session.Recycle(out)

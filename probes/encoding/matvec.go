@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"math/bits"
 	"sync"
 )
@@ -132,12 +133,17 @@ func (c *Codes) each(row int, f func(bit int)) {
 	}
 }
 
-// split does the units from 0 to n in equal parts on several goroutines.
+// split does the units from 0 to n in equal parts on several goroutines. A panic of one
+// goes on in the caller.
 func (c *Codes) split(n, threads int, do func(from, to int)) {
 	threads = max(min(threads, n), 1)
+	errs := make([]error, threads)
 	var wg sync.WaitGroup
 	for i := range threads {
-		wg.Go(func() { do(i*n/threads, (i+1)*n/threads) })
+		wg.Go(func() { errs[i] = caught(func() { do(i*n/threads, (i+1)*n/threads) }) })
 	}
 	wg.Wait()
+	if err := cmp.Or(errs...); err != nil {
+		panic(err)
+	}
 }

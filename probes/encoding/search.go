@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/onnxprobe/onnxprobe/engine"
 )
 
 // Neighbor is a row of the searched set, and in how many bits it differs from
@@ -138,12 +140,25 @@ func share(ctx context.Context, threads, units int, progress func(float64), do f
 		work()
 		return ctx.Err()
 	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var wg sync.WaitGroup
 	for range threads {
-		wg.Go(work)
+		wg.Go(func() {
+			if err := caught(work); err != nil {
+				stop(err)
+			}
+		})
 	}
 	wg.Wait()
-	return ctx.Err()
+	return context.Cause(ctx)
+}
+
+// caught is the panic of f, or nil.
+func caught(f func()) (err error) {
+	defer engine.Catch(&err)
+	f()
+	return nil
 }
 
 // blockBytes of codes are compared with all queries before the next ones are:

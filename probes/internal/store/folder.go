@@ -145,15 +145,8 @@ func (d *draft) may() error {
 	return nil
 }
 
-// Seal leaves the file open where that does not keep it from being renamed: its lock
-// says that the draft is in use.
-func (d *draft) Seal() error {
-	err := d.Sync()
-	if runtime.GOOS == "windows" {
-		err = errors.Join(err, d.Close())
-	}
-	return err
-}
+// Seal leaves the file open: its lock says that the draft is in use.
+func (d *draft) Seal() error { return d.Sync() }
 
 func (d *draft) Open() (File, error) { return openFile(d.temp) }
 
@@ -196,6 +189,9 @@ func (f Folder) Publish(drafts ...Draft) error {
 	}
 	for _, d := range drafts {
 		d := d.(*draft)
+		if runtime.GOOS == "windows" { // where an open file keeps its name
+			d.Close()
+		}
 		if err := give(d.temp, d.path, d.absent); err != nil {
 			return err
 		}
@@ -203,7 +199,7 @@ func (f Folder) Publish(drafts ...Draft) error {
 		live.drop(d)
 	}
 	for _, d := range drafts {
-		d.(*draft).Close() // which was synced
+		d.(*draft).Close()
 	}
 	// Makes the names survive a crash. Not every system can sync a folder.
 	_ = dir.Sync()

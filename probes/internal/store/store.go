@@ -20,8 +20,9 @@ type Store interface {
 	// Create begins a file, which nobody sees before Publish. With absent nothing may have
 	// its name, then and when it is published: that is fs.ErrExist.
 	Create(name string, absent bool) (Draft, error)
-	// Publish gives sealed drafts of this store their names, in place of what has them, one
-	// after the other, and makes them last. Where one may not have its name, none gets its.
+	// Publish gives drafts of this store their names, in place of what has them, one
+	// after the other; those that were sealed last, should the machine end. Where one may not
+	// have its name, none gets its.
 	Publish(drafts ...Draft) error
 	// List is the names that begin with a prefix, sorted, with what they are. It goes into
 	// the folder that the prefix names and into none below it.

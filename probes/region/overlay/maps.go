@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/draw"
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -160,7 +162,7 @@ func (m *Maps) begin() error {
 	return nil
 }
 
-// enter adds a line to the index.
+// enter adds a line to the index, or nothing.
 func (m *Maps) enter(line indexed) error {
 	b, err := json.Marshal(line)
 	if err != nil {
@@ -170,11 +172,13 @@ func (m *Maps) enter(line indexed) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(append(b, '\n')); err != nil {
-		f.Close()
-		return err
+	st, err := f.Stat()
+	if err == nil {
+		if _, err = f.Write(append(b, '\n')); err != nil {
+			err = errors.Join(err, f.Truncate(st.Size()))
+		}
 	}
-	return f.Close()
+	return errors.Join(err, f.Close())
 }
 
 // changing is a site with positions, and its place among what changed.
@@ -242,17 +246,9 @@ func (m *Maps) draw(i int, id string, bits []byte) error {
 	m.mark(out, i, g.Picture)
 	line := indexed{Map: name(i, id), ID: id, Largest: most}
 	m.about(&line, least)
-	if err := m.enter(line); err != nil {
-		return err
-	}
-	f, err := os.Create(filepath.Join(m.dir, line.Map))
-	if err != nil {
-		return err
-	}
 	fast := png.Encoder{CompressionLevel: png.BestSpeed} // a tenth of the time, which is most of a run's
-	if err := fast.Encode(f, out); err != nil {
-		f.Close()
+	if err := sink.Put(filepath.Join(m.dir, line.Map), func(w io.Writer) error { return fast.Encode(w, out) }); err != nil {
 		return err
 	}
-	return f.Close()
+	return m.enter(line)
 }

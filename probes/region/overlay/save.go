@@ -4,26 +4,23 @@ import (
 	"fmt"
 	"image"
 	"image/png"
-	"os"
+	"io"
 	"path/filepath"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes/internal/draw"
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
 )
 
 // SaveRegions writes the picture m of item i to a folder, NUMBER-NAME.png, with the
 // regions that were found on it and, below them, the true ones, which may be nil.
 func SaveRegions(dir string, i int, id string, m image.Image, found, truth []region.Region) error {
-	f, err := os.Create(filepath.Join(dir, name(i, id)))
-	if err != nil {
+	drawn := draw.Regions(m, found, truth)
+	if err := sink.Put(filepath.Join(dir, name(i, id)), func(w io.Writer) error { return png.Encode(w, drawn) }); err != nil {
 		return fmt.Errorf("drawing %s: %w", id, err)
 	}
-	if err = png.Encode(f, draw.Regions(m, found, truth)); err == nil {
-		return f.Close()
-	}
-	f.Close()
-	return fmt.Errorf("drawing %s: %w", id, err)
+	return nil
 }
 
 // name is a file's name for an item, whatever its ID holds.

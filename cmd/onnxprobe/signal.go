@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/sink"
+)
+
+// grace is how long a verb has to end by itself after a signal. Most do at once: what
+// goes through items, codes or bytes looks at the context. Loading a model, attaching
+// probes, preparing a session and decoding one picture do not, and can take longer. What
+// is left of a second is for removing files and giving memory back.
+const grace = 600 * time.Millisecond
+
+// kept says what of a verb's results stays, whatever becomes of the rest; nil for nothing.
+var kept atomic.Pointer[string]
+
+var (
+	someKept = "what was complete before stays"
+	goesOn   = "what was complete before stays, and the same command goes on from there"
+)
+
+// interrupted is what is said of a run that a signal ended.
+func interrupted() string {
+	if s := kept.Load(); s != nil {
+		return "interrupted; " + *s
+	}
+	return "interrupted; no result was written"
+}
+
+// save is sink.Save of a result of the verb.
+func save(path string, force bool, manifest any, write func(io.Writer) error) error {
+	return keeping(sink.Save(path, force, manifest, write))
+}
+
+// commit completes a result of the verb.
+func commit(to probes.Sink, manifest any) error { return keeping(to.Commit(manifest)) }
+
+func keeping(err error) error {
+	if err == nil {
+		kept.Store(&someKept)
+	}
+	return err
+}
+
+// watch ends the program when a signal came and grace is over, or another signal came.
+// What the verb has not finished by then is removed.
+func watch() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		select {
+		case <-signals:
+		case <-time.After(grace):
+		}
+		cleared := make(chan struct{})
+		go func() {
+			defer close(cleared)
+			onnx.AbandonSaves()
+			folders.abandon()
+			sink.Abandon()
+		}()
+		select {
+		case <-cleared:
+		case <-time.After(grace): // a file system that does not answer keeps nobody here
+		}
+		fmt.Fprintln(os.Stderr, "onnxprobe:", interrupted())
+		os.Exit(exitFailed)
+	}()
+}
+
+// folders are the temporary folders that there are.
+var folders temporary
+
+// temporary are folders that become results, or are removed.
+type temporary struct {
+	mu    sync.Mutex
+	paths map[string]bool
+}
+
+// make makes one, as os.MkdirTemp does.
+func (t *temporary) make(parent, pattern string) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	dir, err := os.MkdirTemp(parent, pattern)
+	if err != nil {
+		return "", err
+	}
+	if t.paths == nil {
+		t.paths = map[string]bool{}
+	}
+	t.paths[dir] = true
+	return dir, nil
+}
+
+// publish gives one its name.
+func (t *temporary) publish(dir, name string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_ = os.Remove(name) // an empty folder, which not every system replaces
+	if err := os.Rename(dir, name); err != nil {
+		return err
+	}
+	delete(t.paths, dir)
+	return nil
+}
+
+// remove removes one that was not published.
+func (t *temporary) remove(dir string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.paths[dir] {
+		delete(t.paths, dir)
+		os.RemoveAll(dir)
+	}
+}
+
+// abandon removes them all. It keeps the lock: none is made or published after it.
+func (t *temporary) abandon() {
+	t.mu.Lock()
+	for dir := range t.paths {
+		os.RemoveAll(dir)
+	}
+}
