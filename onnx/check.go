@@ -36,7 +36,9 @@ func (f *faults) join() error {
 // Check reports everything that is wrong with the model's structure, all faults
 // at once: names that are undefined or defined twice, nodes out of order,
 // domains without a version, nodes without outputs, tensors whose data does not fit
-// their shape. Whether operators are used rightly is the backend's to say.
+// their shape; and how operators are used where it can end or misdirect an engine:
+// attributes out of the range that ONNX gives them, whole numbers divided by a constant
+// 0 or beyond their type. What else of their use is wrong is the backend's to say.
 func (m *Model) Check() error {
 	if m.Graph == nil {
 		return errNoGraph
@@ -71,6 +73,7 @@ func (m *Model) Check() error {
 			fs.addf("node %s: domain %q is not among the imported operator sets", n, n.Domain)
 		}
 	})
+	m.checkUse(&fs, len(fs.errs) == 0)
 	return fs.join()
 }
 

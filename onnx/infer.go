@@ -50,17 +50,9 @@ func (m *Model) Infer(inputs map[string][]int64) (map[string]Fact, error) {
 		if inits[v.Name] {
 			continue
 		}
-		f := Fact{DType: v.DType}
+		f := v.fact()
 		if shape, ok := inputs[v.Name]; ok {
 			f.Shape = slices.Clone(shape)
-		} else if v.HasShape() {
-			f.Shape = make([]int64, len(v.Shape))
-			for i, d := range v.Shape {
-				f.Shape[i] = -1
-				if d.Size >= 0 && d.Param == "" {
-					f.Shape[i] = d.Size
-				}
-			}
 		}
 		if err := f.plausible(); err != nil {
 			errs.addf("input %q: %w", v.Name, err)
@@ -86,6 +78,21 @@ func (m *Model) Infer(inputs map[string][]int64) (map[string]Fact, error) {
 		return in.facts, fmt.Errorf("inferring shapes: %w", err)
 	}
 	return in.facts, nil
+}
+
+// fact is what v declares, symbols being unknown.
+func (v *Value) fact() Fact {
+	f := Fact{DType: v.DType}
+	if v.HasShape() {
+		f.Shape = make([]int64, len(v.Shape))
+		for i, d := range v.Shape {
+			f.Shape[i] = -1
+			if d.Size >= 0 && d.Param == "" {
+				f.Shape[i] = d.Size
+			}
+		}
+	}
+	return f
 }
 
 // declared is what the model declares of its intermediates, with the symbols that
