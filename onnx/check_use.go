@@ -52,7 +52,7 @@ func (m *Model) checkUse(fs *faults, sound bool) {
 	u := &uses{inferrer: &inferrer{m: m, facts: map[string]Fact{}, opset: m.Opset(""), budget: maxConsts}, fs: fs, origins: map[string]origin{}}
 	var inputs []Fact
 	for _, v := range m.Graph.Inputs {
-		f := v.fact()
+		f := v.Fact()
 		if f.plausible() != nil {
 			f.Shape = nil
 		}
