@@ -47,7 +47,6 @@ var bounds = func() []bound {
 		{pools, "ceil_mode", 0, demands{oneOf(0, 1)}},
 		{"MaxPool", "storage_order", 0, demands{oneOf(0, 1)}},
 		{"AveragePool", "count_include_pad", 0, demands{oneOf(0, 1)}},
-		{"LpPool GlobalLpPool", "p", 0, demands{least(1)}},
 		{"LpNormalization", "p", 0, demands{oneOf(1, 2)}},
 		{"LRN", "size", 0, demands{least(1)}},
 		{"RoiAlign", "output_height", 0, demands{least(1)}},
@@ -79,6 +78,8 @@ var bounds = func() []bound {
 		{"Range", "delta", 2, demands{notZero}},
 		{"Tile", "repeats", 1, demands{least(0)}},
 		{"TopK", "k", 1, demands{least(0)}},
+		{"Attention", "q_num_heads", 0, demands{heads(0)}},
+		{"Attention", "kv_num_heads", 0, demands{heads(1)}},
 		{"RNN GRU LSTM", "hidden_size", 0, demands{least(1)}},
 		{"RNN GRU LSTM", "layout", 0, demands{oneOf(0, 1)}},
 		{"Mod", "fmod", 0, demands{oneOf(0, 1)}},
@@ -229,6 +230,17 @@ func batchWithin(u usage, v []int64) string {
 		}
 	}
 	return ""
+}
+
+// heads is how many input i has side by side in its last axis, where there is no axis
+// of heads.
+func heads(i int) demand {
+	return func(u usage, v []int64) string {
+		if r, ok := u.rank(i); ok && r == 4 {
+			return ""
+		}
+		return least(1)(u, v)
+	}
 }
 
 // parts is of SplitToSequence: one number is the size of all parts, and a list may hold
