@@ -47,7 +47,6 @@ var bounds = func() []bound {
 		{pools, "ceil_mode", 0, demands{oneOf(0, 1)}},
 		{"MaxPool", "storage_order", 0, demands{oneOf(0, 1)}},
 		{"AveragePool", "count_include_pad", 0, demands{oneOf(0, 1)}},
-		{"LpNormalization", "p", 0, demands{oneOf(1, 2)}},
 		{"LRN", "size", 0, demands{least(1)}},
 		{"RoiAlign", "output_height", 0, demands{least(1)}},
 		{"RoiAlign", "output_width", 0, demands{least(1)}},

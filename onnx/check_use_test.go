@@ -47,7 +47,6 @@ var boundCases = func() map[string][]boundCase {
 		"ceil_mode of MaxPool":             {flag},
 		"storage_order of MaxPool":         {flag},
 		"count_include_pad of AveragePool": {flag},
-		"p of LpNormalization":             {{image, of(list{1}, list{2}), of(list{0}, list{3})}},
 		"size of LRN":                      {positive},
 		"output_height of RoiAlign":        {positive},
 		"output_width of RoiAlign":         {positive},
