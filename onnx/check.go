@@ -59,8 +59,10 @@ func (m *Model) Check() error {
 			imported[d] = o.Version
 		}
 	}
+	before := len(fs.errs)
 	m.Graph.check(&fs, nil, len(m.Graph.Nodes) > 0)
 	m.checkFunctions(&fs)
+	sound := len(fs.errs) == before
 	m.Graph.eachNode(func(n *Node) {
 		for _, a := range n.Attrs {
 			if a.Ref != "" {
@@ -73,7 +75,7 @@ func (m *Model) Check() error {
 			fs.addf("node %s: domain %q is not among the imported operator sets", n, n.Domain)
 		}
 	})
-	m.checkUse(&fs, len(fs.errs) == 0)
+	m.checkUse(&fs, sound)
 	return fs.join()
 }
 

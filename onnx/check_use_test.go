@@ -304,6 +304,9 @@ func TestUseIsOfTheScope(t *testing.T) {
 func TestUseBesideStructure(t *testing.T) {
 	m := small(value("x", 1, 4, 8, 8), node("Conv", "x nowhere", "y", intAttr("group", 0)), node("LRN", "x", "z", intAttr("size", 0)))
 	wantError(t, m.Check(), `reads "nowhere"`, "group is 0; want 1 or more", "size is 0")
+	m = small(value("x", 1), node("Gather", "x zero", "y", intAttr("axis", 1)), node("Div", "zero zero", "z")).with(int64s("zero", 0))
+	m.IR = 0
+	wantError(t, m.Check(), "IR version 0", "axis is 1", `the constant "zero"`)
 }
 
 // Nothing of what exporters and ONNX itself made is refused: all models that are at
