@@ -144,6 +144,10 @@ type Options struct {
 	// CheckRandom. Backends do not ask.
 	AllowRandom bool
 
+	// MaxMemory bounds, in bytes, each value of a run whose shape is known before, and
+	// its outputs together; 0 leaves them open. See CheckMemory. Backends do not ask.
+	MaxMemory int64
+
 	// What follows is about a GPU. With the CPU as the device each of these is an
 	// error; see CheckGPU.
 

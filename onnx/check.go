@@ -36,7 +36,9 @@ func (f *faults) join() error {
 // Check reports everything that is wrong with the model's structure, all faults
 // at once: names that are undefined or defined twice, nodes out of order,
 // domains without a version, nodes without outputs, tensors whose data does not fit
-// their shape. Whether operators are used rightly is the backend's to say.
+// their shape; and how operators are used where it can end or misdirect an engine:
+// attributes out of the range that ONNX gives them, whole numbers divided by a constant
+// 0 or beyond their type. What else of their use is wrong is the backend's to say.
 func (m *Model) Check() error {
 	if m.Graph == nil {
 		return errNoGraph
@@ -57,8 +59,10 @@ func (m *Model) Check() error {
 			imported[d] = o.Version
 		}
 	}
+	before := len(fs.errs)
 	m.Graph.check(&fs, nil, len(m.Graph.Nodes) > 0)
 	m.checkFunctions(&fs)
+	sound := len(fs.errs) == before
 	m.Graph.eachNode(func(n *Node) {
 		for _, a := range n.Attrs {
 			if a.Ref != "" {
@@ -71,6 +75,7 @@ func (m *Model) Check() error {
 			fs.addf("node %s: domain %q is not among the imported operator sets", n, n.Domain)
 		}
 	})
+	m.checkUse(&fs, sound)
 	return fs.join()
 }
 

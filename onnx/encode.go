@@ -199,16 +199,28 @@ func (v *Value) sameType() bool {
 	return err == nil && was.DType == v.DType && slices.Equal(was.Shape, v.Shape) && was.HasShape() == v.HasShape()
 }
 
-// Marshal is the model's protobuf. External data stays external: the bytes hold
-// references relative to Dir.
-func (m *Model) Marshal() ([]byte, error) {
-	defer runtime.KeepAlive(m) // its parts point into the mapped file
+// encoded is the model as it is written, after its external data was verified.
+func (m *Model) encoded(doing string) (*rope, error) {
 	if m.Graph == nil {
 		return nil, errNoGraph
 	}
+	if err := m.verifyExternal(); err != nil {
+		return nil, fmt.Errorf("%s the model: %w", doing, err)
+	}
 	r := m.encode()
 	if r.size > math.MaxInt32 {
-		return nil, fmt.Errorf("encoding the model: %d bytes, and protobuf readers stop at 2 GiB; keep its weights as external data", r.size)
+		return nil, fmt.Errorf("%s the model: %d bytes, and protobuf readers stop at 2 GiB; keep its weights as external data", doing, r.size)
+	}
+	return r, nil
+}
+
+// Marshal is the model's protobuf. External data stays external: the bytes hold
+// references relative to Dir, whose files are held against their checksums.
+func (m *Model) Marshal() ([]byte, error) {
+	defer runtime.KeepAlive(m) // its parts point into the mapped file
+	r, err := m.encoded("encoding")
+	if err != nil {
+		return nil, err
 	}
 	b := make([]byte, 0, r.size)
 	for _, p := range r.parts {
@@ -220,12 +232,9 @@ func (m *Model) Marshal() ([]byte, error) {
 // WriteTo writes the model's protobuf without gathering it in memory.
 func (m *Model) WriteTo(w io.Writer) (int64, error) {
 	defer runtime.KeepAlive(m)
-	if m.Graph == nil {
-		return 0, errNoGraph
-	}
-	r := m.encode()
-	if r.size > math.MaxInt32 {
-		return 0, fmt.Errorf("writing the model: %d bytes, and protobuf readers stop at 2 GiB; keep its weights as external data", r.size)
+	r, err := m.encoded("writing")
+	if err != nil {
+		return 0, err
 	}
 	bw := bufio.NewWriterSize(w, 1<<20)
 	var n int64

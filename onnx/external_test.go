@@ -177,3 +177,48 @@ func TestSum256(t *testing.T) {
 	_, err := small(value("x", 1)).Sum256()
 	wantError(t, err, "not read from a file")
 }
+
+// A checksum is held against the file by whatever uses its data, and not before.
+func TestChecksum(t *testing.T) {
+	const right = "7c222fb2927d828af22f592134e8932480637c0d" // sha1sum of "12345678"
+	wrong := strings.Repeat("0", 40)
+	dir := externalFolder(t)
+	path := filepath.Join(dir, "m.onnx")
+	load := func(location string, rest ...string) *Model {
+		t.Helper()
+		m, err := LoadWith(write(t, path, modelOf(pb{}.
+			b(5, externalTensor("a", 4, append([]string{"location", location}, rest...)...)).b(5, externalTensor("b", 4, "location", location)))), LoadOptions{NoData: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	uses := map[string]func(m *Model) error{
+		"Values":      func(m *Model) error { _, err := m.Values(m.Graph.Initializers[0]); return err },
+		"Values of b": func(m *Model) error { _, err := m.Values(m.Graph.Initializers[1]); return err },
+		"Sum256":      func(m *Model) error { _, err := m.Sum256(); return err },
+		"Marshal":     func(m *Model) error { _, err := m.Marshal(); return err },
+		"MarshalLean": func(m *Model) error { _, _, err := m.MarshalLean("w"); return err },
+		"Save":        func(m *Model) error { return m.Save(filepath.Join(dir, "saved.onnx")) },
+	}
+	for name, use := range uses {
+		for _, sum := range []string{right, strings.ToUpper(right)} {
+			if err := use(load("w.bin", "checksum", sum)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		m := load("w.bin", "checksum", wrong)
+		for range 2 { // it is not forgotten
+			wantError(t, use(m.Clone()), `external data "w.bin": its SHA-1 is `+right+`, and the model wants `+wrong)
+		}
+	}
+	for name, use := range uses { // what is not there is another error, or none
+		if err := use(load("none.bin", "checksum", wrong)); strings.HasPrefix(name, "Values") != (err != nil) && name != "Sum256" {
+			t.Errorf("%s of a file that is not there: %v", name, err)
+		}
+	}
+	for _, sum := range []string{"", "12", right + "00", strings.Repeat("x", 40)} {
+		_, err := Load(write(t, path, modelOf(pb{}.b(5, externalTensor("a", 4, "location", "w.bin", "checksum", sum)))))
+		wantError(t, err, "is not a SHA-1 in hex, which has 40 digits")
+	}
+}

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -26,6 +28,23 @@ func (f Fact) Known() bool {
 	return f.Shape != nil && !slices.Contains(f.Shape, -1)
 }
 
+// Bytes is the memory that a value of a known shape takes, MaxInt64 where that is more;
+// -1 where the shape is not known. Strings, and elements of an unknown type, count as one
+// byte each.
+func (f Fact) Bytes() int64 {
+	if !f.Known() {
+		return -1
+	}
+	n := times(count(f.Shape), int64(cmp.Or(f.DType.Bits(), 8)))
+	if n == math.MaxInt64 {
+		return n
+	}
+	return (n-1)/8 + min(n, 1) // rounded up
+}
+
+// ErrTooLarge is wrapped by the errors of Infer for a value that no memory holds.
+var ErrTooLarge = errors.New("larger than any memory")
+
 // Infer finds the shapes of the top-level graph's values when the inputs have the
 // given shapes; inputs left out take their declared shape, in which symbols are
 // unknown. It follows operators; declared shapes of intermediates, which may speak
@@ -50,17 +69,9 @@ func (m *Model) Infer(inputs map[string][]int64) (map[string]Fact, error) {
 		if inits[v.Name] {
 			continue
 		}
-		f := Fact{DType: v.DType}
+		f := v.Fact()
 		if shape, ok := inputs[v.Name]; ok {
 			f.Shape = slices.Clone(shape)
-		} else if v.HasShape() {
-			f.Shape = make([]int64, len(v.Shape))
-			for i, d := range v.Shape {
-				f.Shape[i] = -1
-				if d.Size >= 0 && d.Param == "" {
-					f.Shape[i] = d.Size
-				}
-			}
 		}
 		if err := f.plausible(); err != nil {
 			errs.addf("input %q: %w", v.Name, err)
@@ -86,6 +97,21 @@ func (m *Model) Infer(inputs map[string][]int64) (map[string]Fact, error) {
 		return in.facts, fmt.Errorf("inferring shapes: %w", err)
 	}
 	return in.facts, nil
+}
+
+// Fact is what v declares, symbols being unknown.
+func (v *Value) Fact() Fact {
+	f := Fact{DType: v.DType}
+	if v.HasShape() {
+		f.Shape = make([]int64, len(v.Shape))
+		for i, d := range v.Shape {
+			f.Shape[i] = -1
+			if d.Size >= 0 && d.Param == "" {
+				f.Shape[i] = d.Size
+			}
+		}
+	}
+	return f
 }
 
 // declared is what the model declares of its intermediates, with the symbols that
@@ -168,7 +194,10 @@ func (f Fact) plausible() error {
 		return fmt.Errorf("a value of rank %d; at most %d is accepted", len(f.Shape), maxRank)
 	}
 	for _, d := range f.Shape {
-		if d < -1 || d > maxElements {
+		if d > maxElements {
+			return fmt.Errorf("the shape %v is not possible: %w", f.Shape, ErrTooLarge)
+		}
+		if d < -1 {
 			return fmt.Errorf("the shape %v is not possible", f.Shape)
 		}
 	}

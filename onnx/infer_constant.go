@@ -82,11 +82,15 @@ func shapeOf(c call) ([]Fact, error) {
 func rangeOf(c call) ([]Fact, error) {
 	f := Fact{DType: c.at(0).DType, Shape: []int64{-1}}
 	a, b, s := c.at(0).Const, c.at(1).Const, c.at(2).Const
-	if len(a) == 1 && len(b) == 1 && len(s) == 1 && s[0] != 0 && c.exact() {
+	if len(a) == 1 && len(b) == 1 && len(s) == 1 && s[0] != 0 {
 		n := math.Max(math.Ceil(round(f.DType, b[0]-a[0])/s[0]), 0)
-		if n < 1<<40 {
-			f.Shape[0] = int64(n)
+		if n > maxElements {
+			return nil, fmt.Errorf("a range of %g numbers: %w", n, ErrTooLarge)
 		}
+		if math.IsNaN(n) || !c.exact() {
+			return one(f)
+		}
+		f.Shape[0] = int64(n)
 		if n <= maxConst {
 			f.Const = []float64{}
 			sum := a[0]

@@ -3,6 +3,7 @@ package onnx
 import (
 	"math"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -87,5 +88,19 @@ func TestNodeInfer(t *testing.T) {
 	}
 	if got, err := (&Node{Op: "Relu", Domain: "com.example", Outputs: []string{"y"}}).Infer(17, nil); got != nil || err != nil {
 		t.Errorf("another domain's operator gave %v, %v", got, err)
+	}
+}
+
+// A range of no definite length has no shape, and one that no memory holds is an error.
+func TestRangeWithoutEnd(t *testing.T) {
+	for limit, want := range map[float64]string{math.NaN(): "", math.Inf(1): "larger than any memory", 1e300: "larger than any memory"} {
+		number := func(name string, v float64) *Tensor { return NewTensor(name, tensor.Scalar(v)) }
+		m := small(value("x", 1), node("Range", "a b c", "y")).with(number("a", 0), number("b", limit), number("c", 1))
+		f, err := m.Infer(nil)
+		if want != "" {
+			wantError(t, err, want)
+		} else if err != nil || !slices.Equal(f["y"].Shape, []int64{-1}) {
+			t.Errorf("a range to %g: %v, %v", limit, f["y"], err)
+		}
 	}
 }

@@ -2,7 +2,9 @@ package onnx
 
 import (
 	"cmp"
+	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -60,7 +62,7 @@ func load(path string, o LoadOptions) (*Model, error) {
 		return nil, err
 	}
 	m.Path, m.Dir = path, filepath.Dir(path)
-	m.files = &files{allowLinks: o.AllowLinks, model: src, open: map[string]*mapping{}}
+	m.files = &files{allowLinks: o.AllowLinks, model: src, open: map[string]*mapping{}, sums: m.checksums()}
 	// Sort leaves nodes on a cycle out of order, which Check then reports.
 	errs := []error{m.Graph.Sort()}
 	for _, f := range m.Functions {
@@ -147,6 +149,11 @@ type External struct {
 	Location string // slash-separated, relative to the model's folder
 	Offset   int64
 	Length   int64 // -1 when not declared: what the tensor's type and shape need
+	// Checksum is the SHA-1 of the whole file in hex, "" when not declared. The file is
+	// held against it when its data is first used: by Values and Sum256, and by whatever
+	// encodes the model for an engine or a file. Load, which only looks at the structure,
+	// does not read the data.
+	Checksum string
 }
 
 func parseExternal(ps []Prop) (*External, error) {
@@ -160,6 +167,12 @@ func parseExternal(ps []Prop) (*External, error) {
 			e.Offset, err = strconv.ParseInt(p.Value, 10, 64)
 		case "length":
 			e.Length, err = strconv.ParseInt(p.Value, 10, 64)
+		case "checksum":
+			if b, err := hex.DecodeString(p.Value); err != nil || len(b) != sha1.Size {
+				return nil, fmt.Errorf("external data: checksum %q is not a SHA-1 in hex, which has %d digits", p.Value, 2*sha1.Size)
+			}
+			e.Checksum = strings.ToLower(p.Value)
+			continue
 		default:
 			continue
 		}
@@ -191,6 +204,7 @@ type files struct {
 	model      *mapping // the model file itself
 	mu         sync.Mutex
 	open       map[string]*mapping
+	sums       map[string][]string // what the model says of external files; see checksums
 }
 
 // openExternal opens a data file without ever leaving the model's folder.
@@ -330,8 +344,46 @@ func (m *Model) mapped(loc string) (*mapping, error) {
 	if err != nil {
 		return nil, fmt.Errorf("external data %q: %w", loc, err)
 	}
+	if want := m.files.sums[loc]; len(want) > 0 {
+		got := fmt.Sprintf("%x", sha1.Sum(mp.data))
+		for _, w := range want {
+			if got != w {
+				return nil, fmt.Errorf("external data %q: its SHA-1 is %s, and the model wants %s: the file was changed or is another model's; copy both again", loc, got, w)
+			}
+		}
+	}
 	m.files.open[loc] = mp
 	return mp, nil
+}
+
+// checksums are those that the model gives of external files, by location.
+func (m *Model) checksums() map[string][]string {
+	sums := map[string][]string{}
+	for _, t := range m.external() {
+		if e := t.External; e.Checksum != "" && !slices.Contains(sums[e.Location], e.Checksum) {
+			sums[e.Location] = append(sums[e.Location], e.Checksum)
+		}
+	}
+	return sums
+}
+
+// verifyExternal holds the external files that the model still refers to against their
+// checksums, for readers that open them by themselves. One that is not there has nothing
+// that could be wrong.
+func (m *Model) verifyExternal() error {
+	if m.files == nil || len(m.files.sums) == 0 {
+		return nil
+	}
+	var errs faults
+	for _, loc := range m.ExternalFiles() {
+		if len(m.files.sums[loc]) == 0 {
+			continue
+		}
+		if _, err := m.mapped(loc); !errors.Is(err, fs.ErrNotExist) {
+			errs.add(err)
+		}
+	}
+	return errs.join()
 }
 
 // externalData is the bytes of an external tensor, aliasing a mapping that lives

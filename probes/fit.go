@@ -270,6 +270,11 @@ func describe(v *onnx.Value) string {
 }
 
 func (f *Fit) infer(m *onnx.Model, batch int64) (map[string]onnx.Fact, error) {
+	return m.Infer(f.Shapes(batch))
+}
+
+// Shapes are those of the model's inputs for a batch.
+func (f *Fit) Shapes(batch int64) map[string][]int64 {
 	shape := []int64{batch}
 	if f.Unbatched {
 		shape = nil
@@ -288,7 +293,7 @@ func (f *Fit) infer(m *onnx.Model, batch int64) (map[string]onnx.Fact, error) {
 		}
 		shapes[p.Name] = shape
 	}
-	return m.Infer(shapes)
+	return shapes
 }
 
 // free checks that the batch can vary and fills in the sites' shapes: at two

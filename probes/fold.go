@@ -144,6 +144,9 @@ func (p *Plan) keepsItems(ctx context.Context, b engine.Backend, o engine.Option
 	if q.Model, err = q.rewrite(); err != nil {
 		return err
 	}
+	if err := o.CheckMemory(q.Model, q.Fit.Shapes(int64(p.Fit.Batch))); err != nil {
+		return err
+	}
 	s, err := b.Prepare(ctx, q.Model, o)
 	if err != nil {
 		return err

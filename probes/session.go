@@ -64,6 +64,9 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 			return nil, err
 		}
 	}
+	if err := o.CheckMemory(q.Model, q.Fit.Shapes(int64(batch))); err != nil {
+		return nil, err
+	}
 	s, err := b.Prepare(ctx, q.Model, o)
 	if err != nil {
 		return nil, err

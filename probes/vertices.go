@@ -175,6 +175,9 @@ func (r *Prober) gather(ctx context.Context, nb Neighborhood, groups int) (*Prob
 	if p.Model, err = p.rewrite(); err != nil {
 		return nil, err
 	}
+	if err := r.Options.CheckMemory(p.Model, nil); err != nil { // it declares what it takes
+		return nil, err
+	}
 	s, err := r.Backend.Prepare(ctx, p.Model, r.Options)
 	if err != nil {
 		return nil, err

@@ -108,7 +108,7 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 			sa.Batch, sb.Batch = fa.batchFor(sample, ds.Len()), fb.batchFor(sample, ds.Len())
 			o := probes.CompareOptions{RunOptions: probes.RunOptions{Workers: df.workers}}
 			if precision != "" {
-				j := side{engineFlags: engineFlags{backend: backends.Float64, device: "cpu", threads: ef.threads, batch: 1, precision: precision, allowRandom: ef.allowRandom}}
+				j := side{engineFlags: engineFlags{backend: backends.Float64, device: "cpu", threads: ef.threads, batch: 1, precision: precision, allowRandom: ef.allowRandom, maxMemory: ef.maxMemory}}
 				judge, err := j.choose(c, m)
 				if err != nil {
 					return fmt.Errorf("--precision %s: %w", precision, err)

@@ -84,6 +84,7 @@ func (f *modelFlags) sample(m *onnx.Model) ([]int, error) {
 // engineFlags choose the engine.
 type engineFlags struct {
 	backend, device, library, optimize string
+	maxMemory                          string
 	precision                          string // "" is the model's own
 	threads, batch                     int
 	noArena, allowRandom               bool
@@ -115,6 +116,7 @@ func (f *engineFlags) addOptions(fs *pflag.FlagSet) {
 	fs.IntVar(&f.threads, "threads", 0, "threads of the engine; 0 takes all cores")
 	fs.BoolVar(&f.noArena, "no-arena", false, "give memory back between runs, and leave external weights in their file: slower, smaller")
 	fs.StringVar(&f.optimize, "optimize", "", "graph optimization: all, extended, basic or none")
+	fs.StringVar(&f.maxMemory, "max-memory", "", "most memory, a `SIZE` such as 4GiB, for one value of a run and for its outputs together; a model that asks for more is refused before any is taken. By default three quarters of what is available")
 	f.gpuFlags.add(fs)
 }
 
@@ -148,6 +150,10 @@ func (f *engineFlags) options() (engine.Options, error) {
 		return engine.Options{}, usagef("--precision %q; the precisions are float32 and float64", f.precision)
 	}
 	o := engine.Options{Threads: f.threads, Device: f.devices[0], Library: f.library, NoArena: f.noArena, Optimize: f.optimize, AllowRandom: f.allowRandom}
+	var err error
+	if o.MaxMemory, err = maxMemory(f.maxMemory); err != nil {
+		return o, err
+	}
 	return o, f.gpuFlags.set(&o)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,14 +26,24 @@ func field(number int, content []byte) []byte {
 func TestHostileModels(t *testing.T) {
 	good := []byte(slurp(t, mlp))
 	opset := field(8, []byte{0x10, 20})
-	node := func(op string, names ...string) []byte {
-		b := field(2, []byte(names[len(names)-1]))
+	// with is a node with an attribute, integer one, node has none, and whole is an int64
+	// by itself.
+	with := func(attr []byte, op string, names ...string) (b []byte) {
 		for _, n := range names[:len(names)-1] {
-			b = append(field(1, []byte(n)), b...)
+			b = append(b, field(1, []byte(n))...)
 		}
-		return field(1, append(b, field(4, []byte(op))...))
+		return field(1, bytes.Join([][]byte{b, field(2, []byte(names[len(names)-1])), field(4, []byte(op)), attr}, nil))
 	}
-	graph := func(parts ...[]byte) []byte { return append(field(7, bytes.Join(parts, nil)), opset...) }
+	node := func(op string, names ...string) []byte { return with(nil, op, names...) }
+	integer := func(name string, v int64) []byte {
+		return field(5, append(append(field(1, []byte(name)), 0xa0, 1, 2, 0x18), binary.AppendUvarint(nil, uint64(v))...))
+	}
+	whole := func(name string, v int64) []byte {
+		return field(5, append([]byte{0x10, 7}, append(field(8, []byte(name)), field(9, binary.LittleEndian.AppendUint64(nil, uint64(v)))...)...))
+	}
+	graph := func(parts ...[]byte) []byte {
+		return append(append([]byte{0x08, 8}, field(7, bytes.Join(parts, nil))...), opset...)
+	}
 	io := append(field(11, field(1, []byte("x"))), field(12, field(1, []byte("y")))...)
 	deep := []byte{}
 	for range 20_000 {
@@ -50,10 +61,21 @@ func TestHostileModels(t *testing.T) {
 		"deep": deep, "no graph": opset, "empty graph": graph(), "no opset": field(7, node("Relu", "x", "y")),
 		"cycle":           graph(node("Relu", "b", "a"), node("Relu", "a", "b"), io),
 		"undefined input": graph(node("Relu", "nothing", "y"), io), "unknown operator": graph(node("Nope", "x", "y"), io),
-		"no inputs": graph(node("Relu", "y"), io), "nothing bends": graph(node("Identity", "x", "y"), io), "made twice": graph(node("Relu", "x", "y"), node("Relu", "x", "y"), io),
+		"no outputs of a node": graph(field(1, append(field(1, []byte("x")), field(4, []byte("Relu"))...)), node("Relu", "x", "y"), io),
+		"outputs left out":     graph(field(1, append(append(field(1, []byte("x")), append(field(2, nil), field(2, nil)...)...), field(4, []byte("MaxPool"))...)), node("Relu", "x", "y"), io),
+		"division by 0":        graph(whole("a", 1), whole("b", 0), node("Div", "a", "b", "d"), node("Relu", "x", "y"), io),
+		"remainder by 0":       graph(whole("a", 1), whole("b", 0), node("Mod", "a", "b", "d"), node("Relu", "x", "y"), io),
+		"least by -1":          graph(whole("a", math.MinInt64), whole("b", -1), node("Div", "a", "b", "d"), node("Relu", "x", "y"), io),
+		"parts of 0":           graph(whole("b", 0), node("SplitToSequence", "x", "b", "d"), node("Relu", "x", "y"), io),
+		"batch_dims":           graph(whole("a", 0), with(integer("batch_dims", -3), "GatherND", "x", "a", "d"), node("Relu", "d", "y"), io),
+		"group":                graph(whole("a", 0), with(integer("group", 0), "Conv", "x", "a", "d"), node("Relu", "d", "y"), io),
+		"heads":                graph(with(integer("q_num_heads", 0), "Attention", "x", "x", "x", "d"), node("Relu", "d", "y"), io),
+		"no inputs":            graph(node("Relu", "y"), io), "nothing bends": graph(node("Identity", "x", "y"), io), "made twice": graph(node("Relu", "x", "y"), node("Relu", "x", "y"), io),
 		"any shape": graph(node("Relu", "x", "y"), io), "long string": append([]byte{0x12, 0xff, 0xff, 0xff, 0xff, 0x07}, good[:100]...),
 		"outside": external("../secret"), "absolute": external("/etc/passwd"), "NUL": external("a\x00b"), "device": external("/dev/zero"), "missing": external("w.bin"),
 	}
+	why := map[string]string{"no outputs of a node": "has no output", "outputs left out": "has no output", "division by 0": `by the constant "b"`, "remainder by 0": `by the constant "b"`,
+		"least by -1": "the least of int64, by -1", "parts of 0": "split is 0; want 1 or more", "batch_dims": "batch_dims is -3", "group": "group is 0", "heads": "q_num_heads is 0"}
 	for n := 0; n < len(good); n += len(good)/40 + 1 {
 		models[fmt.Sprintf("cut at %d", n)] = good[:n]
 		flipped := bytes.Clone(good)
@@ -63,12 +85,16 @@ func TestHostileModels(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range models {
 		path := spill(t, filepath.Join(dir, "m.onnx"), content)
-		for _, args := range [][]string{{"inspect", path}, {"attach", path, "-o", filepath.Join(dir, "p.onnx"), "--force"}, {"run", path, "--random", "2", "--input-size", "1x8x8"}} {
+		for _, args := range [][]string{{"inspect", path}, {"attach", path, "-o", filepath.Join(dir, "p.onnx"), "--force"},
+			{"codes", path, "--random", "2", "--input-size", "1x8x8", "-o", "-"}, {"run", path, "--random", "2", "--input-size", "1x8x8"}} {
 			r := do(args...)
 			if r.code < 0 || r.code > 4 || r.code == exitUsage || r.code != 0 && strings.TrimSpace(r.messages) == "onnxprobe:" {
 				t.Errorf("%s: %s ends with %d: %s", name, args[0], r.code, r.messages)
 			}
-			if strings.HasPrefix(name, "flipped") || name == "doubled" || name == "any shape" || name == "nothing bends" && args[0] != "attach" || name == "unknown operator" && args[0] == "inspect" {
+			if !strings.Contains(r.messages, why[name]) {
+				t.Errorf("%s: %s says %q, want %q", name, args[0], r.messages, why[name])
+			}
+			if strings.HasPrefix(name, "flipped") || name == "doubled" || name == "any shape" || name == "nothing bends" && args[0] != "attach" && args[0] != "codes" || (name == "unknown operator" || name == "no inputs" || name == "empty graph") && args[0] == "inspect" {
 				continue // some of these can be used
 			}
 			if r.code != exitFailed {

@@ -220,6 +220,13 @@ func inspect(m *onnx.Model, mf modelFlags) (*inspection, *probes.Plan, error) {
 func tryOn(ctx context.Context, b engine.Backend, m *onnx.Model, plan *probes.Plan, o engine.Options) runnable {
 	r := runnable{Name: b.Name(), Tried: true, Version: b.Version()}
 	try := func(m *onnx.Model) error {
+		var shapes map[string][]int64
+		if plan != nil {
+			shapes = plan.Fit.Shapes(int64(max(plan.Fit.Batch, 1)))
+		}
+		if err := o.CheckMemory(m, shapes); err != nil {
+			return err
+		}
 		s, err := b.Prepare(ctx, m, o)
 		if err == nil {
 			s.Close()

@@ -109,6 +109,9 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 	if batch < 1 {
 		return nil, fmt.Errorf("a batch of %d items", batch)
 	}
+	if err := eo.CheckMemory(m, p.Fit.Shapes(int64(batch))); err != nil {
+		return nil, err
+	}
 	if o.Logits == "" {
 		if len(m.Graph.Outputs) == 0 {
 			return nil, errors.New("the model has no output")

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -164,6 +165,9 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 		return nil
 	}})
 	if err != nil {
+		return nil, err
+	}
+	if err := eo.CheckMemory(wide, mp.Plan.Fit.Shapes(int64(cmp.Or(mp.batch, mp.rows)))); err != nil {
 		return nil, err
 	}
 	if mp.out, err = d.Linearize(ctx, wide, mp.input, values[:1], eo); err != nil {

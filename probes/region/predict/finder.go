@@ -46,7 +46,7 @@ func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o en
 	fail := func(err error) (*Finder, error) {
 		return nil, fmt.Errorf("the model of regions %s: %w", m.Path, err)
 	}
-	if err := errors.Join(s.Check(), s.Preprocess.Check(), o.CheckRandom(m)); err != nil {
+	if err := errors.Join(s.Check(), s.Preprocess.Check(), o.CheckRandom(m), o.CheckMemory(m, nil)); err != nil {
 		return fail(err)
 	}
 	if err := s.Identify(m); err != nil {

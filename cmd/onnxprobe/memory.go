@@ -1,0 +1,14 @@
+package main
+
+// maxMemory is the limit of --max-memory in bytes: as given, else three quarters of what
+// is available, 0 for none where that is not known.
+func maxMemory(given string) (int64, error) {
+	if given == "" {
+		return available() / 4 * 3, nil
+	}
+	n, ok := bytesOf(given)
+	if !ok {
+		return 0, usagef("--max-memory %q: write a number of bytes, or one with KB, MB, GB, KiB, MiB or GiB", given)
+	}
+	return n, nil
+}
