@@ -26,10 +26,10 @@ test: runtime
 
 # What takes too long for every change, in full where test takes a part: every float for
 # the activations that are applied while packing, a million pairs of points of one code,
-# random networks.
+# random networks, the memory of every verb over a large tar file.
 check: runtime
-	ONNXPROBE_REQUIRE_ORT=1 ONNXPROBE_EVERY_FLOAT=1 ONNXPROBE_PAIRS=1000000 ONNXPROBE_SEEDS=0:3000 $(GO) test -count=1 -timeout 4h -v \
-	  -run 'TestActivationsAreONNXRuntimes|TestOneCodeIsOneAffineMap|TestFusedRandomNetworks' ./engine/ort ./probes
+	ONNXPROBE_REQUIRE_ORT=1 ONNXPROBE_TAR_MEMORY=1 ONNXPROBE_EVERY_FLOAT=1 ONNXPROBE_PAIRS=1000000 ONNXPROBE_SEEDS=0:3000 $(GO) test -count=1 -timeout 4h -v \
+	  -run 'TestActivationsAreONNXRuntimes|TestOneCodeIsOneAffineMap|TestFusedRandomNetworks|TestTarMemoryIsConstant' ./engine/ort ./probes ./benchmarks
 
 lint:
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 	"strconv"
@@ -11,8 +12,8 @@ import (
 // are labels as they are; when one item says anything else, all are names, and
 // labels count the sorted names.
 type labelling struct {
-	of    []int32 // the number or the index of the name; -1 for none
-	blank int     // items before these that say nothing
+	of    labels // the number or the index of the name; -1 for none
+	blank int    // items before these that say nothing
 	names []string
 	index map[string]int32
 	said  bool // some item says something
@@ -32,34 +33,33 @@ func (l *labelling) add(word string) {
 		return
 	}
 	if word == "" || l.lost {
-		l.of = append(l.of, -1)
+		l.of.add(-1)
 		return
 	}
 	l.say()
 	if l.index == nil {
 		if v, ok := wholeNumber(word); ok {
-			l.of = append(l.of, v)
+			l.of.add(v)
 			return
 		}
 		l.index = map[string]int32{}
-		for i, v := range l.of { // what were numbers are names too
-			if v >= 0 {
-				l.of[i] = l.name(strconv.Itoa(int(v)))
-			}
-		}
+		// What were numbers are names too.
+		l.of.change(func(v int32) int32 { return l.name(strconv.Itoa(int(v))) })
 	}
-	l.of = append(l.of, l.name(word))
+	l.of.add(l.name(word))
 }
 
 // say makes ready for the first item that says something.
 func (l *labelling) say() {
 	if !l.said {
-		l.said, l.of, l.blank = true, slices.Repeat([]int32{-1}, l.blank), 0
+		for l.said = true; l.blank > 0; l.blank-- {
+			l.of.add(-1)
+		}
 	}
 }
 
 // len is the number of items so far.
-func (l *labelling) len() int { return l.blank + len(l.of) }
+func (l *labelling) len() int { return l.blank + l.of.n }
 
 func (l *labelling) name(word string) int32 {
 	if i, ok := l.index[word]; ok {
@@ -76,12 +76,25 @@ func (l *labelling) name(word string) int32 {
 
 // settle is the labels of all items and the classes' names, nil without. Words
 // that are all different are no classes.
-func (l *labelling) settle() (labels []int32, class []string) {
+func (l *labelling) settle() ([]int32, []string) {
+	of, class := l.packed()
+	if of.n == 0 {
+		return nil, class
+	}
+	all := make([]int32, of.n)
+	for i := range all {
+		all[i] = int32(of.at(i))
+	}
+	return all, class
+}
+
+// packed is settle in less memory.
+func (l *labelling) packed() (of labels, class []string) {
 	if l.lost || !l.said {
-		return nil, nil
+		return labels{}, nil
 	}
 	if l.index == nil {
-		return slices.Clip(l.of), nil
+		return l.of, nil
 	}
 	class = slices.Clone(l.names)
 	slices.Sort(class)
@@ -90,15 +103,11 @@ func (l *labelling) settle() (labels []int32, class []string) {
 		at, _ := slices.BinarySearch(class, name)
 		to[i] = int32(at)
 	}
-	for i, v := range l.of {
-		if v >= 0 {
-			l.of[i] = to[v]
-		}
-	}
+	l.of.change(func(v int32) int32 { return to[v] })
 	for i, name := range class {
 		class[i] = plain(name)
 	}
-	return slices.Clip(l.of), class
+	return l.of, class
 }
 
 // wholeNumber reads a label; numbers that cannot be one, such as the -1 of an
@@ -128,5 +137,78 @@ func (l *labelling) number(v int64) {
 		v = -1
 	}
 	l.say()
-	l.of = append(l.of, int32(v))
+	l.of.add(int32(v))
+}
+
+// labels is very many labels, in the memory of the bytes that they need: one each
+// where classes are few.
+type labels struct {
+	n      int
+	packed [][]byte // perPack labels each, of 1, 2 or 4 bytes, and one more: 0 is none
+	tail   []int32
+}
+
+const perPack = 1024
+
+func (l *labels) add(v int32) {
+	l.n++
+	if l.tail = append(l.tail, v); len(l.tail) == perPack {
+		l.packed, l.tail = append(l.packed, pack(l.tail)), l.tail[:0]
+	}
+}
+
+// at is label i; -1 for none, and where there are no labels at all.
+func (l *labels) at(i int) int {
+	if l.n == 0 {
+		return -1
+	}
+	if i/perPack == len(l.packed) {
+		return int(l.tail[i%perPack])
+	}
+	b := l.packed[i/perPack]
+	i %= perPack
+	switch len(b) / perPack {
+	case 1:
+		return int(b[i]) - 1
+	case 2:
+		return int(binary.LittleEndian.Uint16(b[2*i:])) - 1
+	}
+	return int(binary.LittleEndian.Uint32(b[4*i:])) - 1
+}
+
+// change puts to(v) in the place of each label v.
+func (l *labels) change(to func(v int32) int32) {
+	all := *l
+	*l = labels{packed: all.packed[:0]} // which is written behind where it is read
+	for i := range all.n {
+		v := int32(all.at(i))
+		if v >= 0 {
+			v = to(v)
+		}
+		l.add(v)
+	}
+}
+
+// pack takes perPack labels.
+func pack(v []int32) []byte {
+	most := slices.Max(v) // and one more has to fit
+	if most < math.MaxUint8 {
+		b := make([]byte, len(v))
+		for i, v := range v {
+			b[i] = byte(v + 1)
+		}
+		return b
+	}
+	if most < math.MaxUint16 {
+		b := make([]byte, 2*len(v))
+		for i, v := range v {
+			binary.LittleEndian.PutUint16(b[2*i:], uint16(v+1))
+		}
+		return b
+	}
+	b := make([]byte, 4*len(v))
+	for i, v := range v {
+		binary.LittleEndian.PutUint32(b[4*i:], uint32(v)+1)
+	}
+	return b
 }

@@ -77,23 +77,23 @@ type shard struct {
 	encoded
 }
 
-// tarIndex is where the samples of a tar file are: some fifty bytes each.
+// tarIndex is where the samples of a tar file are.
 type tarIndex struct {
-	keys   []byte
-	items  []tarItem
-	labels []int32
-	class  []string
-	// again holds the IDs' suffixes of keys that came before.
-	again map[int]int
+	samples samples
+	labels  labels
+	class   []string
+	// again holds, in order, the IDs' suffixes of keys that came before.
+	again []tarAgain
 	// broken is why the file cannot be read further, for the last item.
 	broken error
 }
 
 type tarItem struct {
 	at, size int64 // of the image's bytes in the unpacked tar file
-	key      int64 // where the key ends in keys
 	fault    tarFault
 }
+
+type tarAgain struct{ item, suffix int }
 
 // tarFault is what is wrong with a sample, in one byte.
 type tarFault uint8
@@ -182,11 +182,11 @@ func (s *shard) open(o Options) error {
 		}}
 		s.load = w.get
 	}
-	if len(x.items) == 0 && !x.open && err != nil {
+	if x.samples.len() == 0 && !x.open && err != nil {
 		return fmt.Errorf("it is not a tar file: %w", err)
 	}
 	s.tarIndex = x.finish(err)
-	return s.settle(o, len(s.items))
+	return s.settle(o, s.samples.len())
 }
 
 // unpacker tells by its first bytes how a file is compressed; nil when it is not.
@@ -219,7 +219,7 @@ func unpacker(f *sharedFile) (func() (io.ReadCloser, error), error) {
 
 // loadAt reads an image of a plain tar file in place.
 func (s *shard) loadAt(i int) ([]byte, error) {
-	it := s.items[i]
+	it := s.samples.at(i)
 	if it.fault != tarGood {
 		return nil, s.fault(it.fault)
 	}
@@ -237,7 +237,7 @@ type tarStream struct {
 }
 
 func (t *tarStream) read(i int) ([]byte, error) {
-	it := t.s.items[i]
+	it := t.s.samples.at(i)
 	if it.fault != tarGood {
 		return nil, t.s.fault(it.fault)
 	}
@@ -266,12 +266,14 @@ type tarIndexer struct {
 	tarIndex
 	limit  int64
 	column string
-	seen   map[uint64]int // a hash of each ID to the suffix that comes next
 	words  labelling
-	cur    tarSample
-	open   bool // cur is a sample
-	mine   bool // the last member is of cur
-	cut    bool // and there is less of it than its header says
+	before string // the last item's key
+	// unsorted says that a key may have come before.
+	unsorted bool
+	cur      tarSample
+	open     bool // cur is a sample
+	mine     bool // the last member is of cur
+	cut      bool // and there is less of it than its header says
 }
 
 // tarSample is a sample whose members are being gathered.
@@ -351,8 +353,9 @@ func (x *tarIndexer) index(r io.Reader, at func() int64, size int64) (err error)
 		if end > size {
 			return fmt.Errorf("byte %d: %w", size, io.ErrUnexpectedEOF)
 		}
-		if int64(len(x.items))*48+int64(len(x.keys)) > maxTarIndex {
-			return fmt.Errorf("it has more than %d samples; split it", len(x.items))
+		// A label, a key's hash and what holds a block come to sixteen bytes at most.
+		if x.samples.bytes+16*int64(x.samples.len()) > maxTarIndex {
+			return fmt.Errorf("it has more than %d samples; split it", x.samples.len())
 		}
 	}
 }
@@ -469,23 +472,9 @@ func (x *tarIndexer) flush() {
 }
 
 func (x *tarIndexer) item(key string, it tarItem, word string) {
-	// Two keys of one hash, should they ever meet, only cost the later one a suffix.
-	if x.seen == nil {
-		x.seen, x.again = map[uint64]int{}, map[int]int{}
-	}
-	id := xxh3.HashString(key)
-	if n := x.seen[id]; n > 0 {
-		again := id
-		for ; x.seen[again] > 0; n++ {
-			again = xxh3.HashString(key + "#" + strconv.Itoa(n))
-			x.again[len(x.items)] = n
-		}
-		x.seen[id], id = n, again
-	}
-	x.seen[id] = 2
-	x.keys = append(x.keys, key...)
-	it.key = int64(len(x.keys))
-	x.items = append(x.items, it)
+	x.unsorted = x.unsorted || x.samples.len() > 0 && key <= x.before
+	x.before = key
+	x.samples.add(key, it)
 	x.words.add(word)
 }
 
@@ -500,9 +489,46 @@ func (x *tarIndexer) finish(err error) tarIndex {
 	if err != nil && !cut {
 		x.item("(unreadable)", tarItem{fault: tarBroken}, "")
 	}
-	x.labels, x.class = x.words.settle()
-	x.keys, x.items = slices.Clip(x.keys), slices.Clip(x.items)
+	x.labels, x.class = x.words.packed()
+	if x.samples.settle(); x.unsorted {
+		x.again = repeated(&x.samples)
+	}
 	return x.tarIndex
+}
+
+// repeated finds the keys that came before, and suffixes that make their IDs
+// unlike all others.
+func repeated(s *samples) (again []tarAgain) {
+	// Two keys of one hash, should they ever meet, only cost the later one a suffix.
+	sums := make([]uint64, s.len()) // 8 bytes each, where a set takes forty
+	s.each(func(i int, key []byte) { sums[i] = xxh3.Hash(key) })
+	slices.Sort(sums)
+	twice := map[uint64]bool{}
+	for i := 1; i < len(sums); i++ {
+		if sums[i] == sums[i-1] {
+			twice[sums[i]] = true
+		}
+	}
+	if sums = nil; len(twice) == 0 {
+		return nil
+	}
+	taken := map[uint64]int{} // a hash of each ID to the suffix that comes next
+	s.each(func(i int, key []byte) {
+		id := xxh3.Hash(key)
+		if !twice[id] && !numbered.Match(key) {
+			return // no other's, and none that another could get
+		}
+		if n := taken[id]; n > 0 {
+			other := id
+			for ; taken[other] > 0; n++ {
+				other = xxh3.HashString(string(key) + "#" + strconv.Itoa(n))
+			}
+			again = append(again, tarAgain{i, n - 1})
+			taken[id], id = n, other
+		}
+		taken[id] = 2
+	})
+	return slices.Clip(again)
 }
 
 // labelIn is the word that a JSON object has for cls or label; "" without.
@@ -551,21 +577,16 @@ func (s *shard) prefix(p string)          { s.before = p }
 func (s *shard) classes() []string        { return s.class }
 func (s *shard) distinct() (string, bool) { return plain(s.before+s.name) + "/", true }
 
-func (s *shard) key(i int) string {
-	from := int64(0)
-	if i > 0 {
-		from = s.items[i-1].key
-	}
-	return string(s.keys[from:s.items[i].key])
-}
+func (s *shard) key(i int) string { return s.samples.keyAt(i) }
 
 func (s *shard) Item(i int) Item {
 	it := Item{ID: plain(s.before + s.name + "/" + s.key(i)), Path: s.file.path, Label: -1}
-	if n := s.again[i]; n > 0 {
-		it.ID += "#" + strconv.Itoa(n)
+	at, ok := slices.BinarySearchFunc(s.again, i, func(a tarAgain, i int) int { return a.item - i })
+	if ok {
+		it.ID += "#" + strconv.Itoa(s.again[at].suffix)
 	}
-	if s.labels != nil && s.labels[i] >= 0 {
-		it.Label = int(s.labels[i])
+	if v := s.labels.at(i); v >= 0 {
+		it.Label = v
 		if it.Label < len(s.class) {
 			it.Class = s.class[it.Label]
 		}

@@ -21,8 +21,10 @@ const (
 	// rowGroupBytes of values are held, compressed, before they go to the file. A
 	// file has at most 32767 groups, so groups grow when there are many.
 	rowGroupBytes, rowGroupBytesLate, lateGroup = 2 << 20, 64 << 20, 8192
-	// chunkBytes of values go to the page buffers at a time.
-	chunkBytes = 1 << 20
+	// pageBytes of a column's values are held until they are compressed, and so many
+	// of all go there at a time: there are several columns, and what compresses takes
+	// as much again.
+	pageBytes = 128 << 10
 	// manifestKey is where the manifest is in the file's own metadata.
 	manifestKey = "onnxprobe.manifest"
 )
@@ -76,7 +78,7 @@ func (t *table) begin(cols []probes.Column) error {
 	root := ordered{Group: parquet.Group{}}
 	options := []parquet.WriterOption{
 		parquet.Compression(&snappy.Codec{}),
-		parquet.PageBufferSize(chunkBytes),
+		parquet.PageBufferSize(pageBytes),
 	}
 	for _, f := range t.fields {
 		if root.Group[f.name] != nil {
@@ -153,7 +155,7 @@ func leafOf(values any) parquet.Node {
 }
 
 func (t *table) write(cols []probes.Column, rows int) error {
-	step := max(chunkBytes/t.row, 1)
+	step := max(pageBytes/t.row, 1)
 	for lo := 0; lo < rows; lo += step {
 		hi := min(lo+step, rows)
 		for leaf, f := range t.fields {
