@@ -153,7 +153,7 @@ func TestSignalEndsEveryStage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	codes := sketches(t, filepath.Join(made, "codes.parquet"), 60_000)
+	codes := sketches(t, filepath.Join(made, "codes.parquet"), 200_000)
 	for name, c := range map[string]struct {
 		after time.Duration // when the stage is under way
 		args  []string

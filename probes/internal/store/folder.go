@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Folder is a folder of the local disk, or of a network file system.
@@ -89,20 +90,31 @@ func (f Folder) create(name string, absent bool) (*draft, error) {
 	abandoned.RLock()
 	defer abandoned.RUnlock()
 	var err error
-	for range 3 {
+	for range 10 {
 		if err = f.folderOf(name); err != nil {
 			return nil, err
 		}
-		if d.File, err = os.OpenFile(d.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666); !errors.Is(err, fs.ErrNotExist) {
-			break // another process took the emptied folder along
+		d.File, err = os.OpenFile(d.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another process took the emptied folder along
 		}
+		if err != nil {
+			return nil, err
+		}
+		// Before it was held, another process may have taken it for left.
+		_, gone := os.Lstat(d.temp)
+		if hold(d.File) && gone == nil {
+			if _, gone = os.Lstat(d.temp); gone == nil {
+				live.add(d, d.temp)
+				return d, nil
+			}
+		}
+		d.Close()
+		os.Remove(d.temp)
+		d.temp = f.temporary(name)
+		err = &fs.PathError{Op: "create", Path: d.temp, Err: fs.ErrNotExist}
 	}
-	if err != nil {
-		return nil, err
-	}
-	hold(d.File)
-	live.add(d, d.temp)
-	return d, nil
+	return nil, err
 }
 
 // folderOf makes the folder below f that a name lies in.
@@ -343,6 +355,10 @@ func isFree(path string) (bool, error) {
 		return false, err
 	}
 	defer o.Close()
+	if !locks { // an old one is nobody's
+		st, err := o.Stat()
+		return err == nil && time.Since(st.ModTime()) > time.Hour, err
+	}
 	return hold(o), nil
 }
 

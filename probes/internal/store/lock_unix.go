@@ -7,6 +7,9 @@ import (
 	"syscall"
 )
 
+// locks says that there are any.
+const locks = true
+
 // nonblock keeps an open from waiting for the other end of a pipe.
 const nonblock = syscall.O_NONBLOCK
 
