@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -37,6 +38,9 @@ func TestRemedies(t *testing.T) {
 		got := remedied(plain, c.o)
 		if !errors.Is(got, plain) || c.want == nil && got != plain {
 			t.Errorf("%s: got %v", c.err, got)
+		}
+		if errors.Is(got, syscall.ENOMEM) != (c.want != nil) {
+			t.Errorf("%s: whether it is a want of memory: %v", c.err, got)
 		}
 		for _, want := range c.want {
 			if !strings.Contains(got.Error(), want) {
