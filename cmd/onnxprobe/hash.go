@@ -33,8 +33,10 @@ The tasks' index comes from Slurm, Kubernetes Indexed Jobs, AWS Batch, Cloud Run
 Cloud Batch; see cmd/onnxprobe/examples. Any worker may be killed and run again, and two may
 work on one shard. Exit codes of run: 0 the slice is done, with the items that could not be
 read as rows that say so; 1 some shards are not, and running it again is useful; 2 wrong usage,
-and it is not; 3 shards are set aside, since they ended their process again and again. hash
-and finish end with 3 too when items could not be read.`,
+or the model or the inputs cannot be reached, and it is not; 3 shards are set aside, since they
+ended their process again and again. hash and finish end with 3 too when items could not be read,
+with 1 when none could. A fault of the machine, such as a full disk or too many open files, is
+never a row: it ends the shard, with 1, and the same command makes it again.`,
 		Example: `  onnxprobe hash resnet50.onnx photos/ --preprocess imagenet -o job
   onnxprobe hash resnet50.onnx photos/ more/ --preprocess imagenet -o job --mode extend
   onnxprobe hash resnet18.onnx test_batch.bin --preprocess cifar10 --code-sites 'layer4*' --channels --logits -o job

@@ -285,9 +285,14 @@ func TestFaultsOfTheStore(t *testing.T) {
 	want := contents(t, wanted)
 	calls := len(counted.Calls())
 	t.Logf("%d calls to make it", calls)
-	ended := 0
-	for _, no := range []syscall.Errno{syscall.EMFILE, syscall.ENOSPC, syscall.EIO} {
-		for at := 1; at <= calls; at++ {
+	ended, tried := 0, 0
+	step := 5 // of all, which are tried by make check
+	if os.Getenv("ONNXPROBE_EVERY_FAULT") != "" {
+		step = 1
+	}
+	for from, no := range []syscall.Errno{syscall.EMFILE, syscall.ENOSPC, syscall.EIO} {
+		for at := 1 + from; at <= calls; at += step {
+			tried++
 			dir := filepath.Join(t.TempDir(), "job")
 			os.Mkdir(dir, 0o777)
 			faulty := &store.Faulty{Store: store.Folder(dir)}
@@ -309,9 +314,9 @@ func TestFaultsOfTheStore(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d faults of %d ended a run", ended, 3*calls)
-	if ended < calls {
-		t.Errorf("%d faults of %d ended a run", ended, 3*calls)
+	t.Logf("%d faults of %d ended a run; there are %d", ended, tried, 3*calls)
+	if ended < tried/2 {
+		t.Errorf("%d faults of %d ended a run", ended, tried)
 	}
 
 	counted.Fail(0, 0, 0)

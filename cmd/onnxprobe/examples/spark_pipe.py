@@ -5,7 +5,8 @@ again, elsewhere, the tasks that fail (spark.task.maxFailures), and no others.
     spark-submit --conf spark.task.resource.gpu.amount=1 spark_pipe.py /shared/job 512
 
 Paths are those that the executors see. A task runs on the GPU that Spark gives it, and
-on the CPU where it gives none. The exit code is that of hash finish.
+on the CPU where it gives none. The exit code is that of hash finish; 2 where an executor
+cannot reach the inputs, which no other try changes.
 """
 
 import json
@@ -26,6 +27,7 @@ def run(shards):
     gpu = TaskContext.get().resources().get("gpu")
     device = f"cuda:{gpu.addresses[0]}" if gpu else "cpu"
     command = [onnxprobe, "--quiet", "hash", "run", job, "--stdin", "--device", device]
+    lost = False
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as p:
         # One by one: should the executor die, the program ends after the shard it is at.
         for shard in shards:
@@ -33,8 +35,10 @@ def run(shards):
             line = p.stdout.readline()
             if not line:
                 break
-            yield json.loads(line)
-    if p.returncode not in (0, 3):
+            result = json.loads(line)
+            lost = lost or "unreachable" in result
+            yield result
+    if p.returncode not in (0, 3) and not (lost and p.returncode == 2):
         raise RuntimeError(f"{' '.join(command)} ended with {p.returncode}")
 
 
@@ -42,5 +46,9 @@ shards = json.loads(subprocess.check_output([onnxprobe, "hash", "status", job, "
 sc = SparkSession.builder.appName("onnxprobe").getOrCreate().sparkContext
 results = sc.parallelize(range(shards), partitions).mapPartitions(run).collect()
 sc.stop()
+lost = [r for r in results if "unreachable" in r]
+if lost:
+    print(lost[0]["error"], file=sys.stderr)
+    sys.exit(2)
 print(sum(r["items"] for r in results), "items,", sum(r["failed"] for r in results), "failed")
 sys.exit(subprocess.call([onnxprobe, "hash", "finish", job]))
