@@ -128,6 +128,7 @@ keyed=(
   -e 's/"items_per_second": ?[0-9.e+]+/"items_per_second": RATE/g'
   -e 's/"ended": ?"[0-9TZ:-]+"/"ended": TIME/g'
   -e 's/"worker": ?"[^"]*:[0-9]+"/"worker": "HOST:PROCESS"/g'
+  -e 's/^ "sum": "[0-9a-f]{64}"/ "sum": SUM/' # of a record, times and all
 )
 # the last column, items a second, of a page's table of shards;
 page=(-e '/>items a second</,/<\/table>/s/<td>[0-9.e+]+<\/td><\/tr>/<td>RATE<\/td><\/tr>/')

@@ -170,6 +170,41 @@ func TestHashKilledAnywhere(t *testing.T) {
 	t.Logf("killed %d times, %d of them with a job begun", killed, middle)
 }
 
+// A pipe in the place of a job's file is named and refused, and nothing waits for it.
+func TestHashPipes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "job")
+	stdoutOf(t, pureJob(dir)...)
+	for _, name := range list(t, dir) {
+		path := filepath.Join(dir, name)
+		if err := os.Rename(path, path+".was"); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(path, 0o666); err != nil {
+			t.Skip(err)
+		}
+		for _, step := range [][]string{{"hash", "status", dir}, {"hash", "run", dir, "--backend", "gorgonia"}, {"hash", "finish", dir}, {"search", dir, "--all", "--json"}, {"report", dir, "-o", filepath.Join(t.TempDir(), "r.html")}, {"hash", "verify", dir}} {
+			done := make(chan outcome, 1)
+			go func() { done <- do(step...) }()
+			select {
+			case r := <-done:
+				if step[1] == "verify" && (r.code != exitFailed || !strings.Contains(r.messages, name)) {
+					t.Errorf("%s: %q: exit code %d\n%s", name, step, r.code, r.messages)
+				}
+				if r.code == exitDone && step[1] == "finish" {
+					t.Errorf("%s: %q: it is finished\n%s", name, step, r.messages)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatalf("%s: %q waits", name, step)
+			}
+		}
+		if err := os.Rename(path+".was", path); err != nil {
+			t.Fatal(err)
+		}
+		stdoutOf(t, pureJob(dir)...)
+		stdoutOf(t, "hash", "verify", dir)
+	}
+}
+
 // waitFor waits until a glob in dir matches.
 func waitFor(t testing.TB, dir, glob string) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,6 +33,9 @@ type file interface {
 
 // openFile opens a result file by its extension, or for what its first bytes say.
 func openFile(path string) (file, error) {
+	if err := regular(path); err != nil {
+		return nil, err
+	}
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
 	case ".parquet":
 		return openParquet(path)
@@ -51,6 +55,23 @@ func openFile(path string) (file, error) {
 		}
 		return nil, fmt.Errorf("extension %q names no format; codes are read from .parquet, .npy, .jsonl, FAISS IndexBinaryFlat, and folders of those", ext)
 	}
+}
+
+// regular is an error for what is no file: a pipe may never open, a device never end.
+func regular(path string) error {
+	st, err := os.Stat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	return err
+}
+
+// readWhole reads a regular file.
+func readWhole(path string) ([]byte, error) {
+	if err := regular(path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
 }
 
 // opened opens the file at path and hands it with its size to begin, whose file is to

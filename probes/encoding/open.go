@@ -159,7 +159,7 @@ func complete(dir string, files []string) error {
 		Aside []struct{ Shard int } `json:"set_aside"`
 	}
 	for name, v := range map[string]any{"plan.json": &plan, "manifest.json": &whole} {
-		b, err := os.ReadFile(filepath.Join(dir, name))
+		b, err := readWhole(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -217,7 +216,7 @@ const manifestKey = "onnxprobe.manifest"
 // readOrigin is the origin that the manifest beside a result file gives; nil when
 // there is none.
 func readOrigin(path string) (*Origin, error) {
-	b, err := os.ReadFile(sink.ManifestPath(path))
+	b, err := readWhole(sink.ManifestPath(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -243,7 +242,7 @@ func parseOrigin(b []byte, path string) (*Origin, error) {
 // folder.
 func jobOrigin(dir string) (*Origin, error) {
 	path := filepath.Join(dir, "plan.json")
-	b, err := os.ReadFile(path)
+	b, err := readWhole(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -155,6 +155,9 @@ func readSmall(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !st.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
 	if st.Size() > maxDocument {
 		return nil, fmt.Errorf("it has %d bytes, more than the %d that are read", st.Size(), maxDocument)
 	}

@@ -151,7 +151,13 @@ func (d *draft) may() error {
 		return err
 	case d.absent:
 		return &fs.PathError{Op: "create", Path: d.path, Err: fs.ErrExist}
-	case st.IsDir():
+	}
+	if st.Mode()&fs.ModeSymlink != 0 {
+		if st, err = os.Stat(d.path); err != nil {
+			return nil // it leads nowhere, and is replaced
+		}
+	}
+	if !st.Mode().IsRegular() {
 		return &NotRegularError{d.path, st.Mode()}
 	}
 	return nil
@@ -334,32 +340,38 @@ func (f Folder) Sweep(mine func(name string) bool) error {
 		if m == nil || !mine(m[1]) || !e.Type().IsRegular() {
 			continue
 		}
-		if free, err := isFree(f.Path(e.Name())); err != nil {
-			return err
-		} else if free {
-			if err := os.Remove(f.Path(e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
+		err := look(f.Path(e.Name()), func(free bool) error {
+			if free {
+				return os.Remove(f.Path(e.Name()))
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// isFree says whether a file is there and no process holds it.
-func isFree(path string) (bool, error) {
+// look says of a file that is there whether no process holds it; it stays so meanwhile.
+func look(path string, then func(free bool) error) error {
 	o, err := os.OpenFile(path, os.O_RDWR|nonblock, 0)
+	if err == nil {
+		defer o.Close()
+		free := hold(o)
+		if !locks { // an old one is nobody's
+			var st fs.FileInfo
+			st, err = o.Stat()
+			free = err == nil && time.Since(st.ModTime()) > time.Hour
+		}
+		if _, gone := os.Lstat(path); err == nil && gone == nil {
+			err = then(free)
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return nil // it ended
 	}
-	if err != nil {
-		return false, err
-	}
-	defer o.Close()
-	if !locks { // an old one is nobody's
-		st, err := o.Stat()
-		return err == nil && time.Since(st.ModTime()) > time.Hour, err
-	}
-	return hold(o), nil
+	return err
 }
 
 // marks goes over the files below a name.
@@ -376,14 +388,7 @@ func (f Folder) marks(name string, each func(path string, free bool) error) erro
 	}
 	for _, e := range entries {
 		path := filepath.Join(f.Path(name), e.Name())
-		free, err := isFree(path)
-		if _, gone := os.Lstat(path); err == nil && gone != nil {
-			continue // it ended
-		}
-		if err != nil {
-			return err
-		}
-		if err := each(path, free); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := look(path, func(free bool) error { return each(path, free) }); err != nil {
 			return err
 		}
 	}
