@@ -158,7 +158,7 @@ func (x *verifier) look(all bool, seen func(shard int)) error {
 		x.find(-1, planName, p.Changed, restorePlan)
 	}
 	finished := false
-	if _, ok := there[successName]; ok {
+	if _, ok := there[successName]; ok && all {
 		if finished, err = x.success(); err != nil {
 			return err
 		}
