@@ -232,3 +232,20 @@ func TestShardSizes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A job of which no item can be read ends with 1 and says why, and leaves no arrays; rows
+// that say so stay.
+func TestHashAllFailed(t *testing.T) {
+	dir := t.TempDir()
+	data := spill(t, filepath.Join(dir, "list.csv"), []byte("a.png\nb.png\n"))
+	for format, stays := range map[string]bool{"npy": false, "parquet": true, "jsonl": true} {
+		job := filepath.Join(dir, format)
+		r := do("hash", mlp, data, "--preprocess", "mnist-01", "--backend", "gorgonia", "--output-format", format, "-o", job)
+		if r.code != exitFailed || strings.Count(r.messages, "none of the 2 items could be read: reading image") != 1 {
+			t.Errorf("%s: exit code %d\n%s", format, r.code, r.messages)
+		}
+		if slices.Contains(list(t, job), "00000."+format) != stays || slices.Contains(list(t, job), "_SUCCESS") != stays {
+			t.Errorf("%s: there are %q", format, list(t, job))
+		}
+	}
+}

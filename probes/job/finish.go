@@ -204,8 +204,8 @@ func (e *AllFailedError) Error() string {
 // Finish verifies all that the workers wrote and then writes manifest.json,
 // sketches.faiss where it is asked for, and _SUCCESS. What is not complete is an
 // *IncompleteError; with allowAside, shards that are set aside are left out. A job of
-// arrays of which every item failed is an *AllFailedError and is not finished, since the
-// arrays hold nothing. Anyone may call it, at any time and again.
+// arrays of which every item failed is an *AllFailedError: its shards, which hold nothing,
+// are removed. Anyone may call it, at any time and again.
 func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 	v, err := p.verify(false, seen)
 	if err != nil {
@@ -219,6 +219,9 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 		return s, &IncompleteError{s.Missing, s.Aside, v.Findings}
 	}
 	if p.Settings.Format == "npy" && s.Failed > 0 && s.Failed == s.Finished {
+		if err := p.dropShards(); err != nil {
+			return s, err
+		}
 		return s, &AllFailedError{probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
 	}
 	whole, lacks, err := p.whole()
@@ -245,6 +248,18 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 	}
 	s.Success = true
 	return s, p.tidy()
+}
+
+// dropShards removes all shards, records first.
+func (p *Plan) dropShards() error {
+	for i := range p.Shards {
+		for _, name := range append([]string{shardName(i) + recordSuffix}, p.dataNames(i)...) {
+			if err := p.at.Delete(name); err != nil {
+				return fmt.Errorf("removing shard %d, in which nothing could be read: %w", i, err)
+			}
+		}
+	}
+	return nil
 }
 
 // tidy removes what processes that were killed left behind.
