@@ -54,23 +54,20 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 		h.workers = runtime.GOMAXPROCS(0)
 	}
 	kept.Store(&goesOn)
-	known := shards
-	if !all {
-		known = p.Slice(0, 1)
-	}
-	todo, left, done, err := h.todo(p, known)
-	if err != nil {
-		return err
-	}
-	if !all {
-		left = 0
-	}
-	if all && len(todo) == 0 {
-		for _, res := range done {
-			report(res)
+	left := 0 // which is not known where shards come one by one
+	if all {
+		todo, done, err := h.todo(p, shards)
+		if err != nil {
+			return err
 		}
-		note(c, "done already: %s", count(len(done), "shard"))
-		return nil
+		if todo == 0 {
+			for _, res := range done {
+				report(res)
+			}
+			note(c, "done already: %s", count(len(done), "shard"))
+			return nil
+		}
+		left = todo
 	}
 	if err := p.Reach(); err != nil {
 		return err
@@ -149,9 +146,8 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	return err
 }
 
-// todo is the shards that are not done, with the number of their items, and what is known of
-// the others.
-func (h *hashRun) todo(p *jobs.Plan, shards iter.Seq[int]) (todo []int, items int, done []jobs.Result, err error) {
+// todo is the number of items in shards that are not done, and what is known of the others.
+func (h *hashRun) todo(p *jobs.Plan, shards iter.Seq[int]) (items int, done []jobs.Result, err error) {
 	for i := range shards {
 		r, err := p.Done(i)
 		again := false
@@ -159,15 +155,15 @@ func (h *hashRun) todo(p *jobs.Plan, shards iter.Seq[int]) (todo []int, items in
 			again, err = p.HasErrors(i, r, h.retryErrors)
 		}
 		if err != nil {
-			return nil, 0, nil, err
+			return 0, nil, err
 		}
 		if r == nil || again {
-			todo, items = append(todo, i), items+p.Shards[i].Items
+			items += p.Shards[i].Items
 			continue
 		}
 		done = append(done, jobs.Result{Shard: i, Items: r.Items, Failed: r.Failed, Bytes: r.Bytes(), Seconds: r.Seconds.Total, Skipped: true})
 	}
-	return todo, items, done, nil
+	return items, done, nil
 }
 
 // size is a number of bytes as people read it.
