@@ -203,12 +203,16 @@ func (w *Worker) blames(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && !errors.As(err, &in) && !errors.As(err, &out) && !errors.As(err, &lost) && dataset.FaultOf(err) == dataset.ItemFault
 }
 
+// enough is how many shards may end by the machine's fault, one after the other, before
+// others are not tried.
+const enough = 3
+
 // Run makes shards, in the order given. A shard that fails is told to report and
-// the others go on, unless the output cannot be written or ctx ends: then so does
-// Run. Its error says what is not done.
+// the others go on, unless the output cannot be written, the machine is at fault again and
+// again, or ctx ends: then so does Run. Its error says what is not done.
 func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Result)) error {
-	var failed, lost, aside int
-	var first error
+	var failed, lost, aside, machine int
+	var errs []error
 	for i := range shards {
 		start := time.Now()
 		res, err := w.Process(ctx, i)
@@ -223,7 +227,12 @@ func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Resu
 				res.Unreachable = un.Path
 				lost++
 			}
-			first = errors.Join(first, err)
+			if len(errs) < 5 {
+				errs = append(errs, err)
+			}
+		}
+		if machine++; dataset.FaultOf(err) != dataset.MachineFault {
+			machine = 0
 		}
 		if res.Aside {
 			aside++
@@ -233,7 +242,14 @@ func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Resu
 		if errors.As(err, &out) {
 			return fmt.Errorf("the output cannot be written, and what is not done can be done later by the same command: %w", err)
 		}
+		if machine == enough {
+			return fmt.Errorf("%s not done, one after the other, by a fault of the machine, and the rest is not tried; the same command does it later: %w", shardsAre(enough), errors.Join(errs...))
+		}
 	}
+	if n := failed - len(errs); n > 0 {
+		errs = append(errs, fmt.Errorf("and %d more", n))
+	}
+	first := errors.Join(errs...)
 	if ctx.Err() != nil {
 		return InterruptedError{w.done.Shards}
 	}
