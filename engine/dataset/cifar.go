@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"io/fs"
@@ -69,15 +70,32 @@ func newCifar(fsys fs.FS, kind int, path string) (*records, error) {
 		return nil, err
 	}
 	s := &records{path: path, format: fmt.Sprintf("cifar%d", kind), r: f, offset: int64(k.labels), stride: record, n: int(size / record), c: 3, h: 32, w: 32}
-	s.label = func(i int) int {
-		var b [1]byte
-		if err := safe.ReadAt(f, b[:], int64(i)*record+int64(k.labels)-1); err != nil {
-			s.unlabelled.CompareAndSwap(nil, &err)
-			return -1
-		}
-		return int(b[0])
+	labels, err := s.lastLabels(k.labels)
+	if err != nil {
+		f.Close()
+		return nil, err
 	}
+	s.label = func(i int) int { return int(labels[i]) }
 	return s, nil
+}
+
+// lastLabels reads the last of the label bytes of every record.
+func (s *records) lastLabels(bytes int) ([]byte, error) {
+	labels := make([]byte, s.n)
+	r := bufio.NewReaderSize(io.NewSectionReader(s.r, 0, int64(s.n)*s.stride), 1<<20)
+	for i := range labels {
+		if _, err := r.Discard(bytes - 1); err != nil {
+			return nil, safe.Reason(err)
+		}
+		var err error
+		if labels[i], err = r.ReadByte(); err == nil {
+			_, err = r.Discard(int(s.stride) - bytes)
+		}
+		if err != nil {
+			return nil, safe.Reason(err)
+		}
+	}
+	return labels, nil
 }
 
 func openCifar(kind int) func(string, Options) ([]source, error) {

@@ -124,7 +124,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.FS == nil {
 		o.FS = Local
 	}
-	w := witnessing(o.FS)
+	w := NewWitness(o.FS)
 	o.FS, o.shared = w, &commons{fsys: w}
 	switch o.Layout {
 	case "", "auto":

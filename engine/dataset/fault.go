@@ -78,18 +78,19 @@ func FaultOf(err error) FaultKind {
 		return ItemFault
 	case errors.As(err, &machine):
 		return MachineFault
-	case errors.As(err, &no):
-		if k, ok := faultKinds[no]; ok {
-			return k
-		}
-		return MediumFault
-	case errors.As(err, &late) && late.Timeout():
-		return MachineFault
+	case errors.As(err, &no) && known(no):
+		return faultKinds[no]
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return NameFault
+	case errors.As(err, &late) && late.Timeout():
+		return MachineFault
+	case errors.As(err, &no):
+		return MediumFault
 	}
 	return ItemFault
 }
+
+func known(no syscall.Errno) bool { _, ok := faultKinds[no]; return ok }
 
 // MachineError ends what met it: the fault is the machine's, so that the same may go well
 // later and nothing is known of the item that was being read.
@@ -116,14 +117,24 @@ type mediumError struct{ error }
 func (e mediumError) Error() string { return e.error.Error() + ", in three tries" }
 func (e mediumError) Unwrap() error { return e.error }
 
+// ReadItem is read under the rules of the items of a dataset: an input/output error is
+// tried three times, and what is not the item's fault is a *MachineError, as it is where
+// the folder or file root, which others are read from too, cannot be reached.
+func ReadItem(root string, read func() error) error {
+	return patiently(Local, func() string { return root }, read)
+}
+
 // pauses are between the tries of an item.
 var pauses = []time.Duration{20 * time.Millisecond, 300 * time.Millisecond}
 
 // patiently reads an item of a source, again where that may help. It is a *MachineError
 // unless the item itself is at fault: the source can still be reached at root, if that
 // is not "".
-func patiently(fsys fs.FS, root func() string, read func() error) error {
-	err := read()
+func patiently(fsys fs.FS, root func() string, read func() error) (err error) {
+	if w, ok := fsys.(*Witness); ok {
+		defer w.pardon(w.seen(), &err)
+	}
+	err = read()
 	for _, pause := range pauses {
 		if FaultOf(err) != MediumFault {
 			break
@@ -171,22 +182,23 @@ func below(path, dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// witness is a file system that remembers the first fault of the machine or the medium,
+// Witness is a file system that remembers the first fault of the machine or the medium,
 // since much of what opens a source asks it questions whose answer is yes or no.
-type witness struct {
+type Witness struct {
 	fs.FS
 	mu  sync.Mutex
 	err error
 }
 
-func witnessing(fsys fs.FS) *witness {
-	if w, ok := fsys.(*witness); ok {
+// NewWitness is one over another file system, which has seen nothing.
+func NewWitness(fsys fs.FS) *Witness {
+	if w, ok := fsys.(*Witness); ok {
 		fsys = w.FS
 	}
-	return &witness{FS: fsys}
+	return &Witness{FS: fsys}
 }
 
-func (w *witness) note(op, name string, err error) error {
+func (w *Witness) note(op, name string, err error) error {
 	if FaultOf(err) >= MediumFault {
 		w.mu.Lock()
 		if w.err == nil {
@@ -201,8 +213,8 @@ func (w *witness) note(op, name string, err error) error {
 	return err
 }
 
-// fault is what was seen, and forgets it.
-func (w *witness) fault() error {
+// Fault is what was seen, a *MachineError, and forgets it.
+func (w *Witness) Fault() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	err := w.err
@@ -210,7 +222,23 @@ func (w *witness) fault() error {
 	return machine(err)
 }
 
-func (w *witness) Open(name string) (fs.File, error) {
+func (w *Witness) seen() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// pardon goes back to what was seen before an item was read, where what was seen since of
+// the medium is the item's.
+func (w *Witness) pardon(before error, err *error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if FaultOf(*err) != MachineFault && FaultOf(w.err) == MediumFault {
+		w.err = before
+	}
+}
+
+func (w *Witness) Open(name string) (fs.File, error) {
 	f, err := w.FS.Open(name)
 	if err != nil {
 		return nil, w.note("open", name, err)
@@ -222,32 +250,32 @@ func (w *witness) Open(name string) (fs.File, error) {
 	return seen, nil
 }
 
-func (w *witness) Stat(name string) (fs.FileInfo, error) {
+func (w *Witness) Stat(name string) (fs.FileInfo, error) {
 	st, err := fs.Stat(w.FS, name)
 	return st, w.note("stat", name, err)
 }
 
-func (w *witness) Lstat(name string) (fs.FileInfo, error) {
+func (w *Witness) Lstat(name string) (fs.FileInfo, error) {
 	st, err := fs.Lstat(w.FS, name)
 	return st, w.note("lstat", name, err)
 }
 
-func (w *witness) ReadLink(name string) (string, error) {
+func (w *Witness) ReadLink(name string) (string, error) {
 	to, err := fs.ReadLink(w.FS, name)
 	return to, w.note("readlink", name, err)
 }
 
-func (w *witness) ReadDir(name string) ([]fs.DirEntry, error) {
+func (w *Witness) ReadDir(name string) ([]fs.DirEntry, error) {
 	entries, err := fs.ReadDir(w.FS, name)
 	return entries, w.note("readdir", name, err)
 }
 
-func (w *witness) Glob(pattern string) ([]string, error) {
+func (w *Witness) Glob(pattern string) ([]string, error) {
 	names, err := fs.Glob(w.FS, pattern)
 	return names, w.note("glob", pattern, err)
 }
 
-func (w *witness) real(name string) (string, error) {
+func (w *Witness) real(name string) (string, error) {
 	path, err := realPath(w.FS, name)
 	return path, w.note("readlink", name, err)
 }
@@ -256,7 +284,7 @@ func (w *witness) real(name string) (string, error) {
 type witnessed struct {
 	fs.File
 	name string
-	w    *witness
+	w    *Witness
 }
 
 func (f witnessed) Read(b []byte) (int, error) {

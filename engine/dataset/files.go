@@ -11,7 +11,7 @@ import (
 // commons is what the sources of one dataset have in common, so that a thousand
 // shards take the files and the memory of a few.
 type commons struct {
-	fsys      *witness
+	fsys      *Witness
 	mu        sync.Mutex
 	files     []*sharedFile // open, the latest used first
 	windows   []*window     // open, the latest used first

@@ -83,7 +83,7 @@ func Open(sources []string, o Options) (Dataset, error) {
 		return nil, fmt.Errorf("opening a dataset: %w", err)
 	}
 	ds, err := openAll(sources, o)
-	if lost := o.shared.fsys.fault(); lost != nil {
+	if lost := o.shared.fsys.Fault(); lost != nil {
 		return nil, fmt.Errorf("opening dataset %q: %w", sources, lost)
 	}
 	return ds, err
@@ -106,7 +106,13 @@ func openAll(sources []string, o Options) (Dataset, error) {
 		path, n := paths[0], 1
 		f := format
 		if f == nil {
-			if f, err = formatOf(o.FS, path); err != nil {
+			tell := func() error { f, err = formatOf(o.FS, path); return err }
+			if picture.IsName(path) { // an item, whose fault does not end the others
+				err = patiently(o.FS, func() string { return "" }, tell)
+			} else {
+				err = tell()
+			}
+			if err != nil {
 				return nil, fmt.Errorf("opening dataset %q: %w", path, err)
 			}
 		}

@@ -40,7 +40,7 @@ func (s Origin) Open(o Options) (Dataset, error) {
 		return nil, fmt.Errorf("opening a dataset: %w", err)
 	}
 	ds, err := s.open(o)
-	if lost := o.shared.fsys.fault(); lost != nil {
+	if lost := o.shared.fsys.Fault(); lost != nil {
 		return nil, fmt.Errorf("opening dataset %q as %s: %w", s.Paths, s.Format, lost)
 	}
 	return ds, err
@@ -82,9 +82,9 @@ func (s Origin) open(o Options) (Dataset, error) {
 // Expand is the files and folders that Open would open, one by one: globs and the
 // list "-" become what they stand for. It looks at the local disk.
 func Expand(sources []string, stdin io.Reader) ([]string, error) {
-	w := witnessing(Local)
+	w := NewWitness(Local)
 	paths, err := expand(w, sources, stdin)
-	if lost := w.fault(); lost != nil {
+	if lost := w.Fault(); lost != nil {
 		return nil, fmt.Errorf("looking for %q: %w", sources, lost)
 	}
 	return paths, err

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
@@ -27,7 +26,6 @@ type records struct {
 	class          []string
 	renderer       *picture.Renderer
 	fsys           fs.FS
-	unlabelled     atomic.Pointer[error] // why a label could not be read
 }
 
 // ready settles what samples look like. Pictures of a wrong size, which here are
@@ -80,9 +78,6 @@ func (s *records) picture(i int) (*picture.Picture, error) {
 	raw := p.Pix
 	if s.c > 1 && !s.last {
 		raw = make([]uint8, len(p.Pix))
-	}
-	if err := s.unlabelled.Load(); err != nil {
-		return nil, &MachineError{*err}
 	}
 	err := patiently(s.fsys, func() string { return s.path }, func() error { return safe.ReadAt(s.r, raw, s.offset+int64(i)*s.stride) })
 	if err != nil {

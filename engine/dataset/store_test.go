@@ -124,7 +124,7 @@ func TestFileSystemFaults(t *testing.T) {
 	if _, err := Open([]string{"{a,b}.tar"}, Options{FS: memory}); err == nil || !strings.Contains(err.Error(), "1 of its 2 files are missing") {
 		t.Errorf("braces: %v", err)
 	}
-	all := &commons{fsys: witnessing(memory)}
+	all := &commons{fsys: NewWitness(memory)}
 	f, err := all.file("a.tar")
 	if err != nil {
 		t.Fatal(err)

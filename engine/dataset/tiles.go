@@ -171,6 +171,7 @@ type tiled struct {
 	size     int            // of a tile's edge
 	sizes    []picture.Size // of the pictures; zero for none
 	starts   []int          // the first tile of each picture, and the number of all
+	unread   map[int]error  // why a picture has no size, and one tile
 	pictures recent[*picture.Picture]
 }
 
@@ -178,6 +179,8 @@ type tiled struct {
 func (t *tiled) measure() error {
 	var next atomic.Int64
 	var lost atomic.Pointer[error]
+	var mu sync.Mutex
+	t.unread = map[int]error{}
 	var all sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
@@ -188,6 +191,10 @@ func (t *tiled) measure() error {
 				case FaultOf(err) == MachineFault:
 					lost.Store(&err)
 					next.Store(int64(len(t.sizes)))
+				default:
+					mu.Lock()
+					t.unread[i] = err
+					mu.Unlock()
 				}
 			}
 		})
@@ -199,8 +206,7 @@ func (t *tiled) measure() error {
 	return nil
 }
 
-// sizeOf is the size of picture i. That it cannot be read, or that a decoder panics over
-// it, reading its tiles meets again and reports.
+// sizeOf is the size of picture i; a decoder that panics over it is its error.
 func (t *tiled) sizeOf(i int) (s picture.Size, err error) {
 	defer safe.Rescue(&err)
 	g, err := GeometryOf(t.Dataset, i)
@@ -229,8 +235,8 @@ func (t *tiled) picture(i int) (*picture.Picture, error) {
 func (t *tiled) Geometry(i int) (picture.Geometry, error) {
 	k, tile := t.at(i)
 	s := t.sizes[k]
-	if s == (picture.Size{}) {
-		return GeometryOf(t.Dataset, k) // which says why
+	if err := t.unread[k]; err != nil {
+		return picture.Geometry{}, err
 	}
 	one := picture.Size{H: t.size, W: t.size}
 	if tile < 0 {

@@ -11,10 +11,11 @@ package annotate
 
 import (
 	"fmt"
-	"os"
+	"io/fs"
 	"slices"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
@@ -98,6 +99,7 @@ func (f *Faults) add(file string, line int, err error) {
 
 // Set is the annotations that Open has read.
 type Set struct {
+	disk disk
 	// Format is the name of the format they were read as.
 	Format string
 	// NamesFile is the file beside a YOLO folder's labels that its class names were read
@@ -188,18 +190,27 @@ func (p *annotated) keep(m mark) {
 
 // Open reads the annotations of a file or a folder. Rows that cannot be read are
 // Faults of the set; it is an error where the file cannot be read, is of no known
-// format, or has no good row.
+// format, or has no good row, and a *dataset.MachineError where the machine is at fault
+// with anything of it.
 func Open(path string, o Options) (*Set, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("reading the regions of %q: %w", path, err)
 	}
-	f, err := detect(path, o.Format)
+	disk := disk{dataset.NewWitness(dataset.Local)}
+	f, err := detect(disk, path, o.Format)
+	if lost := disk.Fault(); lost != nil {
+		err = lost
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the regions of %q: %w", path, err)
 	}
-	s := &Set{Format: f.Name, path: path, o: o, index: map[string]int{}}
-	if err := f.open(s, path); err != nil {
+	s := &Set{Format: f.Name, disk: disk, path: path, o: o, index: map[string]int{}}
+	err = f.open(s, path)
+	if lost := disk.Fault(); lost != nil {
+		err = lost
+	}
+	if err != nil {
 		return nil, fmt.Errorf("reading the regions of %q as %s: %w", path, f.Name, err)
 	}
 	if s.Len() == 0 && s.Faults.Count > 0 {
@@ -218,13 +229,16 @@ func withoutExt(name, ext string) string {
 // eachFile calls read with the files below a folder that have an extension, or with
 // the one file that path is. name is the path relative to the folder, with slashes and
 // without the extension.
-func (s *Set) eachFile(path, ext string, read func(s *Set, f *os.File, file, name string) error) error {
-	files, root, err := filesOf(path, ext)
+func (s *Set) eachFile(path, ext string, read func(s *Set, f fs.File, file, name string) error) error {
+	files, root, err := s.disk.filesOf(path, ext)
 	if err != nil {
 		return err
 	}
 	for _, file := range files {
-		f, err := openRegular(file)
+		f, err := s.disk.openRegular(file)
+		if dataset.FaultOf(err) > dataset.ItemFault { // it was listed a moment ago
+			return err
+		}
 		if err == nil {
 			err = read(s, f, file, withoutExt(relative(root, file), ext))
 			f.Close()

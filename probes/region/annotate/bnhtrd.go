@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 )
 
 // Page is a page of BN-HTRd with its lines, from the top.
@@ -60,22 +61,35 @@ var bnFolders = struct{ lines, words, texts string }{
 // opened. Files whose names or rows are not understood are faults; other files are
 // passed over. It is an error when root has none of the three folders.
 func OpenBNHTRd(root string) (*BNHTRd, error) {
-	r := bnReader{words: map[[4]int]*Word{}, lines: map[[3]int]*Line{}, pages: map[[2]int]*Page{}, out: &BNHTRd{}}
+	disk := disk{dataset.NewWitness(dataset.Local)}
+	d, err := openBNHTRd(disk, root)
+	if lost := disk.Fault(); lost != nil {
+		return nil, fmt.Errorf("reading BN-HTRd in %q: %w", root, lost)
+	}
+	return d, err
+}
+
+func openBNHTRd(disk disk, root string) (*BNHTRd, error) {
+	r := bnReader{disk: disk, words: map[[4]int]*Word{}, lines: map[[3]int]*Line{}, pages: map[[2]int]*Page{}, out: &BNHTRd{}}
 	found := false
 	for _, f := range []struct {
 		folder string
 		take   func(file string) error
 	}{{bnFolders.lines, r.line}, {bnFolders.words, r.word}, {bnFolders.texts, r.texts}} {
 		folder := filepath.Join(root, filepath.FromSlash(f.folder))
-		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		if info, err := disk.Stat(folder); err != nil || !info.IsDir() {
 			continue
 		}
 		found = true
-		err := filepath.WalkDir(folder, func(file string, d fs.DirEntry, err error) error {
+		err := fs.WalkDir(disk, folder, func(file string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
 				return err
 			}
-			if err := f.take(file); err != nil {
+			err = f.take(file)
+			if dataset.FaultOf(err) > dataset.ItemFault { // it was listed a moment ago
+				return err
+			}
+			if err != nil {
 				r.out.Faults.add(file, 0, err)
 			}
 			return nil
@@ -93,6 +107,7 @@ func OpenBNHTRd(root string) (*BNHTRd, error) {
 
 // bnReader holds pages, lines and words by the numbers in their names.
 type bnReader struct {
+	disk  disk
 	pages map[[2]int]*Page
 	lines map[[3]int]*Line
 	words map[[4]int]*Word
@@ -181,7 +196,7 @@ func (r bnReader) texts(file string) error {
 	if !strings.EqualFold(path.Ext(file), ".xlsx") {
 		return nil
 	}
-	rows, err := readSheet(file)
+	rows, err := readSheet(r.disk, file)
 	if err != nil {
 		return err
 	}

@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 )
 
 // openBoxes reads JSON Lines of pictures and their boxes: {"id" or "path" or "image":
 // NAME, "boxes": [[x1, y1, x2, y2], ...] or the same numbers in one list, "labels":
 // [...], "ids": [...]}, the last two where there are some.
 func openBoxes(s *Set, path string) error {
-	return s.eachFile(path, ".jsonl", func(s *Set, f *os.File, file, _ string) error {
+	return s.eachFile(path, ".jsonl", func(s *Set, f fs.File, file, _ string) error {
 		return s.readBoxes(f, file)
 	})
 }

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
-	"os"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -15,7 +15,7 @@ import (
 // (https://cocodataset.org/#format-data): images, annotations and categories in any
 // order. Memory grows with what is kept, not with the file.
 func openCOCO(s *Set, path string) error {
-	return s.eachFile(path, ".json", func(s *Set, f *os.File, file, _ string) error {
+	return s.eachFile(path, ".json", func(s *Set, f fs.File, file, _ string) error {
 		c := &coco{s: s, file: file, images: map[name]int{}, categories: map[name]string{}}
 		err := c.read(newJSONStream(f))
 		c.finish()

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -32,7 +32,7 @@ var otherCorners = [][4]string{{"x0", "y0", "x1", "y1"}, {"xmin", "ymin", "xmax"
 // openCSV reads a table with a header: the columns path, x1, y1, x2, y2 (or x, y, w, h,
 // or cx, cy, w, h) and perhaps label and id, in any order.
 func openCSV(s *Set, path string) error {
-	return s.eachFile(path, ".csv", func(s *Set, f *os.File, file, _ string) error {
+	return s.eachFile(path, ".csv", func(s *Set, f fs.File, file, _ string) error {
 		return s.readCSV(f, file)
 	})
 }

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 )
 
 // Format is one kind of annotations that Open reads.
@@ -37,16 +38,16 @@ var byExtension = map[string]string{".json": "coco", ".csv": "csv", ".tsv": "csv
 // byFolder is the format of a folder by what its files are named.
 var byFolder = map[string]string{".txt": "yolo", ".xml": "voc", ".png": "labels"}
 
-func detect(path, name string) (Format, error) {
-	info, err := os.Stat(path)
+func detect(disk disk, path, name string) (Format, error) {
+	info, err := disk.Stat(path)
 	if err != nil {
 		return Format{}, err
 	}
 	if name == "" || name == "auto" {
 		if info.IsDir() {
-			name, err = detectFolder(path)
+			name, err = detectFolder(disk, path)
 		} else {
-			name, err = detectFile(path)
+			name, err = detectFile(disk, path)
 		}
 		if err != nil {
 			return Format{}, err
@@ -62,13 +63,13 @@ func detect(path, name string) (Format, error) {
 	return Format{}, fmt.Errorf("format %q is not known; want auto, %s", name, strings.Join(names, ", "))
 }
 
-func detectFolder(path string) (string, error) {
-	if isBNHTRd(path) {
+func detectFolder(disk disk, path string) (string, error) {
+	if isBNHTRd(disk, path) {
 		return "bnhtrd", nil
 	}
 	var found []string
 	for ext, name := range byFolder {
-		if files, _, err := filesOf(path, ext); err != nil {
+		if files, _, err := disk.filesOf(path, ext); err != nil {
 			return "", err
 		} else if len(files) > 0 {
 			found = append(found, name)
@@ -81,11 +82,11 @@ func detectFolder(path string) (string, error) {
 	return found[0], nil
 }
 
-func detectFile(path string) (string, error) {
+func detectFile(disk disk, path string) (string, error) {
 	if name := byExtension[strings.ToLower(filepath.Ext(path))]; name != "" {
 		return name, nil
 	}
-	f, err := openRegular(path)
+	f, err := disk.openRegular(path)
 	if err != nil {
 		return "", err
 	}
@@ -128,17 +129,20 @@ func sniff(head []byte) (string, error) {
 	return "", errors.New("its format cannot be told by its name or its first line; say the format")
 }
 
+// disk is the file system that annotations lie in, which remembers what it could not tell.
+type disk struct{ *dataset.Witness }
+
 // filesOf is the regular files with an extension below a folder, sorted, or the one
 // file that path is; root is what their names are relative to.
-func filesOf(path, ext string) (files []string, root string, err error) {
-	info, err := os.Stat(path)
+func (d disk) filesOf(path, ext string) (files []string, root string, err error) {
+	info, err := d.Stat(path)
 	if err != nil {
 		return nil, "", err
 	}
 	if !info.IsDir() {
 		return []string{path}, filepath.Dir(path), nil
 	}
-	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(d, path, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -151,15 +155,15 @@ func filesOf(path, ext string) (files []string, root string, err error) {
 }
 
 // openRegular opens a file that is one: a pipe could wait for ever.
-func openRegular(path string) (*os.File, error) {
-	info, err := os.Stat(path)
+func (d disk) openRegular(path string) (fs.File, error) {
+	info, err := d.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	return os.Open(path)
+	return d.Open(path)
 }
 
 func relative(root, file string) string {

@@ -2,7 +2,6 @@ package annotate
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -10,9 +9,9 @@ import (
 )
 
 // isBNHTRd reports whether a folder has one of the folders of BN-HTRd.
-func isBNHTRd(root string) bool {
+func isBNHTRd(disk disk, root string) bool {
 	for _, folder := range []string{bnFolders.lines, bnFolders.words, bnFolders.texts} {
-		if info, err := os.Stat(filepath.Join(root, filepath.FromSlash(folder))); err == nil && info.IsDir() {
+		if info, err := disk.Stat(filepath.Join(root, filepath.FromSlash(folder))); err == nil && info.IsDir() {
 			return true
 		}
 	}
@@ -25,7 +24,7 @@ func isBNHTRd(root string) bool {
 // ground truth, of a line the words that are known, and its ID is the one of the data
 // set, 7_1_3_2.
 func openHandwriting(s *Set, path string) error {
-	d, err := OpenBNHTRd(path)
+	d, err := openBNHTRd(s.disk, path)
 	if err != nil {
 		return err
 	}
@@ -56,7 +55,7 @@ func (s *Set) boxesBeside(root, file string) {
 	if file == "" {
 		return
 	}
-	f, err := openRegular(file)
+	f, err := s.disk.openRegular(file)
 	if err == nil {
 		err = s.readYOLO(f, file, withoutExt(relative(root, file), filepath.Ext(file)))
 		f.Close()

@@ -6,10 +6,11 @@ import (
 	"image"
 	"image/png"
 	"io"
-	"os"
+	"io/fs"
 	"slices"
 	"strconv"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
@@ -22,7 +23,7 @@ const maxMapBytes = 256 << 20
 // grey value, of 1 to 16 bits, is the region that a pixel is in. They are read when the
 // picture's regions are asked for.
 func openLabels(s *Set, path string) error {
-	return s.eachFile(path, ".png", func(s *Set, _ *os.File, file, name string) error {
+	return s.eachFile(path, ".png", func(s *Set, _ fs.File, file, name string) error {
 		p := s.picture(name, file, 0)
 		p.bare, p.labels = true, file
 		return nil
@@ -31,12 +32,16 @@ func openLabels(s *Set, path string) error {
 
 // labelMap reads the regions of a picture's label map.
 func (s *Set) labelMap(p *annotated, size picture.Size) ([]region.Region, error) {
-	f, err := openRegular(p.labels)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxMapBytes+1))
+	var b []byte
+	err := dataset.ReadItem(s.path, func() error {
+		f, err := s.disk.openRegular(p.labels)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		b, err = io.ReadAll(io.LimitReader(f, maxMapBytes+1))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"regexp"
 	"strings"
 
@@ -19,7 +19,7 @@ import (
 // is the picture's far edge. A line is PICTURE<tab>ANSWER, or a JSON object with a
 // picture and an answer.
 func openMedRegA(s *Set, path string) error {
-	return s.eachFile(path, ".txt", func(s *Set, f *os.File, file, _ string) error {
+	return s.eachFile(path, ".txt", func(s *Set, f fs.File, file, _ string) error {
 		return s.readAnswers(f, file)
 	})
 }

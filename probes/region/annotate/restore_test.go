@@ -59,7 +59,7 @@ func TestSum256(t *testing.T) {
 		if err := os.WriteFile(file, []byte(content), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		s, err := sum256(path, "")
+		s, err := (disk{dataset.NewWitness(dataset.Local)}).sum256(path, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,10 +75,10 @@ func TestSum256(t *testing.T) {
 	if err := os.Rename(file, filepath.Join(dir, "b.txt")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := sum256(dir, ""); err != nil || got == first {
+	if got, err := (disk{dataset.NewWitness(dataset.Local)}).sum256(dir, ""); err != nil || got == first {
 		t.Errorf("a folder's sum does not follow its names: %v", err)
 	}
-	if _, err := sum256(filepath.Join(dir, "none"), ""); err == nil {
+	if _, err := (disk{dataset.NewWitness(dataset.Local)}).sum256(filepath.Join(dir, "none"), ""); err == nil {
 		t.Error("a file that is not there has a sum")
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 )
 
@@ -15,7 +14,7 @@ import (
 // their names; and of NamesFile, where that lies elsewhere.
 func (s *Set) Sum256() (string, error) {
 	if s.NamesFile == "" {
-		return sum256(s.path, "")
+		return s.disk.sum256(s.path, "")
 	}
 	root, err := filepath.Abs(s.path)
 	if err != nil {
@@ -25,13 +24,13 @@ func (s *Set) Sum256() (string, error) {
 	if in, err := filepath.Rel(root, names); err == nil && filepath.IsLocal(in) {
 		names = ""
 	}
-	return sum256(s.path, names)
+	return s.disk.sum256(s.path, names)
 }
 
-func sum256(path, names string) (string, error) {
+func (d disk) sum256(path, names string) (string, error) {
 	h := sha256.New()
 	add := func(file string) error {
-		f, err := openRegular(file)
+		f, err := d.openRegular(file)
 		if err != nil {
 			return err
 		}
@@ -39,15 +38,15 @@ func sum256(path, names string) (string, error) {
 		_, err = io.Copy(h, f)
 		return err
 	}
-	info, err := os.Stat(path)
+	info, err := d.Stat(path)
 	if err == nil && !info.IsDir() {
 		err = add(path)
 	} else if err == nil {
-		err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() {
+		err = fs.WalkDir(d, path, func(p string, e fs.DirEntry, err error) error {
+			if err != nil || !e.Type().IsRegular() {
 				return err
 			}
-			st, err := d.Info()
+			st, err := e.Info()
 			if err != nil {
 				return err
 			}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -17,7 +17,7 @@ import (
 // inclusive: xmin, ymin, xmax, ymax become the box xmin-1, ymin-1, xmax, ymax
 // (https://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf).
 func openVOC(s *Set, path string) error {
-	return s.eachFile(path, ".xml", func(s *Set, f *os.File, file, name string) error {
+	return s.eachFile(path, ".xml", func(s *Set, f fs.File, file, name string) error {
 		return s.readVOC(f, file, name)
 	})
 }

@@ -20,8 +20,8 @@ const (
 
 // readSheet reads the first sheet of an Office Open XML workbook (ECMA-376) as rows of
 // text. Empty rows are kept, so that row i is number i+1.
-func readSheet(path string) ([][]string, error) {
-	f, err := openRegular(path)
+func readSheet(disk disk, path string) ([][]string, error) {
+	f, err := disk.openRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +30,11 @@ func readSheet(path string) ([][]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseWorkbook(f, info.Size())
+	at, ok := f.(io.ReaderAt)
+	if !ok {
+		return nil, errors.New("it cannot be read at any place")
+	}
+	return parseWorkbook(at, info.Size())
 }
 
 func parseWorkbook(r io.ReaderAt, size int64) ([][]string, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -32,7 +33,7 @@ func openYOLO(s *Set, path string) error {
 			return err
 		}
 	}
-	return s.eachFile(path, ".txt", func(s *Set, f *os.File, file, name string) error {
+	return s.eachFile(path, ".txt", func(s *Set, f fs.File, file, name string) error {
 		if filepath.Base(file) == classesFile {
 			return nil
 		}
@@ -43,7 +44,7 @@ func openYOLO(s *Set, path string) error {
 // readNames takes the names of a folder's classes where a file has them: classes.txt in
 // the folder, or else data.yaml there or up to two folders above, the nearest one.
 func (s *Set) readNames(path string) error {
-	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+	if info, err := s.disk.Stat(path); err == nil && !info.IsDir() {
 		path = filepath.Dir(path)
 	}
 	dir, err := filepath.Abs(path)
@@ -66,7 +67,7 @@ func (s *Set) readNames(path string) error {
 
 // namesFrom takes the names of a file, if it is there and has some.
 func (s *Set) namesFrom(file string, read func(io.Reader) ([]string, error)) (found bool, err error) {
-	f, err := openRegular(file)
+	f, err := s.disk.openRegular(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
