@@ -128,19 +128,29 @@ func TestHashNeedsItsFolder(t *testing.T) {
 		data  func(dir string) []string
 		code  int
 	}{
-		"pictures":            {[]string{"a.png", "b.png"}, func(dir string) []string { return []string{dir} }, exitUsage},
-		"pictures one by one": {[]string{"a.png"}, func(dir string) []string { return []string{dir + "/a.png"} }, exitUsage},
-		"notes":               {[]string{"notes.txt"}, func(string) []string { return []string{digits + "/3"} }, exitUsage},
-		"a folder":            {[]string{"other/a.png"}, func(string) []string { return []string{digits + "/3"} }, exitUsage},
-		"its own pictures":    {[]string{"pics/a.png"}, func(dir string) []string { return []string{dir + "/pics"} }, exitDone},
-		"nothing":             {nil, func(string) []string { return []string{digits + "/3"} }, exitDone},
-		"drafts":              {[]string{".plan.json.0123456789abcdef.tmp"}, func(string) []string { return []string{digits + "/3"} }, exitDone},
+		"pictures":             {[]string{"a.png", "b.png"}, func(dir string) []string { return []string{dir} }, exitUsage},
+		"pictures one by one":  {[]string{"a.png"}, func(dir string) []string { return []string{dir + "/a.png"} }, exitUsage},
+		"notes":                {[]string{"notes.txt"}, func(string) []string { return []string{digits + "/3"} }, exitUsage},
+		"a folder":             {[]string{"other/a.png"}, func(string) []string { return []string{digits + "/3"} }, exitUsage},
+		"its own pictures":     {[]string{"pics/a.png"}, func(dir string) []string { return []string{dir + "/pics"} }, exitDone},
+		"nothing":              {nil, func(string) []string { return []string{digits + "/3"} }, exitDone},
+		"hidden, and a disk's": {[]string{".DS_Store", "lost+found/x"}, func(string) []string { return []string{digits + "/3"} }, exitDone},
+		"names like ours":      {[]string{"00000.parquet", "00000_stats.json", "manifest.json", "_SUCCESS"}, func(string) []string { return []string{digits + "/3"} }, exitUsage},
+		"another's frame":      {[]string{"frame.npy"}, func(string) []string { return []string{digits + "/3"} }, exitUsage},
+		"drafts":               {[]string{".plan.json.0123456789abcdef.tmp"}, func(string) []string { return []string{digits + "/3"} }, exitDone},
 	} {
 		dir := t.TempDir()
 		for _, f := range c.files {
 			duplicate(t, digits+"/3/0213.png", filepath.Join(dir, f))
 		}
 		before := list(t, dir)
+		for _, mode := range []string{"overwrite", "incremental"} {
+			if c.code == exitUsage {
+				if r := do(with(append([]string{"hash", "plan", mlp}, c.data(dir)...), "--preprocess", "mnist-01", "--mode", mode, "-o", dir)...); r.code != exitUsage {
+					t.Errorf("%s: --mode %s: exit code %d\n%s", what, mode, r.code, r.messages)
+				}
+			}
+		}
 		r := do(with(append([]string{"hash", mlp}, c.data(dir)...), "--preprocess", "mnist-01", "--backend", "gorgonia", "-o", dir)...)
 		if r.code != c.code || c.code != exitDone && !strings.Contains(r.messages, "holds other things than a job") {
 			t.Errorf("%s: exit code %d, want %d\n%s", what, r.code, c.code, r.messages)
@@ -248,4 +258,61 @@ func TestHashAllFailed(t *testing.T) {
 			t.Errorf("%s: there are %q", format, list(t, job))
 		}
 	}
+}
+
+// A folder with another program's _SUCCESS is no job, and a file that is not the job's is
+// named and stays.
+func TestVerifyTouchesNothingElse(t *testing.T) {
+	dir := t.TempDir()
+	for _, f := range []string{"_SUCCESS", "part-0000.parquet"} {
+		spill(t, filepath.Join(dir, f), nil)
+	}
+	if r := do("hash", "verify", dir); r.code != exitFailed || !strings.Contains(r.messages, "holds no job") || len(list(t, dir)) != 2 {
+		t.Errorf("exit code %d, %q\n%s", r.code, list(t, dir), r.messages)
+	}
+	job := filepath.Join(t.TempDir(), "job")
+	stdoutOf(t, "hash", mlp, digits+"/3", "--preprocess", "mnist-01", "--backend", "gorgonia", "-o", job)
+	mine := spill(t, filepath.Join(job, "sketches.faiss"), []byte("mine"))
+	if r := do("hash", "verify", job); r.code != exitFailed || !strings.Contains(r.messages, "sketches.faiss: it is not of this job") || slurp(t, mine) != "mine" {
+		t.Errorf("exit code %d\n%s", r.code, r.messages)
+	}
+	// A plan of another version may be right: nothing is changed.
+	os.Remove(mine)
+	stdoutOf(t, "hash", "finish", job)
+	plan := filepath.Join(job, "plan.json")
+	spill(t, plan, []byte(strings.Replace(slurp(t, plan), `"layout": 1`, `"layout": 2`, 1)))
+	if r := do("hash", "verify", job); r.code != exitFailed || !strings.Contains(r.messages, "nothing was changed") || !slices.Contains(list(t, job), "_SUCCESS") {
+		t.Errorf("another version: exit code %d\n%s", r.code, r.messages)
+	}
+}
+
+// Extensions at once lose nothing, and a finish with the plan from before one does not
+// end well, nor harm it.
+func TestHashExtendedMeanwhile(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "job")
+	args := []string{"hash", "plan", mlp, digits + "/3", "--preprocess", "mnist-01", "--backend", "gorgonia", "--shard-size", "5", "-o", dir}
+	stdoutOf(t, args...)
+	before, err := jobs.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdoutOf(t, "hash", "run", dir, "--backend", "gorgonia")
+	done := make(chan outcome, 4)
+	for _, d := range []string{"/0", "/1", "/2", "/4"} {
+		go func() { done <- do(with(args, digits+d, "--mode", "extend")...) }()
+	}
+	for range 4 {
+		if r := <-done; r.code != exitDone {
+			t.Errorf("exit code %d\n%s", r.code, r.messages)
+		}
+	}
+	if _, err := before.Finish(false, nil); err == nil || !strings.Contains(err.Error(), "was extended") {
+		t.Errorf("finishing the plan from before: %v", err)
+	}
+	stdoutOf(t, "hash", "run", dir, "--backend", "gorgonia")
+	stdoutOf(t, "hash", "finish", dir)
+	if p, err := jobs.Load(dir); err != nil || p.Items != 50 {
+		t.Errorf("%d items, want 50: %v", p.Items, err)
+	}
+	stdoutOf(t, "hash", "verify", dir)
 }

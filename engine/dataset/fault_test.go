@@ -64,6 +64,7 @@ type failing struct {
 	fs.FS
 	at, to int
 	name   string
+	read   bool // only reading fails
 	err    error
 	calls  int
 }
@@ -79,8 +80,15 @@ func (b *failing) call(name string) error {
 	return nil
 }
 
+func (b *failing) look(name string) error {
+	if b.read {
+		return nil
+	}
+	return b.call(name)
+}
+
 func (b *failing) Open(name string) (fs.File, error) {
-	if err := b.call(name); err != nil {
+	if err := b.look(name); err != nil {
 		return nil, err
 	}
 	f, err := b.FS.Open(name)
@@ -94,14 +102,14 @@ func (b *failing) Open(name string) (fs.File, error) {
 }
 
 func (b *failing) Stat(name string) (fs.FileInfo, error) {
-	if err := b.call(name); err != nil {
+	if err := b.look(name); err != nil {
 		return nil, err
 	}
 	return fs.Stat(b.FS, name)
 }
 
 func (b *failing) ReadDir(name string) ([]fs.DirEntry, error) {
-	if err := b.call(name); err != nil {
+	if err := b.look(name); err != nil {
 		return nil, err
 	}
 	return fs.ReadDir(b.FS, name)
@@ -128,7 +136,7 @@ func (f *failingFile) ReadAt(p []byte, at int64) (int, error) {
 }
 
 func (f *failingFile) Stat() (fs.FileInfo, error) {
-	if err := f.b.call(f.name); err != nil {
+	if err := f.b.look(f.name); err != nil {
 		return nil, err
 	}
 	return f.file.Stat()
@@ -268,6 +276,87 @@ func TestMediumFaults(t *testing.T) {
 	for _, no := range []syscall.Errno{syscall.ENOENT, syscall.EACCES, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.EISDIR} {
 		if rows, err := read("03.png", no); err != nil || len(rows) != 1 || !strings.Contains(rows[0], no.Error()) {
 			t.Errorf("%v of one file: %q, %v", no, rows, err)
+		}
+	}
+}
+
+// A fault while the sizes of pictures are read takes no tile away: the picture is as it is,
+// or its one tile says why it is not.
+func TestNoFaultTakesATile(t *testing.T) {
+	defer func(old []time.Duration) { pauses = old }(pauses)
+	pauses = []time.Duration{0, 0}
+	memory := fstest.MapFS{}
+	for _, name := range []string{"a", "b", "c"} {
+		memory["in/"+name+".png"] = &fstest.MapFile{Data: pngOf(t, 24, 8, 7), Mode: 0o444}
+	}
+	pre, err := picture.ParsePreprocess("internvl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pre.Resize.Size = picture.Size{H: 8, W: 8}
+	read := func(fsys fs.FS) (rows []string, err error) {
+		ds, err := Open([]string{"in"}, Options{Preprocess: &pre, FS: fsys})
+		if err != nil {
+			return nil, err
+		}
+		tiles, err := Tiles(ds, Tiling{Max: 4})
+		if err != nil {
+			return nil, err
+		}
+		for b, err := range Batches(context.Background(), tiles, 4, 1) {
+			if err != nil {
+				return nil, err
+			}
+			for k := range b.N {
+				rows = append(rows, fmt.Sprint(b.Items[k].ID, b.Errs[k]))
+			}
+		}
+		return rows, nil
+	}
+	want, err := read(memory)
+	if err != nil || len(want) != 9 {
+		t.Fatalf("%q, %v", want, err)
+	}
+	for _, no := range []syscall.Errno{syscall.EMFILE, syscall.EIO, syscall.EACCES} {
+		for at := 1; ; at++ {
+			fsys := &failing{FS: memory, at: at, to: at + 2, err: no, name: "b.png"}
+			got, err := read(fsys)
+			if fsys.calls < at {
+				break
+			}
+			for _, row := range got {
+				if !slices.Contains(want, row) && !strings.Contains(row, no.Error()) {
+					t.Errorf("%v at call %d: %s", no, at, row)
+				}
+			}
+			if err == nil && len(got) != 9 && len(got) != 7 || err != nil && FaultOf(err) == ItemFault {
+				t.Errorf("%v at call %d: %q, %v", no, at, got, err)
+			}
+		}
+	}
+}
+
+// A picture given by its name that the medium does not give is a row, as it is in a folder.
+func TestOnePictureThatCannotBeRead(t *testing.T) {
+	defer func(old []time.Duration) { pauses = old }(pauses)
+	pauses = []time.Duration{0, 0}
+	pics := zooPics(t)
+	memory := fstest.MapFS{}
+	var names []string
+	for k := range 5 {
+		names = append(names, fmt.Sprintf("%d.png", k))
+		memory[names[k]] = &fstest.MapFile{Data: pics[0].data, Mode: 0o444}
+	}
+	for _, bad := range []string{"0.png", "3.png"} {
+		said, err := told(names, Options{Input: []int{3, 47, 61}, FS: &failing{FS: memory, at: 1, to: 1 << 30, name: bad, read: true, err: syscall.EIO}})
+		if err != nil {
+			t.Errorf("%s: %v", bad, err)
+			continue
+		}
+		for _, row := range said[1:] {
+			if strings.Contains(row, "in three tries") != strings.Contains(row, bad) {
+				t.Errorf("%s: %s", bad, row)
+			}
 		}
 	}
 }

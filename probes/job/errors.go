@@ -32,8 +32,8 @@ func (p *Plan) HasErrors(i int, r *Record, reason string) (bool, error) {
 		}
 		return nil
 	})
-	if errors.Is(err, found) {
-		return true, nil
+	if dataset.FaultOf(err) >= dataset.MediumFault {
+		return false, err
 	}
-	return false, err
+	return err != nil, nil // found, or damaged
 }

@@ -224,6 +224,14 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 		}
 		return s, &AllFailedError{probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
 	}
+	unlock, now, err := p.lock()
+	if err != nil {
+		return s, err
+	}
+	defer unlock()
+	if now.Fingerprint != p.Fingerprint {
+		return s, fmt.Errorf("the job in %s was extended or planned anew meanwhile; the same command again goes on with what it is now", p.dir)
+	}
 	whole, lacks, err := p.whole()
 	if err != nil {
 		return s, err
@@ -248,6 +256,22 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 	}
 	s.Success = true
 	return s, p.tidy()
+}
+
+// lock keeps others from extending or finishing the job until unlock, and gives the plan
+// as it is now.
+func (p *Plan) lock() (unlock func(), now *Plan, err error) {
+	unlock = func() {}
+	if h, ok := p.at.(store.Holder); ok {
+		if unlock, err = h.Lock(planName); err != nil {
+			return nil, nil, fmt.Errorf("taking the lock of the plan: %w", err)
+		}
+	}
+	if now, err = loadIn(p.at); err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return unlock, now, nil
 }
 
 // dropShards removes all shards, records first.

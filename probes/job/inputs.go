@@ -196,8 +196,18 @@ func (p *Plan) fromHere(sources []string) ([]string, error) {
 // Extend appends to the plan what of the sources it does not have, reading them as
 // the settings say, and saves it. It says how many items are new.
 func (p *Plan) Extend(sources []string, format string) (int, error) {
-	sources, err := p.fromHere(sources)
+	unlock, now, err := p.lock()
 	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	if now.Fingerprint != p.Fingerprint { // another extended it since it was loaded
+		if err := p.SameSettings(now); err != nil {
+			return 0, err
+		}
+		*p = *now
+	}
+	if sources, err = p.fromHere(sources); err != nil {
 		return 0, err
 	}
 	have := map[string]bool{}

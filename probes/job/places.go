@@ -1,6 +1,9 @@
 package job
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -127,9 +130,6 @@ func (e *UnreachableError) Error() string {
 	return fmt.Sprintf("%s cannot be reached: %v; make it so on this machine, or plan the job anew", e.Path, e.Err)
 }
 
-// maxRoots bounds how many roots are looked at before a run.
-const maxRoots = 1000
-
 // Reach is an *UnreachableError where the job can do nothing here: the model or all of its
 // inputs cannot be reached. A fault of the machine is a *dataset.MachineError instead.
 func (p *Plan) Reach() error {
@@ -137,7 +137,7 @@ func (p *Plan) Reach() error {
 		return err
 	}
 	var first error
-	for k := range p.Sources[:min(len(p.Sources), maxRoots)] {
+	for k := range p.Sources {
 		root := p.Sources[k].root()
 		if root == "" {
 			return nil
@@ -146,7 +146,7 @@ func (p *Plan) Reach() error {
 		if err == nil {
 			return nil
 		}
-		if first == nil {
+		if first == nil || dataset.FaultOf(err) == dataset.MachineFault {
 			first = err
 		}
 	}
@@ -188,11 +188,34 @@ func (e *OccupiedError) Error() string {
 }
 
 // vacant is an *OccupiedError where the folder, which has no plan, holds anything but
-// what is left of a job and folders or a model that go into this one.
-func (p *Plan) vacant() error {
+// what is left of this job, or to be removed of any, and folders or a model that go into it.
+func (p *Plan) vacant(mode Mode) error {
 	entries, err := p.at.List("")
 	if err != nil {
 		return fmt.Errorf("looking into the job's folder: %w", err)
+	}
+	of, err := jobsIn(p.at, entries)
+	if err != nil {
+		return fmt.Errorf("looking into the job's folder: %w", err)
+	}
+	known := len(of) > 0 && mode == Overwrite || of[p.Fingerprint]
+	for i := range p.Shards {
+		known = known || of[p.fingerprint(i)]
+	}
+	mine := func(e store.Entry) bool {
+		m := ofShard.FindStringSubmatch(e.Name)
+		switch {
+		case store.Temporary.MatchString(e.Name):
+			return true
+		case !ours(e.Name):
+			return e.Name == "lost+found" || strings.HasPrefix(e.Name, ".")
+		case known, isNames(e.Name), m != nil && m[2] == triesSuffix && !e.Regular:
+			return true
+		case e.Name == frameName && p.Settings.Complexity != nil:
+			why, err := p.checkFrame()
+			return why == nil && err == nil
+		}
+		return false
 	}
 	own := map[string]bool{}
 	input := func(path string) {
@@ -215,7 +238,7 @@ func (p *Plan) vacant() error {
 	var other []string
 	for _, e := range entries {
 		switch name := e.Name; {
-		case own[name], ours(name), own[model] && strings.HasPrefix(name, model): // its external data
+		case own[name], mine(e), own[model] && strings.HasPrefix(name, model): // its external data
 		default:
 			other = append(other, name)
 		}
@@ -224,6 +247,35 @@ func (p *Plan) vacant() error {
 		return &OccupiedError{p.dir, other}
 	}
 	return nil
+}
+
+// jobsIn is the fingerprints, of jobs and of shards, by which files can be told to be a
+// job's, be it one whose plan is lost.
+func jobsIn(at store.Store, entries []store.Entry) (map[string]bool, error) {
+	of := map[string]bool{}
+	for _, e := range entries {
+		m := ofShard.FindStringSubmatch(e.Name)
+		record := m != nil && m[2] == recordSuffix
+		if !e.Regular || !record && e.Name != manifestName && e.Name != successName {
+			continue
+		}
+		b, err := at.Get(e.Name)
+		if err != nil {
+			return nil, err
+		}
+		var said struct {
+			Fingerprint string `json:"fingerprint"`
+		}
+		if e.Name == successName {
+			said.Fingerprint = strings.TrimSuffix(string(b), "\n")
+		} else if json.Unmarshal(b, &said) != nil {
+			continue
+		}
+		if sum, err := hex.DecodeString(said.Fingerprint); err == nil && len(sum) == sha256.Size {
+			of[said.Fingerprint] = true
+		}
+	}
+	return of, nil
 }
 
 func isDir(path string) bool {

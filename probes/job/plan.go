@@ -56,6 +56,8 @@ type Plan struct {
 	Arrays map[string]string `json:"arrays,omitempty"`
 	// Regions is the path of the annotations.
 	Regions string `json:"regions,omitempty"`
+	// Annotated is the digest of the pictures that they are of, which Shard.Regions numbers.
+	Annotated string `json:"annotated_sha256,omitempty"`
 	// Places are what paths count from, and LiesAt is where those that are relative or below the
 	// plan's folder lie: relative to that folder where they are below it, else absolute. Rows
 	// name files as they were given.
@@ -151,7 +153,7 @@ func (p *Plan) check() error {
 		return fmt.Errorf("the plan in %s is not usable: "+format, append([]any{p.dir}, args...)...)
 	}
 	if p.Settings.Layout != Layout {
-		return bad("it is of version %d, this program's is %d; run it with the program that made it, or plan anew", p.Settings.Layout, Layout)
+		return &VersionError{bad("it is of version %d, this program's is %d; run it with the program that made it, or plan anew", p.Settings.Layout, Layout)}
 	}
 	if p.Manifest == nil || len(p.Shards) == 0 || p.Settings.Batch < 1 {
 		return bad("it is not complete")
@@ -177,10 +179,19 @@ func (p *Plan) check() error {
 	}
 	want := p.Fingerprint
 	if p.seal(); p.Fingerprint != want {
-		return bad("its fingerprint does not fit it: it was changed by hand, or made by another version of this program")
+		err := bad("its fingerprint does not fit it: it was changed by hand, or made by another version of this program")
+		if p.Changed == nil {
+			return &VersionError{err}
+		}
+		return err
 	}
 	return nil
 }
+
+// VersionError says that another version of this program made a plan, which may be right.
+type VersionError struct{ error }
+
+func (e *VersionError) Unwrap() error { return e.error }
 
 // Admit reports whether a model and an engine are those of the plan.
 func (p *Plan) Admit(m *onnx.Model, r *probes.Prober) error {

@@ -70,6 +70,9 @@ func New(r Request) (*Plan, error) {
 	if s.Regions != nil {
 		p.Regions = r.Regions
 		p.place(r.Matched)
+		if r.Matched != nil {
+			p.Annotated = r.Matched.Set().Digest()
+		}
 	}
 	return p, nil
 }

@@ -98,11 +98,22 @@ func wipe(at store.Store) error {
 	if err != nil {
 		return err
 	}
-	// Records first: without one, no shard counts as done.
-	for _, records := range []bool{true, false} {
+	// Records first: without one, no shard counts as done. The plan last: it says what the
+	// rest is.
+	turn := func(name string) int {
+		m := ofShard.FindStringSubmatch(name)
+		switch {
+		case m != nil && m[2] == recordSuffix, name == successName:
+			return 0
+		case name == planName:
+			return 2
+		}
+		return 1
+	}
+	for now := range 3 {
 		for _, e := range entries {
 			m := ofShard.FindStringSubmatch(e.Name)
-			if !ours(e.Name) || records != (m != nil && m[2] == recordSuffix || e.Name == successName) {
+			if !ours(e.Name) || turn(e.Name) != now {
 				continue
 			}
 			if m != nil && m[2] == triesSuffix && !e.Regular {
@@ -127,7 +138,11 @@ func wipe(at store.Store) error {
 
 // unfinish takes back what Finish made.
 func (p *Plan) unfinish() error {
-	for _, name := range []string{successName, manifestName, faissName} {
+	names := []string{successName, manifestName}
+	if p.Settings.FAISS {
+		names = append(names, faissName)
+	}
+	for _, name := range names {
 		if err := p.at.Delete(name); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"os"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -102,13 +103,20 @@ func (p *Plan) locate(layouts []region.Layout, find segment.Finder) (*located, e
 
 // annotations reads those that the job was planned for.
 func (p *Plan) annotations() (*annotate.Set, error) {
-	set, err := annotate.Open(p.RegionsPath(), p.Settings.Regions.Options)
+	path := p.RegionsPath()
+	set, err := annotate.Open(path, p.Settings.Regions.Options)
 	if err != nil {
-		return nil, InputError{err}
+		if _, lost := os.Stat(path); lost != nil {
+			err = unreachable(path, lost)
+		}
+		return nil, err
 	}
 	sum, err := set.Sum256()
 	if err != nil {
-		return nil, InputError{err}
+		return nil, err
+	}
+	if p.Annotated != "" && sum == p.Settings.Regions.SHA256 && set.Digest() != p.Annotated {
+		return nil, fmt.Errorf("the regions in %s were read otherwise when the job was planned, though they are the same: plan the job anew", path)
 	}
 	if sum != p.Settings.Regions.SHA256 {
 		return nil, InputError{fmt.Errorf("the regions in %s are not those that the job was planned for: their SHA-256 is another; put them back and run it again, or plan anew", p.Regions)}

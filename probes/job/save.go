@@ -57,7 +57,7 @@ func (p *Plan) saveIn(at store.Store, mode Mode, frame *probes.Frame) error {
 	}
 	old, err := loadIn(at)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := p.vacant(); err != nil {
+		if err := p.vacant(mode); err != nil {
 			return err
 		}
 	}

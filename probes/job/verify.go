@@ -73,25 +73,23 @@ func verifyIn(at store.Store, seen func(shard int)) (Verification, error) {
 		return p.verify(true, seen)
 	}
 	remedy := restorePlan
+	var other *VersionError
+	if errors.As(err, &other) {
+		return Verification{}, couldNot(err)
+	}
 	if gone {
 		entries, listed := at.List("")
-		if listed != nil || !hasAny(entries) {
-			return Verification{}, errors.Join(fmt.Errorf("reading the plan: %w", err), missing(listed))
+		of, looked := jobsIn(at, entries)
+		if lost := errors.Join(missing(listed), looked); lost != nil {
+			return Verification{}, couldNot(lost)
+		}
+		if len(of) == 0 {
+			return Verification{}, fmt.Errorf("reading the plan: %w", err)
 		}
 		err, remedy = errors.New("it is missing"), planAgain
 	}
 	v := Verification{Missing: []int{}, Findings: []Mismatch{{-1, planName, err.Error(), remedy}}}
 	return v, at.Delete(successName)
-}
-
-// hasAny says whether there is anything of a job.
-func hasAny(entries []store.Entry) bool {
-	for _, e := range entries {
-		if ours(e.Name) {
-			return true
-		}
-	}
-	return false
 }
 
 // couldNot is the error of a verification whose own reading failed.
@@ -259,6 +257,12 @@ func (x *verifier) shard(i int, asided, claimed bool) error {
 func (x *verifier) finish(there map[string]store.Entry, finished bool) error {
 	p := x.p
 	_, has := there[manifestName]
+	if !finished && has { // unless a finish came to its end meanwhile
+		var err error
+		if finished, err = p.finished(); err != nil {
+			return err
+		}
+	}
 	if _, index := there[faissName]; !finished && (has || index && p.Settings.FAISS) {
 		x.find(-1, successName, fmt.Errorf("it is missing, and %s is there: finish was not completed, or a run began anew", manifestName), finishAgain)
 	}
@@ -306,7 +310,7 @@ func (x *verifier) manifest(want manifest, lacks bool) error {
 	}
 	var why error
 	if !lacks {
-		if why, err = follows(b, want); err != nil {
+		if why, err = follows(b, want, x.p.Sum == ""); err != nil {
 			return err
 		}
 	}

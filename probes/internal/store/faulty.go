@@ -118,6 +118,13 @@ func (f *Faulty) Forget(name string) error {
 	return f.Store.(Holder).Forget(name)
 }
 
+func (f *Faulty) Lock(name string) (unlock func(), err error) {
+	if err := f.call("lock", name); err != nil {
+		return nil, err
+	}
+	return f.Store.(Holder).Lock(name)
+}
+
 func (f *Faulty) Sweep(mine func(string) bool) error {
 	if err := f.call("sweep", ""); err != nil {
 		return err

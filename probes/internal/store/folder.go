@@ -16,6 +16,15 @@ import (
 	"time"
 )
 
+// lock is what became of asking for one.
+type lock int
+
+const (
+	got     lock = iota
+	taken        // by another process
+	unknown      // the system or the file system has none: what is left is told by its age
+)
+
 // Folder is a folder of the local disk, or of a network file system.
 type Folder string
 
@@ -26,12 +35,18 @@ func (f Folder) Path(name string) string {
 	return filepath.Join(string(f), filepath.FromSlash(name))
 }
 
+// maxGet bounds what is read whole: a sparse file of terabytes is no plan.
+const maxGet = 4 << 30
+
 func (f Folder) Get(name string) ([]byte, error) {
 	o, err := f.open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer o.Close()
+	if o.size > maxGet {
+		return nil, fmt.Errorf("%s has %d bytes, more than the %d that are read whole", f.Path(name), o.size, int64(maxGet))
+	}
 	b := make([]byte, o.size)
 	_, err = io.ReadFull(io.NewSectionReader(o, 0, o.size), b)
 	return b, err
@@ -102,9 +117,8 @@ func (f Folder) create(name string, absent bool) (*draft, error) {
 			return nil, err
 		}
 		// Before it was held, another process may have taken it for left.
-		_, gone := os.Lstat(d.temp)
-		if hold(d.File) && gone == nil {
-			if _, gone = os.Lstat(d.temp); gone == nil {
+		if hold(d.File) != taken {
+			if _, gone := os.Lstat(d.temp); gone == nil {
 				live.add(d, d.temp)
 				return d, nil
 			}
@@ -256,11 +270,9 @@ func (f Folder) List(prefix string) ([]Entry, error) {
 		switch {
 		case err == nil:
 			out = append(out, Entry{dir + e.Name(), st.Size(), st.Mode().IsRegular()})
-		case errors.Is(err, fs.ErrNotExist): // gone since, or a link to nowhere
-			if st, err := os.Lstat(f.Path(dir + e.Name())); err == nil && st.Mode()&fs.ModeSymlink != 0 {
-				out = append(out, Entry{Name: dir + e.Name()})
-			}
-		default:
+		case e.Type()&fs.ModeSymlink != 0: // to nowhere, or to itself
+			out = append(out, Entry{Name: dir + e.Name()})
+		case !errors.Is(err, fs.ErrNotExist): // else it is gone since
 			return nil, err
 		}
 	}
@@ -308,10 +320,12 @@ func (h *held) Release(stay bool) {
 }
 
 func (f Folder) Holds(name string) (left, held int, err error) {
-	err = f.marks(name, func(_ string, free bool) error {
-		if free {
+	err = f.marks(name, func(path string, free bool) error {
+		switch {
+		case Temporary.MatchString(filepath.Base(path)): // no mark yet
+		case free:
 			left++
-		} else {
+		default:
 			held++
 		}
 		return nil
@@ -328,6 +342,27 @@ func (f Folder) Forget(name string) error {
 	})
 	os.Remove(f.Path(name)) // when it is empty
 	return err
+}
+
+func (f Folder) Lock(name string) (unlock func(), err error) {
+	for {
+		o, err := f.open(name)
+		if err != nil {
+			return nil, err
+		}
+		await(o.File)
+		mine, err := o.Stat()
+		var now fs.FileInfo
+		if err == nil {
+			now, err = os.Stat(f.Path(name))
+		}
+		if err == nil && os.SameFile(mine, now) {
+			return func() { o.Close() }, nil
+		}
+		if o.Close(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func (f Folder) Sweep(mine func(name string) bool) error {
@@ -358,8 +393,9 @@ func look(path string, then func(free bool) error) error {
 	o, err := os.OpenFile(path, os.O_RDWR|nonblock, 0)
 	if err == nil {
 		defer o.Close()
-		free := hold(o)
-		if !locks { // an old one is nobody's
+		lock := hold(o)
+		free := lock == got
+		if lock == unknown { // an old one is nobody's
 			var st fs.FileInfo
 			st, err = o.Stat()
 			free = err == nil && time.Since(st.ModTime()) > time.Hour

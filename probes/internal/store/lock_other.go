@@ -4,13 +4,9 @@ package store
 
 import "os"
 
-const (
-	locks    = false
-	nonblock = 0
-)
+const nonblock = 0
 
-// hold knows no locks here: what is left is told by its age.
-func hold(*os.File) bool { return true }
+func hold(*os.File) lock { return unknown }
 
 // await waits for nobody: two processes that publish one result at once may mix.
 func await(*os.File) {}

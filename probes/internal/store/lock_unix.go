@@ -7,17 +7,20 @@ import (
 	"syscall"
 )
 
-// locks says that there are any.
-const locks = true
-
 // nonblock keeps an open from waiting for the other end of a pipe.
 const nonblock = syscall.O_NONBLOCK
 
 // hold takes a file's lock, which lasts until the file is closed or its process
-// ends, however it ends. It is false where another holds it.
-func hold(f *os.File) bool {
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != syscall.EWOULDBLOCK
+// ends, however it ends.
+func hold(f *os.File) lock {
+	switch syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) {
+	case nil:
+		return got
+	case syscall.EWOULDBLOCK:
+		return taken
+	}
+	return unknown
 }
 
-// await is hold that waits.
+// await is hold that waits; it does nothing where the file system has no locks.
 func await(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_EX) }

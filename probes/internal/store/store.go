@@ -96,6 +96,9 @@ type Holder interface {
 	Holds(name string) (left, held int, err error)
 	// Forget removes those below the name that are not held.
 	Forget(name string) error
+	// Lock waits until no other process has the lock of a file that is there, and takes it.
+	// It is of the file that has the name when it is taken, and lasts until unlock.
+	Lock(name string) (unlock func(), err error)
 	// Sweep removes the drafts whose process ended, of the files that mine knows.
 	Sweep(mine func(name string) bool) error
 }

@@ -192,12 +192,14 @@ func (p *annotated) keep(m mark) {
 // Faults of the set; it is an error where the file cannot be read, is of no known
 // format, or has no good row, and a *dataset.MachineError where the machine is at fault
 // with anything of it.
-func Open(path string, o Options) (*Set, error) {
+func Open(path string, o Options) (*Set, error) { return openIn(dataset.Local, path, o) }
+
+func openIn(fsys fs.FS, path string, o Options) (*Set, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("reading the regions of %q: %w", path, err)
 	}
-	disk := disk{dataset.NewWitness(dataset.Local)}
+	disk := disk{dataset.NewWitness(fsys)}
 	f, err := detect(disk, path, o.Format)
 	if lost := disk.Fault(); lost != nil {
 		err = lost

@@ -1,6 +1,8 @@
 package annotate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -11,6 +13,20 @@ import (
 // i. They follow from the annotations alone, so that Restore can do without the whole
 // dataset.
 func (m *Matched) Pictures(i int) []int { return m.of[i] }
+
+// Digest is the SHA-256, in hex, of the annotated pictures in their order, by which
+// Pictures numbers them, and of how many regions each has.
+func (s *Set) Digest() string {
+	h := sha256.New()
+	for i := range s.pictures {
+		p := &s.pictures[i]
+		fmt.Fprintf(h, "%q %d\n", p.name, len(p.marks))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Set is the annotations that were matched.
+func (m *Matched) Set() *Set { return m.set }
 
 // Restore is a match that is known already: of says for each item the numbers that
 // Pictures gave.
