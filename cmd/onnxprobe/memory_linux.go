@@ -40,9 +40,11 @@ func availableIn(read func(string) ([]byte, error)) int64 {
 		if len(f) < 3 {
 			continue
 		}
-		root, limit, used, idle := "/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"
+		root, limit, used := "/sys/fs/cgroup", "memory.max", "memory.current"
+		idle := []string{"inactive_file", "active_file", "slab_reclaimable"}
 		if f[1] == "memory" {
-			root, limit, used, idle = "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+			root, limit, used = "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+			idle = []string{"total_inactive_file", "total_active_file"}
 		} else if f[1] != "" {
 			continue
 		}
@@ -52,8 +54,11 @@ func availableIn(read func(string) ([]byte, error)) int64 {
 			most, ok1 := entry(path.Join(at, limit), "")
 			now, ok2 := entry(path.Join(at, used), "")
 			if ok1 && ok2 {
-				cached, _ := entry(path.Join(at, "memory.stat"), idle) // which the kernel drops where memory is wanted
-				least = min(least, max(most-max(now-cached, 0), 1))
+				for _, word := range idle { // which the kernel drops where memory is wanted
+					cached, _ := entry(path.Join(at, "memory.stat"), word)
+					now -= cached
+				}
+				least = min(least, max(most-max(now, 0), 1))
 			}
 			if dir == "/" {
 				break
