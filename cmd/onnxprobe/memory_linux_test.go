@@ -19,7 +19,7 @@ func TestAvailable(t *testing.T) {
 		{"no limit", map[string]string{"/proc/meminfo": machine, "/proc/self/cgroup": "0::/a\n", "/sys/fs/cgroup/a/memory.max": "max\n", "/sys/fs/cgroup/a/memory.current": "5\n"}, 8000000 << 10},
 		{"a limit", map[string]string{"/proc/meminfo": machine, "/proc/self/cgroup": "0::/a/b\n", "/sys/fs/cgroup/a/b/memory.max": "1000000\n", "/sys/fs/cgroup/a/b/memory.current": "400000\n"}, 600000},
 		{"file pages are given back", map[string]string{"/proc/meminfo": machine, "/proc/self/cgroup": "0::/a\n", "/sys/fs/cgroup/a/memory.max": "1000000\n", "/sys/fs/cgroup/a/memory.current": "400000\n",
-			"/sys/fs/cgroup/a/memory.stat": "anon 1\ninactive_file 300000\nactive_file 5\n"}, 900000},
+			"/sys/fs/cgroup/a/memory.stat": "anon 1\ninactive_file 200000\nactive_file 70000\nslab_reclaimable 30000\n"}, 900000},
 		{"a limit above", map[string]string{"/proc/meminfo": machine, "/proc/self/cgroup": "0::/a/b\n", "/sys/fs/cgroup/a/memory.max": "2000\n", "/sys/fs/cgroup/a/memory.current": "400\n"}, 1600},
 		{"a container's root", map[string]string{"/proc/meminfo": machine, "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "2000\n", "/sys/fs/cgroup/memory.current": "400\n"}, 1600},
 		{"all used", map[string]string{"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "2000\n", "/sys/fs/cgroup/memory.current": "2000\n"}, 4},
