@@ -243,10 +243,13 @@ func (p *Plan) vacant(mode Mode) error {
 			other = append(other, name)
 		}
 	}
-	if len(other) > 0 {
-		return &OccupiedError{p.dir, other}
+	if len(other) == 0 {
+		return nil
 	}
-	return nil
+	if _, err := p.at.Get(planName); !errors.Is(err, fs.ErrNotExist) {
+		return err // another planner was faster, and these are its
+	}
+	return &OccupiedError{p.dir, other}
 }
 
 // jobsIn is the fingerprints, of jobs and of shards, by which files can be told to be a
