@@ -286,6 +286,25 @@ func TestVerifyTouchesNothingElse(t *testing.T) {
 	}
 }
 
+// A plan.json of another program is not a job's, also where a job is to be overwritten; a
+// damaged one is.
+func TestOverwriteOnlyJobs(t *testing.T) {
+	dir := t.TempDir()
+	args := []string{"hash", mlp, digits + "/3", "--preprocess", "mnist-01", "--backend", "gorgonia", "--mode", "overwrite", "-o", dir}
+	other := spill(t, filepath.Join(dir, "plan.json"), []byte(`{"format_version": "1.2"}`))
+	mine := spill(t, filepath.Join(dir, "manifest.json"), []byte("{}"))
+	if r := do(args...); r.code != exitUsage || !strings.Contains(r.messages, "holds other things than a job (plan.json)") || slurp(t, mine) != "{}" || slurp(t, other) == "" {
+		t.Errorf("exit code %d\n%s", r.code, r.messages)
+	}
+	os.Remove(other)
+	os.Remove(mine)
+	stdoutOf(t, args...)
+	b := slurp(t, other)
+	spill(t, other, []byte(b[:len(b)/2]))
+	stdoutOf(t, args...)
+	stdoutOf(t, "hash", "verify", dir)
+}
+
 // Extensions at once lose nothing, and a finish with the plan from before one does not
 // end well, nor harm it.
 func TestHashExtendedMeanwhile(t *testing.T) {

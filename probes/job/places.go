@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -280,6 +281,26 @@ func jobsIn(at store.Store, entries []store.Entry) (map[string]bool, error) {
 	}
 	return of, nil
 }
+
+// isJob is an *OccupiedError where nothing but its name says that plan.json is a job's, and
+// why says why it is none.
+func (p *Plan) isJob(why error) error {
+	b, err := p.at.Get(planName)
+	if err != nil {
+		return errors.Join(why, err)
+	}
+	entries, err := p.at.List("")
+	if err != nil {
+		return err
+	}
+	of, err := jobsIn(p.at, entries)
+	if err != nil || len(of) > 0 || fingerprintField.Match(b) {
+		return err
+	}
+	return &OccupiedError{p.dir, []string{planName}}
+}
+
+var fingerprintField = regexp.MustCompile(`"fingerprint": "[0-9a-f]{64}"`)
 
 func isDir(path string) bool {
 	st, err := os.Stat(path)

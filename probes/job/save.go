@@ -62,6 +62,11 @@ func (p *Plan) saveIn(at store.Store, mode Mode, frame *probes.Frame) error {
 		}
 	}
 	if mode == Overwrite && (errors.Is(err, fs.ErrNotExist) || dataset.FaultOf(err) == dataset.ItemFault) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a plan that cannot be read, or another program's
+			if err := p.isJob(err); err != nil {
+				return err
+			}
+		}
 		if err := wipe(at); err != nil {
 			return fmt.Errorf("removing the job in %s: %w", p.dir, err)
 		}
