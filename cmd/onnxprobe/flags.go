@@ -99,7 +99,7 @@ func (f *engineFlags) addPrecision(fs *pflag.FlagSet) {
 }
 
 func (f *engineFlags) addBatch(fs *pflag.FlagSet) {
-	fs.IntVar(&f.batch, "batch", 0, "samples of a run; 0 chooses by the size of a sample; of codes, run and compare no more than there are items. Recorded: another batch may round differently")
+	fs.IntVar(&f.batch, "batch", 0, "samples of a run; 0 chooses by the size of a sample; of codes, run and compare no more than there are items, of hash such that its shards are padded least. Recorded: another batch may round differently")
 }
 
 func (f *engineFlags) addBackend(fs *pflag.FlagSet) {

@@ -40,6 +40,8 @@ type hashPlan struct {
 	ofRegions                  codeRegions
 	changed                    func(string) bool
 	runs                       bool // the job is run at once
+	cutByCount                 bool // nobody says how large shards are
+	oldBatch                   int  // of the job that is there
 }
 
 func (h *hashPlan) add(fs *pflag.FlagSet) {
@@ -171,6 +173,7 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	if err != nil {
 		return nil, err
 	}
+	h.cut(ds.Len())
 	sides, err := h.beside(c, ds, ports, &s)
 	if err != nil {
 		return nil, err
@@ -191,11 +194,6 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 		}
 		if n := h.regions.set.Faults.Count; n > 0 {
 			note(c, "%s of %s cannot be read and %s left out: %v", count(n, "row"), h.regions.path, are(n), h.regions.set.Faults.Rows[0])
-		}
-	}
-	if request.ShardSize == 0 && h.mode != string(jobs.Overwrite) { // of a job that is there, whatever version planned it
-		if old, err := jobs.Load(h.output); err == nil {
-			request.ShardSize = old.ShardSize
 		}
 	}
 	p, err := jobs.New(request)
@@ -225,6 +223,33 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	}
 	note(c, "plan: %s in %s of at most %s, %s", count(p.Items, "item"), count(len(p.Shards), "shard"), grouped(int64(most)), filepath.Join(h.output, "plan.json"))
 	return p, nil
+}
+
+// cut settles how many of the items a shard has: as asked for, or as in the job that is
+// there, whatever version planned it, or by their number.
+func (h *hashPlan) cut(items int) {
+	if h.shardSize > 0 {
+		return
+	}
+	if h.limit > 0 {
+		items = min(items, h.limit)
+	}
+	h.shardSize, h.cutByCount = jobs.ShardSize(items), true
+	if old, err := jobs.Load(h.output); err == nil && h.mode != string(jobs.Overwrite) {
+		h.shardSize, h.oldBatch, h.cutByCount = old.ShardSize, old.Settings.Batch, false
+	}
+}
+
+// filling is the batch size, at most so large and more than half of that, with which the
+// last batch of a shard is padded least; the largest of several.
+func filling(shard, most int) int {
+	best, least := most, shard
+	for b := most; b > most/2; b-- {
+		if pad := (b - shard%b) % b; pad < least {
+			best, least = b, pad
+		}
+	}
+	return best
 }
 
 // settings fills in what the flags ask for.
@@ -276,7 +301,14 @@ func (h *hashPlan) probe(e *engineFlags, m *onnx.Model, ds dataset.Dataset, s *j
 	if bends := site.Bends(probed.Unwatched); h.strictSites && len(bends) > 0 {
 		return nil, &site.StrictError{Bends: bends}
 	}
-	if s.Batch = e.batchFor(ds.Shape(), 0); probed.Fit.Batch > 0 {
+	switch s.Batch = e.batchFor(ds.Shape(), 0); {
+	case e.batch > 0:
+	case h.oldBatch > 0:
+		s.Batch = h.oldBatch
+	case h.cutByCount && s.Batch < 64: // of smaller samples padding costs next to nothing
+		s.Batch = filling(h.shardSize, s.Batch)
+	}
+	if probed.Fit.Batch > 0 {
 		s.Batch = probed.Fit.Batch
 	}
 	if bits := probed.Bits() / 8 * 8; !h.changed("sketch") && s.Sketch > bits {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -66,6 +67,7 @@ type failing struct {
 	name   string
 	read   bool // only reading fails
 	err    error
+	mu     sync.Mutex
 	calls  int
 }
 
@@ -73,6 +75,8 @@ func (b *failing) call(name string) error {
 	if b.name != "" && !strings.HasSuffix(name, b.name) {
 		return nil
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.calls++
 	if b.calls >= b.at && b.calls <= b.to {
 		return &fs.PathError{Op: "test", Path: name, Err: b.err}
