@@ -72,6 +72,9 @@ func KMeans(ctx context.Context, c *Codes, k int, o KMeansOptions) (*Clusters, e
 		if centres == nil {
 			centres = m.spread(rand.New(rand.NewPCG(o.Seed, uint64(start))))
 		}
+		if err := ctx.Err(); err != nil { // there may be too few of them
+			return nil, err
+		}
 		r := m.run(centres, o.Iterations)
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -1,8 +1,10 @@
 package encoding
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -307,5 +309,23 @@ func TestAssign(t *testing.T) {
 		if got != best || n != min(rows, cols) {
 			t.Fatalf("%v: %v by %d, want %v", cost, got, n, best)
 		}
+	}
+}
+
+// A clustering that is told to end while it chooses centres ends, with fewer than asked for.
+func TestKMeansIsCancelled(t *testing.T) {
+	c, err := NewCodes(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		if err := c.Append([]byte{byte(i), 1, 2, 3, 4, 5, 6, 7}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := KMeans(ctx, c, 50, KMeansOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -89,16 +89,17 @@ func (f Folder) temporary(name string) string {
 }
 
 func (f Folder) Create(name string, absent bool) (Draft, error) {
-	d, err := f.create(name, absent)
+	d, err := f.create(name, name, absent)
 	if err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-func (f Folder) create(name string, absent bool) (*draft, error) {
+// create begins a draft of name, whose temporary name is that of near.
+func (f Folder) create(name, near string, absent bool) (*draft, error) {
 	// Not os.CreateTemp: it makes files that only their owner can read.
-	d := &draft{path: f.Path(name), temp: f.temporary(name), absent: absent}
+	d := &draft{path: f.Path(name), temp: f.temporary(near), absent: absent}
 	if err := d.may(); err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func (f Folder) create(name string, absent bool) (*draft, error) {
 		}
 		d.Close()
 		os.Remove(d.temp)
-		d.temp = f.temporary(name)
+		d.temp = f.temporary(near)
 		err = &fs.PathError{Op: "create", Path: d.temp, Err: fs.ErrNotExist}
 	}
 	return nil, err
@@ -291,14 +292,24 @@ func (f Folder) Delete(name string) error {
 }
 
 func (f Folder) Hold(name, text string) (Held, error) {
-	d, err := f.create(name+"/"+fmt.Sprintf("%016x", rand.Uint64()), true)
+	mark := name + "/" + fmt.Sprintf("%016x", rand.Uint64())
+	d, err := f.create(mark, name, true) // beside the folder: what is in it is a mark
 	if err != nil {
 		return nil, err
 	}
 	fmt.Fprintln(d.File, text)
 	abandoned.RLock()
 	defer abandoned.RUnlock()
-	if err := os.Rename(d.temp, d.path); err != nil {
+	for range 10 {
+		if err = os.Rename(d.temp, d.path); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if lost := f.folderOf(mark); lost != nil { // another process took the emptied folder along
+			err = lost
+			break
+		}
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.Discard())
 	}
 	d.published = true
@@ -320,12 +331,10 @@ func (h *held) Release(stay bool) {
 }
 
 func (f Folder) Holds(name string) (left, held int, err error) {
-	err = f.marks(name, func(path string, free bool) error {
-		switch {
-		case Temporary.MatchString(filepath.Base(path)): // no mark yet
-		case free:
+	err = f.marks(name, func(_ string, free bool) error {
+		if free {
 			left++
-		default:
+		} else {
 			held++
 		}
 		return nil
