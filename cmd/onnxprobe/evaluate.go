@@ -223,8 +223,8 @@ func (f *codesFlags) whole(c *cobra.Command, path string) (*encoding.Codes, erro
 		return f.open(c, path, f.on, false)
 	}
 	codes, err := f.open(c, path, encoding.Code, false)
-	var large *encoding.TooLargeError
-	if err == nil || errors.As(err, &large) { // there are codes: sketches would be another measure
+	var none *encoding.NoCodesError
+	if !errors.As(err, &none) { // there are codes: sketches would be another measure
 		return codes, err
 	}
 	return f.open(c, path, "", false)

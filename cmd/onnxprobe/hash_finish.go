@@ -48,6 +48,9 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 		}
 	}
 	note(c, "%s in %s, %s: %s", count(s.Finished, "item"), count(s.Done, "shard"), size(s.Bytes), filepath.Join(p.Dir(), "manifest.json"))
+	if n := len(s.Aside); n > 0 {
+		note(c, "without %s that %s set aside: %s", count(n, "shard"), are(n), numbered(s.Aside))
+	}
 	if r := s.Regions; r != nil {
 		note(c, "%s of %s, %d of them failed; %s without regions", count(r.Regions, "region"), count(r.Pictures, "picture"), r.Failed, count(r.Without, "picture"))
 		if r.Failed > 0 {

@@ -207,7 +207,9 @@ func TestHashRetryErrors(t *testing.T) {
 		if slices.Contains(list(t, dir), "_SUCCESS") {
 			t.Errorf("%s: the job still counts as finished", reason)
 		}
-		stdoutOf(t, "hash", "run", dir, "--backend", "gorgonia", "--retry-errors", "") // "" is no reason
+		if r := do("hash", "run", dir, "--backend", "gorgonia", "--retry-errors", ""); r.code != exitUsage {
+			t.Errorf("no reason: exit code %d\n%s", r.code, r.messages)
+		}
 		stdoutOf(t, "hash", "run", dir, "--backend", "gorgonia", "--retry-errors", " ")
 		if do("hash", "finish", dir); reason == "machine" {
 			stdoutOf(t, "hash", "finish", dir)
@@ -339,4 +341,43 @@ func TestHashExtendedMeanwhile(t *testing.T) {
 		t.Errorf("%d items, want 50: %v", p.Items, err)
 	}
 	stdoutOf(t, "hash", "verify", dir)
+}
+
+// A project that was moved with its job beside its inputs goes on by the command that
+// planned it, given from the new place; and that command makes an edited plan whole again.
+func TestHashMovedProject(t *testing.T) {
+	top := t.TempDir()
+	old, moved := filepath.Join(top, "old"), filepath.Join(top, "new")
+	duplicate(t, mlp, filepath.Join(old, "model.onnx"))
+	for _, name := range list(t, digits+"/3") {
+		duplicate(t, filepath.Join(digits, "3", name), filepath.Join(old, "pics", name))
+	}
+	args := []string{"hash", "plan", "model.onnx", "pics", "--preprocess", "mnist-01", "--backend", "gorgonia", "--shard-size", "4", "--ignore-mtime", "-o", "job"}
+	t.Chdir(old)
+	stdoutOf(t, args...)
+	stdoutOf(t, "hash", "run", "job", "--backend", "gorgonia", "--shard", "0/2")
+	t.Chdir(top)
+	if err := os.Rename(old, moved); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(moved)
+	if r := do("hash", "run", "job", "--backend", "gorgonia"); r.code != exitUsage || !strings.Contains(r.messages, "model.onnx cannot be reached") {
+		t.Errorf("before it is planned again: exit code %d\n%s", r.code, r.messages)
+	}
+	stdoutOf(t, args...)
+	if got := stdoutOf(t, "hash", "run", "job", "--backend", "gorgonia", "--json"); strings.Count(got, `"skipped":true`) != 2 {
+		t.Errorf("the shards that were done:\n%s", got)
+	}
+	stdoutOf(t, "hash", "finish", "job")
+	stdoutOf(t, "hash", "verify", "job")
+
+	spill(t, "job/plan.json", []byte(slurp(t, "job/plan.json")+"\n"))
+	for _, step := range []string{"verify", "finish"} {
+		if r := do("hash", step, "job"); r.code != exitFailed || !strings.Contains(r.messages, "plan.json: it was changed since it was written") {
+			t.Errorf("%s of an edited plan: exit code %d\n%s", step, r.code, r.messages)
+		}
+	}
+	stdoutOf(t, args...)
+	stdoutOf(t, "hash", "finish", "job")
+	stdoutOf(t, "hash", "verify", "job")
 }

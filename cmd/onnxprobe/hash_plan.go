@@ -333,6 +333,9 @@ func (h *hashPlan) extend(c *cobra.Command, p *jobs.Plan, sources []string) (*jo
 	if err := old.SameSettings(p); err != nil {
 		return nil, usageError{err}
 	}
+	if old.Changed != nil {
+		note(c, "%s: %v; it is written anew", filepath.Join(h.output, "plan.json"), old.Changed)
+	}
 	n, err := old.Extend(sources, h.format)
 	if err != nil {
 		return nil, err

@@ -47,6 +47,9 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	if _, err := h.options(); err != nil {
 		return err
 	}
+	if h.retryErrors == "" && c.Flags().Changed("retry-errors") {
+		return usagef(`--retry-errors "": say a part of the errors, or machine`)
+	}
 	if h.workers < 0 || h.maxTries < 0 {
 		return usagef("--decoders and --max-tries are 0 or more")
 	}

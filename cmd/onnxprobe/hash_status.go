@@ -116,7 +116,7 @@ read as its data. Where verify itself cannot read it ends with 1 and changes not
 		if errors.Is(err, fs.ErrNotExist) {
 			return noJob(args[0], err)
 		}
-		if err != nil {
+		if err != nil && len(v.Findings) == 0 {
 			return err
 		}
 		if asJSON {
@@ -130,6 +130,9 @@ read as its data. Where verify itself cannot read it ends with 1 and changes not
 		if n := len(v.Foreign); n > 0 {
 			note(c, "%s %s not the job's: %s", count(n, "file"), are(n), strings.Join(v.Foreign[:min(n, 10)], ", "))
 		}
+		if err != nil {
+			return err
+		}
 		if n := len(v.Findings); n > 0 {
 			return fmt.Errorf("%s %s not right, and the job is not finished; what to do about each is said above", count(n, "file"), are(n))
 		}
@@ -139,6 +142,9 @@ read as its data. Where verify itself cannot read it ends with 1 and changes not
 			if n := len(v.Missing); n > 0 {
 				done = fmt.Sprintf("and %s %s not done yet", count(n, "shard"), are(n))
 			}
+		}
+		if n := len(v.Aside); n > 0 {
+			done += fmt.Sprintf(", without %s that %s set aside: %s", count(n, "shard"), are(n), numbered(v.Aside))
 		}
 		note(c, "%s verified, %s", count(v.Done, "shard"), done)
 		return nil

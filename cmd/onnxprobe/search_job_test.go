@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -40,5 +41,42 @@ func TestSearchAndDedupOfAJob(t *testing.T) {
 	out := do("search", at("a"), "--query", at("c"))
 	if out.code != exitUsage && out.code != exitFailed || !strings.Contains(out.messages, "seed") {
 		t.Errorf("sketches of another seed: exit %d, %s", out.code, out.messages)
+	}
+}
+
+// What reads a job's folder takes no file for a shard that is none, and says of codes that
+// cannot be read that they cannot, instead of measuring others.
+func TestReadersOfDamagedJobs(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "job")
+	stdoutOf(t, pureJob(whole, "--code")...)
+	verbs := [][]string{{"search", "--all", "--json"}, {"dedup", "--json"}, {"evaluate", "--json"}, {"report", "-o", filepath.Join(t.TempDir(), "r.html"), "--force"}}
+	for what, damage := range map[string]func(dir string){
+		"one more shard": func(dir string) {
+			duplicate(t, filepath.Join(dir, "00001.parquet"), filepath.Join(dir, "00009.parquet"))
+		},
+		"another's shard": func(dir string) {
+			duplicate(t, filepath.Join(dir, "00001.parquet"), filepath.Join(dir, "00002.parquet"))
+		},
+		"a shard lost": func(dir string) { os.Remove(filepath.Join(dir, "00001.parquet")) },
+		"a shard cut":  func(dir string) { os.Truncate(filepath.Join(dir, "00001.parquet"), 100) },
+		"codes damaged": func(dir string) {
+			path := filepath.Join(dir, "00001.parquet")
+			b := []byte(slurp(t, path))
+			for i := len(b) / 8; i < len(b)/2; i++ {
+				b[i] ^= 0x5a
+			}
+			spill(t, path, b)
+		},
+	} {
+		dir := filepath.Join(t.TempDir(), "job")
+		for _, f := range list(t, whole) {
+			duplicate(t, filepath.Join(whole, f), filepath.Join(dir, f))
+		}
+		damage(dir)
+		for _, v := range verbs {
+			if r := do(with([]string{v[0], dir}, v[1:]...)...); r.code != exitFailed || !strings.Contains(r.messages, "0000") && !strings.Contains(r.messages, "shard 1") {
+				t.Errorf("%s: %s: exit code %d\n%.300s\n%s", what, v[0], r.code, r.stdout, r.messages)
+			}
+		}
 	}
 }

@@ -52,15 +52,25 @@ func keeping(err error) error {
 	return err
 }
 
+// signals are the signals that end the program: that of a lost terminal too, unless nohup
+// has it ignored.
+func signals() []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		all = append(all, syscall.SIGHUP)
+	}
+	return all
+}
+
 // watch ends the program when a signal came and grace is over, or another signal came.
 // What the verb has not finished by then is removed.
 func watch() {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	came := make(chan os.Signal, 2)
+	signal.Notify(came, signals()...)
 	go func() {
-		<-signals
+		<-came
 		select {
-		case <-signals:
+		case <-came:
 		case <-time.After(grace):
 		}
 		cleared := make(chan struct{})

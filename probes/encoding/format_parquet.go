@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ type parquetFile struct {
 	at   map[string]int // index of flat columns
 	// parts are the columns that make a kind of code: one, or one for each site.
 	parts map[string][]int
+	// shard is which shard of a job it is, -1 for none.
+	shard int
 	// logits is the column of the network's output, -1 where there is none.
 	logits int
 }
@@ -29,7 +32,7 @@ func newParquet(f *os.File, size int64) (_ file, err error) {
 	if size < 12 {
 		return nil, fmt.Errorf("a Parquet file of %d bytes is cut short", size)
 	}
-	p := &parquetFile{f: f, at: map[string]int{}, parts: map[string][]int{}, logits: -1}
+	p := &parquetFile{f: f, at: map[string]int{}, parts: map[string][]int{}, logits: -1, shard: -1}
 	if p.file, err = parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true)); err != nil {
 		return nil, fmt.Errorf("no Parquet file that can be read: %w", err)
 	}
@@ -54,6 +57,13 @@ func newParquet(f *os.File, size int64) (_ file, err error) {
 		}
 	}
 	if text, ok := p.file.Lookup(manifestKey); ok {
+		var of struct {
+			Shard       *int   `json:"shard"`
+			Fingerprint string `json:"fingerprint"`
+		}
+		if json.Unmarshal([]byte(text), &of) == nil && of.Shard != nil && of.Fingerprint != "" {
+			p.shard = *of.Shard
+		}
 		p.from, err = parseOrigin([]byte(text), f.Name())
 	} else {
 		p.from, err = readOrigin(f.Name())

@@ -36,6 +36,12 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the codes take %s of memory, more than the %s allowed", size(e.Need), size(e.Max))
 }
 
+// NoCodesError says that a result has no codes of the kind asked for: whoever would take
+// another kind may, as they may not where codes cannot be read.
+type NoCodesError struct{ text string }
+
+func (e *NoCodesError) Error() string { return e.text }
+
 func size(n int64) string {
 	switch {
 	case n >= 10<<30:
@@ -129,6 +135,9 @@ func shards(dir string) (files, notes []string, err error) {
 			break
 		}
 	}
+	if files == nil && job {
+		return nil, nil, fmt.Errorf("the job in it has no shard yet; onnxprobe hash run %s makes them", dir)
+	}
 	if files == nil {
 		return nil, nil, errors.New("the folder has no .parquet, .npy or .jsonl files")
 	}
@@ -139,19 +148,20 @@ func shards(dir string) (files, notes []string, err error) {
 		}
 		return strings.Compare(a, b)
 	})
-	switch {
-	case job && exists("_SUCCESS"):
-		if err := complete(dir, files); err != nil {
-			return nil, nil, err
+	if job {
+		if err := belong(dir, files, exists("_SUCCESS")); err != nil {
+			return nil, nil, fmt.Errorf("%w; onnxprobe hash verify %s says what to do", err, dir)
 		}
-	case job:
+	}
+	if job && !exists("_SUCCESS") {
 		notes = append(notes, fmt.Sprintf("the job in %s is not finished; %d of its shards are read", dir, len(files)))
 	}
 	return files, notes, nil
 }
 
-// complete is an error where a finished job has lost a shard.
-func complete(dir string, files []string) error {
+// belong is an error where the files are not the shards of the job's plan: one that is
+// finished has all of them, and each has the size that its record says.
+func belong(dir string, files []string, finished bool) error {
 	var plan struct {
 		Shards []json.RawMessage `json:"shards"`
 	}
@@ -159,32 +169,74 @@ func complete(dir string, files []string) error {
 		Aside []struct{ Shard int } `json:"set_aside"`
 	}
 	for name, v := range map[string]any{"plan.json": &plan, "manifest.json": &whole} {
-		b, err := readWhole(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			err = json.Unmarshal(b, v)
-		}
-		if err != nil {
-			return fmt.Errorf("reading %s: %w", filepath.Join(dir, name), err)
+		if err := readJSON(filepath.Join(dir, name), v); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
 	there := map[int]bool{}
 	for _, path := range files {
-		if i, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))); err == nil {
-			there[i] = true
+		base := filepath.Base(path)
+		i, err := strconv.Atoi(strings.TrimSuffix(base, filepath.Ext(path)))
+		if err != nil || plan.Shards != nil && i >= len(plan.Shards) {
+			return fmt.Errorf("%s is no shard of the job, which has %d", base, len(plan.Shards))
+		}
+		there[i] = true
+		var record struct {
+			Shard int `json:"shard"`
+			Files []struct {
+				Name  string `json:"name"`
+				Bytes int64  `json:"bytes"`
+			} `json:"files"`
+		}
+		err = readJSON(filepath.Join(dir, fmt.Sprintf("%05d_stats.json", i)), &record)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it is being made, or verify's to find
+		}
+		if err != nil {
+			return err
+		}
+		for _, f := range record.Files {
+			st, err := os.Stat(filepath.Join(dir, filepath.Base(f.Name)))
+			if err != nil {
+				return err
+			}
+			if st.Size() != f.Bytes || record.Shard != i {
+				return fmt.Errorf("%s is not what its record says: it has %d bytes, want %d of shard %d", f.Name, st.Size(), f.Bytes, i)
+			}
 		}
 	}
 	for _, a := range whole.Aside {
 		there[a.Shard] = true
 	}
 	for i := range plan.Shards {
-		if !there[i] {
-			return fmt.Errorf("the job is finished, and its shard %d is not there; onnxprobe hash verify %s says what to do", i, dir)
+		if finished && !there[i] {
+			return fmt.Errorf("the job is finished, and its shard %d is not there", i)
 		}
 	}
 	return nil
+}
+
+// itsShard is an error where a file says that it is another shard than it is called.
+func itsShard(f file, path string) error {
+	p, ok := f.(*parquetFile)
+	if !ok || p.shard < 0 || !jobShard.MatchString(filepath.Base(path)) {
+		return nil
+	}
+	if name := fmt.Sprintf("%05d.parquet", p.shard); name != filepath.Base(path) {
+		return fmt.Errorf("it is shard %d of a job, and not called %s; onnxprobe hash verify %s says what to do", p.shard, name, filepath.Dir(path))
+	}
+	return nil
+}
+
+func readJSON(path string, v any) error {
+	b, err := readWhole(path)
+	if err == nil {
+		err = json.Unmarshal(b, v)
+	}
+	if err != nil {
+		err = fmt.Errorf("reading %s: %w", path, err)
+	}
+	return err
 }
 
 // choose is the kind of codes to read.
@@ -201,11 +253,11 @@ func choose(f file, on string) (string, error) {
 	}
 	switch {
 	case len(there) == 0:
-		return "", fmt.Errorf("it has none of the columns %s, %s, %s and %s; the verbs codes and hash write them", Sketch, Code, Channels, Digest)
+		return "", &NoCodesError{fmt.Sprintf("it has none of the columns %s, %s, %s and %s; the verbs codes and hash write them", Sketch, Code, Channels, Digest)}
 	case on == "":
 		return there[0], nil
 	case !slices.Contains(there, on):
-		return "", fmt.Errorf("its items have no %s; they have: %s", on, strings.Join(there, ", "))
+		return "", &NoCodesError{fmt.Sprintf("its items have no %s; they have: %s", on, strings.Join(there, ", "))}
 	}
 	return on, nil
 }
@@ -217,7 +269,9 @@ func openFiles(paths []string, origin *Origin, o OpenOptions) (*Codes, error) {
 	for i, path := range paths {
 		f, err := openFile(path)
 		if err == nil {
-			err = b.file(f, i == 0)
+			if err = itsShard(f, path); err == nil {
+				err = b.file(f, i == 0)
+			}
 			f.close()
 		}
 		if err != nil && len(paths) > 1 {

@@ -61,7 +61,7 @@ func (o *opener) open(i int) (*data, error) {
 		case src.Format == pictures: // only those of the shard
 			src.Items = c.To - c.From
 			if src.Paths, err = o.plan.names(c); err != nil {
-				return nil, outputError{err} // the job's own file
+				return nil, ownError{err}
 			}
 			ds, err = src.Open(o.options)
 		case src.Format == points && o.plan.Settings.Data.Points != nil:
@@ -242,7 +242,7 @@ func (p *Plan) newer(d *data) error {
 }
 
 func changed(err error) error {
-	return InputError{fmt.Errorf("its inputs are not what they were when the job was planned: %w; put them back and run it again, or plan anew", err)}
+	return InputError{fmt.Errorf("its inputs are not what they were when the job was planned: %w; put them back, times of change and all, and run it again, or plan anew", err)}
 }
 
 // Describe says what goes into the job.

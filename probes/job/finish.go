@@ -169,7 +169,7 @@ type IncompleteError struct {
 func (e *IncompleteError) Error() string {
 	var errs []error
 	if n := len(e.Missing); n > 0 {
-		errs = append(errs, fmt.Errorf("%s not done: %v", shardsAre(n), some(e.Missing)))
+		errs = append(errs, fmt.Errorf("%s not done: %v; hash run makes them", shardsAre(n), some(e.Missing)))
 	}
 	for _, b := range e.Bad[:min(len(e.Bad), 5)] {
 		errs = append(errs, errors.New(b.String()))
@@ -208,6 +208,9 @@ func (e *AllFailedError) Error() string {
 // are removed. Anyone may call it, at any time and again.
 func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 	v, err := p.verify(false, seen)
+	if err != nil && len(v.Findings) > 0 {
+		return Status{}, fmt.Errorf("%w; and %w", &IncompleteError{Bad: v.Findings}, err)
+	}
 	if err != nil {
 		return Status{}, err
 	}
@@ -230,7 +233,7 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 	}
 	defer unlock()
 	if now.Fingerprint != p.Fingerprint {
-		return s, fmt.Errorf("the job in %s was extended or planned anew meanwhile; the same command again goes on with what it is now", p.dir)
+		return s, errMeanwhile(p.dir)
 	}
 	whole, lacks, err := p.whole()
 	if err != nil {
@@ -256,6 +259,10 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 	}
 	s.Success = true
 	return s, p.tidy()
+}
+
+func errMeanwhile(dir string) error {
+	return fmt.Errorf("the job in %s was extended or planned anew meanwhile; the same command again goes on with what it is now", dir)
 }
 
 // lock keeps others from extending or finishing the job until unlock, and gives the plan

@@ -233,8 +233,11 @@ func (p *Plan) Extend(sources []string, format string) (int, error) {
 			return 0, err
 		}
 	}
-	if len(fresh) == 0 {
+	if len(fresh) == 0 && p.Changed == nil {
 		return 0, nil
+	}
+	if len(fresh) == 0 { // what can be used of it is what was extended: it is whole again
+		return 0, p.write(false)
 	}
 	ds, err := dataset.Open(fresh, o)
 	if err != nil {

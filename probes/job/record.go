@@ -143,7 +143,7 @@ func (p *Plan) unfinish() error {
 		names = append(names, faissName)
 	}
 	for _, name := range names {
-		if err := p.at.Delete(name); err != nil {
+		if err := p.at.Delete(name); missing(err) != nil {
 			return err
 		}
 	}

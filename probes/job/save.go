@@ -102,8 +102,26 @@ func (p *Plan) join(old *Plan, frame *probes.Frame) error {
 	if err := p.mend(old, frame); err != nil {
 		return err
 	}
-	p.Command, p.Sources, p.Shards, p.Names, p.Places, p.LiesAt, p.Sum, p.naming = old.Command, old.Sources, old.Shards, old.Names, old.Places, old.LiesAt, old.Sum, naming{}
-	return nil
+	command := p.Command
+	p.Command, p.Sources, p.Shards, p.Names, p.naming = old.Command, old.Sources, old.Shards, old.Names, naming{}
+	var lost *UnreachableError
+	switch err := old.Reach(); {
+	case old.Changed != nil:
+		p.Command = command
+	case errors.As(err, &lost): // it was moved, and its inputs are where this command found them
+	default:
+		p.Places, p.LiesAt, p.Sum = old.Places, old.LiesAt, old.Sum
+		return nil
+	}
+	unlock, now, err := p.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if now.Fingerprint != p.Fingerprint {
+		return errMeanwhile(p.dir)
+	}
+	return p.write(false)
 }
 
 // mend writes again what belongs to the plan that is there, old, and is not whole.
@@ -142,6 +160,7 @@ func (p *Plan) write(first bool) error {
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
+	p.Changed = nil
 	return nil
 }
 
@@ -163,7 +182,8 @@ func (p *Plan) differences(q *Plan) (what []string) {
 		}
 		if !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) && finger(a.Field(i).Interface()) != finger(b.Field(i).Interface()) {
 			name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
-			what = append(what, fmt.Sprintf("%s (%s there, %s asked for)", name, short(a.Field(i)), short(b.Field(i))))
+			there, asked := apart(short(a.Field(i)), short(b.Field(i)))
+			what = append(what, fmt.Sprintf("%s (%s there, %s asked for)", name, there, asked))
 		}
 	}
 	sites, err := sitesDiffer(p.Manifest, q.Manifest)
@@ -199,7 +219,11 @@ func (p *Plan) same(q *Plan) error {
 	switch {
 	case p.Fingerprint == q.Fingerprint:
 	case p.Items != q.Items:
-		what = append(what, fmt.Sprintf("inputs (%d items there, %d asked for; --mode extend adds new ones)", p.Items, q.Items))
+		hint := ""
+		if p.Items < q.Items {
+			hint = "; --mode extend adds new ones, files by their names"
+		}
+		what = append(what, fmt.Sprintf("inputs (%d items there, %d asked for%s)", p.Items, q.Items, hint))
 	case len(p.Shards) != len(q.Shards):
 		what = append(what, fmt.Sprintf("shards (%d there, %d asked for)", len(p.Shards), len(q.Shards)))
 	default:
@@ -218,10 +242,29 @@ func (p *Plan) same(q *Plan) error {
 
 func short(v reflect.Value) string {
 	b, _ := json.Marshal(v.Interface())
-	if len(b) > 60 {
-		return string(b[:57]) + "..."
-	}
 	return string(b)
+}
+
+// apart is what of two texts is shown, so that where they differ is.
+func apart(a, b string) (string, string) {
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
+	}
+	from := max(same-20, 0)
+	cut := func(s string) string {
+		if len(s) <= 60 {
+			return s
+		}
+		if from > 0 {
+			s = "..." + s[from:]
+		}
+		if len(s) > 60 {
+			s = s[:57] + "..."
+		}
+		return s
+	}
+	return cut(a), cut(b)
 }
 
 const (
@@ -250,7 +293,7 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the plan in %s is not usable: %v; put a copy of %s back, or begin anew with --mode overwrite", e.Dir, e.Err, planName)
+	return fmt.Sprintf("the plan in %s is not usable: %v; %s", e.Dir, e.Err, restorePlan)
 }
 
 func (e *DamagedError) Unwrap() error { return e.Err }

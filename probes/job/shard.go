@@ -20,6 +20,11 @@ type outputError struct{ error }
 
 func (e outputError) Unwrap() error { return e.error }
 
+// ownError is a fault in reading the job's own files, which is no shard's either.
+type ownError struct{ error }
+
+func (e ownError) Unwrap() error { return e.error }
+
 // guarded marks a sink's errors.
 type guarded []probes.Sink
 
@@ -148,6 +153,13 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	mf.Version, mf.Summary = "", probes.Summary{Items: sum.Items, Failed: sum.Failed}
 	mf.Dataset = probes.ManifestData{Description: dataset.Description{Items: sum.Items, Shape: p.Settings.Sample}}
 	about := part{&mf, print, i, p.Settings}
+	if finished, err := p.finished(); err != nil {
+		return nil, ownError{err}
+	} else if finished { // which it is not while a shard is made again
+		if err := p.unfinish(); err != nil {
+			return nil, outputError{err}
+		}
+	}
 	if err := all.Commit(about); err != nil {
 		return nil, err
 	}

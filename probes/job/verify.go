@@ -33,7 +33,7 @@ const (
 	runAgain    = "hash run makes the shard anew, then hash finish"
 	finishAgain = "hash finish writes it anew"
 	planAgain   = "the command that made the plan writes it again, or begin anew with --mode overwrite"
-	restorePlan = "put a copy back, or begin anew with --mode overwrite"
+	restorePlan = "put a copy of plan.json back, or begin anew with --mode overwrite"
 	moveAway    = "move it away"
 )
 
@@ -43,6 +43,7 @@ type Verification struct {
 	// Done counts the shards that are done and whole, Missing are those that are not done.
 	Done     int   `json:"done"`
 	Missing  []int `json:"missing"`
+	Aside    []int `json:"set_aside,omitempty"`
 	Finished bool  `json:"finished"`
 	// Findings are the files that are not right.
 	Findings []Mismatch `json:"mismatches"`
@@ -87,6 +88,10 @@ func verifyIn(at store.Store, seen func(shard int)) (Verification, error) {
 			return Verification{}, fmt.Errorf("reading the plan: %w", err)
 		}
 		err, remedy = errors.New("it is missing"), planAgain
+	}
+	var damaged *DamagedError
+	if errors.As(err, &damaged) { // which names a remedy too
+		err = damaged.Err
 	}
 	v := Verification{Missing: []int{}, Findings: []Mismatch{{-1, planName, err.Error(), remedy}}}
 	return v, at.Delete(successName)
@@ -143,8 +148,8 @@ func (x *verifier) look(all bool, seen func(shard int)) error {
 	for _, e := range entries {
 		there[e.Name] = e
 	}
-	if p.Changed != nil && all {
-		x.find(-1, planName, p.Changed, restorePlan)
+	if p.Changed != nil {
+		x.find(-1, planName, p.Changed, planAgain)
 	}
 	finished := false
 	if _, ok := there[successName]; ok && all {
@@ -229,6 +234,7 @@ func (x *verifier) shard(i int, asided, claimed bool) error {
 		x.find(i, record, why, runAgain)
 		return nil
 	case r == nil && aside != nil:
+		x.v.Aside = append(x.v.Aside, i)
 		return nil
 	case r == nil && claimed:
 		x.find(i, record, errors.New("it is missing, and the job says that it is finished"), runAgain)
@@ -264,7 +270,11 @@ func (x *verifier) finish(there map[string]store.Entry, finished bool) error {
 		}
 	}
 	if _, index := there[faissName]; !finished && (has || index && p.Settings.FAISS) {
-		x.find(-1, successName, fmt.Errorf("it is missing, and %s is there: finish was not completed, or a run began anew", manifestName), finishAgain)
+		made := manifestName
+		if !has {
+			made = faissName
+		}
+		x.find(-1, successName, fmt.Errorf("it is missing, and %s is there: finish was not completed, or a run began anew", made), finishAgain)
 	}
 	if !finished && !has {
 		return nil

@@ -163,13 +163,6 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 		res.Aside = true
 		return res, nil
 	}
-	if finished, err := p.finished(); err != nil {
-		return res, outputError{err}
-	} else if finished {
-		if err := p.unfinish(); err != nil {
-			return res, outputError{err}
-		}
-	}
 	t, err := p.begin(i, w.options.Name)
 	if err != nil {
 		return res, outputError{fmt.Errorf("beginning shard %d: %w", i, err)}
@@ -200,7 +193,8 @@ func (w *Worker) blames(ctx context.Context, err error) bool {
 	var in InputError
 	var out outputError
 	var lost *UnreachableError
-	return ctx.Err() == nil && !errors.As(err, &in) && !errors.As(err, &out) && !errors.As(err, &lost) && dataset.FaultOf(err) == dataset.ItemFault
+	var own ownError
+	return ctx.Err() == nil && !errors.As(err, &own) && !errors.As(err, &in) && !errors.As(err, &out) && !errors.As(err, &lost) && dataset.FaultOf(err) == dataset.ItemFault
 }
 
 // enough is how many shards may end by the machine's fault, one after the other, before

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
@@ -9,10 +10,16 @@ import (
 // codes shows a result with codes, sketches or digests.
 func codes(c *collector, r *result) error {
 	set, err := encoding.Open(r.path, encoding.OpenOptions{On: encoding.Code, MaxBytes: c.MaxBytes})
+	var none *encoding.NoCodesError
+	var large *encoding.TooLargeError
+	if errors.As(err, &none) || errors.As(err, &large) {
+		set, err = encoding.Open(r.path, encoding.OpenOptions{MaxBytes: c.MaxBytes})
+	}
 	if err != nil {
-		if set, err = encoding.Open(r.path, encoding.OpenOptions{MaxBytes: c.MaxBytes}); err != nil {
-			return err
-		}
+		return err
+	}
+	if large != nil {
+		r.Notes = append(r.Notes, "The codes are too large, and are not shown: "+large.Error()+".")
 	}
 	if set.Len() == 0 {
 		return fmt.Errorf("none of its items has a code: %w", ErrNoData)

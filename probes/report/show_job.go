@@ -2,11 +2,13 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	planned "github.com/onnxprobe/onnxprobe/probes/job"
 )
 
@@ -40,7 +42,10 @@ func job(c *collector, r *result) error {
 	if s.Done == 0 {
 		return nil
 	}
-	if err := codes(c, r); err != nil {
+	var none *encoding.NoCodesError
+	if err := codes(c, r); err != nil && s.Success && !errors.As(err, &none) && !errors.Is(err, ErrNoData) {
+		return err
+	} else if err != nil {
 		r.Notes = append(r.Notes, "Codes are not shown: "+err.Error()+".")
 	}
 	if p.Settings.Complexity == nil {

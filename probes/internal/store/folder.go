@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -58,6 +59,9 @@ func (f Folder) open(name string) (*opened, error) { return openFile(f.Path(name
 
 func openFile(path string) (*opened, error) {
 	o, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, &NotRegularError{path, fs.ModeSymlink}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +239,9 @@ func (f Folder) Publish(drafts ...Draft) error {
 		d.(*draft).Close()
 	}
 	// Makes the names survive a crash. Not every system can sync a folder.
-	_ = dir.Sync()
+	if err := dir.Sync(); errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
 	return nil
 }
 
@@ -281,7 +287,13 @@ func (f Folder) List(prefix string) ([]Entry, error) {
 }
 
 func (f Folder) Delete(name string) error {
-	err := os.Remove(f.Path(name))
+	st, err := os.Lstat(f.Path(name))
+	if err == nil && !st.Mode().IsRegular() && st.Mode()&fs.ModeSymlink == 0 {
+		return &NotRegularError{f.Path(name), st.Mode()}
+	}
+	if err == nil {
+		err = os.Remove(f.Path(name))
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

@@ -27,7 +27,7 @@ type Store interface {
 	// List is the names that begin with a prefix, sorted, with what they are. It goes into
 	// the folder that the prefix names and into none below it.
 	List(prefix string) ([]Entry, error)
-	// Delete removes a file, if it is there.
+	// Delete removes a file, if it is there; what is none is a *NotRegularError and stays.
 	Delete(name string) error
 	// String names the store in messages.
 	String() string
@@ -120,6 +120,8 @@ func (e *NotRegularError) Error() string {
 	switch {
 	case e.Mode.IsDir():
 		what = "a folder"
+	case e.Mode&fs.ModeSymlink != 0:
+		what = "a link that leads nowhere"
 	case e.Mode&fs.ModeNamedPipe != 0:
 		what = "a pipe"
 	case e.Mode&fs.ModeSocket != 0:
