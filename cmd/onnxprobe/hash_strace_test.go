@@ -85,7 +85,7 @@ func TestHashEveryCallFails(t *testing.T) {
 			}
 		}
 	}
-	ended, early := 0, 0
+	ended, foreign := 0, 0
 	for k, f := range chosen {
 		dir := filepath.Join(top, fmt.Sprint(k))
 		code, out := traced(dir, "-e", "trace="+f.call, "-e", fmt.Sprintf("inject=%s:error=%s:when=%d", f.call, f.err, f.at))
@@ -94,8 +94,8 @@ func TestHashEveryCallFails(t *testing.T) {
 		switch {
 		case code == exitFailed:
 			ended++
-		case code != exitDone && made != nil && !strings.Contains(out, "onnxprobe:"):
-			early++ // the loader's or Go's own, before the program began
+		case code != exitDone && (made != nil && !strings.Contains(out, "onnxprobe:") || strings.Contains(out, "runtime: netpollBreak write failed")):
+			foreign++ // the loader's or Go's own call
 		case code != exitDone:
 			t.Errorf("%s: exit code %d\n%s", what, code, out)
 		}
@@ -109,7 +109,7 @@ func TestHashEveryCallFails(t *testing.T) {
 		}
 		os.RemoveAll(dir)
 	}
-	t.Logf("%d faults of %d: %d ended a run, %d before the program began", len(chosen), len(all)+len(others), ended, early)
+	t.Logf("%d faults of %d: %d ended a run, %d the loader or Go's own runtime", len(chosen), len(all)+len(others), ended, foreign)
 	if ended < len(chosen)/3 {
 		t.Errorf("only %d faults of %d ended a run", ended, len(chosen))
 	}

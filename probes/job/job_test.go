@@ -243,7 +243,10 @@ func TestWipe(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "00004_tries/x"), 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "00004_tries"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "00004_tries/x"), nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if err := wipe(store.Folder(dir)); err != nil {
