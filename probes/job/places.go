@@ -199,10 +199,7 @@ func (p *Plan) vacant(mode Mode) error {
 	if err != nil {
 		return fmt.Errorf("looking into the job's folder: %w", err)
 	}
-	known := len(of) > 0 && mode == Overwrite || of[p.Fingerprint]
-	for i := range p.Shards {
-		known = known || of[p.fingerprint(i)]
-	}
+	known := len(of) > 0 && mode == Overwrite || p.among(of)
 	mine := func(e store.Entry) bool {
 		m := ofShard.FindStringSubmatch(e.Name)
 		switch {
@@ -251,6 +248,29 @@ func (p *Plan) vacant(mode Mode) error {
 		return err // another planner was faster, and these are its
 	}
 	return &OccupiedError{p.dir, other}
+}
+
+// among says whether some of what has such fingerprints is of this plan.
+func (p *Plan) among(of map[string]bool) bool {
+	if len(of) == 0 || of[p.Fingerprint] {
+		return len(of) > 0
+	}
+	for i := range p.Shards {
+		if of[p.fingerprint(i)] {
+			return true
+		}
+	}
+	return false
+}
+
+// isOf says whether the records that are there are of this plan.
+func (p *Plan) isOf() (bool, error) {
+	entries, err := p.at.List("")
+	if err != nil {
+		return false, fmt.Errorf("looking into the job's folder: %w", err)
+	}
+	of, err := jobsIn(p.at, entries)
+	return p.among(of), err
 }
 
 // jobsIn is the fingerprints, of jobs and of shards, by which files can be told to be a

@@ -75,7 +75,7 @@ func (p *Plan) saveIn(at store.Store, mode Mode, frame *probes.Frame) error {
 	if err == nil {
 		return p.join(old, frame)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return p.restore(err, frame)
 	}
 	if frame != nil {
 		if err := writeFrame(at, frame); err != nil {
@@ -94,24 +94,25 @@ func (p *Plan) saveIn(at store.Store, mode Mode, frame *probes.Frame) error {
 	return err
 }
 
-// join makes of a plan the one that is there already, if it asks for the same.
+// join makes of a plan the one that is there already, if it asks for the same. Of one that
+// was changed since it was written this one takes the place.
 func (p *Plan) join(old *Plan, frame *probes.Frame) error {
 	if err := old.same(p); err != nil {
 		return err
 	}
-	if err := p.mend(old, frame); err != nil {
+	if old.Changed == nil {
+		if err := p.mend(old, frame); err != nil {
+			return err
+		}
+		p.Command, p.Sources, p.Shards, p.Names, p.naming = old.Command, old.Sources, old.Shards, old.Names, naming{}
+		var lost *UnreachableError
+		if err := old.Reach(); !errors.As(err, &lost) {
+			p.Places, p.LiesAt, p.Sum = old.Places, old.LiesAt, old.Sum
+			return nil
+		}
+		// It was moved, and its inputs are where this command found them.
+	} else if err := p.mendFrame(frame); err != nil {
 		return err
-	}
-	command := p.Command
-	p.Command, p.Sources, p.Shards, p.Names, p.naming = old.Command, old.Sources, old.Shards, old.Names, naming{}
-	var lost *UnreachableError
-	switch err := old.Reach(); {
-	case old.Changed != nil:
-		p.Command = command
-	case errors.As(err, &lost): // it was moved, and its inputs are where this command found them
-	default:
-		p.Places, p.LiesAt, p.Sum = old.Places, old.LiesAt, old.Sum
-		return nil
 	}
 	unlock, now, err := p.lock()
 	if err != nil {
@@ -122,6 +123,42 @@ func (p *Plan) join(old *Plan, frame *probes.Frame) error {
 		return errMeanwhile(p.dir)
 	}
 	return p.write(false)
+}
+
+// restore writes the plan in place of a file that is none any more, as why says, where
+// the records that are there are of this plan; else it is why.
+func (p *Plan) restore(why error, frame *probes.Frame) error {
+	var other *VersionError
+	if errors.As(why, &other) || dataset.FaultOf(why) > dataset.ItemFault {
+		return why
+	}
+	known, err := p.isOf()
+	if err != nil {
+		return err
+	}
+	if !known {
+		return why
+	}
+	if h, ok := p.at.(store.Holder); ok {
+		unlock, err := h.Lock(planName)
+		if err != nil {
+			return fmt.Errorf("taking the lock of the plan: %w", err)
+		}
+		defer unlock()
+	}
+	if err := p.mendFrame(frame); err != nil {
+		return err
+	}
+	return p.write(false)
+}
+
+// mendFrame writes the frame again where it is not what it was.
+func (p *Plan) mendFrame(frame *probes.Frame) error {
+	why, err := p.checkFrame()
+	if why != nil && frame != nil {
+		err = writeFrame(p.at, frame)
+	}
+	return err
 }
 
 // mend writes again what belongs to the plan that is there, old, and is not whole.
@@ -139,13 +176,7 @@ func (p *Plan) mend(old *Plan, frame *probes.Frame) error {
 			return fmt.Errorf("%s of the job in %s: %w, and what it held cannot be told from the inputs; plan the job anew in another folder", old.Names, p.dir, why)
 		}
 	}
-	if frame == nil {
-		return nil
-	}
-	if why, err = old.checkFrame(); why != nil {
-		err = writeFrame(p.at, frame)
-	}
-	return err
+	return p.mendFrame(frame)
 }
 
 func (p *Plan) write(first bool) error {
@@ -293,7 +324,7 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the plan in %s is not usable: %v; %s", e.Dir, e.Err, restorePlan)
+	return fmt.Sprintf("the plan in %s is not usable: %v; %s", e.Dir, e.Err, planAgain)
 }
 
 func (e *DamagedError) Unwrap() error { return e.Err }

@@ -33,7 +33,6 @@ const (
 	runAgain    = "hash run makes the shard anew, then hash finish"
 	finishAgain = "hash finish writes it anew"
 	planAgain   = "the command that made the plan writes it again, or begin anew with --mode overwrite"
-	restorePlan = "put a copy of plan.json back, or begin anew with --mode overwrite"
 	moveAway    = "move it away"
 )
 
@@ -73,7 +72,6 @@ func verifyIn(at store.Store, seen func(shard int)) (Verification, error) {
 	if err == nil {
 		return p.verify(true, seen)
 	}
-	remedy := restorePlan
 	var other *VersionError
 	if errors.As(err, &other) {
 		return Verification{}, couldNot(err)
@@ -87,13 +85,13 @@ func verifyIn(at store.Store, seen func(shard int)) (Verification, error) {
 		if len(of) == 0 {
 			return Verification{}, fmt.Errorf("reading the plan: %w", err)
 		}
-		err, remedy = errors.New("it is missing"), planAgain
+		err = errors.New("it is missing")
 	}
 	var damaged *DamagedError
 	if errors.As(err, &damaged) { // which names a remedy too
 		err = damaged.Err
 	}
-	v := Verification{Missing: []int{}, Findings: []Mismatch{{-1, planName, err.Error(), remedy}}}
+	v := Verification{Missing: []int{}, Findings: []Mismatch{{-1, planName, err.Error(), planAgain}}}
 	return v, at.Delete(successName)
 }
 
