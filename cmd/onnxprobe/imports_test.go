@@ -53,8 +53,9 @@ var diagram = map[string][]string{
 		"onnx", "onnx/tensor", "engine", "engine/dataset/picture", "probes", "probes/region",
 		"probes/region/segment",
 	},
-	"probes/internal/store": {},
-	"probes/sink":           {"onnx/tensor", "probes", "probes/internal/store"},
+	"probes/internal/store":     {},
+	"probes/internal/storetest": {"probes/internal/store"},
+	"probes/sink":               {"onnx/tensor", "probes", "probes/internal/store"},
 	"probes/encoding": {
 		"onnx/tensor", "engine", "engine/dataset", "probes", "probes/internal/store", "probes/sink", "probes/site",
 	},

@@ -20,6 +20,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
+	"github.com/onnxprobe/onnxprobe/probes/internal/storetest"
 )
 
 // kit is what makes small jobs that have every kind of file.
@@ -273,7 +274,7 @@ func TestFaultsOfTheStore(t *testing.T) {
 	k := newKit(t, "npy")
 	wanted := filepath.Join(t.TempDir(), "want")
 	os.Mkdir(wanted, 0o777)
-	counted := &store.Faulty{Store: store.Folder(wanted)}
+	counted := &storetest.Faulty{Store: store.Folder(wanted)}
 	if _, err := k.whole(counted); err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +291,7 @@ func TestFaultsOfTheStore(t *testing.T) {
 			tried++
 			dir := filepath.Join(t.TempDir(), "job")
 			os.Mkdir(dir, 0o777)
-			faulty := &store.Faulty{Store: store.Folder(dir)}
+			faulty := &storetest.Faulty{Store: store.Folder(dir)}
 			faulty.Fail(at, at, no)
 			_, err := k.whole(faulty)
 			what := fmt.Sprintf("%v at call %d, %s", no, at, faulty.Calls()[at-1])
@@ -320,7 +321,7 @@ func TestFaultsOfTheStore(t *testing.T) {
 		t.Fatal(v, err)
 	}
 	for at := 1; at <= len(counted.Calls()); at++ {
-		faulty := &store.Faulty{Store: store.Folder(wanted)}
+		faulty := &storetest.Faulty{Store: store.Folder(wanted)}
 		faulty.Fail(at, at, syscall.EIO)
 		if v, err := verifyIn(faulty, nil); err == nil || !strings.Contains(err.Error(), "could not verify") || !errors.Is(err, syscall.EIO) {
 			t.Errorf("verifying, EIO at %s: %+v, %v", faulty.Calls()[at-1], v, err)

@@ -1,15 +1,18 @@
-package store
+// Package storetest is a store that fails where it is told to.
+package storetest
 
 import (
 	"io/fs"
 	"sync"
 	"syscall"
+
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
 // Faulty is a store over another whose calls fail where it is told to: for tests of what
 // stands on a store.
 type Faulty struct {
-	Store
+	store.Store
 	mu    sync.Mutex
 	calls []string
 	at    int // the call that fails, counted from 1; 0 for none
@@ -49,7 +52,7 @@ func (f *Faulty) Get(name string) ([]byte, error) {
 	return f.Store.Get(name)
 }
 
-func (f *Faulty) Open(name string) (File, error) {
+func (f *Faulty) Open(name string) (store.File, error) {
 	if err := f.call("open", name); err != nil {
 		return nil, err
 	}
@@ -60,7 +63,7 @@ func (f *Faulty) Open(name string) (File, error) {
 	return faultyFile{in, name, f}, nil
 }
 
-func (f *Faulty) Create(name string, absent bool) (Draft, error) {
+func (f *Faulty) Create(name string, absent bool) (store.Draft, error) {
 	if err := f.call("create", name); err != nil {
 		return nil, err
 	}
@@ -71,8 +74,8 @@ func (f *Faulty) Create(name string, absent bool) (Draft, error) {
 	return &faultyDraft{d, name, f}, nil
 }
 
-func (f *Faulty) Publish(drafts ...Draft) error {
-	var real []Draft
+func (f *Faulty) Publish(drafts ...store.Draft) error {
+	var real []store.Draft
 	for _, d := range drafts {
 		d := d.(*faultyDraft)
 		if err := f.call("publish", d.name); err != nil {
@@ -83,7 +86,7 @@ func (f *Faulty) Publish(drafts ...Draft) error {
 	return f.Store.Publish(real...)
 }
 
-func (f *Faulty) List(prefix string) ([]Entry, error) {
+func (f *Faulty) List(prefix string) ([]store.Entry, error) {
 	if err := f.call("list", prefix); err != nil {
 		return nil, err
 	}
@@ -97,43 +100,43 @@ func (f *Faulty) Delete(name string) error {
 	return f.Store.Delete(name)
 }
 
-func (f *Faulty) Hold(name, text string) (Held, error) {
+func (f *Faulty) Hold(name, text string) (store.Held, error) {
 	if err := f.call("hold", name); err != nil {
 		return nil, err
 	}
-	return f.Store.(Holder).Hold(name, text)
+	return f.Store.(store.Holder).Hold(name, text)
 }
 
 func (f *Faulty) Holds(name string) (left, held int, err error) {
 	if err := f.call("holds", name); err != nil {
 		return 0, 0, err
 	}
-	return f.Store.(Holder).Holds(name)
+	return f.Store.(store.Holder).Holds(name)
 }
 
 func (f *Faulty) Forget(name string) error {
 	if err := f.call("forget", name); err != nil {
 		return err
 	}
-	return f.Store.(Holder).Forget(name)
+	return f.Store.(store.Holder).Forget(name)
 }
 
 func (f *Faulty) Lock(name string) (unlock func(), err error) {
 	if err := f.call("lock", name); err != nil {
 		return nil, err
 	}
-	return f.Store.(Holder).Lock(name)
+	return f.Store.(store.Holder).Lock(name)
 }
 
 func (f *Faulty) Sweep(mine func(string) bool) error {
 	if err := f.call("sweep", ""); err != nil {
 		return err
 	}
-	return f.Store.(Holder).Sweep(mine)
+	return f.Store.(store.Holder).Sweep(mine)
 }
 
 type faultyFile struct {
-	File
+	store.File
 	name string
 	f    *Faulty
 }
@@ -146,7 +149,7 @@ func (f faultyFile) ReadAt(b []byte, at int64) (int, error) {
 }
 
 type faultyDraft struct {
-	Draft
+	store.Draft
 	name string
 	f    *Faulty
 }
@@ -186,7 +189,7 @@ func (d *faultyDraft) Seal() error {
 	return d.Draft.Seal()
 }
 
-func (d *faultyDraft) Open() (File, error) {
+func (d *faultyDraft) Open() (store.File, error) {
 	if err := d.f.call("open", d.name); err != nil {
 		return nil, err
 	}
