@@ -44,6 +44,13 @@ func (m *Model) Check() error {
 		return errNoGraph
 	}
 	var fs faults
+	m.checkUse(&fs, m.checkStructure(&fs))
+	return fs.join()
+}
+
+// checkStructure adds to fs what is wrong with the structure; sound is whether graphs and
+// functions hold together.
+func (m *Model) checkStructure(fs *faults) (sound bool) {
 	if m.IR < 1 {
 		fs.addf("the model declares IR version %d; ONNX starts at 1", m.IR)
 	}
@@ -60,9 +67,9 @@ func (m *Model) Check() error {
 		}
 	}
 	before := len(fs.errs)
-	m.Graph.check(&fs, nil, len(m.Graph.Nodes) > 0)
-	m.checkFunctions(&fs)
-	sound := len(fs.errs) == before
+	m.Graph.check(fs, nil, len(m.Graph.Nodes) > 0)
+	m.checkFunctions(fs)
+	sound = len(fs.errs) == before
 	m.Graph.eachNode(func(n *Node) {
 		for _, a := range n.Attrs {
 			if a.Ref != "" {
@@ -75,8 +82,7 @@ func (m *Model) Check() error {
 			fs.addf("node %s: domain %q is not among the imported operator sets", n, n.Domain)
 		}
 	})
-	m.checkUse(&fs, sound)
-	return fs.join()
+	return sound
 }
 
 // domain maps both names of ONNX's own operators to one.
