@@ -110,7 +110,8 @@ func (f Folder) create(name, near string, absent bool) (*draft, error) {
 	abandoned.RLock()
 	defer abandoned.RUnlock()
 	var err error
-	for range 10 {
+	for try := range 100 {
+		time.Sleep(time.Duration(try) * 100 * time.Microsecond)
 		if err = f.folderOf(name); err != nil {
 			return nil, err
 		}
@@ -312,7 +313,7 @@ func (f Folder) Hold(name, text string) (Held, error) {
 	fmt.Fprintln(d.File, text)
 	abandoned.RLock()
 	defer abandoned.RUnlock()
-	for range 10 {
+	for range 100 {
 		if err = os.Rename(d.temp, d.path); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
