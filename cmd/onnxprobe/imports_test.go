@@ -61,7 +61,7 @@ var diagram = map[string][]string{
 	},
 	"probes/dynamics": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "engine/dataset/picture", "probes",
-		"probes/attack", "probes/encoding", "probes/sink", "probes/site",
+		"probes/attack", "probes/encoding", "probes/internal/store", "probes/sink", "probes/site",
 	},
 	"probes/job": {
 		"onnx", "onnx/tensor", "engine/dataset", "engine/dataset/picture", "probes", "probes/encoding",

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
 // Value is a figure; NaN and infinities are null in JSON.
@@ -225,22 +225,11 @@ func differences(a, b json.RawMessage) []string {
 	return names
 }
 
-// putJSON writes v whole under a temporary name that then becomes path, in place of what
-// is there.
+// putJSON writes v whole, in place of what is there.
 func putJSON(path string, v any) error {
 	b, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
 		return err
 	}
-	temp := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%016x.tmp", filepath.Base(path), rand.Uint64()))
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp)
-	_, err = f.Write(append(b, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp, path)
+	return store.PutBytes(store.Folder(filepath.Dir(path)), filepath.Base(path), false, append(b, '\n'))
 }
