@@ -118,7 +118,7 @@ func (p *Plan) verify(all bool, seen func(shard int)) (Verification, error) {
 	}
 	for _, m := range x.v.Findings {
 		if m.Shard >= 0 && m.Remedy == runAgain {
-			if err := p.at.Delete(shardName(m.Shard) + recordSuffix); err != nil {
+			if err := p.at.Delete(shardName(m.Shard) + recordSuffix); missing(err) != nil { // what is no file is named, and stays
 				return x.v, fmt.Errorf("taking back the record of shard %d: %w", m.Shard, err)
 			}
 		}
@@ -185,7 +185,7 @@ func (x *verifier) look(all bool, seen func(shard int)) error {
 		}
 	}
 	if all {
-		if err := x.finish(there, finished); err != nil {
+		if finished, err = x.finish(there, finished); err != nil {
 			return err
 		}
 	}
@@ -257,14 +257,15 @@ func (x *verifier) shard(i int, asided, claimed bool) error {
 	return nil
 }
 
-// finish holds what Finish wrote against the records.
-func (x *verifier) finish(there map[string]store.Entry, finished bool) error {
+// finish holds what Finish wrote against the records. It gives whether the job is finished,
+// which a finish may have done since finished was asked.
+func (x *verifier) finish(there map[string]store.Entry, finished bool) (bool, error) {
 	p := x.p
 	_, has := there[manifestName]
-	if !finished && has { // unless a finish came to its end meanwhile
+	if !finished && has {
 		var err error
 		if finished, err = p.finished(); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if _, index := there[faissName]; !finished && (has || index && p.Settings.FAISS) {
@@ -275,32 +276,32 @@ func (x *verifier) finish(there map[string]store.Entry, finished bool) error {
 		x.find(-1, successName, fmt.Errorf("it is missing, and %s is there: finish was not completed, or a run began anew", made), finishAgain)
 	}
 	if !finished && !has {
-		return nil
+		return false, nil
 	}
 	whole, lacks, err := p.whole()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := x.manifest(whole, len(lacks) > 0); err != nil || !p.Settings.FAISS {
-		return err
+		return finished, err
 	}
 	in, why, err := p.openFor(faissName)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if in == nil {
 		x.find(-1, faissName, why, finishAgain)
-		return nil
+		return finished, nil
 	}
 	defer in.Close()
 	if len(lacks) > 0 {
-		return nil // a finding of theirs takes it back
+		return finished, nil // a finding of theirs takes it back
 	}
 	why, err = p.checkIndex(in, whole.Shards)
 	if why != nil {
 		x.find(-1, faissName, why, finishAgain)
 	}
-	return err
+	return finished, err
 }
 
 // manifest holds manifest.json against the records; some of these lack.

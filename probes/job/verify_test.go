@@ -268,6 +268,35 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
+// What stands in a record's place and cannot be removed keeps no other shard from being
+// taken back.
+func TestVerifyPastAFolder(t *testing.T) {
+	k := newKit(t, "parquet")
+	dir := filepath.Join(t.TempDir(), "job")
+	os.Mkdir(dir, 0o777)
+	if _, err := k.whole(store.Folder(dir)); err != nil {
+		t.Fatal(err)
+	}
+	record := filepath.Join(dir, "00000_stats.json")
+	os.Remove(record)
+	if err := os.MkdirAll(filepath.Join(record, "mine"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "00001.parquet"), 50); err != nil {
+		t.Fatal(err)
+	}
+	v, err := Verify(dir, nil)
+	if err != nil || len(v.Findings) != 2 || !strings.Contains(v.Findings[0].Why, "is a folder, not a file; move it away") || v.Findings[1].File != "00001.parquet" {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "00001_stats.json")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the record of the shard that is cut: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(record, "mine")); err != nil {
+		t.Error(err)
+	}
+}
+
 // Whatever call to the store fails while a job is planned, run, finished and verified, the
 // job made again is the undisturbed one; and no verification that cannot read changes it.
 func TestFaultsOfTheStore(t *testing.T) {

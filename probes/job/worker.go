@@ -126,12 +126,12 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 	}
 	r, err := p.Done(i)
 	if err != nil {
-		return res, outputError{err}
+		return res, ownError{err}
 	}
 	again := false
 	if r != nil && w.options.RetryErrors != "" {
 		if again, err = p.HasErrors(i, r, w.options.RetryErrors); err != nil {
-			return res, outputError{err}
+			return res, ownError{err}
 		}
 	}
 	if r != nil && !again {
@@ -141,7 +141,7 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 	}
 	aside, err := p.SetAside(i)
 	if err != nil {
-		return res, outputError{err}
+		return res, ownError{err}
 	}
 	if aside != nil {
 		if !w.options.Retry {
@@ -154,7 +154,7 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 	}
 	dead, _, err := p.tries(i)
 	if err != nil {
-		return res, outputError{err}
+		return res, ownError{err}
 	}
 	if w.options.MaxTries > 0 && dead >= w.options.MaxTries {
 		if _, err := p.setAside(i, dead); err != nil {
