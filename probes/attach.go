@@ -9,6 +9,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -338,10 +339,10 @@ func (p *Plan) Units() int {
 }
 
 // parts names the pieces of a whole code.
-func (p *Plan) parts() []Part {
-	ps := make([]Part, len(p.Sites))
+func (p *Plan) parts() []result.Part {
+	ps := make([]result.Part, len(p.Sites))
 	for i := range p.Sites {
-		ps[i] = Part{p.Sites[i].Name, p.Sites[i].Bytes()}
+		ps[i] = result.Part{Name: p.Sites[i].Name, Width: p.Sites[i].Bytes()}
 	}
 	return ps
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // ChannelColumns are the channel codes of an item, "channels": for every site of at
@@ -17,7 +18,7 @@ type ChannelColumns struct{}
 type channelMaker struct {
 	fromOutputs
 	plan  *Plan
-	parts []Part
+	parts []result.Part
 	width int
 }
 
@@ -25,7 +26,7 @@ func (ChannelColumns) start(_ context.Context, r *Prober) (maker, error) {
 	m := &channelMaker{plan: r.Plan}
 	for i := range r.Plan.Sites {
 		if s := &r.Plan.Sites[i]; s.Channels() > 0 {
-			m.parts, m.width = append(m.parts, Part{s.Name, s.ChannelBytes()}), m.width+s.ChannelBytes()
+			m.parts, m.width = append(m.parts, result.Part{Name: s.Name, Width: s.ChannelBytes()}), m.width+s.ChannelBytes()
 		}
 	}
 	if m.width == 0 {
@@ -34,7 +35,7 @@ func (ChannelColumns) start(_ context.Context, r *Prober) (maker, error) {
 	return m, nil
 }
 
-func (m *channelMaker) columns(s *step, _ any) ([]Column, error) {
+func (m *channelMaker) columns(s *step, _ any) ([]result.Column, error) {
 	all, codes := m.plan.CodeBytes(), s.codes()
 	values := make([]byte, s.rows.n*m.width)
 	for i := range s.rows.n {
@@ -53,7 +54,7 @@ func (m *channelMaker) columns(s *step, _ any) ([]Column, error) {
 			code = code[site.Bytes():]
 		}
 	}
-	return []Column{{Name: "channels", Values: values, Width: m.width, Parts: m.parts, Null: s.rows.failed}}, nil
+	return []result.Column{{Name: "channels", Values: values, Width: m.width, Parts: m.parts, Null: s.rows.failed}}, nil
 }
 
 // anySet reports whether a bit among n from bit i on is set.

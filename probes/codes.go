@@ -6,6 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -24,7 +25,7 @@ type CodeOptions struct {
 // options ask for; with AttachOptions.Fragile the number of fragile bits too. An
 // item that cannot be read, or for which the network returns NaN, is a row with
 // an error.
-func (r *Prober) Codes(ctx context.Context, ds dataset.Dataset, sink Sink, o CodeOptions) (Summary, error) {
+func (r *Prober) Codes(ctx context.Context, ds dataset.Dataset, sink result.Sink, o CodeOptions) (result.Summary, error) {
 	return r.Write(ctx, ds, sink, o.RunOptions, CodeColumns{Full: o.Full, PerSite: o.PerSite, Sketch: o.Sketch})
 }
 
@@ -76,7 +77,7 @@ func (c CodeColumns) start(_ context.Context, r *Prober) (maker, error) {
 	return m, nil
 }
 
-func (m *codeMaker) columns(s *step, _ any) ([]Column, error) {
+func (m *codeMaker) columns(s *step, _ any) ([]result.Column, error) {
 	p, rows, all, codes := m.plan, &s.rows, m.plan.CodeBytes(), s.codes()
 	digests := make([]string, rows.n)
 	for i := range rows.n {
@@ -84,7 +85,7 @@ func (m *codeMaker) columns(s *step, _ any) ([]Column, error) {
 			digests[i] = DigestOf(codes[i*all : (i+1)*all]).String()
 		}
 	}
-	cols := []Column{{Name: "digest", Values: digests, Null: rows.failed}}
+	cols := []result.Column{{Name: "digest", Values: digests, Null: rows.failed}}
 	if p.options.Fragile > 0 {
 		total := make([]int64, rows.n)
 		for _, t := range s.r.probe(s.out, "fragile") {
@@ -95,7 +96,7 @@ func (m *codeMaker) columns(s *step, _ any) ([]Column, error) {
 				total[i] += int64(v)
 			}
 		}
-		cols = append(cols, Column{Name: "fragile", Values: total, Null: rows.failed})
+		cols = append(cols, result.Column{Name: "fragile", Values: total, Null: rows.failed})
 	}
 	if m.Sketch != nil {
 		n := m.Sketch.Bytes()
@@ -103,11 +104,11 @@ func (m *codeMaker) columns(s *step, _ any) ([]Column, error) {
 		for i := range rows.n {
 			m.Sketch.Of(sketches[i*n:(i+1)*n], codes[i*all:(i+1)*all])
 		}
-		cols = append(cols, Column{Name: "sketch", Values: sketches, Width: n, Null: rows.failed})
+		cols = append(cols, result.Column{Name: "sketch", Values: sketches, Width: n, Null: rows.failed})
 	}
 	switch {
 	case m.spans != nil:
-		c := Column{Name: "code", Width: m.width, Null: rows.failed}
+		c := result.Column{Name: "code", Width: m.width, Null: rows.failed}
 		chosen := make([]byte, 0, rows.n*m.width)
 		for i := range rows.n {
 			for _, p := range m.spans {
@@ -115,12 +116,12 @@ func (m *codeMaker) columns(s *step, _ any) ([]Column, error) {
 			}
 		}
 		for _, p := range m.spans {
-			c.Parts = append(c.Parts, Part{p.name, p.size})
+			c.Parts = append(c.Parts, result.Part{Name: p.name, Width: p.size})
 		}
 		c.Values = chosen
 		cols = append(cols, c)
 	case m.Full || m.PerSite:
-		c := Column{Name: "code", Values: codes, Width: all, Null: rows.failed}
+		c := result.Column{Name: "code", Values: codes, Width: all, Null: rows.failed}
 		if m.PerSite {
 			c.Parts = p.parts()
 		}

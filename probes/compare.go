@@ -9,6 +9,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Setting is one side of a comparison.
@@ -60,7 +61,7 @@ type SiteDiff struct {
 
 // Diff is the result of a comparison.
 type Diff struct {
-	Summary
+	result.Summary
 	Sites []SiteDiff `json:"sites"`
 	// Regions is the number of items whose whole codes, hence digests, differ.
 	Regions int `json:"regions"`
@@ -138,7 +139,7 @@ func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dat
 			if err == nil && (na[i] || nb[i]) {
 				err = errNaN
 			}
-			if d.count(err); err != nil {
+			if d.Count(err); err != nil {
 				continue
 			}
 			d.Outputs = math.Max(d.Outputs, furthest(oa[i], ob[i]))

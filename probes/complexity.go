@@ -7,6 +7,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Neighborhood is where local complexity is measured: the vertices x + r q and
@@ -56,7 +57,7 @@ func (nb *Neighborhood) vertex(dst, x, scaled []float32, j int) {
 
 // Complexity measures local complexity for every item of a dataset and writes a
 // row for each, in order; see ComplexityColumns.
-func (r *Prober) Complexity(ctx context.Context, ds dataset.Dataset, nb Neighborhood, sink Sink, o RunOptions) (Summary, error) {
+func (r *Prober) Complexity(ctx context.Context, ds dataset.Dataset, nb Neighborhood, sink result.Sink, o RunOptions) (result.Summary, error) {
 	return r.Write(ctx, ds, sink, o, ComplexityColumns{Neighborhood: nb})
 }
 
@@ -284,7 +285,7 @@ func (p *Plan) codeKinds() []string {
 	return []string{"code"}
 }
 
-func (c *counter) columns(s *step, state any) ([]Column, error) {
+func (c *counter) columns(s *step, state any) ([]result.Column, error) {
 	found := state.(crossed)
 	per, width := len(c.nb.Radii)*len(c.r.Plan.Sites), len(c.nb.Radii)*c.r.Plan.CodeBytes()
 	for i, failed := range s.rows.failed {
@@ -297,13 +298,13 @@ func (c *counter) columns(s *step, state any) ([]Column, error) {
 	}
 	cols := c.r.Plan.complexityColumns(c.nb, found.counts, s.rows.failed)
 	if c.changed {
-		cols = append(cols, Column{Name: "changed", Values: found.bits, Width: width, Null: s.rows.failed})
+		cols = append(cols, result.Column{Name: "changed", Values: found.bits, Width: width, Null: s.rows.failed})
 	}
 	return cols, nil
 }
 
 // complexityColumns lays out counts, rows by radii by sites.
-func (p *Plan) complexityColumns(nb Neighborhood, counts []int64, failed []bool) []Column {
+func (p *Plan) complexityColumns(nb Neighborhood, counts []int64, failed []bool) []result.Column {
 	radii, sites := len(nb.Radii), len(p.Sites)
 	rows := len(counts) / (radii * sites)
 	total := make([]int64, rows*radii)
@@ -312,22 +313,22 @@ func (p *Plan) complexityColumns(nb Neighborhood, counts []int64, failed []bool)
 		total[i/sites] += n
 		fraction[i] = float64(n) / float64(p.Sites[i%sites].Units)
 	}
-	var perRadius, perSite []Part
+	var perRadius, perSite []result.Part
 	for _, radius := range nb.Radii {
 		at := ""
 		if radii > 1 {
 			at = fmt.Sprintf("@%g", radius)
-			perRadius = append(perRadius, Part{fmt.Sprintf("r%g", radius), 1})
+			perRadius = append(perRadius, result.Part{Name: fmt.Sprintf("r%g", radius), Width: 1})
 		}
 		for i := range p.Sites {
-			perSite = append(perSite, Part{p.Sites[i].Name + at, 1})
+			perSite = append(perSite, result.Part{Name: p.Sites[i].Name + at, Width: 1})
 		}
 	}
 	width := 0
 	if radii > 1 {
 		width = radii
 	}
-	return []Column{
+	return []result.Column{
 		{Name: "complexity", Values: total, Width: width, Parts: perRadius, Null: failed},
 		{Name: "count", Values: counts, Width: radii * sites, Parts: perSite, Null: failed},
 		{Name: "fraction", Values: fraction, Width: radii * sites, Parts: perSite, Null: failed},

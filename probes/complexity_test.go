@@ -14,6 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -49,12 +50,12 @@ func pointsOf(t *tensor.Tensor, n int) points {
 // memory is a sink that keeps what it gets.
 type memory struct {
 	rows int
-	cols map[string]Column
+	cols map[string]result.Column
 }
 
-func (m *memory) Write(cols []Column) error {
+func (m *memory) Write(cols []result.Column) error {
 	if m.cols == nil {
-		m.cols = map[string]Column{}
+		m.cols = map[string]result.Column{}
 	}
 	for _, c := range cols {
 		k := m.cols[c.Name]
@@ -91,7 +92,7 @@ func b2i(b bool) int {
 
 func (m *memory) ints(name string) []int64 { return m.cols[name].Values.([]int64) }
 
-func complexity(t *testing.T, r *Prober, ds dataset.Dataset, nb Neighborhood) (*memory, Summary) {
+func complexity(t *testing.T, r *Prober, ds dataset.Dataset, nb Neighborhood) (*memory, result.Summary) {
 	t.Helper()
 	m := &memory{}
 	sum, err := r.Complexity(context.Background(), ds, nb, m, RunOptions{})

@@ -11,6 +11,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // onCUDA are the settings of a GPU; the test is skipped where there is none.
@@ -125,12 +126,12 @@ func TestManifestOfGPU(t *testing.T) {
 	for _, c := range []struct {
 		o         engine.Options
 		precision string
-		gpu       *ManifestGPU
+		gpu       *result.GPU
 	}{
 		{engine.Options{}, "float32, TF32 off", nil},
-		{engine.Options{Device: engine.Device{Kind: "cuda", Index: 1}}, "float32, TF32 off", &ManifestGPU{Tune: "heuristic"}},
+		{engine.Options{Device: engine.Device{Kind: "cuda", Index: 1}}, "float32, TF32 off", &result.GPU{Tune: "heuristic"}},
 		{engine.Options{Device: engine.Device{Kind: "cuda"}, AllowTF32: true, Tune: "exhaustive", MemoryLimit: 7, CUDAGraph: true}, "float32, TF32 allowed",
-			&ManifestGPU{Tune: "exhaustive", Memory: 7, CUDAGraph: true}},
+			&result.GPU{Tune: "exhaustive", Memory: 7, CUDAGraph: true}},
 	} {
 		r.Options = c.o
 		mf, err := r.NewManifest(m)

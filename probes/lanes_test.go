@@ -16,6 +16,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Rows of several sessions are those of one, in its order, whatever the groups, the
@@ -51,14 +52,14 @@ func TestDevicesAreAsOne(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var want Summary
+			var want result.Summary
 			for _, n := range []int{1, 2, 3} {
 				r, err := p.OpenOn(context.Background(), uneven{ort.Backend{}, new(atomic.Int64)}, engine.Options{}, make([]engine.Device, n), batch)
 				if err != nil {
 					t.Fatal(err)
 				}
 				got, last := &memory{}, 0
-				sum, err := r.Write(context.Background(), ds, got, RunOptions{Progress: func(s Summary) {
+				sum, err := r.Write(context.Background(), ds, got, RunOptions{Progress: func(s result.Summary) {
 					if s.Items <= last || s.Items > last+batch {
 						t.Errorf("%d items after %d", s.Items, last)
 					}

@@ -11,6 +11,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -63,7 +64,7 @@ type OutputOptions struct {
 
 // Outputs runs plain inference and writes a row for every item, in order. Outputs
 // that are not one row an item are left out.
-func (r *Prober) Outputs(ctx context.Context, ds dataset.Dataset, sink Sink, o OutputOptions) (Summary, error) {
+func (r *Prober) Outputs(ctx context.Context, ds dataset.Dataset, sink result.Sink, o OutputOptions) (result.Summary, error) {
 	return r.Write(ctx, ds, sink, o.RunOptions, OutputColumns{OutputOptions: o})
 }
 
@@ -84,8 +85,8 @@ func (o OutputColumns) start(_ context.Context, r *Prober) (maker, error) {
 	return &outputMaker{OutputColumns: o, plan: r.Plan}, nil
 }
 
-func (m *outputMaker) columns(s *step, _ any) ([]Column, error) {
-	var cols []Column
+func (m *outputMaker) columns(s *step, _ any) ([]result.Column, error) {
+	var cols []result.Column
 	rows, first := &s.rows, true
 	for i, t := range s.out[:m.plan.Own] {
 		if len(t.Shape) == 0 || t.Shape[0] != s.r.Batch || t.DType == tensor.String || t.Data == nil || m.Name != "" && !first {
@@ -118,13 +119,13 @@ func (m *outputMaker) columns(s *step, _ any) ([]Column, error) {
 		}
 		switch {
 		case m.Full && t.DType == tensor.Float64:
-			cols = append(cols, Column{Name: name, Values: v, Width: per, Null: rows.failed})
+			cols = append(cols, result.Column{Name: name, Values: v, Width: per, Null: rows.failed})
 		case m.Full:
 			f := make([]float32, len(v))
 			for k, x := range v {
 				f[k] = float32(x)
 			}
-			cols = append(cols, Column{Name: name, Values: f, Width: per, Null: rows.failed})
+			cols = append(cols, result.Column{Name: name, Values: f, Width: per, Null: rows.failed})
 		}
 		first = false
 	}
@@ -142,7 +143,7 @@ func softmax(v []float64) {
 	}
 }
 
-func topColumns(v []float64, per int, rows *rows, o OutputOptions) ([]Column, error) {
+func topColumns(v []float64, per int, rows *rows, o OutputOptions) ([]result.Column, error) {
 	if o.Labels != nil && len(o.Labels) != per {
 		return nil, fmt.Errorf("%d labels for an output of %d entries", len(o.Labels), per)
 	}
@@ -162,9 +163,9 @@ func topColumns(v []float64, per int, rows *rows, o OutputOptions) ([]Column, er
 			label[i] = o.Labels[order[0]]
 		}
 	}
-	cols := []Column{{Name: "top", Values: index, Width: k, Null: rows.failed}, {Name: "score", Values: score, Width: k, Null: rows.failed}}
+	cols := []result.Column{{Name: "top", Values: index, Width: k, Null: rows.failed}, {Name: "score", Values: score, Width: k, Null: rows.failed}}
 	if o.Labels != nil {
-		cols = append(cols, Column{Name: "prediction", Values: label, Null: rows.failed})
+		cols = append(cols, result.Column{Name: "prediction", Values: label, Null: rows.failed})
 	}
 	return cols, nil
 }

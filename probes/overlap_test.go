@@ -18,6 +18,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // posing is ONNX Runtime on the CPU that poses as being on GPUs. It counts what it
@@ -261,7 +262,7 @@ type failing struct {
 	then  func()
 }
 
-func (s *failing) Write([]Column) error {
+func (s *failing) Write([]result.Column) error {
 	if s.after--; s.after != 0 {
 		return nil
 	}

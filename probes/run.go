@@ -9,6 +9,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // RunOptions are common to everything that goes through a dataset.
@@ -17,7 +18,7 @@ type RunOptions struct {
 	// for each core.
 	Workers int
 	// Progress is told how far the run is, after every batch was written.
-	Progress func(Summary)
+	Progress func(result.Summary)
 	// Times, when not nil, is given where the time went.
 	Times *Times
 }
@@ -37,26 +38,9 @@ func (o RunOptions) workers() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-func (o RunOptions) progress(s Summary) {
+func (o RunOptions) progress(s result.Summary) {
 	if o.Progress != nil {
 		o.Progress(s)
-	}
-}
-
-// Summary counts the items of a run.
-type Summary struct {
-	Items  int `json:"items"`
-	Failed int `json:"failed"`
-	// Errors holds the first few errors of items.
-	Errors []string `json:"errors,omitempty"`
-}
-
-func (s *Summary) count(err error) {
-	s.Items++
-	if err != nil {
-		if s.Failed++; len(s.Errors) < 10 {
-			s.Errors = append(s.Errors, err.Error())
-		}
 	}
 }
 
@@ -93,12 +77,12 @@ func (r *rows) add(it dataset.Item, err error) {
 
 func (r *rows) reset() { *r = rows{tiles: r.tiles} }
 
-func (r *rows) columns() []Column {
+func (r *rows) columns() []result.Column {
 	good := make([]bool, r.n)
 	for i, f := range r.failed {
 		good[i] = !f
 	}
-	cols := []Column{
+	cols := []result.Column{
 		{Name: "id", Values: r.id},
 		{Name: "path", Values: r.path},
 		{Name: "label", Values: r.label, Null: r.unlabelled},
@@ -107,8 +91,8 @@ func (r *rows) columns() []Column {
 		{Name: "error", Values: r.message, Null: good},
 	}
 	if r.tiles {
-		cols = append(cols, Column{Name: "tile", Values: r.tile, Width: 4, Null: r.untiled,
-			Parts: []Part{{"x0", 1}, {"y0", 1}, {"x1", 1}, {"y1", 1}}})
+		cols = append(cols, result.Column{Name: "tile", Values: r.tile, Width: 4, Null: r.untiled,
+			Parts: []result.Part{{Name: "x0", Width: 1}, {Name: "y0", Width: 1}, {Name: "x1", Width: 1}, {Name: "y1", Width: 1}}})
 	}
 	return cols
 }
@@ -128,7 +112,7 @@ type maker interface {
 	infer(ctx context.Context, in *tensor.Tensor, s *step) (any, error)
 	// columns makes the group's columns. Rows of items that failed are zeros in the
 	// outputs' place; their values must be zero and marked null.
-	columns(s *step, state any) ([]Column, error)
+	columns(s *step, state any) ([]result.Column, error)
 	// outputs says whether the group reads the network's outputs for the items, and
 	// otherwise how many items make full batches of what it runs instead.
 	outputs() (reads bool, items int)
@@ -178,17 +162,17 @@ func (s *step) codes() []byte {
 // ahead of the engine, and the sink is written to by another behind it; each waits
 // for the next, so memory does not grow with the dataset. Of a prober on several
 // devices, see OpenOn, each session runs on a goroutine of its own.
-func (r *Prober) Write(ctx context.Context, ds dataset.Dataset, sink Sink, o RunOptions, groups ...Group) (Summary, error) {
+func (r *Prober) Write(ctx context.Context, ds dataset.Dataset, sink result.Sink, o RunOptions, groups ...Group) (result.Summary, error) {
 	lanes, size, err := r.lanes(ctx, groups)
 	if err != nil {
-		return Summary{}, err
+		return result.Summary{}, err
 	}
 	bound, err := r.Plan.Fit.bind(dataset.Sides(ds))
 	if err != nil {
-		return Summary{}, err
+		return result.Summary{}, err
 	}
 	tiles := dataset.IsTiled(ds)
-	var sum Summary
+	var sum result.Summary
 	var times Times
 	const behind = 2 // steps besides those that the sessions work on: one waits for the sink, one is written
 	free := make(chan *step, len(lanes)+behind)
@@ -253,7 +237,7 @@ func (s *step) infer(ctx context.Context, l *lane) (err error) {
 }
 
 // write is the part of a step that does not.
-func (s *step) write(sink Sink, sum *Summary) error {
+func (s *step) write(sink result.Sink, sum *result.Summary) error {
 	nan := s.r.nan(s.out)
 	s.rows.reset()
 	for i, it := range s.items {
@@ -262,7 +246,7 @@ func (s *step) write(sink Sink, sum *Summary) error {
 			err = errNaN
 		}
 		s.rows.add(it, err)
-		sum.count(err)
+		sum.Count(err)
 	}
 	cols := s.rows.columns()
 	for i, m := range s.makers {

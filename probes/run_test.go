@@ -12,6 +12,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -126,7 +127,7 @@ type slowSink struct {
 	take chan error
 }
 
-func (s *slowSink) Write([]Column) error { return <-s.take }
+func (s *slowSink) Write([]result.Column) error { return <-s.take }
 
 // counted counts the samples that were read.
 type counted struct {
@@ -189,7 +190,7 @@ func TestWriteIsCancelled(t *testing.T) {
 			ds.x = append(ds.x, []float32{1, 2, 3})
 		}
 		n := 0
-		sum, err := r.Write(ctx, ds, &memory{}, RunOptions{Progress: func(s Summary) {
+		sum, err := r.Write(ctx, ds, &memory{}, RunOptions{Progress: func(s result.Summary) {
 			if n++; n > after {
 				cancel(context.Canceled)
 			}

@@ -20,6 +20,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -91,7 +92,7 @@ type answers struct {
 	bad        []string
 }
 
-func (a *answers) Write(cols []Column) error {
+func (a *answers) Write(cols []result.Column) error {
 	for _, c := range cols {
 		switch v := c.Values.(type) {
 		case []float32:

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -13,10 +14,10 @@ import (
 // export calls its nodes; what decides a bit makes another.
 func TestSiteTable(t *testing.T) {
 	sites := []site.Site{{Name: "a", Op: "Relu", Units: 6, Shape: []int{2, 3}, Knots: []float64{0}, Node: "n1", Pre: "v1"}, {Name: "b", Op: "Hardtanh", Units: 2, Shape: []int{2}, Knots: []float64{-1, 1}}}
-	table := func(sites []site.Site) SiteTable {
+	table := func(sites []site.Site) result.SiteTable {
 		t.Helper()
-		s, err := TableOf(sites)
-		if err != nil || s.Rule != SitesRule || len(s.Hash) != 32 {
+		s, err := result.TableOf(sites)
+		if err != nil || s.Rule != result.SitesRule || len(s.Hash) != 32 {
 			t.Fatalf("%+v, %v", s, err)
 		}
 		return s
@@ -61,14 +62,14 @@ func TestSiteTable(t *testing.T) {
 		}
 	}
 	// A field that later versions add and that is empty changes nothing.
-	x, err := SiteText([]byte(`{"name":"a","knots":[0],"smooth":false,"against":null,"offset":3}`))
-	if y, _ := SiteText([]byte(`{"knots":[0.0],"name":"a"}`)); err != nil || x != y {
+	x, err := result.SiteText([]byte(`{"name":"a","knots":[0],"smooth":false,"against":null,"offset":3}`))
+	if y, _ := result.SiteText([]byte(`{"knots":[0.0],"name":"a"}`)); err != nil || x != y {
 		t.Errorf("%s and %s, %v", x, y, err)
 	}
-	if x, _ = SiteText([]byte(`{"name":"a","knots":[0],"against":"v"}`)); !strings.Contains(x, "against") {
+	if x, _ = result.SiteText([]byte(`{"name":"a","knots":[0],"against":"v"}`)); !strings.Contains(x, "against") {
 		t.Errorf("a tensor knot is left out: %s", x)
 	}
-	if _, err := SiteText([]byte(`[]`)); err == nil {
+	if _, err := result.SiteText([]byte(`[]`)); err == nil {
 		t.Error("a list is a site")
 	}
 }
@@ -91,11 +92,11 @@ func TestManifestHasItsSiteTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var read Manifest
+	var read result.Manifest
 	if err := json.Unmarshal(b, &read); err != nil {
 		t.Fatal(err)
 	}
-	want, err := TableOf(p.Sites)
+	want, err := result.TableOf(p.Sites)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/partition"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 func newAffine() *cobra.Command {
@@ -153,7 +154,7 @@ norm, row and input; a .npy file the weight alone.`,
 				return err
 			}
 			mf.Verb, mf.Command, mf.Dataset = c.Name(), commandLine(c), manifestData(ds, j.random > 0)
-			mf.Summary = probes.Summary{Items: 1}
+			mf.Summary = result.Summary{Items: 1}
 			mf.Settings = map[string]any{"item": item.ID, "index": max(index, 0), "seed": j.seed, "exif": j.exif, "map": a}
 			for name, said := range feed.others.settings {
 				mf.Settings[name] = said
@@ -256,7 +257,7 @@ func heldBeside(ds dataset.Dataset, x []float64, data, by string) ([]float64, ma
 }
 
 // saveMap writes the map with its manifest beside it.
-func saveMap(path string, force bool, mf *probes.Manifest, a *partition.Affine, x []float64, sample []int) error {
+func saveMap(path string, force bool, mf *result.Manifest, a *partition.Affine, x []float64, sample []int) error {
 	n := len(a.Rows)
 	weight := tensor.Of(a.Weight, append([]int{n}, sample...)...)
 	return save(path, force, mf, func(w io.Writer) error {

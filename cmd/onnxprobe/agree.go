@@ -7,6 +7,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // agreeFlags compare regions and whole pictures with one region.
@@ -32,7 +33,7 @@ func (f *agreeFlags) check(regions *regionFlags) error {
 
 // compare runs the picture of the reference, and has rows, and maps before them, say
 // what agrees with it.
-func (f *agreeFlags) compare(c *cobra.Command, j *job, r *probes.Prober, ds dataset.Dataset, to probes.Sink) (probes.Sink, error) {
+func (f *agreeFlags) compare(c *cobra.Command, j *job, r *probes.Prober, ds dataset.Dataset, to result.Sink) (result.Sink, error) {
 	place, err := j.rows.Find(ds, f.with)
 	if err != nil {
 		return nil, usagef("--agree: %w", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 func newAttach() *cobra.Command {
@@ -70,7 +71,7 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if plan.Fit.Note != "" {
 				note(c, "%s", plan.Fit.Note)
 			}
-			if n := probes.UnwatchedNote(plan.Unwatched); n != "" {
+			if n := result.UnwatchedNote(plan.Unwatched); n != "" {
 				note(c, "%s", n)
 			}
 			probed := probes.Strip(plan.Model)

@@ -16,6 +16,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/bench"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // benchReport is what bench --json prints: a contract.
@@ -195,7 +196,7 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 	r := &benchReport{Model: path, Sample: b.Codes.Fit.Sample, Sites: len(b.Codes.Sites), Units: b.Codes.Units(), CodeBytes: b.Codes.CodeBytes(),
 		Backend: b.Backend.Name(), Device: j.deviceList(), TF32: b.Options.AllowTF32, Tune: b.Options.Tune, Threads: j.threads, Seed: j.seed,
 		Machine: bench.Describe(c.Context(), b.Options.Device), CommandLine: commandLine(c),
-		Versions: map[string]string{"onnxprobe": probes.Version(), "go": runtime.Version(), b.Backend.Name(): b.Backend.Version()}}
+		Versions: map[string]string{"onnxprobe": result.Version(), "go": runtime.Version(), b.Backend.Name(): b.Backend.Version()}}
 	r.Precision, _, _ = strings.Cut(b.Codes.Precision(), ",") // what follows is of TF32
 	if j.complexity {
 		r.Directions, r.Radius = j.directions, j.radius

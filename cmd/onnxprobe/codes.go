@@ -8,6 +8,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 func newCodes() *cobra.Command {
@@ -88,7 +89,7 @@ region by its channels.`,
 		j.attach = func(m *onnx.Model, sample []int) (*probes.Plan, error) {
 			return probes.Attach(m, probes.AttachOptions{Sites: j.siteOptions(), Sample: sample, Fragile: fragile})
 		}
-		j.use = func(r *probes.Prober, ds dataset.Dataset, to probes.Sink, o probes.RunOptions) (sum probes.Summary, err error) {
+		j.use = func(r *probes.Prober, ds dataset.Dataset, to result.Sink, o probes.RunOptions) (sum result.Summary, err error) {
 			co := probes.CodeOptions{RunOptions: o, Full: !noCode, PerSite: perSite && !noCode}
 			if j.regions.path != "" {
 				co.Full = true

@@ -14,7 +14,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // pictures are the arguments that make model inputs of the digits.
@@ -88,15 +88,15 @@ func TestFormatsAgree(t *testing.T) {
 	}
 	var said struct {
 		Output, Manifest string
-		Summary          probes.Summary
+		Summary          result.Summary
 	}
 	summed := filepath.Join(dir, "summed.npy")
 	decode(t, stdoutOf(t, with(args, "--json", "-o", summed)...), &said)
-	if said.Output != summed || said.Manifest != sink.ManifestPath(summed) || said.Summary.Items != 100 {
+	if said.Output != summed || said.Manifest != result.ManifestPath(summed) || said.Summary.Items != 100 {
 		t.Errorf("--json with -o FILE prints %+v", said)
 	}
 	array := file("a.npy")
-	codes, items := tensor.Data[uint8](readArray(t, array)), rows(t, slurp(t, sink.ItemsPath(array)))
+	codes, items := tensor.Data[uint8](readArray(t, array)), rows(t, slurp(t, result.ItemsPath(array)))
 	type record struct {
 		ID     string `parquet:"id"`
 		Class  string `parquet:"class"`
@@ -242,7 +242,7 @@ func TestManifest(t *testing.T) {
 		"threads": {m.Threads, 1}, "optimize": {m.Optimize, "all"}, "seed": {m.Settings["seed"], 3.0}, "sketch": {m.Settings["sketch"], 64.0},
 		"items": {m.Summary.Items, 100}, "bit order": {m.BitOrder, "big (numpy.packbits)"}, "units": {m.Units, 3200},
 		"preprocessing": {m.Dataset.Sources[0].Preprocess.Name, "mnist-01"}, "source": {m.Dataset.Sources[0].Path, digits},
-		"classes": {len(m.Dataset.Classes), 10}, "version": {m.Version, probes.Version()},
+		"classes": {len(m.Dataset.Classes), 10}, "version": {m.Version, result.Version()},
 	} {
 		if c[0] != c[1] {
 			t.Errorf("%s is %v, want %v", what, c[0], c[1])
@@ -281,10 +281,10 @@ func TestManifest(t *testing.T) {
 	}
 }
 
-func readManifest(t *testing.T, path string) probes.Manifest {
+func readManifest(t *testing.T, path string) result.Manifest {
 	t.Helper()
-	var m probes.Manifest
-	decode(t, slurp(t, sink.ManifestPath(path)), &m)
+	var m result.Manifest
+	decode(t, slurp(t, result.ManifestPath(path)), &m)
 	return m
 }
 

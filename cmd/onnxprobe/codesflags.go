@@ -12,9 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // codesFlags are common to the verbs that read codes and write what they say.
@@ -58,7 +57,7 @@ func (f *codesFlags) check(inputs []string) error {
 		if strings.EqualFold(filepath.Ext(f.output), ".npy") {
 			return usagef("writing %q: the results are no array; use .parquet or .jsonl", f.output)
 		}
-		if err := sink.Check(f.output, f.force); err != nil {
+		if err := result.Check(f.output, f.force); err != nil {
 			return usageError{err}
 		}
 	}
@@ -142,7 +141,7 @@ type compared struct {
 }
 
 func comparisonOf(c *cobra.Command, options map[string]any, codes ...*encoding.Codes) *comparison {
-	m := &comparison{Tool: "onnxprobe", Version: probes.Version(), Verb: c.Name(), Command: commandLine(c), Options: options}
+	m := &comparison{Tool: "onnxprobe", Version: result.Version(), Verb: c.Name(), Command: commandLine(c), Options: options}
 	for _, x := range codes {
 		m.Inputs = append(m.Inputs, compared{x.Name, x.On, x.Len(), x.Failed, x.Bits, x.FullBits, x.Origin})
 	}
@@ -165,15 +164,15 @@ func shareDone(c *cobra.Command, what string) (func(float64), func()) {
 	if show == nil {
 		return nil, done
 	}
-	return func(d float64) { show(probes.Summary{Items: int(d * 1000)}) }, done
+	return func(d float64) { show(result.Summary{Items: int(d * 1000)}) }, done
 }
 
 // save writes a result to the file that -o names, if it names one.
-func (f *codesFlags) save(c *cobra.Command, m *comparison, write func(probes.Sink) error) error {
+func (f *codesFlags) save(c *cobra.Command, m *comparison, write func(result.Sink) error) error {
 	if f.output == "" {
 		return nil
 	}
-	to, err := sink.Create(f.output, sink.Options{Force: f.force, Stdout: c.OutOrStdout()})
+	to, err := result.Create(f.output, result.Options{Force: f.force, Stdout: c.OutOrStdout()})
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // compareOutput is where the rows of a comparison go, one a site, and its plot.
@@ -36,17 +36,17 @@ func (f *compareOutput) check(inputs []string) error {
 // compareManifest says how the rows came about: a manifest as those of other results,
 // with both sides in the place of one.
 type compareManifest struct {
-	Tool     string              `json:"tool"`
-	Version  string              `json:"version"`
-	Verb     string              `json:"verb"`
-	Command  []string            `json:"command"`
-	Model    string              `json:"model"`
-	SHA256   map[string]string   `json:"sha256"`
-	Settings map[string]any      `json:"settings"`
-	Sides    []compareSide       `json:"sides"` // a, b, and the judge where there is one
-	Dataset  probes.ManifestData `json:"dataset"`
-	Summary  *probes.Diff        `json:"summary"` // without the sites, which are the rows
-	Notes    []string            `json:"notes,omitempty"`
+	Tool     string            `json:"tool"`
+	Version  string            `json:"version"`
+	Verb     string            `json:"verb"`
+	Command  []string          `json:"command"`
+	Model    string            `json:"model"`
+	SHA256   map[string]string `json:"sha256"`
+	Settings map[string]any    `json:"settings"`
+	Sides    []compareSide     `json:"sides"` // a, b, and the judge where there is one
+	Dataset  result.Data       `json:"dataset"`
+	Summary  *probes.Diff      `json:"summary"` // without the sites, which are the rows
+	Notes    []string          `json:"notes,omitempty"`
 }
 
 type compareSide struct {
@@ -77,11 +77,11 @@ func sideOf(s probes.Setting) compareSide {
 
 // write writes the rows, if a file is asked for. a and b are the settings as they were
 // written, sides what became of them and of the judge.
-func (f *compareOutput) write(c *cobra.Command, m *onnx.Model, data probes.ManifestData, d *probes.Diff, settings map[string]any, sides ...probes.Setting) error {
+func (f *compareOutput) write(c *cobra.Command, m *onnx.Model, data result.Data, d *probes.Diff, settings map[string]any, sides ...probes.Setting) error {
 	if f.path == "" {
 		return nil
 	}
-	to, err := sink.Create(f.path, sink.Options{Force: f.force, Stdout: c.OutOrStdout()})
+	to, err := result.Create(f.path, result.Options{Force: f.force, Stdout: c.OutOrStdout()})
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (f *compareOutput) write(c *cobra.Command, m *onnx.Model, data probes.Manif
 	}
 	whole := *d
 	whole.Sites = nil
-	mf := &compareManifest{Tool: "onnxprobe", Version: probes.Version(), Verb: c.Name(), Command: commandLine(c), Model: m.Path, Settings: settings, Dataset: data, Summary: &whole}
+	mf := &compareManifest{Tool: "onnxprobe", Version: result.Version(), Verb: c.Name(), Command: commandLine(c), Model: m.Path, Settings: settings, Dataset: data, Summary: &whole}
 	if mf.SHA256, err = m.Sum256(); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (f *compareOutput) write(c *cobra.Command, m *onnx.Model, data probes.Manif
 
 // diffColumns are the sites of a comparison as rows; margin and scale are null where no
 // bit differs, for_a and for_b without a judge.
-func diffColumns(d *probes.Diff) []probes.Column {
+func diffColumns(d *probes.Diff) []result.Column {
 	var site []string
 	var bits, flips, items, forA, forB []int64
 	var margin, scale []float64
@@ -121,7 +121,7 @@ func diffColumns(d *probes.Diff) []probes.Column {
 			forA, forB = append(forA, 0), append(forB, 0)
 		}
 	}
-	return []probes.Column{{Name: "site", Values: site}, {Name: "bits", Values: bits}, {Name: "flips", Values: flips}, {Name: "items", Values: items},
+	return []result.Column{{Name: "site", Values: site}, {Name: "bits", Values: bits}, {Name: "flips", Values: flips}, {Name: "items", Values: items},
 		{Name: "margin", Values: margin, Null: equal}, {Name: "scale", Values: scale, Null: equal},
 		{Name: "for_a", Values: forA, Null: unjudged}, {Name: "for_b", Values: forB, Null: unjudged}}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 func newComplexity() *cobra.Command {
@@ -98,10 +99,10 @@ the whole picture. With --region-frame they move the region alone, and all units
 			precise = m
 			return probes.Attach(m, probes.AttachOptions{Sites: j.siteOptions(), Sample: sample, Sign3: sign3})
 		}
-		j.use = func(r *probes.Prober, ds dataset.Dataset, to probes.Sink, o probes.RunOptions) (probes.Summary, error) {
+		j.use = func(r *probes.Prober, ds dataset.Dataset, to result.Sink, o probes.RunOptions) (result.Summary, error) {
 			shape, err := r.Plan.FrameShape(around)
 			if err != nil {
-				return probes.Summary{}, usagef("--frame-input: %w", err)
+				return result.Summary{}, usagef("--frame-input: %w", err)
 			}
 			if n := tensor.Count(shape); !fs.Changed("directions") && n < directions {
 				directions = n // of a box there are 4
@@ -111,19 +112,19 @@ the whole picture. With --region-frame they move the region alone, and all units
 				err = saveFrame(save, f)
 			}
 			if err != nil {
-				return probes.Summary{}, err
+				return result.Summary{}, err
 			}
 			j.settings["frame"] = map[string]any{"file": frame, "directions": f.Directions, "sha256": f.SHA256()}
 			nb := probes.Neighborhood{Frame: f, Radii: radii, Centre: centre, Input: around}
 			if parts := j.others.parts; parts != nil {
 				if around != "" {
-					return probes.Summary{}, usagef("--region-frame does not go with --frame-input")
+					return result.Summary{}, usagef("--region-frame does not go with --frame-input")
 				}
 				nb.Each = func(it dataset.Item) (*probes.Frame, error) { return parts.Frame(it, f) }
 			}
 			if maps != "" {
 				if to, err = j.regions.maps(c, precise, r.Plan, ds, to, maps); err != nil {
-					return probes.Summary{}, err
+					return result.Summary{}, err
 				}
 			}
 			return r.Write(c.Context(), ds, to, o, probes.ComplexityColumns{Neighborhood: nb, Changed: j.regions.path != "" || maps != ""})

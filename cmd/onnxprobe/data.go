@@ -18,6 +18,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // dataFlags say what goes into the model.
@@ -255,14 +256,14 @@ func suggest(input []int) string {
 
 // manifestData describes a dataset for the manifest. The ids of random points
 // say nothing, and there can be very many of them.
-func manifestData(ds dataset.Dataset, random bool) probes.ManifestData {
+func manifestData(ds dataset.Dataset, random bool) result.Data {
 	if random {
-		return probes.ManifestData{Description: dataset.Describe(ds)}
+		return result.Data{Description: dataset.Describe(ds)}
 	}
 	h := xxh3.New()
 	for i := range ds.Len() {
 		_, _ = h.WriteString(ds.Item(i).ID)
 		_, _ = h.Write([]byte{0})
 	}
-	return probes.ManifestData{Description: dataset.Describe(ds), IDs: fmt.Sprintf("xxh3:%016x", h.Sum64())}
+	return result.Data{Description: dataset.Describe(ds), IDs: fmt.Sprintf("xxh3:%016x", h.Sum64())}
 }

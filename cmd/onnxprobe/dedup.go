@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 func newDedup() *cobra.Command {
@@ -195,13 +195,13 @@ func (r *deduped) summary() dedupSummary {
 	return s
 }
 
-func (r *deduped) write(to probes.Sink) error {
+func (r *deduped) write(to result.Sink) error {
 	const most = 4096 // rows of a batch
 	var group, size, distance, label []int64
 	var id, path []string
 	var kept, unlabelled []bool
 	flush := func() error {
-		cols := []probes.Column{
+		cols := []result.Column{
 			{Name: "group", Values: group}, {Name: "size", Values: size}, {Name: "id", Values: id}, {Name: "path", Values: path},
 			{Name: "label", Values: label, Null: unlabelled}, {Name: "distance", Values: distance}, {Name: "keep", Values: kept},
 		}

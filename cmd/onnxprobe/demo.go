@@ -18,7 +18,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/testdata"
 )
 
@@ -78,7 +78,7 @@ func demo(c *cobra.Command, dir string) error {
 		{"Where does it bend?", []string{"inspect", model}, nil},
 		{"What does it see?", []string{"run", model, filepath.Join(digits, "3"), "--preprocess", "mnist-01", "--softmax", "--top", "2"}, nil},
 		{"On which side of every bend does each picture fall?", []string{"codes", model, digits, "--preprocess", "mnist-01", "-o", at("codes.npy"), "--force"},
-			func(w io.Writer) error { return sayRegions(w, sink.ItemsPath(at("codes.npy"))) }},
+			func(w io.Writer) error { return sayRegions(w, result.ItemsPath(at("codes.npy"))) }},
 		{"How many regions crowd around each picture?", []string{"complexity", model, digits, "--preprocess", "mnist-01", "--radius", "0.05", "--directions", "20", "-o", at("complexity.jsonl"), "--force"},
 			func(w io.Writer) error { return sayComplexity(w, at("complexity.jsonl")) }},
 		{"What does the network do in the region around one picture?", []string{"affine", model, at("images/digits/3/0213.png"), "--preprocess", "mnist-01"}, nil},
@@ -121,7 +121,7 @@ func unpack(dir string) error {
 		if err != nil {
 			return err
 		}
-		return sink.Put(to, func(w io.Writer) error { _, err := w.Write(b); return err })
+		return result.Put(to, func(w io.Writer) error { _, err := w.Write(b); return err })
 	})
 }
 
@@ -186,7 +186,7 @@ func againstPyTorch(c *cobra.Command, at func(string) string) error {
 	if err != nil {
 		return err
 	}
-	items, err := readRows(sink.ItemsPath(at("codes.npy")))
+	items, err := readRows(result.ItemsPath(at("codes.npy")))
 	if err != nil {
 		return err
 	}

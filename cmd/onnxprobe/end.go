@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine"
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -31,7 +31,7 @@ func (e usageError) Unwrap() error { return e.error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // someFailed ends a run that finished although items could not be read.
-type someFailed struct{ probes.Summary }
+type someFailed struct{ result.Summary }
 
 func (e someFailed) Error() string {
 	s := fmt.Sprintf("%d of %s could not be used; their rows say why", e.Failed, count(e.Items, "item"))
@@ -44,7 +44,7 @@ func (e someFailed) Error() string {
 // noneUsed ends a run of whose items, called what, not one could be used: that is no
 // result, also where the rows that say why are written.
 type noneUsed struct {
-	probes.Summary
+	result.Summary
 	what string
 }
 
@@ -58,7 +58,7 @@ func (e noneUsed) Error() string {
 
 // failed is how a run ends some or all of whose items could not be used, nil where none
 // failed.
-func failed(s probes.Summary, what string) error {
+func failed(s result.Summary, what string) error {
 	switch {
 	case s.Failed == 0:
 		return nil

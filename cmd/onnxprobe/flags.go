@@ -21,6 +21,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -287,7 +288,7 @@ func note(c *cobra.Command, format string, args ...any) {
 }
 
 // progress shows how far a run is, where someone is looking.
-func progress(c *cobra.Command, total int, what string) (func(probes.Summary), func()) {
+func progress(c *cobra.Command, total int, what string) (func(result.Summary), func()) {
 	w := c.ErrOrStderr()
 	f, ok := w.(*os.File)
 	if quiet(c) || !ok || !term.IsTerminal(int(f.Fd())) {
@@ -296,7 +297,7 @@ func progress(c *cobra.Command, total int, what string) (func(probes.Summary), f
 	bar := progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true),
 		progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
-	return func(s probes.Summary) {
+	return func(s result.Summary) {
 		if s.Failed > 0 {
 			bar.Describe(fmt.Sprintf("%s (%d failed)", what, s.Failed))
 		}
@@ -305,7 +306,7 @@ func progress(c *cobra.Command, total int, what string) (func(probes.Summary), f
 }
 
 // elapsed reports a finished run.
-func elapsed(c *cobra.Command, s probes.Summary, start time.Time, unit string) {
+func elapsed(c *cobra.Command, s result.Summary, start time.Time, unit string) {
 	d := time.Since(start)
 	note(c, "%s in %s, %.4g a second", count(s.Items, unit), d.Round(time.Millisecond), float64(s.Items)/d.Seconds())
 }

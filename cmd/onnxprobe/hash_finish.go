@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 func newHashFinish() *cobra.Command {
@@ -58,10 +58,10 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 		}
 	}
 	if s.Failed > 0 && s.Failed == s.Finished {
-		return &jobs.AllFailedError{Summary: probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
+		return &jobs.AllFailedError{Summary: result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
 	}
 	if s.Failed > 0 {
-		return someFailed{probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
+		return someFailed{result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -95,8 +95,8 @@ func (h *hashPlan) check() error {
 	if !slices.Contains(jobs.Modes, jobs.Mode(h.mode)) {
 		return usagef("--mode %q; the modes are incremental, overwrite and extend", h.mode)
 	}
-	forms := make([]string, 0, len(sink.Formats))
-	for _, f := range sink.Formats {
+	forms := make([]string, 0, len(result.Formats))
+	for _, f := range result.Formats {
 		forms = append(forms, f.Name)
 	}
 	if !slices.Contains(forms, h.form) {

@@ -17,6 +17,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -210,7 +211,7 @@ func inspect(m *onnx.Model, mf modelFlags) (*inspection, *probes.Plan, error) {
 		}
 	}
 	if smooth > 0 {
-		in.Notes = append(in.Notes, probes.SmoothNote(smooth, len(in.Sites)))
+		in.Notes = append(in.Notes, result.SmoothNote(smooth, len(in.Sites)))
 	}
 	return in, plan, nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // job is what the verbs that send a dataset through a model share: flags, and the
@@ -28,7 +28,7 @@ type job struct {
 	seed   uint64
 	// attach makes the plan, use runs it; settings go into the manifest.
 	attach   func(m *onnx.Model, sample []int) (*probes.Plan, error)
-	use      func(r *probes.Prober, ds dataset.Dataset, to probes.Sink, o probes.RunOptions) (probes.Summary, error)
+	use      func(r *probes.Prober, ds dataset.Dataset, to result.Sink, o probes.RunOptions) (result.Summary, error)
 	settings map[string]any
 	// vertices fill batches, many of an item.
 	vertices bool
@@ -60,7 +60,7 @@ func (j *job) add(c *cobra.Command) {
 }
 
 // run does the job. to is where results go when no file was asked for.
-func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
+func (j *job) run(c *cobra.Command, args []string, to result.Sink) error {
 	if err := j.checkOutput(args); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 		}
 	}
 	if to == nil {
-		if to, err = sink.Create(j.output, sink.Options{Array: j.array, Force: j.force, Stdout: c.OutOrStdout()}); err != nil {
+		if to, err = result.Create(j.output, result.Options{Array: j.array, Force: j.force, Stdout: c.OutOrStdout()}); err != nil {
 			return err
 		}
 	}
@@ -166,7 +166,7 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 		j.settings["region_rows"] = ofRows
 		var none noneUsed
 		if s := rows.Summary(); s.Regions > 0 && s.Failed == s.Regions {
-			fault = noneUsed{probes.Summary{Items: s.Regions, Failed: s.Failed, Errors: s.Errors}, "region"}
+			fault = noneUsed{result.Summary{Items: s.Regions, Failed: s.Failed, Errors: s.Errors}, "region"}
 		} else if ofRows.Failed > 0 && !errors.As(fault, &none) {
 			fault = regionsFailed(ofRows)
 		}
@@ -180,7 +180,7 @@ func (j *job) run(c *cobra.Command, args []string, to probes.Sink) error {
 	}
 	elapsed(c, sum, start, "item")
 	if j.json && j.output != "" && j.output != "-" {
-		said := map[string]any{"output": j.output, "manifest": sink.ManifestPath(j.output), "summary": sum}
+		said := map[string]any{"output": j.output, "manifest": result.ManifestPath(j.output), "summary": sum}
 		if rows != nil {
 			said["regions"] = ofRows
 		}
@@ -196,7 +196,7 @@ func (j *job) checkOutput(args []string) error {
 	if j.output == "" || j.output == "-" {
 		return nil
 	}
-	if err := sink.Check(j.output, j.force); err != nil {
+	if err := result.Check(j.output, j.force); err != nil {
 		return usageError{err}
 	}
 	return keep(j.output, args)

@@ -12,7 +12,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -66,7 +66,7 @@ var lists = map[string]func() []entry{
 		return es
 	},
 	"formats": func() (es []entry) {
-		for _, f := range sink.Formats {
+		for _, f := range result.Formats {
 			es = append(es, entry{f.Name, f.Doc})
 		}
 		return es

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 func main() {
@@ -73,7 +73,7 @@ interrupt or SIGTERM ends a run within a second, a second one at once, with 1.`,
   onnxprobe codes resnet50.onnx photos/ --preprocess imagenet -o codes.parquet
   onnxprobe complexity resnet18.onnx data_batch_1.bin --preprocess cifar10 -o lc.parquet
   onnxprobe runtime install`,
-		Version:       probes.Version(),
+		Version:       result.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

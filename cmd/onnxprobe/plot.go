@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/report"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // plotFlag is --plot, which every verb with a result has: what report shows of it.
@@ -110,7 +110,7 @@ func (f *plotFlag) save(c *cobra.Command, p *report.Page) error {
 			said += fmt.Sprintf("; .html shows %s", count(others, "more figure"))
 		}
 	}
-	m := map[string]any{"tool": "onnxprobe", "version": probes.Version(), "verb": c.Name(), "command": commandLine(c)}
+	m := map[string]any{"tool": "onnxprobe", "version": result.Version(), "verb": c.Name(), "command": commandLine(c)}
 	if err := save(f.path, f.force, m, write); err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // printer is a sink that shows plain inference to a person, a line an item.
@@ -17,8 +17,8 @@ type printer struct {
 	labels []string
 }
 
-func (p *printer) Write(cols []probes.Column) error {
-	by := map[string]probes.Column{}
+func (p *printer) Write(cols []result.Column) error {
+	by := map[string]result.Column{}
 	for _, c := range cols {
 		by[c.Name] = c
 	}
@@ -69,7 +69,7 @@ func openFrame(path string, directions int, sample []int, seed uint64) (*probes.
 }
 
 func saveFrame(path string, f *probes.Frame) error {
-	if err := sink.Put(path, func(w io.Writer) error { return tensor.WriteNpy(w, f.Tensor()) }); err != nil {
+	if err := result.Put(path, func(w io.Writer) error { return tensor.WriteNpy(w, f.Tensor()) }); err != nil {
 		return fmt.Errorf("saving the frame: %w", err)
 	}
 	return nil

@@ -14,10 +14,10 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // regionsFlags say what becomes of the regions of pictures.
@@ -268,7 +268,7 @@ func (r *regionsRun) manifest() any {
 		data.Sources[i].Preprocess = nil
 	}
 	return map[string]any{
-		"tool": "onnxprobe", "version": probes.Version(), "verb": "regions", "command": commandLine(r.c),
+		"tool": "onnxprobe", "version": result.Version(), "verb": "regions", "command": commandLine(r.c),
 		"dataset": data, "settings": r.settings,
 	}
 }
@@ -347,11 +347,11 @@ func (r *regionsRun) each(use func(annotate.Picture) error) error {
 			}
 		}
 		if show != nil {
-			show(probes.Summary{Items: i + 1, Failed: r.result.Failed})
+			show(result.Summary{Items: i + 1, Failed: r.result.Failed})
 		}
 	}
 	if n := r.ds.Len(); n > 0 && unread == n {
-		return noneUsed{probes.Summary{Items: n, Failed: n, Errors: []string{first.Error()}}, "picture"}
+		return noneUsed{result.Summary{Items: n, Failed: n, Errors: []string{first.Error()}}, "picture"}
 	}
 	return nil
 }

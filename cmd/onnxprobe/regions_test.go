@@ -11,6 +11,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // boxed writes regions of the digits as a CSV table: of each of the first n the whole
@@ -247,7 +248,7 @@ func TestJSONOfRegions(t *testing.T) {
 	for _, verb := range [][]string{{"codes"}, {"complexity", "--directions", "2"}} {
 		r := do(with(verb, resnet, digits, "--preprocess", "mnist-01", "--limit", "4", "--backend", "ort", "--regions", boxes, "--json", "-o", filepath.Join(t.TempDir(), "o.jsonl"))...)
 		var said struct {
-			Summary probes.Summary
+			Summary result.Summary
 			Regions region.RowSummary
 		}
 		if err := json.Unmarshal([]byte(r.stdout), &said); err != nil || r.code != exitSomeFailed {

@@ -17,6 +17,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // regionFlags say where the regions of pictures are, and what lies inside them.
@@ -203,7 +204,7 @@ func (f *regionFlags) finder(c *cobra.Command) (segment.Finder, error) {
 
 // rows is a sink of rows of regions before another one. m is the model that the plan
 // was attached to.
-func (f *regionFlags) rows(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds dataset.Dataset, to probes.Sink, o region.RowOptions) (*region.Rows, error) {
+func (f *regionFlags) rows(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds dataset.Dataset, to result.Sink, o region.RowOptions) (*region.Rows, error) {
 	layouts, err := layoutsOf(c, m, p)
 	if err != nil {
 		return nil, err
@@ -221,7 +222,7 @@ func (f *regionFlags) rows(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds d
 
 // maps is a sink that draws heat maps to a folder before another one, with the regions
 // where there are some.
-func (f *regionFlags) maps(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds dataset.Dataset, to probes.Sink, dir string) (probes.Sink, error) {
+func (f *regionFlags) maps(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds dataset.Dataset, to result.Sink, dir string) (result.Sink, error) {
 	layouts, err := region.Map(m, &p.Fit, p.Sites)
 	if err != nil {
 		return nil, err
@@ -284,7 +285,7 @@ func (f *regionFlags) finish(c *cobra.Command, rows *region.Rows) (region.RowSum
 
 // regionsFailed is the end of a run some of whose regions could not be used.
 func regionsFailed(s region.RowSummary) error {
-	return someFailed{probes.Summary{Items: s.Regions, Failed: s.Failed, Errors: s.Errors}}
+	return someFailed{result.Summary{Items: s.Regions, Failed: s.Failed, Errors: s.Errors}}
 }
 
 // codeRegions are the flags of what codes writes of a region.

@@ -9,9 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/report"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 func newReport() *cobra.Command {
@@ -88,8 +87,8 @@ page follows the reader's choice of light or dark.`,
 		if k := len(page.Skipped); k > 0 {
 			said += fmt.Sprintf("; %s %s not shown", count(k, "file"), are(k))
 		}
-		page.Summary = []string{said + fmt.Sprintf(". Made by onnxprobe %s.", probes.Version())}
-		m := map[string]any{"tool": "onnxprobe", "version": probes.Version(), "verb": "report", "command": commandLine(c),
+		page.Summary = []string{said + fmt.Sprintf(". Made by onnxprobe %s.", result.Version())}
+		m := map[string]any{"tool": "onnxprobe", "version": result.Version(), "verb": "report", "command": commandLine(c),
 			"settings": map[string]any{"sample": o.Sample, "seed": o.Seed}}
 		if figures != "" {
 			if err := writeFigures(figures, force, page); err != nil {
@@ -140,7 +139,7 @@ func writeFigures(dir string, force bool, page *report.Page) error {
 				if err := newFile(path, force); err != nil {
 					return usagef("--figures: %w", err)
 				}
-				if err := sink.Put(path, write); err != nil {
+				if err := result.Put(path, write); err != nil {
 					return fmt.Errorf("--figures: %w", err)
 				}
 			}

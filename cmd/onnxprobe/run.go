@@ -11,6 +11,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 func newRun() *cobra.Command {
@@ -55,10 +56,10 @@ model's first output for every item; with -o it writes the outputs themselves as
 			return probes.Plain(m, sample)
 		}
 		j.settings = map[string]any{"top": top, "softmax": softmax, "labels": labels}
-		j.use = func(r *probes.Prober, ds dataset.Dataset, to probes.Sink, o probes.RunOptions) (probes.Summary, error) {
+		j.use = func(r *probes.Prober, ds dataset.Dataset, to result.Sink, o probes.RunOptions) (result.Summary, error) {
 			return r.Outputs(c.Context(), ds, to, probes.OutputOptions{RunOptions: o, Top: top, Softmax: softmax, Labels: names, Full: j.output != ""})
 		}
-		var to probes.Sink
+		var to result.Sink
 		switch {
 		case j.output == "" && j.json:
 			j.output = "-"

@@ -7,8 +7,8 @@ import (
 	"io"
 	"iter"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // searched is what a search found.
@@ -20,19 +20,19 @@ type searched struct {
 // estimates says whether distances are those of samples of longer codes.
 func (r *searched) estimates() bool { return r.base.On == encoding.Sketch && r.base.FullBits > 0 }
 
-func (r *searched) write(to probes.Sink) error {
+func (r *searched) write(to result.Sink) error {
 	const most = 4096 // rows of a batch
 	var query, id, path []string
 	var rank, label, distance []int64
 	var fraction, estimate, deviation []float64
 	var unlabelled []bool
 	flush := func() error {
-		cols := []probes.Column{
+		cols := []result.Column{
 			{Name: "query", Values: query}, {Name: "rank", Values: rank}, {Name: "id", Values: id}, {Name: "path", Values: path},
 			{Name: "label", Values: label, Null: unlabelled}, {Name: "distance", Values: distance}, {Name: "fraction", Values: fraction},
 		}
 		if r.estimates() {
-			cols = append(cols, probes.Column{Name: "estimate", Values: estimate}, probes.Column{Name: "estimate_se", Values: deviation})
+			cols = append(cols, result.Column{Name: "estimate", Values: estimate}, result.Column{Name: "estimate_se", Values: deviation})
 		}
 		query, id, path, rank, label, distance = query[:0], id[:0], path[:0], rank[:0], label[:0], distance[:0]
 		fraction, estimate, deviation, unlabelled = fraction[:0], estimate[:0], deviation[:0], unlabelled[:0]

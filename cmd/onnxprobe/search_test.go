@@ -14,7 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // sketched runs codes on the digits, and says where.
@@ -129,7 +129,7 @@ func TestSearchFormatsAgree(t *testing.T) {
 		}
 	}
 	var m comparison
-	decode(t, slurp(t, sink.ManifestPath(out)), &m)
+	decode(t, slurp(t, result.ManifestPath(out)), &m)
 	if m.Verb != "search" || len(m.Inputs) != 1 || m.Inputs[0].Items != 100 || m.Inputs[0].Origin == nil || m.Inputs[0].Origin.Settings.Sketch != 256 {
 		t.Errorf("manifest %+v", m)
 	}

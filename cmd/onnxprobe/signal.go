@@ -11,8 +11,7 @@ import (
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // grace is how long a verb has to end by itself after a signal. Most do at once: what
@@ -37,13 +36,13 @@ func interrupted() string {
 	return "interrupted; no result was written"
 }
 
-// save is sink.Save of a result of the verb.
+// save is result.Save of a result of the verb.
 func save(path string, force bool, manifest any, write func(io.Writer) error) error {
-	return keeping(sink.Save(path, force, manifest, write))
+	return keeping(result.Save(path, force, manifest, write))
 }
 
 // commit completes a result of the verb.
-func commit(to probes.Sink, manifest any) error { return keeping(to.Commit(manifest)) }
+func commit(to result.Sink, manifest any) error { return keeping(to.Commit(manifest)) }
 
 func keeping(err error) error {
 	if err == nil {
@@ -78,7 +77,7 @@ func watch() {
 			defer close(cleared)
 			onnx.AbandonSaves()
 			folders.abandon()
-			sink.Abandon()
+			result.Abandon()
 		}()
 		select {
 		case <-cleared:

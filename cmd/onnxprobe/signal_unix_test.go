@@ -20,8 +20,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // relus writes a model of n activations, one after the other.
@@ -85,9 +84,9 @@ func sketches(t *testing.T, path string, n int) string {
 	for i := range bits {
 		bits[i] = byte(r.Uint32())
 	}
-	to, err := sink.Create(path, sink.Options{})
+	to, err := result.Create(path, result.Options{})
 	if err == nil {
-		err = to.Write([]probes.Column{{Name: "id", Values: ids}, {Name: "status", Values: status}, {Name: "label", Values: labels}, {Name: "sketch", Values: bits, Width: width}})
+		err = to.Write([]result.Column{{Name: "id", Values: ids}, {Name: "status", Values: status}, {Name: "label", Values: labels}, {Name: "sketch", Values: bits, Width: width}})
 	}
 	if err == nil {
 		err = to.Commit(map[string]any{})

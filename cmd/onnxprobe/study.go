@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/dynamics"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // studyFlags are common to dynamics and phases: the networks are many, the data is one.
@@ -120,8 +120,8 @@ type studied struct {
 	Fingerprint string               `json:"fingerprint"`
 	Settings    *dynamics.Settings   `json:"settings"`
 	Thresholds  *dynamics.Thresholds `json:"thresholds,omitempty"`
-	Train       probes.ManifestData  `json:"train"`
-	Test        probes.ManifestData  `json:"test"`
+	Train       result.Data          `json:"train"`
+	Test        result.Data          `json:"test"`
 	Networks    []studiedModel       `json:"networks"`
 	Notes       []string             `json:"notes,omitempty"`
 }
@@ -139,7 +139,7 @@ type studiedModel struct {
 }
 
 func manifestOf(c *cobra.Command, s *dynamics.Study, fingerprint string, records []*dynamics.Record) *studied {
-	m := &studied{Tool: "onnxprobe", Version: probes.Version(), Verb: c.Name(), Command: commandLine(c), Fingerprint: fingerprint, Settings: &s.Settings,
+	m := &studied{Tool: "onnxprobe", Version: result.Version(), Verb: c.Name(), Command: commandLine(c), Fingerprint: fingerprint, Settings: &s.Settings,
 		Train: manifestData(s.Train, false), Test: manifestData(s.Test, false), Networks: []studiedModel{}}
 	if s.Engine.AllowRandom {
 		m.Notes = append(m.Notes, "networks that draw random numbers or are in training mode were allowed: their figures change from run to run")
@@ -194,7 +194,7 @@ func (s *studySummary) show(c *cobra.Command, asJSON bool, print func(io.Writer)
 	}
 	switch {
 	case len(s.Failed) > 0 && len(s.Failed) == s.Networks:
-		return noneUsed{probes.Summary{Items: s.Networks, Failed: s.Networks, Errors: []string{s.Failed[0].Path + ": " + s.Failed[0].Error}}, "network"}
+		return noneUsed{result.Summary{Items: s.Networks, Failed: s.Networks, Errors: []string{s.Failed[0].Path + ": " + s.Failed[0].Error}}, "network"}
 	case len(s.Failed) > 0:
 		return partly{fmt.Errorf("%d of %s could not be measured; their rows say why\n  %s: %s", len(s.Failed), count(s.Networks, "network"), s.Failed[0].Path, s.Failed[0].Error)}
 	case s.Lost > 0:

@@ -18,6 +18,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 const (
@@ -365,6 +366,6 @@ func (b *Bench) Best(ctx context.Context, note func(string)) (int, error) {
 // discard is a sink that keeps nothing.
 type discard struct{}
 
-func (discard) Write([]probes.Column) error { return nil }
+func (discard) Write([]result.Column) error { return nil }
 func (discard) Commit(any) error            { return nil }
 func (discard) Abort() error                { return nil }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -28,7 +29,7 @@ type Checkpoint struct {
 	Err    error  `json:"-"`
 
 	sites []string
-	table probes.SiteTable
+	table result.SiteTable
 }
 
 // Loader reads a model; it decides about links and precision.
@@ -150,7 +151,7 @@ func (c *Checkpoint) look(m *onnx.Model, o site.Options, sample []int) error {
 		return err
 	}
 	c.SHA256, c.sites = sum, describe(p)
-	c.table, err = probes.TableOf(p.Sites)
+	c.table, err = result.TableOf(p.Sites)
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/attack"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Study is what is measured of every network, on what, and with what.
@@ -97,9 +98,9 @@ func (s *Study) open(ctx context.Context, path, sum string) (*subject, error) {
 }
 
 // tee is a sink of sinks.
-type tee []probes.Sink
+type tee []result.Sink
 
-func (t tee) Write(cols []probes.Column) error {
+func (t tee) Write(cols []result.Column) error {
 	for _, s := range t {
 		if err := s.Write(cols); err != nil {
 			return err
@@ -317,7 +318,7 @@ func (s *Study) measure(ctx context.Context, path, sum string, before sets) (*Re
 		return nil, sets{}, err
 	}
 	r := &Record{Path: path, SHA256: sum, Rows: j.rows, Failed: j.lost, Backend: s.Backend.Name(), Version: s.Backend.Version(), Device: s.Engine.Device.String(),
-		Seconds: time.Since(start).Seconds(), Tool: probes.Version(), Ended: time.Now().UTC().Format(time.RFC3339)}
+		Seconds: time.Since(start).Seconds(), Tool: result.Version(), Ended: time.Now().UTC().Format(time.RFC3339)}
 	return r, codes, nil
 }
 

@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Axes of the activation hash phase chart: model size, training time, and training
@@ -147,7 +147,7 @@ func (s *Study) one(ctx context.Context, dir, fingerprint, path string) (r *Reco
 }
 
 // ModelTable is a row for every model: where it is, its figures, or its error.
-func ModelTable(models []Model, records []*Record) []probes.Column {
+func ModelTable(models []Model, records []*Record) []result.Column {
 	var path, sum, fault column[string]
 	var at [3]column[float64]
 	figures := [][2]string{{"train", "redundancy"}, {"test", "redundancy"}, {"test", "knn_accuracy"}, {"train", "accuracy"}, {"test", "accuracy"}}
@@ -164,7 +164,7 @@ func ModelTable(models []Model, records []*Record) []probes.Column {
 		}
 		fault.add(r.Error, r.Error == "")
 	}
-	cols := []probes.Column{path.named("path"), sum.named("sha256")}
+	cols := []result.Column{path.named("path"), sum.named("sha256")}
 	for k, name := range Axes {
 		cols = append(cols, at[k].named(name))
 	}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Figure is the value of a measure of a set, of all sites together; NaN for none.
@@ -198,7 +198,7 @@ func change(cells []Cell, i, axis int) float64 {
 }
 
 // PhaseTable is a row for every cell.
-func PhaseTable(cells []Cell) []probes.Column {
+func PhaseTable(cells []Cell) []result.Column {
 	var x, y, regime column[string]
 	var n column[int64]
 	var at [3]column[float64]
@@ -217,7 +217,7 @@ func PhaseTable(cells []Cell) []probes.Column {
 		number64(&dy, Value(c.Change[1]))
 		regime.add(c.Regime, false)
 	}
-	cols := []probes.Column{x.named("x"), y.named("y")}
+	cols := []result.Column{x.named("x"), y.named("y")}
 	for k, name := range Axes {
 		cols = append(cols, at[k].named(name))
 	}

@@ -13,8 +13,8 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Value is a figure; NaN and infinities are null in JSON.
@@ -88,7 +88,7 @@ func (r *Record) check() string {
 
 // of says whether the record is of these sites: by its hash, or before there was one by
 // the sites that its figures name, where they name any.
-func (r *Record) of(t probes.SiteTable) bool {
+func (r *Record) of(t result.SiteTable) bool {
 	if r.SitesHash != "" {
 		return r.SitesHash == t.Hash
 	}

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -58,8 +58,8 @@ type scores struct {
 func (s *scores) Commit(any) error { return nil }
 func (s *scores) Abort() error     { return nil }
 
-func (s *scores) Write(cols []probes.Column) error {
-	by := make(map[string]probes.Column, len(cols))
+func (s *scores) Write(cols []result.Column) error {
+	by := make(map[string]result.Column, len(cols))
 	for _, c := range cols {
 		by[c.Name] = c
 	}
@@ -157,8 +157,8 @@ func newCrossings(radii []float64, sites []site.Site) *crossings {
 func (c *crossings) Commit(any) error { return nil }
 func (c *crossings) Abort() error     { return nil }
 
-func (c *crossings) Write(cols []probes.Column) error {
-	at := slices.IndexFunc(cols, func(c probes.Column) bool { return c.Name == "count" })
+func (c *crossings) Write(cols []result.Column) error {
+	at := slices.IndexFunc(cols, func(c result.Column) bool { return c.Name == "count" })
 	count := cols[at]
 	all, sites := count.Values.([]int64), len(c.sites)
 	for i := range len(all) / count.Width {

@@ -10,8 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Formats are the kinds of table that are written.
@@ -19,11 +18,11 @@ var Formats = []string{"parquet", "jsonl", "csv"}
 
 // SaveTable writes rows as a table with its manifest beside it, in place of an earlier
 // one. The format is the extension of path: one of Formats.
-func SaveTable(path string, cols []probes.Column, manifest any) error {
+func SaveTable(path string, cols []result.Column, manifest any) error {
 	if strings.EqualFold(filepath.Ext(path), ".csv") {
-		return sink.Save(path, true, manifest, func(w io.Writer) error { return writeCSV(w, cols) })
+		return result.Save(path, true, manifest, func(w io.Writer) error { return writeCSV(w, cols) })
 	}
-	to, err := sink.Create(path, sink.Options{Force: true})
+	to, err := result.Create(path, result.Options{Force: true})
 	if err != nil {
 		return err
 	}
@@ -34,7 +33,7 @@ func SaveTable(path string, cols []probes.Column, manifest any) error {
 }
 
 // writeCSV writes columns of scalars; what has no value is empty.
-func writeCSV(w io.Writer, cols []probes.Column) error {
+func writeCSV(w io.Writer, cols []result.Column) error {
 	out := csv.NewWriter(w)
 	line := make([]string, len(cols))
 	rows := 0
@@ -90,11 +89,11 @@ func (c *column[T]) add(v T, null bool) {
 	c.values, c.null = append(c.values, v), append(c.null, null)
 }
 
-func (c *column[T]) named(name string) probes.Column {
+func (c *column[T]) named(name string) result.Column {
 	if c.values == nil {
 		c.values = []T{}
 	}
-	return probes.Column{Name: name, Values: any(c.values), Null: c.null}
+	return result.Column{Name: name, Values: any(c.values), Null: c.null}
 }
 
 // number64 adds a figure, or null.
@@ -105,7 +104,7 @@ func number64(c *column[float64], v Value) {
 // LongTable is a row for every figure of every checkpoint: step, set, site, radius,
 // measure, value, stderr, n; and one with its error for each that could not be measured.
 // cs are the checkpoints that the records are of.
-func LongTable(cs []Checkpoint, records []*Record) []probes.Column {
+func LongTable(cs []Checkpoint, records []*Record) []result.Column {
 	var step, n column[int64]
 	var set, site, measure, fault, path column[string]
 	var radius, value, stderr column[float64]
@@ -127,6 +126,6 @@ func LongTable(cs []Checkpoint, records []*Record) []probes.Column {
 			path.add(r.Path, false)
 		}
 	}
-	return []probes.Column{step.named("step"), set.named("set"), site.named("site"), radius.named("radius"), measure.named("measure"),
+	return []result.Column{step.named("step"), set.named("set"), site.named("site"), radius.named("radius"), measure.named("measure"),
 		value.named("value"), stderr.named("stderr"), n.named("n"), path.named("path"), fault.named("error")}
 }

@@ -14,12 +14,13 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // kept is a sink that keeps the codes.
 type kept struct{ codes []byte }
 
-func (k *kept) Write(cols []probes.Column) error {
+func (k *kept) Write(cols []result.Column) error {
 	for _, c := range cols {
 		if c.Name == "code" {
 			k.codes = append(k.codes, c.Values.([]uint8)...)

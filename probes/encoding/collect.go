@@ -3,7 +3,7 @@ package encoding
 import (
 	"fmt"
 
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Collector is a sink that keeps the codes of a run in memory, with the items' ids and
@@ -18,8 +18,8 @@ func NewCollector(on string, maxBytes int64) *Collector {
 }
 
 // Write takes the codes of a batch.
-func (c *Collector) Write(cols []probes.Column) error {
-	by := make(map[string]probes.Column, len(cols))
+func (c *Collector) Write(cols []result.Column) error {
+	by := make(map[string]result.Column, len(cols))
 	for _, col := range cols {
 		by[col.Name] = col
 	}

@@ -6,13 +6,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // batches are what a run writes: the second has an item that could not be read.
-func batches(on string) [][]probes.Column {
-	columns := func(ids []string, labels []int64, unlabelled, failed []bool, codes []uint8, digests []string) []probes.Column {
+func batches(on string) [][]result.Column {
+	columns := func(ids []string, labels []int64, unlabelled, failed []bool, codes []uint8, digests []string) []result.Column {
 		status, message, good := make([]string, len(ids)), make([]string, len(ids)), make([]bool, len(ids))
 		for i, f := range failed {
 			status[i], good[i] = "ok", !f
@@ -20,15 +19,15 @@ func batches(on string) [][]probes.Column {
 				status[i], message[i] = "error", "torn"
 			}
 		}
-		cols := []probes.Column{{Name: "id", Values: ids}, {Name: "label", Values: labels, Null: unlabelled},
+		cols := []result.Column{{Name: "id", Values: ids}, {Name: "label", Values: labels, Null: unlabelled},
 			{Name: "status", Values: status}, {Name: "error", Values: message, Null: good}}
 		if on == Digest {
-			return append(cols, probes.Column{Name: on, Values: digests, Null: failed})
+			return append(cols, result.Column{Name: on, Values: digests, Null: failed})
 		}
-		return append(cols, probes.Column{Name: on, Values: codes, Width: 2, Null: failed})
+		return append(cols, result.Column{Name: on, Values: codes, Width: 2, Null: failed})
 	}
 	digest := func(b byte) string { return string(bytes.Repeat([]byte{b}, 32)) }
-	return [][]probes.Column{
+	return [][]result.Column{
 		columns([]string{"a", "b"}, []int64{3, 0}, []bool{false, true}, []bool{false, false}, []uint8{1, 2, 3, 4}, []string{digest('a'), digest('b')}),
 		columns([]string{"c", "d"}, []int64{5, 7}, []bool{false, false}, []bool{true, false}, []uint8{0, 0, 5, 6}, []string{"", digest('d')}),
 	}
@@ -38,7 +37,7 @@ func batches(on string) [][]probes.Column {
 func TestCollectorIsOpen(t *testing.T) {
 	for _, on := range []string{Code, Sketch, Digest} {
 		path := filepath.Join(t.TempDir(), "c.jsonl")
-		to, err := sink.Create(path, sink.Options{})
+		to, err := result.Create(path, result.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,11 +76,11 @@ func TestCollectorIsOpen(t *testing.T) {
 
 func TestCollectorRefuses(t *testing.T) {
 	whole := batches(Code)[0]
-	for name, cols := range map[string][]probes.Column{
+	for name, cols := range map[string][]result.Column{
 		"no ids":          whole[1:],
 		"no codes":        whole[:4],
-		"too short codes": append(whole[:4:4], probes.Column{Name: Code, Values: []uint8{1, 2}, Width: 2}),
-		"another type":    append(whole[:4:4], probes.Column{Name: Code, Values: []int64{1, 2}}),
+		"too short codes": append(whole[:4:4], result.Column{Name: Code, Values: []uint8{1, 2}, Width: 2}),
+		"another type":    append(whole[:4:4], result.Column{Name: Code, Values: []int64{1, 2}}),
 	} {
 		if err := NewCollector(Code, 0).Write(cols); err == nil {
 			t.Errorf("%s: no error", name)

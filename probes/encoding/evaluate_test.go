@@ -9,8 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // The place of the largest logit, of lists that do not fit the reader's buffers, with
@@ -38,12 +37,12 @@ func TestOpenLogits(t *testing.T) {
 	for i, v := range logits {
 		single[i] = float32(v)
 	}
-	cols := func(lo, hi int, values any, width int) []probes.Column {
+	cols := func(lo, hi int, values any, width int) []result.Column {
 		cols := r.columns(lo, hi, false)
-		return append(cols, probes.Column{Name: "logits", Values: values, Width: width, Null: cols[2].Null})
+		return append(cols, result.Column{Name: "logits", Values: values, Width: width, Null: cols[2].Null})
 	}
 	dir := t.TempDir()
-	cut := func(lo, hi int, double bool) []probes.Column {
+	cut := func(lo, hi int, double bool) []result.Column {
 		if double {
 			return cols(lo, hi, logits[lo*classes:hi*classes], classes)
 		}
@@ -51,7 +50,7 @@ func TestOpenLogits(t *testing.T) {
 	}
 	for _, name := range []string{"a.parquet", "a.jsonl", "a.npy"} {
 		for _, double := range []bool{false, true} {
-			path := save(t, filepath.Join(dir, name), sink.Options{Array: "code", Force: true}, manifest(16, 7), cut(0, 61, double), cut(61, n, double))
+			path := save(t, filepath.Join(dir, name), result.Options{Array: "code", Force: true}, manifest(16, 7), cut(0, 61, double), cut(61, n, double))
 			c, err := Open(path, OpenOptions{On: Code, Logits: true})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -75,18 +74,18 @@ func TestOpenLogits(t *testing.T) {
 			}
 		}
 		// Where there is no choice, or no column.
-		for _, more := range [][]probes.Column{cols(0, n, single[:n], 1), r.columns(0, n, false)} {
-			path := save(t, filepath.Join(dir, name), sink.Options{Array: "code", Force: true}, manifest(16, 7), more)
+		for _, more := range [][]result.Column{cols(0, n, single[:n], 1), r.columns(0, n, false)} {
+			path := save(t, filepath.Join(dir, name), result.Options{Array: "code", Force: true}, manifest(16, 7), more)
 			if c, err := Open(path, OpenOptions{On: Code, Logits: true}); err != nil || c.network != nil || NetworkAccuracy(c) != nil {
 				t.Errorf("%s: %v, a prediction without a choice", name, err)
 			}
 		}
 	}
-	path := save(t, filepath.Join(dir, "text.parquet"), sink.Options{}, manifest(16, 7), cols(0, 2, []string{"a", "b", "c", "d"}, 2))
+	path := save(t, filepath.Join(dir, "text.parquet"), result.Options{}, manifest(16, 7), cols(0, 2, []string{"a", "b", "c", "d"}, 2))
 	if _, err := Open(path, OpenOptions{Logits: true}); err == nil {
 		t.Error("logits of text are read")
 	}
-	path = save(t, filepath.Join(dir, "text.jsonl"), sink.Options{}, manifest(16, 7), cols(0, 2, []string{"a", "b", "c", "d"}, 2))
+	path = save(t, filepath.Join(dir, "text.jsonl"), result.Options{}, manifest(16, 7), cols(0, 2, []string{"a", "b", "c", "d"}, 2))
 	if _, err := Open(path, OpenOptions{Logits: true}); err == nil {
 		t.Error("logits of text are read from JSON")
 	}
@@ -97,10 +96,10 @@ func TestHostileLogits(t *testing.T) {
 	r := resultOf(12)
 	for _, name := range []string{"a.parquet", "a.jsonl", "a.npy"} {
 		cols := r.columns(0, 12, false)
-		cols = append(cols, probes.Column{Name: "logits", Values: make([]float32, 36), Width: 3, Null: cols[2].Null})
-		path := save(t, filepath.Join(t.TempDir(), name), sink.Options{Array: "code"}, nil, cols)
+		cols = append(cols, result.Column{Name: "logits", Values: make([]float32, 36), Width: 3, Null: cols[2].Null})
+		path := save(t, filepath.Join(t.TempDir(), name), result.Options{Array: "code"}, nil, cols)
 		if name == "a.npy" {
-			path = sink.ItemsPath(path)
+			path = result.ItemsPath(path)
 		}
 		good, err := os.ReadFile(path)
 		if err != nil {
@@ -145,9 +144,9 @@ func channelled(t *testing.T, rows ...[]byte) *Codes {
 		{"name": "flat", "op": "Relu", "units": 7, "planes": 1, "shape": []int{7}},
 		{"name": "b", "op": "Clip", "units": 5, "planes": 2, "shape": []int{5, 1}},
 	}
-	cols := []probes.Column{{Name: "id", Values: make([]string, len(rows))}, {Name: "channels", Values: bytes.Join(rows, nil), Width: 3,
-		Parts: []probes.Part{{Name: "a", Width: 1}, {Name: "b", Width: 2}}}}
-	c, err := Open(save(t, filepath.Join(t.TempDir(), "c.parquet"), sink.Options{}, m, cols), OpenOptions{On: Channels})
+	cols := []result.Column{{Name: "id", Values: make([]string, len(rows))}, {Name: "channels", Values: bytes.Join(rows, nil), Width: 3,
+		Parts: []result.Part{{Name: "a", Width: 1}, {Name: "b", Width: 2}}}}
+	c, err := Open(save(t, filepath.Join(t.TempDir(), "c.parquet"), result.Options{}, m, cols), OpenOptions{On: Channels})
 	if err != nil {
 		t.Fatal(err)
 	}

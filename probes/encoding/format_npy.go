@@ -10,7 +10,7 @@ import (
 	"os"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // npyFile is an array of codes or sketches with the items beside it.
@@ -40,7 +40,7 @@ func newNpy(f *os.File, size int64) (_ file, err error) {
 	if n.from, err = readOrigin(f.Name()); err != nil {
 		return nil, err
 	}
-	beside := sink.ItemsPath(f.Name())
+	beside := result.ItemsPath(f.Name())
 	items, err := openJSONL(beside)
 	if err == nil {
 		n.items = items.(*jsonlFile)
@@ -114,7 +114,7 @@ func (n *npyFile) read(o OpenOptions, use func(*record) error) error {
 	seen := 0
 	err := n.items.read(o, func(r *record) error {
 		if seen++; seen > rows {
-			return fmt.Errorf("the array has %d rows, and %s more", rows, sink.ItemsPath(n.f.Name()))
+			return fmt.Errorf("the array has %d rows, and %s more", rows, result.ItemsPath(n.f.Name()))
 		}
 		if err := next(r); err != nil {
 			return fmt.Errorf("row %d: %w", seen-1, err)
@@ -122,7 +122,7 @@ func (n *npyFile) read(o OpenOptions, use func(*record) error) error {
 		return use(r)
 	})
 	if err == nil && seen < rows {
-		err = fmt.Errorf("the array has %d rows, and %s has %d", rows, sink.ItemsPath(n.f.Name()), seen)
+		err = fmt.Errorf("the array has %d rows, and %s has %d", rows, result.ItemsPath(n.f.Name()), seen)
 	}
 	return err
 }

@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // manifest is what a run on a network of two sites of 20 and 12 bits writes.
@@ -26,13 +26,13 @@ func manifest(sketch int, seed uint64) map[string]any {
 	}
 }
 
-type result struct {
+type made struct {
 	ids             []string
 	codes, sketches [][]byte // nil where the item has none
 }
 
 // resultOf is n items, of which every fifth from item 3 on could not be read.
-func resultOf(n int) (r result) {
+func resultOf(n int) (r made) {
 	rng := rand.New(rand.NewPCG(1, uint64(n)))
 	for i := range n {
 		r.ids = append(r.ids, fmt.Sprintf("dir/é %d.png", i))
@@ -45,7 +45,7 @@ func resultOf(n int) (r result) {
 	return r
 }
 
-func (r result) columns(lo, hi int, perSite bool) []probes.Column {
+func (r made) columns(lo, hi int, perSite bool) []result.Column {
 	n := hi - lo
 	null := make([]bool, n)
 	ids, paths, status, errs, digests, labels := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]int64, n)
@@ -63,20 +63,20 @@ func (r result) columns(lo, hi int, perSite bool) []probes.Column {
 		copy(code[5*i:], c)
 		copy(sketch[2*i:], r.sketches[lo+i])
 	}
-	whole := probes.Column{Name: "code", Values: code, Width: 5, Null: null}
+	whole := result.Column{Name: "code", Values: code, Width: 5, Null: null}
 	if perSite {
-		whole.Parts = []probes.Part{{Name: "relu1", Width: 3}, {Name: "relu2", Width: 2}}
+		whole.Parts = []result.Part{{Name: "relu1", Width: 3}, {Name: "relu2", Width: 2}}
 	}
-	return []probes.Column{
+	return []result.Column{
 		{Name: "id", Values: ids}, {Name: "path", Values: paths}, {Name: "label", Values: labels, Null: null},
 		{Name: "status", Values: status}, {Name: "error", Values: errs, Null: good}, {Name: "digest", Values: digests, Null: null},
 		{Name: "sketch", Values: sketch, Width: 2, Null: null}, whole,
 	}
 }
 
-func save(t testing.TB, path string, o sink.Options, m any, batches ...[]probes.Column) string {
+func save(t testing.TB, path string, o result.Options, m any, batches ...[]result.Column) string {
 	t.Helper()
-	s, err := sink.Create(path, o)
+	s, err := result.Create(path, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func save(t testing.TB, path string, o sink.Options, m any, batches ...[]probes.
 }
 
 // check says whether c is what r holds.
-func (r result) check(t *testing.T, c *Codes, on string, described bool) {
+func (r made) check(t *testing.T, c *Codes, on string, described bool) {
 	t.Helper()
 	row := 0
 	for i, id := range r.ids {
@@ -131,21 +131,21 @@ func TestOpenFormats(t *testing.T) {
 	dir := t.TempDir()
 	r := resultOf(33)
 	m := manifest(16, 7)
-	one := [][]probes.Column{r.columns(0, 20, false), r.columns(20, 33, false)}
-	parts := [][]probes.Column{r.columns(0, 20, true), r.columns(20, 33, true)}
-	without := func(name string) [][]probes.Column {
+	one := [][]result.Column{r.columns(0, 20, false), r.columns(20, 33, false)}
+	parts := [][]result.Column{r.columns(0, 20, true), r.columns(20, 33, true)}
+	without := func(name string) [][]result.Column {
 		cols := r.columns(0, 33, false)
-		return [][]probes.Column{slices.DeleteFunc(cols, func(c probes.Column) bool { return c.Name == name })}
+		return [][]result.Column{slices.DeleteFunc(cols, func(c result.Column) bool { return c.Name == name })}
 	}
 	files := map[string][]string{ // what each has, the default first
-		save(t, filepath.Join(dir, "a.parquet"), sink.Options{}, m, one...):                             {Sketch, Code, Digest},
-		save(t, filepath.Join(dir, "parts.parquet"), sink.Options{}, m, parts...):                       {Sketch, Code, Digest},
-		save(t, filepath.Join(dir, "a.jsonl"), sink.Options{}, m, one...):                               {Sketch, Code, Digest},
-		save(t, filepath.Join(dir, "parts.jsonl"), sink.Options{}, m, parts...):                         {Sketch, Code, Digest},
-		save(t, filepath.Join(dir, "a.npy"), sink.Options{Array: "code"}, m, one...):                    {Sketch, Code, Digest},
-		save(t, filepath.Join(dir, "sketch.npy"), sink.Options{Array: "sketch"}, m, without("code")...): {Sketch, Digest},
-		save(t, filepath.Join(dir, "both.npy"), sink.Options{Array: "sketch"}, m, one...):               {Sketch, Code, Digest},
-		save(t, filepath.Join(dir, "code.parquet"), sink.Options{}, m, without("sketch")...):            {Code, Digest},
+		save(t, filepath.Join(dir, "a.parquet"), result.Options{}, m, one...):                             {Sketch, Code, Digest},
+		save(t, filepath.Join(dir, "parts.parquet"), result.Options{}, m, parts...):                       {Sketch, Code, Digest},
+		save(t, filepath.Join(dir, "a.jsonl"), result.Options{}, m, one...):                               {Sketch, Code, Digest},
+		save(t, filepath.Join(dir, "parts.jsonl"), result.Options{}, m, parts...):                         {Sketch, Code, Digest},
+		save(t, filepath.Join(dir, "a.npy"), result.Options{Array: "code"}, m, one...):                    {Sketch, Code, Digest},
+		save(t, filepath.Join(dir, "sketch.npy"), result.Options{Array: "sketch"}, m, without("code")...): {Sketch, Digest},
+		save(t, filepath.Join(dir, "both.npy"), result.Options{Array: "sketch"}, m, one...):               {Sketch, Code, Digest},
+		save(t, filepath.Join(dir, "code.parquet"), result.Options{}, m, without("sketch")...):            {Code, Digest},
 	}
 	for path, kinds := range files {
 		t.Run(filepath.Base(path), func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestOpenFolders(t *testing.T) {
 				if format == "npy" {
 					cols = cols[:len(cols)-1] // no codes: the array is the sketches
 				}
-				save(t, filepath.Join(dir, fmt.Sprintf("%05d.%s", i, format)), sink.Options{Array: "sketch"}, nil, cols)
+				save(t, filepath.Join(dir, fmt.Sprintf("%05d.%s", i, format)), result.Options{Array: "sketch"}, nil, cols)
 				os.Remove(filepath.Join(dir, fmt.Sprintf("%05d.%s.manifest.json", i, format)))
 			}
 			for _, junk := range []string{"notes.jsonl", ".00009.parquet.x.tmp", "00000_stats.json"} {
@@ -222,8 +222,8 @@ func TestOpenFolders(t *testing.T) {
 	if _, err := Open(dir, OpenOptions{}); err == nil || !strings.Contains(err.Error(), "no .parquet") {
 		t.Errorf("an empty folder: %v", err)
 	}
-	save(t, filepath.Join(dir, "a.parquet"), sink.Options{}, manifest(16, 7), r.columns(0, 9, false))
-	save(t, filepath.Join(dir, "b.parquet"), sink.Options{}, manifest(16, 8), r.columns(0, 9, false))
+	save(t, filepath.Join(dir, "a.parquet"), result.Options{}, manifest(16, 7), r.columns(0, 9, false))
+	save(t, filepath.Join(dir, "b.parquet"), result.Options{}, manifest(16, 8), r.columns(0, 9, false))
 	if _, err := Open(dir, OpenOptions{}); err == nil || !strings.Contains(err.Error(), "b.parquet") || !strings.Contains(err.Error(), "seed") {
 		t.Errorf("files of two seeds: %v", err)
 	}
@@ -233,20 +233,20 @@ func TestOpenWithoutItems(t *testing.T) {
 	dir := t.TempDir()
 	none := resultOf(0)
 	for _, name := range []string{"a.parquet", "a.npy", "a.jsonl"} {
-		path := save(t, filepath.Join(dir, name), sink.Options{Array: "code"}, manifest(16, 7), none.columns(0, 0, false))
+		path := save(t, filepath.Join(dir, name), result.Options{Array: "code"}, manifest(16, 7), none.columns(0, 0, false))
 		if c, err := Open(path, OpenOptions{}); err != nil || c.Len() != 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	// All items failed.
 	r := resultOf(4)
-	path := save(t, filepath.Join(dir, "failed.parquet"), sink.Options{}, manifest(16, 7), r.columns(3, 4, false))
+	path := save(t, filepath.Join(dir, "failed.parquet"), result.Options{}, manifest(16, 7), r.columns(3, 4, false))
 	if c, err := Open(path, OpenOptions{}); err != nil || c.Len() != 0 || c.Failed != 1 {
 		t.Errorf("%v", err)
 	}
 	// An array alone: rows are their own names.
-	path = save(t, filepath.Join(dir, "alone.npy"), sink.Options{Array: "code"}, nil, r.columns(0, 3, false))
-	os.Remove(sink.ItemsPath(path))
+	path = save(t, filepath.Join(dir, "alone.npy"), result.Options{Array: "code"}, nil, r.columns(0, 3, false))
+	os.Remove(result.ItemsPath(path))
 	if c, err := Open(path, OpenOptions{}); err != nil || c.Len() != 3 || c.ID(2) != "2" || c.On != Code || c.Path(1) != "" {
 		t.Errorf("%v", err)
 	} else if _, ok := c.Label(0); ok {
@@ -377,7 +377,7 @@ func TestHostileFiles(t *testing.T) {
 			}
 			f.Close()
 		} else {
-			save(t, path, sink.Options{Array: "code"}, manifest(16, 7), r.columns(0, 30, false))
+			save(t, path, result.Options{Array: "code"}, manifest(16, 7), r.columns(0, 30, false))
 		}
 		good, err := os.ReadFile(path)
 		if err != nil {
@@ -405,8 +405,8 @@ func TestHostileFiles(t *testing.T) {
 			t.Errorf("%s with a byte too many is read", name)
 		}
 	}
-	items := sink.ItemsPath(filepath.Join(dir, "b.npy"))
-	save(t, filepath.Join(dir, "b.npy"), sink.Options{Array: "code"}, nil, r.columns(0, 30, false))
+	items := result.ItemsPath(filepath.Join(dir, "b.npy"))
+	save(t, filepath.Join(dir, "b.npy"), result.Options{Array: "code"}, nil, r.columns(0, 30, false))
 	text, _ := os.ReadFile(items)
 	lines := bytes.SplitAfter(text, []byte("\n"))
 	for name, content := range map[string][]byte{"short": bytes.Join(lines[:29], nil), "long": append(bytes.Clone(text), lines[0]...)} {
@@ -441,7 +441,7 @@ func TestComparable(t *testing.T) {
 	dir := t.TempDir()
 	r := resultOf(10)
 	open := func(name string, m any, on string) *Codes {
-		c, err := Open(save(t, filepath.Join(dir, name), sink.Options{Force: true}, m, r.columns(0, 10, false)), OpenOptions{On: on})
+		c, err := Open(save(t, filepath.Join(dir, name), result.Options{Force: true}, m, r.columns(0, 10, false)), OpenOptions{On: on})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -484,7 +484,7 @@ func TestComparable(t *testing.T) {
 
 func TestPick(t *testing.T) {
 	r := resultOf(20)
-	c, err := Open(save(t, filepath.Join(t.TempDir(), "a.parquet"), sink.Options{}, manifest(16, 7), r.columns(0, 20, false)), OpenOptions{On: Code})
+	c, err := Open(save(t, filepath.Join(t.TempDir(), "a.parquet"), result.Options{}, manifest(16, 7), r.columns(0, 20, false)), OpenOptions{On: Code})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,9 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Origin is what two sets of codes must have in common for distances between them
@@ -106,7 +105,7 @@ func (s *OriginSite) UnmarshalJSON(b []byte) error {
 	}
 	*s = OriginSite(site.plain)
 	var err error
-	s.text, err = probes.SiteText(b)
+	s.text, err = result.SiteText(b)
 	return err
 }
 
@@ -126,8 +125,8 @@ func (o *Origin) bits() (n int) {
 	return n
 }
 
-func (o *Origin) table() probes.SiteTable {
-	t := probes.SiteTable{Rule: o.SitesRule, Hash: o.SitesHash}
+func (o *Origin) table() result.SiteTable {
+	t := result.SiteTable{Rule: o.SitesRule, Hash: o.SitesHash}
 	for _, s := range o.Sites {
 		t.Names = append(t.Names, s.Name)
 		t.Texts = append(t.Texts, cmp.Or(s.text, fmt.Sprintf("%s:%d:%d", s.Name, s.Units, s.Planes)))
@@ -216,14 +215,14 @@ const manifestKey = "onnxprobe.manifest"
 // readOrigin is the origin that the manifest beside a result file gives; nil when
 // there is none.
 func readOrigin(path string) (*Origin, error) {
-	b, err := readWhole(sink.ManifestPath(path))
+	b, err := readWhole(result.ManifestPath(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return parseOrigin(b, sink.ManifestPath(path))
+	return parseOrigin(b, result.ManifestPath(path))
 }
 
 func parseOrigin(b []byte, path string) (*Origin, error) {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Input is what goes into one of the model's other inputs: a value that all items
@@ -179,9 +179,9 @@ func isNothing(ds dataset.Dataset) bool {
 }
 
 // headings is a sink that gets the columns without their rows.
-type headings struct{ probes.Sink }
+type headings struct{ result.Sink }
 
-func (h headings) Write(cols []probes.Column) error {
+func (h headings) Write(cols []result.Column) error {
 	bare := slices.Clone(cols)
 	for i := range bare {
 		c := &bare[i]

@@ -15,17 +15,17 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // checkSum holds a file against its size and SHA-256.
-func (p *Plan) checkSum(f sink.File) (why, err error) {
+func (p *Plan) checkSum(f result.File) (why, err error) {
 	in, why, err := p.openFor(f.Name)
 	if in == nil {
 		return why, err
 	}
 	defer in.Close()
-	got, err := sink.Sum(in, f.Name)
+	got, err := result.Sum(in, f.Name)
 	if err == nil && got != f {
 		why = fmt.Errorf("it has %d bytes with SHA-256 %.12s…, its record says %d with %.12s…", got.Bytes, got.SHA256, f.Bytes, f.SHA256)
 	}

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // index is a sink of sketches: a FAISS index whose vector i is the sketch of row i,
@@ -19,10 +18,10 @@ type index struct {
 	name string
 	bits int
 	n    int
-	keep func([]sink.File)
+	keep func([]result.File)
 }
 
-func newIndex(at store.Store, name string, bits int, keep func([]sink.File)) (*index, error) {
+func newIndex(at store.Store, name string, bits int, keep func([]result.File)) (*index, error) {
 	f, err := at.Create(name, false)
 	if err != nil {
 		return nil, err
@@ -34,7 +33,7 @@ func newIndex(at store.Store, name string, bits int, keep func([]sink.File)) (*i
 	return x, nil
 }
 
-func (x *index) Write(cols []probes.Column) error {
+func (x *index) Write(cols []result.Column) error {
 	for _, c := range cols {
 		if c.Name == "sketch" {
 			v := c.Values.([]byte)
@@ -51,11 +50,11 @@ func (x *index) Commit(any) error {
 	if err = errors.Join(err, x.f.Seal()); err != nil {
 		return err
 	}
-	made, err := sink.SumDraft(x.f, x.name)
+	made, err := result.SumDraft(x.f, x.name)
 	if err != nil {
 		return err
 	}
-	x.keep([]sink.File{made})
+	x.keep([]result.File{made})
 	if err := x.at.Publish(x.f); err != nil {
 		return err
 	}

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/region"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Status is how far a job is.
@@ -99,7 +98,7 @@ func (p *Plan) finished() (bool, error) {
 // manifest is manifest.json, of a whole job: the same whatever machines made it, and
 // however often they were stopped.
 type manifest struct {
-	*probes.Manifest
+	*result.Manifest
 	Fingerprint string `json:"fingerprint"`
 	// Engines are all that shards were made with.
 	Engines  []Engine `json:"engines"`
@@ -116,11 +115,11 @@ func (m *manifest) bytes() ([]byte, error) {
 }
 
 type made struct {
-	Shard  int         `json:"shard"`
-	First  int         `json:"first_item"`
-	Items  int         `json:"items"`
-	Failed int         `json:"failed"`
-	Files  []sink.File `json:"files"`
+	Shard  int           `json:"shard"`
+	First  int           `json:"first_item"`
+	Items  int           `json:"items"`
+	Failed int           `json:"failed"`
+	Files  []result.File `json:"files"`
 }
 
 // whole is the manifest of the job as its records say; lacks are the shards that have none.
@@ -154,8 +153,8 @@ func (p *Plan) whole() (w manifest, lacks []int, err error) {
 		first += p.Shards[i].Items
 	}
 	mf := *p.Manifest
-	mf.Model, mf.Command, mf.Summary = p.Model, p.Command, probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}
-	mf.Dataset = probes.ManifestData{Description: p.Describe()}
+	mf.Model, mf.Command, mf.Summary = p.Model, p.Command, result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}
+	mf.Dataset = result.Data{Description: p.Describe()}
 	w.Manifest, w.Fingerprint, w.Settings, w.Regions = &mf, p.Fingerprint, p.Settings, s.Regions
 	return w, lacks, nil
 }
@@ -191,7 +190,7 @@ func some(v []int) string {
 }
 
 // AllFailedError says that not one item of a job could be read.
-type AllFailedError struct{ probes.Summary }
+type AllFailedError struct{ result.Summary }
 
 func (e *AllFailedError) Error() string {
 	s := fmt.Sprintf("none of the %d items could be read", e.Items)
@@ -225,7 +224,7 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 		if err := p.dropShards(); err != nil {
 			return s, err
 		}
-		return s, &AllFailedError{probes.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
+		return s, &AllFailedError{result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
 	}
 	unlock, now, err := p.lock()
 	if err != nil {

@@ -38,6 +38,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Plan is a job: what is asked for, and how it is cut into shards.
@@ -72,7 +73,7 @@ type Plan struct {
 	// Names is the file, beside the plan, of the names of pictures.
 	Names string `json:"names,omitempty"`
 	// Manifest is what follows from the model.
-	Manifest *probes.Manifest `json:"manifest"`
+	Manifest *result.Manifest `json:"manifest"`
 
 	// Changed says that the plan's file was changed since it was written, although it can
 	// be used; Verify finds it.
@@ -206,7 +207,7 @@ func (p *Plan) Admit(m *onnx.Model, r *probes.Prober) error {
 	if err != nil {
 		return err
 	}
-	found, err := probes.TableOf(r.Plan.Sites)
+	found, err := result.TableOf(r.Plan.Sites)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Request is what New makes a plan of.
@@ -41,7 +42,7 @@ func New(r Request) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Tool: probes.Version(), Command: r.Command, Model: r.Model.Path, AllowLinks: r.AllowLinks, ShardSize: r.ShardSize,
+	p := &Plan{Tool: result.Version(), Command: r.Command, Model: r.Model.Path, AllowLinks: r.AllowLinks, ShardSize: r.ShardSize,
 		Settings: r.Settings, Classes: dataset.Describe(r.Data).Classes}
 	if p.ShardSize == 0 {
 		n := r.Data.Len()

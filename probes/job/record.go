@@ -10,7 +10,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/region"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Record is the commit record of a shard: what was made, and how.
@@ -24,8 +24,8 @@ type Record struct {
 	// Regions counts the rows, where they are of regions.
 	Regions *region.RowSummary `json:"regions,omitempty"`
 	// Tiles is the number of tiles, where pictures are cut into them.
-	Tiles int         `json:"tiles,omitempty"`
-	Files []sink.File `json:"files"`
+	Tiles int           `json:"tiles,omitempty"`
+	Files []result.File `json:"files"`
 	Engine
 	Batch   int     `json:"batch"`
 	Seconds Seconds `json:"seconds"`

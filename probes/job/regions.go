@@ -8,11 +8,11 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/region/predict"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -125,7 +125,7 @@ func (p *Plan) annotations() (*annotate.Set, error) {
 }
 
 // rows is a sink of rows of the regions of a shard's items, d being those that are planned.
-func (l *located) rows(to probes.Sink, sites []site.Site, s *Shard, d *data, items dataset.Dataset) (*region.Rows, error) {
+func (l *located) rows(to result.Sink, sites []site.Site, s *Shard, d *data, items dataset.Dataset) (*region.Rows, error) {
 	from, err := l.source(s, d)
 	if err != nil {
 		return nil, err

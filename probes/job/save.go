@@ -12,6 +12,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Mode says what becomes of a plan that is there already.
@@ -229,7 +230,7 @@ func (p *Plan) differences(q *Plan) (what []string) {
 
 // sitesDiffer says in what the sites of two plans differ, the first's being the one that
 // is there; "" where they are the same.
-func sitesDiffer(a, b *probes.Manifest) (string, error) {
+func sitesDiffer(a, b *result.Manifest) (string, error) {
 	t, err := a.Table()
 	if err != nil {
 		return "", err

@@ -12,7 +12,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/region"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // outputError is a fault in writing, which is no shard's.
@@ -26,9 +26,9 @@ type ownError struct{ error }
 func (e ownError) Unwrap() error { return e.error }
 
 // guarded marks a sink's errors.
-type guarded []probes.Sink
+type guarded []result.Sink
 
-func (g guarded) Write(cols []probes.Column) error {
+func (g guarded) Write(cols []result.Column) error {
 	for _, s := range g {
 		if err := s.Write(cols); err != nil {
 			return outputError{err}
@@ -78,7 +78,7 @@ func (t timed) Geometry(i int) (picture.Geometry, error) { return dataset.Geomet
 // part is what a shard's file says of itself: nothing that could differ between two
 // runs.
 type part struct {
-	*probes.Manifest
+	*result.Manifest
 	Fingerprint string   `json:"fingerprint"`
 	Shard       int      `json:"shard"`
 	Settings    Settings `json:"settings"`
@@ -97,9 +97,9 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []sink.File
-	keep := func(f []sink.File) { files = append(files, f...) }
-	to, err := sink.Create(p.dataName(i), sink.Options{Array: p.Settings.array(), Force: true, Part: keep, In: p.at})
+	var files []result.File
+	keep := func(f []result.File) { files = append(files, f...) }
+	to, err := result.Create(p.dataName(i), result.Options{Array: p.Settings.array(), Force: true, Part: keep, In: p.at})
 	if err != nil {
 		return nil, outputError{err}
 	}
@@ -120,7 +120,7 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out probes.Sink = all
+	var out result.Sink = all
 	if isNothing(items) {
 		out = headings{all}
 	}
@@ -132,7 +132,7 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 		out = rows
 	}
 	var times probes.Times
-	progress := func(s probes.Summary) {
+	progress := func(s result.Summary) {
 		s.Items = s.Items * ds.Len() / items.Len() // what is planned are pictures
 		w.progress(s)
 	}
@@ -142,7 +142,7 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 		return nil, err
 	}
 	if isNothing(items) {
-		sum = probes.Summary{}
+		sum = result.Summary{}
 	}
 	// A picture that vanished while it was needed is not a bad picture.
 	if err := p.unchanged(i, ds); err != nil {
@@ -150,8 +150,8 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	}
 	print := p.fingerprint(i)
 	mf := *p.Manifest
-	mf.Version, mf.Summary = "", probes.Summary{Items: sum.Items, Failed: sum.Failed}
-	mf.Dataset = probes.ManifestData{Description: dataset.Description{Items: sum.Items, Shape: p.Settings.Sample}}
+	mf.Version, mf.Summary = "", result.Summary{Items: sum.Items, Failed: sum.Failed}
+	mf.Dataset = result.Data{Description: dataset.Description{Items: sum.Items, Shape: p.Settings.Sample}}
 	about := part{&mf, print, i, p.Settings}
 	if finished, err := p.finished(); err != nil {
 		return nil, ownError{err}
@@ -173,7 +173,7 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	}
 	sum.Items = ds.Len() // what is planned are pictures
 	r := &Record{Shard: i, Fingerprint: print, Items: sum.Items, Failed: sum.Failed, Regions: boxed, Tiles: tiles, Errors: sum.Errors, Files: files, Engine: w.engine,
-		Batch: w.prober.Batch, Worker: w.options.Name, Tool: probes.Version(), Ended: time.Now().UTC().Format(time.RFC3339)}
+		Batch: w.prober.Batch, Worker: w.options.Name, Tool: result.Version(), Ended: time.Now().UTC().Format(time.RFC3339)}
 	if rows != nil {
 		s := rows.Summary()
 		r.Regions, r.Errors = &s, append(r.Errors, s.Errors...)

@@ -13,6 +13,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // WorkerOptions are what does not change a byte of the output.
@@ -100,7 +101,7 @@ func (p *Plan) NewWorker(r *probes.Prober, o WorkerOptions) (*Worker, error) {
 // Done is what the worker has done.
 func (w *Worker) Done() Progress { return w.done }
 
-func (w *Worker) progress(s probes.Summary) {
+func (w *Worker) progress(s result.Summary) {
 	if w.options.Progress != nil {
 		now := w.done
 		now.Kept = now.Items

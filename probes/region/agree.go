@@ -8,6 +8,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Reference is what positions and regions are compared with: the channel code of a
@@ -102,7 +103,7 @@ type single struct {
 	fault string
 }
 
-func (s *single) Write(cols []probes.Column) error {
+func (s *single) Write(cols []result.Column) error {
 	for _, c := range cols {
 		switch v := c.Values.(type) {
 		case []byte:

@@ -6,7 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -57,7 +57,7 @@ type RowOptions struct {
 // units, and one that the source cannot give, is a row with an error; items without
 // regions have no row.
 type Rows struct {
-	to     probes.Sink
+	to     result.Sink
 	where  func(i int) (picture.Geometry, error)
 	from   Source
 	o      RowOptions
@@ -100,7 +100,7 @@ func (s *RowSummary) Add(o RowSummary) {
 // NewRows is a sink before another one, for a run of the sites that layouts are of
 // (Map gives them). where is the geometry of an item's picture, as dataset.GeometryOf
 // has it. It is an error when no site has positions.
-func NewRows(to probes.Sink, sites []site.Site, layouts []Layout, where func(i int) (picture.Geometry, error), from Source, o RowOptions) (*Rows, error) {
+func NewRows(to result.Sink, sites []site.Site, layouts []Layout, where func(i int) (picture.Geometry, error), from Source, o RowOptions) (*Rows, error) {
 	if len(sites) != len(layouts) {
 		return nil, fmt.Errorf("rows of regions: %d layouts for %d sites", len(layouts), len(sites))
 	}
@@ -158,7 +158,7 @@ func (r *Rows) flush(least int) error {
 }
 
 // Write takes the rows of a batch of items, in the order of the dataset.
-func (r *Rows) Write(cols []probes.Column) error {
+func (r *Rows) Write(cols []result.Column) error {
 	in, err := r.batch(cols)
 	if err != nil {
 		return err
@@ -177,7 +177,7 @@ type batch struct {
 	code, changed             []byte // nil where they are not there
 }
 
-func (r *Rows) batch(cols []probes.Column) (b batch, err error) {
+func (r *Rows) batch(cols []result.Column) (b batch, err error) {
 	texts := map[string]*[]string{"id": &b.id, "path": &b.path, "status": &b.status, "error": &b.message}
 	for _, c := range cols {
 		if to := texts[c.Name]; to != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // entry is what a row says besides codes.
@@ -190,21 +191,21 @@ func (c *rowColumns) channelBytes() int {
 func (l *Layout) channelBytes() int { return (l.planes*l.Channels + 7) / 8 }
 
 // columns lays out the rows gathered.
-func (c *rowColumns) columns() []probes.Column {
-	cols := []probes.Column{
+func (c *rowColumns) columns() []result.Column {
+	cols := []result.Column{
 		{Name: "id", Values: c.id}, {Name: "image", Values: c.image}, {Name: "path", Values: c.path},
 		{Name: "region", Values: c.region, Null: c.noRegion}, {Name: "label", Values: c.label, Null: c.noRegion},
 	}
 	if c.of.scored {
-		cols = append(cols, probes.Column{Name: "score", Values: c.score, Null: c.unscored})
+		cols = append(cols, result.Column{Name: "score", Values: c.score, Null: c.unscored})
 	}
 	for i, name := range []string{"x0", "y0", "x1", "y1"} {
-		cols = append(cols, probes.Column{Name: name, Values: c.box[i], Null: c.noBox})
+		cols = append(cols, result.Column{Name: name, Values: c.box[i], Null: c.noBox})
 	}
 	cols = append(cols,
-		probes.Column{Name: "kept", Values: c.kept, Null: c.noBox}, probes.Column{Name: "units", Values: c.units},
-		probes.Column{Name: "status", Values: c.status}, probes.Column{Name: "error", Values: c.message, Null: c.worked},
-		probes.Column{Name: "selection", Values: c.selection, Null: c.failed})
+		result.Column{Name: "kept", Values: c.kept, Null: c.noBox}, result.Column{Name: "units", Values: c.units},
+		result.Column{Name: "status", Values: c.status}, result.Column{Name: "error", Values: c.message, Null: c.worked},
+		result.Column{Name: "selection", Values: c.selection, Null: c.failed})
 	if c.coded {
 		cols = append(cols, c.codeColumns()...)
 	}
@@ -214,43 +215,43 @@ func (c *rowColumns) columns() []probes.Column {
 	return cols
 }
 
-func (c *rowColumns) codeColumns() []probes.Column {
+func (c *rowColumns) codeColumns() []result.Column {
 	o := &c.of.o
-	cols := []probes.Column{{Name: "digest", Values: c.digest, Null: c.failed}}
+	cols := []result.Column{{Name: "digest", Values: c.digest, Null: c.failed}}
 	if c.of.agree != nil {
-		cols = append(cols, probes.Column{Name: "agreement", Values: c.agreement, Null: c.apart})
+		cols = append(cols, result.Column{Name: "agreement", Values: c.agreement, Null: c.apart})
 	}
 	if o.Sketch > 0 {
-		cols = append(cols, probes.Column{Name: "sketch", Values: c.sketch, Width: c.sketchBytes(), Null: c.failed})
+		cols = append(cols, result.Column{Name: "sketch", Values: c.sketch, Width: c.sketchBytes(), Null: c.failed})
 	}
 	if o.Channels {
-		var parts []probes.Part
+		var parts []result.Part
 		for _, s := range c.of.sites {
-			parts = append(parts, probes.Part{Name: s.Site, Width: s.channelBytes()})
+			parts = append(parts, result.Part{Name: s.Site, Width: s.channelBytes()})
 		}
-		cols = append(cols, probes.Column{Name: "channels", Values: c.channels, Width: c.channelBytes(), Parts: parts, Null: c.failed})
+		cols = append(cols, result.Column{Name: "channels", Values: c.channels, Width: c.channelBytes(), Parts: parts, Null: c.failed})
 	}
 	if o.Code {
-		cols = append(cols, probes.Column{Name: "region_code", Values: c.code, Null: c.failed})
+		cols = append(cols, result.Column{Name: "region_code", Values: c.code, Null: c.failed})
 	}
 	return cols
 }
 
-func (c *rowColumns) complexityColumns() []probes.Column {
+func (c *rowColumns) complexityColumns() []result.Column {
 	radii := c.of.o.Radii
-	var perRadius, perSite []probes.Part
+	var perRadius, perSite []result.Part
 	width := 0
 	for _, radius := range radii {
 		at := ""
 		if len(radii) > 1 {
 			at, width = fmt.Sprintf("@%g", radius), len(radii)
-			perRadius = append(perRadius, probes.Part{Name: fmt.Sprintf("r%g", radius), Width: 1})
+			perRadius = append(perRadius, result.Part{Name: fmt.Sprintf("r%g", radius), Width: 1})
 		}
 		for _, s := range c.of.sites {
-			perSite = append(perSite, probes.Part{Name: s.Site + at, Width: 1})
+			perSite = append(perSite, result.Part{Name: s.Site + at, Width: 1})
 		}
 	}
-	return []probes.Column{
+	return []result.Column{
 		{Name: "complexity", Values: c.complexity, Width: width, Parts: perRadius, Null: c.failed},
 		{Name: "count", Values: c.count, Width: len(perSite), Parts: perSite, Null: c.failed},
 		{Name: "fraction", Values: c.fraction, Width: len(perSite), Parts: perSite, Null: c.failed},

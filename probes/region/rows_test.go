@@ -13,6 +13,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // table is a sink that keeps rows: by column, one value a row.
@@ -21,7 +22,7 @@ type table struct {
 	writes int
 }
 
-func (t *table) Write(cols []probes.Column) error {
+func (t *table) Write(cols []result.Column) error {
 	t.writes++
 	n := reflect.ValueOf(cols[0].Values).Len()
 	for i := range n {
@@ -161,7 +162,7 @@ func (x *trial) write(t *testing.T, r *Rows, batch int) {
 			}
 			code, changed = append(code, x.code[i]...), append(changed, x.changed[i]...)
 		}
-		cols := []probes.Column{{Name: "id", Values: id}, {Name: "path", Values: path}, {Name: "status", Values: status}, {Name: "error", Values: message},
+		cols := []result.Column{{Name: "id", Values: id}, {Name: "path", Values: path}, {Name: "status", Values: status}, {Name: "error", Values: message},
 			{Name: "code", Values: code, Width: len(x.code[0])}, {Name: "changed", Values: changed, Width: len(x.changed[0])}}
 		if err := r.Write(cols); err != nil {
 			t.Fatal(err)
@@ -333,7 +334,7 @@ func TestRowsRefuse(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return r.Write([]probes.Column{{Name: "id", Values: []string{"a"}}, {Name: "code", Values: []byte{1, 2}, Width: 2}})
+			return r.Write([]result.Column{{Name: "id", Values: []string{"a"}}, {Name: "code", Values: []byte{1, 2}, Width: 2}})
 		},
 	} {
 		if err := f(); err == nil || !strings.Contains(err.Error(), want) {

@@ -56,7 +56,7 @@ func Document(ctx context.Context, name string, printed any, o Options) (*Page, 
 	if err != nil {
 		return nil, fmt.Errorf("showing %s: %w", name, err)
 	}
-	r := &result{Section: Section{Path: name}}
+	r := &shown{Section: Section{Path: name}}
 	if err := jsonOf(c, r, b); err != nil {
 		return nil, fmt.Errorf("showing %s: %w", name, err)
 	}

@@ -10,13 +10,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
-func save(t *testing.T, path string, manifest any, cols ...probes.Column) string {
+func save(t *testing.T, path string, manifest any, cols ...result.Column) string {
 	t.Helper()
-	to, err := sink.Create(path, sink.Options{})
+	to, err := result.Create(path, result.Options{})
 	if err == nil {
 		if err = to.Write(cols); err == nil {
 			err = to.Commit(manifest)
@@ -71,7 +70,7 @@ func TestDynamicsInEveryFormat(t *testing.T) {
 			}
 		}
 	}
-	cols := []probes.Column{{Name: "step", Values: step}, {Name: "set", Values: set}, {Name: "site", Values: site}, {Name: "measure", Values: measure},
+	cols := []result.Column{{Name: "step", Values: step}, {Name: "set", Values: set}, {Name: "site", Values: site}, {Name: "measure", Values: measure},
 		{Name: "value", Values: value}, {Name: "stderr", Values: stderr, Null: null}, {Name: "n", Values: n}}
 	lines := "step,set,site,measure,value,stderr,n\n"
 	for i := range step {
@@ -138,9 +137,9 @@ func TestPhases(t *testing.T) {
 func TestComplexityOfSeveralRadii(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lc.parquet")
 	save(t, path, map[string]any{"verb": "complexity", "settings": map[string]any{"radius": []float64{0.1, 0.5, 1}}},
-		probes.Column{Name: "id", Values: []string{"a", "b", "c"}},
-		probes.Column{Name: "complexity", Width: 3, Parts: []probes.Part{{Name: "r0.1", Width: 1}, {Name: "r0.5", Width: 1}, {Name: "r1", Width: 1}}, Values: []int64{1, 2, 3, 3, 4, 5, 0, 0, 0}, Null: []bool{false, false, true}},
-		probes.Column{Name: "fraction", Width: 3, Parts: []probes.Part{{Name: "a.b@0.1", Width: 1}, {Name: "a.b@0.5", Width: 1}, {Name: "a.b@1", Width: 1}}, Values: []float64{.1, .2, .3, .3, .4, .5, 0, 0, 0}, Null: []bool{false, false, true}})
+		result.Column{Name: "id", Values: []string{"a", "b", "c"}},
+		result.Column{Name: "complexity", Width: 3, Parts: []result.Part{{Name: "r0.1", Width: 1}, {Name: "r0.5", Width: 1}, {Name: "r1", Width: 1}}, Values: []int64{1, 2, 3, 3, 4, 5, 0, 0, 0}, Null: []bool{false, false, true}},
+		result.Column{Name: "fraction", Width: 3, Parts: []result.Part{{Name: "a.b@0.1", Width: 1}, {Name: "a.b@0.5", Width: 1}, {Name: "a.b@1", Width: 1}}, Values: []float64{.1, .2, .3, .3, .4, .5, 0, 0, 0}, Null: []bool{false, false, true}})
 	p := collect(t, path)
 	if got := strings.Join(titles(p), "; "); got != "Local complexity of the items; Local complexity against the radius; Local complexity, by site" {
 		t.Fatalf("figures %q, skipped %v", got, p.Skipped)
@@ -186,8 +185,8 @@ func TestWhatIsNotShown(t *testing.T) {
 // Readers of the three formats give the same table.
 func TestReadTable(t *testing.T) {
 	dir := t.TempDir()
-	cols := []probes.Column{{Name: "name", Values: []string{"a", "b"}}, {Name: "n", Values: []int64{1, 2}, Null: []bool{false, true}},
-		{Name: "f", Width: 2, Parts: []probes.Part{{Name: "x.y", Width: 1}, {Name: "z", Width: 1}}, Values: []float64{.5, 1, 1.5, 2}}}
+	cols := []result.Column{{Name: "name", Values: []string{"a", "b"}}, {Name: "n", Values: []int64{1, 2}, Null: []bool{false, true}},
+		{Name: "f", Width: 2, Parts: []result.Part{{Name: "x.y", Width: 1}, {Name: "z", Width: 1}}, Values: []float64{.5, 1, 1.5, 2}}}
 	for _, path := range []string{save(t, filepath.Join(dir, "t.parquet"), nil, cols...), save(t, filepath.Join(dir, "t.jsonl"), nil, cols...),
 		write(t, filepath.Join(dir, "t.csv"), "name,n,f.x.y,f.z\na,1,0.5,1\nb,,1.5,2\n")} {
 		c, err := readTable(path, func(n string) bool { return true }, 0)
@@ -209,9 +208,9 @@ func FuzzReadTable(f *testing.F) {
 		f.Add([]byte(seed), uint8(i%3))
 	}
 	path := filepath.Join(dir, "ok.parquet")
-	to, err := sink.Create(path, sink.Options{})
+	to, err := result.Create(path, result.Options{})
 	if err == nil {
-		_ = to.Write([]probes.Column{{Name: "complexity", Values: []int64{1, 2}}})
+		_ = to.Write([]result.Column{{Name: "complexity", Values: []int64{1, 2}}})
 		err = to.Commit(map[string]string{})
 	}
 	if err != nil {
@@ -239,7 +238,7 @@ func TestManifestIsShown(t *testing.T) {
 	dir := t.TempDir()
 	path := write(t, filepath.Join(dir, "g.csv"), "step,measure,value\n1,m,2\n5,m,3\n")
 	m, _ := json.Marshal(map[string]any{"verb": "dynamics", "model": "nets/a.onnx", "settings": map[string]any{"radius": "not a list"}})
-	write(t, sink.ManifestPath(path), string(m))
+	write(t, result.ManifestPath(path), string(m))
 	p := collect(t, dir)
 	if len(p.Sections) != 1 || p.Sections[0].Title != "dynamics: g.csv" || !strings.Contains(p.Sections[0].Manifest, `"model": "nets/a.onnx"`) {
 		t.Errorf("%+v", p)

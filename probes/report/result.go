@@ -12,14 +12,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // show makes a section of a result.
-type show func(c *collector, r *result) error
+type show func(c *collector, r *shown) error
 
-// result is a file or folder that is being shown, or what a verb has just printed.
-type result struct {
+// shown is a file or folder that is being shown, or what a verb has just printed.
+type shown struct {
 	Section
 	manifest manifest
 	path     string
@@ -30,7 +30,7 @@ func (c *collector) add(path string, how show) error {
 	if c.Say != nil {
 		c.Say(path)
 	}
-	r := &result{path: path, Section: Section{Path: path}}
+	r := &shown{path: path, Section: Section{Path: path}}
 	err := r.readManifest()
 	if err == nil {
 		err = how(c, r)
@@ -84,7 +84,7 @@ var kinds = []struct {
 	{[]string{"complexity"}, complexity},
 }
 
-func tabular(c *collector, r *result) error {
+func tabular(c *collector, r *shown) error {
 	head, err := readTable(r.path, func(string) bool { return true }, 1)
 	if err != nil {
 		return err
@@ -106,10 +106,10 @@ func tabular(c *collector, r *result) error {
 
 // array shows a .npy file by its manifest: codes, or local complexity, whose numbers
 // stand beside it too.
-func array(c *collector, r *result) error {
+func array(c *collector, r *shown) error {
 	switch r.manifest.Verb {
 	case "complexity":
-		r.path = sink.ItemsPath(r.path)
+		r.path = result.ItemsPath(r.path)
 		return tabular(c, r)
 	case "affine":
 		return affineFile(c, r)
@@ -118,7 +118,7 @@ func array(c *collector, r *result) error {
 }
 
 // document shows a JSON file.
-func document(c *collector, r *result) error {
+func document(c *collector, r *shown) error {
 	b, err := readSmall(r.path)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func document(c *collector, r *result) error {
 }
 
 // jsonOf shows what a verb prints with --json, by its keys.
-func jsonOf(c *collector, r *result, b []byte) error {
+func jsonOf(c *collector, r *shown, b []byte) error {
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(b, &keys); err != nil {
 		return fmt.Errorf("reading it as JSON: %w", err)
@@ -193,8 +193,8 @@ func (m *manifest) radii() []float64 {
 }
 
 // readManifest reads the manifest beside a file, or the one in a folder.
-func (r *result) readManifest() error {
-	for _, path := range []string{sink.ManifestPath(r.path), filepath.Join(r.path, "manifest.json")} {
+func (r *shown) readManifest() error {
+	for _, path := range []string{result.ManifestPath(r.path), filepath.Join(r.path, "manifest.json")} {
 		b, err := readSmall(path)
 		if err != nil {
 			continue
@@ -235,7 +235,7 @@ func stem(parts ...string) string {
 }
 
 // figure adds one that could be drawn; of one without data nothing is said.
-func (r *result) figure(title, caption string, f *Figure, err error) error {
+func (r *shown) figure(title, caption string, f *Figure, err error) error {
 	if errors.Is(err, ErrNoData) {
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // affineFile shows a map that affine -o wrote, by what its manifest says.
-func affineFile(c *collector, r *result) error {
+func affineFile(c *collector, r *shown) error {
 	if len(r.manifest.Settings.Map) == 0 {
 		return fmt.Errorf("no manifest says that it holds the affine map of a region")
 	}
@@ -17,7 +17,7 @@ func affineFile(c *collector, r *result) error {
 }
 
 // affine shows the map of an item's linear region, as affine --json gives it.
-func affine(r *result, b []byte) error {
+func affine(r *shown, b []byte) error {
 	var a partition.Affine
 	if err := json.Unmarshal(b, &a); err != nil {
 		return fmt.Errorf("reading the affine map: %w", err)

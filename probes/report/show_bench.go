@@ -10,7 +10,7 @@ import (
 )
 
 // benchmark shows what bench --json prints: what codes cost.
-func benchmark(r *result, b []byte) error {
+func benchmark(r *shown, b []byte) error {
 	var m struct {
 		Model   string          `json:"model"`
 		Backend string          `json:"backend"`

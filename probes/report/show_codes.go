@@ -8,7 +8,7 @@ import (
 )
 
 // codes shows a result with codes, sketches or digests.
-func codes(c *collector, r *result) error {
+func codes(c *collector, r *shown) error {
 	set, err := encoding.Open(r.path, encoding.OpenOptions{On: encoding.Code, MaxBytes: c.MaxBytes})
 	var none *encoding.NoCodesError
 	var large *encoding.TooLargeError
@@ -49,7 +49,7 @@ func codes(c *collector, r *result) error {
 }
 
 // regionSizes draws how many items the linear regions hold.
-func regionSizes(r *result, set *encoding.Codes, red encoding.Redundancy) error {
+func regionSizes(r *shown, set *encoding.Codes, red encoding.Redundancy) error {
 	if set.On != encoding.Digest && red.Regions == red.Items {
 		return nil
 	}
@@ -65,7 +65,7 @@ func regionSizes(r *result, set *encoding.Codes, red encoding.Redundancy) error 
 }
 
 // sitesOf draws how each site's bits are used.
-func (c *collector) sitesOf(r *result, set *encoding.Codes) error {
+func (c *collector) sitesOf(r *shown, set *encoding.Codes) error {
 	parts := set.Parts()
 	if len(parts) == 0 || len(parts) > maxSites {
 		return nil
@@ -101,7 +101,7 @@ func (c *collector) sitesOf(r *result, set *encoding.Codes) error {
 const maxWork = 32 << 30
 
 // distances draws how far codes are from each other.
-func (c *collector) distances(r *result, set *encoding.Codes) error {
+func (c *collector) distances(r *shown, set *encoding.Codes) error {
 	n := min(c.Sample, set.Len())
 	for n > 100 && int64(n)*int64(n)/2*int64(set.Width()) > maxWork {
 		n = n * 9 / 10

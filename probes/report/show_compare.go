@@ -9,7 +9,7 @@ import (
 )
 
 // comparison shows what compare --json says.
-func comparison(r *result, b []byte) error {
+func comparison(r *shown, b []byte) error {
 	var d probes.Diff
 	if err := json.Unmarshal(b, &d); err != nil {
 		return fmt.Errorf("reading the comparison: %w", err)
@@ -18,7 +18,7 @@ func comparison(r *result, b []byte) error {
 }
 
 // comparisonTable shows the rows that compare -o writes, one a site.
-func comparisonTable(c *collector, r *result) error {
+func comparisonTable(c *collector, r *shown) error {
 	t, err := readTable(r.path, func(string) bool { return true }, 0)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func comparisonTable(c *collector, r *result) error {
 
 // determinism maps which sites' bits depend on the setting, and how near their knots the
 // values behind them lie.
-func determinism(r *result, d *probes.Diff) error {
+func determinism(r *shown, d *probes.Diff) error {
 	r.Kind = "compare"
 	if len(d.Sites) == 0 {
 		return ErrNoData

@@ -9,9 +9,9 @@ import (
 )
 
 // complexity shows local complexity: in total, and by site, for each radius.
-func complexity(c *collector, r *result) error { return c.complexityOf(r, []string{r.path}) }
+func complexity(c *collector, r *shown) error { return c.complexityOf(r, []string{r.path}) }
 
-func (c *collector) complexityOf(r *result, files []string) error {
+func (c *collector) complexityOf(r *shown, files []string) error {
 	all := newColumns()
 	for _, path := range files {
 		t, err := readTable(path, func(n string) bool {
@@ -83,7 +83,7 @@ func totalsOf(t *columns, known []float64) (radii []string, totals [][]float64) 
 }
 
 // siteFractions draws the mean fraction of each site's units, for three radii at the most.
-func siteFractions(r *result, t *columns, radii []string) error {
+func siteFractions(r *shown, t *columns, radii []string) error {
 	shown := radii
 	if len(radii) > 3 {
 		shown = []string{radii[0], radii[len(radii)/2], radii[len(radii)-1]}

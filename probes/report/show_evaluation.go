@@ -75,7 +75,7 @@ func clusteringOf(e *encoding.Evaluation, test bool) *encoding.Clustering {
 }
 
 // evaluation shows the encoding properties of codes.
-func evaluation(r *result, b []byte) error {
+func evaluation(r *shown, b []byte) error {
 	var e encoding.Evaluated
 	if err := json.Unmarshal(b, &e); err != nil {
 		return fmt.Errorf("reading the evaluation: %w", err)
@@ -152,7 +152,7 @@ func encodings(all []encoding.Evaluation) Table {
 
 // accuracy draws how well labels follow from the codes, on the test set where there is
 // one, beside the network's own answers.
-func accuracy(r *result, sites []string, all []encoding.Evaluation) error {
+func accuracy(r *shown, sites []string, all []encoding.Evaluation) error {
 	var dots []Dot
 	for _, m := range accuracies {
 		d := Dot{Name: m.name, Across: m.name == networkItself && len(all) > 1}
@@ -178,7 +178,7 @@ func accuracy(r *result, sites []string, all []encoding.Evaluation) error {
 	return r.figure("Accuracy from the codes alone", "How well the labels follow from the codes: on the test set, clusters on the set that they are of. What the network itself answers is for comparison.", f, err)
 }
 
-func redundancy(r *result, sites []string, all []encoding.Evaluation) error {
+func redundancy(r *shown, sites []string, all []encoding.Evaluation) error {
 	train, test := Bar{Name: "training set"}, Bar{Name: "test set"}
 	for _, x := range all {
 		train.Values = append(train.Values, x.Redundancy.Train.Ratio)
@@ -200,7 +200,7 @@ func redundancy(r *result, sites []string, all []encoding.Evaluation) error {
 }
 
 // unlabelled shows the clusters that codes have by themselves, and their rates.
-func unlabelled(r *result, all []encoding.Evaluation) error {
+func unlabelled(r *shown, all []encoding.Evaluation) error {
 	t := Table{Caption: "Without labels: spectral clusters of the affinity of codes (UMLC)", Head: []string{"code", "items", "of", "clusters", "sizes", "coding length (nats)", "rate", "conditional", "reduction", "purity", "one-to-one"}}
 	var sites []string
 	rate, conditional, length := Bar{Name: "rate of all items"}, Bar{Name: "given the clusters"}, Bar{Name: "coding length"}

@@ -21,7 +21,7 @@ func isJob(dir string) bool {
 }
 
 // job shows the folder of a batch job: how far it is, and what its shards hold.
-func job(c *collector, r *result) error {
+func job(c *collector, r *shown) error {
 	p, err := planned.Load(r.path)
 	if err != nil {
 		return err

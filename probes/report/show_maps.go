@@ -20,7 +20,7 @@ const (
 
 // maps shows the heat maps over pictures that complexity --map and codes --agree --map
 // draw, by their index.
-func maps(c *collector, r *result) error {
+func maps(c *collector, r *shown) error {
 	t, err := readTable(r.path, func(string) bool { return true }, 0)
 	if err != nil {
 		return err
@@ -54,13 +54,13 @@ func maps(c *collector, r *result) error {
 }
 
 // complexityMaps is a figure of maps of local complexity.
-func complexityMaps(r *result, stem string, _ *columns, tiles []Tile, _ []int) error {
+func complexityMaps(r *shown, stem string, _ *columns, tiles []Tile, _ []int) error {
 	f, err := Pictures(stem, "units that change (share of a position's)", tiles)
 	return r.figure("Local complexity over the picture", "Bright where many of the units that stand for a place change their side around the picture: the share of a position's units, mean over the sites. Each picture has its own scale, up to the share below it.", f, err)
 }
 
 // agreementMaps is a figure of maps of agreement with a region.
-func agreementMaps(r *result, stem string, t *columns, tiles []Tile, rows []int) error {
+func agreementMaps(r *shown, stem string, t *columns, tiles []Tile, rows []int) error {
 	percent := func(column string, row int) string {
 		v := t.number(column, row)
 		if !finite(v) {

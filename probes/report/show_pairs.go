@@ -55,7 +55,7 @@ func byNumber(a, b string) int {
 }
 
 // search shows what a search found.
-func search(c *collector, r *result) error {
+func search(c *collector, r *shown) error {
 	t, err := readTable(r.path, func(n string) bool { return n == "query" || n == "rank" || n == "distance" }, 0)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func search(c *collector, r *result) error {
 }
 
 // dedup shows groups of duplicates.
-func dedup(c *collector, r *result) error {
+func dedup(c *collector, r *shown) error {
 	t, err := readTable(r.path, func(n string) bool { return n == "group" || n == "size" || n == "distance" }, 0)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ var regimes = []struct{ name, means string }{
 
 // phases shows regimes over two settings, and redundancy and accuracy along each; a table
 // such as the verb phases writes, where x and y name the columns that a row is about.
-func phases(c *collector, r *result) error {
+func phases(c *collector, r *shown) error {
 	t, err := readTable(r.path, func(string) bool { return true }, 0)
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func byRegime(points []Marked) (meaning string) {
 	return meaning
 }
 
-func phasesOf(r *result, t *columns, p pair) error {
+func phasesOf(r *shown, t *columns, p pair) error {
 	var points []Marked
 	lowX, lowY := math.Inf(1), math.Inf(1)
 	for _, i := range p.rows {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // documents are what verbs print with --json, in short, with the figures that they give.
@@ -123,7 +123,7 @@ func TestMaps(t *testing.T) {
 // The rows of compare -o and what their manifest adds are the document's.
 func TestComparisonTable(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "c.jsonl"), `{"site": "relu", "bits": 100, "flips": 2, "items": 1, "margin": 0.5, "scale": 2, "for_a": 2, "for_b": 0}`+"\n")
-	write(t, sink.ManifestPath(path), `{"verb": "compare", "settings": {"a": "ort", "b": "gorgonia"}, "summary": {"items": 7, "outputs": 0.5, "judge": "gorgonia"}}`)
+	write(t, result.ManifestPath(path), `{"verb": "compare", "settings": {"a": "ort", "b": "gorgonia"}, "summary": {"items": 7, "outputs": 0.5, "judge": "gorgonia"}}`)
 	s := collect(t, path).Sections[0]
 	if len(s.Tables) != 1 || !strings.Contains(s.Tables[0].Caption, "of 7 items") || strings.Join(s.Tables[0].Rows[0], " ") != "relu 100 2 1 0.5 0.25" || !strings.Contains(s.Figures[0].Alt, "side a is right: largest 2e+04") || !strings.Contains(strings.Join(s.Notes, " "), "Side a: ort. Side b: gorgonia.") {
 		t.Errorf("%+v", s)

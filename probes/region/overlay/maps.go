@@ -14,10 +14,9 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/draw"
 	"github.com/onnxprobe/onnxprobe/probes/region"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
@@ -26,7 +25,7 @@ import (
 // columns on. A map has the mean over the sites of what it shows of their positions,
 // each on its cell; where there is no cell the picture is as it was.
 type Maps struct {
-	probes.Sink
+	result.Sink
 	dir    string
 	ds     dataset.Dataset
 	column string // that maps are made of, width bytes of an item's
@@ -63,7 +62,7 @@ type indexed struct {
 // changed: of a position, the fraction of its units. It is given the column "changed" of
 // ComplexityColumns, of which it takes the first radius; keep hands it on. from has the
 // regions whose boxes are drawn, nil for none.
-func NewMaps(to probes.Sink, dir string, sites []site.Site, layouts []region.Layout, ds dataset.Dataset, from region.Source, keep bool) (*Maps, error) {
+func NewMaps(to result.Sink, dir string, sites []site.Site, layouts []region.Layout, ds dataset.Dataset, from region.Source, keep bool) (*Maps, error) {
 	m := &Maps{Sink: to, dir: dir, ds: ds, column: "changed", keep: keep}
 	var located []changing
 	var over picture.Size
@@ -108,7 +107,7 @@ func NewMaps(to probes.Sink, dir string, sites []site.Site, layouts []region.Lay
 // with Full, and hands it on. One scale holds for all pictures, from the least to the
 // largest agreement in the reference's own; what is beyond it has the colour of its end.
 // The reference is outlined in its picture.
-func NewAgreement(to probes.Sink, dir string, ref *region.Reference, ds dataset.Dataset) (*Maps, error) {
+func NewAgreement(to result.Sink, dir string, ref *region.Reference, ds dataset.Dataset) (*Maps, error) {
 	m := &Maps{Sink: to, dir: dir, ds: ds, column: "code", width: len(ref.Code), keep: true}
 	known := map[*region.Layout]*cells{}
 	var fault error
@@ -198,10 +197,10 @@ func (s *changing) fractions(changed []byte) []float64 {
 }
 
 // Write draws the items of a batch.
-func (m *Maps) Write(cols []probes.Column) error {
+func (m *Maps) Write(cols []result.Column) error {
 	var id, status []string
 	var bits []byte
-	var on []probes.Column
+	var on []result.Column
 	for _, c := range cols {
 		switch c.Name {
 		case "id":
@@ -247,7 +246,7 @@ func (m *Maps) draw(i int, id string, bits []byte) error {
 	line := indexed{Map: name(i, id), ID: id, Largest: most}
 	m.about(&line, least)
 	fast := png.Encoder{CompressionLevel: png.BestSpeed} // a tenth of the time, which is most of a run's
-	if err := sink.Put(filepath.Join(m.dir, line.Map), func(w io.Writer) error { return fast.Encode(w, out) }); err != nil {
+	if err := result.Put(filepath.Join(m.dir, line.Map), func(w io.Writer) error { return fast.Encode(w, out) }); err != nil {
 		return err
 	}
 	return m.enter(line)

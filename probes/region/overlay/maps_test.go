@@ -14,11 +14,12 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/draw"
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
-type nothing struct{ cols []probes.Column }
+type nothing struct{ cols []result.Column }
 
-func (n *nothing) Write(cols []probes.Column) error { n.cols = cols; return nil }
+func (n *nothing) Write(cols []result.Column) error { n.cols = cols; return nil }
 func (n *nothing) Commit(any) error                 { return nil }
 func (n *nothing) Abort() error                     { return nil }
 
@@ -67,7 +68,7 @@ func TestMapsOfOneUnit(t *testing.T) {
 		}
 	}
 	id := ds.Item(0).ID
-	cols := []probes.Column{{Name: "id", Values: []string{id}}, {Name: "status", Values: []string{"ok"}}, {Name: "changed", Values: changed, Width: len(changed)}}
+	cols := []result.Column{{Name: "id", Values: []string{id}}, {Name: "status", Values: []string{"ok"}}, {Name: "changed", Values: changed, Width: len(changed)}}
 	if err := maps.Write(cols); err != nil || len(to.cols) != 2 {
 		t.Fatalf("%v; %d columns handed on, want 2", err, len(to.cols))
 	}

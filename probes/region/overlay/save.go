@@ -10,14 +10,14 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/probes/internal/draw"
 	"github.com/onnxprobe/onnxprobe/probes/region"
-	"github.com/onnxprobe/onnxprobe/probes/sink"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // SaveRegions writes the picture m of item i to a folder, NUMBER-NAME.png, with the
 // regions that were found on it and, below them, the true ones, which may be nil.
 func SaveRegions(dir string, i int, id string, m image.Image, found, truth []region.Region) error {
 	drawn := draw.Regions(m, found, truth)
-	if err := sink.Put(filepath.Join(dir, name(i, id)), func(w io.Writer) error { return png.Encode(w, drawn) }); err != nil {
+	if err := result.Put(filepath.Join(dir, name(i, id)), func(w io.Writer) error { return png.Encode(w, drawn) }); err != nil {
 		return fmt.Errorf("drawing %s: %w", id, err)
 	}
 	return nil

@@ -1,7 +1,7 @@
 // Package sink writes the columns of a run to files: Parquet, npy and JSON
 // Lines. A result appears under its final name whole, with its manifest beside
 // it, or not at all, and memory does not grow with the number of rows.
-package sink
+package result
 
 import (
 	"bytes"
@@ -18,7 +18,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
@@ -90,9 +89,9 @@ type encoder interface {
 	// begin is given the first batch's columns for their layout; their values
 	// come again in write. It is called once, and not at all when nothing is
 	// ever written.
-	begin(cols []probes.Column) error
+	begin(cols []Column) error
 	// write appends rows of the same layout. It keeps nothing of cols.
-	write(cols []probes.Column, rows int) error
+	write(cols []Column, rows int) error
 	// end completes the bytes; manifest is JSON.
 	end(manifest []byte) error
 }
@@ -122,7 +121,7 @@ func Check(path string, force bool) error {
 // temporary file, ".NAME.*.tmp", in the result's folder. A sink serves one
 // goroutine; two sinks may write to one path, and the first to commit wins, or
 // with Force the last.
-func Create(path string, o Options) (probes.Sink, error) {
+func Create(path string, o Options) (Sink, error) {
 	s := &sink{force: o.Force, part: o.Part}
 	if path == "-" {
 		if o.Stdout == nil {
@@ -185,7 +184,7 @@ type sink struct {
 	in       store.Store
 	files    []store.Draft // in the order they get their names; the data file first opened, last named
 	names    []string      // of files
-	layout   []probes.Column
+	layout   []Column
 	begun    bool
 	done     error // why no more calls are served; nil while open
 }
@@ -217,14 +216,14 @@ func existing(err error) error {
 
 func existsError(path string) error { return fmt.Errorf("%s exists; --force replaces it", path) }
 
-func (s *sink) Write(cols []probes.Column) error {
+func (s *sink) Write(cols []Column) error {
 	if s.done != nil {
 		return fmt.Errorf("writing %s: %w", s.path, s.done)
 	}
 	return s.fail("writing", s.write(cols))
 }
 
-func (s *sink) write(cols []probes.Column) error {
+func (s *sink) write(cols []Column) error {
 	rows, err := check(cols)
 	if err != nil {
 		return err
@@ -345,6 +344,6 @@ type whole struct {
 	bytes func(io.Writer) error
 }
 
-func (w whole) begin([]probes.Column) error      { return nil }
-func (w whole) write([]probes.Column, int) error { return nil }
-func (w whole) end([]byte) error                 { return w.bytes(w.out) }
+func (w whole) begin([]Column) error      { return nil }
+func (w whole) write([]Column, int) error { return nil }
+func (w whole) end([]byte) error          { return w.bytes(w.out) }

@@ -1,4 +1,4 @@
-package sink
+package result
 
 import (
 	"bytes"
@@ -13,7 +13,6 @@ import (
 	"github.com/parquet-go/parquet-go/encoding"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
@@ -70,7 +69,7 @@ func openParquet(path string, _ Options, add func(string) (store.Draft, error)) 
 	return &table{out: f}, nil
 }
 
-func (t *table) begin(cols []probes.Column) error {
+func (t *table) begin(cols []Column) error {
 	t.fields = fieldsOf(cols)
 	if len(t.fields) > parquet.MaxColumnIndex {
 		return fmt.Errorf("%d columns, counting parts; a Parquet file here holds %d", len(t.fields), parquet.MaxColumnIndex)
@@ -104,7 +103,7 @@ func (t *table) begin(cols []probes.Column) error {
 }
 
 // fieldsOf spreads columns with parts.
-func fieldsOf(cols []probes.Column) (fields []field) {
+func fieldsOf(cols []Column) (fields []field) {
 	for i, c := range cols {
 		kindOf := func(width int, one bool) kind {
 			switch {
@@ -154,7 +153,7 @@ func leafOf(values any) parquet.Node {
 	}
 }
 
-func (t *table) write(cols []probes.Column, rows int) error {
+func (t *table) write(cols []Column, rows int) error {
 	step := max(pageBytes/t.row, 1)
 	for lo := 0; lo < rows; lo += step {
 		hi := min(lo+step, rows)
@@ -188,7 +187,7 @@ func (t *table) write(cols []probes.Column, rows int) error {
 
 // appendRow appends one row's values with their repetition and definition
 // levels: see "Nested Encoding" in the Parquet format's README.
-func (t *table) appendRow(c probes.Column, f field, leaf, row int) {
+func (t *table) appendRow(c Column, f field, leaf, row int) {
 	lo := row*max(c.Width, 1) + f.offset
 	switch {
 	case c.Null != nil && c.Null[row]:

@@ -1,4 +1,4 @@
-package sink
+package result
 
 import (
 	"bytes"
@@ -9,7 +9,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
@@ -39,12 +38,12 @@ func newJSONL(w io.Writer) *jsonl {
 	return j
 }
 
-func (j *jsonl) begin([]probes.Column) error { return nil }
+func (j *jsonl) begin([]Column) error { return nil }
 
 func (j *jsonl) end([]byte) error { return nil }
 
 // write ends with a flush, so that whoever reads a pipe has whole rows.
-func (j *jsonl) write(cols []probes.Column, rows int) error {
+func (j *jsonl) write(cols []Column, rows int) error {
 	for row := range rows {
 		j.buf.WriteByte('{')
 		for i, c := range cols {
@@ -75,7 +74,7 @@ func (j *jsonl) flush() error {
 }
 
 // value writes one column's value in one row.
-func (j *jsonl) value(c probes.Column, row int) {
+func (j *jsonl) value(c Column, row int) {
 	lo := row * max(c.Width, 1)
 	switch {
 	case c.Null != nil && c.Null[row]:
@@ -98,7 +97,7 @@ func (j *jsonl) value(c probes.Column, row int) {
 }
 
 // span writes c.Values[lo:hi] as hex, as one scalar or as an array.
-func (j *jsonl) span(c probes.Column, lo, hi int, scalar bool) {
+func (j *jsonl) span(c Column, lo, hi int, scalar bool) {
 	if isBinary(c) {
 		j.buf.WriteByte('"')
 		hex.NewEncoder(&j.buf).Write(c.Values.([]uint8)[lo:hi])
@@ -149,7 +148,7 @@ func appendFloat(b []byte, f float64, bits int) []byte {
 // string writes s quoted; bytes that are not UTF-8 become U+FFFD.
 func (j *jsonl) string(s string) {
 	if err := j.text.Encode(s); err != nil {
-		panic(fmt.Sprintf("sink: encoding a string: %v", err)) // bytes.Buffer does not fail
+		panic(fmt.Sprintf("result: encoding a string: %v", err)) // bytes.Buffer does not fail
 	}
 	j.buf.Truncate(j.buf.Len() - 1) // the newline that Encode adds
 }

@@ -1,4 +1,4 @@
-package sink
+package result
 
 import (
 	"encoding/binary"
@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
@@ -41,7 +40,7 @@ func openNpy(path string, o Options, add func(string) (store.Draft, error)) (enc
 	return &array{out: out, items: newJSONL(items), name: o.Array}, nil
 }
 
-func (a *array) begin(cols []probes.Column) error {
+func (a *array) begin(cols []Column) error {
 	var names []string
 	for _, c := range cols {
 		names = append(names, c.Name)
@@ -74,7 +73,7 @@ func (a *array) begin(cols []probes.Column) error {
 	return err
 }
 
-func (a *array) write(cols []probes.Column, rows int) error {
+func (a *array) write(cols []Column, rows int) error {
 	const step = 1 << 17 // values converted at a time
 	values := cols[a.col].Values
 	for lo, n := 0, rows*max(a.width, 1); lo < n; lo += step {

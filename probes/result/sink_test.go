@@ -1,4 +1,4 @@
-package sink
+package result
 
 import (
 	"bytes"
@@ -20,18 +20,17 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	"github.com/onnxprobe/onnxprobe/probes"
 )
 
 // sample has every value type, as scalar, vector and parts, with and without
 // nulls, in two batches whose null marks differ.
-func sample() [][]probes.Column {
+func sample() [][]Column {
 	no, first := []bool{false, false}, []bool{true, false}
-	batch := func(null []bool) []probes.Column {
-		return []probes.Column{
+	batch := func(null []bool) []Column {
+		return []Column{
 			{Name: "z.id", Values: []string{"", "a\"<&>\n\u00e9"}, Null: null},
 			{Name: "code", Width: 5, Values: []uint8{0, 0, 0, 0, 0, 1, 2, 253, 254, 255}, Null: null,
-				Parts: []probes.Part{{Name: "layer1.0.relu", Width: 2}, {Name: "b,c", Width: 3}}},
+				Parts: []Part{{Name: "layer1.0.relu", Width: 2}, {Name: "b,c", Width: 3}}},
 			{Name: "array", Width: 3, Values: []uint8{0, 0, 0, 7, 8, 9}, Null: null},
 			{Name: "u8", Values: []uint8{0, 255}, Null: null},
 			{Name: "i64", Values: []int64{0, math.MinInt64}, Null: null},
@@ -44,14 +43,14 @@ func sample() [][]probes.Column {
 			{Name: "f64s", Width: 1, Values: []float64{0, 2.5}, Null: null},
 			{Name: "bools", Width: 2, Values: []bool{false, false, true, false}, Null: null},
 			{Name: "lc", Width: 3, Values: []int32{0, 0, 0, 1, 2, 3}, Null: null,
-				Parts: []probes.Part{{Name: "one", Width: 1}, {Name: "two", Width: 2}}},
+				Parts: []Part{{Name: "one", Width: 1}, {Name: "two", Width: 2}}},
 		}
 	}
-	return [][]probes.Column{batch(nil), batch(first), batch(no)}
+	return [][]Column{batch(nil), batch(first), batch(no)}
 }
 
 // expect prints what sample holds as readers do.
-func expect(batches [][]probes.Column, format string) (rows []map[string]string) {
+func expect(batches [][]Column, format string) (rows []map[string]string) {
 	for _, cols := range batches {
 		n, _ := check(cols)
 		for r := range n {
@@ -66,7 +65,7 @@ func expect(batches [][]probes.Column, format string) (rows []map[string]string)
 					row[c.Name] = "null"
 					continue
 				}
-				for _, f := range fieldsOf([]probes.Column{c}) {
+				for _, f := range fieldsOf([]Column{c}) {
 					lo := r*max(c.Width, 1) + f.offset
 					v := slice(c.Values, lo, lo+f.width)
 					switch text := fmt.Sprint(v); {
@@ -87,7 +86,7 @@ func expect(batches [][]probes.Column, format string) (rows []map[string]string)
 	return rows
 }
 
-func mustCreate(t *testing.T, path string, o Options) probes.Sink {
+func mustCreate(t *testing.T, path string, o Options) Sink {
 	t.Helper()
 	o.Array = "array"
 	s, err := Create(path, o)
@@ -97,7 +96,7 @@ func mustCreate(t *testing.T, path string, o Options) probes.Sink {
 	return s
 }
 
-func mustWrite(t *testing.T, s probes.Sink, batches ...[]probes.Column) {
+func mustWrite(t *testing.T, s Sink, batches ...[]Column) {
 	t.Helper()
 	for _, b := range batches {
 		if err := s.Write(b); err != nil {
@@ -106,7 +105,7 @@ func mustWrite(t *testing.T, s probes.Sink, batches ...[]probes.Column) {
 	}
 }
 
-func mustCommit(t *testing.T, s probes.Sink) {
+func mustCommit(t *testing.T, s Sink) {
 	t.Helper()
 	if err := s.Commit(map[string]string{"tool": "<test>"}); err != nil {
 		t.Fatal(err)
@@ -172,7 +171,7 @@ func TestRoundTrip(t *testing.T) {
 func TestStdout(t *testing.T) {
 	var out bytes.Buffer
 	s := mustCreate(t, "-", Options{Stdout: &out})
-	mustWrite(t, s, []probes.Column{
+	mustWrite(t, s, []Column{
 		{Name: "b", Values: []float64{math.NaN(), 1e21}},
 		{Name: "a", Values: []float32{float32(math.Inf(-1)), 0.1}},
 		{Name: "s", Values: []string{"\xff", "x"}},
@@ -204,7 +203,7 @@ func TestNpyTypes(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "out.npy")
 		s := mustCreate(t, path, Options{})
-		mustWrite(t, s, []probes.Column{{Name: "array", Values: c.values, Width: c.width}})
+		mustWrite(t, s, []Column{{Name: "array", Values: c.values, Width: c.width}})
 		mustCommit(t, s)
 		dtype, shape, data := parseNpy(t, path)
 		if dtype != c.dtype || !slices.Equal(shape, c.shape) || hex.EncodeToString(data) != c.data {
@@ -218,7 +217,7 @@ func TestNothingWritten(t *testing.T) {
 		for _, zeroRows := range []bool{false, true} {
 			s := mustCreate(t, path, Options{Force: true})
 			if zeroRows {
-				mustWrite(t, s, []probes.Column{{Name: "array", Width: 4, Values: []float32{}}, {Name: "id", Values: []string{}}})
+				mustWrite(t, s, []Column{{Name: "array", Width: 4, Values: []float32{}}, {Name: "id", Values: []string{}}})
 			}
 			mustCommit(t, s)
 			if rows := readers[f.Name](t, path); len(rows) != 0 {
@@ -253,7 +252,7 @@ func TestWideCodes(t *testing.T) {
 		for i := range id {
 			id[i] = int64(lo + i)
 		}
-		mustWrite(t, s, []probes.Column{{Name: "id", Values: id}, {Name: "code", Width: width, Values: code}})
+		mustWrite(t, s, []Column{{Name: "id", Values: id}, {Name: "code", Width: width, Values: code}})
 	}
 	mustCommit(t, s)
 	file := openTable(t, path)
@@ -506,36 +505,36 @@ func TestCreateErrors(t *testing.T) {
 }
 
 func TestBatchErrors(t *testing.T) {
-	first := probes.Column{Name: "array", Width: 2, Values: []uint8{1, 2, 3, 4}, Parts: []probes.Part{{Name: "p", Width: 2}}}
-	with := func(change func(c *probes.Column)) []probes.Column {
+	first := Column{Name: "array", Width: 2, Values: []uint8{1, 2, 3, 4}, Parts: []Part{{Name: "p", Width: 2}}}
+	with := func(change func(c *Column)) []Column {
 		c := first
 		change(&c)
-		return []probes.Column{c}
+		return []Column{c}
 	}
 	for name, c := range map[string]struct {
-		cols []probes.Column
+		cols []Column
 		want string
 	}{
 		"none":        {nil, "at least one column"},
-		"name":        {with(func(c *probes.Column) { c.Name = "" }), "no name"},
-		"other name":  {with(func(c *probes.Column) { c.Name = "b" }), "in the first"},
-		"twice":       {append(with(func(*probes.Column) {}), first), "two columns"},
-		"more":        {append(with(func(*probes.Column) {}), probes.Column{Name: "b", Values: []bool{true, true}}), "2 columns"},
-		"no type":     {with(func(c *probes.Column) { c.Values = []int{1, 2} }), "[]int;"},
-		"type":        {with(func(c *probes.Column) { c.Values = []int32{1, 2} }), "[]int32"},
-		"negative":    {with(func(c *probes.Column) { c.Width = -1 }), "width -1"},
-		"multiple":    {with(func(c *probes.Column) { c.Values = []uint8{1, 2, 3} }), "no multiple"},
-		"width":       {with(func(c *probes.Column) { c.Width, c.Parts = 4, nil }), "width 4"},
-		"rows":        {append(with(func(*probes.Column) {}), probes.Column{Name: "b", Values: []bool{true}}), "has 1 rows"},
-		"nulls":       {with(func(c *probes.Column) { c.Null = []bool{true} }), "1 null marks"},
-		"parts sum":   {with(func(c *probes.Column) { c.Parts = []probes.Part{{Name: "p", Width: 1}} }), "have 1 values"},
-		"part width":  {with(func(c *probes.Column) { c.Parts = []probes.Part{{Name: "p", Width: 0}} }), "width 0"},
-		"part twice":  {with(func(c *probes.Column) { c.Parts = []probes.Part{{Name: "p", Width: 1}, {Name: "p", Width: 1}} }), "two parts"},
-		"other parts": {with(func(c *probes.Column) { c.Parts = []probes.Part{{Name: "q", Width: 2}} }), "other parts"},
+		"name":        {with(func(c *Column) { c.Name = "" }), "no name"},
+		"other name":  {with(func(c *Column) { c.Name = "b" }), "in the first"},
+		"twice":       {append(with(func(*Column) {}), first), "two columns"},
+		"more":        {append(with(func(*Column) {}), Column{Name: "b", Values: []bool{true, true}}), "2 columns"},
+		"no type":     {with(func(c *Column) { c.Values = []int{1, 2} }), "[]int;"},
+		"type":        {with(func(c *Column) { c.Values = []int32{1, 2} }), "[]int32"},
+		"negative":    {with(func(c *Column) { c.Width = -1 }), "width -1"},
+		"multiple":    {with(func(c *Column) { c.Values = []uint8{1, 2, 3} }), "no multiple"},
+		"width":       {with(func(c *Column) { c.Width, c.Parts = 4, nil }), "width 4"},
+		"rows":        {append(with(func(*Column) {}), Column{Name: "b", Values: []bool{true}}), "has 1 rows"},
+		"nulls":       {with(func(c *Column) { c.Null = []bool{true} }), "1 null marks"},
+		"parts sum":   {with(func(c *Column) { c.Parts = []Part{{Name: "p", Width: 1}} }), "have 1 values"},
+		"part width":  {with(func(c *Column) { c.Parts = []Part{{Name: "p", Width: 0}} }), "width 0"},
+		"part twice":  {with(func(c *Column) { c.Parts = []Part{{Name: "p", Width: 1}, {Name: "p", Width: 1}} }), "two parts"},
+		"other parts": {with(func(c *Column) { c.Parts = []Part{{Name: "q", Width: 2}} }), "other parts"},
 	} {
 		each(t, func(t *testing.T, f Format, path string) {
 			s := mustCreate(t, path, Options{})
-			mustWrite(t, s, []probes.Column{first})
+			mustWrite(t, s, []Column{first})
 			err := s.Write(c.cols)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("%s: error %v does not say %q", name, err, c.want)
@@ -553,15 +552,15 @@ func TestBatchErrors(t *testing.T) {
 func TestFormatErrors(t *testing.T) {
 	for _, c := range []struct {
 		file string
-		cols []probes.Column
+		cols []Column
 		want string
 	}{
-		{"a.npy", []probes.Column{{Name: "x", Values: []bool{}}}, `"array"; there are ["x"]`},
-		{"a.npy", []probes.Column{{Name: "array", Values: []string{}}}, "[]string"},
-		{"a.parquet", []probes.Column{
-			{Name: "a", Width: 1, Values: []int32{}, Parts: []probes.Part{{Name: "b", Width: 1}}},
+		{"a.npy", []Column{{Name: "x", Values: []bool{}}}, `"array"; there are ["x"]`},
+		{"a.npy", []Column{{Name: "array", Values: []string{}}}, "[]string"},
+		{"a.parquet", []Column{
+			{Name: "a", Width: 1, Values: []int32{}, Parts: []Part{{Name: "b", Width: 1}}},
 			{Name: "a.b", Values: []int32{}}}, `"a.b"`},
-		{"a.parquet", []probes.Column{{Name: "a", Width: 70000, Values: []int32{}, Parts: manyParts(70000)}}, "70000 columns"},
+		{"a.parquet", []Column{{Name: "a", Width: 70000, Values: []int32{}, Parts: manyParts(70000)}}, "70000 columns"},
 	} {
 		s := mustCreate(t, filepath.Join(t.TempDir(), c.file), Options{})
 		if err := s.Write(c.cols); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -570,9 +569,9 @@ func TestFormatErrors(t *testing.T) {
 	}
 }
 
-func manyParts(n int) (parts []probes.Part) {
+func manyParts(n int) (parts []Part) {
 	for i := range n {
-		parts = append(parts, probes.Part{Name: strconv.Itoa(i), Width: 1})
+		parts = append(parts, Part{Name: strconv.Itoa(i), Width: 1})
 	}
 	return parts
 }
@@ -594,7 +593,7 @@ func TestMemoryIsFlat(t *testing.T) {
 				for i := range id {
 					id[i] = fmt.Sprint("image ", lo+i)
 				}
-				mustWrite(t, s, []probes.Column{{Name: "id", Values: id}, {Name: "array", Width: width, Values: code}})
+				mustWrite(t, s, []Column{{Name: "id", Values: id}, {Name: "array", Width: width, Values: code}})
 				runtime.GC() // twice: what lies in a sync.Pool outlives one collection
 				runtime.GC()
 				var m runtime.MemStats

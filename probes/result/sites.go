@@ -1,4 +1,4 @@
-package probes
+package result
 
 import (
 	"crypto/sha256"
@@ -28,7 +28,7 @@ type SiteTable struct {
 func TableOf(sites []site.Site) (SiteTable, error) {
 	t := SiteTable{Rule: SitesRule}
 	for i := range sites {
-		if err := t.add(ManifestSite{Site: sites[i], Planes: sites[i].Planes()}); err != nil {
+		if err := t.add(Site{Site: sites[i], Planes: sites[i].Planes()}); err != nil {
 			return t, err
 		}
 	}
@@ -38,7 +38,7 @@ func TableOf(sites []site.Site) (SiteTable, error) {
 }
 
 // add appends a site.
-func (t *SiteTable) add(s ManifestSite) error {
+func (t *SiteTable) add(s Site) error {
 	b, err := json.Marshal(s)
 	text := ""
 	if err == nil {

@@ -1,4 +1,4 @@
-package probes
+package result
 
 // Column is one named result for the rows of one batch.
 type Column struct {

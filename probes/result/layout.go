@@ -1,11 +1,9 @@
-package sink
+package result
 
 import (
 	"fmt"
 	"reflect"
 	"slices"
-
-	"github.com/onnxprobe/onnxprobe/probes"
 )
 
 // length is the number of values a column's slice holds, and whether its type
@@ -31,13 +29,13 @@ func length(values any) (n int, ok bool) {
 }
 
 // isBinary reports whether a column's rows are bytes rather than numbers.
-func isBinary(c probes.Column) bool {
+func isBinary(c Column) bool {
 	_, ok := c.Values.([]uint8)
 	return ok && c.Width > 0
 }
 
 // check returns the number of rows in a batch, or what is wrong with it.
-func check(cols []probes.Column) (rows int, err error) {
+func check(cols []Column) (rows int, err error) {
 	if len(cols) == 0 {
 		return 0, fmt.Errorf("a batch needs at least one column")
 	}
@@ -69,7 +67,7 @@ func check(cols []probes.Column) (rows int, err error) {
 	return rows, nil
 }
 
-func checkParts(c probes.Column) error {
+func checkParts(c Column) error {
 	if c.Parts == nil {
 		return nil
 	}
@@ -91,15 +89,15 @@ func checkParts(c probes.Column) error {
 
 // layoutOf copies what stays the same from batch to batch; Values is an empty
 // slice of its type.
-func layoutOf(cols []probes.Column) []probes.Column {
-	out := make([]probes.Column, len(cols))
+func layoutOf(cols []Column) []Column {
+	out := make([]Column, len(cols))
 	for i, c := range cols {
-		out[i] = probes.Column{Name: c.Name, Width: c.Width, Parts: slices.Clone(c.Parts), Values: reflect.Zero(reflect.TypeOf(c.Values)).Interface()}
+		out[i] = Column{Name: c.Name, Width: c.Width, Parts: slices.Clone(c.Parts), Values: reflect.Zero(reflect.TypeOf(c.Values)).Interface()}
 	}
 	return out
 }
 
-func sameLayout(want, got []probes.Column) error {
+func sameLayout(want, got []Column) error {
 	if len(want) != len(got) {
 		return fmt.Errorf("this batch has %d columns, the first had %d", len(got), len(want))
 	}
@@ -134,5 +132,5 @@ func slice(values any, lo, hi int) any {
 	case []bool:
 		return v[lo:hi:hi]
 	}
-	panic(fmt.Sprintf("sink: %T passed check", values))
+	panic(fmt.Sprintf("result: %T passed check", values))
 }
