@@ -197,7 +197,7 @@ def arguments():
     p.add_argument("--seconds", type=float, help="of a row and round; 3, or 1 with --quick")
     p.add_argument("--rounds", type=int, help="2, or 1 with --quick")
     p.add_argument("--points", type=int, help="of local complexity; 1024, or 32 with --quick")
-    p.add_argument("--agree", type=int, help="images whose codes are compared with the CPU's; 256, or 8 with --quick")
+    p.add_argument("--region-agree", type=int, help="images whose codes are compared with the CPU's; 256, or 8 with --quick")
     p.add_argument("--images", type=int, help="of the long run that watches memory; 200000 on a GPU, 5000 on a CPU, 500 with --quick")
     p.add_argument("--minutes", type=float, default=8, help="rows that do not fit are listed as not run")
     p.add_argument("--quick", action="store_true", help="small counts of everything, for a CPU")

@@ -14,19 +14,19 @@ import (
 type agreeFlags struct{ with, maps string }
 
 func (f *agreeFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.with, "agree", "", "with --regions: compare with a region, `IMAGE#REGION` as rows are called, and write the agreement of each region. The reference says for each site, channel and knot whether the bit is set at half or more of the positions inside; a region's agreement is the share of the bits inside that are the same, mean over the sites")
-	fs.StringVar(&f.maps, "map", "", "with --agree: draw for every picture how far each place agrees with that region, PNG files in a `DIR`, which report and --plot show too: a position's share of bits that are the same, on its cell, mean over the sites")
+	fs.StringVar(&f.with, "region-agree", "", "with --regions: compare with a region, `IMAGE#REGION` as rows are called, and write the agreement of each region. The reference says for each site, channel and knot whether the bit is set at half or more of the positions inside; a region's agreement is the share of the bits inside that are the same, mean over the sites")
+	fs.StringVar(&f.maps, "map", "", "with --region-agree: draw for every picture how far each place agrees with that region, PNG files in a `DIR`, which report and --plot show too: a position's share of bits that are the same, on its cell, mean over the sites")
 }
 
 // check reports flags that do not go together.
 func (f *agreeFlags) check(regions *regionFlags) error {
 	switch {
 	case f.with != "" && regions.items:
-		return usagef("--agree does not go with --box-input, which makes no rows of regions")
+		return usagef("--region-agree does not go with --region-input, which makes no rows of regions")
 	case f.with != "" && regions.path == "":
-		return usagef("--agree goes with --regions, which says where the regions are")
+		return usagef("--region-agree goes with --regions, which says where the regions are")
 	case f.maps != "" && f.with == "":
-		return usagef("--map goes with --agree IMAGE#REGION, which says what pictures are compared with")
+		return usagef("--map goes with --region-agree IMAGE#REGION, which says what pictures are compared with")
 	}
 	return nil
 }
@@ -36,7 +36,7 @@ func (f *agreeFlags) check(regions *regionFlags) error {
 func (f *agreeFlags) compare(c *cobra.Command, j *job, r *probes.Prober, ds dataset.Dataset, to result.Sink) (result.Sink, error) {
 	place, err := j.rows.Find(ds, f.with)
 	if err != nil {
-		return nil, usagef("--agree: %w", err)
+		return nil, usagef("--region-agree: %w", err)
 	}
 	ref, err := j.rows.Agree(c.Context(), r, ds, place)
 	if err != nil {

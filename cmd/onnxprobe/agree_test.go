@@ -53,7 +53,7 @@ func TestAgreementWithARegion(t *testing.T) {
 		codes, ids = append(codes, b), append(ids, r["id"].(string))
 	}
 	out := filepath.Join(dir, "agree.jsonl")
-	stdoutOf(t, with(args, "--regions", regions, "--agree", ids[1]+"#left", "--map", maps, "--plot", page, "-o", out, "--batch", "3")...)
+	stdoutOf(t, with(args, "--regions", regions, "--region-agree", ids[1]+"#left", "--map", maps, "--plot", page, "-o", out, "--batch", "3")...)
 	got := rows(t, slurp(t, out))
 	if len(got) != 8 {
 		t.Fatalf("%d rows, want 8", len(got))
@@ -145,7 +145,7 @@ func TestAgreementOfOnePosition(t *testing.T) {
 	for _, model := range []string{resnet, vit} {
 		for _, id := range []string{"0/0276.png#dot", "0/0276.png#dot#2"} {
 			maps := filepath.Join(t.TempDir(), "maps")
-			got := rows(t, stdoutOf(t, "codes", model, digits, "--preprocess", "mnist-01", "--limit", "30", "--regions", regions, "--agree", id, "--map", maps, "-o", "-"))
+			got := rows(t, stdoutOf(t, "codes", model, digits, "--preprocess", "mnist-01", "--limit", "30", "--regions", regions, "--region-agree", id, "--map", maps, "-o", "-"))
 			found := false
 			for _, r := range got {
 				if a := r["agreement"].(float64); r["id"] == id {
@@ -177,19 +177,19 @@ func TestAgreementRefuses(t *testing.T) {
 		code int
 		more []string
 	}{
-		{"--agree goes with --regions", exitUsage, []string{"--agree", "a#b"}},
-		{"--map goes with --agree", exitUsage, []string{"--regions", regions, "--map", "maps"}},
-		{`IMAGE is one of ["0/0276.png"`, exitUsage, []string{"--regions", regions, "--agree", "9/none.png#left"}},
-		{`its picture has ["0/0276.png#all" "0/0276.png#left"]`, exitUsage, []string{"--regions", regions, "--agree", "0/0276.png#right"}},
-		{`its picture has ["0/0276.png#all"`, exitUsage, []string{"--regions", regions, "--agree", "0/0276.png"}},
-		{"no unit of any site lies inside", exitFailed, []string{"--regions", boxed(t, 3, "0/0276.png,0,0,1,1,dot,dot"), "--agree", "0/0276.png#dot", "--region-rule", "all", "--sites", "layer3*"}},
+		{"--region-agree goes with --regions", exitUsage, []string{"--region-agree", "a#b"}},
+		{"--map goes with --region-agree", exitUsage, []string{"--regions", regions, "--map", "maps"}},
+		{`IMAGE is one of ["0/0276.png"`, exitUsage, []string{"--regions", regions, "--region-agree", "9/none.png#left"}},
+		{`its picture has ["0/0276.png#all" "0/0276.png#left"]`, exitUsage, []string{"--regions", regions, "--region-agree", "0/0276.png#right"}},
+		{`its picture has ["0/0276.png#all"`, exitUsage, []string{"--regions", regions, "--region-agree", "0/0276.png"}},
+		{"no unit of any site lies inside", exitFailed, []string{"--regions", boxed(t, 3, "0/0276.png,0,0,1,1,dot,dot"), "--region-agree", "0/0276.png#dot", "--region-rule", "all", "--sites", "layer3*"}},
 	} {
 		if r := do(with(args, c.more...)...); r.code != c.code || !strings.Contains(r.messages, c.want) {
 			t.Errorf("%q: exit code %d, %s; want one that says %q", c.more, r.code, r.messages, c.want)
 		}
 	}
 	// Deep sites of which no position lies inside are left out, and named.
-	r := do(with(args, "--regions", regions, "--agree", "0/0276.png#left", "--region-rule", "all")...)
+	r := do(with(args, "--regions", regions, "--region-agree", "0/0276.png#left", "--region-rule", "all")...)
 	if !strings.Contains(r.messages, "not compared: ") || !strings.Contains(r.messages, "layer3.0.relu") {
 		t.Errorf("exit code %d: %s", r.code, r.messages)
 	}

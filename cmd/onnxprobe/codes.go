@@ -32,13 +32,13 @@ of paths (see list datasets), glob patterns, ranges in braces, or - for a list o
 With --regions it writes a row for every region of a picture: its box, how many units lie
 inside, the digest of their bits, and with --channels the channel codes, one bit a channel,
 by which regions of any size and place can be compared (search and dedup --on channels).
-With --agree every region, and with --map every place of every picture, is compared with one
+With --region-agree every region, and with --map every place of every picture, is compared with one
 region by its channels.`,
 		Example: `  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet -o codes.parquet
   onnxprobe codes resnet20.onnx test_batch.bin --preprocess cifar10 -o codes.npy --plot codes.html
   onnxprobe codes vit.onnx 'shards/{000000..000150}.tar' --preprocess clip --no-code -o digests.parquet
   onnxprobe codes resnet50.onnx photos/ --preprocess imagenet --regions instances.json --channels -o regions.parquet
-  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet --regions instances.json --agree cat.jpg#7 --map maps -o alike.parquet
+  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet --regions instances.json --region-agree cat.jpg#7 --map maps -o alike.parquet
   ls *.png | onnxprobe codes mnist.onnx - --preprocess mnist --sketch 256 --no-code -o -
   python -c "import numpy as n; print(n.unpackbits(n.load('codes.npy'), axis=1).mean())"`,
 		Args: atLeast(1, "a model and data"),
@@ -47,7 +47,7 @@ region by its channels.`,
 	fs := c.Flags()
 	j.addSites(fs)
 	j.addRandom(fs)
-	fs.BoolVar(&perSite, "per-site", false, "write each site's code as a column of its own")
+	fs.BoolVar(&perSite, "by-site", false, "write each site's code as a column of its own")
 	fs.BoolVar(&noCode, "no-code", false, "leave the code out; write digests, and what else is asked for")
 	fs.IntVar(&bits, "sketch", 0, "add a sketch of `K` bits sampled from the code by --seed")
 	fs.Float64Var(&fragile, "fragile", 0, "count, for each item, the values within this `DISTANCE` of their knot")

@@ -133,7 +133,7 @@ func TestParts(t *testing.T) {
 	whole := codesOf(t, args...)
 	inspection := inspectJSON(t, resnet)
 	offset := map[string]int{}
-	for i, r := range codesOf(t, with(args, "--per-site")...) {
+	for i, r := range codesOf(t, with(args, "--by-site")...) {
 		parts, all := r["code"].(map[string]any), ""
 		for _, s := range inspection.Sites {
 			offset[s.Name] = len(all) / 2
@@ -172,7 +172,7 @@ func TestParts(t *testing.T) {
 func TestMaxPoolSites(t *testing.T) {
 	needORT(t)
 	args := pictures("codes", cnn, digits+"/3")
-	plain, pooled := codesOf(t, with(args, "--per-site")...), codesOf(t, with(args, "--per-site", "--include-maxpool")...)
+	plain, pooled := codesOf(t, with(args, "--by-site")...), codesOf(t, with(args, "--by-site", "--include-maxpool")...)
 	for i := range plain {
 		p, q := plain[i]["code"].(map[string]any), pooled[i]["code"].(map[string]any)
 		if len(q) <= len(p) {
@@ -199,7 +199,7 @@ func TestSourcesOfData(t *testing.T) {
 		"glob":         do(pictures("codes", resnet, digits+"/3/*.png", "-o", "-")...),
 		"files":        do(with(pictures("codes", resnet, files...), "-o", "-")...),
 		"flag last":    do("codes", "-o", "-", "--preprocess=mnist-01", resnet, digits+"/3"),
-		"one worker":   do(pictures("codes", resnet, digits+"/3", "-o", "-", "--workers", "1")...),
+		"one worker":   do(pictures("codes", resnet, digits+"/3", "-o", "-", "--decoders", "1")...),
 		"one thread":   do(pictures("codes", resnet, digits+"/3", "-o", "-", "--threads", "1", "--no-arena")...),
 		"limit":        do(pictures("codes", resnet, digits+"/3", digits+"/4", "-o", "-", "--limit", fmt.Sprint(len(files)))...),
 	} {

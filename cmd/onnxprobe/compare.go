@@ -53,7 +53,7 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
   onnxprobe compare resnet18.onnx --random 64 -a ort -b gorgonia,precision=float64
   onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=host -o flips.parquet --plot flips.html
   onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=standard
-  onnxprobe compare regionblip.onnx photos/ --preprocess regionblip --regions coco.json --box-input box=xyxy01 -a ort -b gorgonia
+  onnxprobe compare regionblip.onnx photos/ --preprocess regionblip --regions coco.json --region-input box=xyxy01 -a ort -b gorgonia
   onnxprobe compare resnet18.onnx photos/ --preprocess imagenet --device-a cpu --device-b cuda:0
   onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b ort,device=cuda:0,tf32=on,precision=float16`,
 		Args: atLeast(1, "a model and data"),
@@ -106,7 +106,7 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 				return err
 			}
 			sa.Batch, sb.Batch = fa.batchFor(sample, ds.Len()), fb.batchFor(sample, ds.Len())
-			o := probes.CompareOptions{RunOptions: probes.RunOptions{Workers: df.workers}}
+			o := probes.CompareOptions{RunOptions: probes.RunOptions{Workers: df.decoders}}
 			if precision != "" {
 				j := side{engineFlags: engineFlags{backend: backends.Float64, device: "cpu", threads: ef.threads, batch: 1, precision: precision, allowRandom: ef.allowRandom, maxMemory: ef.maxMemory}}
 				judge, err := j.choose(c, m)

@@ -44,7 +44,7 @@ the whole picture. With --region-frame they move the region alone, and all units
 	fs.Float64SliceVar(&radii, "radius", []float64{0.005}, "distance of the vertices, in the units of the model's input; several give several counts")
 	fs.IntVar(&directions, "directions", 20, "orthonormal directions; each gives two vertices")
 	fs.BoolVar(&sign3, "sign3", false, "count a value exactly on its knot as a third side, as the authors' code does")
-	fs.BoolVar(&centre, "include-centre", false, "make the item itself a vertex too")
+	fs.BoolVar(&centre, "include-center", false, "make the item itself a vertex too")
 	fs.StringVar(&frame, "frame", "", "read the directions from a .npy `FILE` [P, ...] instead of drawing them")
 	fs.StringVar(&save, "save-frame", "", "write the directions to a .npy `FILE`")
 	fs.StringVar(&around, "frame-input", "", "`NAME` of the input that the vertices move, of a model with several; by default the picture's")

@@ -103,7 +103,7 @@ func TestComplexityFlags(t *testing.T) {
 	// A larger sphere, or one more vertex, crosses at least the same knots.
 	both := complexityOf(t, "--radius", "0.05,0.5")
 	near, far := complexityOf(t, "--radius", "0.05"), complexityOf(t, "--radius", "0.5")
-	centre := complexityOf(t, "--radius", "0.5", "--include-centre")
+	centre := complexityOf(t, "--radius", "0.5", "--include-center")
 	gemm := complexityOf(t, "--radius", "0.5", "--include-gemm")
 	one := complexityOf(t, "--radius", "0.5", "--sites", inspectJSON(t, mlp).Sites[0].Name)
 	grew := false

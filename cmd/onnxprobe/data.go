@@ -28,7 +28,7 @@ type dataFlags struct {
 	scale                                  float64
 	exif                                   bool
 	maxPixels                              int64
-	workers, limit                         int
+	decoders, limit                        int
 	random                                 int
 	low, high                              float64
 	seed                                   uint64
@@ -48,9 +48,15 @@ func (f *dataFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.layout, "layout", "auto", "axes of pictures in arrays: nchw or nhwc")
 	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF tag says; PIL and torchvision do not")
 	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse larger pictures before decoding them; 0 takes PIL's limit")
-	fs.IntVar(&f.workers, "workers", 0, "goroutines that read and preprocess; 0 takes one for each core")
 	fs.IntVar(&f.limit, "limit", 0, "use only the first `N` items")
 }
+
+// addDecoders adds the number of goroutines that read, to verbs that run the model at once.
+func (f *dataFlags) addDecoders(fs *pflag.FlagSet) {
+	fs.IntVar(&f.decoders, "decoders", 0, decodersUsage)
+}
+
+const decodersUsage = "goroutines that read and decode; 0 takes one for each core"
 
 // addRandom adds points drawn at random as a kind of data.
 func (f *dataFlags) addRandom(fs *pflag.FlagSet) {
@@ -105,11 +111,11 @@ func (f *dataFlags) settings() (*picture.Preprocess, error) {
 // open makes the dataset and settles the shape of a sample, which the model may
 // leave open: sample is what --input-size says, or nil.
 func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, sample []int) (dataset.Dataset, []int, error) {
-	if f.workers < 0 || f.limit < 0 || f.random < 0 {
-		return nil, nil, usagef("--workers, --limit and --random are 0 or more")
+	if f.decoders < 0 || f.limit < 0 || f.random < 0 {
+		return nil, nil, usagef("--decoders, --limit and --random are 0 or more")
 	}
-	if f.workers == 0 {
-		f.workers = runtime.GOMAXPROCS(0)
+	if f.decoders == 0 {
+		f.decoders = runtime.GOMAXPROCS(0)
 	}
 	if err := f.check(); err != nil {
 		return nil, nil, err

@@ -54,7 +54,7 @@ func (f *followFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.directions, "directions", 20, "orthonormal directions; each gives two vertices")
 	fs.StringVar(&f.frame, "frame", "", "read the directions from a .npy `FILE` [P, ...] instead of drawing them")
 	fs.BoolVar(&f.sign3, "sign3", false, "count a value exactly on its knot as a third side, as the authors' code does")
-	fs.BoolVar(&f.centre, "include-centre", false, "make the item itself a vertex too")
+	fs.BoolVar(&f.centre, "include-center", false, "make the item itself a vertex too")
 	fs.IntVar(&f.points, "points", 1024, "measure local complexity at `N` items of each set, drawn by --seed; 0 takes all")
 	fs.IntVar(&f.random, "random", 0, "measure local complexity at `N` random points too, uniform between --low and --high")
 	fs.Float64Var(&f.low, "low", 0, "lowest value of a random point")

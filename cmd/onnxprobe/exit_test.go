@@ -31,7 +31,7 @@ func TestExitCodes(t *testing.T) {
 		{"unknown sub-command", []string{"runtime", "instal"}, 2, "did you mean: install"},
 		{"help of an unknown verb", []string{"help", "nope"}, 2, "the commands are"},
 		{"help of an unknown sub-command", []string{"help", "runtime", "nope"}, 2, "install"},
-		{"completion for an unknown shell", []string{"completion", "tcsh"}, 2, "did you mean: bash, zsh, fish"},
+		{"completion for an unknown shell", []string{"completion", "tcsh"}, 2, "did you mean: bash, fish, zsh"},
 		{"unknown flag", []string{"inspect", resnet, "--nope"}, 2, "unknown flag: --nope; see onnxprobe inspect --help"},
 		{"flag of another verb", []string{"run", resnet, digits, "--sites", "relu"}, 2, "unknown flag: --sites"},
 		{"bad value", with(codes, "--limit", "many"), 2, "--limit"},

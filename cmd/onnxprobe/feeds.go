@@ -19,7 +19,7 @@ func (f *feedFlags) add(fs *pflag.FlagSet, mf *modelFlags, df *dataFlags) {
 	f.others.settings = map[string]any{}
 	f.others.add(fs)
 	f.regions.add(fs)
-	fs.Lookup("regions").Usage = "with --box-input: each region is an item whose box goes into the model; " + strings.TrimPrefix(fs.Lookup("regions").Usage, rowForEach)
+	fs.Lookup("regions").Usage = "with --region-input: each region is an item whose box goes into the model; " + strings.TrimPrefix(fs.Lookup("regions").Usage, rowForEach)
 	f.regions.model.of(mf, df)
 }
 
@@ -29,7 +29,7 @@ func (f *feedFlags) check(changed func(string) bool) error {
 		return err
 	}
 	if f.regions.path != "" {
-		return usagef("--regions goes with --box-input here: each region is an item, whose box goes into the model")
+		return usagef("--regions goes with --region-input here: each region is an item, whose box goes into the model")
 	}
 	return f.regions.check(changed)
 }

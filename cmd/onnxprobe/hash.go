@@ -40,7 +40,7 @@ never a row: it ends the shard, with 1, and the same command makes it again.`,
 		Example: `  onnxprobe hash resnet50.onnx photos/ --preprocess imagenet -o job
   onnxprobe hash resnet50.onnx photos/ more/ --preprocess imagenet -o job --mode extend
   onnxprobe hash resnet18.onnx test_batch.bin --preprocess cifar10 --code-sites 'layer4*' --channels --logits -o job
-  onnxprobe hash resnet50.onnx photos/ --preprocess imagenet --regions instances.json --channels --channel-share 0.5 -o job
+  onnxprobe hash resnet50.onnx photos/ --preprocess imagenet --regions instances.json --channels --region-share 0.5 -o job
   onnxprobe hash mnist.onnx t10k-images-idx3-ubyte.gz --preprocess mnist --sketch 128 --faiss --shard-size 1000 -o job`,
 		Args: atLeast(1, "a model and data"),
 	}

@@ -77,7 +77,7 @@ func (h *hashPlan) beside(c *cobra.Command, ds dataset.Dataset, ports []probes.I
 		case h.others.tiles > 0:
 			return nil, usagef("--input %s=%s has a row for each item, and with --tiles the items are tiles, which are counted when pictures are read; give one value for all", side.Name, side.From)
 		case h.others.box != "":
-			return nil, usagef("--input %s=%s has a row for each item, and with --box-input the items are regions, which are found when pictures are read; give one value for all", side.Name, side.From)
+			return nil, usagef("--input %s=%s has a row for each item, and with --region-input the items are regions, which are found when pictures are read; give one value for all", side.Name, side.From)
 		}
 	}
 	if h.others.box == "" {
@@ -88,7 +88,7 @@ func (h *hashPlan) beside(c *cobra.Command, ds dataset.Dataset, ports []probes.I
 		return nil, err
 	}
 	if slices.ContainsFunc(sides, func(side dataset.Side) bool { return side.Name == in.Name }) {
-		return nil, usagef("the input %q is given twice, by --input and by --box-input", in.Name)
+		return nil, usagef("the input %q is given twice, by --input and by --region-input", in.Name)
 	}
 	s.Boxes = &jobs.Boxes{Input: in.Name, DType: in.DType.String(), Units: in.Units}
 	return sides, complete(append(slices.Clone(sides), dataset.Side{Name: in.Name}), ports)
@@ -101,7 +101,7 @@ func (h *hashPlan) checkOthers() error {
 	if err := h.others.take(&regions, h.changed); err != nil {
 		return err
 	}
-	items, flag := "regions", "box-input"
+	items, flag := "regions", "region-input"
 	if h.others.box == "" {
 		if items, flag = "tiles", "tiles"; h.others.tiles == 0 {
 			return nil

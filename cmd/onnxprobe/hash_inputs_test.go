@@ -114,7 +114,7 @@ func TestHashOfRegionsAsItems(t *testing.T) {
 	}
 	boxes := spill(t, filepath.Join(dir, "boxes.csv"), []byte("path,id,x0,y0,x1,y1\na.png,left,0,0,20,20\na.png,all,0,0,40,20\ne.png,mid,10,5,30,20\n"))
 	model := regionModels + "regionblip_dynamo.onnx"
-	flags := []string{"--regions", boxes, "--box-input", "box=xyxy01", "--backend", "ort", "--preprocess", "blip2", "--resize", "32x32", "--quiet"}
+	flags := []string{"--regions", boxes, "--region-input", "box=xyxy01", "--backend", "ort", "--preprocess", "blip2", "--resize", "32x32", "--quiet"}
 	want := rows(t, stdoutOf(t, slices.Concat([]string{"codes", model, pictures}, flags, []string{"--no-code", "-o", "-"})...))
 	out := filepath.Join(dir, "job")
 	job := slices.Concat([]string{"hash", model, pictures}, flags, []string{"--shard-size", "2", "-o", out})

@@ -26,7 +26,7 @@ type hashPlan struct {
 	modelFlags
 	dataFlags
 	output, mode, form         string
-	overwrite, strict, noTimes bool
+	force, strict, noTimes bool
 	shardSize, sketch          int
 	seed                       uint64
 	code, channels, logits     bool
@@ -49,10 +49,9 @@ func (h *hashPlan) add(fs *pflag.FlagSet) {
 	h.addSites(fs)
 	h.dataFlags.add(fs)
 	h.addRandom(fs)
-	fs.Lookup("workers").Hidden = true // what plans, and what runs has its own
 	fs.StringVarP(&h.output, "output", "o", "", "the job's folder, a `DIR`")
-	fs.StringVar(&h.mode, "mode", string(jobs.Incremental), "where DIR holds a job: incremental goes on with it, if it is the same; extend adds the inputs that it does not have; overwrite removes it")
-	fs.BoolVar(&h.overwrite, "overwrite", false, "short for --mode overwrite")
+	fs.StringVar(&h.mode, "mode", string(jobs.Incremental), "where DIR holds a job: incremental goes on with it, if it is the same; extend adds the inputs that it does not have")
+	fs.BoolVar(&h.force, "force", false, "remove the job that DIR holds, and begin anew")
 	fs.StringVar(&h.form, "output-format", "parquet", "parquet, npy or jsonl")
 	fs.IntVar(&h.shardSize, "shard-size", 0, "items of an output shard: what is lost at most when a worker is; by default a 64th of all, from 16 to 10,000. Take 100,000 and more on a GPU; of tar and Parquet inputs, whole files up to so many items")
 	fs.IntVar(&h.sketch, "sketch", 256, "write a sketch of `K` bits sampled from the code by --seed; 0 for none")
@@ -66,7 +65,7 @@ func (h *hashPlan) add(fs *pflag.FlagSet) {
 	fs.IntVar(&h.directions, "directions", 20, "with --complexity: orthonormal directions")
 	fs.StringVar(&h.frame, "frame", "", "with --complexity: read the directions from a .npy `FILE`")
 	fs.BoolVar(&h.sign3, "sign3", false, "with --complexity: count a value exactly on its knot as a third side")
-	fs.BoolVar(&h.centre, "include-centre", false, "with --complexity: make the item itself a vertex too")
+	fs.BoolVar(&h.centre, "include-center", false, "with --complexity: make the item itself a vertex too")
 	fs.BoolVar(&h.faiss, "faiss", false, "write the sketches as a FAISS IndexBinaryFlat too: sketches.faiss, vector i for item i")
 	fs.BoolVar(&h.strict, "strict", false, "make engine, version and device part of the job: another is refused")
 	fs.BoolVar(&h.noTimes, "ignore-mtime", false, "tell inputs by name and size, where machines have copies of their own")
@@ -86,14 +85,14 @@ func (h *hashPlan) check() error {
 	if st, err := os.Stat(h.output); err == nil && !st.IsDir() {
 		return usagef("-o %s: it is a file, and a job is a folder", h.output)
 	}
-	if h.overwrite {
+	if h.force {
 		if h.changed("mode") && h.mode != string(jobs.Overwrite) {
-			return usagef("--overwrite and --mode %s: give one", h.mode)
+			return usagef("--force begins anew, and --mode %s does not: give one", h.mode)
 		}
 		h.mode = string(jobs.Overwrite)
 	}
 	if !slices.Contains(jobs.Modes, jobs.Mode(h.mode)) {
-		return usagef("--mode %q; the modes are incremental, overwrite and extend", h.mode)
+		return usagef("--mode %q; the modes are incremental and extend; --force begins anew", h.mode)
 	}
 	forms := make([]string, 0, len(result.Formats))
 	for _, f := range result.Formats {
@@ -108,7 +107,7 @@ func (h *hashPlan) check() error {
 	if h.sketch < 0 || h.faiss && (h.sketch == 0 || h.sketch%8 != 0) {
 		return usagef("--sketch %d: 0 or more, and with --faiss a multiple of 8", h.sketch)
 	}
-	for _, name := range []string{"radius", "directions", "frame", "sign3", "include-centre"} {
+	for _, name := range []string{"radius", "directions", "frame", "sign3", "include-center"} {
 		if h.changed(name) && !h.complexity {
 			return usagef("--%s goes with --complexity", name)
 		}
@@ -122,7 +121,7 @@ func (h *hashPlan) check() error {
 		return usagef("--frame has its own number of directions; leave --directions out")
 	}
 	h.ofRegions.channels = h.channels
-	if err := h.regions.check(h.changed, "channel-share", "region-code"); err != nil {
+	if err := h.regions.check(h.changed, "region-share", "region-code"); err != nil {
 		return err
 	}
 	if err := h.ofRegions.own(h.changed); err != nil {
@@ -149,6 +148,9 @@ func (h *hashPlan) check() error {
 func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.Plan, error) {
 	if err := h.check(); err != nil {
 		return nil, err
+	}
+	if h.mode == string(jobs.Overwrite) && !h.force {
+		note(c, "--mode overwrite is --force now")
 	}
 	o, err := e.options()
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 // hashRun are the flags that say how a job is run: none changes a byte of it.
 type hashRun struct {
 	engineFlags
-	workers, maxTries int
+	decoders, maxTries int
 	retry             bool
 	retryErrors       string
 	name              string
@@ -35,7 +35,7 @@ func (h *hashRun) add(fs *pflag.FlagSet) {
 	h.addBackend(fs)
 	h.addOptions(fs)
 	h.addAllowRandom(fs)
-	fs.IntVar(&h.workers, "decoders", 0, "goroutines that read and decode; 0 takes one for each core")
+	fs.IntVar(&h.decoders, "decoders", 0, decodersUsage)
 	fs.IntVar(&h.maxTries, "max-tries", 3, "set a shard aside after so many tries that ended with their process, or with an error of the engine; 0 for never")
 	fs.BoolVar(&h.retry, "retry", false, "try again the shards that are set aside")
 	fs.StringVar(&h.retryErrors, "retry-errors", "", "make again the shards that have a row whose error has `REASON` in it; machine stands for every fault of the machine, such as too many open files")
@@ -50,11 +50,11 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	if h.retryErrors == "" && c.Flags().Changed("retry-errors") {
 		return usagef(`--retry-errors "": say a part of the errors, or machine`)
 	}
-	if h.workers < 0 || h.maxTries < 0 {
+	if h.decoders < 0 || h.maxTries < 0 {
 		return usagef("--decoders and --max-tries are 0 or more")
 	}
-	if h.workers == 0 {
-		h.workers = runtime.GOMAXPROCS(0)
+	if h.decoders == 0 {
+		h.decoders = runtime.GOMAXPROCS(0)
 	}
 	kept.Store(&goesOn)
 	left := 0 // which is not known where shards come one by one
@@ -129,7 +129,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 		}
 	}
 	show, end := jobProgress(c, left)
-	w, err := p.NewWorker(r, jobs.WorkerOptions{Layouts: layouts, Regions: find, Workers: h.workers, MaxTries: h.maxTries, Retry: h.retry, RetryErrors: h.retryErrors, Name: h.name, Progress: show})
+	w, err := p.NewWorker(r, jobs.WorkerOptions{Layouts: layouts, Regions: find, Workers: h.decoders, MaxTries: h.maxTries, Retry: h.retry, RetryErrors: h.retryErrors, Name: h.name, Progress: show})
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 		s := d.Seconds
 		note(c, "%s in %s in %s, %.4g a second; %d failed, %s written, %s done before", count(d.Items, "item"), count(d.Shards, "shard"),
 			took.Round(time.Millisecond), float64(d.Items)/took.Seconds(), d.Failed, size(d.Bytes), count(d.Skipped, "shard"))
-		note(c, "seconds: reading %.2f and decoding %.2f on %d goroutines, inference %.2f, waiting for items %.2f, writing %.2f", s.Read, s.Decode, h.workers, s.Infer, s.Wait, s.Write)
+		note(c, "seconds: reading %.2f and decoding %.2f on %d goroutines, inference %.2f, waiting for items %.2f, writing %.2f", s.Read, s.Decode, h.decoders, s.Infer, s.Wait, s.Write)
 	}
 	return err
 }

@@ -93,7 +93,7 @@ func TestHashColumns(t *testing.T) {
 	for i := range 20 {
 		got = append(got, rows(t, slurp(t, filepath.Join(dir, fmt.Sprintf("%05d.jsonl", i))))...)
 	}
-	codes := rows(t, stdoutOf(t, "codes", resnet, digits, "--preprocess", "mnist-01", "--per-site", "--sketch", "256", "-o", "-"))
+	codes := rows(t, stdoutOf(t, "codes", resnet, digits, "--preprocess", "mnist-01", "--by-site", "--sketch", "256", "-o", "-"))
 	lc := rows(t, stdoutOf(t, "complexity", resnet, digits, "--preprocess", "mnist-01", "--directions", "6", "-o", "-"))
 	path := filepath.Join(t.TempDir(), "logits.jsonl")
 	stdoutOf(t, "run", resnet, digits, "--preprocess", "mnist-01", "-o", path)
@@ -300,8 +300,8 @@ func TestHashUsage(t *testing.T) {
 		{"no folder", []string{"hash", resnet, digits, "--preprocess", "mnist-01"}, 2, "-o DIR"},
 		{"a file for a folder", with(small, "-o", file), 2, "it is a file"},
 		{"no preprocessing", []string{"hash", resnet, digits, "-o", dir + "/a"}, 2, "--preprocess mnist"},
-		{"unknown mode", with(small, "--mode", "nope"), 2, "incremental, overwrite and extend"},
-		{"two modes", with(small, "--mode", "extend", "--overwrite"), 2, "give one"},
+		{"unknown mode", with(small, "--mode", "nope"), 2, "incremental and extend; --force begins anew"},
+		{"two modes", with(small, "--mode", "extend", "--force"), 2, "give one"},
 		{"unknown format", with(small, "--output-format", "csv"), 2, "parquet, npy, jsonl"},
 		{"empty shards", with(small, "--shard-size", "0"), 2, "1 or more"},
 		{"sketch longer than the code", with(small, "--sketch", "3201"), 2, "3200"},

@@ -39,7 +39,7 @@ func TestHashOfTiles(t *testing.T) {
 	common := []string{"--backend", "ort", "--preprocess", "internvl", "--resize", "32x32", "--tiles", "4", "--quiet", "--batch", "4"}
 	model := regionModels + "internvit_rms_dynamo.onnx"
 	for name, flags := range map[string][]string{"tiles": {model, "--sketch", "64"}, "regions": {model, "--regions", boxes, "--channels"},
-		"boxes": {regionModels + "regionblip_dynamo.onnx", "--regions", boxes, "--box-input", "xyxy01", "--sketch", "64"}} {
+		"boxes": {regionModels + "regionblip_dynamo.onnx", "--regions", boxes, "--region-input", "xyxy01", "--sketch", "64"}} {
 		t.Run(name, func(t *testing.T) {
 			args := slices.Concat([]string{flags[0], in}, common, flags[1:])
 			r := do(slices.Concat([]string{"codes"}, args, []string{"-o", "-"})...)

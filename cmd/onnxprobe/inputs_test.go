@@ -34,7 +34,7 @@ func TestVerticesOfTwoInputsInFloat64(t *testing.T) {
 	for _, of := range [][]string{{"--frame-input", "box"}, nil} {
 		counts := func(precision string) []any {
 			var all []any
-			for _, r := range rows(t, stdoutOf(t, with(with([]string{"complexity", regionBlip, filepath.Join(dir, "a.png"), "--regions", boxes, "--box-input", "xyxy01", "--radius", "0.2",
+			for _, r := range rows(t, stdoutOf(t, with(with([]string{"complexity", regionBlip, filepath.Join(dir, "a.png"), "--regions", boxes, "--region-input", "xyxy01", "--radius", "0.2",
 				"--backend", "gorgonia", "--precision", precision, "-o", "-"}, blip...), of...)...)) {
 				all = append(all, r["count"], r["complexity"])
 			}
@@ -52,7 +52,7 @@ func TestCompareOnBoxesOfAModel(t *testing.T) {
 	needORT(t)
 	dir, _ := gradients(t)
 	var got struct{ Items, Failed int }
-	decode(t, stdoutOf(t, with([]string{"compare", regionBlip, dir, "--regions", "boxes:" + twoBoxes(t), "--region-preprocess", "mnist-01", "--box-input", "xyxy01",
+	decode(t, stdoutOf(t, with([]string{"compare", regionBlip, dir, "--regions", "boxes:" + twoBoxes(t), "--region-preprocess", "mnist-01", "--region-input", "xyxy01",
 		"-a", "ort", "-b", "gorgonia", "--json"}, blip...)...), &got)
 	if got.Items != 4 || got.Failed != 0 {
 		t.Errorf("compared %+v, want the 4 boxes that the detector finds in 2 pictures", got)

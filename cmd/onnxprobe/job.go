@@ -50,6 +50,7 @@ func (j *job) add(c *cobra.Command) {
 	j.addPrecision(fs)
 	j.addBatch(fs)
 	j.dataFlags.add(fs)
+	j.addDecoders(fs)
 	j.others = &otherFlags{}
 	j.others.add(fs)
 	j.regions.add(fs)
@@ -147,7 +148,7 @@ func (j *job) run(c *cobra.Command, args []string, to result.Sink) error {
 	}
 	start := time.Now()
 	show, done := progress(c, ds.Len(), c.Name())
-	sum, err := j.use(r, ds, to, probes.RunOptions{Workers: j.workers, Progress: show})
+	sum, err := j.use(r, ds, to, probes.RunOptions{Workers: j.decoders, Progress: show})
 	done()
 	for _, n := range r.Notes() {
 		note(c, "%s", n)

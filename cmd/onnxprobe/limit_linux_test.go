@@ -30,7 +30,7 @@ func TestFilesThatDoNotFit(t *testing.T) {
 		"jsonl":            pictures("codes", model, pics, "-o", "r.jsonl"),
 		"save-frame":       pictures("complexity", model, pics, "--save-frame", "frame.npy", "-o", "-"),
 		"map":              pictures("complexity", model, pics, "--limit", "3", "--map", "maps", "-o", "-"),
-		"map of agreement": pictures("codes", model, pics, "--limit", "4", "--regions", boxes, "--channels", "--agree", "0/0276.png#all", "--map", "maps", "-o", "-"),
+		"map of agreement": pictures("codes", model, pics, "--limit", "4", "--regions", boxes, "--channels", "--region-agree", "0/0276.png#all", "--map", "maps", "-o", "-"),
 		"attach":           {"attach", model, "-o", "r.onnx"},
 		"affine npz":       {"affine", abs(mlp), "--random", "1", "-o", "r.npz"},
 		"search":           {"search", codes, "--all", "-o", "r.parquet"},

@@ -88,6 +88,7 @@ interrupt or SIGTERM ends a run within a second, a second one at once, with 1.`,
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	group(root)
+	addRenamed(root)
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "completion", "runtime":

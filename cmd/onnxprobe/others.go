@@ -29,12 +29,12 @@ type otherFlags struct {
 
 func (f *otherFlags) add(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.inputs, "input", nil, "what goes into another input of the model, `NAME=FILE.npy`, FILE.npz:KEY (a row for each item), or VALUE (one, or one for each element, for all items); one without a batch axis, such as t=2.0, takes a value or its own array, for all items; repeatable. NAME= may be left out where there is one other input")
-	fs.StringVar(&f.box, "box-input", "", "with --regions, for a model that takes a box: each region is an item, and its box goes in as `NAME=UNITS` says: "+strings.Join(region.Units, ", ")+" (01: fractions of the input's width and height)")
+	fs.StringVar(&f.box, "region-input", "", "with --regions, for a model that takes a box: each region is an item, and its box goes in as `NAME=UNITS` says: "+strings.Join(region.Units, ", ")+" (01: fractions of the input's width and height)")
 	fs.IntVar(&f.tiles, "tiles", 0, "cut each picture into at most `N` tiles of the model's size, as InternVL does; each is an item, and with --regions there is a row for each region and tile that it meets")
 	fs.BoolVar(&f.thumbnail, "tile-thumbnail", true, "with --tiles: add the whole picture as a tile, where there are several")
 }
 
-// take makes the regions what goes into the model, where --box-input is given: no
+// take makes the regions what goes into the model, where --region-input is given: no
 // rows are made of them then.
 func (f *otherFlags) take(regions *regionFlags, changed func(string) bool) error {
 	switch {
@@ -45,16 +45,16 @@ func (f *otherFlags) take(regions *regionFlags, changed func(string) bool) error
 	case f.box == "" && !f.frame:
 		return nil
 	case f.box != "" && f.frame:
-		return usagef("--region-frame does not go with --box-input")
+		return usagef("--region-frame does not go with --region-input")
 	case regions.path == "":
-		return usagef("--%s goes with --regions, which says where the regions are", map[bool]string{false: "box-input", true: "region-frame"}[f.frame])
+		return usagef("--%s goes with --regions, which says where the regions are", map[bool]string{false: "region-input", true: "region-frame"}[f.frame])
 	}
-	for _, name := range []string{"region-rule", "region-box-only", "channels", "channel-share", "region-code"} {
+	for _, name := range []string{"region-rule", "region-box-only", "channels", "region-share", "region-code"} {
 		if changed(name) {
 			if name == "region-box-only" && f.frame {
 				continue
 			}
-			return usagef("--%s does not go with --%s: each region is an item, and the rows are of the whole code", name, map[bool]string{false: "box-input", true: "region-frame"}[f.frame])
+			return usagef("--%s does not go with --%s: each region is an item, and the rows are of the whole code", name, map[bool]string{false: "region-input", true: "region-frame"}[f.frame])
 		}
 	}
 	if err := regions.parse(changed); err != nil {
@@ -97,19 +97,19 @@ func complete(sides []dataset.Side, ports []probes.Input) error {
 			if p.Shared {
 				return usagef("nothing is given for the model's input %s, which all items share; give --input %s=VALUE", portText(p), p.Name)
 			}
-			return usagef("nothing is given for the model's input %s; give --input %s=FILE.npy or =VALUE, or for boxes --regions FILE --box-input %s", portText(p), p.Name, p.Name)
+			return usagef("nothing is given for the model's input %s; give --input %s=FILE.npy or =VALUE, or for boxes --regions FILE --region-input %s", portText(p), p.Name, p.Name)
 		}
 	}
 	return nil
 }
 
-// boxInput is the input that --box-input names.
+// boxInput is the input that --region-input names.
 func (f *otherFlags) boxInput(ports []probes.Input) (in region.BoxInput, err error) {
 	name, units, _ := strings.Cut(f.box, "=")
 	if slices.Contains(region.Units, name) && units == "" {
 		name, units = "", name
 	}
-	p, err := portNamed("box-input", name, ports)
+	p, err := portNamed("region-input", name, ports)
 	if err != nil {
 		return in, err
 	}
@@ -117,10 +117,10 @@ func (f *otherFlags) boxInput(ports []probes.Input) (in region.BoxInput, err err
 		units = region.Units[0]
 	}
 	if !slices.Contains(region.Units, units) {
-		return in, usagef("--box-input %s: a box in %q; the choices are %s", f.box, units, strings.Join(region.Units, ", "))
+		return in, usagef("--region-input %s: a box in %q; the choices are %s", f.box, units, strings.Join(region.Units, ", "))
 	}
 	if !slices.Equal(p.Shape, []int{4}) {
-		return in, usagef("--box-input %s: the model's input %s takes no box, which has 4 numbers", f.box, portText(p))
+		return in, usagef("--region-input %s: the model's input %s takes no box, which has 4 numbers", f.box, portText(p))
 	}
 	return region.BoxInput{Name: p.Name, DType: p.DType, Units: units}, nil
 }

@@ -115,7 +115,7 @@ func TestRegionsGoIntoTheModel(t *testing.T) {
 	}
 	model := regionModels + "regionblip_dynamo.onnx"
 	flags := []string{"--backend", "ort", "--preprocess", "blip2", "--resize", "32x32", "--no-code", "--quiet", "-o", "-"}
-	rows := jsonRows(t, succeed(t, slices.Concat([]string{"codes", model, dir + "/a.png", dir + "/b.png", "--regions", boxes, "--box-input", "box=xyxy01"}, flags)...).stdout)
+	rows := jsonRows(t, succeed(t, slices.Concat([]string{"codes", model, dir + "/a.png", dir + "/b.png", "--regions", boxes, "--region-input", "box=xyxy01"}, flags)...).stdout)
 	if len(rows) != 3 || !strings.HasSuffix(rows[0]["id"].(string), "a.png#left") || !strings.HasSuffix(rows[2]["id"].(string), "b.png#mid") {
 		t.Fatalf("the rows are %v", rows)
 	}
@@ -129,7 +129,7 @@ func TestRegionsGoIntoTheModel(t *testing.T) {
 	if rows[0]["digest"] == rows[1]["digest"] {
 		t.Error("two boxes of a picture have one code")
 	}
-	lc := jsonRows(t, succeed(t, "complexity", model, dir+"/a.png", "--regions", boxes, "--box-input", "xyxy01", "--frame-input", "box", "--radius", "0.2",
+	lc := jsonRows(t, succeed(t, "complexity", model, dir+"/a.png", "--regions", boxes, "--region-input", "xyxy01", "--frame-input", "box", "--radius", "0.2",
 		"--backend", "ort", "--preprocess", "blip2", "--resize", "32x32", "--quiet", "-o", "-").stdout)
 	if len(lc) != 2 || lc[0]["complexity"].(float64) == 0 || lc[0]["count"].(map[string]any)["visual_encoder.blocks.0.mlp.act"].(float64) != 0 {
 		t.Errorf("local complexity in the space of boxes: %v", lc)
@@ -184,11 +184,11 @@ func TestOtherInputsWrongly(t *testing.T) {
 		`is given 2 values, want 1 or 4`:                             {"--input", "box=0,1"},
 		`element 0 of row 0 is not a finite number`:                  {"--input", "box=nan"},
 		`"box" is given twice`:                                       {"--input", box, "--input", "1"},
-		`--box-input goes with --regions`:                            {"--box-input", "box"},
+		`--region-input goes with --regions`:                            {"--region-input", "box"},
 		`--tiles 65: 1 to 64`:                                        {"--tiles", "65"},
 		`--tile-thumbnail goes with --tiles`:                         {"--tile-thumbnail=false"},
-		`a box in "foo"; the choices are xyxy01`:                     {"--regions", box, "--box-input", "box=foo"},
-		`--channels does not go with --box-input`:                    {"--regions", box, "--box-input", "box", "--channels"},
+		`a box in "foo"; the choices are xyxy01`:                     {"--regions", box, "--region-input", "box=foo"},
+		`--channels does not go with --region-input`:                    {"--regions", box, "--region-input", "box", "--channels"},
 		`only pictures can be cut`:                                   {"--tiles", "2"},
 	} {
 		r, err := attempt(time.Minute, append([]string{"codes", two, x, "--backend", "ort", "-o", "-", "--quiet"}, flags...)...)

@@ -59,7 +59,7 @@ MEAN IOU is that of the true regions, 0 for one without a pair, and >0.25, >0.5,
 shares of them that exceed these. Where both regions have masks their pixels count, else
 their boxes. Regions of one label are compared with those of the same, except where slic or
 lines found them, which know no labels, or with --any-label. The flags --region-boxes,
--normalised, -clip, -box-only, -names and -ignore hold for --truth too.
+-normalized, -clip, -box-only, -names and -ignore hold for --truth too.
 
 The folder of BN-HTRd can be DATA, --regions and --truth: of pictures of lines the YOLO boxes
 beside them, of the others one region each, whose label is the ground-truth text.`,

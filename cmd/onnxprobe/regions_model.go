@@ -39,7 +39,7 @@ type regionModel struct {
 var (
 	modelOnly = []string{"region-preprocess", "region-score", "region-output", "region-activation", "region-nms", "region-smooth"}
 	ofKind    = map[string]string{
-		"region-score": predict.Boxes, "region-activation": predict.Boxes, "region-boxes": predict.Boxes, "region-normalised": predict.Boxes,
+		"region-score": predict.Boxes, "region-activation": predict.Boxes, "region-boxes": predict.Boxes, "region-normalized": predict.Boxes,
 		"region-nms": predict.Boxes, "region-smooth": predict.Labels,
 	}
 )

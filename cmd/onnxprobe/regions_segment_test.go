@@ -245,7 +245,7 @@ func TestWrongMethodsOfRegions(t *testing.T) {
 		`"slic:999999999"`:          {"slic:999999999"},
 		"--region-clip does not go": {"slic:4", "--region-clip"},
 		"--region-format":           {"lines", "--region-format", "csv"},
-		"whole pictures":            {"lines", "--per-site"},
+		"whole pictures":            {"lines", "--by-site"},
 	} {
 		if r := do(with([]string{"codes", resnet, digits, "--preprocess", "mnist-01", "-o", "-", "--regions"}, more...)...); r.code != exitUsage || !strings.Contains(r.messages, want) {
 			t.Errorf("--regions %v: exit code %d, want %d and %q: %s", more, r.code, exitUsage, want, r.messages)

@@ -65,7 +65,7 @@ func TestRegionsThatAreThePicture(t *testing.T) {
 	for _, s := range inspected.Sites {
 		order = append(order, s.Name)
 	}
-	whole := rows(t, stdoutOf(t, with([]string{"codes"}, with(args, "--per-site")...)...))
+	whole := rows(t, stdoutOf(t, with([]string{"codes"}, with(args, "--by-site")...)...))
 	got := rows(t, stdoutOf(t, with([]string{"codes"}, with(args, "--regions", regions, "--channels", "--region-code")...)...))
 	stdoutOf(t, "hash", resnet, digits, "--preprocess", "mnist-01", "--limit", "10", "--channels", "--output-format", "jsonl", "-o", dir)
 	pictures := rows(t, slurp(t, filepath.Join(dir, "00000.jsonl")))
@@ -119,7 +119,7 @@ func TestRegionsThatAreThePicture(t *testing.T) {
 func TestHashOfRegions(t *testing.T) {
 	needORT(t)
 	regions := boxed(t, 30)
-	flags := []string{"--preprocess", "mnist-01", "--regions", regions, "--channels", "--channel-share", "0.5", "--batch", "8"}
+	flags := []string{"--preprocess", "mnist-01", "--regions", regions, "--channels", "--region-share", "0.5", "--batch", "8"}
 	job := func(dir string) []string {
 		return with([]string{"hash", resnet, digits, "--shard-size", "8", "--output-format", "jsonl", "--complexity", "--directions", "4", "-o", dir}, flags...)
 	}
@@ -200,7 +200,7 @@ func TestRegionsThatAreAlike(t *testing.T) {
 		stdoutOf(t, "dedup", out, "--on", "channels", "--radius", "0.05", "--html", page, "--force")
 	}
 	a, b := filepath.Join(dir, "r.parquet"), filepath.Join(dir, "half.parquet")
-	stdoutOf(t, "codes", resnet, digits, "--preprocess", "mnist-01", "--limit", "12", "--regions", regions, "--channels", "--channel-share", "0.5", "-o", b)
+	stdoutOf(t, "codes", resnet, digits, "--preprocess", "mnist-01", "--limit", "12", "--regions", regions, "--channels", "--region-share", "0.5", "-o", b)
 	if r := do("search", a, "--query", b); r.code != exitFailed || !strings.Contains(r.messages, "share") {
 		t.Errorf("channels of another share: exit code %d, %s", r.code, r.messages)
 	}
@@ -227,10 +227,10 @@ func TestFaultsOfRegions(t *testing.T) {
 	}
 	for want, more := range map[string][]string{
 		"goes with --regions":          {"--region-rule", "any"},
-		"--per-site does not go":       {"--regions", regions, "--per-site"},
+		"--by-site does not go":       {"--regions", regions, "--by-site"},
 		"rule \"near\"":                {"--regions", regions, "--region-rule", "near"},
-		"goes with --channels":         {"--regions", regions, "--channel-share", "0.5"},
-		"a share is from":              {"--regions", regions, "--channels", "--channel-share", "2"},
+		"goes with --channels":         {"--regions", regions, "--region-share", "0.5"},
+		"a share is from":              {"--regions", regions, "--channels", "--region-share", "2"},
 		"no such file":                 {"--regions", "nothing.json"},
 		"format \"x\" is not known":    {"--regions", regions, "--region-format", "x"},
 		"--channels goes with --regio": {"--channels"},

@@ -28,7 +28,7 @@ type regionFlags struct {
 	method                    *segment.Method // that finds them in the pictures, where one does
 	model                     *regionModel    // or the model that does
 	set                       *annotate.Set   // once it is read; empty where they are found
-	items                     bool            // taken by --box-input
+	items                     bool            // taken by --region-input
 }
 
 // rowForEach begins what --regions says of itself.
@@ -43,7 +43,7 @@ func (f *regionFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.form, "region-format", "auto", "format of --regions: auto, "+strings.Join(forms, ", "))
 	fs.StringVar(&f.rule, "region-rule", region.Nominal.String(), "which units lie inside: nominal (their cell of the strides' grid meets the region), any (a pixel that they depend on does) or all (all those do)")
 	fs.StringVar(&f.boxes, "region-boxes", "", "what four numbers of a CSV or JSON Lines box, or of a detector's, are: xyxy, xywh or cxcywh; by default what the header says, or xyxy")
-	fs.BoolVar(&f.normalised, "region-normalised", false, "the numbers of CSV and JSON Lines boxes are fractions of width and height; those of a detector, of its input's")
+	fs.BoolVar(&f.normalised, "region-normalized", false, "the numbers of CSV and JSON Lines boxes are fractions of width and height; those of a detector, of its input's")
 	fs.BoolVar(&f.clip, "region-clip", false, "cut boxes that reach beyond the picture, instead of refusing them")
 	fs.BoolVar(&f.boxOnly, "region-box-only", false, "take the boxes of regions that have masks too")
 	fs.StringVar(&f.names, "region-names", "", "names of labels, for label maps, YOLO, boxes:MODEL and labels:MODEL: a text `FILE`, one a line, the first of label 0")
@@ -62,7 +62,7 @@ func (f *regionFlags) check(changed func(string) bool, others ...string) error {
 		return nil
 	}
 	if f.path == "" {
-		for _, name := range slices.Concat([]string{"region-format", "region-rule", "region-boxes", "region-normalised", "region-clip", "region-box-only", "region-names", "region-ignore"}, modelOnly, others) {
+		for _, name := range slices.Concat([]string{"region-format", "region-rule", "region-boxes", "region-normalized", "region-clip", "region-box-only", "region-names", "region-ignore"}, modelOnly, others) {
 			if changed(name) {
 				return usagef("--%s goes with --regions", name)
 			}
@@ -83,7 +83,7 @@ func (f *regionFlags) parse(changed func(string) bool) (err error) {
 	if err := f.model.parse(f, changed); err != nil {
 		return err
 	}
-	for _, name := range []string{"region-format", "region-boxes", "region-normalised", "region-clip", "region-names", "region-ignore"} {
+	for _, name := range []string{"region-format", "region-boxes", "region-normalized", "region-clip", "region-names", "region-ignore"} {
 		if f.found() && changed(name) && !f.model.takes(name) {
 			return usagef("--%s does not go with --regions %s, which finds regions in the pictures", name, f.path)
 		}
@@ -301,17 +301,17 @@ func (f *codeRegions) add(fs *pflag.FlagSet) {
 
 // addOwn adds the flags that every verb with channels has not already.
 func (f *codeRegions) addOwn(fs *pflag.FlagSet) {
-	fs.Float64Var(&f.share, "channel-share", 0, "with --regions and --channels: above the knot at this share of the positions inside, 0 to 1")
+	fs.Float64Var(&f.share, "region-share", 0, "with --regions and --channels: above the knot at this share of the positions inside, 0 to 1")
 	fs.BoolVar(&f.code, "region-code", false, "with --regions: write the bits of the units inside, as hex")
 }
 
 // own reports what is wrong with them.
 func (f *codeRegions) own(changed func(string) bool) error {
 	if !(f.share >= 0 && f.share <= 1) {
-		return usagef("--channel-share %g: a share is from 0 to 1", f.share)
+		return usagef("--region-share %g: a share is from 0 to 1", f.share)
 	}
-	if changed("channel-share") && !f.channels {
-		return usagef("--channel-share goes with --channels")
+	if changed("region-share") && !f.channels {
+		return usagef("--region-share goes with --channels")
 	}
 	return nil
 }
@@ -319,13 +319,13 @@ func (f *codeRegions) own(changed func(string) bool) error {
 // check reports what is wrong with the flags of codes, and says in j what is asked for.
 func (f *codeRegions) check(c *cobra.Command, j *job, sketch *int) error {
 	changed := c.Flags().Changed
-	if err := j.regions.check(changed, "channels", "channel-share", "region-code"); err != nil {
+	if err := j.regions.check(changed, "channels", "region-share", "region-code"); err != nil {
 		return err
 	}
 	if err := f.own(changed); err != nil {
 		return err
 	}
-	if err := j.regions.without(changed, "it is of whole pictures", "per-site", "fragile", "random"); err != nil {
+	if err := j.regions.without(changed, "it is of whole pictures", "by-site", "fragile", "random"); err != nil {
 		return err
 	}
 	if j.regions.path != "" && strings.HasSuffix(strings.ToLower(j.output), ".npy") && !f.channels {

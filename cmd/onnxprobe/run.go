@@ -42,7 +42,7 @@ model's first output for every item; with -o it writes the outputs themselves as
 			return err
 		}
 		if j.regions.path != "" {
-			return usagef("--regions of run goes with --box-input, for a model that takes a box")
+			return usagef("--regions of run goes with --region-input, for a model that takes a box")
 		}
 		if err := j.regions.check(fs.Changed); err != nil {
 			return err

@@ -159,7 +159,7 @@ func TestSignalEndsEveryStage(t *testing.T) {
 	}{
 		"load":     {300 * time.Millisecond, []string{"inspect", large}},
 		"attach":   {time.Second, []string{"attach", many, "-o", "probed.onnx"}},
-		"decode":   {700 * time.Millisecond, []string{"codes", model, filepath.Join(made, "p"), "--preprocess", "mnist-01", "--workers", "1", "-o", "codes.parquet"}},
+		"decode":   {700 * time.Millisecond, []string{"codes", model, filepath.Join(made, "p"), "--preprocess", "mnist-01", "--decoders", "1", "-o", "codes.parquet"}},
 		"hash":     {700 * time.Millisecond, []string{"hash", model, filepath.Join(made, "p"), "--preprocess", "mnist-01", "--decoders", "1", "-o", "job"}},
 		"regions":  {700 * time.Millisecond, []string{"regions", filepath.Join(made, "p"), "--regions", "slic:100", "--output-format", "yolo", "-o", "labels"}},
 		"search":   {time.Second, []string{"search", codes, "--all", "-o", "found.parquet"}},

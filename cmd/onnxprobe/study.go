@@ -39,6 +39,7 @@ func (f *studyFlags) add(fs *pflag.FlagSet) {
 	f.addPrecision(fs)
 	f.addBatch(fs)
 	f.dataFlags.add(fs)
+	f.addDecoders(fs)
 	fs.StringArrayVar(&f.train, "train", nil, "`DATA` of the training set (repeatable)")
 	fs.StringArrayVar(&f.test, "test", nil, "`DATA` of the test set (repeatable)")
 	fs.StringVarP(&f.output, "output", "o", "", "the folder to work in, a `DIR`; the same command goes on in it")
@@ -97,7 +98,7 @@ func (f *studyFlags) study(c *cobra.Command, models []string) (*dynamics.Study, 
 	if s.Backend, s.Engine, err = f.choose(c); err != nil {
 		return nil, err
 	}
-	if s.Workers = f.workers; s.Workers == 0 {
+	if s.Workers = f.decoders; s.Workers == 0 {
 		s.Workers = runtime.GOMAXPROCS(0)
 	}
 	s.Settings = dynamics.Settings{Layout: dynamics.Layout, Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm,

@@ -18,7 +18,7 @@ const (
 	maxMapSize = 64 << 20 // bytes of a file, and dots of a picture
 )
 
-// maps shows the heat maps over pictures that complexity --map and codes --agree --map
+// maps shows the heat maps over pictures that complexity --map and codes --region-agree --map
 // draw, by their index.
 func maps(c *collector, r *shown) error {
 	t, err := readTable(r.path, func(string) bool { return true }, 0)
