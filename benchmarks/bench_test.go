@@ -64,7 +64,7 @@ func variants(tb testing.TB, file string) []variant {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	floats, err := probes.Attach(m, probes.AttachOptions{Values: true})
+	floats, err := probes.Attach(m, probes.AttachOptions{Probes: []probes.Probe{floats{}}})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -206,4 +206,12 @@ func peer(t *testing.T, file string, plain time.Duration) {
 		}
 		report(t, r.Name, time.Duration(float64(batch)/r.Images*float64(time.Second)), plain)
 	}
+}
+
+// floats is a probe that gives the values before the activations.
+type floats struct{ probes.Outputs }
+
+func (floats) Attach(t *probes.Tap) error {
+	t.Output("value", tensor.Float32, []int{t.Site.Units}, func() string { return t.Rows(t.Values()) })
+	return nil
 }

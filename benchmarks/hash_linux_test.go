@@ -190,7 +190,7 @@ func TestHashThroughput(t *testing.T) {
 	alone := func() (rate, cost float64) {
 		start, runs, before := time.Now(), max(n/batch/4, 2), cpu(syscall.RUSAGE_SELF)
 		for range runs {
-			if _, err := r.Run(context.Background(), tensor.Of(x, batch, 3, 224, 224)); err != nil {
+			if _, err := r.Infer(context.Background(), tensor.Of(x, batch, 3, 224, 224)); err != nil {
 				t.Fatal(err)
 			}
 		}

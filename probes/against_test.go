@@ -34,8 +34,8 @@ func TestBendsWithoutKnots(t *testing.T) {
 			enginetest.Need(t, b, engine.Options{})
 			m := mixed(t)
 			for _, pack := range []Packing{PackAuto, PackPortable, PackUnsigned} {
-				r := openOn(t, b, m, AttachOptions{Sign3: true, Fragile: .125, Pack: pack}, 2)
-				out, err := r.Run(t.Context(), tensor.Of(x, 2, 4))
+				r := openOn(t, b, m, AttachOptions{Probes: []Probe{Code{Below: true}, Fragile{Within: .125}}, Pack: pack}, 2)
+				out, err := r.Infer(t.Context(), tensor.Of(x, 2, 4))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -71,8 +71,8 @@ func TestBendsWithoutKnots(t *testing.T) {
 					}
 				}
 			}
-			r := openOn(t, b, m, AttachOptions{Values: true}, 2)
-			out, err := r.Run(t.Context(), tensor.Of(x, 2, 4))
+			r := openOn(t, b, m, AttachOptions{Probes: []Probe{values{}}}, 2)
+			out, err := r.Infer(t.Context(), tensor.Of(x, 2, 4))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +101,7 @@ func TestComplexityWithoutKnots(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		host, graph := crossings(t, r, pointsOf(x, 2), Neighborhood{Frame: frame, Radii: []float64{.05, .5}})
+		host, graph := crossings(t, r, pointsOf(x, 2), Complexity{Frame: frame, Radii: []float64{.05, .5}})
 		counts = append(counts, host.ints("count"), graph.ints("count"))
 	}
 	for _, c := range counts {

@@ -19,17 +19,10 @@ type AttachOptions struct {
 	// Sample is the shape of one sample without the batch axis; nil takes the
 	// model's declaration.
 	Sample []int
-	// Sign3 adds the bits of "below the knot" to those of "above" it, so that a
-	// value exactly on the knot is a third state.
-	Sign3 bool
-	// Fragile, when positive, adds for each item and site the number of units
-	// whose value lies within this distance of a knot (or is NaN).
-	Fragile float64
+	// Probes say what is added at each site; nil is Code alone.
+	Probes []Probe
 	// Pack says how bits become bytes. The codes are the same whatever it is.
 	Pack Packing
-	// Values adds the values before the activations, in float, instead of codes; see
-	// the function Values.
-	Values bool
 }
 
 // Plan is a probed model and the meaning of its outputs.
@@ -59,6 +52,9 @@ func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 			return nil, fmt.Errorf("the model is probed already: it has the output %q; take the model it was made from", v.Name)
 		}
 	}
+	if o.Probes == nil {
+		o.Probes = []Probe{Code{}}
+	}
 	m, err := rewrite.Plain(m)
 	if err != nil {
 		return nil, err
@@ -85,6 +81,38 @@ func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 	return p, nil
 }
 
+// Plain is a plan without probes: the model as it is, for inference. sample is as
+// in AttachOptions.
+func Plain(m *onnx.Model, sample []int) (*Plan, error) {
+	m, err := rewrite.Inline(m) // counted before, where an engine would try
+	if err != nil {
+		return nil, err
+	}
+	f, err := fit(m, nil, sample)
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Fit: *f, source: m}, nil
+}
+
+// Locate is a plan without probes that knows the sites: their shapes, and how
+// samples enter the model. Use it to read the values at the sites some other way.
+func Locate(m *onnx.Model, o site.Options, sample []int) (*Plan, error) {
+	m, err := rewrite.Plain(m)
+	if err != nil {
+		return nil, err
+	}
+	found, err := site.Find(m, o)
+	if err != nil {
+		return nil, err
+	}
+	f, err := fit(m, found.Sites, sample)
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Sites: found.Sites, Unwatched: found.Unwatched, Fit: *f, source: m}, nil
+}
+
 // unread adds to an error about shapes what hides them: operators that nothing is known of.
 func unread(err error, all []site.Unwatched) error {
 	for _, u := range all {
@@ -106,8 +134,8 @@ func (p *Plan) rewrite() (*onnx.Model, error) {
 // output names a site's probe output.
 func output(kind string, s *site.Site) string { return "onnxprobe." + kind + "/" + s.Name }
 
-// tap is the work at one place of the graph, in the order of its place.
-type tap struct {
+// work is what is added at one place of the graph.
+type work struct {
 	at int
 	do func() error
 }
@@ -151,30 +179,35 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 			place[o] = i
 		}
 	}
-	var taps []tap
+	sites, err := p.taps(e)
+	if err != nil {
+		return err
+	}
+	var works []work
+	coded := false
 	seen := map[int]bool{} // those of Fit.hidden whose NaNs a site finds
-	for i := range p.Sites {
-		s := &p.Sites[i]
-		for _, kind := range p.kinds() {
-			order = append(order, output(kind, s))
+	for _, t := range sites {
+		for _, kind := range t.kinds() {
+			order = append(order, output(kind, t.Site))
 		}
-		at := place[s.Place()]
-		if from, _ := s.Tap(); from != "" {
+		at := place[t.Site.Place()]
+		if from, _ := t.Site.Tap(); from != "" {
 			at = place[from]
 		}
+		coded = coded || t.code
 		// One reading finds both the sides of a value and its NaNs.
 		nan := ""
-		if from, _ := p.reads(s); p.options.Pack == PackOperator && !p.options.Values && from != "" {
+		if from, _ := t.reads(); p.options.Pack == PackOperator && t.code && from != "" {
 			for k, h := range p.Fit.hidden {
 				if h.value == from && !seen[k] {
 					seen[k], nan = true, fmt.Sprint(watched, k)
 				}
 			}
 		}
-		taps = append(taps, tap{at, func() error { return p.attachSite(p.packer(e.In("onnxprobe").In(s.Name)), s, nan, emit) }})
+		works = append(works, work{at, func() error { return t.attach(nan, emit) }})
 	}
 	for i, h := range p.Fit.hidden {
-		if p.options.Values {
+		if !coded {
 			break
 		}
 		name := fmt.Sprint(watched, i)
@@ -182,7 +215,7 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 		if seen[i] {
 			continue
 		}
-		taps = append(taps, tap{place[h.value], func() error {
+		works = append(works, work{place[h.value], func() error {
 			return p.watch(p.packer(e.In("onnxprobe").In("nan")), h, name, emit)
 		}})
 	}
@@ -190,9 +223,9 @@ func (p *Plan) attach(e *rewrite.Edit) error {
 	// the nodes that nothing reads. So each value is packed as soon as it is made,
 	// while it is in the cache, and its memory is free for the next; the other way
 	// round every activation of the network would be kept until the end.
-	slices.SortStableFunc(taps, func(a, b tap) int { return b.at - a.at })
-	for _, t := range taps {
-		if err := t.do(); err != nil {
+	slices.SortStableFunc(works, func(a, b work) int { return b.at - a.at })
+	for _, w := range works {
+		if err := w.do(); err != nil {
 			return err
 		}
 	}
@@ -221,17 +254,16 @@ func raiseForArgMax(m *onnx.Model, sites []site.Site) {
 	}
 }
 
-// kinds lists the outputs that the options ask for at each site.
-func (p *Plan) kinds() []string {
-	if p.options.Values {
-		return []string{"value"}
+// kinds lists the outputs that are asked for at the site.
+func (t *Tap) kinds() (kinds []string) {
+	if t.code {
+		kinds = append(kinds, "code")
 	}
-	kinds := []string{"code"}
-	if p.options.Sign3 {
+	if t.below {
 		kinds = append(kinds, "below")
 	}
-	if p.options.Fragile > 0 {
-		kinds = append(kinds, "fragile")
+	for _, o := range t.outputs {
+		kinds = append(kinds, o.kind)
 	}
 	return kinds
 }
@@ -239,52 +271,59 @@ func (p *Plan) kinds() []string {
 type emitter func(name, v string, d tensor.DType, dims ...int) error
 
 // reads is the value that a site's bits come from and where it bends; "" where they
-// come from several.
-func (p *Plan) reads(s *site.Site) (string, []float64) {
-	from, knots := s.Tap()
-	if from != "" && (p.options.Sign3 || p.options.Fragile > 0) {
-		return s.Pre, s.Knots
+// come from several. The value before the activation is read where anything else than
+// the bits above its knots is.
+func (t *Tap) reads() (string, []float64) {
+	from, knots := t.Site.Tap()
+	if from != "" && (t.below || len(t.outputs) > 0) {
+		return t.Site.Pre, t.Site.Knots
 	}
 	return from, knots
 }
 
-// attachSite adds the outputs of a site, and with a name for it that of the NaNs of
+// attach adds the outputs of a site, and with a name for it that of the NaNs of
 // the value it reads.
-func (p *Plan) attachSite(pk *packer, s *site.Site, nan string, emit emitter) error {
-	switch {
-	case p.options.Values && s.Winner(): // its code is no side of a value
-		return nil
-	case p.options.Values:
-		return emit(output("value", s), pk.values(s, &p.Fit), float(s), Values(s))
-	case s.Winner():
-		return emit(output("code", s), pk.pack(s, pk.winners(s)), tensor.Uint8, s.Bytes())
-	case s.Compared() != nil:
-		err := emit(output("code", s), pk.pack(s, pk.against("Greater", s)), tensor.Uint8, s.Bytes())
-		if err == nil && p.options.Sign3 {
-			err = emit(output("below", s), pk.pack(s, pk.against("Less", s)), tensor.Uint8, s.Bytes())
+func (t *Tap) attach(nan string, emit emitter) error {
+	if err := t.attachCode(nan, emit); err != nil {
+		return err
+	}
+	for _, o := range t.outputs {
+		if err := emit(output(o.kind, t.Site), o.value(), o.dtype, o.dims...); err != nil {
+			return err
 		}
-		if err == nil && p.options.Fragile > 0 {
-			err = emit(output("fragile", s), pk.fragile(s, pk.differences(s), p.options.Fragile), tensor.Float32)
+	}
+	return nil
+}
+
+// attachCode adds the packed bits.
+func (t *Tap) attachCode(nan string, emit emitter) error {
+	pk, s := t.pk, t.Site
+	code := func(kind string, v string) error { return emit(output(kind, s), v, tensor.Uint8, s.Bytes()) }
+	switch {
+	case !t.code:
+		return nil
+	case s.Winner(): // no value is below what wins
+		return code("code", pk.pack(s, pk.winners(s)))
+	case s.Compared() != nil:
+		err := code("code", pk.pack(s, pk.against("Greater", s)))
+		if err == nil && t.below {
+			err = code("below", pk.pack(s, pk.against("Less", s)))
 		}
 		return err
 	}
-	from, knots := p.reads(s)
-	x := p.Fit.items(pk.e, from, pk.wide(s, from))
-	code, found := pk.sides("Greater", s, x, knots, nan != "")
-	err := emit(output("code", s), code, tensor.Uint8, s.Bytes())
+	from, knots := t.reads()
+	x := t.plan.Fit.items(pk.e, from, pk.wide(s, from))
+	if from == s.Pre {
+		t.x = x
+	}
+	above, found := pk.sides("Greater", s, x, knots, nan != "")
+	err := code("code", above)
 	if err == nil && nan != "" {
 		err = pk.emitNaN(nan, found, float(s), emit)
 	}
-	if err == nil && p.options.Sign3 {
+	if err == nil && t.below {
 		below, _ := pk.sides("Less", s, x, knots, false)
-		err = emit(output("below", s), below, tensor.Uint8, s.Bytes())
-	}
-	if err == nil && p.options.Fragile > 0 {
-		var from []string
-		for _, k := range knots {
-			from = append(from, pk.e.Op("Sub", nil, x, pk.number(s, k)))
-		}
-		err = emit(output("fragile", s), pk.fragile(s, from, p.options.Fragile), tensor.Float32)
+		err = code("below", below)
 	}
 	return err
 }
@@ -319,6 +358,9 @@ func (p *packer) emitNaN(name, nan string, d tensor.DType, emit emitter) error {
 	return emit(name, nan, d)
 }
 
+// Source is the model that the sites were found in.
+func (p *Plan) Source() *onnx.Model { return p.source }
+
 // CodeBytes is the length of an item's whole code: the sites' codes one after the
 // other.
 func (p *Plan) CodeBytes() int {
@@ -334,6 +376,22 @@ func (p *Plan) Units() int {
 	n := 0
 	for i := range p.Sites {
 		n += p.Sites[i].Units
+	}
+	return n
+}
+
+// Match is nil when each of the globs matches the name of a site of the plan, and
+// else a *site.PatternError.
+func (p *Plan) Match(globs []string) error {
+	_, err := site.Choose(p.Sites, globs)
+	return err
+}
+
+// Bits is the number of bits of a whole code, without padding.
+func (p *Plan) Bits() int {
+	n := 0
+	for i := range p.Sites {
+		n += p.Sites[i].Units * p.Sites[i].Planes()
 	}
 	return n
 }

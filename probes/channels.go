@@ -8,21 +8,26 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
-// ChannelColumns are the channel codes of an item, "channels": for every site of at
+// Channels is the channel codes of an item, "channels": for every site of at
 // least two axes, the first of which is the channel's, one bit a channel and knot,
 // set when that bit of the code is set anywhere in the channel. Sites lie one after
 // the other as parts, each packed as codes are: one plane of channels a knot, the
 // most significant bit first, padded to a byte. Max-pooling's arg-max has none.
-type ChannelColumns struct{}
+type Channels struct{ coded }
+
+// About is the probe's row in lists.
+func (Channels) About() About {
+	return About{Name: "channels", Doc: "whether a channel is above its knot anywhere, or in a share of a region"}
+}
 
 type channelMaker struct {
-	fromOutputs
 	plan  *Plan
 	parts []result.Part
 	width int
 }
 
-func (ChannelColumns) start(_ context.Context, r *Prober) (maker, error) {
+// Start finds the sites that have channels.
+func (Channels) Start(_ context.Context, r *Prober) (Maker, error) {
 	m := &channelMaker{plan: r.Plan}
 	for i := range r.Plan.Sites {
 		if s := &r.Plan.Sites[i]; s.Channels() > 0 {
@@ -35,10 +40,11 @@ func (ChannelColumns) start(_ context.Context, r *Prober) (maker, error) {
 	return m, nil
 }
 
-func (m *channelMaker) columns(s *step, _ any) ([]result.Column, error) {
-	all, codes := m.plan.CodeBytes(), s.codes()
-	values := make([]byte, s.rows.n*m.width)
-	for i := range s.rows.n {
+// Columns is the column "channels".
+func (m *channelMaker) Columns(b *Batch) ([]result.Column, error) {
+	all, codes := m.plan.CodeBytes(), b.Codes()
+	values := make([]byte, b.Len()*m.width)
+	for i := range b.Len() {
 		code, dst := codes[i*all:(i+1)*all], values[i*m.width:(i+1)*m.width]
 		for k := range m.plan.Sites {
 			site := &m.plan.Sites[k]
@@ -54,7 +60,7 @@ func (m *channelMaker) columns(s *step, _ any) ([]result.Column, error) {
 			code = code[site.Bytes():]
 		}
 	}
-	return []result.Column{{Name: "channels", Values: values, Width: m.width, Parts: m.parts, Null: s.rows.failed}}, nil
+	return []result.Column{{Name: "channels", Values: values, Width: m.width, Parts: m.parts, Null: b.Failed()}}, nil
 }
 
 // anySet reports whether a bit among n from bit i on is set.

@@ -1,177 +1,83 @@
 package probes
 
 import (
-	"encoding/binary"
-	"encoding/hex"
-	"fmt"
-	"math/bits"
-	"math/rand/v2"
+	"context"
 	"slices"
 
-	"github.com/zeebo/xxh3"
+	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
-// Digest is the 128-bit XXH3 hash of a whole code: the id of a linear region.
-// Equal codes have equal digests.
-type Digest [16]byte
-
-// DigestOf hashes a packed code.
-func DigestOf(code []byte) Digest { return xxh3.Hash128(code).Bytes() }
-
-// String is the digest in hex.
-func (d Digest) String() string { return hex.EncodeToString(d[:]) }
-
-// Hamming is the number of bits in which two packed codes of one length differ.
-// It panics when the lengths differ.
-func Hamming(a, b []byte) int {
-	if len(a) != len(b) {
-		panic(fmt.Sprintf("probes.Hamming: codes of %d and %d bytes", len(a), len(b)))
-	}
-	n := 0
-	for len(a) >= 8 {
-		n += bits.OnesCount64(binary.LittleEndian.Uint64(a) ^ binary.LittleEndian.Uint64(b))
-		a, b = a[8:], b[8:]
-	}
-	for i := range a {
-		n += bits.OnesCount8(a[i] ^ b[i])
-	}
-	return n
+// Code is an item's packed code, "code": one bit a unit and knot, 1 above the knot, site
+// after site in the order that the graph runs them.
+type Code struct {
+	// Sites are globs of the sites whose codes are written, each as a part of its own;
+	// nil writes the whole code.
+	Sites []string
+	// BySite makes each site's code a part of its own.
+	BySite bool
+	// Below adds the bits of "below the knot" to the graph, for whoever runs that: a
+	// value exactly on its knot is neither above nor below.
+	Below bool
 }
 
-// Bit is bit i of a packed code.
-func Bit(code []byte, i int) bool { return code[i/8]>>(7-i%8)&1 == 1 }
-
-// Sketch chooses K bits of a whole code, the same for every item: Hamming
-// distances between sketches, times bits over K, estimate those between codes
-// without bias.
-type Sketch struct {
-	positions []int
+// About is the probe's row in lists.
+func (Code) About() About {
+	return About{Name: "code", Doc: "one bit a unit and knot: is the value before the activation above the knot"}
 }
 
-// NewSketch samples k distinct positions among the plan's real bits (padding is
-// never chosen), without regard to site, from a generator seeded with seed. k is
-// at most the number of bits.
-func (p *Plan) NewSketch(k int, seed uint64) (*Sketch, error) {
-	total := 0
-	for i := range p.Sites {
-		total += p.Sites[i].Units * p.Sites[i].Planes()
+// Attach asks for the site's code.
+func (c Code) Attach(t *Tap) error {
+	if t.Code(); c.Below {
+		t.Below()
 	}
-	if k < 1 || k > total {
-		return nil, fmt.Errorf("a sketch of %d bits of a code of %d", k, total)
-	}
-	r := rand.New(rand.NewPCG(seed, 0x736b65746368))
-	// Floyd's method: k distinct numbers without holding all of them.
-	chosen := map[int]bool{}
-	for j := total - k; j < total; j++ {
-		if t := r.IntN(j + 1); !chosen[t] {
-			chosen[t] = true
-		} else {
-			chosen[j] = true
+	return nil
+}
+
+// Start chooses the sites.
+func (c Code) Start(_ context.Context, r *Prober) (Maker, error) {
+	m := &codeMaker{Code: c, width: r.Plan.CodeBytes()}
+	switch {
+	case c.Sites != nil:
+		chosen, err := site.Choose(r.Plan.Sites, c.Sites)
+		if err != nil {
+			return nil, err
 		}
-	}
-	s := &Sketch{}
-	for c := range chosen {
-		s.positions = append(s.positions, c)
-	}
-	slices.Sort(s.positions)
-	// From counting bits to places in the packed code.
-	site, before, offset := 0, 0, 0
-	for i, c := range s.positions {
-		for c >= before+p.Sites[site].Units*p.Sites[site].Planes() {
-			before += p.Sites[site].Units * p.Sites[site].Planes()
-			offset += p.Sites[site].Bytes()
-			site++
+		m.width = 0
+		offset := 0
+		for i := range r.Plan.Sites {
+			s := &r.Plan.Sites[i]
+			if slices.ContainsFunc(chosen, func(c site.Site) bool { return c.Name == s.Name }) {
+				m.parts, m.from = append(m.parts, result.Part{Name: s.Name, Width: s.Bytes()}), append(m.from, offset)
+				m.width += s.Bytes()
+			}
+			offset += s.Bytes()
 		}
-		s.positions[i] = offset*8 + c - before
+	case c.BySite:
+		m.parts = r.Plan.parts()
 	}
-	return s, nil
+	return m, nil
 }
 
-// Bytes is the length of a packed sketch.
-func (s *Sketch) Bytes() int { return (len(s.positions) + 7) / 8 }
-
-// Of writes the sketch of a whole code to dst, which holds Bytes bytes.
-func (s *Sketch) Of(dst, code []byte) {
-	clear(dst)
-	for i, p := range s.positions {
-		if Bit(code, p) {
-			dst[i/8] |= 1 << (7 - i%8)
-		}
-	}
+type codeMaker struct {
+	Code
+	parts []result.Part
+	from  []int // where each of the parts begins in the whole code, nil for all of it
+	width int
 }
 
-// or sets in dst the bits of a, and those before its end alone; and clears in dst
-// those that a lacks; differs clears in dst those that a has.
-func or(dst, a []byte) {
-	dst = dst[:len(a)]
-	for len(a) >= 8 {
-		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(dst)|binary.LittleEndian.Uint64(a))
-		dst, a = dst[8:], a[8:]
-	}
-	for i, b := range a {
-		dst[i] |= b
-	}
-}
-
-func and(dst, a []byte) {
-	dst = dst[:len(a)]
-	for len(a) >= 8 {
-		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(dst)&binary.LittleEndian.Uint64(a))
-		dst, a = dst[8:], a[8:]
-	}
-	for i, b := range a {
-		dst[i] &= b
-	}
-}
-
-func differs(dst, a []byte) {
-	dst = dst[:len(a)]
-	for len(a) >= 8 {
-		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(dst)&^binary.LittleEndian.Uint64(a))
-		dst, a = dst[8:], a[8:]
-	}
-	for i, b := range a {
-		dst[i] &^= b
-	}
-}
-
-// changed counts the units that have a set bit in any of their planes, in a
-// packed code of planes times units bits.
-func changed(code []byte, units, planes int) int {
-	if planes == 1 {
-		n := 0
-		for len(code) >= 8 {
-			n += bits.OnesCount64(binary.LittleEndian.Uint64(code))
-			code = code[8:]
+// Columns is the column "code".
+func (m *codeMaker) Columns(b *Batch) ([]result.Column, error) {
+	c := result.Column{Name: "code", Values: b.Codes(), Width: m.width, Parts: m.parts, Null: b.Failed()}
+	if m.from != nil {
+		all, codes := b.CodeBytes(), b.Codes()
+		chosen := make([]byte, 0, b.Len()*m.width)
+		for i := range b.Len() {
+			for k, p := range m.parts {
+				chosen = append(chosen, codes[i*all+m.from[k]:][:p.Width]...)
+			}
 		}
-		for _, b := range code {
-			n += bits.OnesCount8(b)
-		}
-		return n
+		c.Values = chosen
 	}
-	n := 0
-	for u := 0; u < units; u += 8 {
-		var any byte
-		for p := range planes {
-			any |= eight(code, p*units+u)
-		}
-		if rest := units - u; rest < 8 {
-			any &= 0xff << (8 - rest)
-		}
-		n += bits.OnesCount8(any)
-	}
-	return n
-}
-
-// eight is the 8 bits from bit i on; bits past the end are 0.
-func eight(code []byte, i int) byte {
-	at, shift := i/8, i%8
-	if at >= len(code) {
-		return 0
-	}
-	b := code[at] << shift
-	if shift > 0 && at+1 < len(code) {
-		b |= code[at+1] >> (8 - shift)
-	}
-	return b
+	return []result.Column{c}, nil
 }

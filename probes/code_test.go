@@ -24,7 +24,7 @@ import (
 func TestPackingEqualsHost(t *testing.T) {
 	eachGolden(t, func(t *testing.T, g *golden, m *onnx.Model) {
 		in := g.arrays["input"]
-		for _, o := range []AttachOptions{{Pack: PackPortable}, {Pack: PackUnsigned}, {Pack: PackOperator}, {Pack: PackOperator, Sign3: true}, {Sign3: true, Pack: PackPortable}, {Fragile: 1e-3}} {
+		for _, o := range []AttachOptions{{Pack: PackPortable}, {Pack: PackUnsigned}, {Pack: PackOperator}, {Pack: PackOperator, Probes: below}, {Probes: below, Pack: PackPortable}, {Probes: []Probe{Code{}, Fragile{Within: 1e-3}}}} {
 			open(t, m, o, 1) // needs the engine
 			d, err := Compare(context.Background(), m, o, pointsOf(in, in.Shape[0]),
 				Setting{Backend: ort.Backend{}, Batch: 7, Options: engine.Options{Optimize: "none"}},
@@ -117,13 +117,9 @@ func TestCodesRows(t *testing.T) {
 	up := []float32{1, -1, 1, 0, 2, -3, 4, 5, 6}
 	ds := points{[]int{9}, [][]float32{up, nil, nan, {-1, 1, 1, 1, 1, 1, 1, 1, 1}, up}}
 	for _, batch := range []int{1, 2, 16} {
-		r := open(t, m, AttachOptions{Fragile: 0.5}, batch)
-		sk, err := r.Plan.NewSketch(5, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := open(t, m, AttachOptions{Probes: []Probe{Code{}, Fragile{Within: 0.5}}}, batch)
 		mem := &memory{}
-		sum, err := r.Codes(context.Background(), ds, mem, CodeOptions{Full: true, Sketch: sk})
+		sum, err := r.Write(context.Background(), ds, mem, RunOptions{}, Digest{}, Fragile{Within: 0.5}, Sketch{Bits: 5, Seed: 1}, Code{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +152,7 @@ func TestNaNInsideIsReported(t *testing.T) {
 	r := open(t, m, AttachOptions{}, 4)
 	mem := &memory{}
 	ds := points{[]int{2}, [][]float32{{1, 2}, {1, -2}, {-1, 3}, {4, 5}, {6, -7}}}
-	sum, err := r.Codes(context.Background(), ds, mem, CodeOptions{Full: true})
+	sum, err := r.Write(context.Background(), ds, mem, RunOptions{}, Digest{}, Code{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +165,7 @@ func TestNaNInsideIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lc, _ := complexity(t, r, ds, Neighborhood{Frame: frame, Radii: []float64{1.5}})
+	lc, _ := complexity(t, r, ds, Complexity{Frame: frame, Radii: []float64{1.5}})
 	if null := lc.cols["complexity"].Null; !slices.Equal(null, []bool{true, true, true, false, true}) {
 		t.Errorf("nulls %v", null)
 	}
@@ -198,7 +194,7 @@ func TestNaNBeforeMaxPoolIsReported(t *testing.T) {
 		}
 		ds.x = append(ds.x, x)
 	}
-	sum, err := r.Codes(context.Background(), ds, &memory{}, CodeOptions{})
+	sum, err := r.Write(context.Background(), ds, &memory{}, RunOptions{}, Digest{})
 	if err != nil || sum.Failed != 16 {
 		t.Errorf("%d of 16 items with a NaN are reported, %v", sum.Failed, err)
 	}
@@ -315,7 +311,7 @@ func TestModelWithoutBatchAxis(t *testing.T) {
 		t.Errorf("batch %d, note %q, %d units", r.Batch, r.Plan.Fit.Note, r.Plan.Units())
 	}
 	mem := &memory{}
-	sum, err := r.Codes(context.Background(), points{[]int{3}, [][]float32{{1, 1, 1}, {-1, -1, 0}, nil, {float32(math.NaN()), 0, 0}}}, mem, CodeOptions{Full: true})
+	sum, err := r.Write(context.Background(), points{[]int{3}, [][]float32{{1, 1, 1}, {-1, -1, 0}, nil, {float32(math.NaN()), 0, 0}}}, mem, RunOptions{}, Digest{}, Code{})
 	if err != nil || sum.Failed != 2 {
 		t.Fatalf("%+v, %v", sum, err)
 	}
@@ -362,7 +358,7 @@ func TestHammingAndSketch(t *testing.T) {
 	}
 	// 3 sites, the middle one with padding that must never be sampled.
 	p := &Plan{Sites: []site.Site{{Units: 16, Knots: []float64{0}}, {Units: 3, Knots: []float64{0, 6}}, {Units: 100, Knots: []float64{0}}}}
-	s, err := p.NewSketch(122, 3)
+	s, err := Sketch{Bits: 122, Seed: 3}.sampler(p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -379,13 +375,13 @@ func TestHammingAndSketch(t *testing.T) {
 	if !slices.Equal(s.positions, all) {
 		t.Errorf("a sketch of every bit takes %v", s.positions)
 	}
-	small, _ := p.NewSketch(20, 3)
-	again, _ := p.NewSketch(20, 3)
-	other, _ := p.NewSketch(20, 4)
+	small, _ := Sketch{Bits: 20, Seed: 3}.sampler(p)
+	again, _ := Sketch{Bits: 20, Seed: 3}.sampler(p)
+	other, _ := Sketch{Bits: 20, Seed: 4}.sampler(p)
 	if !slices.Equal(small.positions, again.positions) || slices.Equal(small.positions, other.positions) {
 		t.Error("a sketch depends on its seed, and on nothing else")
 	}
-	if _, err := p.NewSketch(123, 1); err == nil {
+	if _, err := (Sketch{Bits: 123, Seed: 1}).sampler(p); err == nil {
 		t.Error("a sketch of more bits than there are")
 	}
 }
@@ -425,7 +421,7 @@ func TestCancelledRun(t *testing.T) {
 	r := openProber(t, m)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := r.Codes(ctx, points{[]int{2}, [][]float32{{1, 2}}}, &memory{}, CodeOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := r.Write(ctx, points{[]int{2}, [][]float32{{1, 2}}}, &memory{}, RunOptions{}, Digest{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled run: %v", err)
 	}
 }

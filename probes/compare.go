@@ -120,7 +120,7 @@ func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dat
 		return nil, err
 	}
 	width := plan.CodeBytes()
-	for batch, err := range dataset.Batches(ctx, ds, max(sa.batch(), sb.batch()), co.workers()) {
+	for batch, err := range dataset.Batches(ctx, ds, max(sa.batch(), sb.batch()), co.decoders()) {
 		if err != nil {
 			return nil, err
 		}
@@ -269,10 +269,10 @@ func (d *Diff) measure(plan *Plan, at int, vals []*tensor.Tensor, ca, cb []byte)
 		}
 		value := valuesAt(vals[i])
 		for u := range site.Units {
-			d.Sites[i].Scale = math.Max(d.Sites[i].Scale, math.Abs(value(at*Values(site)+u)))
+			d.Sites[i].Scale = math.Max(d.Sites[i].Scale, math.Abs(value(at*valuesOf(site)+u)))
 			for k := range site.Planes() {
 				if p := k*site.Units + u; Bit(a, p) != Bit(b, p) {
-					d.Sites[i].Margin = math.Max(d.Sites[i].Margin, math.Abs(above(site, value, at*Values(site), k, u)))
+					d.Sites[i].Margin = math.Max(d.Sites[i].Margin, math.Abs(above(site, value, at*valuesOf(site), k, u)))
 				}
 			}
 		}

@@ -54,7 +54,7 @@ func (s *side) needValues(ctx context.Context) error {
 		return nil
 	}
 	o := s.o
-	o.Values = true
+	o.Probes = []Probe{values{}}
 	plan, err := Attach(s.m, o)
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func packValues(dst []byte, p *Plan, vals []*tensor.Tensor, item int) {
 			value := valuesAt(vals[s])
 			for k := range site.Planes() {
 				for u := range site.Units {
-					if above(site, value, item*Values(site), k, u) > 0 {
+					if above(site, value, item*valuesOf(site), k, u) > 0 {
 						b := k*site.Units + u
 						dst[offset+b/8] |= 1 << (7 - b%8)
 					}

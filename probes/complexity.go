@@ -10,17 +10,30 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
-// Neighborhood is where local complexity is measured: the vertices x + r q and
-// x - r q for every direction q of the frame, after "Deep Networks Always Grok and
-// Here is Why". The plus block comes first, so the reference vertex is x + r q_1.
-type Neighborhood struct {
+// Complexity is local complexity after "Deep Networks Always Grok and Here is Why": how
+// many units change their side among the vertices x + r q and x - r q around an item x,
+// for every direction q of a frame. The plus block comes first, so the reference vertex
+// is x + r q_1.
+//
+// Its columns are, per radius, in total the number of units whose bit is not the same at
+// all vertices, "complexity"; and per site that number, "count", and its fraction of the
+// site's units, "fraction". Vertices go through the network in the batch dimension,
+// several items to a batch where they fit; at no time does more than a batch of them
+// exist.
+type Complexity struct {
+	// Frame has the directions; see NewFrame. It is shared by all items.
 	Frame *Frame
 	Radii []float64
-	// Centre adds x itself, as the last vertex.
-	Centre bool
+	// Center adds x itself, as the last vertex.
+	Center bool
+	// Sign3 counts a value exactly on its knot as a third side, as the authors' code does.
+	Sign3 bool
 	// Input is the name of the model's input that the frame is over, "" for the one
 	// that samples enter by. The other inputs stay as the item has them.
 	Input string
+	// Changed adds which bits are not the same at all vertices, "changed": for each
+	// radius they lie as those of a whole code do.
+	Changed bool
 	// Each, when not nil, gives every item a frame of its own, with as many directions
 	// as Frame; an error is the item's.
 	Each func(dataset.Item) (*Frame, error)
@@ -29,17 +42,48 @@ type Neighborhood struct {
 	inGraph *bool
 }
 
+// About is the probe's row in lists.
+func (Complexity) About() About {
+	return About{Name: "complexity", Doc: "local complexity: units whose bit is not the same all around the item", Around: true}
+}
+
+// Attach asks for the site's code.
+func (nb Complexity) Attach(t *Tap) error {
+	if t.Code(); nb.Sign3 {
+		t.Below()
+	}
+	return nil
+}
+
+// kinds are the outputs that make codes of the vertices.
+func (nb *Complexity) kinds() []string {
+	if nb.Sign3 {
+		return []string{"code", "below"}
+	}
+	return []string{"code"}
+}
+
+// Settings are what the manifest says of the probe.
+func (nb Complexity) Settings() map[string]any {
+	all := map[string]any{"radius": nb.Radii, "sign3": nb.Sign3, "include_centre": nb.Center,
+		"frame": map[string]any{"file": nb.Frame.File, "directions": nb.Frame.Directions, "sha256": nb.Frame.SHA256()}}
+	if nb.Input != "" {
+		all["frame_input"] = nb.Input
+	}
+	return all
+}
+
 // vertices is the number of points around one item at one radius.
-func (nb *Neighborhood) vertices() int {
+func (nb *Complexity) vertices() int {
 	n := 2 * nb.Frame.Directions
-	if nb.Centre {
+	if nb.Center {
 		n++
 	}
 	return n
 }
 
 // vertex writes vertex j of x. scaled is the frame times the radius.
-func (nb *Neighborhood) vertex(dst, x, scaled []float32, j int) {
+func (nb *Complexity) vertex(dst, x, scaled []float32, j int) {
 	p, d := nb.Frame.Directions, nb.Frame.Dim
 	switch {
 	case j < p:
@@ -55,26 +99,9 @@ func (nb *Neighborhood) vertex(dst, x, scaled []float32, j int) {
 	}
 }
 
-// Complexity measures local complexity for every item of a dataset and writes a
-// row for each, in order; see ComplexityColumns.
-func (r *Prober) Complexity(ctx context.Context, ds dataset.Dataset, nb Neighborhood, sink result.Sink, o RunOptions) (result.Summary, error) {
-	return r.Write(ctx, ds, sink, o, ComplexityColumns{Neighborhood: nb})
-}
-
-// ComplexityColumns are an item's local complexity, per radius: in total the number
-// of units whose bit is not the same at all vertices, "complexity"; and per site
-// that number, "count", and its fraction of the site's units, "fraction". Vertices
-// go through the network in the batch dimension, several items to a batch where
-// they fit; at no time does more than a batch of them exist.
-type ComplexityColumns struct {
-	Neighborhood
-	// Changed adds which bits are not the same at all vertices, "changed": for each
-	// radius they lie as those of a whole code do.
-	Changed bool
-}
-
-func (c ComplexityColumns) start(ctx context.Context, r *Prober) (maker, error) {
-	p, nb := r.Plan, c.Neighborhood
+// Start readies the probe for a session.
+func (nb Complexity) Start(ctx context.Context, r *Prober) (Maker, error) {
+	p := r.Plan
 	if nb.Frame == nil {
 		return nil, errors.New("local complexity needs a frame")
 	}
@@ -93,12 +120,12 @@ func (c ComplexityColumns) start(ctx context.Context, r *Prober) (maker, error) 
 			return nil, fmt.Errorf("a radius of %g; it must be positive", radius)
 		}
 	}
-	m := &counter{r: r, nb: nb, changed: c.Changed, moved: moved}
-	if !r.inGraph(nb) {
-		m.crossing, err = newHostCrossing(r, nb, moved)
+	m := &counter{r: r, Complexity: nb, moved: moved}
+	if !r.inGraph(&nb) {
+		m.crossing, err = newHostCrossing(r, &nb, moved)
 		return m, err
 	}
-	g, err := newGraphCrossing(ctx, r, nb)
+	g, err := newGraphCrossing(ctx, r, &nb)
 	if err != nil {
 		return nil, fmt.Errorf("making the vertices in the graph: %w", err)
 	}
@@ -109,10 +136,9 @@ func (c ComplexityColumns) start(ctx context.Context, r *Prober) (maker, error) 
 // counter sends the vertices around items through the network and counts what
 // changes among them.
 type counter struct {
-	r       *Prober
-	nb      Neighborhood
-	changed bool
-	moved   int // the place among Fit.Others of what vertices are made of, -1 for the sample
+	Complexity
+	r     *Prober
+	moved int // the place among Fit.Others of what vertices are made of, -1 for the sample
 	crossing
 	of   []*tally // whose the vertices of the next run are, one after the other
 	idle []*tally
@@ -150,13 +176,13 @@ func (t *tally) see(k, offset int, some, all []byte) {
 	and(t.all[k][offset:], all)
 }
 
-// outputs: so many items fill whole batches with their vertices.
-func (c *counter) outputs() (bool, int) {
-	a, b := c.r.Batch, c.nb.vertices()*len(c.nb.Radii)
+// Items is how many items fill whole batches with their vertices.
+func (c *counter) Items() int {
+	a, b := c.r.Batch, c.vertices()*len(c.Radii)
 	for b != 0 {
 		a, b = b, a%b
 	}
-	return false, c.r.Batch / a
+	return c.r.Batch / a
 }
 
 // crossed is what changed around the items of a batch.
@@ -165,8 +191,9 @@ type crossed struct {
 	bits   []byte  // items by radii by code; nil where they are not asked for
 }
 
-// infer gives what changed around the batch's items.
-func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, error) {
+// Run gives what changed around the batch's items.
+func (c *counter) Run(ctx context.Context, s *Batch) (any, error) {
+	in := s.batch.Input
 	sites, around := len(c.r.Plan.Sites), in
 	others := make([]*tensor.Tensor, len(s.others))
 	for k, t := range s.others {
@@ -178,26 +205,26 @@ func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, e
 	if c.moved >= 0 {
 		around = others[c.moved]
 	}
-	counts := make([]int64, len(s.items)*len(c.nb.Radii)*sites)
+	counts := make([]int64, len(s.items)*len(c.Radii)*sites)
 	left := counts
 	var bits, rest []byte
-	if c.changed {
-		bits = make([]byte, len(s.items)*len(c.nb.Radii)*c.r.Plan.CodeBytes())
+	if c.Changed {
+		bits = make([]byte, len(s.items)*len(c.Radii)*c.r.Plan.CodeBytes())
 		rest = bits
 	}
 	for i := range s.items {
 		var own *Frame
-		if c.nb.Each != nil && (s.errs[i] == nil || s.errs[i] == errNaN) {
+		if c.Each != nil && (s.errs[i] == nil || s.errs[i] == errNaN) {
 			var err error
-			if own, err = c.nb.Each(s.items[i]); err != nil {
+			if own, err = c.Each(s.items[i]); err != nil {
 				s.errs[i] = err
 			}
 		}
-		for radius := range c.nb.Radii {
+		for radius := range c.Radii {
 			var mine []int64
 			mine, left = left[:sites], left[sites:]
 			var changed []byte
-			if c.changed {
+			if c.Changed {
 				changed, rest = rest[:c.r.Plan.CodeBytes()], rest[c.r.Plan.CodeBytes():]
 			}
 			if s.errs[i] != nil && s.errs[i] != errNaN {
@@ -206,7 +233,7 @@ func (c *counter) infer(ctx context.Context, in *tensor.Tensor, s *step) (any, e
 			t := c.tally(&s.errs[i], mine, changed)
 			t.in, t.others, t.row, t.frame = in, others, i, own
 			x := floatRow(around, i)
-			for j := range c.nb.vertices() {
+			for j := range c.vertices() {
 				c.put(len(c.of), x, radius, j, t)
 				if c.of = append(c.of, t); len(c.of) == c.r.Batch {
 					if err := c.flush(ctx); err != nil {
@@ -225,7 +252,7 @@ func (c *counter) tally(item *error, counts []int64, bits []byte) *tally {
 	if n := len(c.idle); n > 0 {
 		t, c.idle = c.idle[n-1], c.idle[:n-1]
 	} else {
-		for k := range c.r.Plan.codeKinds() {
+		for k := range c.kinds() {
 			t.some[k], t.all[k] = make([]byte, c.r.Plan.CodeBytes()), make([]byte, c.r.Plan.CodeBytes())
 		}
 	}
@@ -251,8 +278,8 @@ func (c *counter) flush(ctx context.Context) error {
 		if nan[i] {
 			*t.item = errNaN
 		}
-		if t.seen++; t.seen == c.nb.vertices() {
-			t.count(c.r.Plan)
+		if t.seen++; t.seen == c.vertices() {
+			t.count(c.r.Plan, len(c.kinds()))
 			c.idle = append(c.idle, t)
 		}
 	}
@@ -262,9 +289,9 @@ func (c *counter) flush(ctx context.Context) error {
 
 // count counts, site by site, the units with a bit that was not the same at all
 // vertices.
-func (t *tally) count(p *Plan) {
+func (t *tally) count(p *Plan, kinds int) {
 	differ := t.some[0]
-	for k := range p.codeKinds() {
+	for k := range kinds {
 		differs(t.some[k], t.all[k])
 		or(differ, t.some[k])
 	}
@@ -277,34 +304,27 @@ func (t *tally) count(p *Plan) {
 	}
 }
 
-// codeKinds are the probes that make codes.
-func (p *Plan) codeKinds() []string {
-	if p.options.Sign3 {
-		return []string{"code", "below"}
-	}
-	return []string{"code"}
-}
-
-func (c *counter) columns(s *step, state any) ([]result.Column, error) {
-	found := state.(crossed)
-	per, width := len(c.nb.Radii)*len(c.r.Plan.Sites), len(c.nb.Radii)*c.r.Plan.CodeBytes()
-	for i, failed := range s.rows.failed {
+// Columns lays out what Run counted.
+func (c *counter) Columns(b *Batch) ([]result.Column, error) {
+	found := b.Ran().(crossed)
+	per, width := len(c.Radii)*len(c.r.Plan.Sites), len(c.Radii)*c.r.Plan.CodeBytes()
+	for i, failed := range b.Failed() {
 		if failed {
 			clear(found.counts[i*per : (i+1)*per])
-			if c.changed {
+			if c.Changed {
 				clear(found.bits[i*width : (i+1)*width])
 			}
 		}
 	}
-	cols := c.r.Plan.complexityColumns(c.nb, found.counts, s.rows.failed)
-	if c.changed {
-		cols = append(cols, result.Column{Name: "changed", Values: found.bits, Width: width, Null: s.rows.failed})
+	cols := c.layOut(c.r.Plan, found.counts, b.Failed())
+	if c.Changed {
+		cols = append(cols, result.Column{Name: "changed", Values: found.bits, Width: width, Null: b.Failed()})
 	}
 	return cols, nil
 }
 
-// complexityColumns lays out counts, rows by radii by sites.
-func (p *Plan) complexityColumns(nb Neighborhood, counts []int64, failed []bool) []result.Column {
+// layOut makes columns of counts, rows by radii by sites.
+func (nb *Complexity) layOut(p *Plan, counts []int64, failed []bool) []result.Column {
 	radii, sites := len(nb.Radii), len(p.Sites)
 	rows := len(counts) / (radii * sites)
 	total := make([]int64, rows*radii)

@@ -92,10 +92,10 @@ func b2i(b bool) int {
 
 func (m *memory) ints(name string) []int64 { return m.cols[name].Values.([]int64) }
 
-func complexity(t *testing.T, r *Prober, ds dataset.Dataset, nb Neighborhood) (*memory, result.Summary) {
+func complexity(t *testing.T, r *Prober, ds dataset.Dataset, nb Complexity) (*memory, result.Summary) {
 	t.Helper()
 	m := &memory{}
-	sum, err := r.Complexity(context.Background(), ds, nb, m, RunOptions{})
+	sum, err := r.Write(context.Background(), ds, m, RunOptions{}, nb)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +115,8 @@ func TestComplexityIsThatOfPyTorch(t *testing.T) {
 			want := g.arrays[map[bool]string{false: "lc", true: "lc_sign3"}[sign3]]
 			ambiguous := tensor.Data[int64](g.arrays["lc_ambiguous"])
 			radii, n, sites := want.Shape[0], want.Shape[1], want.Shape[2]
-			r := openOn(t, b, m, AttachOptions{Sign3: sign3}, 11) // does not divide the vertices
-			nb := Neighborhood{Frame: frame, Radii: []float64{0.01, 0.1, 0.5}}
+			r := openOn(t, b, m, AttachOptions{Probes: []Probe{Code{Below: sign3}}}, 11) // does not divide the vertices
+			nb := Complexity{Frame: frame, Radii: []float64{0.01, 0.1, 0.5}, Sign3: sign3}
 			if radii != len(nb.Radii) {
 				t.Fatalf("the golden has %d radii, want %d", radii, len(nb.Radii))
 			}
@@ -191,8 +191,8 @@ func TestComplexityHandCases(t *testing.T) {
 		{0.5, false, true, 1}, {-1, true, true, 1},
 	} {
 		m := network(t, 2, func(e *rewrite.Edit, x string) string { return layer(e, x, []float32{1, 0}, []float32{c.bias}) })
-		r := open(t, m, AttachOptions{Sign3: c.sign3}, 3)
-		got, _ := complexity(t, r, points{[]int{2}, [][]float32{{0, 0}}}, Neighborhood{Frame: frame, Radii: []float64{1}, Centre: c.centre})
+		r := open(t, m, AttachOptions{Probes: []Probe{Code{Below: c.sign3}}}, 3)
+		got, _ := complexity(t, r, points{[]int{2}, [][]float32{{0, 0}}}, Complexity{Frame: frame, Radii: []float64{1}, Center: c.centre, Sign3: c.sign3})
 		if n := got.ints("complexity")[0]; n != c.want {
 			t.Errorf("bias %g, sign3 %v, centre %v: complexity %d, want %d", c.bias, c.sign3, c.centre, n, c.want)
 		}
@@ -207,7 +207,7 @@ func TestComplexityHandCases(t *testing.T) {
 		want   int64
 	}{{false, 0}, {true, 1}} {
 		r := open(t, m, AttachOptions{}, 4)
-		got, _ := complexity(t, r, points{[]int{2}, [][]float32{{0, 0}}}, Neighborhood{Frame: frame, Radii: []float64{1}, Centre: c.centre})
+		got, _ := complexity(t, r, points{[]int{2}, [][]float32{{0, 0}}}, Complexity{Frame: frame, Radii: []float64{1}, Center: c.centre})
 		if n := got.ints("count")[1]; n != c.want {
 			t.Errorf("centre %v: the bump counts %d, want %d", c.centre, n, c.want)
 		}
@@ -239,7 +239,7 @@ func TestComplexityFirstLayerOracle(t *testing.T) {
 	}
 	radii := []float64{0.1, 1, 4}
 	r := open(t, m, AttachOptions{}, 8)
-	got, _ := complexity(t, r, p, Neighborhood{Frame: frame, Radii: radii})
+	got, _ := complexity(t, r, p, Complexity{Frame: frame, Radii: radii})
 	counted := int64(0)
 	for i, x := range p.x {
 		for ri, radius := range radii {
@@ -288,7 +288,7 @@ func TestComplexityRowsKeepTheirPlace(t *testing.T) {
 	var first []int64
 	for _, batch := range []int{1, 3, 4, 100} {
 		r := open(t, m, AttachOptions{}, batch)
-		got, sum := complexity(t, r, points{[]int{2}, x}, Neighborhood{Frame: frame, Radii: []float64{1, 2}})
+		got, sum := complexity(t, r, points{[]int{2}, x}, Complexity{Frame: frame, Radii: []float64{1, 2}})
 		if sum.Items != 6 || sum.Failed != 3 {
 			t.Fatalf("batch %d: %d items, %d failed; want 6 and 3", batch, sum.Items, sum.Failed)
 		}
@@ -319,8 +319,8 @@ func TestComplexityOfMaxPool(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sign3 := range []bool{false, true} {
-		r := open(t, m, AttachOptions{Sign3: sign3, Sites: site.Options{MaxPool: true}}, 3)
-		got, _ := complexity(t, r, points{[]int{4}, [][]float32{{5, 5, 4, 4}, {9, 5, 4, 4}}}, Neighborhood{Frame: frame, Radii: []float64{1}})
+		r := open(t, m, AttachOptions{Probes: []Probe{Code{Below: sign3}}, Sites: site.Options{MaxPool: true}}, 3)
+		got, _ := complexity(t, r, points{[]int{4}, [][]float32{{5, 5, 4, 4}, {9, 5, 4, 4}}}, Complexity{Frame: frame, Radii: []float64{1}, Sign3: sign3})
 		if n := got.ints("count"); !slices.Equal(n, []int64{0, 1, 0, 0}) {
 			t.Errorf("sign3 %v: counts %v, want the first item's window alone", sign3, n)
 		}

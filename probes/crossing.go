@@ -10,7 +10,7 @@ import (
 // engine.
 type hostCrossing struct {
 	r      *Prober
-	nb     Neighborhood
+	nb     *Complexity
 	moved  int         // as in counter
 	scaled [][]float32 // the frame times each radius
 	in     *tensor.Tensor
@@ -22,7 +22,7 @@ type hostCrossing struct {
 	last   []float32
 }
 
-func newHostCrossing(r *Prober, nb Neighborhood, moved int) (*hostCrossing, error) {
+func newHostCrossing(r *Prober, nb *Complexity, moved int) (*hostCrossing, error) {
 	f := &r.Plan.Fit
 	h := &hostCrossing{r: r, nb: nb, moved: moved}
 	var err error
@@ -39,7 +39,7 @@ func newHostCrossing(r *Prober, nb Neighborhood, moved int) (*hostCrossing, erro
 	for _, radius := range nb.Radii {
 		h.scaled = append(h.scaled, nb.Frame.scaled(radius))
 	}
-	for k := range r.Plan.codeKinds() {
+	for k := range nb.kinds() {
 		h.codes[k] = make([]byte, r.Batch*r.Plan.CodeBytes())
 	}
 	return h, nil
@@ -74,18 +74,18 @@ func (h *hostCrossing) put(at int, x []float32, radius, j int, t *tally) {
 }
 
 func (h *hostCrossing) run(ctx context.Context, of []*tally) ([]bool, error) {
-	p, width := h.r.Plan, h.r.Plan.CodeBytes()
+	width := h.r.Plan.CodeBytes()
 	for i := len(of); i < h.r.Batch; i++ {
 		h.in.ClearRow(i)
 		for _, o := range h.others {
 			o.ClearRow(i)
 		}
 	}
-	out, err := h.r.Run(ctx, h.in, h.others...)
+	out, err := h.r.Infer(ctx, h.in, h.others...)
 	if err != nil {
 		return nil, err
 	}
-	for k, kind := range p.codeKinds() {
+	for k, kind := range h.nb.kinds() {
 		h.r.codes(h.codes[k], out, kind)
 		for i, t := range of {
 			code := h.codes[k][i*width : (i+1)*width]

@@ -101,7 +101,7 @@ func TestVerticesOnCUDA(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		host, graph := crossings(t, r, pointsOf(g.arrays["input"], min(g.arrays["input"].Shape[0], 16)), Neighborhood{Frame: frame, Radii: []float64{0.01, 0.3}})
+		host, graph := crossings(t, r, pointsOf(g.arrays["input"], min(g.arrays["input"].Shape[0], 16)), Complexity{Frame: frame, Radii: []float64{0.01, 0.3}})
 		differ := 0
 		for i, n := range host.ints("count") {
 			if graph.ints("count")[i] != n {

@@ -140,7 +140,7 @@ func (f *Fit) declareOne(e *rewrite.Edit) error {
 // an item's rows hold changes with the item, and not with the others of its batch.
 func (p *Plan) keepsItems(ctx context.Context, b engine.Backend, o engine.Options) (err error) {
 	q := *p
-	q.options, q.Sites = AttachOptions{Values: true}, slices.DeleteFunc(slices.Clone(p.Sites), func(s site.Site) bool { return p.Fit.lies[s.Pre].lie != folded })
+	q.options, q.Sites = AttachOptions{Probes: []Probe{values{}}}, slices.DeleteFunc(slices.Clone(p.Sites), func(s site.Site) bool { return p.Fit.lies[s.Pre].lie != folded })
 	if q.Model, err = q.rewrite(); err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (p *Plan) keepsItems(ctx context.Context, b engine.Backend, o engine.Option
 				in[j].SetRow(i, second[j], i)
 			}
 		}
-		out, err := r.Run(ctx, in[0], in[1:]...)
+		out, err := r.Infer(ctx, in[0], in[1:]...)
 		if err != nil {
 			return fmt.Errorf("checking where the items of a batch of %d lie in %d site(s): %w", r.Batch, len(q.Sites), err)
 		}

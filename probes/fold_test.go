@@ -49,7 +49,7 @@ func TestWindowsInAFixedBatch(t *testing.T) {
 		if b.Available(engine.Options{}) != nil {
 			continue
 		}
-		for _, o := range []AttachOptions{{}, {Sign3: true}, {Pack: PackPortable}} {
+		for _, o := range []AttachOptions{{}, {Probes: below}, {Pack: PackPortable}} {
 			want := codesOf(t, openOn(t, b, windows(t, 0, false, 1), o, 1), items, 6)
 			for _, n := range []int64{2, 3} {
 				r := openOn(t, b, windows(t, n, false, 1), o, 1)

@@ -17,6 +17,8 @@ type Frame struct {
 	Directions int
 	Dim        int
 	Data       []float32
+	// File is where the frame was read from, for manifests; "" for one that was drawn.
+	File string
 }
 
 // NewFrame draws a random frame: the Q-factor, with positive diagonal R, of
@@ -105,7 +107,7 @@ func orthonormal(q [][]float64) bool {
 }
 
 func newFrame(q [][]float64) *Frame {
-	f := &Frame{len(q), len(q[0]), make([]float32, 0, len(q)*len(q[0]))}
+	f := &Frame{Directions: len(q), Dim: len(q[0]), Data: make([]float32, 0, len(q)*len(q[0]))}
 	for _, row := range q {
 		for _, v := range row {
 			f.Data = append(f.Data, float32(v))

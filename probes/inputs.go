@@ -157,12 +157,17 @@ func (p *Plan) Arrange(input string, x *tensor.Tensor, held map[string]*tensor.T
 	return in, nil
 }
 
-// FrameShape is the shape of one item of the input that a frame is over: of the sample
-// for "".
-func (p *Plan) FrameShape(input string) ([]int, error) {
-	k, _, err := p.Fit.around(input)
-	if err != nil || k < 0 {
-		return p.Fit.Sample, err
+// FrameShape is the shape of one item of the input that a frame is over, of a model whose
+// samples have a shape: that shape for "".
+func FrameShape(m *onnx.Model, input string, sample []int) ([]int, error) {
+	v, ports, err := Inputs(m)
+	if err != nil {
+		return nil, err
 	}
-	return p.Fit.Others[k].Shape, nil
+	f := Fit{Input: v.Name, Sample: sample, Others: ports}
+	k, _, err := f.around(input)
+	if err != nil || k < 0 {
+		return sample, err
+	}
+	return ports[k].Shape, nil
 }

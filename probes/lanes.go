@@ -107,7 +107,8 @@ func (r *Prober) share() (*Prober, error) {
 		return nil, err
 	}
 	t := *r
-	t.session, t.of, t.peers, t.also = s, r, nil, nil
+	t.session, t.of = s, r
+	t.peers, t.also = nil, nil
 	return &t, nil
 }
 
@@ -131,24 +132,32 @@ func (r *Prober) Sessions() []*Prober { return append([]*Prober{r}, r.peers...) 
 // own. It takes steps from in and passes them on by out, until in is closed.
 type lane struct {
 	r       *Prober
-	makers  []maker
+	makers  []Maker
 	runs    bool // the makers read the network's outputs
-	in, out chan *step
+	in, out chan *Batch
 	wait    time.Duration // for items
 	infer   time.Duration
 }
 
-// lanes readies the groups on each session, and says how many items are a batch.
-func (r *Prober) lanes(ctx context.Context, groups []Group) (lanes []*lane, size int, err error) {
+// lanes readies the probes on each session, and says how many items are a batch.
+func (r *Prober) lanes(ctx context.Context, probes []Probe) (lanes []*lane, size int, err error) {
+	for _, p := range probes {
+		if err := r.Plan.gives(p); err != nil {
+			return nil, 0, err
+		}
+	}
 	for _, p := range r.Sessions() {
-		l := &lane{r: p, makers: make([]maker, len(groups)), in: make(chan *step)}
+		l := &lane{r: p, makers: make([]Maker, len(probes)), in: make(chan *Batch)}
 		size = 1
-		for i, g := range groups {
-			if l.makers[i], err = g.start(ctx, p); err != nil {
+		for i, g := range probes {
+			if l.makers[i], err = g.Start(ctx, p); err != nil {
 				return nil, 0, err
 			}
-			reads, items := l.makers[i].outputs()
-			l.runs, size = l.runs || reads, max(size, items)
+			if own, ok := l.makers[i].(Runner); ok {
+				size = max(size, own.Items())
+			} else {
+				l.runs = true
+			}
 		}
 		if l.runs {
 			size = p.Batch
@@ -184,7 +193,7 @@ func caught(f func() error) (err error) {
 }
 
 // deal gives the batches of a dataset to the lanes in turn, each in a step from free.
-func deal(ctx context.Context, lanes []*lane, batches iter.Seq2[*dataset.Batch, error], free <-chan *step, bound []int) error {
+func deal(ctx context.Context, lanes []*lane, batches iter.Seq2[*dataset.Batch, error], free <-chan *Batch, bound []int) error {
 	turn := 0
 	for b, err := range batches {
 		if err != nil {
@@ -207,7 +216,7 @@ func deal(ctx context.Context, lanes []*lane, batches iter.Seq2[*dataset.Batch, 
 
 // gather hands the steps to write in the order of the batches, and back to free. After
 // the first error it calls stop and writes no more.
-func gather(lanes []*lane, free chan<- *step, stop context.CancelCauseFunc, write func(*step) error) (failed error) {
+func gather(lanes []*lane, free chan<- *Batch, stop context.CancelCauseFunc, write func(*Batch) error) (failed error) {
 	for turn := 0; ; turn++ {
 		s, ok := <-lanes[turn%len(lanes)].out
 		if !ok { // then no other has one either
@@ -222,7 +231,7 @@ func gather(lanes []*lane, free chan<- *step, stop context.CancelCauseFunc, writ
 			}
 		}
 		if s.out != nil { // which no sink keeps
-			s.r.Recycle(s.out)
+			s.session.Recycle(s.out)
 			s.out = nil
 		}
 		free <- s

@@ -32,8 +32,8 @@ func TestDevicesAreAsOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups := []Group{CodeColumns{Full: true}, ChannelColumns{}, ComplexityColumns{Neighborhood: Neighborhood{Frame: frame, Radii: []float64{0.1, 0.5}}},
-		OutputColumns{Name: "logits", OutputOptions: OutputOptions{Full: true}}}
+	groups := []Probe{Digest{}, Code{}, Channels{}, Complexity{Frame: frame, Radii: []float64{0.1, 0.5}},
+		Outputs{Name: "logits", Full: true}}
 	for _, batch := range []int{1, 4} {
 		for _, items := range []int{0, 1, 4, 5, 37} {
 			ds := points{shape: []int{6}}
@@ -134,7 +134,7 @@ func TestOneDeviceFails(t *testing.T) {
 	for range 400 {
 		ds.x = append(ds.x, []float32{1, 2, 3})
 	}
-	sum, err := r.Write(context.Background(), ds, &memory{}, RunOptions{}, CodeColumns{})
+	sum, err := r.Write(context.Background(), ds, &memory{}, RunOptions{}, Digest{})
 	if !errors.Is(err, lost) || sum.Items != 10 { // batches 0 to 4; batch 5 is its third
 		t.Errorf("%d items, then %v", sum.Items, err)
 	}

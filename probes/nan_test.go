@@ -23,7 +23,7 @@ func TestNaNAtEveryActivation(t *testing.T) {
 				x := make([]float32, n)
 				for _, v := range []float32{1, float32(math.NaN())} {
 					x[n/2] = v
-					out, err := r.Run(t.Context(), tensor.Of(x, 1, n))
+					out, err := r.Infer(t.Context(), tensor.Of(x, 1, n))
 					if err != nil {
 						t.Fatal(err)
 					}

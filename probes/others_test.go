@@ -63,7 +63,7 @@ func TestCodesOfSeveralInputsAreThoseOfPyTorch(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := &memory{}
-			sum, err := r.Codes(context.Background(), ds, got, CodeOptions{Full: true})
+			sum, err := r.Write(context.Background(), ds, got, RunOptions{}, Digest{}, Code{})
 			if err != nil || sum.Items != len(order) || sum.Failed != 2 {
 				t.Fatalf("%+v, %v", sum, err)
 			}
@@ -114,7 +114,7 @@ func TestRunBindsInputsByName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.Codes(context.Background(), ds, &memory{}, CodeOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := r.Write(context.Background(), ds, &memory{}, RunOptions{}, Digest{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
@@ -135,7 +135,7 @@ func TestComplexityAroundEachInput(t *testing.T) {
 	}
 	one := open(t, m, AttachOptions{}, 1)
 	code := func(x, box []float32) []byte {
-		out, err := one.Run(context.Background(), tensor.Of(x, 1, 3, 32, 32), tensor.Of(box, 1, 4))
+		out, err := one.Infer(context.Background(), tensor.Of(x, 1, 3, 32, 32), tensor.Of(box, 1, 4))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +152,7 @@ func TestComplexityAroundEachInput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		nb := Neighborhood{Frame: frame, Radii: []float64{radius}, Input: around}
+		nb := Complexity{Frame: frame, Radii: []float64{radius}, Input: around}
 		want := make([]int64, 3)
 		for k := range want {
 			x, box := floatRow(g.arrays["input"], k), floatRow(g.arrays["box"], k)
@@ -175,7 +175,7 @@ func TestComplexityAroundEachInput(t *testing.T) {
 		}
 		for _, size := range []int{1, 3, 16} {
 			got := &memory{}
-			if _, err := open(t, m, AttachOptions{}, size).Complexity(context.Background(), ds, nb, got, RunOptions{}); err != nil {
+			if _, err := open(t, m, AttachOptions{}, size).Write(context.Background(), ds, got, RunOptions{}, nb); err != nil {
 				t.Fatal(err)
 			}
 			for i, k := range order {
@@ -187,8 +187,8 @@ func TestComplexityAroundEachInput(t *testing.T) {
 	}
 	frame, _ := NewFrame(2, 4, 1)
 	for want, around := range map[string]string{"directions of 4 dimensions": "", `"input" and "box" (float32 [4])`: "bix"} {
-		nb := Neighborhood{Frame: frame, Radii: []float64{1}, Input: around}
-		if _, err := one.Complexity(context.Background(), ds, nb, &memory{}, RunOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+		nb := Complexity{Frame: frame, Radii: []float64{1}, Input: around}
+		if _, err := one.Write(context.Background(), ds, &memory{}, RunOptions{}, nb); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("around %q: %v, want %q", around, err, want)
 		}
 	}

@@ -7,125 +7,84 @@ import (
 	"math"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
-	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/result"
-	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
-// Plain is a plan without probes: the model as it is, for inference. sample is as
-// in AttachOptions.
-func Plain(m *onnx.Model, sample []int) (*Plan, error) {
-	m, err := rewrite.Inline(m) // counted before, where an engine would try
-	if err != nil {
-		return nil, err
-	}
-	f, err := fit(m, nil, sample)
-	if err != nil {
-		return nil, err
-	}
-	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Fit: *f, source: m}, nil
-}
-
-// Locate is a plan without probes that knows the sites: their shapes, and how
-// samples enter the model. Use it to read the values at the sites some other way.
-func Locate(m *onnx.Model, o site.Options, sample []int) (*Plan, error) {
-	m, err := rewrite.Plain(m)
-	if err != nil {
-		return nil, err
-	}
-	found, err := site.Find(m, o)
-	if err != nil {
-		return nil, err
-	}
-	f, err := fit(m, found.Sites, sample)
-	if err != nil {
-		return nil, err
-	}
-	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Sites: found.Sites, Unwatched: found.Unwatched, Fit: *f, source: m}, nil
-}
-
-// OutputOptions say what Outputs writes.
-type OutputOptions struct {
-	RunOptions
-	// Top is the number of highest entries of the first output to name; 0 names
-	// none.
+// Outputs is the network's own outputs. Those that are not one row an item are left out.
+type Outputs struct {
+	uncoded
+	// Top is the number of highest entries of the first output to name, "top" and
+	// "score"; 0 names none.
 	Top int
 	// Softmax turns the first output into probabilities before that.
 	Softmax bool
-	// Labels names the entries of the first output.
+	// Labels names the entries of the first output, "prediction".
 	Labels []string
 	// Full writes the outputs themselves, one column each: as float32, or float64
 	// where the model gives that.
 	Full bool
-}
-
-// Outputs runs plain inference and writes a row for every item, in order. Outputs
-// that are not one row an item are left out.
-func (r *Prober) Outputs(ctx context.Context, ds dataset.Dataset, sink result.Sink, o OutputOptions) (result.Summary, error) {
-	return r.Write(ctx, ds, sink, o.RunOptions, OutputColumns{OutputOptions: o})
-}
-
-// OutputColumns are the columns made of the model's own outputs.
-type OutputColumns struct {
-	OutputOptions
 	// Name, when not "", takes the first output alone, as a column of this name.
 	Name string
 }
 
-type outputMaker struct {
-	fromOutputs
-	OutputColumns
-	plan *Plan
+// About is the probe's row in lists.
+func (Outputs) About() About {
+	return About{Name: "outputs", Doc: "what the network itself gives: all of it, or its highest entries (run)", Siteless: true}
 }
 
-func (o OutputColumns) start(_ context.Context, r *Prober) (maker, error) {
-	return &outputMaker{OutputColumns: o, plan: r.Plan}, nil
+// Start readies the probe for a session.
+func (o Outputs) Start(context.Context, *Prober) (Maker, error) { return &outputMaker{o}, nil }
+
+type outputMaker struct{ Outputs }
+
+// Settings are what the manifest says of the probe.
+func (o Outputs) Settings() map[string]any {
+	return map[string]any{"top": o.Top, "softmax": o.Softmax}
 }
 
-func (m *outputMaker) columns(s *step, _ any) ([]result.Column, error) {
+// Columns are those of the outputs.
+func (m *outputMaker) Columns(b *Batch) ([]result.Column, error) {
 	var cols []result.Column
-	rows, first := &s.rows, true
-	for i, t := range s.out[:m.plan.Own] {
-		if len(t.Shape) == 0 || t.Shape[0] != s.r.Batch || t.DType == tensor.String || t.Data == nil || m.Name != "" && !first {
+	first := true
+	for i, t := range b.Outputs() {
+		if len(t.Shape) == 0 || t.Shape[0] != b.size() || t.DType == tensor.String || t.Data == nil || m.Name != "" && !first {
 			continue
 		}
 		all := t.Float64s()
-		per := len(all) / s.r.Batch
+		per := len(all) / b.size()
 		if per == 0 {
 			continue
 		}
-		v := all[:rows.n*per]
-		for k := range rows.n {
+		v := all[:b.Len()*per]
+		for k := range b.Len() {
 			row := v[k*per : (k+1)*per]
-			if rows.failed[k] {
+			if b.Failed()[k] {
 				clear(row)
 			} else if first && m.Softmax {
 				softmax(row)
 			}
 		}
 		if first && m.Top > 0 {
-			top, err := topColumns(v, per, rows, m.OutputOptions)
+			top, err := m.top(v, per, b)
 			if err != nil {
 				return nil, err
 			}
 			cols = append(cols, top...)
 		}
-		name := m.plan.Model.Graph.Outputs[i].Name
+		name := b.session.Plan.Model.Graph.Outputs[i].Name
 		if m.Name != "" {
 			name = m.Name
 		}
 		switch {
 		case m.Full && t.DType == tensor.Float64:
-			cols = append(cols, result.Column{Name: name, Values: v, Width: per, Null: rows.failed})
+			cols = append(cols, result.Column{Name: name, Values: v, Width: per, Null: b.Failed()})
 		case m.Full:
 			f := make([]float32, len(v))
 			for k, x := range v {
 				f[k] = float32(x)
 			}
-			cols = append(cols, result.Column{Name: name, Values: f, Width: per, Null: rows.failed})
+			cols = append(cols, result.Column{Name: name, Values: f, Width: per, Null: b.Failed()})
 		}
 		first = false
 	}
@@ -143,14 +102,14 @@ func softmax(v []float64) {
 	}
 }
 
-func topColumns(v []float64, per int, rows *rows, o OutputOptions) ([]result.Column, error) {
+func (o Outputs) top(v []float64, per int, b *Batch) ([]result.Column, error) {
 	if o.Labels != nil && len(o.Labels) != per {
 		return nil, fmt.Errorf("%d labels for an output of %d entries", len(o.Labels), per)
 	}
 	k := min(o.Top, per)
-	index, score, label := make([]int64, 0, rows.n*k), make([]float64, 0, rows.n*k), make([]string, rows.n)
+	index, score, label := make([]int64, 0, b.Len()*k), make([]float64, 0, b.Len()*k), make([]string, b.Len())
 	order := make([]int, per)
-	for i := range rows.n {
+	for i := range b.Len() {
 		row := v[i*per : (i+1)*per]
 		for j := range order {
 			order[j] = j
@@ -159,13 +118,13 @@ func topColumns(v []float64, per int, rows *rows, o OutputOptions) ([]result.Col
 		for _, j := range order[:k] {
 			index, score = append(index, int64(j)), append(score, row[j])
 		}
-		if o.Labels != nil && !rows.failed[i] {
+		if o.Labels != nil && !b.Failed()[i] {
 			label[i] = o.Labels[order[0]]
 		}
 	}
-	cols := []result.Column{{Name: "top", Values: index, Width: k, Null: rows.failed}, {Name: "score", Values: score, Width: k, Null: rows.failed}}
+	cols := []result.Column{{Name: "top", Values: index, Width: k, Null: b.Failed()}, {Name: "score", Values: score, Width: k, Null: b.Failed()}}
 	if o.Labels != nil {
-		cols = append(cols, result.Column{Name: "prediction", Values: label, Null: rows.failed})
+		cols = append(cols, result.Column{Name: "prediction", Values: label, Null: b.Failed()})
 	}
 	return cols, nil
 }

@@ -102,7 +102,7 @@ func (s *posingSession) Close() error {
 	return s.Session.Close()
 }
 
-func overlapping(t *testing.T, items int) (*onnx.Model, points, []Group) {
+func overlapping(t *testing.T, items int) (*onnx.Model, points, []Probe) {
 	t.Helper()
 	enginetest.Need(t, ort.Backend{}, engine.Options{})
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -125,8 +125,8 @@ func overlapping(t *testing.T, items int) (*onnx.Model, points, []Group) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m, ds, []Group{CodeColumns{Full: true}, ComplexityColumns{Neighborhood: Neighborhood{Frame: frame, Radii: []float64{0.1, 0.5}}},
-		OutputColumns{Name: "logits", OutputOptions: OutputOptions{Full: true}}}
+	return m, ds, []Probe{Digest{}, Code{}, Complexity{Frame: frame, Radii: []float64{0.1, 0.5}},
+		Outputs{Name: "logits", Full: true}}
 }
 
 // A GPU that is there once runs two batches at once, of one prepared model, and the rows

@@ -1,6 +1,9 @@
 package probes
 
 import (
+	"context"
+	"errors"
+
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
@@ -242,8 +245,8 @@ func (p *packer) differences(s *site.Site) []string {
 	return all
 }
 
-// values is the row of a site's values; see Values.
-func (p *packer) values(s *site.Site, f *Fit) string {
+// row is the row of a site's values.
+func (p *packer) row(s *site.Site, f *Fit) string {
 	flat := func(x string) string { return p.e.Op("Reshape", nil, x, p.ints(p.lead, -1)) }
 	if s.Compared() == nil {
 		return flat(f.items(p.e, s.Pre, p.wide(s, s.Pre)))
@@ -258,10 +261,27 @@ func (p *packer) values(s *site.Site, f *Fit) string {
 	return p.e.Op("Concat", map[string]any{"axis": 1}, rows...)
 }
 
-// Values is the number of values that AttachOptions.Values gives of a site: one for each
-// unit or, where the value before the activation is compared with others, what it lies
-// above each of them, one after the other.
-func Values(s *site.Site) int { return s.Units * max(len(s.Compared()), 1) }
+// values is the probe that gives the values that decide the bits, in place of codes: for
+// whoever compares bits with what they come from.
+type values struct{ uncoded }
+
+func (values) About() About { return About{Name: "value"} }
+
+func (values) Attach(t *Tap) error {
+	if !t.Site.Winner() { // its code is no side of a value
+		t.Output("value", float(t.Site), []int{valuesOf(t.Site)}, func() string { return t.pk.row(t.Site, &t.plan.Fit) })
+	}
+	return nil
+}
+
+func (values) Start(context.Context, *Prober) (Maker, error) {
+	return nil, errors.New("values make no columns")
+}
+
+// valuesOf is the number of values that the probe gives of a site: one for each unit or,
+// where the value before the activation is compared with others, what it lies above each
+// of them, one after the other.
+func valuesOf(s *site.Site) int { return s.Units * max(len(s.Compared()), 1) }
 
 // above is how far the value of a unit of a site lies above what plane k compares it
 // with, in the values of an item that begin at value(from).
@@ -272,27 +292,13 @@ func above(s *site.Site, value func(int) float64, from, k, unit int) float64 {
 	return value(from+unit) - s.Knots[k]
 }
 
-// fragile counts the units of which any of the distances from what decides their bits is
-// within tol.
-func (p *packer) fragile(s *site.Site, distances []string, tol float64) string {
-	var near string
-	for _, v := range distances {
-		d := p.e.Op("Abs", nil, v)
-		// Not greater, rather than less or equal: a NaN counts.
-		c := p.e.Op("Not", nil, p.e.Op("Greater", nil, d, p.number(s, tol)))
-		if near == "" {
-			near = c
-		} else {
-			near = p.e.Op("Or", nil, near, c)
-		}
-	}
-	return p.sum(p.e.Op("Reshape", nil, p.cast(near, tensor.Float32), p.ints(p.lead, -1)))
-}
-
 // sum adds up a matrix [batch, n] to [batch].
-func (p *packer) sum(x string) string {
-	if p.opset >= 13 {
-		return p.e.Op("ReduceSum", map[string]any{"keepdims": 0}, x, p.ints(1))
+func (p *packer) sum(x string) string { return p.reduce("ReduceSum", 13, x) }
+
+// reduce makes [batch] of [batch, n]; from an opset on the axes are an input.
+func (p *packer) reduce(op string, from int64, x string) string {
+	if p.opset >= from {
+		return p.e.Op(op, map[string]any{"keepdims": 0}, x, p.ints(1))
 	}
-	return p.e.Op("ReduceSum", map[string]any{"axes": []int64{1}, "keepdims": 0}, x)
+	return p.e.Op(op, map[string]any{"axes": []int64{1}, "keepdims": 0}, x)
 }

@@ -39,9 +39,9 @@ func TestPackingsAgree(t *testing.T) {
 		if in.DType != tensor.Float32 {
 			t.Fatalf("the input is %s", in.DType)
 		}
-		for _, o := range []AttachOptions{{}, {Sign3: true}, {Fragile: 1e-3}, {Sites: site.Options{MaxPool: true, Gemm: true}}} {
+		for _, o := range []AttachOptions{{}, {Probes: below}, {Probes: []Probe{Code{}, Fragile{Within: 1e-3}}}, {Sites: site.Options{MaxPool: true, Gemm: true}}} {
 			for _, batch := range []int{1, 3, 8} {
-				if batch != 3 && (o.Sign3 || o.Fragile > 0 || o.Sites.Gemm) {
+				if batch != 3 && (o.Probes != nil || o.Sites.Gemm) {
 					continue
 				}
 				for _, level := range []string{"", "none"} {
@@ -74,7 +74,7 @@ func packingsAgree(t *testing.T, m *onnx.Model, o AttachOptions, eo engine.Optio
 			t.Errorf("the session packs %v, want %v", r.Pack, pack)
 		}
 		n := r.Batch * tensor.Count(p.Fit.Sample)
-		out, err := r.Run(context.Background(), tensor.Of(slices.Clone(all[:n]), append([]int{r.Batch}, p.Fit.Sample...)...))
+		out, err := r.Infer(context.Background(), tensor.Of(slices.Clone(all[:n]), append([]int{r.Batch}, p.Fit.Sample...)...))
 		nan := r.nan(out)
 		r.Close()
 		if err != nil {
@@ -129,7 +129,7 @@ func TestPackingsAgreeOnEdges(t *testing.T) {
 				m := network(t, units, build)
 				flat := m.Clone() // without an axis for items
 				flat.Graph.Inputs[0].Shape = []onnx.Dim{{Size: int64(units)}}
-				for _, o := range []AttachOptions{{}, {Sign3: true}} {
+				for _, o := range []AttachOptions{{}, {Probes: below}} {
 					for _, batch := range []int{1, 3, 8} {
 						packingsAgree(t, m, o, engine.Options{}, kinds(units*batch), batch)
 					}
@@ -159,7 +159,7 @@ func TestPackingsSeeNaN(t *testing.T) {
 				for i := range 16 {
 					x[i*17] = -1
 				}
-				out, err := r.Run(context.Background(), tensor.Of(x, 17, 16))
+				out, err := r.Infer(context.Background(), tensor.Of(x, 17, 16))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -223,3 +223,6 @@ func TestPackAuto(t *testing.T) {
 		t.Errorf("the packings are called %s", s)
 	}
 }
+
+// below are probes that give the bits of both sides.
+var below = []Probe{Code{Below: true}}

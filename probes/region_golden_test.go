@@ -78,7 +78,7 @@ func TestRegionCodesAreThoseOfPyTorch(t *testing.T) {
 				for _, p := range r.Plan.Fit.Others {
 					others = append(others, g.arrays[p.Name])
 				}
-				out, err := r.Run(context.Background(), in, others...)
+				out, err := r.Infer(context.Background(), in, others...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -109,7 +109,7 @@ func TestRunWantsEveryInput(t *testing.T) {
 	}
 	r := open(t, m, AttachOptions{}, 1)
 	x, _ := tensor.New(tensor.Float32, 1, 3, 32, 32)
-	if _, err := r.Run(context.Background(), x); err == nil || !strings.Contains(err.Error(), "1 inputs besides") {
+	if _, err := r.Infer(context.Background(), x); err == nil || !strings.Contains(err.Error(), "1 inputs besides") {
 		t.Errorf("a run without its box gives %v", err)
 	}
 }
@@ -199,7 +199,7 @@ func TestInputsInAnyOrder(t *testing.T) {
 	}
 	slices.Reverse(m.Graph.Inputs)
 	r := open(t, m, AttachOptions{}, 3)
-	out, err := r.Run(context.Background(), a["input"], a["box"])
+	out, err := r.Infer(context.Background(), a["input"], a["box"])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,16 +40,12 @@ func TestGroupsTogether(t *testing.T) {
 		ds.x[0][k] = -1
 	}
 	r := open(t, m, AttachOptions{}, 4)
-	sk, err := r.Plan.NewSketch(9, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
 	frame, err := NewFrame(3, 18, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups := []Group{CodeColumns{Full: true, Sketch: sk}, ChannelColumns{}, ComplexityColumns{Neighborhood: Neighborhood{Frame: frame, Radii: []float64{0.5, 1}}},
-		OutputColumns{Name: "logits", OutputOptions: OutputOptions{Full: true}}}
+	groups := []Probe{Digest{}, Sketch{Bits: 9, Seed: 3}, Code{}, Channels{}, Complexity{Frame: frame, Radii: []float64{0.5, 1}},
+		Outputs{Name: "logits", Full: true}}
 	together := &memory{}
 	var times Times
 	sum, err := r.Write(context.Background(), ds, together, RunOptions{Times: &times}, groups...)
@@ -72,7 +68,7 @@ func TestGroupsTogether(t *testing.T) {
 			}
 		}
 	}
-	if columns != 4*6+3+1+3+1 {
+	if columns != 6*6+3+1+3+1 {
 		t.Errorf("%d columns", columns)
 	}
 	// Channels, bit by bit: two planes of two channels; the second site has one axis.
@@ -97,18 +93,18 @@ func TestGroupsTogether(t *testing.T) {
 	}
 	// Sites by name.
 	some := &memory{}
-	if _, err := r.Write(context.Background(), ds, some, RunOptions{}, CodeColumns{Sites: []string{r.Plan.Sites[1].Name}}); err != nil {
+	if _, err := r.Write(context.Background(), ds, some, RunOptions{}, Code{Sites: []string{r.Plan.Sites[1].Name}}); err != nil {
 		t.Fatal(err)
 	}
 	if c := some.cols["code"]; c.Width != 1 || len(c.Parts) != 1 || !bytes.Equal(c.Values.([]uint8)[:1], codes[5:6]) {
 		t.Errorf("the code of the second site is %v in parts %v", c.Values, c.Parts)
 	}
 	var missed *site.PatternError
-	if _, err := r.Write(context.Background(), ds, some, RunOptions{}, CodeColumns{Sites: []string{"nope"}}); !errors.As(err, &missed) {
+	if _, err := r.Write(context.Background(), ds, some, RunOptions{}, Code{Sites: []string{"nope"}}); !errors.As(err, &missed) {
 		t.Errorf("codes of no site: %v", err)
 	}
 	flat := open(t, network(t, 3, op("Relu", nil)), AttachOptions{}, 2)
-	if _, err := flat.Write(context.Background(), points{[]int{3}, nil}, some, RunOptions{}, ChannelColumns{}); err == nil {
+	if _, err := flat.Write(context.Background(), points{[]int{3}, nil}, some, RunOptions{}, Channels{}); err == nil {
 		t.Error("channels of a model without any are no error")
 	}
 }
@@ -152,7 +148,7 @@ func TestWriteHoldsBack(t *testing.T) {
 	s := &slowSink{take: make(chan error)}
 	done := make(chan error, 1)
 	go func() {
-		_, err := r.Write(context.Background(), ds, s, RunOptions{}, CodeColumns{})
+		_, err := r.Write(context.Background(), ds, s, RunOptions{}, Digest{})
 		done <- err
 	}()
 	s.take <- nil
@@ -194,7 +190,7 @@ func TestWriteIsCancelled(t *testing.T) {
 			if n++; n > after {
 				cancel(context.Canceled)
 			}
-		}}, CodeColumns{})
+		}}, Digest{})
 		if !errors.Is(err, context.Canceled) || sum.Items == 200 {
 			t.Errorf("cancelled after %d batches: %v, %d items", after, err, sum.Items)
 		}

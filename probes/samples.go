@@ -66,7 +66,7 @@ func runs(ctx context.Context, r *Prober, x samples, use func(first, count int, 
 		if err != nil {
 			return err
 		}
-		out, err := r.Run(ctx, in.x, in.others...)
+		out, err := r.Infer(ctx, in.x, in.others...)
 		if err != nil {
 			return err
 		}

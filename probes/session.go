@@ -28,7 +28,11 @@ type Prober struct {
 	unnamed bool      // it is there to overlap with another on the same device
 	of      *Prober   // whose prepared model this session runs too; nil for its own
 	session engine.Session
-	also    []*gathered // what groups opened beside it
+	also    []*gathered // what probes opened beside it
+	request *Request    // nil unless Open gave it
+	said    []string    // notes that were told
+	// described says that manifests have what Run finds out of the data.
+	described bool
 }
 
 // maxBatchBytes bounds the samples and codes of one run.
@@ -132,9 +136,9 @@ func (r *Prober) Notes() (notes []string) {
 	return notes
 }
 
-// Recycle gives the outputs of Run back, so that a later one may be written into them.
+// Recycle gives the outputs of Infer back, so that a later one may be written into them.
 // Neither they nor their data may be used afterwards. It may be called while another
-// Run goes on.
+// Infer goes on.
 func (r *Prober) Recycle(out []*tensor.Tensor) {
 	if s, ok := r.session.(engine.Recycler); ok {
 		s.Recycle(out)
@@ -189,7 +193,7 @@ func (r *Prober) sameAsSource(ctx context.Context) (bool, error) {
 		both[i] = rng.Float32()
 	}
 	in := tensor.Of(both, append([]int{r.Batch}, r.Plan.Fit.Sample...)...)
-	got, err := r.Run(ctx, in)
+	got, err := r.Infer(ctx, in)
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
@@ -236,12 +240,12 @@ func nearly(a, b []float64) bool {
 	return true
 }
 
-// Run evaluates a batch, float32 [Batch, Sample...], and returns the outputs of
+// Infer evaluates a batch, float32 [Batch, Sample...], and returns the outputs of
 // the probed model: the original's own, then one or more for each site. Every
 // probe output is verified to have the size that the plan says. others are the
 // batches of Plan.Fit.Others; floats are brought to the types they name. Of a Shared one
 // the first row is what all items have, or it is given without a batch axis.
-func (r *Prober) Run(ctx context.Context, in *tensor.Tensor, others ...*tensor.Tensor) ([]*tensor.Tensor, error) {
+func (r *Prober) Infer(ctx context.Context, in *tensor.Tensor, others ...*tensor.Tensor) ([]*tensor.Tensor, error) {
 	if want := r.Plan.Fit.Others; len(others) != len(want) {
 		return nil, fmt.Errorf("the model takes %d inputs besides %q, got %d", len(want), r.Plan.Fit.Input, len(others))
 	}

@@ -57,7 +57,7 @@ func TestInputsThatAllItemsShare(t *testing.T) {
 		}
 		defer r.Close()
 		got := &memory{}
-		if _, err := r.Codes(context.Background(), ds, got, CodeOptions{Full: true}); err != nil {
+		if _, err := r.Write(context.Background(), ds, got, RunOptions{}, Digest{}, Code{}); err != nil {
 			t.Fatal(err)
 		}
 		return got.cols["code"].Values.([]uint8)
@@ -77,7 +77,7 @@ func TestInputsThatAllItemsShare(t *testing.T) {
 		}
 	}
 	r := open(t, m, AttachOptions{}, 2)
-	if _, err := r.Run(context.Background(), tensor.Of(make([]float32, 6), 2, 3), tensor.Scalar(float32(1)), tensor.Of(make([]float32, 3), 3)); err != nil {
+	if _, err := r.Infer(context.Background(), tensor.Of(make([]float32, 6), 2, 3), tensor.Scalar(float32(1)), tensor.Of(make([]float32, 3), 3)); err != nil {
 		t.Errorf("given as the model takes them: %v", err)
 	}
 	// A row for each item is not what such an input takes.
@@ -85,15 +85,15 @@ func TestInputsThatAllItemsShare(t *testing.T) {
 	if ds, err = dataset.Beside(items, vector, time); err != nil {
 		t.Fatal(err)
 	}
-	_, err = open(t, m, AttachOptions{}, 2).Codes(context.Background(), ds, &memory{}, CodeOptions{})
+	_, err = open(t, m, AttachOptions{}, 2).Write(context.Background(), ds, &memory{}, RunOptions{}, Digest{})
 	if says := `input "v" (float32 [3]) has no batch axis`; err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("a row for each item: %v, want %q", err, says)
 	}
-	nb := Neighborhood{Radii: []float64{1}, Input: "v"}
+	nb := Complexity{Radii: []float64{1}, Input: "v"}
 	if nb.Frame, err = NewFrame(2, 3, 1); err != nil {
 		t.Fatal(err)
 	}
-	_, err = open(t, m, AttachOptions{}, 2).Complexity(context.Background(), ds, nb, &memory{}, RunOptions{})
+	_, err = open(t, m, AttachOptions{}, 2).Write(context.Background(), ds, &memory{}, RunOptions{}, nb)
 	if says := "has no batch axis"; err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("a frame over it: %v, want %q", err, says)
 	}

@@ -137,7 +137,7 @@ func infer(t *testing.T, model string, sources []string, pre picture.Preprocess,
 	}
 	defer r.Close()
 	a := &answers{}
-	sum, err := r.Outputs(context.Background(), ds, a, OutputOptions{Top: 1, Full: true})
+	sum, err := r.Write(context.Background(), ds, a, RunOptions{}, Outputs{Top: 1, Full: true})
 	if err != nil || sum.Failed > 0 {
 		t.Fatalf("%v; %+v", err, sum)
 	}
@@ -441,7 +441,7 @@ func sameOutputs(t *testing.T, m *onnx.Model, probed *Plan, ds dataset.Dataset, 
 		}
 		defer r.Close()
 		in := tensor.Of(x[:r.Batch*len(x)/2], append([]int{r.Batch}, p.Fit.Sample...)...)
-		out, err := r.Run(context.Background(), in)
+		out, err := r.Infer(context.Background(), in)
 		if err != nil {
 			t.Fatal(err)
 		}

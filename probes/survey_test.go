@@ -416,7 +416,7 @@ func oneMap(t *testing.T, rng *rand.Rand, m *onnx.Model, n int, differs func(str
 	codes := make([]byte, n*each*width)
 	var f []float64
 	for from := 0; from < n*each; from += r.Batch { // one by one where items are not told apart
-		out, err := r.Run(t.Context(), tensor.Of(x[from*d:(from+r.Batch)*d], r.Batch, d))
+		out, err := r.Infer(t.Context(), tensor.Of(x[from*d:(from+r.Batch)*d], r.Batch, d))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -495,7 +495,7 @@ func (w *widened) twoMaps(t *testing.T, x []float32, eps float64) string {
 	var f []float64
 	var codes [][]byte
 	for i := 0; i < len(x); i += 2 {
-		out, err := w.r.Run(t.Context(), tensor.Of(x[i:i+2], 1, 2))
+		out, err := w.r.Infer(t.Context(), tensor.Of(x[i:i+2], 1, 2))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -100,7 +100,7 @@ const maxDirections = 1 << 29
 // points alone travel then and from which a few codes come back instead of one for
 // each vertex. A CPU has them in its memory anyway, and packs codes faster than it
 // adds them up.
-func (r *Prober) inGraph(nb Neighborhood) bool {
+func (r *Prober) inGraph(nb *Complexity) bool {
 	f := &r.Plan.Fit
 	able := nb.Each == nil && r.Batch > 1 && !f.Unbatched && len(f.Others) == 0 && (f.DType == tensor.Float32 || f.DType == tensor.Float64 || f.DType == tensor.Float16) &&
 		len(nb.Radii)*len(nb.Frame.Data) < maxDirections/4
@@ -111,12 +111,12 @@ func (r *Prober) inGraph(nb Neighborhood) bool {
 }
 
 // groups is the largest number of points that a run of n vertices lies around.
-func (nb *Neighborhood) groups(n int) int { return (n-2+nb.vertices())/nb.vertices() + 1 }
+func (nb *Complexity) groups(n int) int { return (n-2+nb.vertices())/nb.vertices() + 1 }
 
 // graphCrossing runs vertices that the graph makes.
 type graphCrossing struct {
 	r       *Prober // of the gathering's plan
-	nb      Neighborhood
+	nb      *Complexity
 	groups  int
 	used    int // groups in the next run
 	last    *tally
@@ -136,7 +136,7 @@ type gathered struct {
 
 // gathered is the session for nb beside r. It is prepared once, and shared where r's
 // own is, so that a second run over a dataset finds it ready.
-func (r *Prober) gathered(ctx context.Context, nb Neighborhood) (*gathered, error) {
+func (r *Prober) gathered(ctx context.Context, nb *Complexity) (*gathered, error) {
 	for _, g := range r.also {
 		if g.frame == nb.Frame && slices.Equal(g.radii, nb.Radii) && g.groups == nb.groups(r.Batch) {
 			return g, nil
@@ -160,7 +160,7 @@ func (r *Prober) gathered(ctx context.Context, nb Neighborhood) (*gathered, erro
 }
 
 // gather prepares the session of gathered.
-func (r *Prober) gather(ctx context.Context, nb Neighborhood, groups int) (*Prober, error) {
+func (r *Prober) gather(ctx context.Context, nb *Complexity, groups int) (*Prober, error) {
 	p := *r.Plan
 	g := &gathering{groups: groups, input: p.Fit.Input, dtype: p.Fit.DType, sample: p.Fit.Sample}
 	for _, radius := range nb.Radii {
@@ -189,7 +189,7 @@ func (r *Prober) gather(ctx context.Context, nb Neighborhood, groups int) (*Prob
 	return own, nil
 }
 
-func newGraphCrossing(ctx context.Context, r *Prober, nb Neighborhood) (*graphCrossing, error) {
+func newGraphCrossing(ctx context.Context, r *Prober, nb *Complexity) (*graphCrossing, error) {
 	g, err := r.gathered(ctx, nb)
 	if err != nil {
 		return nil, err
@@ -239,7 +239,7 @@ func (c *graphCrossing) run(ctx context.Context, of []*tally) ([]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	for k, kind := range c.r.Plan.codeKinds() {
+	for k, kind := range c.nb.kinds() {
 		offset := 0
 		for i, t := range c.r.probe(out, kind) {
 			size := c.r.Plan.Sites[i].Bytes()

@@ -19,12 +19,12 @@ import (
 
 // crossings counts around the same points twice, with the vertices made on the host
 // and in the graph.
-func crossings(t *testing.T, r *Prober, ds points, nb Neighborhood) (host, graph *memory) {
+func crossings(t *testing.T, r *Prober, ds points, nb Complexity) (host, graph *memory) {
 	t.Helper()
 	var sinks [2]*memory
 	for i, in := range []bool{false, true} {
 		nb.inGraph = &in
-		if r.inGraph(nb) != in {
+		if r.inGraph(&nb) != in {
 			t.Skip("its items run one by one")
 		}
 		sinks[i], _ = complexity(t, r, ds, nb)
@@ -49,12 +49,12 @@ func TestVerticesInGraph(t *testing.T) {
 			if i > 0 && b.Name() != "ort" {
 				break
 			}
-			r := openOn(t, b, m, AttachOptions{Sign3: c.sign3, Pack: PackUnsigned}, c.batch)
+			r := openOn(t, b, m, AttachOptions{Probes: []Probe{Code{Below: c.sign3}}, Pack: PackUnsigned}, c.batch)
 			frame, err := NewFrame(4, tensor.Count(r.Plan.Fit.Sample), 3)
 			if err != nil {
 				t.Fatal(err)
 			}
-			host, graph := crossings(t, r, ds, Neighborhood{Frame: frame, Radii: []float64{0.01, 0.3}, Centre: c.centre})
+			host, graph := crossings(t, r, ds, Complexity{Frame: frame, Radii: []float64{0.01, 0.3}, Center: c.centre, Sign3: c.sign3})
 			if !slices.Equal(host.ints("count"), graph.ints("count")) {
 				t.Errorf("%+v: the host counts %v, the graph %v", c, brief(host.ints("count")), brief(graph.ints("count")))
 			}
@@ -86,12 +86,12 @@ func TestVerticesAreTheHosts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		nb := Neighborhood{Frame: frame, Radii: []float64{1e-3, 2.7}, Centre: true}
-		host, err := newHostCrossing(r, nb, -1)
+		nb := Complexity{Frame: frame, Radii: []float64{1e-3, 2.7}, Center: true}
+		host, err := newHostCrossing(r, &nb, -1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		graph, err := newGraphCrossing(context.Background(), r, nb)
+		graph, err := newGraphCrossing(context.Background(), r, &nb)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestVerticesAreTheHosts(t *testing.T) {
 			for g := range graph.bound { // whatever is counted here
 				graph.bound[g] = 1
 			}
-			want, err := r.Run(context.Background(), host.in)
+			want, err := r.Infer(context.Background(), host.in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,8 +147,8 @@ func TestVerticesOfBadItems(t *testing.T) {
 	ds := points{[]int{4}, [][]float32{{0, 9, 9, 1}, nil, {nan, 0, 1, 2}, {0, 0, 0, 0}, nil, {5, 5, 4, 4}}}
 	for _, batch := range []int{2, 3, 8, 100} {
 		for _, sign3 := range []bool{false, true} {
-			r := open(t, m, AttachOptions{Sign3: sign3, Sites: site.Options{MaxPool: true}, Pack: PackUnsigned}, batch)
-			host, graph := crossings(t, r, ds, Neighborhood{Frame: frame, Radii: []float64{1, 2}, Centre: true})
+			r := open(t, m, AttachOptions{Probes: []Probe{Code{Below: sign3}}, Sites: site.Options{MaxPool: true}, Pack: PackUnsigned}, batch)
+			host, graph := crossings(t, r, ds, Complexity{Frame: frame, Radii: []float64{1, 2}, Center: true, Sign3: sign3})
 			if !slices.Equal(host.ints("count"), graph.ints("count")) || !slices.Equal(host.cols["count"].Null, graph.cols["count"].Null) {
 				t.Errorf("batch %d, sign3 %v: the host has %v %v, the graph %v %v", batch, sign3, host.ints("count"), host.cols["count"].Null, graph.ints("count"), graph.cols["count"].Null)
 			}
@@ -172,11 +172,11 @@ func TestWhereVerticesAreMade(t *testing.T) {
 		{"cuda", 4, tensor.Float32, false}, {"cuda", 64, tensor.Uint8, false}, {"cuda", 64, tensor.Float16, true},
 	} {
 		r := &Prober{Plan: &Plan{Fit: Fit{DType: c.dtype}}, Batch: c.batch, Options: engine.Options{Device: engine.Device{Kind: c.device}}}
-		if got := r.inGraph(Neighborhood{Frame: frame, Radii: []float64{1}}); got != c.want {
+		if got := r.inGraph(&Complexity{Frame: frame, Radii: []float64{1}}); got != c.want {
 			t.Errorf("%+v: in the graph %v", c, got)
 		}
 	}
-	nb := Neighborhood{Frame: frame}
+	nb := Complexity{Frame: frame}
 	for n, want := range map[int]int{1: 1, 2: 2, 40: 2, 41: 2, 42: 3, 64: 3, 81: 3, 82: 4} {
 		if got := nb.groups(n); got != want {
 			t.Errorf("%d vertices lie around up to %d points, want %d", n, got, want)

@@ -23,7 +23,7 @@ import (
 )
 
 func newAffine() *cobra.Command {
-	var j job
+	var j inference
 	var index int
 	var rows []int
 	var all bool

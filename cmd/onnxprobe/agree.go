@@ -6,6 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
@@ -33,19 +34,21 @@ func (f *agreeFlags) check(regions *regionFlags) error {
 
 // compare runs the picture of the reference, and has rows, and maps before them, say
 // what agrees with it.
-func (f *agreeFlags) compare(c *cobra.Command, j *job, r *probes.Prober, ds dataset.Dataset, to result.Sink) (result.Sink, error) {
-	place, err := j.rows.Find(ds, f.with)
+func (f *agreeFlags) compare(c *cobra.Command, r *probes.Prober, ds dataset.Dataset, rows *region.Rows,
+	to result.Sink, settings map[string]any, rule string) (result.Sink, error) {
+	place, err := rows.Find(ds, f.with)
 	if err != nil {
 		return nil, usagef("--region-agree: %w", err)
 	}
-	ref, err := j.rows.Agree(c.Context(), r, ds, place)
+	ref, err := rows.Agree(c.Context(), r, ds, place)
 	if err != nil {
 		return nil, err
 	}
 	if len(ref.Left) > 0 {
-		note(c, "without a position inside the reference by the rule %q, and not compared: %s, %s", j.regions.rule, count(len(ref.Left), "site"), firstOf(ref.Left, 5))
+		note(c, "without a position inside the reference by the rule %q, and not compared: %s, %s",
+			rule, count(len(ref.Left), "site"), firstOf(ref.Left, 5))
 	}
-	j.settings["agree"] = map[string]any{"reference": ref.ID, "left_out": ref.Left}
+	settings["agree"] = map[string]any{"reference": ref.ID, "left_out": ref.Left}
 	if f.maps == "" {
 		return to, nil
 	}

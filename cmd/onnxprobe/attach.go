@@ -57,7 +57,11 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if err != nil {
 				return err
 			}
-			plan, err := probes.Attach(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample, Sign3: sign3, Fragile: fragile})
+			list := []probes.Probe{probes.Code{Below: sign3}}
+			if fragile > 0 {
+				list = append(list, probes.Fragile{Within: fragile})
+			}
+			plan, err := probes.Attach(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample, Probes: list})
 			if err != nil {
 				return err
 			}

@@ -191,7 +191,7 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 		if err != nil {
 			return err
 		}
-		b.Around = probes.Neighborhood{Frame: f, Radii: []float64{j.radius}}
+		b.Around = probes.Complexity{Frame: f, Radii: []float64{j.radius}}
 	}
 	r := &benchReport{Model: path, Sample: b.Codes.Fit.Sample, Sites: len(b.Codes.Sites), Units: b.Codes.Units(), CodeBytes: b.Codes.CodeBytes(),
 		Backend: b.Backend.Name(), Device: j.deviceList(), TF32: b.Options.AllowTF32, Tune: b.Options.Tune, Threads: j.threads, Seed: j.seed,

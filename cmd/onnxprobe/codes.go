@@ -8,17 +8,23 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
+// codesOptions are what codes is asked for.
+type codesOptions struct {
+	inference
+	bySite, noCode bool
+	sketch         int
+	fragile        float64
+	regionCodes    codeRegions
+	agree          agreeFlags
+	plot           plotFlag
+}
+
 func newCodes() *cobra.Command {
-	var j job
-	var perSite, noCode bool
-	var bits int
-	var fragile float64
-	var ofRegions codeRegions
-	var agree agreeFlags
-	var plot plotFlag
+	var o codesOptions
 	c := &cobra.Command{
 		Use:   "codes MODEL DATA... -o OUT",
 		Short: "Activation codes, digests, sketches",
@@ -43,75 +49,82 @@ region by its channels.`,
   python -c "import numpy as n; print(n.unpackbits(n.load('codes.npy'), axis=1).mean())"`,
 		Args: atLeast(1, "a model and data"),
 	}
-	j.add(c)
+	o.add(c)
 	fs := c.Flags()
-	j.addSites(fs)
-	j.addRandom(fs)
-	fs.BoolVar(&perSite, "by-site", false, "write each site's code as a column of its own")
-	fs.BoolVar(&noCode, "no-code", false, "leave the code out; write digests, and what else is asked for")
-	fs.IntVar(&bits, "sketch", 0, "add a sketch of `K` bits sampled from the code by --seed")
-	fs.Float64Var(&fragile, "fragile", 0, "count, for each item, the values within this `DISTANCE` of their knot")
-	ofRegions.add(fs)
-	agree.add(fs)
-	plot.add(fs)
+	o.addSites(fs)
+	o.addRandom(fs)
+	fs.BoolVar(&o.bySite, "by-site", false, "write each site's code as a column of its own")
+	fs.BoolVar(&o.noCode, "no-code", false, "leave the code out; write digests, and what else is asked for")
+	fs.IntVar(&o.sketch, "sketch", 0, "add a sketch of `K` bits sampled from the code by --seed")
+	fs.Float64Var(&o.fragile, "fragile", 0, "count, for each item, the values within this `DISTANCE` of their knot")
+	o.regionCodes.add(fs)
+	o.agree.add(fs)
+	o.plot.add(fs)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := j.needOutput(); err != nil {
+		if err := o.check(c, args); err != nil {
 			return err
 		}
-		if bits < 0 {
-			return usagef("--sketch %d: 0 or more", bits)
+		results := []string{o.output}
+		if o.agree.maps != "" {
+			results = append(results, o.agree.maps)
 		}
-		if err := distance("fragile", fragile); err != nil {
-			return err
-		}
-		if err := j.others.take(&j.regions, fs.Changed); err != nil {
-			return err
-		}
-		if err := ofRegions.check(c, &j, &bits); err != nil {
-			return err
-		}
-		if err := agree.check(&j.regions); err != nil {
-			return err
-		}
-		if noCode && strings.HasSuffix(strings.ToLower(j.output), ".npy") {
-			return usagef("a .npy file holds the code; write .parquet or .jsonl without it")
-		}
-		if err := plot.check(j.output, j.force, args...); err != nil {
-			return err
-		}
-		if j.array = "code"; j.regions.path != "" {
-			j.array = "channels"
-		}
-		j.settings = map[string]any{"sketch": bits, "fragile": fragile}
-		if j.ofRows.Channels {
-			j.settings["channel_share"] = j.ofRows.Share
-		}
-		j.attach = func(m *onnx.Model, sample []int) (*probes.Plan, error) {
-			return probes.Attach(m, probes.AttachOptions{Sites: j.siteOptions(), Sample: sample, Fragile: fragile})
-		}
-		j.use = func(r *probes.Prober, ds dataset.Dataset, to result.Sink, o probes.RunOptions) (sum result.Summary, err error) {
-			co := probes.CodeOptions{RunOptions: o, Full: !noCode, PerSite: perSite && !noCode}
-			if j.regions.path != "" {
-				co.Full = true
-				if agree.with != "" {
-					if to, err = agree.compare(c, &j, r, ds, to); err != nil {
-						return sum, err
-					}
-				}
-				return r.Codes(c.Context(), ds, to, co)
-			}
-			if bits > 0 {
-				if co.Sketch, err = r.Plan.NewSketch(bits, j.seed); err != nil {
-					return sum, usageError{err}
-				}
-			}
-			return r.Codes(c.Context(), ds, to, co)
-		}
-		results := []string{j.output}
-		if agree.maps != "" {
-			results = append(results, agree.maps)
-		}
-		return plot.file(c, j.run(c, args, nil), results...)
+		return o.plot.file(c, o.run(c, args, o.measured(c)), results...)
 	}
 	return c
+}
+
+// check reports what is wrong with the flags before anything is loaded.
+func (o *codesOptions) check(c *cobra.Command, args []string) error {
+	if err := o.needOutput(); err != nil {
+		return err
+	}
+	if o.sketch < 0 {
+		return usagef("--sketch %d: 0 or more", o.sketch)
+	}
+	if err := distance("fragile", o.fragile); err != nil {
+		return err
+	}
+	if err := o.others.take(&o.regions, c.Flags().Changed); err != nil {
+		return err
+	}
+	if err := o.regionCodes.check(c, &o.inference, o.sketch); err != nil {
+		return err
+	}
+	if err := o.agree.check(&o.regions); err != nil {
+		return err
+	}
+	if o.noCode && strings.HasSuffix(strings.ToLower(o.output), ".npy") {
+		return usagef("a .npy file holds the code; write .parquet or .jsonl without it")
+	}
+	return o.plot.check(o.output, o.force, args...)
+}
+
+// measured is what codes measures.
+func (o *codesOptions) measured(c *cobra.Command) *measured {
+	what := &measured{array: "code", settings: map[string]any{"sketch": o.sketch}}
+	if o.regions.path != "" {
+		what.array = "channels"
+	}
+	if o.each.Channels {
+		what.settings["channel_share"] = o.each.Share
+	}
+	if o.agree.with != "" {
+		what.through = func(r *probes.Prober, ds dataset.Dataset, rows *region.Rows, to result.Sink) (result.Sink, error) {
+			return o.agree.compare(c, r, ds, rows, to, what.settings, o.regions.rule)
+		}
+	}
+	what.probes = func(*onnx.Model, dataset.Dataset) ([]probes.Probe, error) {
+		list := []probes.Probe{probes.Digest{}}
+		if o.fragile > 0 {
+			list = append(list, probes.Fragile{Within: o.fragile})
+		}
+		if o.sketch > 0 && o.regions.path == "" {
+			list = append(list, probes.Sketch{Bits: o.sketch, Seed: o.seed})
+		}
+		if o.regions.path != "" || !o.noCode {
+			list = append(list, probes.Code{BySite: o.bySite})
+		}
+		return list, nil
+	}
+	return what
 }

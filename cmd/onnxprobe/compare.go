@@ -106,7 +106,7 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
 				return err
 			}
 			sa.Batch, sb.Batch = fa.batchFor(sample, ds.Len()), fb.batchFor(sample, ds.Len())
-			o := probes.CompareOptions{RunOptions: probes.RunOptions{Workers: df.decoders}}
+			o := probes.CompareOptions{RunOptions: probes.RunOptions{Decoders: df.decoders}}
 			if precision != "" {
 				j := side{engineFlags: engineFlags{backend: backends.Float64, device: "cpu", threads: ef.threads, batch: 1, precision: precision, allowRandom: ef.allowRandom, maxMemory: ef.maxMemory}}
 				judge, err := j.choose(c, m)

@@ -11,17 +11,24 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
+// complexityOptions are what complexity is asked for.
+type complexityOptions struct {
+	inference
+	radii         []float64
+	directions    int
+	drawn         bool // nobody says how many directions
+	sign3, center bool
+	frame, save   string
+	around, maps  string
+	plot          plotFlag
+}
+
 func newComplexity() *cobra.Command {
-	var j job
-	var radii []float64
-	var directions int
-	var sign3, centre bool
-	var frame, save, around, maps string
-	var precise *onnx.Model
-	var plot plotFlag
+	var o complexityOptions
 	c := &cobra.Command{
 		Use:   "complexity MODEL DATA... -o OUT",
 		Short: "Local complexity",
@@ -37,103 +44,106 @@ the whole picture. With --region-frame they move the region alone, and all units
   onnxprobe complexity resnet18.onnx photos/ --preprocess imagenet --regions instances.json --map maps -o lc.parquet`,
 		Args: atLeast(1, "a model and data"),
 	}
-	j.add(c)
+	o.add(c)
 	fs := c.Flags()
-	j.addSites(fs)
-	j.addRandom(fs)
-	fs.Float64SliceVar(&radii, "radius", []float64{0.005}, "distance of the vertices, in the units of the model's input; several give several counts")
-	fs.IntVar(&directions, "directions", 20, "orthonormal directions; each gives two vertices")
-	fs.BoolVar(&sign3, "sign3", false, "count a value exactly on its knot as a third side, as the authors' code does")
-	fs.BoolVar(&centre, "include-center", false, "make the item itself a vertex too")
-	fs.StringVar(&frame, "frame", "", "read the directions from a .npy `FILE` [P, ...] instead of drawing them")
-	fs.StringVar(&save, "save-frame", "", "write the directions to a .npy `FILE`")
-	fs.StringVar(&around, "frame-input", "", "`NAME` of the input that the vertices move, of a model with several; by default the picture's")
-	fs.BoolVar(&j.others.frame, "region-frame", false, "with --regions: each region is an item, and its vertices move nothing but the region: directions are cut to it and made orthonormal again. All units count")
-	fs.StringVar(&maps, "map", "", "draw for every picture, with its regions, where the units lie that change at the first radius: PNG files in a `DIR`, which report and --plot show too")
-	plot.add(fs)
+	o.addSites(fs)
+	o.addRandom(fs)
+	fs.Float64SliceVar(&o.radii, "radius", []float64{0.005}, "distance of the vertices, in the units of the model's input; several give several counts")
+	fs.IntVar(&o.directions, "directions", 20, "orthonormal directions; each gives two vertices")
+	fs.BoolVar(&o.sign3, "sign3", false, "count a value exactly on its knot as a third side, as the authors' code does")
+	fs.BoolVar(&o.center, "include-center", false, "make the item itself a vertex too")
+	fs.StringVar(&o.frame, "frame", "", "read the directions from a .npy `FILE` [P, ...] instead of drawing them")
+	fs.StringVar(&o.save, "save-frame", "", "write the directions to a .npy `FILE`")
+	fs.StringVar(&o.around, "frame-input", "", "`NAME` of the input that the vertices move, of a model with several; by default the picture's")
+	fs.BoolVar(&o.others.frame, "region-frame", false, "with --regions: each region is an item, and its vertices move nothing but the region: directions are cut to it and made orthonormal again. All units count")
+	fs.StringVar(&o.maps, "map", "", "draw for every picture, with its regions, where the units lie that change at the first radius: PNG files in a `DIR`, which report and --plot show too")
+	o.plot.add(fs)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := j.needOutput(); err != nil {
+		if err := o.check(c, args); err != nil {
 			return err
 		}
-		for i, r := range radii {
-			if !(r > 0) || math.IsInf(r, 0) {
-				return usagef("--radius %g: a radius is positive and finite", r)
-			}
-			if slices.Contains(radii[:i], r) {
-				return usagef("--radius %g is given twice", r)
-			}
+		results := []string{o.output}
+		if o.maps != "" {
+			results = append(results, o.maps)
 		}
-		if frame != "" && fs.Changed("directions") {
-			return usagef("--frame has its own number of directions; leave --directions out")
-		}
-		if j.others.frame && (maps != "" || j.random > 0) {
-			return usagef("--region-frame goes with neither --map nor --random")
-		}
-		if err := j.others.take(&j.regions, fs.Changed); err != nil {
-			return err
-		}
-		if err := j.regions.check(fs.Changed); err != nil {
-			return err
-		}
-		if err := j.regions.without(fs.Changed, "random points have none", "random"); err != nil {
-			return err
-		}
-		j.ofRows.Radii = radii
-		if save != "" {
-			if _, err := os.Lstat(save); err == nil && !j.force {
-				return usagef("--save-frame: %s exists; --force replaces it", save)
-			}
-			if err := keep(save, append(args, frame)); err != nil {
-				return err
-			}
-		}
-		if err := plot.check(j.output, j.force, args...); err != nil {
-			return err
-		}
-		j.array, j.vertices = "count", true
-		j.settings = map[string]any{"radius": radii, "sign3": sign3, "include_centre": centre}
-		if around != "" {
-			j.settings["frame_input"] = around
-		}
-		j.attach = func(m *onnx.Model, sample []int) (*probes.Plan, error) {
-			precise = m
-			return probes.Attach(m, probes.AttachOptions{Sites: j.siteOptions(), Sample: sample, Sign3: sign3})
-		}
-		j.use = func(r *probes.Prober, ds dataset.Dataset, to result.Sink, o probes.RunOptions) (result.Summary, error) {
-			shape, err := r.Plan.FrameShape(around)
-			if err != nil {
-				return result.Summary{}, usagef("--frame-input: %w", err)
-			}
-			if n := tensor.Count(shape); !fs.Changed("directions") && n < directions {
-				directions = n // of a box there are 4
-			}
-			f, err := openFrame(frame, directions, shape, j.seed)
-			if err == nil && save != "" {
-				err = saveFrame(save, f)
-			}
-			if err != nil {
-				return result.Summary{}, err
-			}
-			j.settings["frame"] = map[string]any{"file": frame, "directions": f.Directions, "sha256": f.SHA256()}
-			nb := probes.Neighborhood{Frame: f, Radii: radii, Centre: centre, Input: around}
-			if parts := j.others.parts; parts != nil {
-				if around != "" {
-					return result.Summary{}, usagef("--region-frame does not go with --frame-input")
-				}
-				nb.Each = func(it dataset.Item) (*probes.Frame, error) { return parts.Frame(it, f) }
-			}
-			if maps != "" {
-				if to, err = j.regions.maps(c, precise, r.Plan, ds, to, maps); err != nil {
-					return result.Summary{}, err
-				}
-			}
-			return r.Write(c.Context(), ds, to, o, probes.ComplexityColumns{Neighborhood: nb, Changed: j.regions.path != "" || maps != ""})
-		}
-		results := []string{j.output}
-		if maps != "" {
-			results = append(results, maps)
-		}
-		return plot.file(c, j.run(c, args, nil), results...)
+		return o.plot.file(c, o.run(c, args, o.measured(c)), results...)
 	}
 	return c
+}
+
+// check reports what is wrong with the flags before anything is loaded.
+func (o *complexityOptions) check(c *cobra.Command, args []string) error {
+	changed := c.Flags().Changed
+	if err := o.needOutput(); err != nil {
+		return err
+	}
+	for i, r := range o.radii {
+		if !(r > 0) || math.IsInf(r, 0) {
+			return usagef("--radius %g: a radius is positive and finite", r)
+		}
+		if slices.Contains(o.radii[:i], r) {
+			return usagef("--radius %g is given twice", r)
+		}
+	}
+	if o.drawn = !changed("directions"); o.frame != "" && !o.drawn {
+		return usagef("--frame has its own number of directions; leave --directions out")
+	}
+	if o.others.frame && (o.maps != "" || o.random > 0) {
+		return usagef("--region-frame goes with neither --map nor --random")
+	}
+	if o.others.frame && o.around != "" {
+		return usagef("--region-frame does not go with --frame-input")
+	}
+	if err := o.others.take(&o.regions, changed); err != nil {
+		return err
+	}
+	if err := o.regions.check(changed); err != nil {
+		return err
+	}
+	if err := o.regions.without(changed, "random points have none", "random"); err != nil {
+		return err
+	}
+	if o.save != "" {
+		if _, err := os.Lstat(o.save); err == nil && !o.force {
+			return usagef("--save-frame: %s exists; --force replaces it", o.save)
+		}
+		if err := keep(o.save, append(args, o.frame)); err != nil {
+			return err
+		}
+	}
+	o.each.Radii = o.radii
+	return o.plot.check(o.output, o.force, args...)
+}
+
+// measured is what complexity measures.
+func (o *complexityOptions) measured(c *cobra.Command) *measured {
+	what := &measured{array: "count", settings: map[string]any{}}
+	what.probes = func(m *onnx.Model, ds dataset.Dataset) ([]probes.Probe, error) {
+		shape, err := probes.FrameShape(m, o.around, ds.Shape())
+		if err != nil {
+			return nil, usagef("--frame-input: %w", err)
+		}
+		if n := tensor.Count(shape); o.drawn && n < o.directions {
+			o.directions = n // of a box there are 4
+		}
+		f, err := openFrame(o.frame, o.directions, shape, o.seed)
+		if err == nil && o.save != "" {
+			err = saveFrame(o.save, f)
+		}
+		if err != nil {
+			return nil, err
+		}
+		p := probes.Complexity{Frame: f, Radii: o.radii, Center: o.center, Sign3: o.sign3, Input: o.around,
+			Changed: o.regions.path != "" || o.maps != ""}
+		if parts := o.others.parts; parts != nil {
+			p.Each = func(it dataset.Item) (*probes.Frame, error) { return parts.Frame(it, f) }
+		}
+		return []probes.Probe{p}, nil
+	}
+	if o.maps != "" {
+		what.through = func(r *probes.Prober, ds dataset.Dataset, _ *region.Rows, to result.Sink) (result.Sink, error) {
+			return o.regions.maps(c, r.Plan, ds, to, o.maps)
+		}
+	}
+	return what
 }

@@ -225,6 +225,19 @@ func (f *dataFlags) preprocessed(ds dataset.Dataset, o dataset.Options) error {
 	return nil
 }
 
+// record says in a manifest's settings how data was read.
+func (f *dataFlags) record(settings map[string]any) {
+	if f.exif {
+		settings["exif"] = true
+	}
+	if f.column != "" {
+		settings["column"] = f.column
+	}
+	if f.random > 0 {
+		settings["random"], settings["low"], settings["high"] = f.random, f.low, f.high
+	}
+}
+
 // check reports names that nothing has.
 func (f *dataFlags) check() error {
 	formats := []string{"auto"}

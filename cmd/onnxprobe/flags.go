@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +19,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/onnx"
-	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
-	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
@@ -232,8 +231,17 @@ func (f *engineFlags) request(c *cobra.Command, r backends.Request) (engine.Back
 var optionFlags = map[string]string{"Library": "--library", "Optimize": "--optimize", "NoArena": "--no-arena"}
 
 // refused adds to an engine's refusal of a model widened to float64 which engine
-// to try.
+// to try; a model that is not in the precision that was said is wrong usage.
 func refused(err error, wide bool) error {
+	var other *probes.PrecisionError
+	if errors.As(err, &other) {
+		return usagef("--precision float32 asserts that the model is in float32, and its input %q is %s; "+
+			"leave --precision out, or take float64", other.Input, other.DType)
+	}
+	var large *probes.SketchError
+	if errors.As(err, &large) {
+		return usageError{err}
+	}
 	var u *engine.UnsupportedError
 	if wide && errors.As(err, &u) && u.Backend != backends.Float64 {
 		return fmt.Errorf("%w; for float64 try the engine %s", err, backends.Float64)
@@ -243,36 +251,18 @@ func refused(err error, wide bool) error {
 
 // precise is m in the precision that was asked for.
 func (f *engineFlags) precise(m *onnx.Model) (*onnx.Model, error) {
-	switch f.precision {
-	case "float64":
-		return rewrite.Widen(m)
-	case "float32":
-		v, _, err := probes.Inputs(m)
-		if err == nil && v.DType != tensor.Float32 && v.DType != tensor.Uint8 {
-			err = usagef("--precision float32 asserts that the model is in float32, and its input %q is %s; leave --precision out, or take float64", v.Name, v.DType)
-		}
-		return m, err
-	}
-	return m, nil
+	m, err := probes.Precise(m, f.precision)
+	return m, refused(err, false)
 }
 
-// batchFor is the batch size of a run: as asked, or by the size of a sample, but no more
-// than there are items, where that is known and not 0: padding takes as long as they do.
+// batchFor is the batch size of a run over samples of a shape: as asked, or by it, but no
+// more than there are items, where that is known and not 0: padding takes as long as they do.
 func (f *engineFlags) batchFor(sample []int, items int) int {
-	if f.batch > 0 {
-		return f.batch
+	n := cmp.Or(f.batch, probes.BatchFor(sample))
+	if f.batch == 0 && items > 0 {
+		n = min(n, items)
 	}
-	batch := 64
-	switch n := tensor.Count(sample); {
-	case n >= 100_000:
-		batch = 8
-	case n >= 20_000:
-		batch = 16
-	}
-	if items > 0 {
-		batch = min(batch, items)
-	}
-	return batch
+	return n
 }
 
 func quiet(c *cobra.Command) bool {

@@ -25,23 +25,23 @@ import (
 type hashPlan struct {
 	modelFlags
 	dataFlags
-	output, mode, form         string
-	force, strict, noTimes bool
-	shardSize, sketch          int
-	seed                       uint64
-	code, channels, logits     bool
-	codeSites                  []string
-	complexity, sign3, centre  bool
-	radii                      []float64
-	directions                 int
-	frame                      string
-	faiss                      bool
-	regions                    regionFlags
-	ofRegions                  codeRegions
-	changed                    func(string) bool
-	runs                       bool // the job is run at once
-	cutByCount                 bool // nobody says how large shards are
-	oldBatch                   int  // of the job that is there
+	output, mode, form        string
+	force, strict, noTimes    bool
+	shardSize, sketch         int
+	seed                      uint64
+	code, channels, logits    bool
+	codeSites                 []string
+	complexity, sign3, centre bool
+	radii                     []float64
+	directions                int
+	frame                     string
+	faiss                     bool
+	regions                   regionFlags
+	ofRegions                 codeRegions
+	changed                   func(string) bool
+	runs                      bool // the job is run at once
+	cutByCount                bool // nobody says how large shards are
+	oldBatch                  int  // of the job that is there
 }
 
 func (h *hashPlan) add(fs *pflag.FlagSet) {

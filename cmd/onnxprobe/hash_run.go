@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/onnxprobe/onnxprobe/probes"
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
@@ -25,9 +26,9 @@ import (
 type hashRun struct {
 	engineFlags
 	decoders, maxTries int
-	retry             bool
-	retryErrors       string
-	name              string
+	retry              bool
+	retryErrors        string
+	name               string
 }
 
 func (h *hashRun) add(fs *pflag.FlagSet) {
@@ -85,15 +86,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	if err != nil {
 		return err
 	}
-	precise, err := h.precise(m)
-	if err != nil {
-		return err
-	}
-	probed, err := p.Attach(precise)
-	if err != nil {
-		return err
-	}
-	r, err := probed.OpenOn(c.Context(), b, o, h.devices, p.Settings.Batch)
+	r, err := p.Open(c.Context(), probes.Request{Model: m, Backend: b, Options: o, Devices: h.devices})
 	if c.Context().Err() != nil {
 		return jobs.InterruptedError{}
 	}
@@ -104,12 +97,9 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	if c.Name() == "run" { // hash said it when it planned the job
 		noteRandom(c, m)
 	}
-	if err := p.Admit(m, r); err != nil {
-		return err
-	}
 	var layouts []region.Layout
 	if p.Settings.OfRegions() {
-		if layouts, err = layoutsOf(c, precise, probed); err != nil {
+		if layouts, err = layoutsOf(c, r.Plan); err != nil {
 			return err
 		}
 	}
@@ -129,7 +119,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 		}
 	}
 	show, end := jobProgress(c, left)
-	w, err := p.NewWorker(r, jobs.WorkerOptions{Layouts: layouts, Regions: find, Workers: h.decoders, MaxTries: h.maxTries, Retry: h.retry, RetryErrors: h.retryErrors, Name: h.name, Progress: show})
+	w, err := p.NewWorker(r, jobs.WorkerOptions{Layouts: layouts, Regions: find, Decoders: h.decoders, MaxTries: h.maxTries, Retry: h.retry, RetryErrors: h.retryErrors, Name: h.name, Progress: show})
 	if err != nil {
 		return err
 	}

@@ -184,11 +184,11 @@ func TestOtherInputsWrongly(t *testing.T) {
 		`is given 2 values, want 1 or 4`:                             {"--input", "box=0,1"},
 		`element 0 of row 0 is not a finite number`:                  {"--input", "box=nan"},
 		`"box" is given twice`:                                       {"--input", box, "--input", "1"},
-		`--region-input goes with --regions`:                            {"--region-input", "box"},
+		`--region-input goes with --regions`:                         {"--region-input", "box"},
 		`--tiles 65: 1 to 64`:                                        {"--tiles", "65"},
 		`--tile-thumbnail goes with --tiles`:                         {"--tile-thumbnail=false"},
 		`a box in "foo"; the choices are xyxy01`:                     {"--regions", box, "--region-input", "box=foo"},
-		`--channels does not go with --region-input`:                    {"--regions", box, "--region-input", "box", "--channels"},
+		`--channels does not go with --region-input`:                 {"--regions", box, "--region-input", "box", "--channels"},
 		`only pictures can be cut`:                                   {"--tiles", "2"},
 	} {
 		r, err := attempt(time.Minute, append([]string{"codes", two, x, "--backend", "ort", "-o", "-", "--quiet"}, flags...)...)

@@ -65,6 +65,7 @@ func openFrame(path string, directions int, sample []int, seed uint64) (*probes.
 	if err != nil {
 		return nil, fmt.Errorf("the frame %q: %w", path, err)
 	}
+	f.File = path
 	return f, nil
 }
 

@@ -42,7 +42,7 @@ func TestComplexityOfRegions(t *testing.T) {
 	}
 	for want, more := range map[string][]string{
 		"goes with --regions":    {"--region-frame"},
-		"--region-input":            {"--region-frame", "--regions", boxes, "--region-input", "xyxy01"},
+		"--region-input":         {"--region-frame", "--regions", boxes, "--region-input", "xyxy01"},
 		"neither --map":          {"--region-frame", "--regions", boxes, "--map", filepath.Join(t.TempDir(), "maps")},
 		"--region-rule does not": {"--region-frame", "--regions", boxes, "--region-rule", "all"},
 	} {

@@ -227,7 +227,7 @@ func TestFaultsOfRegions(t *testing.T) {
 	}
 	for want, more := range map[string][]string{
 		"goes with --regions":          {"--region-rule", "any"},
-		"--by-site does not go":       {"--regions", regions, "--by-site"},
+		"--by-site does not go":        {"--regions", regions, "--by-site"},
 		"rule \"near\"":                {"--regions", regions, "--region-rule", "near"},
 		"goes with --channels":         {"--regions", regions, "--region-share", "0.5"},
 		"a share is from":              {"--regions", regions, "--channels", "--region-share", "2"},

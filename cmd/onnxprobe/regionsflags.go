@@ -11,7 +11,6 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
@@ -202,10 +201,9 @@ func (f *regionFlags) finder(c *cobra.Command) (segment.Finder, error) {
 	return f.model.open(c)
 }
 
-// rows is a sink of rows of regions before another one. m is the model that the plan
-// was attached to.
-func (f *regionFlags) rows(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds dataset.Dataset, to result.Sink, o region.RowOptions) (*region.Rows, error) {
-	layouts, err := layoutsOf(c, m, p)
+// rows is a sink of rows of regions before another one.
+func (f *regionFlags) rows(c *cobra.Command, p *probes.Plan, ds dataset.Dataset, to result.Sink, o region.RowOptions) (*region.Rows, error) {
+	layouts, err := layoutsOf(c, p)
 	if err != nil {
 		return nil, err
 	}
@@ -222,8 +220,8 @@ func (f *regionFlags) rows(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds d
 
 // maps is a sink that draws heat maps to a folder before another one, with the regions
 // where there are some.
-func (f *regionFlags) maps(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds dataset.Dataset, to result.Sink, dir string) (result.Sink, error) {
-	layouts, err := region.Map(m, &p.Fit, p.Sites)
+func (f *regionFlags) maps(c *cobra.Command, p *probes.Plan, ds dataset.Dataset, to result.Sink, dir string) (result.Sink, error) {
+	layouts, err := region.Map(p.Source(), &p.Fit, p.Sites)
 	if err != nil {
 		return nil, err
 	}
@@ -240,8 +238,8 @@ func (f *regionFlags) maps(c *cobra.Command, m *onnx.Model, p *probes.Plan, ds d
 }
 
 // layoutsOf maps the sites to the picture, and names those that have no place on it.
-func layoutsOf(c *cobra.Command, m *onnx.Model, p *probes.Plan) ([]region.Layout, error) {
-	layouts, err := region.Map(m, &p.Fit, p.Sites)
+func layoutsOf(c *cobra.Command, p *probes.Plan) ([]region.Layout, error) {
+	layouts, err := region.Map(p.Source(), &p.Fit, p.Sites)
 	if err != nil {
 		return nil, err
 	}
@@ -317,7 +315,7 @@ func (f *codeRegions) own(changed func(string) bool) error {
 }
 
 // check reports what is wrong with the flags of codes, and says in j what is asked for.
-func (f *codeRegions) check(c *cobra.Command, j *job, sketch *int) error {
+func (f *codeRegions) check(c *cobra.Command, j *inference, sketch int) error {
 	changed := c.Flags().Changed
 	if err := j.regions.check(changed, "channels", "region-share", "region-code"); err != nil {
 		return err
@@ -331,6 +329,6 @@ func (f *codeRegions) check(c *cobra.Command, j *job, sketch *int) error {
 	if j.regions.path != "" && strings.HasSuffix(strings.ToLower(j.output), ".npy") && !f.channels {
 		return usagef("a .npy file of regions holds their channel codes; give --channels, or write .parquet or .jsonl")
 	}
-	j.ofRows = region.RowOptions{Channels: f.channels, Share: f.share, Sketch: *sketch, Code: f.code}
+	j.each = region.RowOptions{Channels: f.channels, Share: f.share, Sketch: sketch, Code: f.code}
 	return nil
 }

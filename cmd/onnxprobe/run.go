@@ -11,14 +11,18 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
+// runOptions are what run is asked for.
+type runOptions struct {
+	inference
+	top     int
+	softmax bool
+	labels  string
+}
+
 func newRun() *cobra.Command {
-	var j job
-	var top int
-	var softmax bool
-	var labels string
+	var o runOptions
 	c := &cobra.Command{
 		Use:   "run MODEL DATA... [-o OUT]",
 		Short: "Plain inference",
@@ -28,45 +32,42 @@ model's first output for every item; with -o it writes the outputs themselves as
   onnxprobe run resnet20.onnx test_batch.bin --preprocess cifar10 -o logits.npy`,
 		Args: atLeast(1, "a model and data"),
 	}
-	j.add(c)
+	o.add(c)
 	fs := c.Flags()
-	j.addRandom(fs)
-	fs.IntVar(&top, "top", 5, "how many of the highest entries to name")
-	fs.BoolVar(&softmax, "softmax", false, "turn the first output into probabilities")
-	fs.StringVar(&labels, "labels", "", "names of the entries: a text `FILE`, one a line")
+	o.addRandom(fs)
+	fs.IntVar(&o.top, "top", 5, "how many of the highest entries to name")
+	fs.BoolVar(&o.softmax, "softmax", false, "turn the first output into probabilities")
+	fs.StringVar(&o.labels, "labels", "", "names of the entries: a text `FILE`, one a line")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if top < 0 {
-			return usagef("--top %d: 0 or more", top)
+		if o.top < 0 {
+			return usagef("--top %d: 0 or more", o.top)
 		}
-		if err := j.others.take(&j.regions, fs.Changed); err != nil {
+		if err := o.others.take(&o.regions, fs.Changed); err != nil {
 			return err
 		}
-		if j.regions.path != "" {
+		if o.regions.path != "" {
 			return usagef("--regions of run goes with --region-input, for a model that takes a box")
 		}
-		if err := j.regions.check(fs.Changed); err != nil {
+		if err := o.regions.check(fs.Changed); err != nil {
 			return err
 		}
-		names, err := readLabels(labels)
+		names, err := readLabels(o.labels)
 		if err != nil {
 			return err
 		}
-		j.attach = func(m *onnx.Model, sample []int) (*probes.Plan, error) {
-			j.array = m.Graph.Outputs[0].Name
-			return probes.Plain(m, sample)
+		if o.output == "" && o.json {
+			o.output = "-"
 		}
-		j.settings = map[string]any{"top": top, "softmax": softmax, "labels": labels}
-		j.use = func(r *probes.Prober, ds dataset.Dataset, to result.Sink, o probes.RunOptions) (result.Summary, error) {
-			return r.Outputs(c.Context(), ds, to, probes.OutputOptions{RunOptions: o, Top: top, Softmax: softmax, Labels: names, Full: j.output != ""})
+		p := probes.Outputs{Top: o.top, Softmax: o.softmax, Labels: names, Full: o.output != ""}
+		what := measured{settings: map[string]any{"labels": o.labels}}
+		what.probes = func(m *onnx.Model, _ dataset.Dataset) ([]probes.Probe, error) {
+			what.array = m.Graph.Outputs[0].Name
+			return []probes.Probe{p}, nil
 		}
-		var to result.Sink
-		switch {
-		case j.output == "" && j.json:
-			j.output = "-"
-		case j.output == "":
-			to = &printer{w: bufio.NewWriter(c.OutOrStdout()), labels: names}
+		if o.output == "" {
+			what.to = &printer{w: bufio.NewWriter(c.OutOrStdout()), labels: names}
 		}
-		return j.run(c, args, to)
+		return o.run(c, args, &what)
 	}
 	return c
 }

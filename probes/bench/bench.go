@@ -35,7 +35,7 @@ type Bench struct {
 	// Devices is where to run, as OpenOn takes them; nil is Options.Device alone.
 	Devices []engine.Device
 	// Around, when it has a frame, has local complexity measured too.
-	Around probes.Neighborhood
+	Around probes.Complexity
 	// Duration is how long one batch size is measured, all variants together.
 	Duration time.Duration
 	// Images, when above 0, is how many go through plain inference and through
@@ -221,7 +221,7 @@ func (b *Bench) images(ctx context.Context, r *probes.Prober) (*contender, error
 	for _, o := range r.Plan.Fit.Others {
 		c.BytesIn += tensor.Count(o.Shape) * o.DType.Bits() / 8
 	}
-	out, err := r.Run(ctx, in, others...)
+	out, err := r.Infer(ctx, in, others...)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +235,7 @@ func (b *Bench) images(ctx context.Context, r *probes.Prober) (*contender, error
 			all.Go(func() {
 				defer engine.Catch(&errs[k])
 				for i := k; i < times && errs[k] == nil; i += c.lanes {
-					out, err := session.Run(ctx, in, others...)
+					out, err := session.Infer(ctx, in, others...)
 					session.Recycle(out)
 					errs[k] = err
 				}
@@ -260,7 +260,7 @@ func added(before, after int64) *int64 {
 func (b *Bench) points(ctx context.Context, r *probes.Prober) (*contender, error) {
 	low, high := ranges(r.Plan)
 	vertices := 2 * b.Around.Frame.Directions
-	if b.Around.Centre {
+	if b.Around.Center {
 		vertices++
 	}
 	items := fill(r.Batch, vertices*len(b.Around.Radii))
@@ -274,7 +274,7 @@ func (b *Bench) points(ctx context.Context, r *probes.Prober) (*contender, error
 		if err != nil {
 			return err
 		}
-		sum, err := r.Complexity(ctx, points, b.Around, discard{}, probes.RunOptions{})
+		sum, err := r.Write(ctx, points, discard{}, probes.RunOptions{}, b.Around)
 		if err == nil && sum.Failed > 0 {
 			err = fmt.Errorf("%d of %d points failed: %s", sum.Failed, sum.Items, sum.Errors[0])
 		}
@@ -328,7 +328,7 @@ func (b *Bench) Best(ctx context.Context, note func(string)) (int, error) {
 		return n, nil
 	}
 	short := *b
-	short.Around, short.Images, short.Duration = probes.Neighborhood{}, 0, time.Second
+	short.Around, short.Images, short.Duration = probes.Complexity{}, 0, time.Second
 	best, rate, worse := 0, 0.0, 0
 	var tried []*Result
 	var top Spread // of the highest rate

@@ -177,7 +177,7 @@ func TestSessions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.Around = probes.Neighborhood{Frame: f, Radii: []float64{0.1}}
+			b.Around = probes.Complexity{Frame: f, Radii: []float64{0.1}}
 			r, err := b.Measure(t.Context(), 4)
 			if err != nil {
 				t.Fatal(err)
@@ -205,7 +205,7 @@ func TestImagesAndPoints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Around = probes.Neighborhood{Frame: f, Radii: []float64{0.1}}
+	b.Around = probes.Complexity{Frame: f, Radii: []float64{0.1}}
 	r, err := b.Measure(t.Context(), 16)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,9 +24,8 @@ type Study struct {
 	Train, Test dataset.Dataset
 	// Frame is that of Settings.Complexity.
 	Frame *probes.Frame
-	// Load reads a model, and Precise, when not nil, widens it.
+	// Load reads a model.
 	Load    Loader
-	Precise func(*onnx.Model) (*onnx.Model, error)
 	Backend engine.Backend
 	Engine  engine.Options
 	// Gradients runs attacks, with the options GradientOptions.
@@ -70,31 +70,42 @@ func (s *Study) open(ctx context.Context, path, sum string) (*subject, error) {
 	if now != sum {
 		return nil, errors.New("the file changed while it was measured")
 	}
-	precise := m
-	if s.Precise != nil {
-		if precise, err = s.Precise(m); err != nil {
-			return nil, err
-		}
-	}
-	o := probes.AttachOptions{Sites: s.siteOptions(), Sample: s.Train.Shape(), Fragile: s.Fragile, Sign3: s.Complexity != nil && s.Complexity.Sign3}
-	p, err := probes.Attach(precise, o)
+	r, err := probes.Open(ctx, probes.Request{Model: m, Sample: s.Train.Shape(), Sites: s.siteOptions(), Precision: s.Precision,
+		Probes: slices.Concat(s.codes(true), s.around()), Backend: s.Backend, Options: s.Engine, Batch: s.Batch,
+		Manifest: &result.Manifest{}}) // records have their own
 	if err != nil {
 		return nil, err
 	}
-	if len(p.Sites) == 0 {
-		return nil, errors.New("the network has no sites")
-	}
+	p := r.Plan
 	if need := 2 * int64(s.Train.Len()+s.Test.Len()) * int64(p.CodeBytes()); s.MaxBytes > 0 && need > s.MaxBytes {
+		r.Close()
 		return nil, fmt.Errorf("codes of %d bytes for %d items, of this checkpoint and the one before, take %d bytes of memory, more than the %d allowed; choose fewer items or sites, or allow more", p.CodeBytes(), s.Train.Len()+s.Test.Len(), need, s.MaxBytes)
-	}
-	r, err := p.Open(ctx, s.Backend, s.Engine, s.Batch)
-	if err != nil {
-		return nil, err
 	}
 	if n := engine.RandomNote(m.RandomNodes()); n != "" {
 		s.say("%s: %s", path, n)
 	}
 	return &subject{Study: s, model: m, r: r}, nil
+}
+
+// codes are the probes whose columns say what codes and, scored, logits do.
+func (s *Study) codes(scored bool) []probes.Probe {
+	all := []probes.Probe{probes.Code{}}
+	if scored {
+		if s.Fragile > 0 {
+			all = append(all, probes.Fragile{Within: s.Fragile})
+		}
+		all = append(all, probes.Outputs{Name: "logits", Full: true})
+	}
+	return all
+}
+
+// around is the probe of local complexity, where it is asked for.
+func (s *Study) around() []probes.Probe {
+	c := s.Complexity
+	if c == nil {
+		return nil
+	}
+	return []probes.Probe{probes.Complexity{Frame: s.Frame, Radii: c.Radii, Center: c.Centre, Sign3: c.Sign3}}
 }
 
 // tee is a sink of sinks.
@@ -115,12 +126,12 @@ func (tee) Abort() error     { return nil }
 // collect keeps the codes of a set, and with scored the rows of what its logits say.
 func (j *subject) collect(ctx context.Context, set string, ds dataset.Dataset, scored bool) (*encoding.Codes, error) {
 	codes := encoding.NewCollector(encoding.Code, j.MaxBytes)
-	to, groups := tee{codes}, []probes.Group{probes.CodeColumns{Full: true}}
+	to := tee{codes}
 	var s scores
 	if scored {
-		to, groups = append(to, &s), append(groups, probes.OutputColumns{Name: "logits", OutputOptions: probes.OutputOptions{Full: true}})
+		to = append(to, &s)
 	}
-	sum, err := j.r.Write(ctx, ds, to, probes.RunOptions{Workers: j.Workers}, groups...)
+	sum, err := j.r.Write(ctx, ds, to, probes.RunOptions{Decoders: j.Workers}, j.codes(scored)...)
 	if err != nil {
 		return nil, err
 	}
@@ -225,13 +236,12 @@ func (j *subject) crossings(ctx context.Context) error {
 		ds  dataset.Dataset
 	}{{"train", pick(j.Train, c.Points, c.Seed, trainStream)}, {"test", pick(j.Test, c.Points, c.Seed, testStream)},
 		{"random", dataset.Random(c.Random, j.Train.Shape(), c.Low, c.High, c.Seed)}}
-	nb := probes.Neighborhood{Frame: j.Frame, Radii: c.Radii, Centre: c.Centre}
 	for _, p := range points {
 		if p.ds.Len() == 0 {
 			continue
 		}
 		to := newCrossings(c.Radii, j.r.Plan.Sites)
-		if _, err := j.r.Complexity(ctx, p.ds, nb, to, probes.RunOptions{Workers: j.Workers}); err != nil {
+		if _, err := j.r.Write(ctx, p.ds, to, probes.RunOptions{Decoders: j.Workers}, j.around()...); err != nil {
 			return err
 		}
 		j.rows = append(j.rows, to.rows(p.set)...)

@@ -53,7 +53,7 @@ func codesFor(t *testing.T, model, data string, pre picture.Preprocess) (*probes
 	}
 	defer r.Close()
 	var k kept
-	if sum, err := r.Codes(t.Context(), ds, &k, probes.CodeOptions{Full: true}); err != nil || sum.Failed > 0 {
+	if sum, err := r.Write(t.Context(), ds, &k, probes.RunOptions{}, probes.Digest{}, probes.Code{}); err != nil || sum.Failed > 0 {
 		t.Fatal(err, sum)
 	}
 	return plan, k.codes
@@ -84,18 +84,15 @@ func measure(t *testing.T, plan *probes.Plan, codes []byte, k, seeds int) (a acc
 	}
 	var sum, squares float64
 	for seed := range seeds {
-		s, err := plan.NewSketch(k, uint64(seed))
+		sketches, err := probes.Sketch{Bits: k, Seed: uint64(seed)}.Of(plan, codes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sketches := make([]byte, n*s.Bytes())
-		for i := range n {
-			s.Of(sketches[i*s.Bytes():(i+1)*s.Bytes()], codes[i*width:(i+1)*width])
-		}
+		size := (k + 7) / 8
 		at := 0
 		for i := range n {
 			for j := range i {
-				d := probes.Hamming(sketches[i*s.Bytes():(i+1)*s.Bytes()], sketches[j*s.Bytes():(j+1)*s.Bytes()])
+				d := probes.Hamming(sketches[i*size:(i+1)*size], sketches[j*size:(j+1)*size])
 				full, _ := encoding.Estimate(d, k, bits)
 				e := full/float64(bits) - pairs[at].true
 				pairs[at].sum += e

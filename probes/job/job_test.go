@@ -45,22 +45,19 @@ func (s faultySession) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.
 // planned is a job of four shards of 25 pictures, and a prober for it.
 func planned(t *testing.T, fail func() error) (*Plan, *probes.Prober) {
 	t.Helper()
-	p, probed := drafted(t)
+	p, _ := drafted(t)
 	if err := p.Save(filepath.Join(t.TempDir(), "job"), Incremental, nil); err != nil {
 		t.Fatal(err)
 	}
-	r, err := probed.Open(context.Background(), faulty{fail: fail}, engine.Options{}, 32)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
 	m, err := onnx.Load(p.Model)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Admit(m, r); err != nil {
+	r, err := p.Open(context.Background(), probes.Request{Model: m, Backend: faulty{fail: fail}})
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { r.Close() })
 	return p, r
 }
 

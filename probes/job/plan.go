@@ -194,8 +194,8 @@ type VersionError struct{ error }
 
 func (e *VersionError) Unwrap() error { return e.error }
 
-// Admit reports whether a model and an engine are those of the plan.
-func (p *Plan) Admit(m *onnx.Model, r *probes.Prober) error {
+// admit reports whether a model and an engine are those of the plan.
+func (p *Plan) admit(m *onnx.Model, r *probes.Prober) error {
 	sums, err := m.Sum256()
 	if err != nil {
 		return err

@@ -111,35 +111,41 @@ func (p *Plan) Attach(m *onnx.Model) (*probes.Plan, error) {
 
 // Attach makes the probed model that the settings ask for.
 func (s *Settings) Attach(m *onnx.Model, sample []int) (*probes.Plan, error) {
-	return probes.Attach(m, probes.AttachOptions{Sample: sample, Sign3: s.Complexity != nil && s.Complexity.Sign3,
-		Sites: site.Options{Globs: s.Globs, MaxPool: s.MaxPool, Gemm: s.Gemm}})
+	list := []probes.Probe{probes.Digest{}}
+	if s.Complexity != nil {
+		list = append(list, probes.Complexity{Sign3: s.Complexity.Sign3})
+	}
+	return probes.Attach(m, probes.AttachOptions{Sample: sample, Probes: list, Sites: s.siteOptions()})
 }
 
-// groups are the columns that the settings ask for.
-func (p *Plan) groups(probed *probes.Plan) ([]probes.Group, error) {
+func (s *Settings) siteOptions() site.Options {
+	return site.Options{Globs: s.Globs, MaxPool: s.MaxPool, Gemm: s.Gemm}
+}
+
+// probes are what the settings ask for, in the order of the columns.
+func (p *Plan) probes() ([]probes.Probe, error) {
 	s := &p.Settings
-	codes := probes.CodeColumns{Full: s.Code || s.OfRegions(), Sites: s.CodeSites}
-	var err error
+	list := []probes.Probe{probes.Digest{}}
 	if s.Sketch > 0 && !s.OfRegions() {
-		if codes.Sketch, err = probed.NewSketch(s.Sketch, s.Seed); err != nil {
-			return nil, err
-		}
+		list = append(list, probes.Sketch{Bits: s.Sketch, Seed: s.Seed})
 	}
-	groups := []probes.Group{codes}
+	if s.Code || s.OfRegions() || s.CodeSites != nil {
+		list = append(list, probes.Code{Sites: s.CodeSites})
+	}
 	if s.Channels && !s.OfRegions() {
-		groups = append(groups, probes.ChannelColumns{})
+		list = append(list, probes.Channels{})
 	}
-	if s.Complexity != nil {
+	if c := s.Complexity; c != nil {
 		f, err := p.readFrame()
 		if err != nil {
 			return nil, err
 		}
-		groups = append(groups, probes.ComplexityColumns{Neighborhood: probes.Neighborhood{Frame: f, Radii: s.Complexity.Radii, Centre: s.Complexity.Centre}, Changed: s.OfRegions()})
+		list = append(list, probes.Complexity{Frame: f, Radii: c.Radii, Center: c.Centre, Sign3: c.Sign3, Changed: s.OfRegions()})
 	}
 	if s.Logits {
-		groups = append(groups, probes.OutputColumns{Name: "logits", OutputOptions: probes.OutputOptions{Full: true}})
+		list = append(list, probes.Outputs{Name: "logits", Full: true})
 	}
-	return groups, nil
+	return list, nil
 }
 
 // array is the column that a .npy file holds.
@@ -174,7 +180,7 @@ func (s *Settings) Check(probed *probes.Plan) error {
 		return fmt.Errorf("a FAISS index holds sketches of a multiple of 8 bits, not of %d", s.Sketch)
 	}
 	if s.Sketch > 0 && !s.OfRegions() {
-		if _, err := probed.NewSketch(s.Sketch, s.Seed); err != nil {
+		if _, err := (probes.Sketch{Bits: s.Sketch, Seed: s.Seed}).Of(probed, nil); err != nil {
 			return err
 		}
 	}

@@ -84,6 +84,17 @@ type part struct {
 	Settings    Settings `json:"settings"`
 }
 
+// about is what shard i says of itself.
+func (p *Plan) about(i int, print string, sum result.Summary, nothing bool) part {
+	if nothing {
+		sum = result.Summary{}
+	}
+	m := *p.Manifest
+	m.Version, m.Summary = "", result.Summary{Items: sum.Items, Failed: sum.Failed}
+	m.Dataset = result.Data{Description: dataset.Description{Items: sum.Items, Shape: p.Settings.Sample}}
+	return part{&m, print, i, p.Settings}
+}
+
 // make writes the files of shard i, and its record.
 func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	p := w.plan
@@ -136,32 +147,27 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 		s.Items = s.Items * ds.Len() / items.Len() // what is planned are pictures
 		w.progress(s)
 	}
-	o := probes.RunOptions{Workers: w.options.Workers, Progress: progress, Times: &times}
-	sum, err := w.prober.Write(ctx, items, out, o, w.groups...)
+	print := p.fingerprint(i)
+	sum, err := w.prober.Run(ctx, items, out, probes.RunOptions{Decoders: w.options.Decoders, Progress: progress, Times: &times,
+		Finish: func(m *result.Manifest) (any, error) {
+			// A picture that vanished while it was needed is not a bad picture.
+			if err := p.unchanged(i, ds); err != nil {
+				return nil, err
+			}
+			if finished, err := p.finished(); err != nil {
+				return nil, ownError{err}
+			} else if finished { // which it is not while a shard is made again
+				if err := p.unfinish(); err != nil {
+					return nil, outputError{err}
+				}
+			}
+			return p.about(i, print, m.Summary, isNothing(items)), nil
+		}})
 	if err != nil {
 		return nil, err
 	}
 	if isNothing(items) {
 		sum = result.Summary{}
-	}
-	// A picture that vanished while it was needed is not a bad picture.
-	if err := p.unchanged(i, ds); err != nil {
-		return nil, err
-	}
-	print := p.fingerprint(i)
-	mf := *p.Manifest
-	mf.Version, mf.Summary = "", result.Summary{Items: sum.Items, Failed: sum.Failed}
-	mf.Dataset = result.Data{Description: dataset.Description{Items: sum.Items, Shape: p.Settings.Sample}}
-	about := part{&mf, print, i, p.Settings}
-	if finished, err := p.finished(); err != nil {
-		return nil, ownError{err}
-	} else if finished { // which it is not while a shard is made again
-		if err := p.unfinish(); err != nil {
-			return nil, outputError{err}
-		}
-	}
-	if err := all.Commit(about); err != nil {
-		return nil, err
 	}
 	tiles := 0
 	if p.Settings.Tiles != nil {

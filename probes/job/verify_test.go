@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
@@ -27,7 +26,6 @@ import (
 type kit struct {
 	model  *onnx.Model
 	probed *probes.Plan
-	prober *probes.Prober
 	frame  *probes.Frame
 	data   func() (dataset.Dataset, error)
 	format string
@@ -43,10 +41,6 @@ func newKit(t *testing.T, format string) *kit {
 	if k.probed, err = probes.Attach(k.model, probes.AttachOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if k.prober, err = k.probed.Open(context.Background(), gorgonia.Backend{}, engine.Options{}, 8); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { k.prober.Close() })
 	if k.frame, err = probes.NewFrame(2, 64, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +77,12 @@ func (k *kit) whole(at store.Store) (*Plan, error) {
 	if err := p.saveIn(at, Incremental, k.frame); err != nil {
 		return p, err
 	}
-	w, err := p.NewWorker(k.prober, WorkerOptions{Workers: 1, MaxTries: 1, Name: "w"})
+	r, err := p.Open(context.Background(), probes.Request{Model: k.model, Backend: gorgonia.Backend{}})
+	if err != nil {
+		return p, err
+	}
+	defer r.Close()
+	w, err := p.NewWorker(r, WorkerOptions{Decoders: 1, MaxTries: 1, Name: "w"})
 	if err != nil {
 		return p, err
 	}

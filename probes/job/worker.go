@@ -18,9 +18,9 @@ import (
 
 // WorkerOptions are what does not change a byte of the output.
 type WorkerOptions struct {
-	// Workers is the number of goroutines that read and decode; 0 takes one for
+	// Decoders is the number of goroutines that read and decode; 0 takes one for
 	// each core.
-	Workers int
+	Decoders int
 	// MaxTries is how many tries of a shard may end with their process, or with an
 	// error of the engine, before it is set aside; 0 sets none aside.
 	MaxTries int
@@ -65,7 +65,6 @@ type Result struct {
 type Worker struct {
 	plan             *Plan
 	prober           *probes.Prober
-	groups           []probes.Group
 	located          *located // nil without regions
 	sides            []dataset.Side
 	engine           Engine
@@ -75,12 +74,27 @@ type Worker struct {
 	done             Progress
 }
 
-// NewWorker is a worker on r, which must be of the plan's model; Admit says so.
-func (p *Plan) NewWorker(r *probes.Prober, o WorkerOptions) (*Worker, error) {
-	groups, err := p.groups(r.Plan)
+// Open readies the plan's model for a worker, on the backend and the devices of q; the rest
+// of q is the plan's. The model must be the one that was planned.
+func (p *Plan) Open(ctx context.Context, q probes.Request) (*probes.Prober, error) {
+	var err error
+	if q.Probes, err = p.probes(); err != nil {
+		return nil, err
+	}
+	s := &p.Settings
+	q.Sites, q.Sample, q.Batch, q.Precision, q.Manifest = s.siteOptions(), s.Sample, s.Batch, s.Precision, p.Manifest
+	r, err := probes.Open(ctx, q)
 	if err != nil {
 		return nil, err
 	}
+	if err := p.admit(q.Model, r); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// NewWorker is a worker on a prober that Open gave.
+func (p *Plan) NewWorker(r *probes.Prober, o WorkerOptions) (*Worker, error) {
 	located, err := p.locate(o.Layouts, o.Regions)
 	if err != nil {
 		return nil, err
@@ -93,7 +107,7 @@ func (p *Plan) NewWorker(r *probes.Prober, o WorkerOptions) (*Worker, error) {
 		host, _ := os.Hostname()
 		o.Name = fmt.Sprintf("%s:%d", host, os.Getpid())
 	}
-	w := &Worker{plan: p, prober: r, groups: groups, located: located, sides: sides, engine: EngineOf(r), options: o}
+	w := &Worker{plan: p, prober: r, located: located, sides: sides, engine: EngineOf(r), options: o}
 	w.inputs = opener{plan: p, options: p.options(&w.reading)}
 	return w, nil
 }

@@ -51,7 +51,7 @@ func (r *Rows) Agree(ctx context.Context, p *probes.Prober, ds dataset.Dataset, 
 		return nil, fmt.Errorf("the reference %q: %w", with.ID, err)
 	}
 	var code single
-	if _, err := p.Codes(ctx, one, &code, probes.CodeOptions{Full: true}); err != nil {
+	if _, err := p.Write(ctx, one, &code, probes.RunOptions{}, probes.Code{}); err != nil {
 		return nil, fmt.Errorf("running the picture of the reference %q: %w", with.ID, err)
 	}
 	if code.fault != "" {

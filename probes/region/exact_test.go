@@ -231,7 +231,7 @@ func TestFieldsAreWhatUnitsDependOn(t *testing.T) {
 	first, last := seeds(60)
 	for seed := first; seed < last; seed++ {
 		m, b, in := random(seed, false)
-		p, err := probes.Attach(m, probes.AttachOptions{Values: true})
+		p, err := probes.Attach(m, probes.AttachOptions{Probes: []probes.Probe{floats{}}})
 		if err != nil {
 			t.Fatalf("seed %d: %s: %v", seed, b.log, err)
 		}
@@ -367,4 +367,12 @@ func TestNothingOutsideChangesABit(t *testing.T) {
 	if changed == 0 {
 		t.Errorf("in %d regions no bit outside changed: the noise does nothing", regions)
 	}
+}
+
+// floats is a probe that gives the values before the activations.
+type floats struct{ probes.Outputs }
+
+func (floats) Attach(t *probes.Tap) error {
+	t.Output("value", tensor.Float32, []int{t.Site.Units}, func() string { return t.Rows(t.Values()) })
+	return nil
 }

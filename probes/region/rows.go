@@ -32,13 +32,13 @@ type RowOptions struct {
 	Seed   uint64
 	// Code writes the region code in hex, "region_code".
 	Code bool
-	// Radii are those of the column "changed", of ComplexityColumns, where there is one.
+	// Radii are those of the column "changed", of probes.Complexity, where there is one.
 	Radii []float64
 }
 
 // Rows is a sink that turns rows of items into rows of their regions, for another one.
-// It is given the columns of a run whose groups are CodeColumns with Full set, or
-// ComplexityColumns with Changed set, or both, and writes for each region:
+// It is given the columns of a run with the probe Code of all sites, or
+// Complexity with Changed set, or both, and writes for each region:
 //
 //	id, image, path  IMAGE#REGION, the item's ID, and its file
 //	region, label    the region's ID and class
@@ -193,7 +193,7 @@ func (r *Rows) batch(cols []result.Column) (b batch, err error) {
 	n := len(b.id)
 	if b.code == nil && b.changed == nil || len(b.path) != n || len(b.status) != n || len(b.message) != n ||
 		b.code != nil && len(b.code) != n*r.width || b.changed != nil && len(b.changed) != n*r.width*len(r.o.Radii) {
-		return b, fmt.Errorf("rows of regions: the batch does not hold %d whole codes of %d bytes, or what changed at %d radii; want CodeColumns with Full, or ComplexityColumns with Changed", n, r.width, len(r.o.Radii))
+		return b, fmt.Errorf("rows of regions: the batch does not hold %d whole codes of %d bytes, or what changed at %d radii; want those of Code, or of Complexity with Changed", n, r.width, len(r.o.Radii))
 	}
 	r.needed, r.rows.coded, r.rows.crossed = true, b.code != nil, b.changed != nil
 	return b, nil

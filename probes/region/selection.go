@@ -174,7 +174,7 @@ func (s *Selection) Append(dst, code []byte) []byte {
 
 // Digest is the digest of the region code of several sites, one after the other as
 // Append makes them; code holds all sites' codes in the order of sel.
-func Digest(sel []*Selection, code []byte) probes.Digest {
+func Digest(sel []*Selection, code []byte) probes.Hash {
 	var all []byte
 	for _, s := range sel {
 		all = s.Append(all, code[:len(s.Bits)])

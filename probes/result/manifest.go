@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zeebo/xxh3"
+
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
@@ -166,4 +168,20 @@ func Version() string {
 		v = "devel"
 	}
 	return v
+}
+
+// DataOf describes a dataset for the manifest. The ids of random points say nothing, and
+// there can be very many of them.
+func DataOf(ds dataset.Dataset) Data {
+	d := Data{Description: dataset.Describe(ds)}
+	if len(d.Sources) == 1 && d.Sources[0].Format == "random" {
+		return d
+	}
+	h := xxh3.New()
+	for i := range ds.Len() {
+		_, _ = h.WriteString(ds.Item(i).ID)
+		_, _ = h.Write([]byte{0})
+	}
+	d.IDs = fmt.Sprintf("xxh3:%016x", h.Sum64())
+	return d
 }

@@ -60,7 +60,7 @@ type indexed struct {
 
 // NewMaps is a sink before to that draws where in the picture the units lie that
 // changed: of a position, the fraction of its units. It is given the column "changed" of
-// ComplexityColumns, of which it takes the first radius; keep hands it on. from has the
+// probes.Complexity, of which it takes the first radius; keep hands it on. from has the
 // regions whose boxes are drawn, nil for none.
 func NewMaps(to result.Sink, dir string, sites []site.Site, layouts []region.Layout, ds dataset.Dataset, from region.Source, keep bool) (*Maps, error) {
 	m := &Maps{Sink: to, dir: dir, ds: ds, column: "changed", keep: keep}
@@ -103,8 +103,8 @@ func NewMaps(to result.Sink, dir string, sites []site.Site, layouts []region.Lay
 }
 
 // NewAgreement is a sink before to that draws how far each position of a picture agrees
-// with a reference: see region.Reference. It is given the column "code" of CodeColumns
-// with Full, and hands it on. One scale holds for all pictures, from the least to the
+// with a reference: see region.Reference. It is given the column "code" of
+// probes.Code, and hands it on. One scale holds for all pictures, from the least to the
 // largest agreement in the reference's own; what is beyond it has the colour of its end.
 // The reference is outlined in its picture.
 func NewAgreement(to result.Sink, dir string, ref *region.Reference, ds dataset.Dataset) (*Maps, error) {

@@ -1,0 +1,179 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/result"
+)
+
+var errNaN = errors.New("the network returned NaN for this item, so it has no code")
+
+// Batch is a batch of items that went through the network, on its way to the sink. What
+// it gives belongs to the run, and is valid until a Maker's Columns returns.
+type Batch struct {
+	batch   *dataset.Batch // valid until the lane is done with the step
+	ready   time.Time      // when the batch was
+	err     error          // of the lane
+	session *Prober
+	makers  []Maker
+	items   []dataset.Item
+	errs    []error
+	others  []*tensor.Tensor // the batches of Plan.Fit.Others
+	out     []*tensor.Tensor // nil where no group reads it
+	states  []any
+	ran     any // of states, that of the maker at work
+	rows    rows
+	packed  []byte // the items' codes, once made
+	coded   bool
+}
+
+// Len is the number of items.
+func (s *Batch) Len() int { return s.rows.n }
+
+// Items are the items.
+func (s *Batch) Items() []dataset.Item { return s.items }
+
+// Failed marks the items that could not be read, or have no code: the rows without a
+// value.
+func (s *Batch) Failed() []bool { return s.rows.failed }
+
+// Fail gives item i an error, which becomes its row's. It is for Runner.Run.
+func (s *Batch) Fail(i int, err error) { s.errs[i] = err }
+
+// Outputs are the network's own, as it gives them: with rows for as many samples as a run
+// takes, of which the first Len are of items.
+func (s *Batch) Outputs() []*tensor.Tensor { return s.out[:s.session.Plan.Own] }
+
+// Site is the output of a kind that Tap.Output added at each of the plan's sites, nil
+// where it added none. Rows are as in Outputs.
+func (s *Batch) Site(kind string) []*tensor.Tensor { return s.session.probe(s.out, kind) }
+
+// Ran is what Runner.Run of the same probe returned.
+func (s *Batch) Ran() any { return s.ran }
+
+// CodeBytes is the length of an item's whole code.
+func (s *Batch) CodeBytes() int { return s.session.Plan.CodeBytes() }
+
+// size is how many samples a run takes.
+func (s *Batch) size() int { return s.session.Batch }
+
+// Codes is the whole codes of the batch, one after the other; those of items that
+// failed are zero.
+func (s *Batch) Codes() []byte {
+	width := s.session.Plan.CodeBytes()
+	if !s.coded {
+		if s.packed == nil {
+			s.packed = make([]byte, s.session.Batch*width)
+		}
+		s.session.codes(s.packed, s.out, "code")
+		for i := range s.rows.n {
+			if s.rows.failed[i] {
+				clear(s.packed[i*width : (i+1)*width])
+			}
+		}
+		s.coded = true
+	}
+	return s.packed[:s.rows.n*width]
+}
+
+// infer is the part of a step that needs the engine.
+func (s *Batch) infer(ctx context.Context, l *lane) (err error) {
+	b := s.batch
+	s.session, s.makers = l.r, l.makers
+	s.items, s.errs = append(s.items[:0], b.Items...), append(s.errs[:0], b.Errs...)
+	s.states, s.coded = s.states[:0], false
+	if l.runs {
+		if s.out, err = s.session.Infer(ctx, b.Input, s.others...); err != nil {
+			return err
+		}
+	}
+	for _, m := range l.makers {
+		var state any
+		if r, ok := m.(Runner); ok {
+			if state, err = r.Run(ctx, s); err != nil {
+				return err
+			}
+		}
+		s.states = append(s.states, state)
+	}
+	return nil
+}
+
+// write is the part of a step that does not.
+func (s *Batch) write(sink result.Sink, sum *result.Summary) error {
+	nan := s.session.nan(s.out)
+	s.rows.reset()
+	for i, it := range s.items {
+		err := s.errs[i]
+		if err == nil && i < len(nan) && nan[i] {
+			err = errNaN
+		}
+		s.rows.add(it, err)
+		sum.Count(err)
+	}
+	cols := s.rows.columns()
+	for i, m := range s.makers {
+		s.ran = s.states[i]
+		more, err := m.Columns(s)
+		if err != nil {
+			return err
+		}
+		cols = append(cols, more...)
+	}
+	return sink.Write(cols)
+}
+
+// rows gathers the columns that every result has: what the item is and whether
+// it could be read.
+type rows struct {
+	n                                int
+	id, path, class, status, message []string
+	label                            []int64
+	failed                           []bool
+	unlabelled                       []bool
+	tiles                            bool // the items are tiles
+	tile                             []float64
+	untiled                          []bool
+}
+
+func (r *rows) add(it dataset.Item, err error) {
+	r.n++
+	r.id, r.path, r.class = append(r.id, it.ID), append(r.path, it.Path), append(r.class, it.Class)
+	r.label = append(r.label, int64(max(it.Label, 0)))
+	r.unlabelled = append(r.unlabelled, it.Label < 0)
+	status, message := "ok", ""
+	if err != nil {
+		status, message = "error", err.Error()
+	}
+	r.status, r.message = append(r.status, status), append(r.message, message)
+	r.failed = append(r.failed, err != nil)
+	if r.tiles {
+		r.tile, r.untiled = append(r.tile, it.Tile[:]...), append(r.untiled, it.Tile == [4]float64{})
+	}
+}
+
+func (r *rows) reset() { *r = rows{tiles: r.tiles} }
+
+func (r *rows) columns() []result.Column {
+	good := make([]bool, r.n)
+	for i, f := range r.failed {
+		good[i] = !f
+	}
+	cols := []result.Column{
+		{Name: "id", Values: r.id},
+		{Name: "path", Values: r.path},
+		{Name: "label", Values: r.label, Null: r.unlabelled},
+		{Name: "class", Values: r.class},
+		{Name: "status", Values: r.status},
+		{Name: "error", Values: r.message, Null: good},
+	}
+	if r.tiles {
+		cols = append(cols, result.Column{Name: "tile", Values: r.tile, Width: 4, Null: r.untiled,
+			Parts: []result.Part{{Name: "x0", Width: 1}, {Name: "y0", Width: 1}, {Name: "x1", Width: 1}, {Name: "y1", Width: 1}}})
+	}
+	return cols
+}
