@@ -16,9 +16,11 @@ func Memory(shape []int, samples [][]float32, items []Item) (Dataset, error) {
 	if items != nil && len(items) != len(samples) {
 		return nil, fmt.Errorf("a dataset in memory: %d items for %d samples", len(items), len(samples))
 	}
+	want := tensor.Count(shape)
 	for i, x := range samples {
-		if want := tensor.Count(shape); x != nil && len(x) != want {
-			return nil, fmt.Errorf("a dataset in memory: sample %d has %d elements, want %d, of shape %v", i, len(x), want, shape)
+		if x != nil && len(x) != want {
+			return nil, fmt.Errorf("a dataset in memory: sample %d has %d elements, want %d, of shape %v",
+				i, len(x), want, shape)
 		}
 	}
 	return &memory{slices.Clone(shape), samples, items}, nil

@@ -115,9 +115,6 @@ func (c *concat[T]) Sample(i int, dst []float32) error {
 	return c.parts[p].Sample(at, dst)
 }
 
-// Sides is none: what lies beside all parts is put beside the whole.
-func (c *concat[T]) Sides() []Side { return nil }
-
 // describe names the classes that all parts have.
 func (c *concat[T]) describe() (d Description) {
 	same := true

@@ -66,7 +66,9 @@ func TestWrappersLoseNothing(t *testing.T) {
 	pics := zooPics(t)[:5]
 	square := picture.Preprocess{Name: "square", Interpolation: picture.Bicubic, Channels: 3,
 		Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 4, W: 4}}}
-	sources := map[string]Dataset{"random": Random(3, []int{3, 4, 4}, 0, 1, 7), "memory": memoryOf(t, []int{1, 2, 2}, 1, 2, 3, 4)}
+	sources := map[string]Dataset{
+		"random": Random(3, []int{3, 4, 4}, 0, 1, 7), "memory": memoryOf(t, []int{1, 2, 2}, 1, 2, 3, 4),
+	}
 	for _, f := range Formats {
 		files, _ := formatCases[f.Name](t, pics)
 		dir := tree(t, files)
@@ -89,7 +91,8 @@ func TestWrappersLoseNothing(t *testing.T) {
 		"concat": func(ds Dataset) (Dataset, error) { return Concat(ds, Random(1, ds.Shape(), 0, 1, 2), ds) },
 		"beside": func(ds Dataset) (Dataset, error) {
 			n := ds.Len()
-			ds, err := Beside(ds, Side{Name: "box", Rows: tensor.Of(counting32(4*n), n, 4), Errs: make([]error, n), From: "here"})
+			rows := tensor.Of(counting32(4*n), n, 4)
+			ds, err := Beside(ds, Side{Name: "box", Rows: rows, Errs: make([]error, n), From: "here"})
 			if err != nil {
 				return nil, err
 			}
@@ -156,8 +159,11 @@ func TestMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := make([]float32, 2)
-	if err := ds.Sample(0, x); err != nil || !slices.Equal(x, []float32{1, 2}) || ds.Item(0).Label != 3 || ds.Item(1).ID != "b" {
-		t.Errorf("%v, %v, %+v", x, err, ds.Item(0))
+	if err := ds.Sample(0, x); err != nil || !slices.Equal(x, []float32{1, 2}) {
+		t.Errorf("%v, %v", x, err)
+	}
+	if ds.Item(0).Label != 3 || ds.Item(1).ID != "b" {
+		t.Errorf("the items are %+v and %+v", ds.Item(0), ds.Item(1))
 	}
 	if err := ds.Sample(1, x); err == nil {
 		t.Error("a nil sample was read")
