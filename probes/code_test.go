@@ -96,7 +96,7 @@ func (s flipped) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tensor
 func TestCompareCountsFlips(t *testing.T) {
 	m := network(t, 3, func(e *rewrite.Edit, x string) string { return e.Op("Relu", nil, e.Op("Abs", nil, x)) })
 	open(t, m, AttachOptions{}, 1)
-	ds := points{[]int{3}, [][]float32{{1, 2, 0.5}, {1, 2, 3}, {4, 5, 2}, nil}}
+	ds := points([]int{3}, [][]float32{{1, 2, 0.5}, {1, 2, 3}, {4, 5, 2}, nil})
 	d, err := Compare(context.Background(), m, AttachOptions{}, ds, Setting{Backend: ort.Backend{}, Batch: 2}, Setting{Backend: flipping{}, Batch: 2}, CompareOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestCodesRows(t *testing.T) {
 	nan := make([]float32, 9)
 	nan[4] = float32(math.NaN())
 	up := []float32{1, -1, 1, 0, 2, -3, 4, 5, 6}
-	ds := points{[]int{9}, [][]float32{up, nil, nan, {-1, 1, 1, 1, 1, 1, 1, 1, 1}, up}}
+	ds := points([]int{9}, [][]float32{up, nil, nan, {-1, 1, 1, 1, 1, 1, 1, 1, 1}, up})
 	for _, batch := range []int{1, 2, 16} {
 		r := open(t, m, AttachOptions{Probes: []Probe{Code{}, Fragile{Within: 0.5}}}, batch)
 		mem := &memory{}
@@ -151,7 +151,7 @@ func TestNaNInsideIsReported(t *testing.T) {
 	})
 	r := open(t, m, AttachOptions{}, 4)
 	mem := &memory{}
-	ds := points{[]int{2}, [][]float32{{1, 2}, {1, -2}, {-1, 3}, {4, 5}, {6, -7}}}
+	ds := points([]int{2}, [][]float32{{1, 2}, {1, -2}, {-1, 3}, {4, 5}, {6, -7}})
 	sum, err := r.Write(context.Background(), ds, mem, RunOptions{}, Digest{}, Code{})
 	if err != nil {
 		t.Fatal(err)
@@ -186,15 +186,15 @@ func TestNaNBeforeMaxPoolIsReported(t *testing.T) {
 		return e.Op("Relu", nil, e.Op("MaxPool", map[string]any{"kernel_shape": []int64{2, 2}, "strides": []int64{2, 2}}, x))
 	})
 	r := open(t, m, AttachOptions{}, 3)
-	ds := points{shape: []int{16}}
+	var samples [][]float32
 	for i := range 17 {
 		x := slices.Repeat([]float32{2}, 16)
 		if i < 16 {
 			x[i] = -1
 		}
-		ds.x = append(ds.x, x)
+		samples = append(samples, x)
 	}
-	sum, err := r.Write(context.Background(), ds, &memory{}, RunOptions{}, Digest{})
+	sum, err := r.Write(context.Background(), points([]int{16}, samples), &memory{}, RunOptions{}, Digest{})
 	if err != nil || sum.Failed != 16 {
 		t.Errorf("%d of 16 items with a NaN are reported, %v", sum.Failed, err)
 	}
@@ -311,7 +311,7 @@ func TestModelWithoutBatchAxis(t *testing.T) {
 		t.Errorf("batch %d, note %q, %d units", r.Batch, r.Plan.Fit.Note, r.Plan.Units())
 	}
 	mem := &memory{}
-	sum, err := r.Write(context.Background(), points{[]int{3}, [][]float32{{1, 1, 1}, {-1, -1, 0}, nil, {float32(math.NaN()), 0, 0}}}, mem, RunOptions{}, Digest{}, Code{})
+	sum, err := r.Write(context.Background(), points([]int{3}, [][]float32{{1, 1, 1}, {-1, -1, 0}, nil, {float32(math.NaN()), 0, 0}}), mem, RunOptions{}, Digest{}, Code{})
 	if err != nil || sum.Failed != 2 {
 		t.Fatalf("%+v, %v", sum, err)
 	}
@@ -421,7 +421,7 @@ func TestCancelledRun(t *testing.T) {
 	r := openProber(t, m)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := r.Write(ctx, points{[]int{2}, [][]float32{{1, 2}}}, &memory{}, RunOptions{}, Digest{}); !errors.Is(err, context.Canceled) {
+	if _, err := r.Write(ctx, points([]int{2}, [][]float32{{1, 2}}), &memory{}, RunOptions{}, Digest{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled run: %v", err)
 	}
 }

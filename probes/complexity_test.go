@@ -2,7 +2,6 @@ package probes
 
 import (
 	"context"
-	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -18,33 +17,27 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
-// points is a dataset in memory; a nil sample cannot be read.
-type points struct {
-	shape []int
-	x     [][]float32
-}
-
-func (p points) Len() int     { return len(p.x) }
-func (p points) Shape() []int { return p.shape }
-func (p points) Item(i int) dataset.Item {
-	return dataset.Item{ID: string(rune('a' + i)), Path: "memory", Label: -1}
-}
-func (p points) Sample(i int, dst []float32) error {
-	if p.x[i] == nil {
-		return errors.New("this one is bad")
+// points is a dataset in memory, whose items have the IDs a, b and so on; a nil sample
+// cannot be read.
+func points(shape []int, x [][]float32) dataset.Dataset {
+	items := make([]dataset.Item, len(x))
+	for i := range items {
+		items[i] = dataset.Item{ID: string(rune('a' + i)), Path: "memory", Label: -1}
 	}
-	copy(dst, p.x[i])
-	return nil
+	ds, err := dataset.Memory(shape, x, items)
+	if err != nil {
+		panic(err)
+	}
+	return ds
 }
 
-// pointsOf splits an array [n, ...] into samples.
-func pointsOf(t *tensor.Tensor, n int) points {
-	p := points{shape: t.Shape[1:]}
-	dim := tensor.Count(p.shape)
+// pointsOf is the first n items of an array [items, ...].
+func pointsOf(t *tensor.Tensor, n int) (ds dataset.Dataset) {
+	var x [][]float32
 	for i := range n {
-		p.x = append(p.x, tensor.Data[float32](t)[i*dim:(i+1)*dim])
+		x = append(x, floatRow(t, i))
 	}
-	return p
+	return points(t.Shape[1:], x)
 }
 
 // memory is a sink that keeps what it gets.
@@ -192,7 +185,7 @@ func TestComplexityHandCases(t *testing.T) {
 	} {
 		m := network(t, 2, func(e *rewrite.Edit, x string) string { return layer(e, x, []float32{1, 0}, []float32{c.bias}) })
 		r := open(t, m, AttachOptions{Probes: []Probe{Code{Below: c.sign3}}}, 3)
-		got, _ := complexity(t, r, points{[]int{2}, [][]float32{{0, 0}}}, Complexity{Frame: frame, Radii: []float64{1}, Center: c.centre, Sign3: c.sign3})
+		got, _ := complexity(t, r, points([]int{2}, [][]float32{{0, 0}}), Complexity{Frame: frame, Radii: []float64{1}, Center: c.centre, Sign3: c.sign3})
 		if n := got.ints("complexity")[0]; n != c.want {
 			t.Errorf("bias %g, sign3 %v, centre %v: complexity %d, want %d", c.bias, c.sign3, c.centre, n, c.want)
 		}
@@ -207,7 +200,7 @@ func TestComplexityHandCases(t *testing.T) {
 		want   int64
 	}{{false, 0}, {true, 1}} {
 		r := open(t, m, AttachOptions{}, 4)
-		got, _ := complexity(t, r, points{[]int{2}, [][]float32{{0, 0}}}, Complexity{Frame: frame, Radii: []float64{1}, Center: c.centre})
+		got, _ := complexity(t, r, points([]int{2}, [][]float32{{0, 0}}), Complexity{Frame: frame, Radii: []float64{1}, Center: c.centre})
 		if n := got.ints("count")[1]; n != c.want {
 			t.Errorf("centre %v: the bump counts %d, want %d", c.centre, n, c.want)
 		}
@@ -232,16 +225,15 @@ func TestComplexityFirstLayerOracle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var p points
-	p.shape = []int{d}
+	var x [][]float32
 	for range n {
-		p.x = append(p.x, normal(d))
+		x = append(x, normal(d))
 	}
 	radii := []float64{0.1, 1, 4}
 	r := open(t, m, AttachOptions{}, 8)
-	got, _ := complexity(t, r, p, Complexity{Frame: frame, Radii: radii})
+	got, _ := complexity(t, r, points([]int{d}, x), Complexity{Frame: frame, Radii: radii})
 	counted := int64(0)
-	for i, x := range p.x {
+	for i, x := range x {
 		for ri, radius := range radii {
 			want, slack := int64(0), int64(0)
 			for u := range units {
@@ -288,7 +280,7 @@ func TestComplexityRowsKeepTheirPlace(t *testing.T) {
 	var first []int64
 	for _, batch := range []int{1, 3, 4, 100} {
 		r := open(t, m, AttachOptions{}, batch)
-		got, sum := complexity(t, r, points{[]int{2}, x}, Complexity{Frame: frame, Radii: []float64{1, 2}})
+		got, sum := complexity(t, r, points([]int{2}, x), Complexity{Frame: frame, Radii: []float64{1, 2}})
 		if sum.Items != 6 || sum.Failed != 3 {
 			t.Fatalf("batch %d: %d items, %d failed; want 6 and 3", batch, sum.Items, sum.Failed)
 		}
@@ -320,7 +312,7 @@ func TestComplexityOfMaxPool(t *testing.T) {
 	}
 	for _, sign3 := range []bool{false, true} {
 		r := open(t, m, AttachOptions{Probes: []Probe{Code{Below: sign3}}, Sites: site.Options{MaxPool: true}}, 3)
-		got, _ := complexity(t, r, points{[]int{4}, [][]float32{{5, 5, 4, 4}, {9, 5, 4, 4}}}, Complexity{Frame: frame, Radii: []float64{1}, Sign3: sign3})
+		got, _ := complexity(t, r, points([]int{4}, [][]float32{{5, 5, 4, 4}, {9, 5, 4, 4}}), Complexity{Frame: frame, Radii: []float64{1}, Sign3: sign3})
 		if n := got.ints("count"); !slices.Equal(n, []int64{0, 1, 0, 0}) {
 			t.Errorf("sign3 %v: counts %v, want the first item's window alone", sign3, n)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -33,20 +34,20 @@ func TestJudgeDecides(t *testing.T) {
 	wrong := Setting{Backend: flipping{}, Batch: 2}
 	one := Setting{Backend: ort.Backend{}, Batch: 1, Double: true}
 	// 1 and 2 are lost in float32; 64 survives; -1 and 0 are not above 0 either way.
-	lost := points{[]int{3}, [][]float32{{1, 64, -1}, {64, 64, 64}, {0, 0.5, 2}, nil}}
+	lost := points([]int{3}, [][]float32{{1, 64, -1}, {64, 64, 64}, {0, 0.5, 2}, nil})
 	relu := network(t, 3, op("Relu", nil))
 	// The flipping engine has the third bit of each batch's first item wrong.
-	plain := points{[]int{3}, [][]float32{{1, -2, 0}, {1, 2, 3}, {4, 5, -7}}}
+	plain := points([]int{3}, [][]float32{{1, -2, 0}, {1, 2, 3}, {4, 5, -7}})
 	pooled := network(t, 16, func(e *rewrite.Edit, x string) string {
 		x = e.Op("Reshape", nil, x, e.Const(tensor.Of([]int64{-1, 1, 4, 4}, 4)))
 		return e.Op("MaxPool", map[string]any{"kernel_shape": []int64{2, 2}, "strides": []int64{2, 2}}, x)
 	})
-	picture := points{[]int{16}, [][]float32{{9, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7}}}
+	picture := points([]int{16}, [][]float32{{9, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7}})
 	for _, c := range []struct {
 		name          string
 		m             *onnx.Model
 		o             AttachOptions
-		ds            points
+		ds            dataset.Dataset
 		a, b          Setting
 		forA, forB    int64
 		margin, scale float64
@@ -146,7 +147,7 @@ func TestOtherSitesAreFoundOut(t *testing.T) {
 func TestCompareLeavesOutNaN(t *testing.T) {
 	enginetest.Need(t, ort.Backend{}, engine.Options{})
 	m := network(t, 3, func(e *rewrite.Edit, x string) string { return e.Op("Relu", nil, e.Op("Sqrt", nil, x)) })
-	ds := points{[]int{3}, [][]float32{{1, 2, 3}, {1, -2, 3}, nil, {4, 5, 6}}}
+	ds := points([]int{3}, [][]float32{{1, 2, 3}, {1, -2, 3}, nil, {4, 5, 6}})
 	one := Setting{Backend: ort.Backend{}, Batch: 1, Double: true}
 	for _, host := range []bool{false, true} {
 		d, err := Compare(context.Background(), m, AttachOptions{}, ds, Setting{Backend: ort.Backend{}, Batch: 2, Host: host},

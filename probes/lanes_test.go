@@ -36,7 +36,7 @@ func TestDevicesAreAsOne(t *testing.T) {
 		Outputs{Name: "logits", Full: true}}
 	for _, batch := range []int{1, 4} {
 		for _, items := range []int{0, 1, 4, 5, 37} {
-			ds := points{shape: []int{6}}
+			var samples [][]float32
 			for i := range items {
 				x := randoms(rng, 6)
 				for k := range x {
@@ -45,8 +45,9 @@ func TestDevicesAreAsOne(t *testing.T) {
 				if i%9 == 4 {
 					x = nil
 				}
-				ds.x = append(ds.x, x)
+				samples = append(samples, x)
 			}
+			ds := points([]int{6}, samples)
 			one := &memory{}
 			p, err := Attach(m, AttachOptions{})
 			if err != nil {
@@ -130,10 +131,7 @@ func TestOneDeviceFails(t *testing.T) {
 	defer r.Close()
 	lost := errors.New("the GPU fell off the bus")
 	r.peers[0].session = &slowSession{Session: r.peers[0].session, fail: lost}
-	ds := points{shape: []int{3}}
-	for range 400 {
-		ds.x = append(ds.x, []float32{1, 2, 3})
-	}
+	ds := points([]int{3}, slices.Repeat([][]float32{{1, 2, 3}}, 400))
 	sum, err := r.Write(context.Background(), ds, &memory{}, RunOptions{}, Digest{})
 	if !errors.Is(err, lost) || sum.Items != 10 { // batches 0 to 4; batch 5 is its third
 		t.Errorf("%d items, then %v", sum.Items, err)

@@ -15,19 +15,18 @@ import (
 )
 
 // stacked is the rows of an array as a dataset, in an order of its own.
-type stacked struct {
-	x     *tensor.Tensor
-	order []int
-}
-
-func (s stacked) Len() int     { return len(s.order) }
-func (s stacked) Shape() []int { return s.x.Shape[1:] }
-func (s stacked) Item(i int) dataset.Item {
-	return dataset.Item{ID: fmt.Sprint(s.order[i]), Label: -1}
-}
-func (s stacked) Sample(i int, dst []float32) error {
-	copy(dst, floatRow(s.x, s.order[i]))
-	return nil
+func stacked(t *testing.T, x *tensor.Tensor, order []int) dataset.Dataset {
+	t.Helper()
+	var samples [][]float32
+	var items []dataset.Item
+	for _, k := range order {
+		samples, items = append(samples, floatRow(x, k)), append(items, dataset.Item{ID: fmt.Sprint(k), Label: -1})
+	}
+	ds, err := dataset.Memory(x.Shape[1:], samples, items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ds
 }
 
 // sideOf is the rows of an array in an order.
@@ -58,7 +57,7 @@ func TestCodesOfSeveralInputsAreThoseOfPyTorch(t *testing.T) {
 			tensor.Data[float32](boxes.Rows)[4*3] = float32(math.NaN())
 			boxes.Errs = make([]error, len(order))
 			boxes.Errs[5] = errors.New("cut off")
-			ds, err := dataset.Beside(stacked{g.arrays["input"], order}, boxes)
+			ds, err := dataset.Beside(stacked(t, g.arrays["input"], order), boxes)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +109,7 @@ func TestRunBindsInputsByName(t *testing.T) {
 		`is given rows of int64 [4]`:                                  {box("box", tensor.Int64, 2, 4)},
 		`is given rows of float32 [2 2]`:                              {box("box", tensor.Float32, 2, 2, 2)},
 	} {
-		ds, err := dataset.Beside(stacked{x, []int{0, 1}}, sides...)
+		ds, err := dataset.Beside(stacked(t, x, []int{0, 1}), sides...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +128,7 @@ func TestComplexityAroundEachInput(t *testing.T) {
 	g, m := regionGolden(t, "regionblip_dynamo")
 	const radius = 0.25
 	order := []int{1, 0, 2, 1}
-	ds, err := dataset.Beside(stacked{g.arrays["input"], order}, sideOf("box", g.arrays["box"], order))
+	ds, err := dataset.Beside(stacked(t, g.arrays["input"], order), sideOf("box", g.arrays["box"], order))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -102,7 +103,7 @@ func (s *posingSession) Close() error {
 	return s.Session.Close()
 }
 
-func overlapping(t *testing.T, items int) (*onnx.Model, points, []Probe) {
+func overlapping(t *testing.T, items int) (*onnx.Model, dataset.Dataset, []Probe) {
 	t.Helper()
 	enginetest.Need(t, ort.Backend{}, engine.Options{})
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -110,7 +111,7 @@ func overlapping(t *testing.T, items int) (*onnx.Model, points, []Probe) {
 		x = e.Op("Relu", nil, e.Op("Gemm", nil, x, e.Const(tensor.Of(randoms(rng, 6*24), 6, 24))))
 		return e.Op("Relu", nil, e.Op("Gemm", nil, x, e.Const(tensor.Of(randoms(rng, 24*9), 24, 9))))
 	})
-	ds := points{shape: []int{6}}
+	var samples [][]float32
 	for i := range items {
 		x := randoms(rng, 6)
 		for k := range x {
@@ -119,13 +120,13 @@ func overlapping(t *testing.T, items int) (*onnx.Model, points, []Probe) {
 		if i%9 == 4 {
 			x = nil
 		}
-		ds.x = append(ds.x, x)
+		samples = append(samples, x)
 	}
 	frame, err := NewFrame(3, 6, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m, ds, []Probe{Digest{}, Code{}, Complexity{Frame: frame, Radii: []float64{0.1, 0.5}},
+	return m, points([]int{6}, samples), []Probe{Digest{}, Code{}, Complexity{Frame: frame, Radii: []float64{0.1, 0.5}},
 		Outputs{Name: "logits", Full: true}}
 }
 
@@ -235,7 +236,7 @@ func TestOverlapEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum, err := r.Write(ctx, ds, sink, RunOptions{}, groups...)
-		if !errors.Is(err, c.want) || sum.Items == len(ds.x) {
+		if !errors.Is(err, c.want) || sum.Items == ds.Len() {
 			t.Errorf("%s: %d items, then %v", c.name, sum.Items, err)
 		}
 		if b.all > 60 { // of some 400

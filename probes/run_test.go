@@ -6,10 +6,12 @@ import (
 	"errors"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/result"
@@ -25,7 +27,7 @@ func TestGroupsTogether(t *testing.T) {
 		x = e.Op("Flatten", nil, x)
 		return e.Op("Relu", nil, e.Op("Gemm", nil, x, e.Const(tensor.Of(randoms(rng, 18*5), 18, 5))))
 	})
-	ds := points{shape: []int{18}}
+	var samples [][]float32
 	for i := range 23 {
 		x := randoms(rng, 18)
 		for k := range x {
@@ -34,11 +36,12 @@ func TestGroupsTogether(t *testing.T) {
 		if i%7 == 3 {
 			x = nil
 		}
-		ds.x = append(ds.x, x)
+		samples = append(samples, x)
 	}
 	for k := range 9 { // a channel that never fires
-		ds.x[0][k] = -1
+		samples[0][k] = -1
 	}
+	ds := points([]int{18}, samples)
 	r := open(t, m, AttachOptions{}, 4)
 	frame, err := NewFrame(3, 18, 1)
 	if err != nil {
@@ -87,7 +90,7 @@ func TestGroupsTogether(t *testing.T) {
 				}
 			}
 		}
-		if got != want || (i == 0 && got&0b10100000 != 0) || (ds.x[i] == nil) != channels.Null[i] || ds.x[i] == nil && got != 0 {
+		if got != want || (i == 0 && got&0b10100000 != 0) || (samples[i] == nil) != channels.Null[i] || samples[i] == nil && got != 0 {
 			t.Errorf("item %d: channels %08b, want %08b; null %v", i, got, want, channels.Null[i])
 		}
 	}
@@ -104,7 +107,7 @@ func TestGroupsTogether(t *testing.T) {
 		t.Errorf("codes of no site: %v", err)
 	}
 	flat := open(t, network(t, 3, op("Relu", nil)), AttachOptions{}, 2)
-	if _, err := flat.Write(context.Background(), points{[]int{3}, nil}, some, RunOptions{}, Channels{}); err == nil {
+	if _, err := flat.Write(context.Background(), points([]int{3}, nil), some, RunOptions{}, Channels{}); err == nil {
 		t.Error("channels of a model without any are no error")
 	}
 }
@@ -127,13 +130,15 @@ func (s *slowSink) Write([]result.Column) error { return <-s.take }
 
 // counted counts the samples that were read.
 type counted struct {
-	points
+	dataset.Dataset
 	read *atomic.Int64
 }
 
+func (c counted) Unwrap() dataset.Dataset { return c.Dataset }
+
 func (c counted) Sample(i int, dst []float32) error {
 	c.read.Add(1)
-	return c.points.Sample(i, dst)
+	return c.Dataset.Sample(i, dst)
 }
 
 // A sink that is slow holds the run back, and one that fails ends it, with the
@@ -141,10 +146,7 @@ func (c counted) Sample(i int, dst []float32) error {
 func TestWriteHoldsBack(t *testing.T) {
 	const batch = 4
 	r := open(t, network(t, 3, op("Relu", nil)), AttachOptions{}, batch)
-	ds := counted{points{shape: []int{3}}, &atomic.Int64{}}
-	for range 400 {
-		ds.x = append(ds.x, []float32{1, 2, 3})
-	}
+	ds := counted{points([]int{3}, slices.Repeat([][]float32{{1, 2, 3}}, 400)), &atomic.Int64{}}
 	s := &slowSink{take: make(chan error)}
 	done := make(chan error, 1)
 	go func() {
@@ -181,10 +183,7 @@ func TestWriteIsCancelled(t *testing.T) {
 	r := open(t, network(t, 3, op("Relu", nil)), AttachOptions{}, 2)
 	for _, after := range []int{0, 1, 5} {
 		ctx, cancel := context.WithCancelCause(context.Background())
-		ds := points{shape: []int{3}}
-		for range 200 {
-			ds.x = append(ds.x, []float32{1, 2, 3})
-		}
+		ds := points([]int{3}, slices.Repeat([][]float32{{1, 2, 3}}, 200))
 		n := 0
 		sum, err := r.Write(ctx, ds, &memory{}, RunOptions{Progress: func(s result.Summary) {
 			if n++; n > after {

@@ -33,7 +33,7 @@ func timed(t *testing.T, time, vector string) *onnx.Model {
 // Inputs without a batch axis are as constants are, in batches of any size.
 func TestInputsThatAllItemsShare(t *testing.T) {
 	m, plain := timed(t, "t", "v"), timed(t, "", "")
-	items := points{[]int{3}, [][]float32{{1, 2, 3}, {0, 0, 0}, {-1, .4, -.6}, {.5, -1, 1}, {.4, 1, -1}}}
+	items := points([]int{3}, [][]float32{{1, 2, 3}, {0, 0, 0}, {-1, .4, -.6}, {.5, -1, 1}, {.4, 1, -1}})
 	time, err := dataset.ConstantSide("t", tensor.Float32, []int{}, "-2")
 	if err != nil {
 		t.Fatal(err)

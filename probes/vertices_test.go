@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -19,7 +20,7 @@ import (
 
 // crossings counts around the same points twice, with the vertices made on the host
 // and in the graph.
-func crossings(t *testing.T, r *Prober, ds points, nb Complexity) (host, graph *memory) {
+func crossings(t *testing.T, r *Prober, ds dataset.Dataset, nb Complexity) (host, graph *memory) {
 	t.Helper()
 	var sinks [2]*memory
 	for i, in := range []bool{false, true} {
@@ -144,7 +145,7 @@ func TestVerticesOfBadItems(t *testing.T) {
 		t.Fatal(err)
 	}
 	nan := float32(math.NaN())
-	ds := points{[]int{4}, [][]float32{{0, 9, 9, 1}, nil, {nan, 0, 1, 2}, {0, 0, 0, 0}, nil, {5, 5, 4, 4}}}
+	ds := points([]int{4}, [][]float32{{0, 9, 9, 1}, nil, {nan, 0, 1, 2}, {0, 0, 0, 0}, nil, {5, 5, 4, 4}})
 	for _, batch := range []int{2, 3, 8, 100} {
 		for _, sign3 := range []bool{false, true} {
 			r := open(t, m, AttachOptions{Probes: []Probe{Code{Below: sign3}}, Sites: site.Options{MaxPool: true}, Pack: PackUnsigned}, batch)

@@ -1,4 +1,17 @@
 // Package backends lists the engines that can run a model, and says which one is taken.
+//
+// Whoever imports it, or engine/gorgonia, has onnx-go in the program, which hands its Go
+// types of ONNX's messages (onnx.ModelProto and so on, of a file onnx.proto3) to the
+// registries of google.golang.org/protobuf. A program that has other types of these
+// names, as protoc makes them of ONNX's onnx.proto, then panics when it starts:
+// "onnx.ModelProto is already registered", or "has a name conflict over" it. There are two ways out:
+//
+//   - [ort.Backend] by itself. engine/ort, onnx and the packages of probes read ONNX
+//     without generated types and register none.
+//   - GOLANG_PROTOBUF_REGISTRATION_CONFLICT=warn (or ignore) in the environment, or the
+//     same for the linker, -X google.golang.org/protobuf/reflect/protoregistry.conflictPolicy=warn.
+//     The types that come first have the registries, and both packages still decode:
+//     onnx-go looks nothing up there. That module promises neither name for ever.
 package backends
 
 import (

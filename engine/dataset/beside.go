@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -59,16 +58,10 @@ func (s *Side) check(i int) error {
 	return nil
 }
 
-// Multi is a dataset that has arrays beside its samples; Beside makes one. Batches
-// hands out their rows with the samples', in the order of Sides.
-type Multi interface {
-	Dataset
-	Sides() []Side
-}
-
-// Sides is what lies beside the samples of ds, nil for most datasets.
+// Sides is what lies beside the samples of ds, as Beside has put it there; nil for most
+// datasets. Batches hands out the rows with the samples', in this order.
 func Sides(ds Dataset) []Side {
-	if m, ok := ds.(Multi); ok {
+	if m, _, ok := find[interface{ Sides() []Side }](ds, 0); ok {
 		return m.Sides()
 	}
 	return nil
@@ -109,7 +102,8 @@ func shapeOf(t *tensor.Tensor) []int {
 	return t.Shape
 }
 
-func (m multi) Sides() []Side { return m.sides }
+func (m multi) Unwrap() Dataset { return m.Dataset }
+func (m multi) Sides() []Side   { return m.sides }
 
 func (m multi) Sample(i int, dst []float32) error {
 	for k := range m.sides {
@@ -119,9 +113,6 @@ func (m multi) Sample(i int, dst []float32) error {
 	}
 	return m.Dataset.Sample(i, dst)
 }
-
-// Geometry is that of the sample, for GeometryOf.
-func (m multi) Geometry(i int) (picture.Geometry, error) { return GeometryOf(m.Dataset, i) }
 
 func (m multi) describe() Description {
 	d := Describe(m.Dataset)

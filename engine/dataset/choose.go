@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-
-	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // Choice is an item made of another: with other arrays beside it, a box say.
@@ -47,6 +45,13 @@ type chosen struct {
 	read  recent[[]float32]
 }
 
+func (c *chosen) within(i int) (Dataset, int) {
+	if len(c.of) == 0 {
+		return c.Dataset, 0
+	}
+	return c.Dataset, c.of[i]
+}
+
 func (c *chosen) Len() int { return len(c.of) }
 
 func (c *chosen) Item(i int) Item {
@@ -59,15 +64,6 @@ func (c *chosen) Sample(i int, dst []float32) error {
 	x, err := c.read.get(c.of[i])
 	copy(dst, x)
 	return err
-}
-
-// Geometry is that of the item chosen, for GeometryOf.
-func (c *chosen) Geometry(i int) (picture.Geometry, error) { return GeometryOf(c.Dataset, c.of[i]) }
-
-func (c *chosen) describe() Description {
-	d := Describe(c.Dataset)
-	d.Items = len(c.of)
-	return d
 }
 
 // recent keeps the last few values made, for items that are asked for one after

@@ -34,6 +34,11 @@ type Item struct {
 }
 
 // Dataset is a finite, indexable collection of samples of one shape.
+//
+// One that wraps another item for item, and gives its own samples, labels or IDs, has a
+// method Unwrap() Dataset, as errors have it. Then all that functions of this package
+// say of the other, its pictures, tiles, sources and what lies beside, they say of it.
+// One that has other items wraps what Range, Choose or Concat makes.
 type Dataset interface {
 	// Len is the number of samples, bad ones included.
 	Len() int
@@ -173,36 +178,12 @@ type Source struct {
 	RoundedFrom string `json:"rounded_from,omitempty"`
 }
 
-// Describe says where ds comes from; datasets that this package did not make
-// have a size and a shape only.
-func Describe(ds Dataset) Description {
-	if d, ok := ds.(interface{ describe() Description }); ok {
-		return d.describe()
+// Describe says where ds comes from; of a dataset that another package made, and that
+// wraps none of this one, a size and a shape only.
+func Describe(ds Dataset) (d Description) {
+	if of, _, ok := find[interface{ describe() Description }](ds, 0); ok {
+		d = of.describe()
 	}
-	return Description{Items: ds.Len(), Shape: ds.Shape()}
-}
-
-// Range is samples from (inclusive) to (exclusive) of ds, as a dataset of its
-// own whose items keep their IDs.
-func Range(ds Dataset, from, to int) (Dataset, error) {
-	if from < 0 || to > ds.Len() || from > to {
-		return nil, fmt.Errorf("samples %d to %d of a dataset of %d: out of range", from, to, ds.Len())
-	}
-	return view{ds, from, to - from}, nil
-}
-
-type view struct {
-	Dataset
-	from, n int
-}
-
-func (v view) Sides() []Side                     { return cut(Sides(v.Dataset), v.from, v.n) }
-func (v view) Len() int                          { return v.n }
-func (v view) Item(i int) Item                   { return v.Dataset.Item(v.from + i) }
-func (v view) Sample(i int, dst []float32) error { return v.Dataset.Sample(v.from+i, dst) }
-
-func (v view) describe() Description {
-	d := Describe(v.Dataset)
-	d.Items = v.n
+	d.Items, d.Shape = ds.Len(), ds.Shape()
 	return d
 }

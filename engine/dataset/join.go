@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"unicode"
@@ -19,9 +18,8 @@ import (
 
 // joined is several sources, one after the other.
 type joined struct {
-	parts  []source
-	starts []int // the first sample of each part, and the number of all
-	names  []string
+	*concat[source]
+	names []string
 	// relabel holds, for a part whose classes are not names, each label's index
 	// in names.
 	relabel [][]int
@@ -34,10 +32,7 @@ type joined struct {
 }
 
 func join(parts []source) *joined {
-	j := &joined{parts: parts, starts: []int{0}, relabel: make([][]int, len(parts)), again: map[int]string{}}
-	for _, p := range parts {
-		j.starts = append(j.starts, j.starts[len(j.starts)-1]+p.Len())
-	}
+	j := &joined{concat: newConcat(parts), relabel: make([][]int, len(parts)), again: map[int]string{}}
 	j.mergeClasses()
 	j.uniqueIDs()
 	return j
@@ -128,14 +123,6 @@ func (j *joined) uniqueIDs() {
 	}
 }
 
-func (j *joined) part(i int) (p, at int) {
-	p = sort.SearchInts(j.starts, i+1) - 1
-	return p, i - j.starts[p]
-}
-
-func (j *joined) Len() int     { return j.starts[len(j.starts)-1] }
-func (j *joined) Shape() []int { return j.parts[0].Shape() }
-
 func (j *joined) Item(i int) Item {
 	p, at := j.part(i)
 	it := j.parts[p].Item(at)
@@ -148,13 +135,8 @@ func (j *joined) Item(i int) Item {
 	return it
 }
 
-func (j *joined) Sample(i int, dst []float32) error {
-	p, at := j.part(i)
-	return j.parts[p].Sample(at, dst)
-}
-
 func (j *joined) describe() Description {
-	d := Description{Items: j.Len(), Shape: j.Shape(), Classes: j.names, Left: j.left}
+	d := Description{Classes: j.names, Left: j.left}
 	for _, p := range j.parts {
 		d.Sources = append(d.Sources, p.describe().Sources...)
 		if _, ok := p.(interface{ firstSize() (int, int, error) }); ok { // image files

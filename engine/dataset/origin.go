@@ -23,7 +23,8 @@ type Origin struct {
 
 // Origins are the sources of a dataset that Open made, in order; their items
 // follow each other in the dataset. Files of a folder of array files are sources
-// of their own.
+// of their own. Of a dataset that wraps another there are none: opening them again
+// would not give its items.
 func Origins(ds Dataset) []Origin {
 	if j, ok := ds.(*joined); ok {
 		return j.origins

@@ -34,8 +34,6 @@ func (r random) Sample(i int, dst []float32) error {
 }
 
 func (r random) describe() Description {
-	return Description{
-		Sources: []Source{{Path: fmt.Sprintf("uniform in [%v, %v), seed %d", r.low, r.high, r.seed), Format: "random", Items: r.n}},
-		Items:   r.n, Shape: r.Shape(),
-	}
+	from := fmt.Sprintf("uniform in [%v, %v), seed %d", r.low, r.high, r.seed)
+	return Description{Sources: []Source{{Path: from, Format: "random", Items: r.n}}}
 }

@@ -11,30 +11,28 @@ import (
 // GeometryOf is where the pixels of sample i lie on the picture that it was made from.
 // Samples read last are known; of others the picture's header is read, not the picture.
 // Model inputs of [C,H,W], [H,W,C] or [H,W] are their own picture. Datasets of other
-// packages that are made of these have a method Geometry. It is an error when the
+// packages that know it have a method Geometry. It is an error when the
 // picture cannot be read, or when samples are no pictures.
 func GeometryOf(ds Dataset, i int) (picture.Geometry, error) {
-	if d, ok := ds.(interface {
+	if d, at, ok := find[interface {
 		Geometry(i int) (picture.Geometry, error)
-	}); ok {
-		return d.Geometry(i)
+	}](ds, i); ok {
+		return d.Geometry(at)
 	}
 	return picture.Geometry{}, errors.New("samples of this dataset are made of no pictures")
-}
-
-func (v view) Geometry(i int) (picture.Geometry, error) { return GeometryOf(v.Dataset, v.from+i) }
-
-func (j *joined) Geometry(i int) (picture.Geometry, error) {
-	p, at := j.part(i)
-	return GeometryOf(j.parts[p], at)
 }
 
 func (s *records) Geometry(int) (picture.Geometry, error) { return s.renderer.Pre.Geometry(s.w, s.h) }
 
 func (a *array) Geometry(int) (picture.Geometry, error) {
-	p := picture.PlanesOf(a.shape)
+	return ownGeometry(a.shape)
+}
+
+// ownGeometry is that of a model input, which is its own picture.
+func ownGeometry(shape []int) (picture.Geometry, error) {
+	p := picture.PlanesOf(shape)
 	if p.H < 1 || p.W < 1 {
-		return picture.Geometry{}, fmt.Errorf("samples of shape %v are no pictures; want [C,H,W], [H,W,C] or [H,W]", a.shape)
+		return picture.Geometry{}, fmt.Errorf("samples of shape %v are no pictures; want [C,H,W], [H,W,C] or [H,W]", shape)
 	}
 	return picture.Preprocess{}.Geometry(p.W, p.H)
 }

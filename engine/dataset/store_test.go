@@ -186,7 +186,7 @@ func TestImagesBelow(t *testing.T) {
 func TestUniqueIDs(t *testing.T) {
 	ids := []string{"a", "b", "a", "a#2", "c#2", "c", "c", "a", "d#7", "b#1x"}
 	want := []string{"a", "b", "a#2", "a#2#2", "c#2", "c", "c#3", "a#3", "d#7", "b#1x"}
-	j := &joined{parts: []source{&imageList{}}, starts: []int{0, len(ids)}, relabel: make([][]int, 1), again: map[int]string{}}
+	j := &joined{concat: &concat[source]{parts: []source{&imageList{}}, starts: []int{0, len(ids)}}, relabel: make([][]int, 1), again: map[int]string{}}
 	l := j.parts[0].(*imageList)
 	for _, id := range ids {
 		if err := l.names.add(id); err != nil {

@@ -14,45 +14,19 @@ type pictured interface {
 	picture(i int) (*picture.Picture, error)
 }
 
-// Wrapper is a dataset of another package around others: it says which sample of which
-// its sample i is, so that what only this package knows of pictures is known of it.
-type Wrapper interface {
-	Dataset
-	Within(i int) (Dataset, int)
-}
-
-// within is the source that sample i is of, and its number there.
-func within(ds Dataset, i int) (Dataset, int) {
-	for {
-		switch d := ds.(type) {
-		case *joined:
-			p, at := d.part(i)
-			ds, i = d.parts[p], at
-		case view:
-			ds, i = d.Dataset, d.from+i
-		case multi:
-			ds = d.Dataset
-		case *chosen:
-			ds, i = d.Dataset, d.of[i]
-		case Wrapper:
-			ds, i = d.Within(i)
-		default:
-			return ds, i
-		}
-	}
-}
-
 // Picture is sample i for people to look at: the picture as it is stored, of its own
 // size and without preprocessing. Of model inputs with 1 or 3 planes, 0 is black and
 // 1 white.
 func Picture(ds Dataset, i int) (image.Image, error) {
-	ds, i = within(ds, i)
-	if d, ok := ds.(pictured); ok {
-		p, err := d.picture(i)
+	if d, at, ok := find[pictured](ds, i); ok {
+		p, err := d.picture(at)
 		if err != nil {
 			return nil, err
 		}
 		return p.Image(), nil
+	}
+	for in, at := range chain(ds, i) {
+		ds, i = in, at
 	}
 	s := ds.Shape()
 	if len(s) != 3 || s[0] != 1 && s[0] != 3 {

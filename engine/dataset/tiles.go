@@ -86,8 +86,8 @@ func Tiles(ds Dataset, t Tiling) (Dataset, error) {
 		}
 	}
 	d.pictures = recent[*picture.Picture]{make: func(i int) (*picture.Picture, error) {
-		in, at := within(ds, i)
-		return in.(pictured).picture(at)
+		in, at, _ := find[scene](ds, i)
+		return in.picture(at)
 	}}
 	return d, nil
 }
@@ -104,8 +104,7 @@ func (t Tiling) size(ds Dataset) (size int, err error) {
 		return 0, fmt.Errorf("cutting pictures into at most %d tiles: want 1 to %d", t.Max, MaxTiles)
 	}
 	for i := range ds.Len() {
-		in, _ := within(ds, i)
-		s, ok := in.(scene)
+		s, _, ok := find[scene](ds, i)
 		if !ok {
 			return 0, fmt.Errorf("cutting %q into tiles: the samples are model inputs already, and only pictures can be cut", ds.Item(i).ID)
 		}
@@ -121,42 +120,23 @@ func (t Tiling) size(ds Dataset) (size int, err error) {
 }
 
 // IsTiled says whether the items of ds are tiles.
-func IsTiled(ds Dataset) bool { return tilesOf(ds) != nil }
+func IsTiled(ds Dataset) bool {
+	_, _, ok := find[*tiled](ds, 0)
+	return ok
+}
 
 // Untiled is the pictures that the items of ds are tiles of: of each item the number
 // of its picture among them, and of the tile within the picture, -1 for the thumbnail.
 // ok is false where ds has no tiles.
 func Untiled(ds Dataset) (pictures Dataset, of func(i int) (picture, tile int), ok bool) {
-	t := tilesOf(ds)
-	if t == nil {
+	t, _, ok := find[*tiled](ds, 0)
+	if !ok {
 		return nil, nil, false
 	}
 	return t.Dataset, func(i int) (picture, tile int) {
-		_, at := within(ds, i)
+		_, at, _ := find[*tiled](ds, i)
 		return t.at(at)
 	}, true
-}
-
-func tilesOf(ds Dataset) *tiled {
-	for {
-		switch d := ds.(type) {
-		case *tiled:
-			return d
-		case view:
-			ds = d.Dataset
-		case multi:
-			ds = d.Dataset
-		case *chosen:
-			ds = d.Dataset
-		case Wrapper:
-			if ds.Len() == 0 {
-				return nil
-			}
-			ds, _ = d.Within(0)
-		default:
-			return nil
-		}
-	}
 }
 
 // scene is sources whose samples are made of pictures here.
@@ -275,13 +255,13 @@ func (t *tiled) Sample(i int, dst []float32) error {
 	if p.W != g.Picture.W || p.H != g.Picture.H {
 		return fmt.Errorf("reading the tile %q: the picture has %d x %d pixels (width x height), it had %d x %d when the dataset was opened", t.Item(i).ID, p.W, p.H, g.Picture.W, g.Picture.H)
 	}
-	in, _ := within(t.Dataset, k)
-	r := in.(scene).rendering()
+	in, _, _ := find[scene](t.Dataset, k)
+	r := in.rendering()
 	return r.Render(p.ResizeIn(g.Resized.W, g.Resized.H, r.Pre.Interpolation, image.Rect(g.X, g.Y, g.X+t.size, g.Y+t.size)), dst)
 }
 
 func (t *tiled) describe() Description {
 	d := Describe(t.Dataset)
-	d.Items, d.Tiles = t.Len(), &t.tiling
+	d.Tiles = &t.tiling
 	return d
 }

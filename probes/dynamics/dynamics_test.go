@@ -37,28 +37,22 @@ func corner(tx, ty float32) *onnx.Model {
 			{Name: "out", Op: "Gemm", Inputs: []string{"h", "v", "c"}, Outputs: []string{"logits"}}}}}
 }
 
-// plane is a dataset of labelled points.
-type plane struct {
-	x      [][2]float32
-	labels []int
-}
-
-func (p plane) Len() int     { return len(p.x) }
-func (p plane) Shape() []int { return []int{2} }
-func (p plane) Item(i int) dataset.Item {
-	return dataset.Item{ID: fmt.Sprintf("p%d", i), Label: p.labels[i]}
-}
-func (p plane) Sample(i int, dst []float32) error {
-	if p.x[i][0] < 0 {
-		return fmt.Errorf("point %d is not to be had", i)
+// plane is a dataset of labelled points; a nil one cannot be read.
+func plane(x [][]float32, labels ...int) dataset.Dataset {
+	items := make([]dataset.Item, len(x))
+	for i := range items {
+		items[i] = dataset.Item{ID: fmt.Sprintf("p%d", i), Label: labels[i]}
 	}
-	copy(dst, p.x[i][:])
-	return nil
+	ds, err := dataset.Memory([]int{2}, x, items)
+	if err != nil {
+		panic(err)
+	}
+	return ds
 }
 
 var (
-	trained = plane{[][2]float32{{0.2, 0.2}, {0.4, 0.2}, {0.2, 0.4}, {0.6, 0.6}}, []int{0, 1, 0, 1}}
-	tested  = plane{[][2]float32{{0.2, 0.2}, {0.5, 0.6}}, []int{0, 1}}
+	trained = plane([][]float32{{0.2, 0.2}, {0.4, 0.2}, {0.2, 0.4}, {0.6, 0.6}}, 0, 1, 0, 1)
+	tested  = plane([][]float32{{0.2, 0.2}, {0.5, 0.6}}, 0, 1)
 )
 
 // study is one of corner networks, with the axes as frame.
@@ -356,12 +350,7 @@ func TestOtherSettingsAndData(t *testing.T) {
 	// One pixel, one label and one id tell data apart.
 	same, _ := Mark(t.Context(), trained, 1)
 	for i := range 2 {
-		p := plane{slices.Clone(trained.x), slices.Clone(trained.labels)}
-		if i == 0 {
-			p.x[3][1] = 0.7
-		} else {
-			p.labels[3] = 0
-		}
+		p := plane([][]float32{{0.2, 0.2}, {0.4, 0.2}, {0.2, 0.4}, {0.6, []float32{0.7, 0.6}[i]}}, 0, 1, 0, []int{1, 0}[i])
 		if d, err := Mark(t.Context(), p, 3); err != nil || d.Digest == same.Digest {
 			t.Errorf("change %d: %v, %v", i, d, err)
 		}
@@ -403,7 +392,7 @@ func TestBrokenItems(t *testing.T) {
 	s := study(t)
 	ckpts := corners(t, threeSteps[0])
 	want := follow(t, s, ckpts, t.TempDir()).Records[0]
-	s.Train = plane{append(slices.Clone(trained.x), [2]float32{-1, 0}), append(slices.Clone(trained.labels), 0)}
+	s.Train = plane([][]float32{{0.2, 0.2}, {0.4, 0.2}, {0.2, 0.4}, {0.6, 0.6}, nil}, 0, 1, 0, 1, 0)
 	got := follow(t, s, ckpts, t.TempDir()).Records[0]
 	if got.Failed != 1 || text(t, got.Rows) != text(t, want.Rows) {
 		t.Errorf("%d items failed, want 1; figures\n%s\nwant\n%s", got.Failed, text(t, got.Rows), text(t, want.Rows))

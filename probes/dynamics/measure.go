@@ -231,11 +231,18 @@ func (j *subject) crossings(ctx context.Context) error {
 	if c == nil {
 		return nil
 	}
+	train, err := pick(j.Train, c.Points, c.Seed, trainStream)
+	if err != nil {
+		return err
+	}
+	test, err := pick(j.Test, c.Points, c.Seed, testStream)
+	if err != nil {
+		return err
+	}
 	points := []struct {
 		set string
 		ds  dataset.Dataset
-	}{{"train", pick(j.Train, c.Points, c.Seed, trainStream)}, {"test", pick(j.Test, c.Points, c.Seed, testStream)},
-		{"random", dataset.Random(c.Random, j.Train.Shape(), c.Low, c.High, c.Seed)}}
+	}{{"train", train}, {"test", test}, {"random", dataset.Random(c.Random, j.Train.Shape(), c.Low, c.High, c.Seed)}}
 	for _, p := range points {
 		if p.ds.Len() == 0 {
 			continue
@@ -264,8 +271,12 @@ func (j *subject) attack(ctx context.Context) error {
 		return fmt.Errorf("attacking it with the engine %s: %w", j.Gradients.Name(), err)
 	}
 	defer a.Close()
+	points, err := pick(j.Test, s.Points, s.Seed, attackStream)
+	if err != nil {
+		return err
+	}
 	var clean, robust, loss mean
-	for b, err := range dataset.Batches(ctx, pick(j.Test, s.Points, s.Seed, attackStream), a.Batch, max(j.Workers, 1)) {
+	for b, err := range dataset.Batches(ctx, points, a.Batch, max(j.Workers, 1)) {
 		if err != nil {
 			return err
 		}

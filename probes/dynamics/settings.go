@@ -142,24 +142,19 @@ func Mark(ctx context.Context, ds dataset.Dataset, workers int) (Data, error) {
 	return d, nil
 }
 
-// picked is some rows of a dataset, in its order.
-type picked struct {
-	dataset.Dataset
-	rows []int
-}
-
-func (p picked) Len() int                          { return len(p.rows) }
-func (p picked) Item(i int) dataset.Item           { return p.Dataset.Item(p.rows[i]) }
-func (p picked) Sample(i int, dst []float32) error { return p.Dataset.Sample(p.rows[i], dst) }
-
-// pick draws n items of ds without replacement; 0, or more than there are, takes all.
-func pick(ds dataset.Dataset, n int, seed, stream uint64) dataset.Dataset {
+// pick draws n items of ds without replacement, in its order; 0, or more than there are,
+// takes all.
+func pick(ds dataset.Dataset, n int, seed, stream uint64) (dataset.Dataset, error) {
 	if n == 0 || n >= ds.Len() {
-		return ds
+		return ds, nil
 	}
 	rows := rand.New(rand.NewPCG(seed, stream)).Perm(ds.Len())[:n]
 	slices.Sort(rows)
-	return picked{ds, rows}
+	choices := make([]dataset.Choice, n)
+	for i, of := range rows {
+		choices[i].Of = of
+	}
+	return dataset.Choose(ds, choices)
 }
 
 // Streams of random numbers, so that sets are drawn apart.

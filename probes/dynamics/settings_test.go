@@ -12,13 +12,17 @@ import (
 
 func TestPick(t *testing.T) {
 	all := dataset.Random(100, []int{1}, 0, 1, 0)
-	ids := func(ds dataset.Dataset) (ids []string) {
+	drawn := func(n int, seed, stream uint64) (ids []string) {
+		ds, err := pick(all, n, seed, stream)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for i := range ds.Len() {
 			ids = append(ids, ds.Item(i).ID)
 		}
 		return ids
 	}
-	a, b := ids(pick(all, 10, 1, testStream)), ids(pick(all, 10, 1, testStream))
+	a, b := drawn(10, 1, testStream), drawn(10, 1, testStream)
 	if !slices.IsSortedFunc(a, func(x, y string) int {
 		if len(x) != len(y) {
 			return len(x) - len(y)
@@ -27,10 +31,10 @@ func TestPick(t *testing.T) {
 	}) {
 		t.Errorf("drawn out of order: %q", a)
 	}
-	if len(a) != 10 || !slices.Equal(a, b) || slices.Equal(a, ids(pick(all, 10, 2, testStream))) || slices.Equal(a, ids(pick(all, 10, 1, trainStream))) {
+	if len(a) != 10 || !slices.Equal(a, b) || slices.Equal(a, drawn(10, 2, testStream)) || slices.Equal(a, drawn(10, 1, trainStream)) {
 		t.Errorf("drawn: %q, %q", a, b)
 	}
-	if pick(all, 0, 1, 1).Len() != 100 || pick(all, 200, 1, 1).Len() != 100 {
+	if len(drawn(0, 1, 1)) != 100 || len(drawn(200, 1, 1)) != 100 {
 		t.Error("0 and too many are not all")
 	}
 }

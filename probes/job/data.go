@@ -92,9 +92,10 @@ func (o *opener) forget() { o.ds = nil }
 
 // data is a shard's items, with the labels of the whole job.
 type data struct {
-	parts  []portion
-	starts []int // the first item of each part, and the number of all
-	again  map[int]string
+	dataset.Dataset // the parts, one after the other
+	parts           []portion
+	starts          []int // the first item of each part, and the number of all
+	again           map[int]string
 }
 
 // portion is the items of one source.
@@ -115,12 +116,10 @@ func fileOf(o dataset.Origin) string {
 
 func newData(parts []portion, classes []string, again map[int]string) (*data, error) {
 	d := &data{parts: parts, starts: []int{0}, again: again}
+	var all []dataset.Dataset
 	for i := range parts {
 		p := &parts[i]
-		if !slices.Equal(p.ds.Shape(), parts[0].ds.Shape()) {
-			return nil, fmt.Errorf("samples of shape %v beside samples of %v", p.ds.Shape(), parts[0].ds.Shape())
-		}
-		d.starts = append(d.starts, d.starts[i]+p.ds.Len())
+		all, d.starts = append(all, p.ds), append(d.starts, d.starts[i]+p.ds.Len())
 		if own := dataset.Describe(p.ds).Classes; len(own) > 0 && !slices.Equal(own, classes) {
 			p.relabel = map[string]int{}
 			for k, c := range classes {
@@ -128,7 +127,9 @@ func newData(parts []portion, classes []string, again map[int]string) (*data, er
 			}
 		}
 	}
-	return d, nil
+	var err error
+	d.Dataset, err = dataset.Concat(all...)
+	return d, err
 }
 
 func (d *data) part(i int) (p *portion, at int) {
@@ -136,12 +137,11 @@ func (d *data) part(i int) (p *portion, at int) {
 	return &d.parts[k], i - d.starts[k]
 }
 
-func (d *data) Len() int     { return d.starts[len(d.starts)-1] }
-func (d *data) Shape() []int { return d.parts[0].ds.Shape() }
+func (d *data) Unwrap() dataset.Dataset { return d.Dataset }
 
 func (d *data) Item(i int) dataset.Item {
-	p, at := d.part(i)
-	it := p.ds.Item(at)
+	p, _ := d.part(i)
+	it := d.Dataset.Item(i)
 	if id, ok := d.again[i]; ok {
 		it.ID = id
 	}
@@ -151,11 +151,6 @@ func (d *data) Item(i int) dataset.Item {
 		}
 	}
 	return it
-}
-
-func (d *data) Sample(i int, dst []float32) error {
-	p, at := d.part(i)
-	return p.ds.Sample(at, dst)
 }
 
 // file is where item i lies; "" for one that is in no file.

@@ -137,28 +137,11 @@ func (l *located) rows(to result.Sink, sites []site.Site, s *Shard, d *data, ite
 // source gives the regions of a shard's items.
 func (l *located) source(s *Shard, d *data) (region.Source, error) {
 	if l.set == nil {
-		return segment.Source(l.find, d.picture), nil
+		return segment.Source(l.find, func(i int) (image.Image, error) { return dataset.Picture(d, i) }), nil
 	}
 	m, err := l.set.Restore(s.Regions)
 	if err != nil {
 		return nil, fmt.Errorf("the regions of the shard: %w", err)
 	}
 	return m.Source(), nil
-}
-
-func (d *data) picture(i int) (image.Image, error) {
-	p, at := d.part(i)
-	return dataset.Picture(p.ds, at)
-}
-
-// Within is item i in its source, for dataset.Wrapper.
-func (d *data) Within(i int) (dataset.Dataset, int) {
-	p, at := d.part(i)
-	return p.ds, at
-}
-
-// Geometry is that of item i's picture, for dataset.GeometryOf.
-func (d *data) Geometry(i int) (picture.Geometry, error) {
-	p, at := d.part(i)
-	return dataset.GeometryOf(p.ds, at)
 }

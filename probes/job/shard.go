@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
-	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/region"
@@ -66,14 +65,7 @@ func (t timed) Sample(i int, dst []float32) error {
 	return t.Dataset.Sample(i, dst)
 }
 
-// Within is the sample, for dataset.Wrapper.
-func (t timed) Within(i int) (dataset.Dataset, int) { return t.Dataset, i }
-
-// Sides is what lies beside the samples, as dataset.Multi has it.
-func (t timed) Sides() []dataset.Side { return dataset.Sides(t.Dataset) }
-
-// Geometry is that of the sample, for dataset.GeometryOf.
-func (t timed) Geometry(i int) (picture.Geometry, error) { return dataset.GeometryOf(t.Dataset, i) }
+func (t timed) Unwrap() dataset.Dataset { return t.Dataset }
 
 // part is what a shard's file says of itself: nothing that could differ between two
 // runs.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
@@ -35,4 +36,33 @@ func ExampleActivation() {
 		}
 	}
 	// Output: Sign bends at [0] of y
+}
+
+// The sites of a model of a file, without a run: their names and where they
+// bend. What bends besides is named too.
+func ExampleFind() {
+	m, err := onnx.Load("../../testdata/models/mobilenet_dynamo.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if m, err = rewrite.Plain(m); err != nil { // functions inlined, fused operators apart
+		fmt.Println(err)
+		return
+	}
+	found, err := site.Find(m, site.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i := range found.Sites[:3] {
+		s := &found.Sites[i]
+		fmt.Println(s.Name, s.Op, "bends at", s.Knots, "of", s.Pre)
+	}
+	fmt.Println("of", len(found.Sites), "sites;", len(found.Unwatched), "bends besides")
+	// Output:
+	// features.0.2 HardSwish bends at [-3 3] of getitem
+	// features.1.block.0.2 Clip bends at [0 6] of getitem_3
+	// features.1.block.1.2 Clip bends at [0 6] of getitem_6
+	// of 13 sites; 2 bends besides
 }
