@@ -11,6 +11,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
@@ -45,19 +46,16 @@ var lists = map[string]func() []entry{
 		return append(es, entry{"MaxPool", "which element of its window a unit takes, with --include-maxpool"},
 			entry{"Linear", "the sign of a linear layer that no activation follows, with --include-gemm"})
 	},
-	"probes": func() []entry {
-		return []entry{
-			{"code", "one bit a unit and knot: is the value before the activation above the knot"},
-			{"digest", "128-bit hash of an item's whole code: the id of its linear region"},
-			{"sketch", "K sampled bits of the code, whose Hamming distances estimate those of codes"},
-			{"fragile", "how many values lie within a stated distance of their knot"},
-			{"complexity", "local complexity: units whose bit is not the same all around the item"},
-			{"channels", "whether a channel is above its knot anywhere, or in a share of a region"},
+	"probes": func() (es []entry) {
+		for _, p := range probes.All {
+			es = append(es, entry{p.About().Name, p.About().Doc})
+		}
+		return append(es, []entry{
 			{"region", "what of a code lies inside a box, a mask, a super-pixel of the picture (--regions)"},
 			{"encoding", "redundancy, use of units, K-NN, K-means, logistic regression: what codes say (evaluate)"},
 			{"dynamics", "these and local complexity, margins, churn, robust accuracy over checkpoints (dynamics, phases)"},
 			{"affine", "the affine map of an item's linear region, and how far its boundaries are along it"},
-		}
+		}...)
 	},
 	"datasets": func() (es []entry) {
 		for _, f := range dataset.Formats {

@@ -1,6 +1,7 @@
 package result
 
 import (
+	"cmp"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -152,22 +153,29 @@ func UnwatchedNote(all []site.Unwatched) string {
 	return line + "; inspect says why"
 }
 
-// Version is the tool's version, from the build.
+// Version is the tool's version, from the build: that of the program, or of the module
+// in a program of another one.
 func Version() string {
+	const module = "github.com/onnxprobe/onnxprobe"
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
 	v := info.Main.Version
+	for _, d := range info.Deps {
+		if d.Path == module {
+			if v = d.Version; d.Replace != nil {
+				v = d.Replace.Version
+			}
+		}
+	}
+	v = strings.Trim(v, "()") // "(devel)" is that of a build in the module's folder
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
+		if s.Key == "vcs.revision" && info.Main.Path == module && (v == "" || v == "devel") {
 			v = "devel-" + s.Value[:min(12, len(s.Value))]
 		}
 	}
-	if v == "" || v == "(devel)" {
-		v = "devel"
-	}
-	return v
+	return cmp.Or(v, "devel")
 }
 
 // DataOf describes a dataset for the manifest. The ids of random points say nothing, and
