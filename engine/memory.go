@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 )
@@ -83,4 +85,40 @@ func size(n int64) string {
 		return fmt.Sprintf("%d bytes", n)
 	}
 	return fmt.Sprintf("%d bytes (%.4g %ciB)", n, v, "KMGTPE"[unit])
+}
+
+// leastMemory is what DefaultMemory allows, however little seems to be available.
+const leastMemory = 1 << 30
+
+// DefaultMemory is a MaxMemory for this machine as it is now: three quarters of the memory
+// that the process can still have, in bytes; 0, no limit, where that is not known.
+func DefaultMemory() int64 {
+	n := available()
+	if n == 0 {
+		return 0
+	}
+	return max(n/4*3, leastMemory)
+}
+
+// byteUnits are the units that ParseBytes reads, the longer names before their ends.
+var byteUnits = []struct {
+	name  string
+	bytes float64
+}{{"KIB", 1 << 10}, {"MIB", 1 << 20}, {"GIB", 1 << 30}, {"TIB", 1 << 40}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9},
+	{"TB", 1e12}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"B", 1}}
+
+// ParseBytes reads a positive number of bytes, such as 8GiB or 500MB; case does not matter.
+func ParseBytes(s string) (int64, error) {
+	text, times := strings.ToUpper(strings.TrimSpace(s)), 1.0
+	for _, u := range byteUnits {
+		if t, ok := strings.CutSuffix(text, u.name); ok {
+			text, times = strings.TrimSpace(t), u.bytes
+			break
+		}
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if v *= times; err != nil || !(v >= 1 && v < math.MaxInt64) {
+		return 0, fmt.Errorf("%q: write a number of bytes, or one with KB, MB, GB, KiB, MiB or GiB", s)
+	}
+	return int64(v), nil
 }

@@ -150,9 +150,12 @@ func (f *engineFlags) options() (engine.Options, error) {
 		return engine.Options{}, usagef("--precision %q; the precisions are float32 and float64", f.precision)
 	}
 	o := engine.Options{Threads: f.threads, Device: f.devices[0], Library: f.library, NoArena: f.noArena, Optimize: f.optimize, AllowRandom: f.allowRandom}
-	var err error
-	if o.MaxMemory, err = maxMemory(f.maxMemory); err != nil {
-		return o, err
+	o.MaxMemory = engine.DefaultMemory()
+	if f.maxMemory != "" {
+		var err error
+		if o.MaxMemory, err = engine.ParseBytes(f.maxMemory); err != nil {
+			return o, usagef("--max-memory %w", err)
+		}
 	}
 	return o, f.gpuFlags.set(&o)
 }

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"math"
-	"strconv"
-	"strings"
-
 	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -28,33 +24,13 @@ func (f *gpuFlags) add(fs *pflag.FlagSet) {
 func (f *gpuFlags) set(o *engine.Options) error {
 	o.AllowTF32, o.Tune, o.CUDAGraph, o.Fallback = f.tf32, f.tune, f.graph, f.cpuNodes
 	if f.memory != "" {
-		n, ok := bytesOf(f.memory)
-		if !ok {
-			return usagef("--device-memory %q: write a number of bytes, or one with KB, MB, GB, KiB, MiB or GiB", f.memory)
+		var err error
+		if o.MemoryLimit, err = engine.ParseBytes(f.memory); err != nil {
+			return usagef("--device-memory %w", err)
 		}
-		o.MemoryLimit = n
 	}
 	if err := o.CheckGPU(); err != nil {
 		return usageError{err}
 	}
 	return nil
-}
-
-var byteUnits = []struct {
-	name  string
-	bytes float64
-}{{"KIB", 1 << 10}, {"MIB", 1 << 20}, {"GIB", 1 << 30}, {"TIB", 1 << 40}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"B", 1}}
-
-// bytesOf reads a positive number of bytes.
-func bytesOf(s string) (int64, bool) {
-	s, times := strings.ToUpper(strings.TrimSpace(s)), 1.0
-	for _, u := range byteUnits {
-		if t, ok := strings.CutSuffix(s, u.name); ok {
-			s, times = strings.TrimSpace(t), u.bytes
-			break
-		}
-	}
-	v, err := strconv.ParseFloat(s, 64)
-	n := v * times
-	return int64(n), err == nil && n >= 1 && n < math.MaxInt64
 }

@@ -58,14 +58,6 @@ func TestSidesOnDevices(t *testing.T) {
 	}
 }
 
-func TestBytesOf(t *testing.T) {
-	for s, want := range map[string]int64{"1": 1, "8GiB": 8 << 30, "8g": 8 << 30, "500MB": 500e6, "1.5 KiB": 1536, "12B": 12, "": 0, "x": 0, "-1": 0, "0": 0, "nan": 0, "inf": 0, "1e300": 0, "GiB": 0} {
-		if n, ok := bytesOf(s); ok != (want > 0) || ok && n != want {
-			t.Errorf("%q: %d, %v", s, n, ok)
-		}
-	}
-}
-
 // One side in float16: both sides have all sites, and some bits differ.
 func TestCompareFloat16(t *testing.T) {
 	needORT(t)

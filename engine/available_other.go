@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package engine
 
 // available is not known here.
 func available() int64 { return 0 }
