@@ -107,7 +107,7 @@ func TestCheckMemory(t *testing.T) {
 
 func TestParseBytes(t *testing.T) {
 	for s, want := range map[string]int64{"1": 1, "8GiB": 8 << 30, "8g": 8 << 30, "500MB": 500e6, "1.5 KiB": 1536, "12B": 12, "": 0, "x": 0, "-1": 0, "0": 0, "nan": 0, "inf": 0, "1e300": 0, "GiB": 0} {
-		if n, err := ParseBytes(s); (err == nil) != (want > 0) || n != want {
+		if n, err := engine.ParseBytes(s); (err == nil) != (want > 0) || n != want {
 			t.Errorf("%q: %d, %v", s, n, err)
 		}
 	}

@@ -321,7 +321,10 @@ func (s *sink) discard() error {
 
 // Abandon removes what the results that this process is making have on the disk; none is
 // completed after it. It is for the end of a process in the middle of its work.
-func Abandon() { store.Abandon() }
+func Abandon() {
+	abandonFolders()
+	store.Abandon()
+}
 
 // Save writes one whole file with its manifest beside it, under the rules of
 // Create: both appear complete, or not at all. write makes the file's bytes.
