@@ -13,34 +13,35 @@ import (
 )
 
 // inputs opens the data, and says in the settings how.
-func (h *hashPlan) inputs(c *cobra.Command, v *onnx.Value, sample []int, args []string) (sources []string, ds dataset.Dataset, s jobs.Settings, err error) {
+func (h *hashPlan) inputs(c *cobra.Command, s *jobs.Settings, v *onnx.Value, sample []int, args []string) (
+	sources []string, ds dataset.Dataset, err error) {
 	if h.limit < 0 || h.random < 0 {
-		return nil, nil, s, usagef("--limit and --random are 0 or more")
+		return nil, nil, usagef("--limit and --random are 0 or more")
 	}
 	if err := h.dataFlags.check(); err != nil {
-		return nil, nil, s, err
+		return nil, nil, err
 	}
 	if sample == nil {
 		sample = probes.SampleShape(v)
 	}
 	if h.random > 0 {
-		h.dataFlags.seed = h.seed
+		h.dataFlags.seed = s.Seed
 		ds, err := h.points(args, sample)
-		s.Data.Points = &jobs.Points{Low: h.low, High: h.high, Seed: h.seed}
-		return nil, ds, s, err
+		s.Data.Points = &jobs.Points{Low: h.low, High: h.high, Seed: s.Seed}
+		return nil, ds, err
 	}
 	if len(args) == 0 {
-		return nil, nil, s, usagef("say what to run the model on; see %s --help", c.CommandPath())
+		return nil, nil, usagef("say what to run the model on; see %s --help", c.CommandPath())
 	}
 	if sources, err = dataset.Expand(args, c.InOrStdin()); err != nil {
-		return nil, nil, s, err
+		return nil, nil, err
 	}
 	o, err := h.reading(c, v, sample)
 	if err != nil {
-		return nil, nil, s, err
+		return nil, nil, err
 	}
 	if ds, err = dataset.Open(sources, o); err != nil {
-		return nil, nil, s, err
+		return nil, nil, err
 	}
 	s.Data = jobs.Data{Layout: h.layout, Column: h.column, Preprocess: o.Preprocess, EXIF: h.exif, MaxPixels: h.maxPixels, IgnoreTime: h.noTimes}
 	if p := o.Preprocess; p != nil {
@@ -50,13 +51,13 @@ func (h *hashPlan) inputs(c *cobra.Command, v *onnx.Value, sample []int, args []
 	}
 	noteSources(c, ds)
 	if err := h.preprocessed(ds, o); err != nil || h.others.tiles == 0 {
-		return sources, ds, s, err
+		return sources, ds, err
 	}
 	s.Tiles = &dataset.Tiling{Max: h.others.tiles, Thumbnail: h.others.thumbnail}
 	if err := s.Tiles.Check(ds); err != nil {
-		return nil, nil, s, usageError{err}
+		return nil, nil, usageError{err}
 	}
-	return sources, ds, s, nil
+	return sources, ds, nil
 }
 
 // beside reads what goes into the model's other inputs, and says in the settings where

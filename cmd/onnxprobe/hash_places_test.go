@@ -225,11 +225,6 @@ func TestShardSizes(t *testing.T) {
 			t.Errorf("%d items: %d in a shard, want %d", items, got, want)
 		}
 	}
-	for shard, want := range map[int]int{16: 8, 17: 6, 18: 6, 25: 5, 58: 6, 64: 8, 10_000: 8, 63: 7, 59: 6} {
-		if got := filling(shard, 8); got != want {
-			t.Errorf("shards of %d: batches of %d, want %d", shard, got, want)
-		}
-	}
 	dir := filepath.Join(t.TempDir(), "job")
 	args := []string{"hash", "plan", mlp, "--random", "3663", "--backend", "gorgonia", "-o", dir}
 	r := do(args...)

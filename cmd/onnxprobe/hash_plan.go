@@ -14,66 +14,64 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
-	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
+	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/result"
-	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // hashPlan are the flags that say what a job is.
 type hashPlan struct {
 	modelFlags
 	dataFlags
-	output, mode, form        string
-	force, strict, noTimes    bool
-	shardSize, sketch         int
-	seed                      uint64
-	code, channels, logits    bool
-	codeSites                 []string
-	complexity, sign3, centre bool
-	radii                     []float64
-	directions                int
-	frame                     string
-	faiss                     bool
-	regions                   regionFlags
-	ofRegions                 codeRegions
-	changed                   func(string) bool
-	runs                      bool // the job is run at once
-	cutByCount                bool // nobody says how large shards are
-	oldBatch                  int  // of the job that is there
+	output, mode   string
+	force, noTimes bool
+	shardSize      int
+	asked          jobs.Settings // as far as flags alone say them
+	around         jobs.Complexity
+	complexity     bool
+	directions     int
+	frame          string
+	strict         bool
+	regions        regionFlags
+	regionCodes    codeRegions
+	changed        func(string) bool
+	runs           bool // the job is run at once
 }
 
 func (h *hashPlan) add(fs *pflag.FlagSet) {
+	s := &h.asked
 	h.modelFlags.add(fs)
 	h.addSites(fs)
 	h.dataFlags.add(fs)
 	h.addRandom(fs)
 	fs.StringVarP(&h.output, "output", "o", "", "the job's folder, a `DIR`")
-	fs.StringVar(&h.mode, "mode", string(jobs.Incremental), "where DIR holds a job: incremental goes on with it, if it is the same; extend adds the inputs that it does not have")
+	fs.StringVar(&h.mode, "mode", string(jobs.Incremental), "where DIR holds a job: incremental goes on with it, if it is the same; "+
+		"extend adds the inputs that it does not have")
 	fs.BoolVar(&h.force, "force", false, "remove the job that DIR holds, and begin anew")
-	fs.StringVar(&h.form, "output-format", "parquet", "parquet, npy or jsonl")
-	fs.IntVar(&h.shardSize, "shard-size", 0, "items of an output shard: what is lost at most when a worker is; by default a 64th of all, from 16 to 10,000. Take 100,000 and more on a GPU; of tar and Parquet inputs, whole files up to so many items")
-	fs.IntVar(&h.sketch, "sketch", 256, "write a sketch of `K` bits sampled from the code by --seed; 0 for none")
-	fs.Uint64Var(&h.seed, "seed", 0, "seed of everything drawn at random")
-	fs.BoolVar(&h.code, "code", false, "write the full code")
-	fs.StringArrayVar(&h.codeSites, "code-sites", nil, "write the code of the sites whose name matches `GLOB` (repeatable), a column each")
-	fs.BoolVar(&h.channels, "channels", false, "write one bit for each channel of a site: whether it is above the knot anywhere")
-	fs.BoolVar(&h.logits, "logits", false, "write the model's first output")
+	fs.StringVar(&s.Format, "output-format", "parquet", "parquet, npy or jsonl")
+	fs.IntVar(&h.shardSize, "shard-size", 0, "items of an output shard: what is lost at most when a worker is; by default a 64th of all, "+
+		"from 16 to 10,000. Take 100,000 and more on a GPU; of tar and Parquet inputs, whole files up to so many items")
+	fs.IntVar(&s.Sketch, "sketch", 256, "write a sketch of `K` bits sampled from the code by --seed; 0 for none")
+	fs.Uint64Var(&s.Seed, "seed", 0, "seed of everything drawn at random")
+	fs.BoolVar(&s.Code, "code", false, "write the full code")
+	fs.StringArrayVar(&s.CodeSites, "code-sites", nil, "write the code of the sites whose name matches `GLOB` (repeatable), a column each")
+	fs.BoolVar(&s.Channels, "channels", false, "write one bit for each channel of a site: whether it is above the knot anywhere")
+	fs.BoolVar(&s.Logits, "logits", false, "write the model's first output")
 	fs.BoolVar(&h.complexity, "complexity", false, "write local complexity; see onnxprobe complexity for the flags it takes")
-	fs.Float64SliceVar(&h.radii, "radius", []float64{0.005}, "with --complexity: distance of the vertices; several give several counts")
+	fs.Float64SliceVar(&h.around.Radii, "radius", []float64{0.005}, "with --complexity: distance of the vertices; several give several counts")
 	fs.IntVar(&h.directions, "directions", 20, "with --complexity: orthonormal directions")
 	fs.StringVar(&h.frame, "frame", "", "with --complexity: read the directions from a .npy `FILE`")
-	fs.BoolVar(&h.sign3, "sign3", false, "with --complexity: count a value exactly on its knot as a third side")
-	fs.BoolVar(&h.centre, "include-center", false, "with --complexity: make the item itself a vertex too")
-	fs.BoolVar(&h.faiss, "faiss", false, "write the sketches as a FAISS IndexBinaryFlat too: sketches.faiss, vector i for item i")
+	fs.BoolVar(&h.around.Sign3, "sign3", false, "with --complexity: count a value exactly on its knot as a third side")
+	fs.BoolVar(&h.around.Centre, "include-center", false, "with --complexity: make the item itself a vertex too")
+	fs.BoolVar(&s.FAISS, "faiss", false, "write the sketches as a FAISS IndexBinaryFlat too: sketches.faiss, vector i for item i")
 	fs.BoolVar(&h.strict, "strict", false, "make engine, version and device part of the job: another is refused")
 	fs.BoolVar(&h.noTimes, "ignore-mtime", false, "tell inputs by name and size, where machines have copies of their own")
 	h.regions.add(fs)
 	h.regions.model.of(&h.modelFlags, &h.dataFlags)
 	h.others = &otherFlags{}
 	h.others.add(fs)
-	h.ofRegions.addOwn(fs)
+	h.regionCodes.addOwn(fs)
 	h.changed = fs.Changed
 }
 
@@ -98,33 +96,33 @@ func (h *hashPlan) check() error {
 	for _, f := range result.Formats {
 		forms = append(forms, f.Name)
 	}
-	if !slices.Contains(forms, h.form) {
-		return usagef("--output-format %q; the formats are %s", h.form, strings.Join(forms, ", "))
+	if !slices.Contains(forms, h.asked.Format) {
+		return usagef("--output-format %q; the formats are %s", h.asked.Format, strings.Join(forms, ", "))
 	}
 	if h.shardSize < 1 && h.changed("shard-size") {
 		return usagef("--shard-size %d: 1 or more", h.shardSize)
 	}
-	if h.sketch < 0 || h.faiss && (h.sketch == 0 || h.sketch%8 != 0) {
-		return usagef("--sketch %d: 0 or more, and with --faiss a multiple of 8", h.sketch)
+	if h.asked.Sketch < 0 || h.asked.FAISS && (h.asked.Sketch == 0 || h.asked.Sketch%8 != 0) {
+		return usagef("--sketch %d: 0 or more, and with --faiss a multiple of 8", h.asked.Sketch)
 	}
 	for _, name := range []string{"radius", "directions", "frame", "sign3", "include-center"} {
 		if h.changed(name) && !h.complexity {
 			return usagef("--%s goes with --complexity", name)
 		}
 	}
-	for i, r := range h.radii {
-		if !(r > 0) || math.IsInf(r, 0) || slices.Contains(h.radii[:i], r) {
+	for i, r := range h.around.Radii {
+		if !(r > 0) || math.IsInf(r, 0) || slices.Contains(h.around.Radii[:i], r) {
 			return usagef("--radius %g: radii are positive, finite and each given once", r)
 		}
 	}
 	if h.frame != "" && h.changed("directions") {
 		return usagef("--frame has its own number of directions; leave --directions out")
 	}
-	h.ofRegions.channels = h.channels
+	h.regionCodes.channels = h.asked.Channels
 	if err := h.regions.check(h.changed, "region-share", "region-code"); err != nil {
 		return err
 	}
-	if err := h.ofRegions.own(h.changed); err != nil {
+	if err := h.regionCodes.own(h.changed); err != nil {
 		return err
 	}
 	if err := h.checkOthers(); err != nil {
@@ -152,55 +150,17 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	if h.mode == string(jobs.Overwrite) && !h.force {
 		note(c, "--mode overwrite is --force now")
 	}
-	o, err := e.options()
+	q, sources, frame, err := h.request(c, e, args)
 	if err != nil {
 		return nil, err
 	}
-	m, err := h.load(args[0])
-	if err == nil && h.runs {
-		err = o.CheckRandom(m)
+	p, err := jobs.New(*q)
+	var settings *jobs.SettingsError
+	if errors.As(err, &settings) {
+		return nil, usageError{err}
 	}
 	if err != nil {
-		return nil, err
-	}
-	sample, err := h.sample(m)
-	if err != nil {
-		return nil, err
-	}
-	v, ports, err := probes.Inputs(m)
-	if err != nil {
-		return nil, err
-	}
-	sources, ds, s, err := h.inputs(c, v, sample, args[1:])
-	if err != nil {
-		return nil, err
-	}
-	h.cut(ds.Len())
-	sides, err := h.beside(c, ds, ports, &s)
-	if err != nil {
-		return nil, err
-	}
-	frame, err := h.settings(c, e, ds, &s)
-	if err != nil {
-		return nil, err
-	}
-	probed, err := h.probe(e, m, ds, &s)
-	if err != nil {
-		return nil, err
-	}
-	request := jobs.Request{Model: m, Probed: probed, Settings: s, Data: ds, Sides: sides, ShardSize: h.shardSize, Limit: h.limit,
-		AllowLinks: h.allowLinks, Command: commandLine(c), Regions: h.regions.path}
-	if h.regions.path != "" {
-		if request.Matched, err = h.regions.match(c, ds); err != nil {
-			return nil, err
-		}
-		if n := h.regions.set.Faults.Count; n > 0 {
-			note(c, "%s of %s cannot be read and %s left out: %v", count(n, "row"), h.regions.path, are(n), h.regions.set.Faults.Rows[0])
-		}
-	}
-	p, err := jobs.New(request)
-	if err != nil {
-		return nil, err
+		return nil, refused(err, false)
 	}
 	for _, n := range p.Manifest.Notes {
 		note(c, "%s", n)
@@ -223,103 +183,92 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	for _, s := range p.Shards {
 		most = max(most, s.Items)
 	}
-	note(c, "plan: %s in %s of at most %s, %s", count(p.Items, "item"), count(len(p.Shards), "shard"), grouped(int64(most)), filepath.Join(h.output, "plan.json"))
+	note(c, "plan: %s in %s of at most %s, %s", count(p.Items, "item"), count(len(p.Shards), "shard"), grouped(int64(most)),
+		filepath.Join(h.output, "plan.json"))
 	return p, nil
 }
 
-// cut settles how many of the items a shard has: as asked for, or as in the job that is
-// there, whatever version planned it, or by their number.
-func (h *hashPlan) cut(items int) {
-	if h.shardSize > 0 {
-		return
+// request is what a plan is asked for, with the sources of its items and the frame of local
+// complexity.
+func (h *hashPlan) request(c *cobra.Command, e *engineFlags, args []string) (
+	q *jobs.Request, sources []string, frame *probes.Frame, err error) {
+	o, err := e.options()
+	if err != nil {
+		return nil, nil, nil, err
 	}
-	if h.limit > 0 {
-		items = min(items, h.limit)
+	m, err := h.load(args[0])
+	if err == nil && h.runs {
+		err = o.CheckRandom(m)
 	}
-	h.shardSize, h.cutByCount = jobs.ShardSize(items), true
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	sample, err := h.sample(m)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	v, ports, err := probes.Inputs(m)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	q = &jobs.Request{Model: m, Settings: h.asked, ShardSize: h.shardSize, Limit: h.limit, FewBits: !h.changed("sketch"),
+		StrictSites: h.strictSites, AllowLinks: h.allowLinks, Command: commandLine(c), Regions: h.regions.path}
+	s := &q.Settings
+	s.Precision, s.Batch, s.Globs, s.MaxPool, s.Gemm = e.precision, e.batch, h.sites, h.maxPool, h.gemm
+	if sources, q.Data, err = h.inputs(c, s, v, sample, args[1:]); err != nil {
+		return nil, nil, nil, err
+	}
 	if old, err := jobs.Load(h.output); err == nil && h.mode != string(jobs.Overwrite) {
-		h.shardSize, h.oldBatch, h.cutByCount = old.ShardSize, old.Settings.Batch, false
+		q.Old = old
 	}
-}
-
-// filling is the batch size, at most so large and more than half of that, with which the
-// last batch of a shard is padded least; the largest of several.
-func filling(shard, most int) int {
-	best, least := most, shard
-	for b := most; b > most/2; b-- {
-		if pad := (b - shard%b) % b; pad < least {
-			best, least = b, pad
-		}
+	if q.Sides, err = h.beside(c, q.Data, ports, s); err != nil {
+		return nil, nil, nil, err
 	}
-	return best
-}
-
-// settings fills in what the flags ask for.
-func (h *hashPlan) settings(c *cobra.Command, e *engineFlags, ds dataset.Dataset, s *jobs.Settings) (frame *probes.Frame, err error) {
-	s.Precision, s.Globs, s.MaxPool, s.Gemm = e.precision, h.sites, h.maxPool, h.gemm
-	s.Sketch, s.Seed, s.Code, s.CodeSites, s.Channels, s.Logits = h.sketch, h.seed, h.code, h.codeSites, h.channels, h.logits
-	s.Format, s.FAISS = h.form, h.faiss
-	if h.regions.path != "" {
-		said := map[string]any{}
-		if err := h.regions.read(c, said); err != nil {
-			return nil, err
-		}
-		if !h.changed("sketch") && s.Boxes == nil { // which regions of one set of units alone have in common
-			s.Sketch = 0
-		}
-		s.ChannelShare = h.ofRegions.share
-		sum, _ := said["regions"].(map[string]any)["sha256"].(string) // of annotations
-		s.Regions = &jobs.Regions{SHA256: sum, Method: h.regions.method, Model: h.regions.model.settings, Rule: h.regions.rule, Code: h.ofRegions.code}
-		if s.Regions.Options, err = h.regions.options(); err != nil {
-			return nil, err
-		}
+	if q.Matched, err = h.askRegions(c, s, q.Data); err != nil {
+		return nil, nil, nil, err
 	}
 	if h.complexity {
-		if frame, err = openFrame(h.frame, h.directions, ds.Shape(), h.seed); err != nil {
-			return nil, err
+		if frame, err = openFrame(h.frame, h.directions, q.Data.Shape(), s.Seed); err != nil {
+			return nil, nil, nil, err
 		}
-		s.Complexity = &jobs.Complexity{Radii: h.radii, Frame: frame.SHA256(), Sign3: h.sign3, Centre: h.centre}
+		h.around.Frame = frame.SHA256()
+		s.Complexity = &h.around
 	}
 	if h.strict {
 		b, _, err := e.choose(c)
 		if err != nil {
-			return nil, err
+			return nil, nil, nil, err
 		}
 		s.Strict = &jobs.Engine{Backend: b.Name(), Version: b.Version(), Device: e.deviceList()}
 	}
-	return frame, nil
+	return q, sources, frame, nil
 }
 
-// probe attaches the probes, and fills in what of the settings follows from that.
-func (h *hashPlan) probe(e *engineFlags, m *onnx.Model, ds dataset.Dataset, s *jobs.Settings) (*probes.Plan, error) {
-	precise, err := e.precise(m)
-	if err != nil {
+// askRegions says in the settings which regions rows are of, and matches annotated ones
+// with the pictures.
+func (h *hashPlan) askRegions(c *cobra.Command, s *jobs.Settings, ds dataset.Dataset) (*annotate.Matched, error) {
+	if h.regions.path == "" {
+		return nil, nil
+	}
+	said := map[string]any{}
+	if err := h.regions.read(c, said); err != nil {
 		return nil, err
 	}
-	probed, err := s.Attach(precise, ds.Shape())
-	if err != nil {
+	if !h.changed("sketch") && s.Boxes == nil { // which regions of one set of units alone have in common
+		s.Sketch = 0
+	}
+	s.ChannelShare = h.regionCodes.share
+	sum, _ := said["regions"].(map[string]any)["sha256"].(string) // of annotations
+	s.Regions = &jobs.Regions{SHA256: sum, Method: h.regions.method, Model: h.regions.model.settings, Rule: h.regions.rule, Code: h.regionCodes.code}
+	var err error
+	if s.Regions.Options, err = h.regions.options(); err != nil {
 		return nil, err
 	}
-	if bends := site.Bends(probed.Unwatched); h.strictSites && len(bends) > 0 {
-		return nil, &site.StrictError{Bends: bends}
+	matched, err := h.regions.match(c, ds)
+	if n := h.regions.set.Faults.Count; err == nil && n > 0 {
+		note(c, "%s of %s cannot be read and %s left out: %v", count(n, "row"), h.regions.path, are(n), h.regions.set.Faults.Rows[0])
 	}
-	switch s.Batch = e.batchFor(ds.Shape(), 0); {
-	case e.batch > 0:
-	case h.oldBatch > 0:
-		s.Batch = h.oldBatch
-	case h.cutByCount && s.Batch < 64: // of smaller samples padding costs next to nothing
-		s.Batch = filling(h.shardSize, s.Batch)
-	}
-	if probed.Fit.Batch > 0 {
-		s.Batch = probed.Fit.Batch
-	}
-	if bits := probed.Bits() / 8 * 8; !h.changed("sketch") && s.Sketch > bits {
-		s.Sketch = bits
-	}
-	if err := s.Check(probed); err != nil {
-		return nil, usageError{err}
-	}
-	return probed, nil
+	return matched, err
 }
 
 // extend adds to the job that is there what of the sources it does not have; without

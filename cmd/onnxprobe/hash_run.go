@@ -129,14 +129,20 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	for _, n := range r.Notes() {
 		note(c, "%s", n)
 	}
-	d, took := w.Done(), time.Since(start)
-	if d.Shards+d.Skipped > 0 {
-		s := d.Seconds
-		note(c, "%s in %s in %s, %.4g a second; %d failed, %s written, %s done before", count(d.Items, "item"), count(d.Shards, "shard"),
-			took.Round(time.Millisecond), float64(d.Items)/took.Seconds(), d.Failed, size(d.Bytes), count(d.Skipped, "shard"))
-		note(c, "seconds: reading %.2f and decoding %.2f on %d goroutines, inference %.2f, waiting for items %.2f, writing %.2f", s.Read, s.Decode, h.decoders, s.Infer, s.Wait, s.Write)
-	}
+	h.said(c, w.Done(), time.Since(start))
 	return err
+}
+
+// said says what a worker has done.
+func (h *hashRun) said(c *cobra.Command, d jobs.Progress, took time.Duration) {
+	if d.Shards+d.Skipped == 0 {
+		return
+	}
+	s := d.Seconds
+	note(c, "%s in %s in %s, %.4g a second; %d failed, %s written, %s done before", count(d.Items, "item"), count(d.Shards, "shard"),
+		took.Round(time.Millisecond), float64(d.Items)/took.Seconds(), d.Failed, size(d.Bytes), count(d.Skipped, "shard"))
+	note(c, "seconds: reading %.2f and decoding %.2f on %d goroutines, inference %.2f, waiting for items %.2f, writing %.2f",
+		s.Read, s.Decode, h.decoders, s.Infer, s.Wait, s.Write)
 }
 
 // todo is the number of items in shards that are not done, and what is known of the others.

@@ -80,7 +80,7 @@ func drafted(t *testing.T) (*Plan, *probes.Plan) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(Request{Model: m, Probed: probed, Data: ds, ShardSize: 25,
+	p, err := New(Request{Model: m, Data: ds, ShardSize: 25,
 		Settings: Settings{Batch: 32, Sketch: 16, Format: "parquet", Data: Data{Preprocess: &pre}}})
 	if err != nil {
 		t.Fatal(err)

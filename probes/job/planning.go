@@ -11,26 +11,40 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Request is what New makes a plan of.
 type Request struct {
-	Model    *onnx.Model
-	Probed   *probes.Plan
-	Settings Settings // Layout, Model, Sample, Sites and Data.JPEG are filled in
+	Model *onnx.Model
+	// Settings are what is asked for; New fills in Layout, Model, Sample, Sites and
+	// Data.JPEG, and where nobody says Batch.
+	Settings Settings
 	Data     dataset.Dataset
-	// ShardSize is the number of items of a shard, 0 for the one that ShardSize gives; Limit
-	// that of all if not 0.
+	// ShardSize is the number of items of a shard, 0 for that of Old, else the one that
+	// the function ShardSize gives; Limit that of all if not 0.
 	ShardSize, Limit int
-	AllowLinks       bool
-	Command          []string
-	// Sides are what lies beside all items of Data.
+	// Old is the job that the plan is to go on with, nil for none: a batch that nobody says
+	// is its.
+	Old *Plan
+	// FewBits lets the sketch be of fewer bits than Settings say, where a code has fewer.
+	FewBits bool
+	// StrictSites makes a bend without a site an error.
+	StrictSites bool
+	AllowLinks  bool
+	Command     []string
+	// Sides are what lie beside all items of Data.
 	Sides []dataset.Side
 	// Regions is the path of the annotations, and Matched those of Data, where
 	// Settings.Regions asks for their rows.
 	Regions string
 	Matched *annotate.Matched
 }
+
+// SettingsError says that settings do not go together, or not with the model.
+type SettingsError struct{ error }
+
+func (e *SettingsError) Unwrap() error { return e.error }
 
 // ShardSize is how many items a shard has where nobody says: a 64th of all, within 16 and
 // 10,000. It comes of their count alone, so that any machine plans the same.
@@ -44,21 +58,18 @@ func New(r Request) (*Plan, error) {
 	}
 	p := &Plan{Tool: result.Version(), Command: r.Command, Model: r.Model.Path, AllowLinks: r.AllowLinks, ShardSize: r.ShardSize,
 		Settings: r.Settings, Classes: dataset.Describe(r.Data).Classes}
-	if p.ShardSize == 0 {
-		n := r.Data.Len()
-		if r.Limit > 0 {
-			n = min(n, r.Limit)
-		}
-		p.ShardSize = ShardSize(n)
+	probed, err := r.settle(p)
+	if err != nil {
+		return nil, err
 	}
 	s := &p.Settings
 	s.Data.JPEG = picture.JPEGDecoder
 	s.Layout, s.Model, s.Sample = Layout, slices.Sorted(maps.Values(sums)), r.Data.Shape()
-	for i := range r.Probed.Sites {
-		site := &r.Probed.Sites[i]
+	for i := range probed.Sites {
+		site := &probed.Sites[i]
 		s.Sites = append(s.Sites, fmt.Sprintf("%s:%d:%d", site.Name, site.Units, site.Planes()))
 	}
-	if p.Manifest, err = r.Probed.NewManifest(r.Model); err != nil {
+	if p.Manifest, err = probed.NewManifest(r.Model); err != nil {
 		return nil, err
 	}
 	p.Manifest.Verb, p.Manifest.Batch = "hash", s.Batch
@@ -76,4 +87,62 @@ func New(r Request) (*Plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// settle chooses what nobody says: how large shards and batches are; and holds the settings
+// against the model, which it attaches.
+func (r *Request) settle(p *Plan) (*probes.Plan, error) {
+	s := &p.Settings
+	precise, err := probes.Precise(r.Model, s.Precision)
+	if err != nil {
+		return nil, err
+	}
+	probed, err := s.Attach(precise, r.Data.Shape())
+	if err != nil {
+		return nil, err
+	}
+	if bends := site.Bends(probed.Unwatched); r.StrictSites && len(bends) > 0 {
+		return nil, &site.StrictError{Bends: bends}
+	}
+	counted := r.ShardSize == 0 && r.Old == nil
+	switch n := r.Data.Len(); {
+	case p.ShardSize > 0:
+	case r.Old != nil:
+		p.ShardSize = r.Old.ShardSize
+	case r.Limit > 0:
+		p.ShardSize = ShardSize(min(n, r.Limit))
+	default:
+		p.ShardSize = ShardSize(n)
+	}
+	switch n := probes.BatchFor(r.Data.Shape()); {
+	case s.Batch > 0:
+	case r.Old != nil && r.ShardSize == 0:
+		s.Batch = r.Old.Settings.Batch
+	case counted && n < 64: // of smaller samples padding costs next to nothing
+		s.Batch = filling(p.ShardSize, n)
+	default:
+		s.Batch = n
+	}
+	if probed.Fit.Batch > 0 {
+		s.Batch = probed.Fit.Batch
+	}
+	if bits := probed.Bits() / 8 * 8; r.FewBits && s.Sketch > bits {
+		s.Sketch = bits
+	}
+	if err := s.Check(probed); err != nil {
+		return nil, &SettingsError{err}
+	}
+	return probed, nil
+}
+
+// filling is the batch size, at most so large and more than half of that, with which the
+// last batch of a shard is padded least; the largest of several.
+func filling(shard, most int) int {
+	best, least := most, shard
+	for b := most; b > most/2; b-- {
+		if pad := (b - shard%b) % b; pad < least {
+			best, least = b, pad
+		}
+	}
+	return best
 }

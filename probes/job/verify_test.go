@@ -64,7 +64,7 @@ func (k *kit) plan() (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Request{Model: k.model, Probed: k.probed, Data: ds, ShardSize: 5, Settings: Settings{Batch: 8, Sketch: 16, Format: k.format, FAISS: true,
+	return New(Request{Model: k.model, Data: ds, ShardSize: 5, Settings: Settings{Batch: 8, Sketch: 16, Format: k.format, FAISS: true,
 		Complexity: &Complexity{Radii: []float64{0.1}, Frame: k.frame.SHA256()}, Data: Data{Preprocess: &pre}}})
 }
 
