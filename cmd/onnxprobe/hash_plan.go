@@ -313,6 +313,7 @@ folder: it knows where its paths lead, relative to its own folder where they lie
 	e.addOptions(c.Flags())
 	e.addPrecision(c.Flags())
 	e.addBatch(c.Flags())
+	hide(c.Flags(), "GPU")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		p, err := h.plan(c, &e, args)
 		if err != nil || !h.json {

@@ -89,6 +89,7 @@ interrupt or SIGTERM ends a run within a second, a second one at once, with 1.`,
 	root.InitDefaultCompletionCmd()
 	group(root)
 	addRenamed(root)
+	groupFlags(root)
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "completion", "runtime":

@@ -35,6 +35,7 @@ model's first output for every item; with -o it writes the outputs themselves as
 	o.add(c)
 	fs := c.Flags()
 	o.addRandom(fs)
+	hide(fs, "Regions", "regions", "region-input")
 	fs.IntVar(&o.top, "top", 5, "how many of the highest entries to name")
 	fs.BoolVar(&o.softmax, "softmax", false, "turn the first output into probabilities")
 	fs.StringVar(&o.labels, "labels", "", "names of the entries: a text `FILE`, one a line")

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// headings are what flags that several verbs have stand under in a verb's help, after its
+// own.
+var headings = []struct {
+	title string
+	flags []string
+}{
+	{"Data", []string{"preprocess", "resize", "crop", "mean", "std", "interpolation", "scale", "exif", "format", "column",
+		"layout", "input", "input-size", "random", "low", "high", "tiles", "tile-thumbnail", "limit", "max-pixels", "decoders"}},
+	{"Engine", []string{"backend", "device", "threads", "batch", "precision", "library", "optimize", "no-arena", "max-memory",
+		"allow-links", "allow-random"}},
+	{"GPU", []string{"allow-tf32", "allow-cpu-nodes", "tune", "device-memory", "cuda-graph"}},
+	{"Sites", []string{"sites", "include-maxpool", "include-gemm", "strict-sites", "by-site"}},
+	{"Regions", nil}, // those whose names begin so
+	{"Output", []string{"output", "force", "json", "quiet", "plot"}},
+}
+
+// headingOf is the heading of a flag, "" for one of a verb's own.
+func headingOf(name string) string {
+	for _, h := range headings {
+		if slices.Contains(h.flags, name) || h.flags == nil && strings.HasPrefix(name, "region") {
+			return h.title
+		}
+	}
+	return ""
+}
+
+// flagHelp is the flags of a command, its own first, the shared ones under headings.
+func flagHelp(c *cobra.Command) string {
+	var b strings.Builder
+	under := func(title, heading string) {
+		some := pflag.NewFlagSet(title, pflag.ContinueOnError)
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden && headingOf(f.Name) == heading {
+				some.AddFlag(f)
+			}
+		})
+		if text := some.FlagUsages(); text != "" {
+			b.WriteString("\n\n" + title + ":\n" + strings.TrimRight(text, "\n"))
+		}
+	}
+	if c.HasAvailableInheritedFlags() { // --quiet
+		c.Flags().AddFlagSet(c.InheritedFlags())
+	}
+	under("Flags", "")
+	for _, h := range headings {
+		under(h.title, h.title)
+	}
+	return b.String()
+}
+
+// groupFlags makes root and all commands below show their flags so.
+func groupFlags(root *cobra.Command) {
+	cobra.AddTemplateFunc("flagHelp", flagHelp)
+	const from, to = "{{if .HasAvailableLocalFlags}}", "{{if .HasHelpSubCommands}}"
+	text := root.UsageTemplate()
+	i, j := strings.Index(text, from), strings.Index(text, to)
+	root.SetUsageTemplate(text[:i] + "{{flagHelp .}}" + text[j:])
+}
+
+// hide hides the flags under a heading, but for some; they go on working.
+func hide(fs *pflag.FlagSet, heading string, but ...string) {
+	fs.VisitAll(func(f *pflag.Flag) {
+		f.Hidden = f.Hidden || headingOf(f.Name) == heading && !slices.Contains(but, f.Name)
+	})
+}
