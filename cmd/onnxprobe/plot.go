@@ -18,6 +18,7 @@ import (
 type plotFlag struct {
 	path  string
 	force bool
+	rows  int // of pictures, on a page
 }
 
 var plotFormats = []string{".svg", ".png", ".html"}
@@ -67,7 +68,7 @@ func (f *plotFlag) draw(c *cobra.Command, done error, page func(report.Options) 
 	if f.path == "" || !written(done) {
 		return done
 	}
-	p, err := page(report.Options{MaxBytes: 8 << 30})
+	p, err := page(report.Options{MaxBytes: 8 << 30, Pictures: f.rows})
 	if err == nil {
 		err = f.save(c, p)
 	}

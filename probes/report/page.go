@@ -29,6 +29,8 @@ type Section struct {
 	Notes   []string
 	Tables  []Table
 	Figures []*Figure
+	// Strips are pictures of the items that the result is about.
+	Strips []Strip
 	// Manifest is how the result came about, as text.
 	Manifest string
 }
@@ -95,6 +97,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"panels": func(f *Figure) []*Figure { return f.panels },
 	"few":    func(paths []string) []string { return paths[:min(len(paths), 20)] },
 	"more":   func(paths []string) int { return max(0, len(paths)-20) },
+	"text":   Item.text,
 	"id":     func(i int) string { return fmt.Sprintf("result-%d", i+1) },
 }).Parse(pageHTML))
 
@@ -102,7 +105,11 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 // phone, on paper, and in light and dark.
 func WritePage(w io.Writer, p Page) error {
 	var b strings.Builder
-	if err := pageTemplate.Execute(&b, &p); err != nil {
+	var t thumbnails
+	if err := pageTemplate.Execute(&b, struct {
+		*Page
+		Thumbnail func(Item) template.HTML
+	}{&p, t.of}); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	_, err := io.WriteString(w, strings.Map(printable, strings.ToValidUTF8(b.String(), "\uFFFD")))

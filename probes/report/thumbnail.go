@@ -1,14 +1,13 @@
-package encoding
+package report
 
 import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"html/template"
 	"image"
 	"image/jpeg"
 	"math"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,14 +16,28 @@ import (
 	"golang.org/x/image/draw"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
 )
 
 // thumb is the edge of a thumbnail.
 const thumb = 112
 
-// pictures makes thumbnails. It remembers the files opened last, which can hold many
-// items, and the thumbnails made.
-type pictures struct {
+// Strip is a row of pictures on a page: those of items that belong together.
+type Strip struct {
+	Title string
+	Items []Item
+}
+
+// Item is one of a Strip: what stands below the picture, and where that lies. An item
+// whose picture cannot be read shows its name.
+type Item struct {
+	Caption string
+	Picture encoding.Picture
+}
+
+// thumbnails makes pictures small. It remembers the files opened last, which can hold many
+// items, and what it made.
+type thumbnails struct {
 	open []*container // the latest first
 	made map[string]string
 }
@@ -44,21 +57,36 @@ type container struct {
 	members      map[string]int  // by the IDs, made when they are asked for
 }
 
-// of is a data URI; "" when there is no picture. small says that the picture is
-// smaller than a thumbnail.
-func (p *pictures) of(t Tile) (uri string, small bool) {
-	at := fmt.Sprintf("%q %q", t.Path, t.ID)
-	uri, ok := p.made[at]
+// of is an item's picture as an element of a page, or its name.
+func (t *thumbnails) of(i Item) template.HTML {
+	p, id := i.Picture, escape(i.Picture.ID)
+	at := fmt.Sprintf("%q %q", p.Path, p.ID)
+	uri, ok := t.made[at]
 	if !ok {
-		if p.made == nil || len(p.made) >= maxThumbs {
-			p.made = map[string]string{}
+		if t.made == nil || len(t.made) >= maxThumbs {
+			t.made = map[string]string{}
 		}
-		if m := p.read(t); m != nil {
+		if m := t.read(p); m != nil {
 			uri = dataURI(m)
 		}
-		p.made[at] = uri
+		t.made[at] = uri
 	}
-	return strings.CutPrefix(uri, smallURI)
+	if uri == "" {
+		return template.HTML(fmt.Sprintf(`<div class="name" title="%s">%[1]s</div>`, id))
+	}
+	class := ""
+	if of, small := strings.CutPrefix(uri, smallURI); small {
+		uri, class = of, ` class="small"`
+	}
+	return template.HTML(fmt.Sprintf(`<img%s alt="%s" title="%[2]s" src="%s"/>`, class, id, uri))
+}
+
+// text is what stands below the picture, with the class of a region.
+func (i Item) text() string {
+	if r := i.Picture.Region; r != nil && r.Label != "" {
+		return i.Caption + " (" + r.Label + ")"
+	}
+	return i.Caption
 }
 
 // element is how dataset names the elements of an array file and the rows of a Parquet
@@ -66,28 +94,16 @@ func (p *pictures) of(t Tile) (uri string, small bool) {
 var element = regexp.MustCompile(`\[(\d+)\]$`)
 
 // read is an item's picture; nil when there is none.
-func (p *pictures) read(t Tile) image.Image {
-	path := t.Path
-	if t.From != nil && t.From.find != nil {
-		path = t.From.find(path)
+func (t *thumbnails) read(p encoding.Picture) image.Image {
+	path, column, exif := p.File()
+	if path == "" {
+		return nil
 	}
-	if st, err := os.Stat(path); path == "" || err != nil || !st.Mode().IsRegular() {
-		if path = t.From.fileOf(t.picture()); path == "" {
-			return nil
-		}
-	}
-	column, exif := "", true
-	if t.From != nil {
-		column = t.From.column
-	}
-	if t.Of != nil { // whose box is on the picture as the model saw it
-		exif = t.From != nil && t.From.exif
-	}
-	c := p.container(path, column, exif)
+	c := t.container(path, column, exif)
 	if c.ds == nil {
 		return nil
 	}
-	i := c.find(t.picture())
+	i := c.find(p.Image())
 	if i < 0 || i >= c.ds.Len() {
 		return nil
 	}
@@ -95,27 +111,20 @@ func (p *pictures) read(t Tile) image.Image {
 	if err != nil {
 		return nil
 	}
-	if t.Of != nil {
-		return t.Of.crop(m)
+	if p.Region != nil {
+		return crop(m, p.Region.Box)
 	}
 	return m
 }
 
-// picture is the ID of the picture that a tile shows, or some of.
-func (t *Tile) picture() string {
-	if t.Of != nil {
-		return t.Of.Image
-	}
-	return t.ID
-}
-
-// crop is the region of its picture; nil where it holds no pixel.
-func (r *Region) crop(m image.Image) image.Image {
+// crop is what of a picture lies in a box; nil where that is no pixel.
+func crop(m image.Image, of [4]float64) image.Image {
 	b := m.Bounds()
 	at := func(v float64, max int, round func(float64) float64) int {
 		return int(math.Min(math.Max(round(v), 0), float64(max))) // of a NaN some number within
 	}
-	box := image.Rect(at(r.Box[0], b.Dx(), math.Floor), at(r.Box[1], b.Dy(), math.Floor), at(r.Box[2], b.Dx(), math.Ceil), at(r.Box[3], b.Dy(), math.Ceil)).Add(b.Min)
+	box := image.Rect(at(of[0], b.Dx(), math.Floor), at(of[1], b.Dy(), math.Floor),
+		at(of[2], b.Dx(), math.Ceil), at(of[3], b.Dy(), math.Ceil)).Add(b.Min)
 	s, ok := m.(interface {
 		SubImage(image.Rectangle) image.Image
 	})
@@ -125,33 +134,12 @@ func (r *Region) crop(m image.Image) image.Image {
 	return s.SubImage(box)
 }
 
-// fileOf is the Parquet file that a row is in by its ID; "" when it is not known.
-func (o *Origin) fileOf(id string) string {
-	at := element.FindStringIndex(id)
-	if o == nil || at == nil {
-		return ""
-	}
-	name, found := id[:at[0]], ""
-	for _, f := range o.files {
-		switch {
-		case filepath.ToSlash(f) == name:
-			return f
-		case filepath.Base(f) != name:
-		case found != "":
-			return "" // it could be either
-		default:
-			found = f
-		}
-	}
-	return found
-}
-
 // container opens a file, or finds it among those that are open.
-func (p *pictures) container(path, column string, exif bool) *container {
-	at := slices.IndexFunc(p.open, func(c *container) bool { return c.path == path && c.column == column && c.exif == exif })
+func (t *thumbnails) container(path, column string, exif bool) *container {
+	at := slices.IndexFunc(t.open, func(c *container) bool { return c.path == path && c.column == column && c.exif == exif })
 	if at >= 0 {
-		c := p.open[at]
-		p.open = slices.Insert(slices.Delete(p.open, at, at+1), 0, c)
+		c := t.open[at]
+		t.open = slices.Insert(slices.Delete(t.open, at, at+1), 0, c)
 		return c
 	}
 	c := &container{path: path, column: column, exif: exif}
@@ -159,7 +147,7 @@ func (p *pictures) container(path, column string, exif bool) *container {
 	if ds, err := dataset.Open([]string{path}, o); err == nil {
 		c.ds = ds
 	}
-	p.open = slices.Insert(p.open[:min(len(p.open), maxContainers-1)], 0, c)
+	t.open = slices.Insert(t.open[:min(len(t.open), maxContainers-1)], 0, c)
 	return c
 }
 
