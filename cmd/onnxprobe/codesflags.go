@@ -89,9 +89,18 @@ func newTable(path string, force bool, inputs []string) error {
 	return keep(path, inputs)
 }
 
-// open reads codes, and notes what is to be known of them.
-func (f *codesFlags) open(c *cobra.Command, path, on string, names bool) (*encoding.Codes, error) {
-	codes, err := encoding.Open(path, encoding.OpenOptions{On: on, MaxBytes: int64(f.memory * (1 << 30)), Names: names, Logits: f.logits})
+// open reads the codes of the first of some kinds that a result has, "" for whichever
+// Open takes, and notes what is to be known of them. names says that no more is needed.
+func (f *codesFlags) open(c *cobra.Command, path string, names bool, kinds ...string) (codes *encoding.Codes, err error) {
+	for _, on := range kinds {
+		codes, err = encoding.Open(path, encoding.OpenOptions{
+			On: on, MaxBytes: int64(f.memory * (1 << 30)), Names: names, Logits: f.logits,
+		})
+		var none *encoding.NoCodesError
+		if !errors.As(err, &none) { // codes that cannot be read have no others in their place
+			break
+		}
+	}
 	var large *encoding.TooLargeError
 	if errors.As(err, &large) {
 		return nil, fmt.Errorf("%w; raise --memory, or compare sketches, which codes --sketch writes", err)
@@ -102,11 +111,12 @@ func (f *codesFlags) open(c *cobra.Command, path, on string, names bool) (*encod
 	for _, n := range codes.Notes {
 		note(c, "%s", n)
 	}
+	all := count(codes.Failed+codes.Len(), "item")
 	if codes.Failed > 0 && codes.Len() == 0 {
-		return nil, fmt.Errorf("none of %s of %s has a %s: its rows say why", count(codes.Failed, "item"), path, codes.On)
+		return nil, fmt.Errorf("none of %s of %s has a %s: its rows say why", all, path, codes.On)
 	}
 	if codes.Failed > 0 {
-		note(c, "%d of %s of %s have no %s and are left out", codes.Failed, count(codes.Failed+codes.Len(), "item"), path, codes.On)
+		note(c, "%d of %s of %s have no %s and are left out", codes.Failed, all, path, codes.On)
 	}
 	return codes, nil
 }
@@ -159,11 +169,6 @@ func shareDone(c *cobra.Command, what string) (func(float64), func()) {
 	return func(d float64) { show(result.Summary{Items: int(d * 1000)}) }, done
 }
 
-// found is what search or dedup found.
-type found interface {
-	WriteTo(to result.Sink) error
-}
-
 // foundFlags are those of search and dedup.
 type foundFlags struct{ codesFlags }
 
@@ -184,7 +189,8 @@ func (f *foundFlags) check(inputs []string) error {
 
 // tell writes what was found where the flags say: to the file of -o, on a plot of what was
 // found in the codes called name, and to a person by print.
-func (f *foundFlags) tell(c *cobra.Command, m *comparison, name string, r found, print func(io.Writer) error) error {
+func (f *foundFlags) tell(c *cobra.Command, m *comparison, name string, r interface{ WriteTo(result.Sink) error },
+	print func(io.Writer) error) error {
 	if f.output != "" {
 		to, err := result.Create(f.output, result.Options{Force: f.force, Stdout: c.OutOrStdout()})
 		if err != nil {

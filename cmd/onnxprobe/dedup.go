@@ -82,9 +82,16 @@ func (f *dedupFlags) check(inputs []string) (err error) {
 func (f *dedupFlags) near() bool { return f.bits > 0 || f.share > 0 }
 
 func (f *dedupFlags) run(c *cobra.Command, path string) error {
-	codes, err := f.openCodes(c, path)
+	kinds := []string{f.on}
+	if f.on == "" && !f.near() { // digests tell which codes are equal
+		kinds = []string{encoding.Digest, encoding.Code}
+	}
+	codes, err := f.open(c, path, f.output == "" && f.plot.path == "" && !f.json, kinds...)
 	if err != nil {
 		return err
+	}
+	if f.near() && codes.On == encoding.Digest {
+		return fmt.Errorf("%s has digests only, which are equal or not; near duplicates need sketches or codes (codes --sketch)", path)
 	}
 	bits := f.bits
 	if f.share > 0 {
@@ -130,22 +137,6 @@ func (f *dedupFlags) run(c *cobra.Command, path string) error {
 		note(c, "%s, in %s", sum, time.Since(start).Round(time.Millisecond))
 	}
 	return err
-}
-
-// openCodes reads what is compared: for equality digests, where there are some.
-func (f *dedupFlags) openCodes(c *cobra.Command, path string) (*encoding.Codes, error) {
-	names := f.output == "" && f.plot.path == "" && !f.json
-	if f.on != "" || f.near() {
-		codes, err := f.open(c, path, f.on, names)
-		if err == nil && f.near() && codes.On == encoding.Digest {
-			return nil, fmt.Errorf("%s has digests only, which are equal or not; near duplicates need sketches or codes (codes --sketch)", path)
-		}
-		return codes, err
-	}
-	if codes, err := f.open(c, path, encoding.Digest, names); err == nil {
-		return codes, nil
-	}
-	return f.open(c, path, encoding.Code, names) // whose error is the better one
 }
 
 // parseDistance reads bits, or with a decimal point a share of all.

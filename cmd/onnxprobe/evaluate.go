@@ -127,7 +127,11 @@ func (f *evaluateFlags) check(c *cobra.Command, path string) error {
 }
 
 func (f *evaluateFlags) run(c *cobra.Command, path string) error {
-	train, err := f.whole(c, path)
+	kinds := []string{encoding.Code, ""}
+	if f.on != "" {
+		kinds = []string{f.on}
+	}
+	train, err := f.open(c, path, false, kinds...)
 	if err != nil {
 		return err
 	}
@@ -139,7 +143,7 @@ func (f *evaluateFlags) run(c *cobra.Command, path string) error {
 		if other.path == "" {
 			continue
 		}
-		if *other.to, err = f.open(c, other.path, train.On, false); err != nil {
+		if *other.to, err = f.open(c, other.path, false, train.On); err != nil {
 			return err
 		}
 		sets = append(sets, *other.to)
@@ -172,17 +176,4 @@ func (f *evaluateFlags) run(c *cobra.Command, path string) error {
 		show = asJSON(r)
 	}
 	return f.plot.printed(c, show(c.OutOrStdout()), path, r)
-}
-
-// whole reads codes, or what there is in their place.
-func (f *codesFlags) whole(c *cobra.Command, path string) (*encoding.Codes, error) {
-	if f.on != "" {
-		return f.open(c, path, f.on, false)
-	}
-	codes, err := f.open(c, path, encoding.Code, false)
-	var none *encoding.NoCodesError
-	if !errors.As(err, &none) { // there are codes: sketches would be another measure
-		return codes, err
-	}
-	return f.open(c, path, "", false)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -94,27 +93,14 @@ func (f *plotFlag) save(c *cobra.Command, p *report.Page) error {
 		}
 		return report.ErrNoData
 	}
-	main, others := p.Main()
-	write := func(w io.Writer) error { return report.WritePage(w, *p) }
-	said := f.path
-	switch ext := strings.ToLower(filepath.Ext(f.path)); {
-	case ext == ".html":
-		p.Title = p.Sections[0].Title
-	case main == nil:
-		return report.ErrNoData
-	default:
-		if write = main.SVG; ext == ".png" {
-			write = main.PNG
-		}
-		said += ": " + main.Title
-		if others > 0 {
-			said += fmt.Sprintf("; .html shows %s", count(others, "more figure"))
-		}
+	write, said, err := p.Draw(strings.ToLower(filepath.Ext(f.path)))
+	if err != nil {
+		return err
 	}
 	m := map[string]any{"tool": "onnxprobe", "version": result.Version(), "verb": c.Name(), "command": commandLine(c)}
 	if err := save(f.path, f.force, m, write); err != nil {
 		return err
 	}
-	note(c, "plot: %s", said)
+	note(c, "plot: %s%s", f.path, said)
 	return nil
 }

@@ -70,7 +70,7 @@ estimates that of the codes: distance * bits / K, with its standard error beside
 }
 
 func (f *searchFlags) run(c *cobra.Command, path string) error {
-	base, err := f.open(c, path, f.on, false)
+	base, err := f.open(c, path, false, f.on)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (f *searchFlags) another(c *cobra.Command, base *encoding.Codes, unknown *e
 	if own, err := os.Stat(base.Name); err == nil && os.SameFile(own, st) {
 		return base, nil, nil
 	}
-	queries, err := f.open(c, path, base.On, false)
+	queries, err := f.open(c, path, false, base.On)
 	if err == nil {
 		err = encoding.Comparable(base, queries)
 	}

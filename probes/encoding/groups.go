@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"iter"
 	"slices"
 	"strings"
 
@@ -65,39 +64,27 @@ func (s GroupSummary) String() string {
 		like = fmt.Sprintf("%s within %d of %d bits", what, s.Radius, s.Bits)
 	}
 	line := fmt.Sprintf("%s: %d in %s of %s; without %s %d %s left", counted(s.Items, "item"), s.Grouped,
-		counted(s.Groups, "group"), like, counted(s.Duplicates, "duplicate"), s.Kept, are(s.Kept))
+		counted(s.Groups, "group"), like, counted(s.Duplicates, "duplicate"), s.Kept, isAre[s.Kept != 1])
 	if s.Failed > 0 {
 		line += fmt.Sprintf("; %d more without a %s", s.Failed, s.On)
 	}
 	return line
 }
 
-// member is a row of a group, and its place in it.
-type member struct{ group, place, row int }
-
-func (g *Groups) each() iter.Seq[member] {
-	return func(yield func(member) bool) {
-		for i, rows := range g.Members {
-			for at, row := range rows {
-				if !yield(member{i, at, row}) {
-					return
-				}
-			}
-		}
-	}
-}
+// member is a row of a group.
+type member = placed[int]
 
 // distance is that of an item from the first of its group.
-func (g *Groups) distance(m member) int { return g.Codes.Distance(g.Members[m.group][0], m.row) }
+func (g *Groups) distance(group, row int) int { return g.Codes.Distance(g.Members[group][0], row) }
 
 // WriteTo writes a row for each item of each group, as the files of dedup hold them.
 func (g *Groups) WriteTo(to result.Sink) error {
-	return batched(to, g.each(), func(ms []member) []result.Column {
+	return batched(to, g.Members, func(ms []member) []result.Column {
 		return slices.Concat([]result.Column{
 			columnOf("group", ms, func(m member) int64 { return int64(m.group) }),
 			columnOf("size", ms, func(m member) int64 { return int64(len(g.Members[m.group])) }),
-		}, itemColumns(g.Codes, ms, func(m member) int { return m.row }), []result.Column{
-			columnOf("distance", ms, func(m member) int64 { return int64(g.distance(m)) }),
+		}, itemColumns(g.Codes, ms, func(m member) int { return m.T }), []result.Column{
+			columnOf("distance", ms, func(m member) int64 { return int64(g.distance(m.group, m.T)) }),
 			columnOf("keep", ms, func(m member) bool { return m.place == 0 }),
 		})
 	})
@@ -107,8 +94,10 @@ func (g *Groups) WriteTo(to result.Sink) error {
 // those that are in none.
 func (g *Groups) WriteKept(w io.Writer) error {
 	drop := make([]bool, g.Codes.Len())
-	for m := range g.each() {
-		drop[m.row] = m.place > 0
+	for _, rows := range g.Members {
+		for _, row := range rows[1:] {
+			drop[row] = true
+		}
 	}
 	b := bufio.NewWriter(w)
 	for i, d := range drop {
@@ -145,8 +134,10 @@ func (g *Groups) MarshalJSON() ([]byte, error) {
 		Distance int    `json:"distance"`
 	}
 	members := make([][]item, len(g.Members))
-	for m := range g.each() {
-		members[m.group] = append(members[m.group], item{g.Codes.ID(m.row), g.Codes.Path(m.row), g.distance(m)})
+	for i, rows := range g.Members {
+		for _, row := range rows {
+			members[i] = append(members[i], item{g.Codes.ID(row), g.Codes.Path(row), g.distance(i, row)})
+		}
 	}
 	return json.Marshal(struct {
 		GroupSummary

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes/result"
@@ -70,44 +69,29 @@ func (c *Codes) DistanceText(distance int) string {
 	return s
 }
 
-// hit is the neighbor of a query, rank 0 the nearest.
-type hit struct {
-	query, rank int
-	Neighbor
-}
-
-func (m *Matches) hits() iter.Seq[hit] {
-	return func(yield func(hit) bool) {
-		for q, ns := range m.Found {
-			for i, n := range ns {
-				if !yield(hit{q, i, n}) {
-					return
-				}
-			}
-		}
-	}
-}
-
 func (m *Matches) fraction(n Neighbor) float64 { return float64(n.Distance) / float64(m.Base.Bits) }
 
 func (m *Matches) estimate(n Neighbor) (estimate, deviation float64) {
 	return Estimate(int(n.Distance), m.Base.Bits, m.Base.FullBits)
 }
 
+// hit is a neighbor of a query.
+type hit = placed[Neighbor]
+
 // WriteTo writes a row for each neighbor of each query, as the files of search hold them.
 func (m *Matches) WriteTo(to result.Sink) error {
-	return batched(to, m.hits(), func(hs []hit) []result.Column {
+	return batched(to, m.Found, func(hs []hit) []result.Column {
 		cols := slices.Concat([]result.Column{
-			columnOf("query", hs, func(h hit) string { return m.Queries.ID(h.query) }),
-			columnOf("rank", hs, func(h hit) int64 { return int64(h.rank + 1) }),
-		}, itemColumns(m.Base, hs, func(h hit) int { return int(h.Row) }), []result.Column{
-			columnOf("distance", hs, func(h hit) int64 { return int64(h.Distance) }),
-			columnOf("fraction", hs, func(h hit) float64 { return m.fraction(h.Neighbor) }),
+			columnOf("query", hs, func(h hit) string { return m.Queries.ID(h.group) }),
+			columnOf("rank", hs, func(h hit) int64 { return int64(h.place + 1) }),
+		}, itemColumns(m.Base, hs, func(h hit) int { return int(h.T.Row) }), []result.Column{
+			columnOf("distance", hs, func(h hit) int64 { return int64(h.T.Distance) }),
+			columnOf("fraction", hs, func(h hit) float64 { return m.fraction(h.T) }),
 		})
 		if m.Base.estimates() {
 			cols = append(cols,
-				columnOf("estimate", hs, func(h hit) float64 { e, _ := m.estimate(h.Neighbor); return e }),
-				columnOf("estimate_se", hs, func(h hit) float64 { _, d := m.estimate(h.Neighbor); return d }))
+				columnOf("estimate", hs, func(h hit) float64 { e, _ := m.estimate(h.T); return e }),
+				columnOf("estimate_se", hs, func(h hit) float64 { _, d := m.estimate(h.T); return d }))
 		}
 		return cols
 	})

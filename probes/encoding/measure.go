@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -89,7 +90,7 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 		}
 		r.Churn = &churn
 		if n := max(o.Earlier.n, train.n) - churn.Items; n > 0 {
-			r.note("churn: %s %s in one of the two only, and left out", counted(n, "item"), are(n))
+			r.note("churn: %s %s in one of the two only, and left out", counted(n, "item"), isAre[n != 1])
 		}
 	}
 	if o.Kernel {
@@ -122,21 +123,17 @@ func (c *Codes) groups(o MeasureOptions) (all []siteGroup, err error) {
 		return nil, fmt.Errorf("%s: %w, and these are codes of the kind %s", c.Name, ErrNoSites, c.On)
 	}
 	if o.Sites != nil {
-		sites := make([]site.Site, len(parts))
+		named := make([]site.Site, len(parts))
 		for i, p := range parts {
-			sites[i].Name = p.Site
+			named[i].Name = p.Site
 		}
-		chosen, err := site.Choose(sites, o.Sites)
+		chosen, err := site.Choose(named, o.Sites)
 		if err != nil {
 			return nil, err
 		}
-		var some []Part
-		for _, p := range parts {
-			if len(chosen) > 0 && chosen[0].Name == p.Site {
-				some, chosen = append(some, p), chosen[1:]
-			}
-		}
-		parts = some
+		parts = slices.DeleteFunc(slices.Clone(parts), func(p Part) bool {
+			return !slices.ContainsFunc(chosen, func(s site.Site) bool { return s.Name == p.Site })
+		})
 	}
 	if o.Together {
 		name := fmt.Sprintf("%s (%s)", strings.Join(o.Sites, ", "), counted(len(parts), "site"))
@@ -148,88 +145,45 @@ func (c *Codes) groups(o MeasureOptions) (all []siteGroup, err error) {
 	return all, nil
 }
 
-// Figures are what an evaluation says of one set; nil for what it does not say.
-type Figures struct {
-	Redundancy *Redundancy
-	Units      *Units
-	KNN        *KNN
-	Clusters   *Clustering
-	Logistic   *Regression
-	Network    *Accuracy
+// Accuracies are the shares of a set's items that codes tell the labels of, by the ways to
+// tell them, and that the network does; NaN for what was not measured.
+type Accuracies struct {
+	KNN, Purity, Matched, Multinomial, OneVsOne, Unlabelled, Network float64
 }
 
-// Of are the figures of the test set, or of the training set; what is fitted on the
-// training set and right on the test set is a figure of the test set. Redundancy is nil
-// of a test set that there is not.
-func (e *Evaluation) Of(test bool) (f Figures) {
-	if test {
-		f.Redundancy, f.KNN, f.Logistic = e.Redundancy.Test, e.KNN, e.Logistic
-	} else {
-		f.Redundancy = &e.Redundancy.Train
+// Accuracies are those of the test set, or of the training set. What is fitted on the
+// training set is right or wrong on the test set alone.
+func (e *Evaluation) Accuracies(test bool) Accuracies {
+	none := math.NaN()
+	a := Accuracies{none, none, none, none, none, none, none}
+	if test && e.KNN != nil {
+		a.KNN = e.KNN.Accuracy
 	}
-	if u := e.Units; u != nil {
-		if f.Units = &u.Train; test {
-			f.Units = u.Test
+	if l := e.Logistic; test && l != nil {
+		a.Multinomial, a.OneVsOne = l.Multinomial, l.OneVsOne
+	}
+	if u := e.Unlabelled; !test && u != nil && u.Matched != nil {
+		a.Unlabelled = *u.Matched
+	}
+	if k := e.KMeans; k != nil {
+		if c := k.of(test); c != nil && *c != nil {
+			a.Purity, a.Matched = (*c).Purity, (*c).Matched
 		}
-	}
-	if k := e.KMeans; k != nil && !test {
-		f.Clusters = k.Train
-	} else if k != nil && k.Test != nil {
-		f.Clusters = *k.Test
 	}
 	if n := e.Network; n != nil {
-		if f.Network = n.Train; test {
-			f.Network = n.Test
+		own := Pair[*Accuracy]{n.Train, &n.Test}
+		if c := *own.of(test); c != nil {
+			a.Network = c.Accuracy
 		}
 	}
-	return f
+	return a
 }
 
-// figureColumn is one of the columns of Text, or a few of one figure: its titles, and what
-// stands under them.
-type figureColumn struct {
-	titles string
-	shown  bool
-	values func(f Figures) string
-}
-
-func (r *Evaluated) figureColumns() []figureColumn {
-	knn := ""
-	if r.KNN != nil {
-		knn = fmt.Sprintf("%d-NN", r.KNN.K)
+func (p *Pair[T]) of(test bool) *T {
+	if test {
+		return p.Test
 	}
-	return []figureColumn{
-		{"ITEMS\tREGIONS\tREDUNDANCY", true, func(f Figures) string {
-			return fmt.Sprintf("%d\t%d\t%.4f", f.Redundancy.Items, f.Redundancy.Regions, f.Redundancy.Ratio)
-		}},
-		{"BITS\tDEAD\tSATURATED\tENTROPY", r.Units != nil, func(f Figures) string {
-			return fmt.Sprintf("%d\t%d\t%d\t%.3f", f.Units.Bits, f.Units.Dead, f.Units.Saturated, f.Units.Entropy)
-		}},
-		{knn, r.KNN != nil, func(f Figures) string {
-			if f.KNN == nil {
-				return ""
-			}
-			return fmt.Sprintf("%.4f", f.KNN.Accuracy)
-		}},
-		{"PURITY\tMATCHED", r.KMeans != nil, func(f Figures) string {
-			if f.Clusters == nil {
-				return "\t"
-			}
-			return fmt.Sprintf("%.4f\t%.4f", f.Clusters.Purity, f.Clusters.Matched)
-		}},
-		{"LOGISTIC\tONE-VS-ONE", r.Logistic != nil, func(f Figures) string {
-			if f.Logistic == nil {
-				return "\t"
-			}
-			return fmt.Sprintf("%.4f\t%.4f", f.Logistic.Multinomial, f.Logistic.OneVsOne)
-		}},
-		{"NETWORK", r.Network != nil, func(f Figures) string {
-			if f.Network == nil {
-				return ""
-			}
-			return fmt.Sprintf("%.4f", f.Network.Accuracy)
-		}},
-	}
+	return &p.Train
 }
 
 // Text writes the figures for a person to read: a table with a row for each code and set,
@@ -238,19 +192,25 @@ func (r *Evaluated) Text(w io.Writer) error {
 	all := append([]Evaluation{r.Evaluation}, r.Sites...)
 	all[0].Name = "all"
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	columns := slices.DeleteFunc(r.figureColumns(), func(c figureColumn) bool { return !c.shown })
-	row := func(first string, cell func(c figureColumn) string) {
-		for _, c := range columns {
-			first += "\t" + cell(c)
-		}
-		fmt.Fprintln(t, first)
+	fmt.Fprint(t, "CODE\tSET\tITEMS\tREGIONS\tREDUNDANCY")
+	if r.Units != nil {
+		fmt.Fprint(t, "\tBITS\tDEAD\tSATURATED\tENTROPY")
 	}
-	row("CODE\tSET", func(c figureColumn) string { return c.titles })
-	for _, e := range all {
-		row(e.Name+"\ttrain", func(c figureColumn) string { return c.values(e.Of(false)) })
-		if e.Redundancy.Test != nil {
-			row(e.Name+"\ttest", func(c figureColumn) string { return c.values(e.Of(true)) })
+	if r.KNN != nil {
+		fmt.Fprintf(t, "\t%d-NN", r.KNN.K)
+	}
+	for _, c := range []struct {
+		shown bool
+		title string
+	}{{r.KMeans != nil, "PURITY\tMATCHED"}, {r.Logistic != nil, "LOGISTIC\tONE-VS-ONE"}, {r.Network != nil, "NETWORK"}} {
+		if c.shown {
+			fmt.Fprint(t, "\t"+c.title)
 		}
+	}
+	fmt.Fprintln(t)
+	for i := range all {
+		r.row(t, &all[i], false)
+		r.row(t, &all[i], true)
 	}
 	for _, e := range all {
 		if e.Unlabelled != nil {
@@ -272,6 +232,36 @@ func (r *Evaluated) Text(w io.Writer) error {
 		fmt.Fprintf(t, "kernel score: %s\n", r.Kernel)
 	}
 	return t.Flush()
+}
+
+// row writes the row of a set, if there is one; r says which columns there are.
+func (r *Evaluated) row(w io.Writer, e *Evaluation, test bool) {
+	d := e.Redundancy.of(test)
+	if d == nil {
+		return
+	}
+	set := map[bool]string{true: "test", false: "train"}[test]
+	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4f", e.Name, set, d.Items, d.Regions, d.Ratio)
+	if e.Units != nil {
+		u := e.Units.of(test)
+		fmt.Fprintf(w, "\t%d\t%d\t%d\t%.3f", u.Bits, u.Dead, u.Saturated, u.Entropy)
+	}
+	share := func(shown bool, values ...float64) {
+		for _, v := range values {
+			switch {
+			case shown && math.IsNaN(v):
+				fmt.Fprint(w, "\t")
+			case shown:
+				fmt.Fprintf(w, "\t%.4f", v)
+			}
+		}
+	}
+	a := e.Accuracies(test)
+	share(r.KNN != nil, a.KNN)
+	share(r.KMeans != nil, a.Purity, a.Matched)
+	share(r.Logistic != nil, a.Multinomial, a.OneVsOne)
+	share(r.Network != nil, a.Network)
+	fmt.Fprintln(w)
 }
 
 // String says what clusters there are.

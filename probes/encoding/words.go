@@ -2,7 +2,6 @@ package encoding
 
 import (
 	"fmt"
-	"iter"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes/result"
@@ -23,27 +22,30 @@ func counted(n int, what string) string {
 	return s + " " + what
 }
 
-// are is the verb for n things.
-func are(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
+// isAre is the verb for one thing, and for other numbers of things.
+var isAre = map[bool]string{false: "is", true: "are"}
+
+// placed is one of the things found together: the index of the group, and the place in it.
+type placed[T any] struct {
+	group, place int
+	T            T
 }
 
-// batched gives rows to a sink, 4,096 at a time and at least once; columns makes the
-// columns of a batch.
-func batched[R any](to result.Sink, rows iter.Seq[R], columns func(batch []R) []result.Column) error {
+// batched gives a row for each of the things found to a sink, 4,096 at a time and at least
+// once; columns makes the columns of a batch.
+func batched[T any](to result.Sink, groups [][]T, columns func(batch []placed[T]) []result.Column) error {
 	const most = 4096
-	var batch []R
-	for r := range rows {
-		if batch = append(batch, r); len(batch) < most {
-			continue
+	var batch []placed[T]
+	for g, all := range groups {
+		for i, v := range all {
+			if batch = append(batch, placed[T]{g, i, v}); len(batch) < most {
+				continue
+			}
+			if err := to.Write(columns(batch)); err != nil {
+				return err
+			}
+			batch = batch[:0]
 		}
-		if err := to.Write(columns(batch)); err != nil {
-			return err
-		}
-		batch = batch[:0]
 	}
 	return to.Write(columns(batch))
 }

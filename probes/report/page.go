@@ -6,8 +6,13 @@ import (
 	"html"
 	"html/template"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Page is a report.
@@ -70,15 +75,53 @@ func (p *Page) Unshown() (groups []Unshown) {
 // page without figures.
 func (p *Page) Main() (main *Figure, others int) {
 	for _, s := range p.Sections {
+		if others += len(s.Figures); main == nil && others > 0 {
+			main = s.Figures[0]
+		}
+	}
+	return main, max(0, others-1)
+}
+
+// Draw is how the page is written to a file of an extension: .html takes all of it, .svg and
+// .png the first figure. said says which that is, and how many more there are.
+func (p *Page) Draw(ext string) (write func(io.Writer) error, said string, err error) {
+	if ext == ".html" {
+		p.Title = p.Sections[0].Title
+		return func(w io.Writer) error { return WritePage(w, *p) }, "", nil
+	}
+	main, others := p.Main()
+	if main == nil {
+		return nil, "", ErrNoData
+	}
+	if said = ": " + main.Title; others > 0 {
+		said += fmt.Sprintf("; .html shows %d more %s", others, map[bool]string{true: "figure", false: "figures"}[others == 1])
+	}
+	if ext == ".png" {
+		return main.PNG, said, nil
+	}
+	return main.SVG, said, nil
+}
+
+// WriteFigures writes every figure to a folder as SVG and PNG; with force also in place of
+// files that are there, which else are an error that is fs.ErrExist.
+func (p *Page) WriteFigures(dir string, force bool) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	for _, s := range p.Sections {
 		for _, f := range s.Figures {
-			if main == nil {
-				main = f
-			} else {
-				others++
+			for ext, write := range map[string]func(io.Writer) error{".svg": f.SVG, ".png": f.PNG} {
+				path := filepath.Join(dir, f.Name+ext)
+				if _, err := os.Lstat(path); err == nil && !force {
+					return &fs.PathError{Op: "write", Path: path, Err: fs.ErrExist}
+				}
+				if err := result.Put(path, write); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	return main, others
+	return nil
 }
 
 //go:embed page.css
