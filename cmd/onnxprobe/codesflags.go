@@ -91,7 +91,9 @@ func newTable(path string, force bool, inputs []string) error {
 
 // open reads the codes of the first of some kinds that a result has, "" for whichever
 // Open takes, and notes what is to be known of them. names says that no more is needed.
-func (f *codesFlags) open(c *cobra.Command, path string, names bool, kinds ...string) (codes *encoding.Codes, err error) {
+func (f *codesFlags) open(c *cobra.Command, path string, names bool, kinds ...string) (*encoding.Codes, error) {
+	var codes *encoding.Codes
+	var err error
 	for _, on := range kinds {
 		codes, err = encoding.Open(path, encoding.OpenOptions{
 			On: on, MaxBytes: int64(f.memory * (1 << 30)), Names: names, Logits: f.logits,
@@ -189,8 +191,9 @@ func (f *foundFlags) check(inputs []string) error {
 
 // tell writes what was found where the flags say: to the file of -o, on a plot of what was
 // found in the codes called name, and to a person by print.
-func (f *foundFlags) tell(c *cobra.Command, m *comparison, name string, r interface{ WriteTo(result.Sink) error },
-	print func(io.Writer) error) error {
+func (f *foundFlags) tell(
+	c *cobra.Command, m *comparison, name string, r interface{ WriteTo(result.Sink) error }, print func(io.Writer) error,
+) error {
 	if f.output != "" {
 		to, err := result.Create(f.output, result.Options{Force: f.force, Stdout: c.OutOrStdout()})
 		if err != nil {

@@ -47,7 +47,8 @@ item and thread.`,
 	fs := c.Flags()
 	f.add(fs, "what is compared: sketch, code, channels or digest; digests without --distance, "+
 		"else sketches where there are some, else codes; of regions channels")
-	fs.StringVar(&f.distance, "distance", "0", "the most `BITS` in which near duplicates differ, or with a decimal point a share of all")
+	fs.StringVar(&f.distance, "distance", "0",
+		"the most `BITS` in which near duplicates differ, or with a decimal point a share of all")
 	fs.StringVar(&f.kept, "keep", "", "write the ids of the items to keep, one a line, to a `FILE`")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := f.check(args); err != nil {
@@ -91,7 +92,8 @@ func (f *dedupFlags) run(c *cobra.Command, path string) error {
 		return err
 	}
 	if f.near() && codes.On == encoding.Digest {
-		return fmt.Errorf("%s has digests only, which are equal or not; near duplicates need sketches or codes (codes --sketch)", path)
+		return fmt.Errorf("%s has digests only, which are equal or not; near duplicates need sketches or codes "+
+			"(codes --sketch)", path)
 	}
 	bits := f.bits
 	if f.share > 0 {
@@ -133,7 +135,7 @@ func (f *dedupFlags) run(c *cobra.Command, path string) error {
 		}
 		return nil
 	})
-	if err == nil {
+	if err == nil && (!f.json || f.output == "-") { // JSON says it too
 		note(c, "%s, in %s", sum, time.Since(start).Round(time.Millisecond))
 	}
 	return err

@@ -87,9 +87,11 @@ func (f *evaluateFlags) add(fs *pflag.FlagSet) {
 	fs.Bool("unlabeled", false, "cluster the codes of the training set without labels")
 	fs.IntVar(&f.unlabeled.Sample, "sample", 1000,
 		"the most items that --unlabeled takes, 2 to 2048; the time grows with its cube, 1000 take seconds")
-	fs.Float64Var(&f.unlabeled.Eta, "eta", 0.175, "temperature of the affinity of --unlabeled; less joins only nearer items")
+	fs.Float64Var(&f.unlabeled.Eta, "eta", 0.175,
+		"temperature of the affinity of --unlabeled; less joins only nearer items")
 	fs.BoolVar(&f.BySite, "by-site", false, "measure each site's code too")
-	fs.StringArrayVar(&f.Sites, "sites", nil, "measure the codes of the sites that match a `GLOB` (repeatable), one by one")
+	fs.StringArrayVar(&f.Sites, "sites", nil,
+		"measure the codes of the sites that match a `GLOB` (repeatable), one by one")
 	fs.BoolVar(&f.Together, "together", false, "measure the sites of --sites as one code")
 	fs.StringVar(&f.earlier, "churn", "", "compare with `CODES` of the same items by another network")
 	fs.BoolVar(&f.Kernel, "kernel-score", false, "the NASWOT score of the (training) codes")

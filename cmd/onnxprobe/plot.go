@@ -42,10 +42,7 @@ func (f *plotFlag) check(output string, force bool, inputs ...string) error {
 	if output != "" && filepath.Clean(output) == filepath.Clean(f.path) {
 		return usagef("--plot and -o name one file, %s", output)
 	}
-	if err := newFile(f.path, force); err != nil {
-		return usagef("--plot: %w", err)
-	}
-	return keep(f.path, inputs)
+	return newOutput("--plot", f.path, force, inputs)
 }
 
 // file draws the result that a verb has written to files or a folder. done is how the verb

@@ -31,9 +31,9 @@ func newReport() *cobra.Command {
 script and no other file: codes (use of bits by site, Hamming distances within and between
 classes, a map of the codes), local complexity (by item, site and radius, and the maps over
 pictures that complexity --map draws), evaluations, comparisons, affine maps, benchmarks,
-batch jobs, searches, duplicates, training dynamics and phases. Folders are looked through,
-and what cannot be shown is listed with the reason. The verbs' own --plot draws the same of
-one result.
+batch jobs, searches and duplicates with the pictures of their items, training dynamics and
+phases. Folders are looked through, and what cannot be shown is listed with the reason. The
+verbs' own --plot draws the same of one result.
 
 Distances are those of all pairs of --sample items, drawn with --seed where there are more.
 --figures writes each figure as SVG and PNG too, for papers and slides; figures are the

@@ -48,7 +48,8 @@ estimates that of the codes: distance * bits / K, with its standard error beside
 		Args: exactly(1, "one result with codes"),
 	}
 	fs := c.Flags()
-	f.add(fs, "what is compared: sketch, code, channels or digest; sketches where there are some, else codes; of regions channels")
+	f.add(fs, "what is compared: sketch, code, channels or digest; "+
+		"sketches where there are some, else codes; of regions channels")
 	fs.StringArrayVar(&f.queries, "query", nil, "the id of an `ITEM` of CODES (repeatable), or another result with codes")
 	fs.BoolVar(&f.all, "all", false, "every item of CODES is a query")
 	fs.IntVarP(&f.k, "neighbors", "k", 10, "how many neighbors of a query to find")
@@ -80,7 +81,8 @@ func (f *searchFlags) run(c *cobra.Command, path string) error {
 	}
 	show, done := shareDone(c, "search")
 	start := time.Now()
-	r, err := encoding.Nearest(c.Context(), queries, base, f.k, encoding.SearchOptions{Threads: f.threads, Self: self, Progress: show})
+	o := encoding.SearchOptions{Threads: f.threads, Self: self, Progress: show}
+	r, err := encoding.Nearest(c.Context(), queries, base, f.k, o)
 	done()
 	if err != nil {
 		return err
@@ -97,14 +99,16 @@ func (f *searchFlags) run(c *cobra.Command, path string) error {
 
 // chosen are the codes to look for, and the rows of base that they are themselves.
 func (f *searchFlags) chosen(c *cobra.Command, base *encoding.Codes) (*encoding.Codes, []int, error) {
+	if f.all {
+		return base, nil, nil
+	}
 	rows, err := base.Lookup(f.queries...)
 	var unknown *encoding.UnknownItemError
-	switch {
-	case f.all:
-		return base, nil, nil
-	case errors.As(err, &unknown):
-		return f.another(c, base, unknown)
-	case err != nil:
+	if errors.As(err, &unknown) {
+		queries, err := f.another(c, base, unknown)
+		return queries, nil, err
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	for _, name := range f.queries {
@@ -116,33 +120,35 @@ func (f *searchFlags) chosen(c *cobra.Command, base *encoding.Codes) (*encoding.
 }
 
 // another is the result that --query names instead of an item.
-func (f *searchFlags) another(c *cobra.Command, base *encoding.Codes, unknown *encoding.UnknownItemError) (*encoding.Codes, []int, error) {
-	path := unknown.ID
+func (f *searchFlags) another(
+	c *cobra.Command, base *encoding.Codes, unknown *encoding.UnknownItemError,
+) (*encoding.Codes, error) {
+	path, none := unknown.ID, fmt.Sprintf("--query %q: %s has no item of that id", unknown.ID, base.Name)
 	st, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, nil, usagef("--query %q: %s has no item of that id, and there is no such file; it has %s", path, base.Name, unknown.Sample)
+		return nil, usagef("%s, and there is no such file; it has %s", none, unknown.Sample)
 	case !st.IsDir() && isPicture(path):
-		return nil, nil, usagef("--query %q: %s has no item of that id, and the file is no result with codes. Make codes of it first, "+
-			"with the model, preprocessing and flags that made %s: onnxprobe codes MODEL %s ... -o query.parquet, then --query query.parquet",
-			path, base.Name, base.Name, path)
+		return nil, usagef("%s, and the file is no result with codes. Make codes of it first, with the model, preprocessing "+
+			"and flags that made %s: onnxprobe codes MODEL %s ... -o query.parquet, then --query query.parquet",
+			none, base.Name, path)
 	case len(f.queries) > 1:
-		return nil, nil, usagef("--query %q: %s has no item of that id; a file of queries stands alone", path, base.Name)
+		return nil, usagef("%s; a file of queries stands alone", none)
 	}
 	if own, err := os.Stat(base.Name); err == nil && os.SameFile(own, st) {
-		return base, nil, nil
+		return base, nil
 	}
 	queries, err := f.open(c, path, false, base.On)
-	if err == nil {
-		err = encoding.Comparable(base, queries)
-	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	if err := encoding.Comparable(base, queries); err != nil {
+		return nil, err
 	}
 	if base.Origin == nil || queries.Origin == nil {
 		note(c, "without manifests of both, nothing says that the codes are of one model and its same sites")
 	}
-	return queries, nil, nil
+	return queries, nil
 }
 
 // isPicture says whether a file is a picture, by its name.

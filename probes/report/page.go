@@ -94,7 +94,8 @@ func (p *Page) Draw(ext string) (write func(io.Writer) error, said string, err e
 		return nil, "", ErrNoData
 	}
 	if said = ": " + main.Title; others > 0 {
-		said += fmt.Sprintf("; .html shows %d more %s", others, map[bool]string{true: "figure", false: "figures"}[others == 1])
+		more := map[bool]string{true: "figure", false: "figures"}[others == 1]
+		said += fmt.Sprintf("; .html shows %d more %s", others, more)
 	}
 	if ext == ".png" {
 		return main.PNG, said, nil
@@ -127,6 +128,11 @@ func (p *Page) WriteFigures(dir string, force bool) error {
 //go:embed page.css
 var pageStyle string
 
+// stripStyle is of pages with pictures.
+//
+//go:embed strips.css
+var stripStyle string
+
 //go:embed page.html
 var pageHTML string
 
@@ -135,7 +141,12 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 		s, err := f.inline()
 		return template.HTML(s), err // ours: texts of files in it are escaped
 	},
-	"style":  func() template.CSS { return template.CSS(pageStyle) },
+	"style": func(all []Section) template.CSS {
+		if slices.ContainsFunc(all, func(s Section) bool { return len(s.Strips) > 0 }) {
+			return template.CSS(pageStyle + stripStyle)
+		}
+		return template.CSS(pageStyle)
+	},
 	"key":    func(f *Figure) *Figure { return f.key },
 	"panels": func(f *Figure) []*Figure { return f.panels },
 	"few":    func(paths []string) []string { return paths[:min(len(paths), 20)] },

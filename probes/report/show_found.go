@@ -36,7 +36,7 @@ func (c *collector) matches(r *shown, m *encoding.Matches) error {
 			}
 		}
 	}
-	return c.neighbors(r, &s)
+	return r.neighbors(&s)
 }
 
 // search shows the file of a search.
@@ -60,13 +60,13 @@ func search(c *collector, r *shown) error {
 		}
 	}
 	s.locate(base, queries)
-	return c.neighbors(r, &s)
+	return r.neighbors(&s)
 }
 
-func (c *collector) neighbors(r *shown, s *sought) error {
+func (r *shown) neighbors(s *sought) error {
 	r.Tables = append(r.Tables, Table{Caption: "Search", Head: []string{"queries", "neighbors"},
 		Rows: [][]string{{fmt.Sprint(s.n), fmt.Sprint(s.items)}}})
-	c.strips(r, s, "queries")
+	r.strips(s, "queries")
 	var groups []Values
 	for _, g := range []Values{{"the nearest", s.first}, {"the others found", s.rest}} {
 		if g.Values != nil {
@@ -74,7 +74,8 @@ func (c *collector) neighbors(r *shown, s *sought) error {
 		}
 	}
 	f, err := Histogram("neighbors", "Hamming distance (bits)", groups...)
-	return r.figure("Distances of the neighbors found", "Bits in which a neighbor's code differs from its query's.", f, err)
+	return r.figure("Distances of the neighbors found",
+		"Bits in which a neighbor's code differs from its query's.", f, err)
 }
 
 // mostTogether is how many items of a group are shown.
@@ -93,7 +94,7 @@ func (c *collector) groups(r *shown, g *encoding.Groups) error {
 			}
 		}
 	}
-	return c.duplicates(r, &s, sizes)
+	return r.duplicates(&s, sizes)
 }
 
 // dedup shows the file of groups of duplicates.
@@ -121,7 +122,7 @@ func dedup(c *collector, r *shown) error {
 		}
 	}
 	s.locate(set, set)
-	return c.duplicates(r, &s, sizes)
+	return r.duplicates(&s, sizes)
 }
 
 func groupTitle(group, size int) string {
@@ -140,16 +141,17 @@ func duplicate(set *encoding.Codes, id string, at, distance int) string {
 	return id + ": " + set.DistanceText(distance) + " from the first"
 }
 
-func (c *collector) duplicates(r *shown, s *sought, sizes []float64) error {
+func (r *shown) duplicates(s *sought, sizes []float64) error {
 	r.Tables = append(r.Tables, Table{Caption: "Duplicates", Head: []string{"groups", "items in them", "items too many"},
 		Rows: [][]string{{fmt.Sprint(s.n), fmt.Sprint(s.items), fmt.Sprint(s.items - s.n)}}})
-	c.strips(r, s, "groups")
+	r.strips(s, "groups")
 	slices.Sort(sizes)
 	f, err := Histogram("groups", "items of a group", Values{"groups", sizes})
 	err = r.figure("Sizes of the groups of duplicates", "Items of a group have equal or nearly equal codes.", f, err)
 	if far := append(s.first, s.rest...); err == nil && slices.Max(append(far, 0)) > 0 {
 		f, err = Histogram("group-distances", "Hamming distance from the group's first (bits)", Values{"items", far})
-		return r.figure("Distances within the groups", "Bits in which an item's code differs from that of its group's first.", f, err)
+		return r.figure("Distances within the groups",
+			"Bits in which an item's code differs from that of its group's first.", f, err)
 	}
 	return err
 }
@@ -223,11 +225,11 @@ func (s *sought) locate(rest, firsts *encoding.Codes) {
 }
 
 // strips shows the pictures, and says of how many of the queries or groups.
-func (c *collector) strips(r *shown, s *sought, what string) {
-	if r.Strips = s.strips; len(s.strips) == 0 || s.n <= len(s.strips) {
-		return
+func (r *shown) strips(s *sought, what string) {
+	r.Strips = s.strips
+	if n := len(s.strips); n > 0 && n < s.n {
+		r.Notes = append(r.Notes, fmt.Sprintf("The first %d %s of %d are shown with their pictures.", n, what, s.n))
 	}
-	r.Notes = append(r.Notes, fmt.Sprintf("The first %d %s of %d are shown with their pictures.", len(s.strips), what, s.n))
 }
 
 // readFound reads the file of a search or of duplicates.

@@ -136,7 +136,9 @@ func crop(m image.Image, of [4]float64) image.Image {
 
 // container opens a file, or finds it among those that are open.
 func (t *thumbnails) container(path, column string, exif bool) *container {
-	at := slices.IndexFunc(t.open, func(c *container) bool { return c.path == path && c.column == column && c.exif == exif })
+	at := slices.IndexFunc(t.open, func(c *container) bool {
+		return c.path == path && c.column == column && c.exif == exif
+	})
 	if at >= 0 {
 		c := t.open[at]
 		t.open = slices.Insert(slices.Delete(t.open, at, at+1), 0, c)
