@@ -195,15 +195,15 @@ func (f *foundFlags) tell(
 	c *cobra.Command, m *comparison, name string, r interface{ WriteTo(result.Sink) error }, print func(io.Writer) error,
 ) error {
 	if f.output != "" {
-		to, err := result.Create(f.output, result.Options{Force: f.force, Stdout: c.OutOrStdout()})
+		sink, err := result.Create(f.output, result.Options{Force: f.force, Stdout: c.OutOrStdout()})
 		if err != nil {
 			return err
 		}
-		defer to.Abort()
-		if err := r.WriteTo(to); err != nil {
+		defer sink.Abort()
+		if err := r.WriteTo(sink); err != nil {
 			return err
 		}
-		if err := commit(to, m); err != nil {
+		if err := commit(sink, m); err != nil {
 			return err
 		}
 	}

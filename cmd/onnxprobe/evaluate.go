@@ -140,15 +140,15 @@ func (f *evaluateFlags) run(c *cobra.Command, path string) error {
 	sets := []*encoding.Codes{train}
 	for _, other := range []struct {
 		path string
-		to   **encoding.Codes
+		set  **encoding.Codes
 	}{{f.test, &f.Test}, {f.earlier, &f.Earlier}} {
 		if other.path == "" {
 			continue
 		}
-		if *other.to, err = f.open(c, other.path, false, train.On); err != nil {
+		if *other.set, err = f.open(c, other.path, false, train.On); err != nil {
 			return err
 		}
-		sets = append(sets, *other.to)
+		sets = append(sets, *other.set)
 	}
 	r, err := encoding.Measure(c.Context(), train, f.MeasureOptions)
 	if errors.Is(err, encoding.ErrNoSites) {

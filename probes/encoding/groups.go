@@ -78,8 +78,8 @@ type member = placed[int]
 func (g *Groups) distance(group, row int) int { return g.Codes.Distance(g.Members[group][0], row) }
 
 // WriteTo writes a row for each item of each group, as the files of dedup hold them.
-func (g *Groups) WriteTo(to result.Sink) error {
-	return batched(to, g.Members, func(ms []member) []result.Column {
+func (g *Groups) WriteTo(sink result.Sink) error {
+	return batched(sink, g.Members, func(ms []member) []result.Column {
 		return slices.Concat([]result.Column{
 			columnOf("group", ms, func(m member) int64 { return int64(m.group) }),
 			columnOf("size", ms, func(m member) int64 { return int64(len(g.Members[m.group])) }),

@@ -79,8 +79,8 @@ func (m *Matches) estimate(n Neighbor) (estimate, deviation float64) {
 type hit = placed[Neighbor]
 
 // WriteTo writes a row for each neighbor of each query, as the files of search hold them.
-func (m *Matches) WriteTo(to result.Sink) error {
-	return batched(to, m.Found, func(hs []hit) []result.Column {
+func (m *Matches) WriteTo(sink result.Sink) error {
+	return batched(sink, m.Found, func(hs []hit) []result.Column {
 		cols := slices.Concat([]result.Column{
 			columnOf("query", hs, func(h hit) string { return m.Queries.ID(h.group) }),
 			columnOf("rank", hs, func(h hit) int64 { return int64(h.place + 1) }),

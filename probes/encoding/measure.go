@@ -166,20 +166,21 @@ func (e *Evaluation) Accuracies(test bool) Accuracies {
 		a.Unlabelled = *u.Matched
 	}
 	if k := e.KMeans; k != nil {
-		if c := k.of(test); c != nil && *c != nil {
+		if c := k.set(test); c != nil && *c != nil {
 			a.Purity, a.Matched = (*c).Purity, (*c).Matched
 		}
 	}
 	if n := e.Network; n != nil {
 		own := Pair[*Accuracy]{n.Train, &n.Test}
-		if c := *own.of(test); c != nil {
+		if c := *own.set(test); c != nil {
 			a.Network = c.Accuracy
 		}
 	}
 	return a
 }
 
-func (p *Pair[T]) of(test bool) *T {
+// set is the figure of the test set, nil where there is none, or of the training set.
+func (p *Pair[T]) set(test bool) *T {
 	if test {
 		return p.Test
 	}
@@ -236,14 +237,14 @@ func (r *Evaluated) Text(w io.Writer) error {
 
 // row writes the row of a set, if there is one; r says which columns there are.
 func (r *Evaluated) row(w io.Writer, e *Evaluation, test bool) {
-	d := e.Redundancy.of(test)
+	d := e.Redundancy.set(test)
 	if d == nil {
 		return
 	}
-	set := map[bool]string{true: "test", false: "train"}[test]
-	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4f", e.Name, set, d.Items, d.Regions, d.Ratio)
+	name := map[bool]string{true: "test", false: "train"}[test]
+	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4f", e.Name, name, d.Items, d.Regions, d.Ratio)
 	if e.Units != nil {
-		u := e.Units.of(test)
+		u := e.Units.set(test)
 		fmt.Fprintf(w, "\t%d\t%d\t%d\t%.3f", u.Bits, u.Dead, u.Saturated, u.Entropy)
 	}
 	share := func(shown bool, values ...float64) {

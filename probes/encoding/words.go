@@ -33,7 +33,7 @@ type placed[T any] struct {
 
 // batched gives a row for each of the things found to a sink, 4,096 at a time and at least
 // once; columns makes the columns of a batch.
-func batched[T any](to result.Sink, groups [][]T, columns func(batch []placed[T]) []result.Column) error {
+func batched[T any](sink result.Sink, groups [][]T, columns func(batch []placed[T]) []result.Column) error {
 	const most = 4096
 	var batch []placed[T]
 	for g, all := range groups {
@@ -41,13 +41,13 @@ func batched[T any](to result.Sink, groups [][]T, columns func(batch []placed[T]
 			if batch = append(batch, placed[T]{g, i, v}); len(batch) < most {
 				continue
 			}
-			if err := to.Write(columns(batch)); err != nil {
+			if err := sink.Write(columns(batch)); err != nil {
 				return err
 			}
 			batch = batch[:0]
 		}
 	}
-	return to.Write(columns(batch))
+	return sink.Write(columns(batch))
 }
 
 // columnOf is the column called name whose values are those of a batch's rows.

@@ -56,8 +56,8 @@ func Document(ctx context.Context, name string, printed any, o Options) (*Page, 
 		return nil, err
 	}
 	r := &shown{Section: Section{Path: name}}
-	is, err := c.found(r, printed)
-	if !is {
+	known, err := c.found(r, printed)
+	if !known {
 		var b []byte
 		if b, err = json.Marshal(printed); err == nil {
 			err = jsonOf(c, r, b)

@@ -163,7 +163,7 @@ func WritePage(w io.Writer, p Page) error {
 	if err := pageTemplate.Execute(&b, struct {
 		*Page
 		Thumbnail func(Item) template.HTML
-	}{&p, t.of}); err != nil {
+	}{&p, t.element}); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	_, err := io.WriteString(w, strings.Map(printable, strings.ToValidUTF8(b.String(), "\uFFFD")))

@@ -12,7 +12,7 @@ import (
 
 // found shows what a search found, or the groups of duplicates, and says whether printed
 // is one of these.
-func (c *collector) found(r *shown, printed any) (is bool, err error) {
+func (c *collector) found(r *shown, printed any) (known bool, err error) {
 	switch x := printed.(type) {
 	case *encoding.Matches:
 		r.Kind, r.Notes = "search", append(r.Notes, x.String())
@@ -87,10 +87,10 @@ func (c *collector) groups(r *shown, g *encoding.Groups) error {
 	for i, rows := range g.Members {
 		sizes = append(sizes, float64(len(rows)))
 		s.add(groupTitle(i, len(rows)), i < c.Pictures)
-		for at, row := range rows {
+		for place, row := range rows {
 			d := g.Codes.Distance(rows[0], row)
-			if s.far(at == 0, float64(d)); s.shown && at < mostTogether {
-				s.show(duplicate(g.Codes, g.Codes.ID(row), at, d), g.Codes.Picture(row))
+			if s.far(place == 0, float64(d)); s.shown && place < mostTogether {
+				s.show(duplicate(g.Codes, g.Codes.ID(row), place, d), g.Codes.Picture(row))
 			}
 		}
 	}
@@ -106,19 +106,19 @@ func dedup(c *collector, r *shown) error {
 	var s sought
 	var sizes []float64
 	set, _ := c.sets(r)
-	at := 0
+	place := 0
 	for i := range t.rows {
 		group, size, d := t.number("group", i), t.number("size", i), t.number("distance", i)
-		if at++; i == 0 || group != t.number("group", i-1) {
-			at = 0
+		if place++; i == 0 || group != t.number("group", i-1) {
+			place = 0
 			s.add(groupTitle(int(group), int(size)), s.n < c.Pictures)
 			if finite(size) {
 				sizes = append(sizes, size)
 			}
 		}
-		if s.far(at == 0, d); s.shown && at < mostTogether {
+		if s.far(place == 0, d); s.shown && place < mostTogether {
 			id := t.text("id", i)
-			s.show(duplicate(set, id, at, int(d)), encoding.Picture{ID: id, Path: t.text("path", i)})
+			s.show(duplicate(set, id, place, int(d)), encoding.Picture{ID: id, Path: t.text("path", i)})
 		}
 	}
 	s.locate(set, set)
@@ -133,9 +133,9 @@ func groupTitle(group, size int) string {
 	return s
 }
 
-// duplicate is the caption of an item of a group, whose place in it is at.
-func duplicate(set *encoding.Codes, id string, at, distance int) string {
-	if at == 0 {
+// duplicate is the caption of an item of a group, by its place in it.
+func duplicate(set *encoding.Codes, id string, place, distance int) string {
+	if place == 0 {
 		return id
 	}
 	return id + ": " + set.DistanceText(distance) + " from the first"
@@ -209,11 +209,11 @@ func (s *sought) locate(rest, firsts *encoding.Codes) {
 		for row := range set.Len() {
 			id := set.ID(row)
 			items[id] = slices.DeleteFunc(items[id], func(i *Item) bool {
-				here := i.Picture.Path == "" || i.Picture.Path == set.Path(row)
-				if here {
+				same := i.Picture.Path == "" || i.Picture.Path == set.Path(row)
+				if same {
 					i.Picture = set.Picture(row)
 				}
-				return here
+				return same
 			})
 		}
 	}

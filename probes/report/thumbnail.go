@@ -39,7 +39,7 @@ type Item struct {
 // items, and what it made.
 type thumbnails struct {
 	open []*container // the latest first
-	made map[string]string
+	made map[string]template.HTML
 }
 
 const (
@@ -57,28 +57,40 @@ type container struct {
 	members      map[string]int  // by the IDs, made when they are asked for
 }
 
-// of is an item's picture as an element of a page, or its name.
-func (t *thumbnails) of(i Item) template.HTML {
-	p, id := i.Picture, escape(i.Picture.ID)
-	at := fmt.Sprintf("%q %q", p.Path, p.ID)
-	uri, ok := t.made[at]
+// element is an item's picture as an element of a page, or its name.
+func (t *thumbnails) element(i Item) template.HTML {
+	p := i.Picture
+	key := fmt.Sprintf("%q %q", p.Path, p.ID)
+	html, ok := t.made[key]
 	if !ok {
 		if t.made == nil || len(t.made) >= maxThumbs {
-			t.made = map[string]string{}
+			t.made = map[string]template.HTML{}
 		}
-		if m := t.read(p); m != nil {
-			uri = dataURI(m)
-		}
-		t.made[at] = uri
+		html = thumbnail(escape(p.ID), t.read(p))
+		t.made[key] = html
 	}
-	if uri == "" {
-		return template.HTML(fmt.Sprintf(`<div class="name" title="%s">%[1]s</div>`, id))
+	return html
+}
+
+// thumbnail is a picture made small, or where there is none the name of the item.
+func thumbnail(name string, m image.Image) template.HTML {
+	if m == nil {
+		return template.HTML(fmt.Sprintf(`<div class="name" title="%s">%[1]s</div>`, name))
 	}
-	class := ""
-	if of, small := strings.CutPrefix(uri, smallURI); small {
-		uri, class = of, ` class="small"`
+	class := ` class="small"`
+	if b := m.Bounds(); b.Dx() > thumb || b.Dy() > thumb {
+		class = ""
+		scale := float64(thumb) / float64(max(b.Dx(), b.Dy()))
+		small := image.NewRGBA(image.Rect(0, 0, max(int(float64(b.Dx())*scale), 1), max(int(float64(b.Dy())*scale), 1)))
+		draw.CatmullRom.Scale(small, small.Bounds(), m, b, draw.Src, nil)
+		m = small
 	}
-	return template.HTML(fmt.Sprintf(`<img%s alt="%s" title="%[2]s" src="%s"/>`, class, id, uri))
+	var buf bytes.Buffer
+	if jpeg.Encode(&buf, m, &jpeg.Options{Quality: 85}) != nil {
+		return thumbnail(name, nil)
+	}
+	return template.HTML(fmt.Sprintf(`<img%s alt="%s" title="%[2]s" src="data:image/jpeg;base64,%s"/>`,
+		class, name, base64.StdEncoding.EncodeToString(buf.Bytes())))
 }
 
 // text is what stands below the picture, with the class of a region.
@@ -118,20 +130,20 @@ func (t *thumbnails) read(p encoding.Picture) image.Image {
 }
 
 // crop is what of a picture lies in a box; nil where that is no pixel.
-func crop(m image.Image, of [4]float64) image.Image {
+func crop(m image.Image, box [4]float64) image.Image {
 	b := m.Bounds()
-	at := func(v float64, max int, round func(float64) float64) int {
+	pixel := func(v float64, max int, round func(float64) float64) int {
 		return int(math.Min(math.Max(round(v), 0), float64(max))) // of a NaN some number within
 	}
-	box := image.Rect(at(of[0], b.Dx(), math.Floor), at(of[1], b.Dy(), math.Floor),
-		at(of[2], b.Dx(), math.Ceil), at(of[3], b.Dy(), math.Ceil)).Add(b.Min)
+	part := image.Rect(pixel(box[0], b.Dx(), math.Floor), pixel(box[1], b.Dy(), math.Floor),
+		pixel(box[2], b.Dx(), math.Ceil), pixel(box[3], b.Dy(), math.Ceil)).Add(b.Min)
 	s, ok := m.(interface {
 		SubImage(image.Rectangle) image.Image
 	})
-	if box = box.Intersect(b); box.Empty() || !ok {
+	if part = part.Intersect(b); part.Empty() || !ok {
 		return nil
 	}
-	return s.SubImage(box)
+	return s.SubImage(part)
 }
 
 // container opens a file, or finds it among those that are open.
@@ -180,23 +192,4 @@ func (c *container) find(id string) int {
 			return -1
 		}
 	}
-}
-
-// smallURI marks pictures that are smaller than a thumbnail.
-const smallURI = "small:"
-
-func dataURI(m image.Image) string {
-	prefix := smallURI
-	if b := m.Bounds(); b.Dx() > thumb || b.Dy() > thumb {
-		prefix = ""
-		scale := float64(thumb) / float64(max(b.Dx(), b.Dy()))
-		to := image.NewRGBA(image.Rect(0, 0, max(int(float64(b.Dx())*scale), 1), max(int(float64(b.Dy())*scale), 1)))
-		draw.CatmullRom.Scale(to, to.Bounds(), m, b, draw.Src, nil)
-		m = to
-	}
-	var buf bytes.Buffer
-	if jpeg.Encode(&buf, m, &jpeg.Options{Quality: 85}) != nil {
-		return ""
-	}
-	return prefix + "data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(buf.Bytes())
 }
