@@ -208,6 +208,9 @@ func (s *sought) locate(rest, firsts *encoding.Codes) {
 	for set, items := range wanted {
 		for row := range set.Len() {
 			id := set.ID(row)
+			if len(items[id]) == 0 {
+				continue
+			}
 			items[id] = slices.DeleteFunc(items[id], func(i *Item) bool {
 				same := i.Picture.Path == "" || i.Picture.Path == set.Path(row)
 				if same {
