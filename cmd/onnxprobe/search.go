@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -128,7 +127,7 @@ func (f *searchFlags) another(
 	switch {
 	case err != nil:
 		return nil, usagef("%s, and there is no such file; it has %s", none, unknown.Sample)
-	case !st.IsDir() && isPicture(path):
+	case !st.IsDir() && pictureName.MatchString(path):
 		return nil, usagef("%s, and the file is no result with codes. Make codes of it first, with the model, preprocessing "+
 			"and flags that made %s: onnxprobe codes MODEL %s ... -o query.parquet, then --query query.parquet",
 			none, base.Name, path)
@@ -151,14 +150,7 @@ func (f *searchFlags) another(
 	return queries, nil
 }
 
-// isPicture says whether a file is a picture, by its name.
-func isPicture(path string) bool {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff":
-		return true
-	}
-	return false
-}
+var pictureName = regexp.MustCompile(`(?i)\.(jpe?g|png|webp|bmp|gif|tiff?)$`)
 
 func printMatches(w io.Writer, r *encoding.Matches) error {
 	b := bufio.NewWriter(w)
