@@ -1,10 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,23 +18,22 @@ import (
 
 // codesFlags are common to the verbs that read codes and write what they say.
 type codesFlags struct {
-	on, output, html string
-	threads          int
-	memory           float64
-	sheet            int
-	force, json      bool
-	logits           bool // what the network predicted is read too
+	on, output  string
+	threads     int
+	memory      float64
+	force, json bool
+	logits      bool // what the network predicted is read too
+	plot        plotFlag
 }
 
-func (f *codesFlags) add(fs *pflag.FlagSet, on string) {
+func (f *codesFlags) add(fs *pflag.FlagSet, on, output string) {
 	fs.StringVar(&f.on, "on", "", on)
-	fs.StringVarP(&f.output, "output", "o", "", "the `FILE` to write: .parquet or .jsonl; - is JSON Lines on standard output")
-	fs.StringVar(&f.html, "html", "", "write a contact sheet with the pictures in it, one HTML `FILE`")
-	fs.IntVar(&f.sheet, "sheet", 200, "rows of the contact sheet, at most")
-	fs.IntVar(&f.threads, "threads", 0, "threads that compare; 0 takes all cores")
+	fs.StringVarP(&f.output, "output", "o", "", output)
+	fs.IntVar(&f.threads, "threads", 0, "threads; 0 takes all cores")
 	fs.Float64Var(&f.memory, "memory", 8, "the most `GiB` of memory that codes may take")
 	fs.BoolVar(&f.force, "force", false, "replace existing results")
 	fs.BoolVar(&f.json, "json", false, "print JSON instead of tables")
+	f.plot.add(fs)
 }
 
 // check reports what is wrong with the flags before anything is read.
@@ -50,31 +49,11 @@ func (f *codesFlags) check(inputs []string) error {
 	if !(f.memory > 0) {
 		return usagef("--memory %g: more than 0", f.memory)
 	}
-	if f.sheet < 1 {
-		return usagef("--sheet %d: 1 or more", f.sheet)
+	output := f.output
+	if output == "-" { // what is drawn is what was found, which no file need hold
+		output = ""
 	}
-	if f.output != "" && f.output != "-" {
-		if strings.EqualFold(filepath.Ext(f.output), ".npy") {
-			return usagef("writing %q: the results are no array; use .parquet or .jsonl", f.output)
-		}
-		if err := result.Check(f.output, f.force); err != nil {
-			return usageError{err}
-		}
-	}
-	if f.html != "" {
-		if err := newFile(f.html, f.force); err != nil {
-			return usagef("--html: %w", err)
-		}
-	}
-	for _, out := range []string{f.output, f.html} {
-		if err := keep(out, inputs); err != nil {
-			return err
-		}
-	}
-	if f.html != "" && f.html == f.output {
-		return usagef("--html and -o name one file, %s", f.html)
-	}
-	return nil
+	return f.plot.check(output, f.force, inputs...)
 }
 
 // newFile is an error when path exists, unless force is set.
@@ -85,9 +64,45 @@ func newFile(path string, force bool) error {
 	return nil
 }
 
-// open reads codes, and notes what is to be known of them.
-func (f *codesFlags) open(c *cobra.Command, path, on string, names bool) (*encoding.Codes, error) {
-	codes, err := encoding.Open(path, encoding.OpenOptions{On: on, MaxBytes: int64(f.memory * (1 << 30)), Names: names, Logits: f.logits})
+// newOutput reports what is wrong with the file that a flag names, "" for none.
+func newOutput(flag, path string, force bool, inputs []string) error {
+	if path == "" {
+		return nil
+	}
+	if err := newFile(path, force); err != nil {
+		return usagef("%s: %w", flag, err)
+	}
+	return keep(path, inputs)
+}
+
+// newTable reports what is wrong with the file of rows that -o names, if it names one.
+func newTable(path string, force bool, inputs []string) error {
+	if path == "" || path == "-" {
+		return nil
+	}
+	if strings.EqualFold(filepath.Ext(path), ".npy") {
+		return usagef("writing %q: the results are no array; use .parquet or .jsonl", path)
+	}
+	if err := result.Check(path, force); err != nil {
+		return usageError{err}
+	}
+	return keep(path, inputs)
+}
+
+// open reads the codes of the first of some kinds that a result has, "" for whichever
+// Open takes, and notes what is to be known of them. names says that no more is needed.
+func (f *codesFlags) open(c *cobra.Command, path string, names bool, kinds ...string) (*encoding.Codes, error) {
+	var codes *encoding.Codes
+	var err error
+	for _, on := range kinds {
+		codes, err = encoding.Open(path, encoding.OpenOptions{
+			On: on, MaxBytes: int64(f.memory * (1 << 30)), Names: names, Logits: f.logits,
+		})
+		var none *encoding.NoCodesError
+		if !errors.As(err, &none) { // codes that cannot be read have no others in their place
+			break
+		}
+	}
 	var large *encoding.TooLargeError
 	if errors.As(err, &large) {
 		return nil, fmt.Errorf("%w; raise --memory, or compare sketches, which codes --sketch writes", err)
@@ -98,24 +113,14 @@ func (f *codesFlags) open(c *cobra.Command, path, on string, names bool) (*encod
 	for _, n := range codes.Notes {
 		note(c, "%s", n)
 	}
+	all := count(codes.Failed+codes.Len(), "item")
 	if codes.Failed > 0 && codes.Len() == 0 {
-		return nil, fmt.Errorf("none of %s of %s has a %s: its rows say why", count(codes.Failed, "item"), path, codes.On)
+		return nil, fmt.Errorf("none of %s of %s has a %s: its rows say why", all, path, codes.On)
 	}
 	if codes.Failed > 0 {
-		note(c, "%d of %s of %s have no %s and are left out", codes.Failed, count(codes.Failed+codes.Len(), "item"), path, codes.On)
+		note(c, "%d of %s of %s have no %s and are left out", codes.Failed, all, path, codes.On)
 	}
 	return codes, nil
-}
-
-// tile is an item of a contact sheet.
-func tile(c *encoding.Codes, row int, caption string) encoding.Tile {
-	t := encoding.Tile{ID: c.ID(row), Path: c.Path(row), From: c.Origin, Caption: caption}
-	if r, ok := c.Region(row); ok {
-		if t.Of = &r; r.Label != "" {
-			t.Caption += " (" + r.Label + ")"
-		}
-	}
-	return t
 }
 
 // comparison is the manifest of a result made from codes.
@@ -148,14 +153,13 @@ func comparisonOf(c *cobra.Command, options map[string]any, codes ...*encoding.C
 	return m
 }
 
-// writeSheet writes the contact sheet, if one is asked for.
-func (f *codesFlags) writeSheet(m *comparison, title string, notes []string, strips iter.Seq[encoding.Strip]) error {
-	if f.html == "" {
-		return nil
+// asJSON writes v, for people too.
+func asJSON(v any) func(io.Writer) error {
+	return func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
 	}
-	return save(f.html, f.force, m, func(w io.Writer) error {
-		return encoding.WriteSheet(w, title, notes, strips)
-	})
 }
 
 // share is how far a comparison is, for someone who looks.
@@ -167,18 +171,48 @@ func shareDone(c *cobra.Command, what string) (func(float64), func()) {
 	return func(d float64) { show(result.Summary{Items: int(d * 1000)}) }, done
 }
 
-// save writes a result to the file that -o names, if it names one.
-func (f *codesFlags) save(c *cobra.Command, m *comparison, write func(result.Sink) error) error {
-	if f.output == "" {
-		return nil
+// foundFlags are those of search and dedup.
+type foundFlags struct{ codesFlags }
+
+func (f *foundFlags) add(fs *pflag.FlagSet, on string) {
+	f.codesFlags.add(fs, on, "the `FILE` to write: .parquet or .jsonl; - is JSON Lines on standard output")
+	fs.IntVar(&f.plot.rows, "sheet", 200, "rows of pictures on the page of --plot FILE.html, at most")
+}
+
+func (f *foundFlags) check(inputs []string) error {
+	if f.plot.rows < 1 {
+		return usagef("--sheet %d: 1 or more", f.plot.rows)
 	}
-	to, err := result.Create(f.output, result.Options{Force: f.force, Stdout: c.OutOrStdout()})
-	if err != nil {
+	if err := newTable(f.output, f.force, inputs); err != nil {
 		return err
 	}
-	defer to.Abort()
-	if err := write(to); err != nil {
-		return err
+	return f.codesFlags.check(inputs)
+}
+
+// tell writes what was found where the flags say: to the file of -o, on a plot of what was
+// found in the codes called name, and to a person by print.
+func (f *foundFlags) tell(
+	c *cobra.Command, m *comparison, name string, r interface{ WriteTo(result.Sink) error }, print func(io.Writer) error,
+) error {
+	if f.output != "" {
+		sink, err := result.Create(f.output, result.Options{Force: f.force, Stdout: c.OutOrStdout()})
+		if err != nil {
+			return err
+		}
+		defer sink.Abort()
+		if err := r.WriteTo(sink); err != nil {
+			return err
+		}
+		if err := commit(sink, m); err != nil {
+			return err
+		}
 	}
-	return commit(to, m)
+	var err error
+	switch {
+	case f.json && f.output != "-":
+		err = asJSON(r)(c.OutOrStdout())
+	case f.output == "":
+		err = print(c.OutOrStdout())
+	}
+	return f.plot.printed(c, err, name, r)
 }

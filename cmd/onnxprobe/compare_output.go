@@ -25,10 +25,8 @@ func (f *compareOutput) add(fs *pflag.FlagSet) {
 
 // check reports what is wrong with -o and --plot before anything is loaded.
 func (f *compareOutput) check(inputs []string) error {
-	if f.path != "" {
-		if err := (&codesFlags{output: f.path, threads: 1, memory: 1, sheet: 1, force: f.force}).check(inputs); err != nil {
-			return err
-		}
+	if err := newTable(f.path, f.force, inputs); err != nil {
+		return err
 	}
 	return f.plot.check("", f.force, inputs...)
 }

@@ -38,7 +38,7 @@ func TestStandardOutputThatIsFull(t *testing.T) {
 		{"inspect", resnet}, {"inspect", resnet, "--json"}, {"run", resnet, "--random", "2"}, {"codes", resnet, "--random", "2", "-o", "-"},
 		{"complexity", resnet, "--random", "2", "-o", "-"}, {"affine", mlp, "--random", "1"}, {"affine", mlp, "--random", "1", "--json"},
 		{"attach", resnet, "-o", "$T/probed.onnx"}, {"compare", resnet, "--random", "2"}, {"compare", resnet, "--random", "2", "--json"},
-		{"search", codes, "--all"}, {"search", codes, "--all", "--json"}, {"dedup", codes, "--radius", "20"}, {"dedup", codes, "--json"},
+		{"search", codes, "--all"}, {"search", codes, "--all", "--json"}, {"dedup", codes, "--distance", "20"}, {"dedup", codes, "--json"},
 		{"evaluate", codes}, {"evaluate", codes, "--json"}, {"hash", "status", hashed}, {"hash", "plan", "--help"}, {"demo", "--dir", "$T/demo"},
 		{"regions", digits, "--regions", boxes}, {"regions", digits, "--regions", boxes, "-o", "-", "--output-format", "csv"},
 		{"codes", resnet, "--random", "2", "-o", "$T/c.npy", "--json"}, {"bench", mlp, "--seconds", "0.01"},

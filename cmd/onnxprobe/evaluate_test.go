@@ -13,7 +13,7 @@ import (
 
 func TestEvaluate(t *testing.T) {
 	path := sketched(t, "c.parquet")
-	var got evaluated
+	var got encoding.Evaluated
 	decode(t, stdoutOf(t, "evaluate", path, "--test", path, "-k", "1", "--kmeans", "--logistic", "--churn", path, "--kernel-score", "--json"), &got)
 	// Every digit has a code of its own, whose nearest neighbor is itself.
 	if got.On != "code" || got.Items != 100 || got.Bits != 3200 || got.Redundancy.Train.Regions != 100 || got.Redundancy.Test.Ratio != 0 ||
@@ -85,9 +85,9 @@ func TestEvaluate(t *testing.T) {
 		{[]string{path, "--test", brief}, 1, "have no code"},
 		{[]string{"nothing.parquet"}, 1, "nothing.parquet"},
 		{[]string{path, "--together"}, 2, "--sites"},
-		{[]string{path, "--unlabelled", "--sample", "1"}, 2, "--sample 1"},
-		{[]string{path, "--unlabelled", "--eta", "0"}, 2, "--eta 0"},
-		{[]string{path, "--unlabelled", "--clusters", "101"}, 1, "101 clusters of 100 items"},
+		{[]string{path, "--unlabeled", "--sample", "1"}, 2, "--sample 1"},
+		{[]string{path, "--unlabeled", "--eta", "0"}, 2, "--eta 0"},
+		{[]string{path, "--unlabeled", "--clusters", "101"}, 1, "101 clusters of 100 items"},
 	} {
 		got := do(append([]string{"evaluate"}, c.args...)...)
 		if got.code != c.exit || !strings.Contains(got.messages, c.want) {
@@ -133,7 +133,7 @@ func TestEvaluateJob(t *testing.T) {
 			saturated++
 		}
 	}
-	var got evaluated
+	var got encoding.Evaluated
 	decode(t, stdoutOf(t, "evaluate", job, "--on", "channels", "--by-site", "--test", job, "--json"), &got)
 	// 5 sites of 8 channels, 2 of 14, in two bytes, and 2 of 24.
 	if got.On != "channels" || got.Items != items || got.Items != 100 || got.Bits != 116 || len(got.Sites) != 9 || got.Name != "" {
@@ -146,7 +146,7 @@ func TestEvaluateJob(t *testing.T) {
 		t.Errorf("the network's accuracy is %+v, want %d of %d", n, right, items)
 	}
 	for _, form := range []string{"parquet", "npy"} {
-		var other evaluated
+		var other encoding.Evaluated
 		decode(t, stdoutOf(t, "evaluate", filepath.Join(dir, form), "--on", "channels", "--by-site", "--json"), &other)
 		if *other.Network.Train != *got.Network.Train || other.Bits != got.Bits || len(other.Sites) != 9 || other.Sites[8].Units.Train != got.Sites[8].Units.Train {
 			t.Errorf("%s: %+v, of JSON Lines %+v", form, other, got)
@@ -161,8 +161,8 @@ func TestEvaluateJob(t *testing.T) {
 // Clusters without labels, and sites taken together.
 func TestEvaluateGroups(t *testing.T) {
 	path := sketched(t, "c.parquet")
-	var got, alone evaluated
-	decode(t, stdoutOf(t, "evaluate", path, "--sites", "relu", "--sites", "layer1*", "--together", "--unlabelled", "--sample", "60", "--clusters", "10", "--json"), &got)
+	var got, alone encoding.Evaluated
+	decode(t, stdoutOf(t, "evaluate", path, "--sites", "relu", "--sites", "layer1*", "--together", "--unlabeled", "--sample", "60", "--clusters", "10", "--json"), &got)
 	decode(t, stdoutOf(t, "evaluate", path, "--sites", "relu", "--sites", "layer1*", "--json"), &alone)
 	bits, dead := 0, 0
 	for _, s := range alone.Sites {
@@ -180,8 +180,8 @@ func TestEvaluateGroups(t *testing.T) {
 			t.Errorf("%+v", u)
 		}
 	}
-	table := stdoutOf(t, "evaluate", path, "--unlabelled")
-	if r := do("evaluate", path, "--unlabelled"); !strings.Contains(r.messages, "more bits (3200) than items (100)") {
+	table := stdoutOf(t, "evaluate", path, "--unlabeled")
+	if r := do("evaluate", path, "--unlabeled"); !strings.Contains(r.messages, "more bits (3200) than items (100)") {
 		t.Errorf("the messages: %s", r.messages)
 	}
 	if !strings.Contains(table, "all, without labels: 100 of 100 items in ") || !strings.Contains(table, "matched") || strings.Contains(table, "NETWORK") {
@@ -205,7 +205,7 @@ func TestEvaluateDigests(t *testing.T) {
 	if r := do("evaluate", path, "--on", "digest"); r.code != 0 || strings.Contains(r.stdout, "ENTROPY") || !strings.Contains(r.messages, "digests only") {
 		t.Errorf("exit %d, %s\n%s", r.code, r.messages, r.stdout)
 	}
-	for _, flag := range []string{"--kmeans", "--unlabelled", "--kernel-score"} {
+	for _, flag := range []string{"--kmeans", "--unlabeled", "--kernel-score"} {
 		if r := do("evaluate", path, "--on", "digest", flag); r.code != 1 || !strings.Contains(r.messages, "digests only, which are equal or not") {
 			t.Errorf("%s: exit %d, %s", flag, r.code, r.messages)
 		}
@@ -218,7 +218,7 @@ func TestEvaluateFlagsThatGoTogether(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--logistic goes with --test":                   {"--logistic"},
 		"--neighbors goes with --test":                  {"-k", "3"},
-		"--clusters goes with --kmeans or --unlabelled": {"--clusters", "3"},
+		"--clusters goes with --kmeans or --unlabeled": {"--clusters", "3"},
 	} {
 		if r := do(append([]string{"evaluate", path}, args...)...); r.code != 2 || !strings.Contains(r.messages, want) {
 			t.Errorf("%v: exit %d, %s", args, r.code, r.messages)

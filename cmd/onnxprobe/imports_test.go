@@ -57,7 +57,7 @@ var diagram = map[string][]string{
 	"probes/internal/storetest": {"probes/internal/store"},
 	"probes/result":             {"onnx/tensor", "engine/dataset", "probes/internal/store", "probes/site"},
 	"probes/encoding": {
-		"onnx/tensor", "engine", "engine/dataset", "probes", "probes/internal/store", "probes/result", "probes/site",
+		"onnx/tensor", "engine", "probes", "probes/internal/store", "probes/result", "probes/site",
 	},
 	"probes/dynamics": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "engine/dataset/picture", "probes",
@@ -70,7 +70,7 @@ var diagram = map[string][]string{
 	},
 	"probes/region/score": {"probes/encoding", "probes/region"},
 	"probes/report": {
-		"probes", "probes/bench", "probes/encoding", "probes/internal/draw", "probes/job", "probes/partition",
+		"engine/dataset", "probes", "probes/bench", "probes/encoding", "probes/internal/draw", "probes/job", "probes/partition",
 		"probes/region/overlay", "probes/result",
 	},
 	"cmd/onnxprobe": {

@@ -34,7 +34,7 @@ func TestFilesThatDoNotFit(t *testing.T) {
 		"attach":           {"attach", model, "-o", "r.onnx"},
 		"affine npz":       {"affine", abs(mlp), "--random", "1", "-o", "r.npz"},
 		"search":           {"search", codes, "--all", "-o", "r.parquet"},
-		"search html":      {"search", codes, "--all", "--html", "r.html"},
+		"search html":      {"search", codes, "--all", "--plot", "r.html"},
 		"dedup keep":       {"dedup", codes, "--keep", "keep.txt"},
 		"evaluate":         {"evaluate", codes, "-o", "r.json"},
 		"evaluate plot":    {"evaluate", codes, "--plot", "r.svg"},

@@ -21,6 +21,9 @@ var renamed = []struct {
 	{"region-normalised", "region-normalized", nil},
 	{"agree", "region-agree", nil},
 	{"box-input", "region-input", nil},
+	{"html", "plot", []string{"search", "dedup"}},
+	{"radius", "distance", []string{"dedup"}},
+	{"unlabelled", "unlabeled", []string{"evaluate"}},
 	{"channel-share", "region-share", nil},
 }
 

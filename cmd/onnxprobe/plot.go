@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 type plotFlag struct {
 	path  string
 	force bool
+	rows  int // of pictures, on a page
 }
 
 var plotFormats = []string{".svg", ".png", ".html"}
@@ -42,10 +42,7 @@ func (f *plotFlag) check(output string, force bool, inputs ...string) error {
 	if output != "" && filepath.Clean(output) == filepath.Clean(f.path) {
 		return usagef("--plot and -o name one file, %s", output)
 	}
-	if err := newFile(f.path, force); err != nil {
-		return usagef("--plot: %w", err)
-	}
-	return keep(f.path, inputs)
+	return newOutput("--plot", f.path, force, inputs)
 }
 
 // file draws the result that a verb has written to files or a folder. done is how the verb
@@ -67,7 +64,7 @@ func (f *plotFlag) draw(c *cobra.Command, done error, page func(report.Options) 
 	if f.path == "" || !written(done) {
 		return done
 	}
-	p, err := page(report.Options{MaxBytes: 8 << 30})
+	p, err := page(report.Options{MaxBytes: 8 << 30, Pictures: f.rows})
 	if err == nil {
 		err = f.save(c, p)
 	}
@@ -93,27 +90,14 @@ func (f *plotFlag) save(c *cobra.Command, p *report.Page) error {
 		}
 		return report.ErrNoData
 	}
-	main, others := p.Main()
-	write := func(w io.Writer) error { return report.WritePage(w, *p) }
-	said := f.path
-	switch ext := strings.ToLower(filepath.Ext(f.path)); {
-	case ext == ".html":
-		p.Title = p.Sections[0].Title
-	case main == nil:
-		return report.ErrNoData
-	default:
-		if write = main.SVG; ext == ".png" {
-			write = main.PNG
-		}
-		said += ": " + main.Title
-		if others > 0 {
-			said += fmt.Sprintf("; .html shows %s", count(others, "more figure"))
-		}
+	write, said, err := p.Draw(strings.ToLower(filepath.Ext(f.path)))
+	if err != nil {
+		return err
 	}
 	m := map[string]any{"tool": "onnxprobe", "version": result.Version(), "verb": c.Name(), "command": commandLine(c)}
 	if err := save(f.path, f.force, m, write); err != nil {
 		return err
 	}
-	note(c, "plot: %s", said)
+	note(c, "plot: %s%s", f.path, said)
 	return nil
 }

@@ -187,7 +187,7 @@ func TestRegionsThatAreAlike(t *testing.T) {
 				Neighbors []struct{ ID string }
 			}
 		}
-		if err := json.Unmarshal([]byte(stdoutOf(t, "search", out, "--all", "-k", "2", "--html", page, "--json")), &found); err != nil {
+		if err := json.Unmarshal([]byte(stdoutOf(t, "search", out, "--all", "-k", "2", "--plot", page, "--json")), &found); err != nil {
 			t.Fatal(err)
 		}
 		if found.On != "channels" || len(found.Queries) != 24 || len(found.Queries[0].Neighbors) != 2 {
@@ -197,7 +197,7 @@ func TestRegionsThatAreAlike(t *testing.T) {
 		if n := strings.Count(sheet, "data:image/jpeg"); n != 24*3 || !strings.Contains(sheet, "(half)") {
 			t.Errorf("%s: a sheet of %d pictures, want 72, with their labels", name, n)
 		}
-		stdoutOf(t, "dedup", out, "--on", "channels", "--radius", "0.05", "--html", page, "--force")
+		stdoutOf(t, "dedup", out, "--on", "channels", "--distance", "0.05", "--plot", page, "--force")
 	}
 	a, b := filepath.Join(dir, "r.parquet"), filepath.Join(dir, "half.parquet")
 	stdoutOf(t, "codes", resnet, digits, "--preprocess", "mnist-01", "--limit", "12", "--regions", regions, "--channels", "--region-share", "0.5", "-o", b)

@@ -20,7 +20,7 @@ func TestReport(t *testing.T) {
 	stdoutOf(t, quick(with(pictures("hash", resnet, digits), "--code", "--complexity", "--radius", "0.05", "--directions", "2", "--shard-size", "60", "-o", at("job"))...)...)
 	stdoutOf(t, "evaluate", at("codes.parquet"), "--test", at("codes.parquet"), "--by-site", "-o", at("evaluate.json"))
 	stdoutOf(t, "search", at("codes.parquet"), "--query", at("codes.parquet"), "-k", "2", "-o", at("search.parquet"))
-	stdoutOf(t, "dedup", at("codes.parquet"), "--radius", "8", "-o", at("dedup.jsonl"))
+	stdoutOf(t, "dedup", at("codes.parquet"), "--distance", "8", "-o", at("dedup.jsonl"))
 	compared := stdoutOf(t, with(pictures("compare", resnet, digits+"/3"), "-a", "gorgonia", "-b", "gorgonia,precision=float64", "--json")...)
 	spill(t, at("compare.json"), []byte(compared))
 	spill(t, at("notes.txt"), []byte("not a result"))
@@ -40,6 +40,10 @@ func TestReport(t *testing.T) {
 	}
 	if strings.Contains(page, "http") || strings.Contains(page, "not shown:") || strings.Contains(page, "is not shown: ") || strings.Contains(page, "are not shown: ") {
 		t.Error("the page leads to the network, or leaves out what it should show")
+	}
+	// The nearest neighbor and the query of 50 searches of 100, and the groups.
+	if n := strings.Count(page, `src="data:image/jpeg;base64,`); n < 50*3 || !strings.Contains(page, "The first 50 queries of 100") {
+		t.Errorf("%d pictures of items that are alike", n)
 	}
 	if n, svg := len(list(t, figures)), strings.Count(page, "<svg "); n != 2*svg || svg < 18 {
 		t.Errorf("%d files of %d figures; want an SVG and a PNG each", n, svg)

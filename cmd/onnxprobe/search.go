@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,11 +15,16 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 )
 
+// searchFlags are those of search.
+type searchFlags struct {
+	foundFlags
+	queries []string
+	all     bool
+	k       int
+}
+
 func newSearch() *cobra.Command {
-	var f codesFlags
-	var queries []string
-	var all bool
-	var k int
+	var f searchFlags
 	c := &cobra.Command{
 		Use:   "search CODES --query ITEM|CODES [-k N] [-o OUT]",
 		Short: "The items with the most similar codes",
@@ -34,147 +41,133 @@ estimates that of the codes: distance * bits / K, with its standard error beside
 --on digest the items in the query's own linear region are found, and no others.`,
 		Example: `  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet --sketch 256 --no-code -o photos.parquet
   onnxprobe search photos.parquet --query cats/0001.jpg -k 5
-  onnxprobe search photos.parquet --query new.parquet -k 20 -o neighbors.parquet --html neighbors.html
+  onnxprobe search photos.parquet --query new.parquet -k 20 -o neighbors.parquet --plot neighbors.html
   onnxprobe search job/ --all -k 1 -o -
   onnxprobe search codes.npy --query a.png --query b.png --on code --json`,
 		Args: exactly(1, "one result with codes"),
 	}
 	fs := c.Flags()
-	f.add(fs, "what is compared: sketch, code, channels or digest; sketches where there are some, else codes; of regions channels")
-	fs.StringArrayVar(&queries, "query", nil, "the id of an `ITEM` of CODES (repeatable), or another result with codes")
-	fs.BoolVar(&all, "all", false, "every item of CODES is a query")
-	fs.IntVarP(&k, "neighbors", "k", 10, "how many neighbors of a query to find")
+	f.add(fs, "what is compared: sketch, code, channels or digest; "+
+		"sketches where there are some, else codes; of regions channels")
+	fs.StringArrayVar(&f.queries, "query", nil, "the id of an `ITEM` of CODES (repeatable), or another result with codes")
+	fs.BoolVar(&f.all, "all", false, "every item of CODES is a query")
+	fs.IntVarP(&f.k, "neighbors", "k", 10, "how many neighbors of a query to find")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
-		case k < 1:
-			return usagef("-k %d: 1 or more", k)
-		case all && queries != nil:
+		case f.k < 1:
+			return usagef("-k %d: 1 or more", f.k)
+		case f.all && f.queries != nil:
 			return usagef("give --query or --all, not both")
-		case !all && queries == nil:
+		case !f.all && f.queries == nil:
 			return usagef("say what to look for: --query ITEM, --query CODES, or --all")
 		}
-		if err := f.check(append(slices.Clone(args), queries...)); err != nil {
+		if err := f.check(append(slices.Clone(args), f.queries...)); err != nil {
 			return err
 		}
-		base, err := f.open(c, args[0], f.on, false)
-		if err != nil {
-			return err
-		}
-		qs, self, err := f.queries(c, base, queries, all)
-		if err != nil {
-			return err
-		}
-		show, done := shareDone(c, "search")
-		start := time.Now()
-		found, err := encoding.Search(c.Context(), qs, base, k, encoding.SearchOptions{Threads: f.threads, Self: self, Progress: show})
-		done()
-		if err != nil {
-			return err
-		}
-		d := time.Since(start)
-		note(c, "%s, %s of %s in %s", count(qs.Len(), "query"), count(base.Len(), "code"), count(base.Bits, "bit"), d.Round(time.Microsecond))
-		if base.On == encoding.Digest { // distances of digests say nothing but that they are equal
-			for i, ns := range found {
-				if n := slices.IndexFunc(ns, func(n encoding.Neighbor) bool { return n.Distance > 0 }); n >= 0 {
-					found[i] = ns[:n]
-				}
-			}
-		}
-		inputs := []*encoding.Codes{base}
-		if qs.Name != base.Name {
-			inputs = append(inputs, qs)
-		}
-		m := comparisonOf(c, map[string]any{"k": k, "query": queries, "all": all}, inputs...)
-		r := searched{base, qs, found}
-		if err := f.save(c, m, r.write); err != nil {
-			return err
-		}
-		if err := f.writeSheet(m, fmt.Sprintf("Neighbors in %s", base.Name), r.sheetNotes(f.sheet), r.strips(f.sheet)); err != nil {
-			return err
-		}
-		switch {
-		case f.json && f.output != "-":
-			return r.printJSON(c.OutOrStdout(), k)
-		case f.output == "":
-			r.print(c.OutOrStdout())
-		}
-		return nil
+		return f.run(c, args[0])
 	}
 	return c
 }
 
-// queries are the codes to look for, and the rows of base that they are themselves.
-func (f *codesFlags) queries(c *cobra.Command, base *encoding.Codes, names []string, all bool) (*encoding.Codes, []int, error) {
-	var rows []int
-	if all {
-		for i := range base.Len() {
-			rows = append(rows, i)
-		}
-		return base, rows, nil
+func (f *searchFlags) run(c *cobra.Command, path string) error {
+	base, err := f.open(c, path, false, f.on)
+	if err != nil {
+		return err
 	}
-	for _, name := range names {
-		found := base.Rows(name)
-		if found == nil {
-			if why, failed := base.FailedWhy(name); failed {
-				return nil, nil, fmt.Errorf("the item %q of %s has no %s: %s", name, base.Name, base.On, why)
-			}
-			if _, err := os.Stat(name); err != nil {
-				return nil, nil, usagef("--query %q: %s has no item of that id, and there is no such file; it has %s, such as %s", name, base.Name, count(base.Len(), "item"), sampleOf(base))
-			}
-			if !isCodes(name) {
-				return nil, nil, usagef("--query %q: %s has no item of that id, and the file is no result with codes. Make codes of it first, with the model, preprocessing and flags that made %s: onnxprobe codes MODEL %s ... -o query.parquet, then --query query.parquet", name, base.Name, base.Name, name)
-			}
-			if len(names) > 1 {
-				return nil, nil, usagef("--query %q: %s has no item of that id; a file of queries stands alone", name, base.Name)
-			}
-			return f.queryFile(c, base, name)
+	queries, self, err := f.chosen(c, base)
+	if err != nil {
+		return err
+	}
+	show, done := shareDone(c, "search")
+	start := time.Now()
+	o := encoding.SearchOptions{Threads: f.threads, Self: self, Progress: show}
+	r, err := encoding.Nearest(c.Context(), queries, base, f.k, o)
+	done()
+	if err != nil {
+		return err
+	}
+	note(c, "%s, %s of %s in %s", count(queries.Len(), "query"), count(base.Len(), "code"), count(base.Bits, "bit"),
+		time.Since(start).Round(time.Microsecond))
+	inputs := []*encoding.Codes{base}
+	if queries.Name != base.Name {
+		inputs = append(inputs, queries)
+	}
+	m := comparisonOf(c, map[string]any{"k": f.k, "query": f.queries, "all": f.all}, inputs...)
+	return f.tell(c, m, path, r, func(w io.Writer) error { return printMatches(w, r) })
+}
+
+// chosen are the codes to look for, and the rows of base that they are themselves.
+func (f *searchFlags) chosen(c *cobra.Command, base *encoding.Codes) (*encoding.Codes, []int, error) {
+	if f.all {
+		return base, nil, nil
+	}
+	rows, err := base.Lookup(f.queries...)
+	var unknown *encoding.UnknownItemError
+	if errors.As(err, &unknown) {
+		queries, err := f.another(c, base, unknown)
+		return queries, nil, err
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range f.queries {
+		if n := len(base.Rows(name)); n > 1 {
+			note(c, "%d items are called %q; all are queries", n, name)
 		}
-		if len(found) > 1 {
-			note(c, "%d items are called %q; all are queries", len(found), name)
-		}
-		rows = append(rows, found...)
 	}
 	return base.Pick(rows), rows, nil
 }
 
-// isCodes says whether a path may be a result with codes, by its name.
-func isCodes(path string) bool {
-	if st, err := os.Stat(path); err == nil && st.IsDir() {
-		return true
+// another is the result that --query names instead of an item.
+func (f *searchFlags) another(
+	c *cobra.Command, base *encoding.Codes, unknown *encoding.UnknownItemError,
+) (*encoding.Codes, error) {
+	path, none := unknown.ID, fmt.Sprintf("--query %q: %s has no item of that id", unknown.ID, base.Name)
+	st, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, usagef("%s, and there is no such file; it has %s", none, unknown.Sample)
+	case !st.IsDir() && pictureName.MatchString(path):
+		return nil, usagef("%s, and the file is no result with codes. Make codes of it first, with the model, preprocessing "+
+			"and flags that made %s: onnxprobe codes MODEL %s ... -o query.parquet, then --query query.parquet",
+			none, base.Name, path)
+	case len(f.queries) > 1:
+		return nil, usagef("%s; a file of queries stands alone", none)
 	}
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff":
-		return false
+	if own, err := os.Stat(base.Name); err == nil && os.SameFile(own, st) {
+		return base, nil
 	}
-	return true
-}
-
-func (f *codesFlags) queryFile(c *cobra.Command, base *encoding.Codes, path string) (*encoding.Codes, []int, error) {
-	a, aerr := os.Stat(base.Name)
-	b, berr := os.Stat(path)
-	if aerr == nil && berr == nil && os.SameFile(a, b) {
-		return f.queries(c, base, nil, true)
-	}
-	qs, err := f.open(c, path, base.On, false)
+	queries, err := f.open(c, path, false, base.On)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if err := encoding.Comparable(base, qs); err != nil {
-		return nil, nil, err
+	if err := encoding.Comparable(base, queries); err != nil {
+		return nil, err
 	}
-	if base.Origin == nil || qs.Origin == nil {
+	if base.Origin == nil || queries.Origin == nil {
 		note(c, "without manifests of both, nothing says that the codes are of one model and its same sites")
 	}
-	return qs, nil, nil
+	return queries, nil
 }
 
-func sampleOf(c *encoding.Codes) string {
-	var ids []string
-	for i := range min(c.Len(), 3) {
-		ids = append(ids, fmt.Sprintf("%q", c.ID(i)))
+var pictureName = regexp.MustCompile(`(?i)\.(jpe?g|png|webp|bmp|gif|tiff?)$`)
+
+func printMatches(w io.Writer, r *encoding.Matches) error {
+	b := bufio.NewWriter(w)
+	for q, neighbors := range r.Found {
+		if q > 0 {
+			fmt.Fprintln(b)
+		}
+		fmt.Fprintln(b, r.Queries.ID(q))
+		if len(neighbors) == 0 {
+			fmt.Fprintln(b, "  no other item")
+			continue
+		}
+		rows := r.Table(q)
+		for _, row := range rows {
+			row[0] = "  " + row[0]
+		}
+		table(b, rows)
 	}
-	if c.Len() > len(ids) {
-		ids = append(ids, "...")
-	}
-	return strings.Join(ids, ", ")
+	return b.Flush()
 }

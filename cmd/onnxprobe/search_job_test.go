@@ -34,7 +34,7 @@ func TestSearchAndDedupOfAJob(t *testing.T) {
 	if got := stdoutOf(t, "search", filepath.Join(at("a"), "sketches.faiss"), "--all", "-k", "1", "-o", "-"); strings.Count(got, "\n") != 100 {
 		t.Errorf("the FAISS index gives %d rows, want 100", strings.Count(got, "\n"))
 	}
-	if got := stdoutOf(t, "dedup", at("a"), "--radius", "256"); !strings.Contains(got, "100") {
+	if got := stdoutOf(t, "dedup", at("a"), "--distance", "256"); !strings.Contains(got, "100") {
 		t.Errorf("every item within the whole width of every other: got %s", got)
 	}
 	stdoutOf(t, hash("c", "--seed", "4")...)

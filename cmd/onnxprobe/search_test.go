@@ -17,6 +17,24 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
+// searchResult is what search prints with --json.
+type searchResult struct {
+	On             string
+	Bits, Items, K int
+	FullBits       int `json:"full_bits"`
+	Queries        []struct {
+		ID        string
+		Neighbors []struct {
+			ID, Path   string
+			Label      *int64
+			Distance   int
+			Fraction   float64
+			Estimate   *float64
+			EstimateSE *float64 `json:"estimate_se"`
+		}
+	}
+}
+
 // sketched runs codes on the digits, and says where.
 func sketched(t *testing.T, name string, more ...string) string {
 	t.Helper()
@@ -138,29 +156,35 @@ func TestSearchFormatsAgree(t *testing.T) {
 func TestContactSheet(t *testing.T) {
 	path := sketched(t, "c.parquet")
 	html := filepath.Join(t.TempDir(), "s.html")
-	stdoutOf(t, "search", path, "--query", "0/0276.png", "-k", "3", "--html", html)
+	stdoutOf(t, "search", path, "--query", "0/0276.png", "-k", "3", "--plot", html)
 	page := slurp(t, html)
-	if strings.Count(page, "<figure>") != 4 || strings.Count(page, "data:image/jpeg;base64,") != 4 || strings.Contains(page, "src=\"http") || !strings.Contains(page, "0/0276.png") || !strings.Contains(page, " of 256; about ") {
+	if strings.Count(page, `<figure class="item">`) != 4 || strings.Count(page, "data:image/jpeg;base64,") != 4 || strings.Contains(page, "src=\"http") || !strings.Contains(page, "0/0276.png") || !strings.Contains(page, " of 256; about ") {
 		t.Errorf("the sheet:\n%.2000s", page)
 	}
-	stdoutOf(t, "dedup", path, "--radius", "0.2", "--html", html, "--force", "--sheet", "1")
-	if page = slurp(t, html); strings.Count(page, "<section>") != 1 || !strings.Contains(page, "data:image/jpeg") {
+	stdoutOf(t, "dedup", path, "--distance", "0.2", "--plot", html, "--force", "--sheet", "1")
+	if page = slurp(t, html); strings.Count(page, `class="strip"`) != 1 || !strings.Contains(page, "data:image/jpeg") {
 		t.Errorf("the sheet:\n%.2000s", page)
+	}
+	// The old names of the flags go on working, with a word.
+	if r := do("dedup", path, "--radius", "0.2", "--html", html, "--force"); r.code != 0 ||
+		!strings.Contains(r.messages, "--html is --plot now") || !strings.Contains(r.messages, "--radius is --distance now") ||
+		strings.Count(slurp(t, html), `class="strip"`) < 2 {
+		t.Errorf("old names: exit code %d, %s", r.code, r.messages)
 	}
 	// A picture that is gone, and a name that would be markup.
 	odd := spill(t, filepath.Join(t.TempDir(), "odd.jsonl"), []byte(`{"id":"<b>&","path":"/nowhere/x.png","code":"00"}
 {"id":"b","path":"","code":"00"}
 {"id":"c","path":"/dev/stdin","code":"01"}
 `))
-	stdoutOf(t, "dedup", odd, "--radius", "1", "--html", html, "--force")
-	if page = slurp(t, html); strings.Contains(page, "<b>") || !strings.Contains(page, "&lt;b&gt;&amp;") || strings.Contains(page, "<img") || strings.Count(page, `class="n"`) != 3 {
+	stdoutOf(t, "dedup", odd, "--distance", "1", "--plot", html, "--force")
+	if page = slurp(t, html); strings.Contains(page, "<b>") || !strings.Contains(page, "&lt;b&gt;&amp;") || strings.Contains(page, "<img") || strings.Count(page, `class="name"`) != 3 {
 		t.Errorf("the sheet:\n%s", page)
 	}
 	// Elements of an array have pictures too.
 	array, _ := digitsArray(t, "resnet_basic")
 	codes := filepath.Join(t.TempDir(), "array.parquet")
 	stdoutOf(t, with(pictures("codes", resnet, array), "-o", codes)...)
-	stdoutOf(t, "search", codes, "--all", "-k", "1", "--html", html, "--force", "--sheet", "3", "-o", "-")
+	stdoutOf(t, "search", codes, "--all", "-k", "1", "--plot", html, "--force", "--sheet", "3", "-o", "-")
 	if page = slurp(t, html); strings.Count(page, "data:image/jpeg") != 6 || !strings.Contains(page, "The first 3 queries") {
 		t.Errorf("the sheet of an array:\n%.1000s", page)
 	}
@@ -197,20 +221,20 @@ func TestDedup(t *testing.T) {
 		t.Errorf("kept %q", text)
 	}
 	var out struct {
-		dedupSummary
+		encoding.GroupSummary
 		Members [][]struct {
 			ID       string
 			Distance int
 		}
 	}
-	decode(t, stdoutOf(t, "dedup", path, "--radius", "1", "--json"), &out)
+	decode(t, stdoutOf(t, "dedup", path, "--distance", "1", "--json"), &out)
 	if out.Groups != 2 || out.Grouped != 7 || out.Duplicates != 5 || out.Kept != 2 || out.Failed != 1 || out.On != encoding.Code || out.Radius != 1 || out.Bits != 24 {
 		t.Errorf("%+v", out)
 	}
 	if m := out.Members[0]; len(m) != 5 || m[4].ID != "h" || m[4].Distance != 2 {
 		t.Errorf("the first group is %+v", m)
 	}
-	decode(t, stdoutOf(t, "dedup", path, "--radius", "0.05", "--json"), &out)
+	decode(t, stdoutOf(t, "dedup", path, "--distance", "0.05", "--json"), &out)
 	if out.Radius != 1 {
 		t.Errorf("5 %% of 24 bits are %d", out.Radius)
 	}
@@ -251,6 +275,7 @@ func TestSearchAndDedupEndings(t *testing.T) {
 	array := saveArray(t, filepath.Join(dir, "a.npy"), tensor.Of([]float32{1, 2}, 1, 2))
 	table := spill(t, filepath.Join(dir, "t.csv"), []byte("a,b\n"))
 	exists := spill(t, filepath.Join(dir, "exists.jsonl"), nil)
+	spill(t, exists+".svg", nil)
 	q := []string{"search", c, "--query", "0/0276.png"}
 	alien := filepath.Join(dir, "alien.png")
 	gradient(t, alien, 8, 8)
@@ -271,7 +296,7 @@ func TestSearchAndDedupEndings(t *testing.T) {
 		{"array of results", with(q, "-o", filepath.Join(dir, "x.npy")), 2, "no array"},
 		{"unknown format", with(q, "-o", filepath.Join(dir, "x.txt")), 2, "names no format"},
 		{"result exists", with(q, "-o", exists), 2, "--force"},
-		{"sheet exists", with(q, "--html", exists), 2, "--force"},
+		{"plot exists", with(q, "--plot", exists+".svg"), 2, "--force"},
 		{"over its input", with(q, "-o", c, "--force"), 2, "made from"},
 		{"threads", with(q, "--threads", "-1"), 2, "--threads"},
 		{"memory", with(q, "--memory", "0"), 2, "--memory"},
@@ -290,12 +315,12 @@ func TestSearchAndDedupEndings(t *testing.T) {
 		{"no format", []string{"dedup", table}, 1, ".csv"},
 		{"missing", []string{"dedup", filepath.Join(dir, "missing.npy")}, 1, "no such file"},
 		{"no duplicates", []string{"dedup", c}, 0, "100 items: 0 in 0 groups"},
-		{"radius of digests", []string{"dedup", digest, "--radius", "2"}, 1, "digests only"},
-		{"radius on digests", []string{"dedup", c, "--radius", "2", "--on", "digest"}, 2, "digests are equal or not"},
-		{"negative radius", []string{"dedup", c, "--radius", "-1"}, 2, "--radius"},
-		{"radius of all bits", []string{"dedup", c, "--radius", "300", "--on", "sketch"}, 2, "cannot differ in more"},
-		{"radius of all", []string{"dedup", c, "--radius", "1.5"}, 2, "fraction"},
-		{"radius in words", []string{"dedup", c, "--radius", "few"}, 2, "--radius"},
+		{"radius of digests", []string{"dedup", digest, "--distance", "2"}, 1, "digests only"},
+		{"radius on digests", []string{"dedup", c, "--distance", "2", "--on", "digest"}, 2, "digests are equal or not"},
+		{"negative radius", []string{"dedup", c, "--distance", "-1"}, 2, "--distance"},
+		{"radius of all bits", []string{"dedup", c, "--distance", "300", "--on", "sketch"}, 2, "cannot differ in more"},
+		{"radius of all", []string{"dedup", c, "--distance", "1.5"}, 2, "fraction"},
+		{"radius in words", []string{"dedup", c, "--distance", "few"}, 2, "--distance"},
 		{"keep exists", []string{"dedup", c, "--keep", exists}, 2, "--force"},
 		{"keep over input", []string{"dedup", c, "--keep", c, "--force"}, 2, "made from"},
 		{"one file twice", []string{"dedup", c, "--keep", filepath.Join(dir, "o.jsonl"), "-o", filepath.Join(dir, "o.jsonl")}, 2, "one file"},

@@ -164,7 +164,7 @@ func TestSignalEndsEveryStage(t *testing.T) {
 		"regions":  {700 * time.Millisecond, []string{"regions", filepath.Join(made, "p"), "--regions", "slic:100", "--output-format", "yolo", "-o", "labels"}},
 		"search":   {time.Second, []string{"search", codes, "--all", "-o", "found.parquet"}},
 		"kmeans":   {time.Second, []string{"evaluate", codes, "--kmeans", "--clusters", "500"}},
-		"kernel":   {time.Second, []string{"evaluate", codes, "--kernel-score", "--unlabelled", "--sample", "2048"}},
+		"kernel":   {time.Second, []string{"evaluate", codes, "--kernel-score", "--unlabeled", "--sample", "2048"}},
 		"logistic": {time.Second, []string{"evaluate", codes, "--test", codes, "--logistic"}},
 	} {
 		for _, second := range []bool{false, true} {

@@ -60,6 +60,8 @@ type Evaluated struct {
 	Churn *Churn       `json:"churn,omitempty"`
 	// Kernel is a number, or "-Inf".
 	Kernel string `json:"kernel_score,omitempty"`
+	// Notes say what could not be measured, and why.
+	Notes []string `json:"-"`
 }
 
 // Network is the accuracy of the network's own predictions; nil where it is not known.
@@ -105,7 +107,7 @@ type Regression struct {
 }
 
 // errDigests is what digests cannot say.
-var errDigests = errors.New("it holds digests only, which are equal or not and have no distances: redundancy and churn are all they tell; K-NN, clusters, regression and units need codes, channel codes or sketches (codes without --no-code, or with --sketch; hash)")
+var errDigests = errors.New("it holds digests only, which are equal or not and have no distances: redundancy and churn are all they tell; K-NN, clusters, regression and units need codes, channel codes or sketches")
 
 // Evaluate measures what the codes of train say, and with a test set, which may be nil,
 // how they carry over. Labels are needed for all but redundancy, units and Unlabelled. Of

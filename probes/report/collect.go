@@ -20,6 +20,9 @@ type Options struct {
 	Seed   uint64
 	// MaxBytes bounds the memory that codes take; 0 is no bound.
 	MaxBytes int64
+	// Pictures is the most queries of a search, or groups of duplicates, that are shown with
+	// the pictures of their items, 50 when 0.
+	Pictures int
 	// Threads is how many goroutines work; 0 takes one for each core.
 	Threads int
 	// Say is told what is being read.
@@ -45,19 +48,22 @@ func Collect(ctx context.Context, paths []string, o Options) (*Page, error) {
 	return c.done(), nil
 }
 
-// Document makes a page of what a verb prints with --json, called name: the same section
-// that Collect makes of a file with it.
+// Document makes a page of what a verb prints as JSON, called name: the same section that
+// Collect makes of a file with it, or of a file of *encoding.Matches or *encoding.Groups.
 func Document(ctx context.Context, name string, printed any, o Options) (*Page, error) {
 	c, err := newCollector(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(printed)
-	if err != nil {
-		return nil, fmt.Errorf("showing %s: %w", name, err)
-	}
 	r := &shown{Section: Section{Path: name}}
-	if err := jsonOf(c, r, b); err != nil {
+	known, err := c.found(r, printed)
+	if !known {
+		var b []byte
+		if b, err = json.Marshal(printed); err == nil {
+			err = jsonOf(c, r, b)
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("showing %s: %w", name, err)
 	}
 	c.page.Sections = []Section{r.Section}
@@ -74,6 +80,9 @@ type collector struct {
 func newCollector(ctx context.Context, o Options) (*collector, error) {
 	if o.Sample == 0 {
 		o.Sample = 1000
+	}
+	if o.Pictures == 0 {
+		o.Pictures = 50
 	}
 	if o.Sample < 2 || o.Sample > MaxItems {
 		return nil, fmt.Errorf("a sample of %d items; want 2 to %d", o.Sample, MaxItems)

@@ -6,8 +6,13 @@ import (
 	"html"
 	"html/template"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Page is a report.
@@ -29,6 +34,8 @@ type Section struct {
 	Notes   []string
 	Tables  []Table
 	Figures []*Figure
+	// Strips are pictures of the items that the result is about.
+	Strips []Strip
 	// Manifest is how the result came about, as text.
 	Manifest string
 }
@@ -68,19 +75,63 @@ func (p *Page) Unshown() (groups []Unshown) {
 // page without figures.
 func (p *Page) Main() (main *Figure, others int) {
 	for _, s := range p.Sections {
+		if others += len(s.Figures); main == nil && others > 0 {
+			main = s.Figures[0]
+		}
+	}
+	return main, max(0, others-1)
+}
+
+// Draw is how the page is written to a file of an extension: .html takes all of it, .svg and
+// .png the first figure. said says which that is, and how many more there are.
+func (p *Page) Draw(ext string) (write func(io.Writer) error, said string, err error) {
+	if ext == ".html" {
+		p.Title = p.Sections[0].Title
+		return func(w io.Writer) error { return WritePage(w, *p) }, "", nil
+	}
+	main, others := p.Main()
+	if main == nil {
+		return nil, "", ErrNoData
+	}
+	if said = ": " + main.Title; others > 0 {
+		more := map[bool]string{true: "figure", false: "figures"}[others == 1]
+		said += fmt.Sprintf("; .html shows %d more %s", others, more)
+	}
+	if ext == ".png" {
+		return main.PNG, said, nil
+	}
+	return main.SVG, said, nil
+}
+
+// WriteFigures writes every figure to a folder as SVG and PNG; with force also in place of
+// files that are there, which else are an error that is fs.ErrExist.
+func (p *Page) WriteFigures(dir string, force bool) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	for _, s := range p.Sections {
 		for _, f := range s.Figures {
-			if main == nil {
-				main = f
-			} else {
-				others++
+			for ext, write := range map[string]func(io.Writer) error{".svg": f.SVG, ".png": f.PNG} {
+				path := filepath.Join(dir, f.Name+ext)
+				if _, err := os.Lstat(path); err == nil && !force {
+					return &fs.PathError{Op: "write", Path: path, Err: fs.ErrExist}
+				}
+				if err := result.Put(path, write); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	return main, others
+	return nil
 }
 
 //go:embed page.css
 var pageStyle string
+
+// stripStyle is of pages with pictures.
+//
+//go:embed strips.css
+var stripStyle string
 
 //go:embed page.html
 var pageHTML string
@@ -90,11 +141,17 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 		s, err := f.inline()
 		return template.HTML(s), err // ours: texts of files in it are escaped
 	},
-	"style":  func() template.CSS { return template.CSS(pageStyle) },
+	"style": func(all []Section) template.CSS {
+		if slices.ContainsFunc(all, func(s Section) bool { return len(s.Strips) > 0 }) {
+			return template.CSS(pageStyle + stripStyle)
+		}
+		return template.CSS(pageStyle)
+	},
 	"key":    func(f *Figure) *Figure { return f.key },
 	"panels": func(f *Figure) []*Figure { return f.panels },
 	"few":    func(paths []string) []string { return paths[:min(len(paths), 20)] },
 	"more":   func(paths []string) int { return max(0, len(paths)-20) },
+	"text":   Item.text,
 	"id":     func(i int) string { return fmt.Sprintf("result-%d", i+1) },
 }).Parse(pageHTML))
 
@@ -102,7 +159,11 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 // phone, on paper, and in light and dark.
 func WritePage(w io.Writer, p Page) error {
 	var b strings.Builder
-	if err := pageTemplate.Execute(&b, &p); err != nil {
+	var t thumbnails
+	if err := pageTemplate.Execute(&b, struct {
+		*Page
+		Thumbnail func(Item) template.HTML
+	}{&p, t.element}); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	_, err := io.WriteString(w, strings.Map(printable, strings.ToValidUTF8(b.String(), "\uFFFD")))

@@ -9,70 +9,20 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 )
 
-// accuracies are those of an evaluation on the training or the test set, where it has
-// them.
+// accuracies are those of an evaluation that are shown.
 var accuracies = []struct {
 	name string
-	of   func(e *encoding.Evaluation, test bool) (float64, bool)
+	of   func(a encoding.Accuracies) float64
 }{
-	{"K nearest neighbors", func(e *encoding.Evaluation, test bool) (float64, bool) {
-		if e.KNN == nil || !test {
-			return 0, false
-		}
-		return e.KNN.Accuracy, true
-	}},
-	{"logistic regression", func(e *encoding.Evaluation, test bool) (float64, bool) {
-		if e.Logistic == nil || !test {
-			return 0, false
-		}
-		return e.Logistic.Multinomial, true
-	}},
-	{"K-means, purity", func(e *encoding.Evaluation, test bool) (float64, bool) {
-		if c := clusteringOf(e, test); c != nil {
-			return c.Purity, true
-		}
-		return 0, false
-	}},
-	{"K-means, one-to-one", func(e *encoding.Evaluation, test bool) (float64, bool) {
-		if c := clusteringOf(e, test); c != nil {
-			return c.Matched, true
-		}
-		return 0, false
-	}},
-	{"clusters without labels, one-to-one", func(e *encoding.Evaluation, test bool) (float64, bool) {
-		if u := e.Unlabelled; u != nil && u.Matched != nil && !test {
-			return *u.Matched, true
-		}
-		return 0, false
-	}},
-	{networkItself, func(e *encoding.Evaluation, test bool) (float64, bool) {
-		if e.Network == nil {
-			return 0, false
-		}
-		own := e.Network.Train
-		if test {
-			own = e.Network.Test
-		}
-		if own == nil {
-			return 0, false
-		}
-		return own.Accuracy, true
-	}},
+	{"K nearest neighbors", func(a encoding.Accuracies) float64 { return a.KNN }},
+	{"logistic regression", func(a encoding.Accuracies) float64 { return a.Multinomial }},
+	{"K-means, purity", func(a encoding.Accuracies) float64 { return a.Purity }},
+	{"K-means, one-to-one", func(a encoding.Accuracies) float64 { return a.Matched }},
+	{"clusters without labels, one-to-one", func(a encoding.Accuracies) float64 { return a.Unlabelled }},
+	{networkItself, func(a encoding.Accuracies) float64 { return a.Network }},
 }
 
 const networkItself = "the network itself"
-
-func clusteringOf(e *encoding.Evaluation, test bool) *encoding.Clustering {
-	switch {
-	case e.KMeans == nil:
-		return nil
-	case !test:
-		return e.KMeans.Train
-	case e.KMeans.Test != nil:
-		return *e.KMeans.Test
-	}
-	return nil
-}
 
 // evaluation shows the encoding properties of codes.
 func evaluation(r *shown, b []byte) error {
@@ -115,9 +65,7 @@ func encodings(all []encoding.Evaluation) Table {
 	var shown []int
 	for i, m := range accuracies {
 		if slices.ContainsFunc(all, func(e encoding.Evaluation) bool {
-			_, train := m.of(&e, false)
-			_, test := m.of(&e, true)
-			return train || test
+			return finite(m.of(e.Accuracies(false))) || finite(m.of(e.Accuracies(true)))
 		}) {
 			t.Head, shown = append(t.Head, m.name), append(shown, i)
 		}
@@ -131,7 +79,7 @@ func encodings(all []encoding.Evaluation) Table {
 			}
 			for _, k := range shown {
 				text := ""
-				if v, ok := accuracies[k].of(x, test); ok {
+				if v := accuracies[k].of(x.Accuracies(test)); finite(v) {
 					text = fmt.Sprintf("%.4f", v)
 				}
 				cells = append(cells, text)
@@ -158,13 +106,11 @@ func accuracy(r *shown, sites []string, all []encoding.Evaluation) error {
 		d := Dot{Name: m.name, Across: m.name == networkItself && len(all) > 1}
 		any := false
 		for i := range all {
-			v, ok := m.of(&all[i], true)
-			if !ok {
-				v, ok = m.of(&all[i], false)
+			v := m.of(all[i].Accuracies(true))
+			if math.IsNaN(v) {
+				v = m.of(all[i].Accuracies(false))
 			}
-			if any = any || ok; !ok {
-				v = math.NaN()
-			}
+			any = any || !math.IsNaN(v)
 			d.Values = append(d.Values, Range{100 * v, 100 * v, 100 * v})
 		}
 		if d.Across {

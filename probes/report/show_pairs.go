@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -52,64 +51,4 @@ func byNumber(a, b string) int {
 		return 1
 	}
 	return cmp.Compare(a, b)
-}
-
-// search shows what a search found.
-func search(c *collector, r *shown) error {
-	t, err := readTable(r.path, func(n string) bool { return n == "query" || n == "rank" || n == "distance" }, 0)
-	if err != nil {
-		return err
-	}
-	var first, rest []float64
-	queries := map[string]bool{}
-	for i := range t.rows {
-		queries[t.text("query", i)] = true
-		switch d := t.number("distance", i); {
-		case !finite(d):
-		case t.number("rank", i) == 1:
-			first = append(first, d)
-		default:
-			rest = append(rest, d)
-		}
-	}
-	r.Tables = append(r.Tables, Table{Caption: "Search", Head: []string{"queries", "neighbors"}, Rows: [][]string{{fmt.Sprint(len(queries)), fmt.Sprint(t.rows)}}})
-	var groups []Values
-	for _, g := range []Values{{"the nearest", first}, {"the others found", rest}} {
-		if g.Values != nil {
-			groups = append(groups, g)
-		}
-	}
-	f, err := Histogram("neighbors", "Hamming distance (bits)", groups...)
-	return r.figure("Distances of the neighbors found", "Bits in which a neighbor's code differs from its query's.", f, err)
-}
-
-// dedup shows groups of duplicates.
-func dedup(c *collector, r *shown) error {
-	t, err := readTable(r.path, func(n string) bool { return n == "group" || n == "size" || n == "distance" }, 0)
-	if err != nil {
-		return err
-	}
-	sizes := map[float64]float64{}
-	var far []float64
-	for i := range t.rows {
-		if g, s := t.number("group", i), t.number("size", i); finite(g) && finite(s) {
-			sizes[g] = s
-		}
-		if d := t.number("distance", i); finite(d) {
-			far = append(far, d)
-		}
-	}
-	var all []float64
-	for _, s := range sizes {
-		all = append(all, s)
-	}
-	slices.Sort(all)
-	r.Tables = append(r.Tables, Table{Caption: "Duplicates", Head: []string{"groups", "items in them", "items too many"},
-		Rows: [][]string{{fmt.Sprint(len(sizes)), fmt.Sprint(t.rows), fmt.Sprint(t.rows - len(sizes))}}})
-	f, err := Histogram("groups", "items of a group", Values{"groups", all})
-	if err := r.figure("Sizes of the groups of duplicates", "Items of a group have equal or nearly equal codes.", f, err); err != nil || slices.Max(append(far, 0)) == 0 {
-		return err
-	}
-	f, err = Histogram("group-distances", "Hamming distance from the group's first (bits)", Values{"items", far})
-	return r.figure("Distances within the groups", "Bits in which an item's code differs from that of its group's first.", f, err)
 }

@@ -1,0 +1,146 @@
+package encoding
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/probes/result"
+)
+
+// Groups are the duplicates among the items of a set. As JSON they are the contract of the
+// verb dedup.
+type Groups struct {
+	Codes *Codes
+	// Radius is in how many bits duplicates may differ, and Members are the rows of each
+	// group, as Near gives them.
+	Radius  int
+	Members [][]int
+}
+
+// GroupSummary counts Groups: the first part of the contract of dedup. Kept is how many
+// items are left with one of each group.
+type GroupSummary struct {
+	Codes      string `json:"codes"`
+	On         string `json:"on"`
+	Bits       int    `json:"bits"`
+	Radius     int    `json:"radius"`
+	Items      int    `json:"items"`
+	Failed     int    `json:"failed"`
+	Groups     int    `json:"groups"`
+	Grouped    int    `json:"grouped"`
+	Duplicates int    `json:"duplicates"`
+	Kept       int    `json:"kept"`
+}
+
+// Duplicates are the groups that Near finds.
+func Duplicates(ctx context.Context, c *Codes, radius int, o NearOptions) (*Groups, error) {
+	members, err := Near(ctx, c, radius, o)
+	return &Groups{Codes: c, Radius: radius, Members: members}, err
+}
+
+// Summary counts the groups and their items.
+func (g *Groups) Summary() GroupSummary {
+	c := g.Codes
+	s := GroupSummary{
+		Codes: c.Name, On: c.On, Bits: c.Bits, Radius: g.Radius, Items: c.Len(), Failed: c.Failed, Groups: len(g.Members),
+	}
+	for _, rows := range g.Members {
+		s.Grouped += len(rows)
+	}
+	s.Duplicates = s.Grouped - s.Groups
+	s.Kept = s.Items - s.Duplicates
+	return s
+}
+
+func (s GroupSummary) String() string {
+	like := "equal codes"
+	if s.Radius > 0 {
+		what := map[string]string{Sketch: "sketches", Code: "codes", Channels: "channel codes"}[s.On]
+		like = fmt.Sprintf("%s within %d of %d bits", what, s.Radius, s.Bits)
+	}
+	line := fmt.Sprintf("%s: %d in %s of %s; without %s %d %s left", counted(s.Items, "item"), s.Grouped,
+		counted(s.Groups, "group"), like, counted(s.Duplicates, "duplicate"), s.Kept, isAre[s.Kept != 1])
+	if s.Failed > 0 {
+		line += fmt.Sprintf("; %d more without a %s", s.Failed, s.On)
+	}
+	return line
+}
+
+// member is a row of a group.
+type member = placed[int]
+
+// distance is that of an item from the first of its group.
+func (g *Groups) distance(group, row int) int { return g.Codes.Distance(g.Members[group][0], row) }
+
+// WriteTo writes a row for each item of each group, as the files of dedup hold them.
+func (g *Groups) WriteTo(sink result.Sink) error {
+	return batched(sink, g.Members, func(ms []member) []result.Column {
+		return slices.Concat([]result.Column{
+			columnOf("group", ms, func(m member) int64 { return int64(m.group) }),
+			columnOf("size", ms, func(m member) int64 { return int64(len(g.Members[m.group])) }),
+		}, itemColumns(g.Codes, ms, func(m member) int { return m.T }), []result.Column{
+			columnOf("distance", ms, func(m member) int64 { return int64(g.distance(m.group, m.T)) }),
+			columnOf("keep", ms, func(m member) bool { return m.place == 0 }),
+		})
+	})
+}
+
+// WriteKept lists the ids of the items to keep, one a line: the first of each group, and
+// those that are in none.
+func (g *Groups) WriteKept(w io.Writer) error {
+	drop := make([]bool, g.Codes.Len())
+	for _, rows := range g.Members {
+		for _, row := range rows[1:] {
+			drop[row] = true
+		}
+	}
+	b := bufio.NewWriter(w)
+	for i, d := range drop {
+		if !d {
+			fmt.Fprintln(b, g.Codes.ID(i))
+		}
+	}
+	return b.Flush()
+}
+
+// Table is the first groups, most of them at the most, for a person to read, under a row
+// of titles; of a large group it names the first items.
+func (g *Groups) Table(most int) [][]string {
+	const shown = 5
+	rows := [][]string{{"GROUP", "SIZE", "ITEMS"}}
+	for i, members := range g.Members[:min(most, len(g.Members))] {
+		var ids []string
+		for _, row := range members[:min(shown, len(members))] {
+			ids = append(ids, g.Codes.ID(row))
+		}
+		if len(members) > shown {
+			ids = append(ids, fmt.Sprintf("and %d more", len(members)-shown))
+		}
+		rows = append(rows, []string{fmt.Sprint(i), fmt.Sprint(len(members)), strings.Join(ids, "  ")})
+	}
+	return rows
+}
+
+// MarshalJSON writes the contract of dedup: the summary, and the members of each group.
+func (g *Groups) MarshalJSON() ([]byte, error) {
+	type item struct {
+		ID       string `json:"id"`
+		Path     string `json:"path,omitempty"`
+		Distance int    `json:"distance"`
+	}
+	members := make([][]item, len(g.Members))
+	for i, rows := range g.Members {
+		for _, row := range rows {
+			members[i] = append(members[i], item{g.Codes.ID(row), g.Codes.Path(row), g.distance(i, row)})
+		}
+	}
+	return json.Marshal(struct {
+		GroupSummary
+		Members [][]item `json:"members"`
+	}{g.Summary(), members})
+}

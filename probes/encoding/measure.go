@@ -1,0 +1,277 @@
+package encoding
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/onnxprobe/onnxprobe/probes/site"
+)
+
+// MeasureOptions say what Measure finds out about a set of codes beside what Evaluate does.
+type MeasureOptions struct {
+	EvaluateOptions
+	// Test is the test set, and Earlier holds codes of the same items by another network
+	// of the same sites; nil for none.
+	Test, Earlier *Codes
+	// BySite measures the code of each site too, Sites those of the sites that these globs
+	// match, and with Together their codes as one.
+	BySite   bool
+	Sites    []string
+	Together bool
+	// Kernel asks for the KernelScore.
+	Kernel bool
+}
+
+// ErrNoSites says that the codes of sites cannot be told apart.
+var ErrNoSites = errors.New(
+	"sites can be told apart in whole codes, and in the channel codes of pictures, with a manifest only")
+
+// Measure says what the codes of train say, and those of their sites, and how they carry
+// over to a test set. Sets that cannot be compared are an error, as is a glob that matches
+// no site, a *site.PatternError.
+func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, error) {
+	for _, other := range []*Codes{o.Test, o.Earlier} {
+		if other == nil {
+			continue
+		}
+		// The sites are looked at first: they say more than that codes have other lengths.
+		if err := SameSites(train, other); err != nil {
+			return nil, err
+		}
+		if other.width != train.width {
+			return nil, fmt.Errorf("%s has codes of %d bytes, %s of %d", other.Name, other.width, train.Name, train.width)
+		}
+	}
+	if o.Test != nil {
+		if err := Comparable(train, o.Test); err != nil {
+			return nil, err
+		}
+	}
+	o.K = cmp.Or(o.K, 9)
+	groups, err := train.groups(o)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := Evaluate(ctx, train, o.Test, o.EvaluateOptions)
+	if err != nil {
+		return nil, err
+	}
+	r := &Evaluated{On: train.On, Items: train.n, Bits: train.Bits, Evaluation: *whole}
+	if train.On == Digest {
+		r.note("%s holds digests only, which are equal or not: redundancy and churn are all they tell; "+
+			"codes, channel codes and sketches tell more", train.Name)
+	} else if o.Test != nil && whole.KNN == nil {
+		r.note("no K-NN: it takes %s with labels, and two labels; %s has %s",
+			counted(o.K, "training item"), train.Name, counted(train.n, "item"))
+	}
+	for _, g := range groups {
+		test := o.Test
+		if test != nil {
+			test = test.Group(g.name, g.parts)
+		}
+		e, err := Evaluate(ctx, train.Group(g.name, g.parts), test, o.EvaluateOptions)
+		if err != nil {
+			return nil, err
+		}
+		e.Name = g.name
+		r.Sites = append(r.Sites, *e)
+	}
+	if o.Earlier != nil {
+		churn, err := Between(o.Earlier, train)
+		if err != nil {
+			return nil, err
+		}
+		r.Churn = &churn
+		if n := max(o.Earlier.n, train.n) - churn.Items; n > 0 {
+			r.note("churn: %s %s in one of the two only, and left out", counted(n, "item"), isAre[n != 1])
+		}
+	}
+	if o.Kernel {
+		score, err := KernelScore(ctx, train)
+		if err != nil {
+			return nil, err
+		}
+		r.Kernel = fmt.Sprint(score)
+	}
+	return r, nil
+}
+
+func (r *Evaluated) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// siteGroup is what is measured as one code.
+type siteGroup struct {
+	name  string
+	parts []Part
+}
+
+// groups are the chosen sites one by one, or together.
+func (c *Codes) groups(o MeasureOptions) (all []siteGroup, err error) {
+	if !o.BySite && o.Sites == nil {
+		return nil, nil
+	}
+	parts := c.Parts()
+	if parts == nil {
+		return nil, fmt.Errorf("%s: %w, and these are codes of the kind %s", c.Name, ErrNoSites, c.On)
+	}
+	if o.Sites != nil {
+		named := make([]site.Site, len(parts))
+		for i, p := range parts {
+			named[i].Name = p.Site
+		}
+		chosen, err := site.Choose(named, o.Sites)
+		if err != nil {
+			return nil, err
+		}
+		parts = slices.DeleteFunc(slices.Clone(parts), func(p Part) bool {
+			return !slices.ContainsFunc(chosen, func(s site.Site) bool { return s.Name == p.Site })
+		})
+	}
+	if o.Together {
+		name := fmt.Sprintf("%s (%s)", strings.Join(o.Sites, ", "), counted(len(parts), "site"))
+		return []siteGroup{{name, parts}}, nil
+	}
+	for _, p := range parts {
+		all = append(all, siteGroup{p.Site, []Part{p}})
+	}
+	return all, nil
+}
+
+// Accuracies are the shares of a set's items that codes tell the labels of, by the ways to
+// tell them, and that the network does; NaN for what was not measured.
+type Accuracies struct {
+	KNN, Purity, Matched, Multinomial, OneVsOne, Unlabelled, Network float64
+}
+
+// Accuracies are those of the test set, or of the training set. What is fitted on the
+// training set is right or wrong on the test set alone.
+func (e *Evaluation) Accuracies(test bool) Accuracies {
+	none := math.NaN()
+	a := Accuracies{none, none, none, none, none, none, none}
+	if test && e.KNN != nil {
+		a.KNN = e.KNN.Accuracy
+	}
+	if l := e.Logistic; test && l != nil {
+		a.Multinomial, a.OneVsOne = l.Multinomial, l.OneVsOne
+	}
+	if u := e.Unlabelled; !test && u != nil && u.Matched != nil {
+		a.Unlabelled = *u.Matched
+	}
+	if k := e.KMeans; k != nil {
+		if c := k.set(test); c != nil && *c != nil {
+			a.Purity, a.Matched = (*c).Purity, (*c).Matched
+		}
+	}
+	if n := e.Network; n != nil {
+		own := Pair[*Accuracy]{n.Train, &n.Test}
+		if c := *own.set(test); c != nil {
+			a.Network = c.Accuracy
+		}
+	}
+	return a
+}
+
+// set is the figure of the test set, nil where there is none, or of the training set.
+func (p *Pair[T]) set(test bool) *T {
+	if test {
+		return p.Test
+	}
+	return &p.Train
+}
+
+// Text writes the figures for a person to read: a table with a row for each code and set,
+// and a line for each of what is no column of it.
+func (r *Evaluated) Text(w io.Writer) error {
+	all := append([]Evaluation{r.Evaluation}, r.Sites...)
+	all[0].Name = "all"
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "CODE\tSET\tITEMS\tREGIONS\tREDUNDANCY")
+	if r.Units != nil {
+		fmt.Fprint(t, "\tBITS\tDEAD\tSATURATED\tENTROPY")
+	}
+	if r.KNN != nil {
+		fmt.Fprintf(t, "\t%d-NN", r.KNN.K)
+	}
+	for _, c := range []struct {
+		shown bool
+		title string
+	}{{r.KMeans != nil, "PURITY\tMATCHED"}, {r.Logistic != nil, "LOGISTIC\tONE-VS-ONE"}, {r.Network != nil, "NETWORK"}} {
+		if c.shown {
+			fmt.Fprint(t, "\t"+c.title)
+		}
+	}
+	fmt.Fprintln(t)
+	for i := range all {
+		r.row(t, &all[i], false)
+		r.row(t, &all[i], true)
+	}
+	for _, e := range all {
+		if e.Unlabelled != nil {
+			fmt.Fprintf(t, "%s, without labels: %s\n", e.Name, e.Unlabelled)
+		}
+	}
+	if k := r.KNN; k != nil {
+		fmt.Fprintf(t, "nearest neighbors were chosen among equally near ones for %d of %s, and votes were even for %d\n",
+			k.DistanceTies, counted(len(k.Predicted), "test item"), k.VoteTies)
+	}
+	if x := r.Churn; x != nil {
+		fmt.Fprintf(t, "churn: %d of %s moved to another region", x.Moved, counted(x.Items, "item"))
+		if x.Mean != nil {
+			fmt.Fprintf(t, "; codes differ in %.1f bits on average (%.3g of all)", *x.Mean, *x.Fraction)
+		}
+		fmt.Fprintln(t)
+	}
+	if r.Kernel != "" {
+		fmt.Fprintf(t, "kernel score: %s\n", r.Kernel)
+	}
+	return t.Flush()
+}
+
+// row writes the row of a set, if there is one; r says which columns there are.
+func (r *Evaluated) row(w io.Writer, e *Evaluation, test bool) {
+	d := e.Redundancy.set(test)
+	if d == nil {
+		return
+	}
+	name := map[bool]string{true: "test", false: "train"}[test]
+	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4f", e.Name, name, d.Items, d.Regions, d.Ratio)
+	if e.Units != nil {
+		u := e.Units.set(test)
+		fmt.Fprintf(w, "\t%d\t%d\t%d\t%.3f", u.Bits, u.Dead, u.Saturated, u.Entropy)
+	}
+	share := func(shown bool, values ...float64) {
+		for _, v := range values {
+			switch {
+			case shown && math.IsNaN(v):
+				fmt.Fprint(w, "\t")
+			case shown:
+				fmt.Fprintf(w, "\t%.4f", v)
+			}
+		}
+	}
+	a := e.Accuracies(test)
+	share(r.KNN != nil, a.KNN)
+	share(r.KMeans != nil, a.Purity, a.Matched)
+	share(r.Logistic != nil, a.Multinomial, a.OneVsOne)
+	share(r.Network != nil, a.Network)
+	fmt.Fprintln(w)
+}
+
+// String says what clusters there are.
+func (u *Unlabelled) String() string {
+	s := fmt.Sprintf("%d of %s in %s of %v, coding length %.4g", u.Items, counted(u.Of, "item"),
+		counted(u.Clusters, "cluster"), u.Sizes, u.CodingLength)
+	if u.Matched != nil {
+		s += fmt.Sprintf("; purity %.4f, matched %.4f", *u.Purity, *u.Matched)
+	}
+	return s + fmt.Sprintf("; rate %.4g, conditional %.4g, reduction %.4g (of %s)",
+		u.Rate, u.Conditional, u.Reduction, counted(u.RateItems, "item"))
+}

@@ -1,0 +1,75 @@
+package encoding
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/probes/result"
+)
+
+// counted is a number and what is counted: "1 item", "2,048 items", "3 queries".
+func counted(n int, what string) string {
+	if n != 1 {
+		if stem, ok := strings.CutSuffix(what, "ry"); ok {
+			what = stem + "rie"
+		}
+		what += "s"
+	}
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s + " " + what
+}
+
+// isAre is the verb for one thing, and for other numbers of things.
+var isAre = map[bool]string{false: "is", true: "are"}
+
+// placed is one of the things found together: the index of the group, and the place in it.
+type placed[T any] struct {
+	group, place int
+	T            T
+}
+
+// batched gives a row for each of the things found to a sink, 4,096 at a time and at least
+// once; columns makes the columns of a batch.
+func batched[T any](sink result.Sink, groups [][]T, columns func(batch []placed[T]) []result.Column) error {
+	const most = 4096
+	var batch []placed[T]
+	for g, all := range groups {
+		for i, v := range all {
+			if batch = append(batch, placed[T]{g, i, v}); len(batch) < most {
+				continue
+			}
+			if err := sink.Write(columns(batch)); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	return sink.Write(columns(batch))
+}
+
+// columnOf is the column called name whose values are those of a batch's rows.
+func columnOf[R, T any](name string, batch []R, value func(R) T) result.Column {
+	values := make([]T, len(batch))
+	for i, r := range batch {
+		values[i] = value(r)
+	}
+	return result.Column{Name: name, Values: values}
+}
+
+// itemColumns are the columns that say which items of c the rows of a batch are.
+func itemColumns[R any](c *Codes, batch []R, row func(R) int) []result.Column {
+	label := columnOf("label", batch, func(r R) int64 { v, _ := c.Label(row(r)); return v })
+	label.Null = make([]bool, len(batch))
+	for i, r := range batch {
+		_, ok := c.Label(row(r))
+		label.Null[i] = !ok
+	}
+	return []result.Column{
+		columnOf("id", batch, func(r R) string { return c.ID(row(r)) }),
+		columnOf("path", batch, func(r R) string { return c.Path(row(r)) }),
+		label,
+	}
+}
