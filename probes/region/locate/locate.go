@@ -1,0 +1,154 @@
+// Package locate says where the regions of a dataset's pictures are: in annotations, or
+// where a method or a model finds them in the pictures themselves.
+package locate
+
+import (
+	"fmt"
+	"image"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
+	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
+	"github.com/onnxprobe/onnxprobe/probes/region/segment"
+	"github.com/onnxprobe/onnxprobe/probes/result"
+)
+
+// Regions are those of pictures: annotated ones, or what Finder finds.
+type Regions struct {
+	// Path is what the user calls them, for messages.
+	Path string
+	// Set has those that are annotated; nil where Finder finds them.
+	Set    *annotate.Set
+	Finder segment.Finder
+	// Say is told what a person should know.
+	Say func(format string, args ...any)
+}
+
+// pictures are those of a dataset, whole where its items are tiles.
+func pictures(ds dataset.Dataset) dataset.Dataset {
+	if whole, _, tiled := dataset.Untiled(ds); tiled {
+		return whole
+	}
+	return ds
+}
+
+// Match finds the pictures of a dataset that annotated regions are of, and says which are not
+// there. It is an error where no picture has one.
+func (r *Regions) Match(ds dataset.Dataset) (*annotate.Matched, error) {
+	m := r.Set.Match(ds)
+	if n := m.Faults.Count; n > 0 {
+		r.Say("annotated pictures that stand for none of the dataset's and are left out: %d of %d: %v", n, r.Set.Len(), m.Faults.Rows[0])
+	}
+	from := m.Source()
+	for i := range ds.Len() {
+		if from.Has(i) {
+			return m, nil
+		}
+	}
+	if r.Set.Faults.Count > 0 { // their rows say it
+		return m, nil
+	}
+	return nil, fmt.Errorf("no picture of %d has a region in %s, which has %s of %s; pictures are told by their paths or file names",
+		ds.Len(), r.Path, counted(r.Set.Regions(), "region"), counted(r.Set.Len(), "picture"))
+}
+
+// Source gives the regions of a dataset's pictures, and to tiles those of their pictures that
+// meet them.
+func (r *Regions) Source(ds dataset.Dataset) (region.Source, error) {
+	whole := pictures(ds)
+	if r.Set == nil {
+		find := func(i int) (image.Image, error) { return dataset.Picture(whole, i) }
+		return region.OfTiles(ds, segment.Source(r.Finder, find)), nil
+	}
+	m, err := r.Match(whole)
+	if err != nil {
+		return nil, err
+	}
+	return region.OfTiles(ds, m.Source()), nil
+}
+
+// Rows is a sink of rows of regions before another one, for a run of a plan.
+func (r *Regions) Rows(p *probes.Plan, ds dataset.Dataset, to result.Sink, o region.RowOptions) (*region.Rows, error) {
+	layouts, err := Layouts(p, r.Say)
+	if err != nil {
+		return nil, err
+	}
+	from, err := r.Source(ds)
+	if err != nil {
+		return nil, err
+	}
+	where := func(i int) (picture.Geometry, error) { return dataset.GeometryOf(ds, i) }
+	return region.NewRows(to, p.Sites, layouts, where, from, o)
+}
+
+// Finish writes rows of the annotations that could not be read, and says what was written.
+func (r *Regions) Finish(rows *region.Rows) (region.RowSummary, error) {
+	var faults annotate.Faults
+	if r.Set != nil {
+		faults = r.Set.Faults
+	}
+	for _, f := range faults.Rows {
+		if err := rows.Fail(fmt.Sprintf("%s:%d", f.File, f.Line), f); err != nil {
+			return rows.Summary(), err
+		}
+	}
+	s := rows.Summary()
+	if n := faults.Count - len(faults.Rows); n > 0 {
+		s.Failed += n
+		r.Say("%s of %s cannot be read", counted(n, "more row"), r.Path)
+	}
+	r.Say("%s of %s; %s without regions", counted(s.Regions-s.Failed, "region"), counted(s.Pictures, "picture"), counted(s.Without, "picture"))
+	return s, nil
+}
+
+// Maps is a sink that draws heat maps to a folder before another one: of how sites change, with
+// the regions. r is nil where there are none.
+func Maps(r *Regions, p *probes.Plan, ds dataset.Dataset, to result.Sink, dir string) (result.Sink, error) {
+	layouts, err := region.Map(p.Source(), &p.Fit, p.Sites)
+	if err != nil {
+		return nil, err
+	}
+	var from region.Source
+	switch {
+	case r == nil:
+	case r.Set == nil:
+		if from, err = r.Source(ds); err != nil {
+			return nil, err
+		}
+	default: // Rows says which are not there
+		from = region.OfTiles(ds, r.Set.Match(pictures(ds)).Source())
+	}
+	return overlay.NewMaps(to, dir, p.Sites, layouts, ds, from, r != nil)
+}
+
+// Layouts maps the sites of a plan to the picture, and tells say which have no place on it.
+func Layouts(p *probes.Plan, say func(format string, args ...any)) ([]region.Layout, error) {
+	layouts, err := region.Map(p.Source(), &p.Fit, p.Sites)
+	if err != nil {
+		return nil, err
+	}
+	const most = 5
+	left, named := 0, ""
+	for _, l := range layouts {
+		if l.Reason == "" {
+			continue
+		}
+		if left++; left > most {
+			continue
+		}
+		if named != "" {
+			named += ", "
+		}
+		named += fmt.Sprintf("%s (%s)", l.Site, l.Reason)
+	}
+	if left > most {
+		named += fmt.Sprintf(", and %d more", left-most)
+	}
+	if left > 0 {
+		say("%d of %s have no place on the picture and are left out of regions: %s", left, counted(len(layouts), "site"), named)
+	}
+	return layouts, nil
+}
