@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -256,11 +255,4 @@ func (r *regionsResult) document() any {
 		d.ByPicture = append(d.ByPicture, one)
 	}
 	return d
-}
-
-// printJSON writes a value, indented.
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

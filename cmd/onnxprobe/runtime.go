@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/engine/ort/install"
+	"github.com/onnxprobe/onnxprobe/internal/text"
 )
 
 func newRuntime() *cobra.Command {
@@ -94,20 +94,11 @@ found and by which rule, or what is missing and how to get it. The exit code is 
 				}
 			}
 			pieces := ort.Inventory()
-			w := c.OutOrStdout()
-			if asJSON {
-				e := json.NewEncoder(w)
-				e.SetIndent("", "  ")
-				if err := e.Encode(pieces); err != nil {
-					return err
-				}
-			} else {
-				table(w, pieceRows(pieces))
+			if err := show(c, asJSON, pieces, func(w io.Writer) { text.Table(w, pieceRows(pieces)) }); err != nil {
+				return err
 			}
 			if device == "" {
 				noteRemedies(c, pieces)
-			}
-			if device == "" {
 				return nil
 			}
 			return ort.Check(pieces, d)
