@@ -38,9 +38,11 @@ var diagram = map[string][]string{
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "internal/text", "probes/result",
 		"probes/site",
 	},
-	"probes/attack":    {"onnx", "onnx/rewrite", "onnx/tensor", "engine", "probes"},
-	"probes/bench":     {"onnx/tensor", "engine", "engine/dataset", "probes", "probes/result"},
-	"probes/partition": {"onnx", "onnx/rewrite", "onnx/tensor", "engine", "probes", "probes/site"},
+	"probes/attack": {"onnx", "onnx/rewrite", "onnx/tensor", "engine", "probes"},
+	"probes/bench":  {"onnx/tensor", "engine", "engine/dataset", "probes", "probes/result"},
+	"probes/partition": {
+		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "internal/text", "probes", "probes/site",
+	},
 	"probes/region": {
 		"onnx", "onnx/tensor", "engine/dataset", "engine/dataset/picture", "probes", "probes/result", "probes/site",
 	},
