@@ -39,7 +39,7 @@ var diagram = map[string][]string{
 		"probes/site",
 	},
 	"probes/attack": {"onnx", "onnx/rewrite", "onnx/tensor", "engine", "probes"},
-	"probes/bench":  {"onnx/tensor", "engine", "engine/dataset", "probes", "probes/result"},
+	"probes/bench":  {"onnx/tensor", "engine", "engine/dataset", "internal/text", "probes", "probes/result"},
 	"probes/partition": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "internal/text", "probes", "probes/site",
 	},
