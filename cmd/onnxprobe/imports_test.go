@@ -75,6 +75,10 @@ var diagram = map[string][]string{
 		"probes/region/segment", "probes/result", "probes/site",
 	},
 	"probes/region/score": {"probes/encoding", "probes/region"},
+	"probes/region/survey": {
+		"engine/dataset", "engine/dataset/picture", "internal/text", "probes/region", "probes/region/annotate",
+		"probes/region/overlay", "probes/region/score", "probes/result",
+	},
 	"probes/report": {
 		"probes", "probes/bench", "probes/encoding", "probes/internal/draw", "probes/job", "probes/partition",
 		"probes/region/overlay", "probes/result",
@@ -83,8 +87,8 @@ var diagram = map[string][]string{
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/backends", "engine/dataset",
 		"engine/dataset/picture", "engine/ort", "engine/ort/install", "internal/text", "probes", "probes/attack",
 		"probes/bench", "probes/dynamics", "probes/encoding", "probes/job", "probes/partition", "probes/region",
-		"probes/region/annotate", "probes/region/overlay", "probes/region/predict", "probes/region/score",
-		"probes/region/segment", "probes/report", "probes/result", "probes/site", "testdata",
+		"probes/region/annotate", "probes/region/overlay", "probes/region/predict", "probes/region/segment",
+		"probes/region/survey", "probes/report", "probes/result", "probes/site", "testdata",
 	},
 	"benchmarks": {},
 	"testdata":   {},

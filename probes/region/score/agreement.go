@@ -1,6 +1,7 @@
 package score
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -29,6 +30,24 @@ func (a Agreement) MeanIoU() float64 {
 
 // Accuracy is the share of the true regions whose pair exceeds Thresholds[k].
 func (a Agreement) Accuracy(k int) float64 { return ratio(a.Above[k], a.Truth) }
+
+// MarshalJSON writes the counts with the measures that follow from them, a contract.
+func (a Agreement) MarshalJSON() ([]byte, error) {
+	accuracy := map[string]float64{}
+	for k, t := range Thresholds {
+		accuracy[fmt.Sprint(t)] = a.Accuracy(k)
+	}
+	return json.Marshal(struct {
+		Truth    int                `json:"truth"`
+		Found    int                `json:"found"`
+		Matched  int                `json:"matched"`
+		DR       float64            `json:"dr"`
+		RA       float64            `json:"ra"`
+		FM       float64            `json:"fm"`
+		MeanIoU  float64            `json:"mean_iou"`
+		Accuracy map[string]float64 `json:"accuracy"`
+	}{a.Truth, a.Found, a.Matched, a.DR(), a.RA(), a.FM(), a.MeanIoU(), accuracy})
+}
 
 // Add counts the regions of another picture too.
 func (a *Agreement) Add(b Agreement) {
