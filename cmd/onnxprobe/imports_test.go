@@ -66,8 +66,8 @@ var diagram = map[string][]string{
 		"onnx/tensor", "engine", "engine/dataset", "probes", "probes/internal/store", "probes/result", "probes/site",
 	},
 	"probes/dynamics": {
-		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "engine/dataset/picture", "probes",
-		"probes/attack", "probes/encoding", "probes/internal/store", "probes/result", "probes/site",
+		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "engine/dataset/picture", "internal/text",
+		"probes", "probes/attack", "probes/encoding", "probes/internal/store", "probes/result", "probes/site",
 	},
 	"probes/job": {
 		"onnx", "onnx/tensor", "engine/dataset", "engine/dataset/picture", "probes", "probes/encoding",

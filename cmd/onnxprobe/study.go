@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -162,7 +161,7 @@ type studySummary struct {
 	Lost     int            `json:"items_failed"`
 	// Thresholds and Cells are those of phases.
 	Thresholds *dynamics.Thresholds `json:"thresholds,omitempty"`
-	Cells      []phaseCell          `json:"cells,omitempty"`
+	Cells      []dynamics.Cell      `json:"cells,omitempty"`
 }
 
 type studyFailure struct {
@@ -183,15 +182,12 @@ func (f *studyFlags) summary(out *dynamics.Outcome, tables ...string) *studySumm
 
 // show prints the summary, or print's table, and says by its error what was not measured.
 func (s *studySummary) show(c *cobra.Command, asJSON bool, print func(io.Writer)) error {
-	if asJSON {
-		e := json.NewEncoder(c.OutOrStdout())
-		e.SetIndent("", "  ")
-		if err := e.Encode(s); err != nil {
-			return err
-		}
-	} else {
-		print(c.OutOrStdout())
-		note(c, "%s: %d measured, %d measured before, %d failed; %s", count(s.Networks, "network"), s.Measured, s.Kept, len(s.Failed), strings.Join(s.Tables, ", "))
+	if err := show(c, asJSON, s, print); err != nil {
+		return err
+	}
+	if !asJSON {
+		note(c, "%s: %d measured, %d measured before, %d failed; %s", count(s.Networks, "network"), s.Measured, s.Kept,
+			len(s.Failed), strings.Join(s.Tables, ", "))
 	}
 	switch {
 	case len(s.Failed) > 0 && len(s.Failed) == s.Networks:

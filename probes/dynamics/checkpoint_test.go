@@ -90,7 +90,7 @@ func TestSurvey(t *testing.T) {
 				if c.SHA256 == "" || c.Err != nil {
 					t.Errorf("%s: %+v", name, c)
 				}
-				got += strings.TrimSpace(text(t, c.Step)) + " "
+				got += strings.TrimSpace(words(t, c.Step)) + " "
 			}
 			got = strings.TrimSpace(got)
 		}
