@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"maps"
@@ -88,21 +89,20 @@ func (f *affineFlags) check(c *cobra.Command, inputs []string) error {
 	if f.all && len(f.rows) > 0 {
 		return usagef("give --row or --all, not both")
 	}
-	if err := f.feed.check(c.Flags().Changed); err != nil {
-		return err
+	return cmp.Or(f.feed.check(c.Flags().Changed), f.checkOutput(inputs), f.plot.check(f.output, f.force, inputs...))
+}
+
+func (f *affineFlags) checkOutput(inputs []string) error {
+	if f.output == "" {
+		return nil
 	}
-	if f.output != "" {
-		if ext := strings.ToLower(filepath.Ext(f.output)); ext != ".npz" && ext != ".npy" {
-			return usagef("writing %q: extension %q names no format; use .npz, or .npy for the weight alone", f.output, ext)
-		}
-		if err := newFile(f.output, f.force); err != nil {
-			return usageError{err}
-		}
-		if err := keep(f.output, inputs); err != nil {
-			return err
-		}
+	if ext := strings.ToLower(filepath.Ext(f.output)); ext != ".npz" && ext != ".npy" {
+		return usagef("writing %q: extension %q names no format; use .npz, or .npy for the weight alone", f.output, ext)
 	}
-	return f.plot.check(f.output, f.force, inputs...)
+	if err := newFile(f.output, f.force); err != nil {
+		return usageError{err}
+	}
+	return keep(f.output, inputs)
 }
 
 func (f *affineFlags) run(c *cobra.Command, model string, sources []string) error {
@@ -113,12 +113,11 @@ func (f *affineFlags) run(c *cobra.Command, model string, sources []string) erro
 	if err != nil {
 		return err
 	}
-	m, err := f.read(model)
+	m, sample, err := f.loaded(model)
 	if err != nil {
 		return err
 	}
-	sample, err := f.sample(m)
-	if err != nil {
+	if err := f.checkModel(m); err != nil {
 		return err
 	}
 	f.feed.regions.model.on(d, eo)
@@ -167,26 +166,22 @@ func (f *affineFlags) run(c *cobra.Command, model string, sources []string) erro
 	return f.plot.printed(c, done, shown.Item, shown)
 }
 
-// read loads the model, and holds the flags that name something of it against it.
-func (f *affineFlags) read(path string) (*onnx.Model, error) {
-	m, err := f.load(path)
-	if err != nil {
-		return nil, err
-	}
+// checkModel holds the flags that name something of the model against it.
+func (f *affineFlags) checkModel(m *onnx.Model) error {
 	if f.precision == "float32" {
 		if _, err := f.precise(m); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if f.value != "" && m.Graph.Index().Maker[f.value] == nil {
-		return nil, usagef("--value %q: no node of the model makes a value of that name; the last that they make: %s",
+		return usagef("--value %q: no node of the model makes a value of that name; the last that they make: %s",
 			f.value, strings.Join(lastValues(m), ", "))
 	}
 	v, ports, err := probes.Inputs(m)
 	if err == nil && f.by != "" && f.by != v.Name {
 		_, err = portNamed("frame-input", f.by, ports)
 	}
-	return m, err
+	return err
 }
 
 // lastValues names the values that the last nodes make, the last first: what lies

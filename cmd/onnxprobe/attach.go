@@ -41,10 +41,10 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if err := keep(out, args); err != nil {
 				return err
 			}
-			if _, err := os.Lstat(out); err == nil && !force {
-				return usagef("%s exists; --force replaces it", out)
+			if err := newFile(out, force); err != nil {
+				return usageError{err}
 			}
-			m, err := mf.load(args[0])
+			m, sample, err := mf.loaded(args[0])
 			if err != nil {
 				return err
 			}
@@ -52,10 +52,6 @@ Weights kept as external data stay where they are: write the file beside them.`,
 				if err := keep(out, []string{filepath.Join(m.Dir, filepath.FromSlash(f))}); err != nil {
 					return err
 				}
-			}
-			sample, err := mf.sample(m)
-			if err != nil {
-				return err
 			}
 			plan, err := probes.Attach(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample, Sign3: sign3, Fragile: fragile})
 			if err != nil {

@@ -136,11 +136,7 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 	if err := j.check(c, path); err != nil {
 		return err
 	}
-	m, err := j.load(path)
-	if err != nil {
-		return err
-	}
-	sample, err := j.sample(m)
+	m, sample, err := j.loaded(path)
 	if err != nil {
 		return err
 	}

@@ -122,17 +122,10 @@ func (f *compareFlags) run(c *cobra.Command, args []string) error {
 	if f.judge != "" && f.judge != "float64" {
 		return usagef("--precision %q: the judge of a comparison computes in float64; for a side write -a ENGINE,precision=...", f.judge)
 	}
-	if err := f.feed.check(c.Flags().Changed); err != nil {
+	if err := cmp.Or(f.feed.check(c.Flags().Changed), f.out.check(args)); err != nil {
 		return err
 	}
-	if err := f.out.check(args); err != nil {
-		return err
-	}
-	m, err := f.load(args[0])
-	if err != nil {
-		return err
-	}
-	sample, err := f.sample(m)
+	m, sample, err := f.loaded(args[0])
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"io"
 	"math"
 	"path/filepath"
@@ -70,10 +71,7 @@ func (f *followFlags) add(fs *pflag.FlagSet) {
 }
 
 func (f *followFlags) check(c *cobra.Command) error {
-	if err := f.studyFlags.check(); err != nil {
-		return err
-	}
-	if err := distance("fragile", f.fragile); err != nil {
+	if err := cmp.Or(f.studyFlags.check(), distance("fragile", f.fragile)); err != nil {
 		return err
 	}
 	for i, r := range f.radii {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
@@ -45,11 +46,7 @@ memory and time for the weights; without it none is opened.`,
 			if f := firstChanged(ofEngines); f != "" && !engines {
 				return usagef("--%s goes with --engines, which tries the engines on the model; add it, or leave --%s out", f, f)
 			}
-			m, err := mf.load(args[0])
-			if err != nil {
-				return err
-			}
-			sample, err := mf.sample(m)
+			m, sample, err := mf.loaded(args[0])
 			if err != nil {
 				return err
 			}
@@ -82,6 +79,14 @@ memory and time for the weights; without it none is opened.`,
 	ef.addOptions(ofEngines)
 	c.Flags().AddFlagSet(ofEngines)
 	return c
+}
+
+// loaded is the model of a file, and the shape of its samples that the flags say, nil for none.
+func (f *modelFlags) loaded(path string) (m *onnx.Model, sample []int, err error) {
+	if m, err = f.load(path); err == nil {
+		sample, err = f.sample(m)
+	}
+	return m, sample, err
 }
 
 // firstChanged is the name of a flag of fs that was given, "" for none.

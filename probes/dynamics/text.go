@@ -33,7 +33,7 @@ func (o *Outcome) Print(w io.Writer, radius float64, cs []Checkpoint) {
 			fmt.Fprintf(&failed, "step %d: %s\n", cs[i].Step, r.Error)
 		} else {
 			for _, col := range curves {
-				row = append(row, r.figure(col.set, col.measure, radius))
+				row = append(row, r.told(col.set, col.measure, radius))
 			}
 		}
 		rows = append(rows, row)
@@ -42,15 +42,17 @@ func (o *Outcome) Print(w io.Writer, radius float64, cs []Checkpoint) {
 	io.WriteString(w, failed.String())
 }
 
-// figure is one of all sites together, "-" for none.
-func (r *Record) figure(set, measure string, radius float64) string {
+// told is a figure of all sites together, "-" for none.
+func (r *Record) told(set, measure string, radius float64) string {
 	for _, f := range r.Rows {
 		if f.Set == set && f.Measure == measure && f.Site == "" && (f.Radius == 0 || f.Radius == radius) {
-			return strconv.FormatFloat(float64(f.Value), 'g', 4, 64)
+			return brief(float64(f.Value))
 		}
 	}
 	return "-"
 }
+
+func brief(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
 
 // PrintPhases writes the cells of a phase chart for people, a line each.
 func PrintPhases(w io.Writer, cells []Cell) {
@@ -61,11 +63,9 @@ func PrintPhases(w io.Writer, cells []Cell) {
 			row[0] += ", " + c.Pair[1]
 		}
 		for _, v := range append(c.At[:], c.Train, c.Test, c.KNN) {
-			said := "-"
-			if !math.IsNaN(v) {
-				said = strconv.FormatFloat(v, 'g', 4, 64)
+			if row = append(row, brief(v)); math.IsNaN(v) {
+				row[len(row)-1] = "-"
 			}
-			row = append(row, said)
 		}
 		rows = append(rows, append(row, c.Regime))
 	}
