@@ -14,6 +14,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/partition"
 	"github.com/onnxprobe/onnxprobe/probes/result"
@@ -229,9 +230,10 @@ func (f *affineFlags) save(c *cobra.Command, m *onnx.Model, p *probes.Prober, ds
 		mf.Settings["random"], mf.Settings["low"], mf.Settings["high"] = f.random, f.low, f.high
 	}
 	return save(f.output, f.force, mf, func(w io.Writer) error {
+		arrays := a.Arrays(x, sample)
 		if strings.EqualFold(filepath.Ext(f.output), ".npy") {
-			return a.WriteWeight(w, sample)
+			return tensor.WriteNpy(w, arrays[0].Array)
 		}
-		return a.Write(w, x, sample)
+		return tensor.WriteNpz(w, arrays...)
 	})
 }

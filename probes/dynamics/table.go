@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,45 +35,45 @@ func SaveTable(path string, cols []result.Column, manifest any) error {
 
 // writeCSV writes columns of scalars; what has no value is empty.
 func writeCSV(w io.Writer, cols []result.Column) error {
-	out := csv.NewWriter(w)
-	line := make([]string, len(cols))
-	rows := 0
+	lines := [][]string{make([]string, len(cols))}
 	for i, c := range cols {
-		line[i] = c.Name
-		switch v := c.Values.(type) {
-		case []int64:
-			rows = len(v)
-		case []float64:
-			rows = len(v)
-		case []string:
-			rows = len(v)
-		default:
-			return fmt.Errorf("a table has no place for the column %s of %T", c.Name, c.Values)
-		}
-	}
-	if err := out.Write(line); err != nil {
-		return err
-	}
-	for r := range rows {
-		for i, c := range cols {
-			switch v := c.Values.(type) {
-			case []int64:
-				line[i] = strconv.FormatInt(v[r], 10)
-			case []float64:
-				line[i] = strconv.FormatFloat(v[r], 'g', -1, 64)
-			case []string:
-				line[i] = v[r]
-			}
-			if c.Null != nil && c.Null[r] {
-				line[i] = ""
-			}
-		}
-		if err := out.Write(line); err != nil {
+		lines[0][i] = c.Name
+		cells, err := fields(c)
+		if err != nil {
 			return err
 		}
+		for r, s := range cells {
+			if r+1 == len(lines) {
+				lines = append(lines, make([]string, len(cols)))
+			}
+			lines[r+1][i] = s
+		}
 	}
-	out.Flush()
-	return out.Error()
+	return csv.NewWriter(w).WriteAll(lines)
+}
+
+// fields are the cells of a column.
+func fields(c result.Column) (cells []string, err error) {
+	switch v := c.Values.(type) {
+	case []int64:
+		for _, n := range v {
+			cells = append(cells, strconv.FormatInt(n, 10))
+		}
+	case []float64:
+		for _, x := range v {
+			cells = append(cells, strconv.FormatFloat(x, 'g', -1, 64))
+		}
+	case []string:
+		cells = slices.Clone(v)
+	default:
+		return nil, fmt.Errorf("a table has no place for the column %s of %T", c.Name, c.Values)
+	}
+	for i, null := range c.Null {
+		if null {
+			cells[i] = ""
+		}
+	}
+	return cells, nil
 }
 
 // columnOf is a column of so many rows; where ok is false there is null.

@@ -2,7 +2,6 @@ package partition
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -31,25 +30,16 @@ func (m *Mapper) Item(ds dataset.Dataset, i int) (x []float64, held map[string]*
 	return by.Float64s(), held, nil
 }
 
-// WriteWeight writes the weight [rows, sample...] as a .npy file. sample is Mapper.Shape.
-func (a *Affine) WriteWeight(w io.Writer, sample []int) error {
-	return tensor.WriteNpy(w, a.weight(sample))
-}
-
-func (a *Affine) weight(sample []int) *tensor.Tensor {
-	return tensor.Of(a.Weight, append([]int{len(a.Rows)}, sample...)...)
-}
-
-// Write writes the map at x as a .npz file: weight [rows, sample...], bias, value, norm and
-// row [rows], and input, which is x. sample is Mapper.Shape.
-func (a *Affine) Write(w io.Writer, x []float64, sample []int) error {
+// Arrays are what a file of the map at x holds: weight [rows, sample...], bias, value, norm
+// and row [rows], and input, which is x. sample is Mapper.Shape.
+func (a *Affine) Arrays(x []float64, sample []int) []tensor.Named {
 	n := len(a.Rows)
 	row := make([]int64, n)
 	for i, k := range a.Rows {
 		row[i] = int64(k)
 	}
-	return tensor.WriteNpz(w, tensor.Named{Name: "weight", Array: a.weight(sample)},
-		tensor.Named{Name: "bias", Array: tensor.Of(a.Bias, n)}, tensor.Named{Name: "value", Array: tensor.Of(a.Value, n)},
-		tensor.Named{Name: "norm", Array: tensor.Of(a.Norm, n)}, tensor.Named{Name: "row", Array: tensor.Of(row, n)},
-		tensor.Named{Name: "input", Array: tensor.Of(x, sample...)})
+	return []tensor.Named{{Name: "weight", Array: tensor.Of(a.Weight, append([]int{n}, sample...)...)},
+		{Name: "bias", Array: tensor.Of(a.Bias, n)}, {Name: "value", Array: tensor.Of(a.Value, n)},
+		{Name: "norm", Array: tensor.Of(a.Norm, n)}, {Name: "row", Array: tensor.Of(row, n)},
+		{Name: "input", Array: tensor.Of(x, sample...)}}
 }

@@ -172,11 +172,6 @@ func labelsOf(rs ...[]region.Region) (labels []string) {
 	return slices.Compact(labels)
 }
 
-func labelled(rs []region.Region, label string) (of []region.Region) {
-	for _, r := range rs {
-		if r.Label == label {
-			of = append(of, r)
-		}
-	}
-	return of
+func labelled(rs []region.Region, label string) []region.Region {
+	return slices.DeleteFunc(slices.Clone(rs), func(r region.Region) bool { return r.Label != label })
 }
