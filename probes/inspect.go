@@ -65,55 +65,51 @@ type Trial struct {
 // to it is a note then. It never fails for what has no site, even where o is strict; it
 // does for a glob of o that matches nothing and for a graph that cannot be read.
 func Inspect(m *onnx.Model, o AttachOptions) (*Inspection, error) {
-	in := &Inspection{model: m, Model: m.Path, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion),
+	d := &Inspection{model: m, Model: m.Path, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion),
 		IR: m.IR, Opset: m.Opset(""), Inputs: []port{}, Outputs: ports(m.Graph.Outputs), Nodes: len(m.Graph.Nodes),
 		External: m.ExternalFiles(), Sites: []site.Site{}, Unwatched: []site.Unwatched{}, Notes: []string{}}
 	constant := map[string]bool{}
 	for _, t := range m.Graph.Initializers {
 		constant[t.Name] = true
 		if n, err := t.Count(); err == nil && t.DType.IsFloat() {
-			in.Params += n
+			d.Params += n
 		}
 	}
 	for _, p := range ports(m.Graph.Inputs) {
 		if !constant[p.Name] {
-			in.Inputs = append(in.Inputs, p)
+			d.Inputs = append(d.Inputs, p)
 		}
 	}
 	var ops []string
 	for _, n := range m.Graph.Nodes {
-		if n.Domain != "" && n.Domain != "ai.onnx" {
-			ops = append(ops, n.Domain+"."+n.Op)
-		} else {
-			ops = append(ops, n.Op)
-		}
+		ops = append(ops, strings.TrimPrefix(strings.TrimPrefix(n.Domain+"."+n.Op, "ai.onnx."), "."))
 	}
 	count, order := occurrences(ops)
 	for _, op := range order {
-		in.Operators = append(in.Operators, fmt.Sprintf("%s %d", op, count[op]))
+		d.Operators = append(d.Operators, fmt.Sprintf("%s %d", op, count[op]))
 	}
 	o.Sites.Strict = false
-	if err := in.survey(o); err != nil {
+	if err := d.survey(o); err != nil {
 		return nil, err
 	}
-	in.note(engine.RandomNote(m.RandomNodes()))
+	d.note(engine.RandomNote(m.RandomNodes()))
 	smooth := 0
-	for _, s := range in.Sites {
+	for _, s := range d.Sites {
 		if s.Smooth {
 			smooth++
 		}
 	}
 	if smooth > 0 {
-		in.note(result.SmoothNote(smooth, len(in.Sites)))
+		d.note(result.SmoothNote(smooth, len(d.Sites)))
 	}
-	return in, nil
+	return d, nil
 }
 
 // survey finds the sites: with their shapes where probes can be attached.
-func (in *Inspection) survey(o AttachOptions) error {
-	plan, fault := Attach(in.model, o)
+func (d *Inspection) survey(o AttachOptions) error {
+	plan, fault := Attach(d.model, o)
 	if fault != nil {
-		plain, err := rewrite.Plain(in.model)
+		plain, err := rewrite.Plain(d.model)
 		if err != nil {
 			return err
 		}
@@ -121,32 +117,33 @@ func (in *Inspection) survey(o AttachOptions) error {
 		if err != nil && len(o.Sites.Globs) > 0 {
 			return err
 		}
-		in.Sites, in.Unwatched = append(in.Sites, found.Sites...), found.Unwatched
-		in.note(fault.Error())
+		d.Sites, d.Unwatched = append(d.Sites, found.Sites...), found.Unwatched
+		d.note(fault.Error())
 		return nil
 	}
-	in.plan, in.Sites, in.Unwatched = plan, plan.Sites, plan.Unwatched
-	in.Units, in.CodeBytes = plan.Units(), plan.CodeBytes()
-	in.note(plan.Fit.Note)
-	in.note(plan.Fit.FoldedNote())
+	d.plan, d.Sites, d.Unwatched = plan, plan.Sites, plan.Unwatched
+	d.Units, d.CodeBytes = plan.Units(), plan.CodeBytes()
+	d.note(plan.Fit.Note)
+	d.note(plan.Fit.FoldedNote())
 	if plan.Fit.Freed {
-		in.note("the export fixes the batch at 1; probing frees it, and checks on the engine that the numbers stay the same")
+		d.note("the export fixes the batch at 1; probing frees it, and checks on the engine that " +
+			"the numbers stay the same")
 	}
 	return nil
 }
 
-func (in *Inspection) note(said string) {
+func (d *Inspection) note(said string) {
 	if said != "" {
-		in.Notes = append(in.Notes, said)
+		d.Notes = append(d.Notes, said)
 	}
 }
 
 // Try adds to Backends, for each of some engines, whether it runs the model with its
 // probes, or by itself where there are none. It prepares the model on each, which takes
 // memory and time for the weights; an error is that of ctx alone.
-func (in *Inspection) Try(ctx context.Context, on []engine.Backend, o engine.Options) error {
-	for _, b := range on {
-		in.Backends = append(in.Backends, in.try(ctx, b, o))
+func (d *Inspection) Try(ctx context.Context, engines []engine.Backend, o engine.Options) error {
+	for _, b := range engines {
+		d.Backends = append(d.Backends, d.try(ctx, b, o))
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -154,11 +151,11 @@ func (in *Inspection) Try(ctx context.Context, on []engine.Backend, o engine.Opt
 	return nil
 }
 
-func (in *Inspection) try(ctx context.Context, b engine.Backend, o engine.Options) Trial {
+func (d *Inspection) try(ctx context.Context, b engine.Backend, o engine.Options) Trial {
 	r := Trial{Name: b.Name(), Tried: true, Version: b.Version()}
-	model, shapes := in.model, map[string][]int64(nil)
-	if in.plan != nil {
-		model, shapes = in.plan.Model, in.plan.Fit.Shapes(int64(max(in.plan.Fit.Batch, 1)))
+	model, shapes := d.model, map[string][]int64(nil)
+	if d.plan != nil {
+		model, shapes = d.plan.Model, d.plan.Fit.Shapes(int64(max(d.plan.Fit.Batch, 1)))
 	}
 	prepare := func(m *onnx.Model) error {
 		if err := o.CheckMemory(m, shapes); err != nil {
@@ -172,7 +169,7 @@ func (in *Inspection) try(ctx context.Context, b engine.Backend, o engine.Option
 	}
 	err := prepare(model)
 	if r.Runs = err == nil; !r.Runs {
-		r.Why, r.Plain = err.Error(), in.plan != nil && prepare(in.model) == nil
+		r.Why, r.Plain = err.Error(), d.plan != nil && prepare(d.model) == nil
 	}
 	return r
 }
@@ -195,12 +192,12 @@ func ports(vs []*onnx.Value) []port {
 		if v.HasShape() {
 			p.Shape = []any{}
 		}
-		for _, d := range v.Shape {
+		for _, dim := range v.Shape {
 			var size any
-			if d.Param != "" {
-				size = d.Param
-			} else if d.Size >= 0 {
-				size = d.Size
+			if dim.Param != "" {
+				size = dim.Param
+			} else if dim.Size >= 0 {
+				size = dim.Size
 			}
 			p.Shape = append(p.Shape, size)
 		}
@@ -214,36 +211,36 @@ func (p port) String() string {
 		return p.Name + " " + p.DType + " (any shape)"
 	}
 	dims := make([]string, len(p.Shape))
-	for i, d := range p.Shape {
+	for i, size := range p.Shape {
 		dims[i] = "?"
-		if d != nil {
-			dims[i] = fmt.Sprint(d)
+		if size != nil {
+			dims[i] = fmt.Sprint(size)
 		}
 	}
 	return fmt.Sprintf("%s %s [%s]", p.Name, p.DType, strings.Join(dims, " x "))
 }
 
 // Print writes the description for people. remedy is what has an engine tried that was not.
-func (in *Inspection) Print(w io.Writer, remedy string) {
-	fmt.Fprintf(w, "%s: opset %d, IR %d, %s, %s", in.Model, in.Opset, in.IR,
-		text.Count(in.Nodes, "node"), text.Count(in.Params, "parameter"))
-	if in.Producer != "" {
-		fmt.Fprintf(w, ", from %s", in.Producer)
+func (d *Inspection) Print(w io.Writer, remedy string) {
+	fmt.Fprintf(w, "%s: opset %d, IR %d, %s, %s", d.Model, d.Opset, d.IR,
+		text.Count(d.Nodes, "node"), text.Count(d.Params, "parameter"))
+	if d.Producer != "" {
+		fmt.Fprintf(w, ", from %s", d.Producer)
 	}
 	fmt.Fprintln(w)
-	for _, p := range in.Inputs {
+	for _, p := range d.Inputs {
 		fmt.Fprintln(w, "input  ", p)
 	}
-	for _, p := range in.Outputs {
+	for _, p := range d.Outputs {
 		fmt.Fprintln(w, "output ", p)
 	}
-	for _, f := range in.External {
+	for _, f := range d.External {
 		fmt.Fprintln(w, "weights in", f)
 	}
 	fmt.Fprintln(w)
-	in.printSites(w)
-	in.printUnwatched(w)
-	for _, b := range in.Backends {
+	d.printSites(w)
+	d.printUnwatched(w)
+	for _, b := range d.Backends {
 		switch {
 		case !b.Tried:
 			fmt.Fprintf(w, "%s: not tried; %s\n", b.Name, remedy)
@@ -255,18 +252,18 @@ func (in *Inspection) Print(w io.Writer, remedy string) {
 			fmt.Fprintf(w, "does not run on %s: %s\n", b.Name, b.Why)
 		}
 	}
-	for _, n := range in.Notes {
+	for _, n := range d.Notes {
 		fmt.Fprintln(w, "note:", n)
 	}
 }
 
-func (in *Inspection) printSites(w io.Writer) {
-	if len(in.Sites) == 0 {
-		fmt.Fprintln(w, "operators:", strings.Join(in.Operators, ", "))
+func (d *Inspection) printSites(w io.Writer) {
+	if len(d.Sites) == 0 {
+		fmt.Fprintln(w, "operators:", strings.Join(d.Operators, ", "))
 		return
 	}
 	rows := [][]string{{"SITE", "ACTIVATION", "SHAPE", "UNITS", "KNOTS"}}
-	for _, s := range in.Sites {
+	for _, s := range d.Sites {
 		units, shape := "?", "?"
 		if s.Units > 0 {
 			units = text.Grouped(s.Units)
@@ -284,19 +281,19 @@ func (in *Inspection) printSites(w io.Writer) {
 		rows = append(rows, []string{s.Name, s.Op, shape, units, knots})
 	}
 	text.Table(w, rows)
-	fmt.Fprintf(w, "\n%s", text.Count(len(in.Sites), "site"))
-	if in.Units > 0 {
-		fmt.Fprintf(w, ", %s, a code of %s", text.Count(in.Units, "unit"), text.Count(in.CodeBytes, "byte"))
+	fmt.Fprintf(w, "\n%s", text.Count(len(d.Sites), "site"))
+	if d.Units > 0 {
+		fmt.Fprintf(w, ", %s, a code of %s", text.Count(d.Units, "unit"), text.Count(d.CodeBytes, "byte"))
 	}
 	fmt.Fprintln(w)
 }
 
 // printUnwatched shows what no site shows: a row each, what is smooth by its operators
 // alone.
-func (in *Inspection) printUnwatched(w io.Writer) {
+func (d *Inspection) printUnwatched(w io.Writer) {
 	rows := [][]string{{"NO SITE", "OPERATOR", "KIND", "WHY"}}
 	var smooth []string
-	for _, u := range in.Unwatched {
+	for _, u := range d.Unwatched {
 		if u.Kind == site.KindSmooth {
 			smooth = append(smooth, u.Op)
 			continue

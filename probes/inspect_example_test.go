@@ -15,12 +15,12 @@ func ExampleInspect() {
 		fmt.Println(err)
 		return
 	}
-	in, err := probes.Inspect(m, probes.AttachOptions{})
+	found, err := probes.Inspect(m, probes.AttachOptions{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	in.Print(os.Stdout, "")
+	found.Print(os.Stdout, "")
 	// Output:
 	// ../testdata/models/mlp_dynamo.onnx: opset 20, IR 10, 6 nodes, 7,470 parameters, from pytorch 2.15.0+cu132
 	// input   input float32 [batch x 1 x 8 x 8]

@@ -28,7 +28,8 @@ type affineFlags struct {
 	index      int
 	rows       []int
 	all, force bool
-	value, by  string
+	value      string
+	frameInput string
 	output     string
 	feed       feedFlags
 	plot       plotFlag
@@ -65,18 +66,23 @@ norm, row and input; a .npy file the weight alone.`,
 	}
 	fs := c.Flags()
 	f.modelFlags.add(fs)
-	fs.StringArrayVar(&f.sites, "sites", nil, "report only the sites whose name matches `GLOB` (repeatable); all bound the region")
+	fs.StringArrayVar(&f.sites, "sites", nil,
+		"report only the sites whose name matches `GLOB` (repeatable); all bound the region")
 	f.addBackend(fs)
 	f.addOptions(fs)
 	f.addAllowRandom(fs)
 	f.dataFlags.add(fs)
 	f.addRandom(fs)
 	f.feed.add(fs, &f.modelFlags, &f.dataFlags)
-	fs.StringVar(&f.by, "frame-input", "", "find the map by this input of the model, a `NAME`, such as its box; the others are held. By default by the one that the data goes into")
-	fs.StringVar(&f.precision, "precision", "float64", "float64 widens the whole model first; float32 runs a float32 model as it is")
+	fs.StringVar(&f.frameInput, "frame-input", "", "find the map by this input of the model, a `NAME`, "+
+		"such as its box; the others are held. By default by the one that the data goes into")
+	fs.StringVar(&f.precision, "precision", "float64",
+		"float64 widens the whole model first; float32 runs a float32 model as it is")
 	fs.IntVar(&f.index, "index", -1, "which item of the data to take, counted from 0, where there are several")
-	fs.IntSliceVar(&f.rows, "row", nil, "row `K` of the output, counted from 0 (repeatable); the direction is that of the first")
-	fs.StringVar(&f.value, "value", "", "find the map of this value of the graph, a `NAME`, instead of the first output: the logits before a Softmax")
+	fs.IntSliceVar(&f.rows, "row", nil,
+		"row `K` of the output, counted from 0 (repeatable); the direction is that of the first")
+	fs.StringVar(&f.value, "value", "",
+		"find the map of this value of the graph, a `NAME`, instead of the first output: the logits before a Softmax")
 	fs.BoolVar(&f.all, "all", false, "find all rows; the direction is that of the largest")
 	fs.StringVarP(&f.output, "output", "o", "", "write the map to a .npz or .npy `FILE`")
 	fs.BoolVar(&f.force, "force", false, "replace an existing result")
@@ -131,7 +137,7 @@ func (f *affineFlags) run(c *cobra.Command, model string, sources []string) erro
 		return err
 	}
 	mp, err := partition.Open(c.Context(), m, d, eo, partition.Options{
-		Sites: f.sites, Sample: sample, Input: f.by, Output: f.value, Float32: f.precision == "float32"})
+		Sites: f.sites, Sample: sample, Input: f.frameInput, Output: f.value, Float32: f.precision == "float32"})
 	if err != nil {
 		return err
 	}
@@ -179,8 +185,8 @@ func (f *affineFlags) checkModel(m *onnx.Model) error {
 			f.value, strings.Join(lastValues(m), ", "))
 	}
 	v, ports, err := probes.Inputs(m)
-	if err == nil && f.by != "" && f.by != v.Name {
-		_, err = portNamed("frame-input", f.by, ports)
+	if err == nil && f.frameInput != "" && f.frameInput != v.Name {
+		_, err = portNamed("frame-input", f.frameInput, ports)
 	}
 	return err
 }
@@ -221,10 +227,11 @@ func (f *affineFlags) save(c *cobra.Command, m *onnx.Model, p *probes.Prober, ds
 	}
 	mf.Verb, mf.Command, mf.Dataset = c.Name(), commandLine(c), manifestData(ds, f.random > 0)
 	mf.Summary = result.Summary{Items: 1}
-	mf.Settings = map[string]any{"item": ds.Item(0).ID, "index": max(f.index, 0), "seed": f.seed, "exif": f.exif, "map": a}
+	mf.Settings = map[string]any{"item": ds.Item(0).ID, "index": max(f.index, 0), "map": a,
+		"seed": f.seed, "exif": f.exif}
 	maps.Copy(mf.Settings, f.feed.others.settings)
-	if f.by != "" {
-		mf.Settings["frame_input"] = f.by
+	if f.frameInput != "" {
+		mf.Settings["frame_input"] = f.frameInput
 	}
 	if f.random > 0 {
 		mf.Settings["random"], mf.Settings["low"], mf.Settings["high"] = f.random, f.low, f.high

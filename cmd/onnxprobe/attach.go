@@ -61,14 +61,10 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if plan.Fit.Freed {
 				note(c, "the export fixes the batch at 1; the probed model's is free. onnxprobe codes checks on the engine that the numbers stay the same")
 			}
-			if n := plan.Fit.FoldedNote(); n != "" {
-				note(c, "%s", n)
-			}
-			if plan.Fit.Note != "" {
-				note(c, "%s", plan.Fit.Note)
-			}
-			if n := result.UnwatchedNote(plan.Unwatched); n != "" {
-				note(c, "%s", n)
+			for _, n := range []string{plan.Fit.FoldedNote(), plan.Fit.Note, result.UnwatchedNote(plan.Unwatched)} {
+				if n != "" {
+					note(c, "%s", n)
+				}
 			}
 			probed := probes.Strip(plan.Model)
 			if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {

@@ -120,7 +120,8 @@ func (f *compareFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	if f.judge != "" && f.judge != "float64" {
-		return usagef("--precision %q: the judge of a comparison computes in float64; for a side write -a ENGINE,precision=...", f.judge)
+		return usagef("--precision %q: the judge of a comparison computes in float64; "+
+			"for a side write -a ENGINE,precision=...", f.judge)
 	}
 	if err := cmp.Or(f.feed.check(c.Flags().Changed), f.out.check(args)); err != nil {
 		return err
@@ -151,7 +152,8 @@ func (f *compareFlags) run(c *cobra.Command, args []string) error {
 	start := time.Now()
 	progress, done := progress(c, ds.Len(), "comparing")
 	o.Progress = progress
-	d, err := probes.Compare(c.Context(), m, probes.AttachOptions{Sites: f.siteOptions(), Sample: sample}, ds, sa, sb, o)
+	attach := probes.AttachOptions{Sites: f.siteOptions(), Sample: sample}
+	d, err := probes.Compare(c.Context(), m, attach, ds, sa, sb, o)
 	done()
 	if err != nil {
 		return refused(err, sa.Double || sb.Double)

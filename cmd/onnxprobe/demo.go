@@ -208,9 +208,9 @@ func againstPyTorch(c *cobra.Command, at func(string) string) error {
 			return fmt.Errorf("the demo's picture %q has no code", name)
 		}
 		for b := range width {
-			at := k*width + b
-			d := code[at] ^ codes[i*width+b]
-			differ, fragile = differ+bits.OnesCount8(d&^near[at]), fragile+bits.OnesCount8(d&near[at])
+			bit := k*width + b
+			d := code[bit] ^ codes[i*width+b]
+			differ, fragile = differ+bits.OnesCount8(d&^near[bit]), fragile+bits.OnesCount8(d&near[bit])
 		}
 	}
 	w := c.OutOrStdout()

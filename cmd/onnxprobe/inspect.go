@@ -50,23 +50,23 @@ memory and time for the weights; without it none is opened.`,
 			if err != nil {
 				return err
 			}
-			in, err := probes.Inspect(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample})
+			found, err := probes.Inspect(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample})
 			if err != nil {
 				return err
 			}
 			var asked []engine.Backend
 			for _, b := range backends.All {
 				if !engines {
-					in.Backends = append(in.Backends, probes.Trial{Name: b.Name()})
+					found.Backends = append(found.Backends, probes.Trial{Name: b.Name()})
 				} else if ef.backend == backends.Auto || ef.backend == b.Name() {
 					asked = append(asked, b)
 				}
 			}
-			if err := in.Try(c.Context(), asked, o); err != nil {
+			if err := found.Try(c.Context(), asked, o); err != nil {
 				return err
 			}
-			err = show(c, mf.json, in, func(w io.Writer) { in.Print(w, "--engines") })
-			if bends := site.Bends(in.Unwatched); err == nil && mf.strictSites && len(bends) > 0 {
+			err = show(c, mf.json, found, func(w io.Writer) { found.Print(w, "--engines") })
+			if bends := site.Bends(found.Unwatched); err == nil && mf.strictSites && len(bends) > 0 {
 				return &site.StrictError{Bends: bends}
 			}
 			return err

@@ -97,11 +97,17 @@ found and by which rule, or what is missing and how to get it. The exit code is 
 			if err := show(c, asJSON, pieces, func(w io.Writer) { text.Table(w, pieceRows(pieces)) }); err != nil {
 				return err
 			}
-			if device == "" {
-				noteRemedies(c, pieces)
-				return nil
+			if device != "" {
+				return ort.Check(pieces, d)
 			}
-			return ort.Check(pieces, d)
+			said := map[string]bool{"": true}
+			for _, p := range pieces { // how to come by what is missing
+				if !said[p.Remedy] {
+					said[p.Remedy] = true
+					note(c, "%s: %s", p.Name, p.Remedy)
+				}
+			}
+			return nil
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -130,15 +136,4 @@ func pieceRows(pieces []ort.Piece) [][]string {
 		rows = append(rows, []string{name, p.Version, p.From, p.Path, state})
 	}
 	return rows
-}
-
-// noteRemedies says once how to come by what is missing.
-func noteRemedies(c *cobra.Command, pieces []ort.Piece) {
-	said := map[string]bool{"": true}
-	for _, p := range pieces {
-		if !said[p.Remedy] {
-			said[p.Remedy] = true
-			note(c, "%s: %s", p.Name, p.Remedy)
-		}
-	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes/dynamics"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
@@ -66,19 +65,12 @@ func (f *studyFlags) check() error {
 // study opens the data for the first of the models that can be read, chooses the engine,
 // and fills in what the flags say.
 func (f *studyFlags) study(c *cobra.Command, models []string) (*dynamics.Study, error) {
-	var m *onnx.Model
-	var first error
-	for _, path := range models {
-		var err error
-		if m, err = f.load(path); err == nil {
-			break
-		}
-		if first == nil {
-			first = err
-		}
+	m, err := f.load(models[0])
+	for i := 1; m == nil && i < len(models); i++ {
+		m, _ = f.load(models[i])
 	}
 	if m == nil {
-		return nil, first
+		return nil, err // of the first
 	}
 	sample, err := f.sample(m)
 	if err != nil {

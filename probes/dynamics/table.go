@@ -77,10 +77,10 @@ func fields(c result.Column) (cells []string, err error) {
 }
 
 // columnOf is a column of so many rows; where ok is false there is null.
-func columnOf[T any](name string, rows int, at func(i int) (v T, ok bool)) result.Column {
+func columnOf[T any](name string, rows int, cell func(i int) (v T, ok bool)) result.Column {
 	values, null := make([]T, rows), make([]bool, rows)
 	for i := range rows {
-		if v, ok := at(i); ok {
+		if v, ok := cell(i); ok {
 			values[i] = v
 		} else {
 			null[i] = true
@@ -90,18 +90,18 @@ func columnOf[T any](name string, rows int, at func(i int) (v T, ok bool)) resul
 }
 
 // texts is a column of texts, with null for "".
-func texts(name string, rows int, at func(i int) string) result.Column {
-	return columnOf(name, rows, func(i int) (string, bool) { s := at(i); return s, s != "" })
+func texts(name string, rows int, cell func(i int) string) result.Column {
+	return columnOf(name, rows, func(i int) (string, bool) { s := cell(i); return s, s != "" })
 }
 
-func integers(name string, rows int, at func(i int) int64) result.Column {
-	return columnOf(name, rows, func(i int) (int64, bool) { return at(i), true })
+func integers(name string, rows int, cell func(i int) int64) result.Column {
+	return columnOf(name, rows, func(i int) (int64, bool) { return cell(i), true })
 }
 
 // numbers is a column of figures, with null for what is not finite.
-func numbers[F Value | float64](name string, rows int, at func(i int) F) result.Column {
+func numbers[F Value | float64](name string, rows int, cell func(i int) F) result.Column {
 	return columnOf(name, rows, func(i int) (float64, bool) {
-		v := float64(at(i))
+		v := float64(cell(i))
 		return v, !math.IsNaN(v) && !math.IsInf(v, 0)
 	})
 }
@@ -112,7 +112,7 @@ func numbers[F Value | float64](name string, rows int, at func(i int) F) result.
 func LongTable(cs []Checkpoint, records []*Record) []result.Column {
 	type row struct {
 		Row
-		at int // among the records
+		record int // among the records
 	}
 	var rows []row
 	for i, r := range records {
@@ -126,7 +126,7 @@ func LongTable(cs []Checkpoint, records []*Record) []result.Column {
 	}
 	n := len(rows)
 	return []result.Column{
-		integers("step", n, func(i int) int64 { return cs[rows[i].at].Step }),
+		integers("step", n, func(i int) int64 { return cs[rows[i].record].Step }),
 		texts("set", n, func(i int) string { return rows[i].Set }),
 		texts("site", n, func(i int) string { return rows[i].Site }),
 		columnOf("radius", n, func(i int) (float64, bool) { return rows[i].Radius, rows[i].Radius != 0 }),
@@ -134,7 +134,7 @@ func LongTable(cs []Checkpoint, records []*Record) []result.Column {
 		numbers("value", n, func(i int) Value { return rows[i].Value }),
 		numbers("stderr", n, func(i int) Value { return rows[i].StdErr }),
 		integers("n", n, func(i int) int64 { return int64(rows[i].N) }),
-		texts("path", n, func(i int) string { return records[rows[i].at].Path }),
-		texts("error", n, func(i int) string { return records[rows[i].at].Error }),
+		texts("path", n, func(i int) string { return records[rows[i].record].Path }),
+		texts("error", n, func(i int) string { return records[rows[i].record].Error }),
 	}
 }

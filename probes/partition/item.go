@@ -17,17 +17,17 @@ func (m *Mapper) Item(ds dataset.Dataset, i int) (x []float64, held map[string]*
 	rows := tensor.Of(f, append([]int{1}, ds.Shape()...)...)
 	held = map[string]*tensor.Tensor{m.Plan.Fit.Input: tensor.Of(rows.Float64s(), rows.Shape...)}
 	for _, s := range dataset.Sides(ds) {
-		at := i
+		row := i
 		if s.Shared {
-			at = 0
+			row = 0
 		}
-		held[s.Name] = s.Rows.Rows(at, at+1)
+		held[s.Name] = s.Rows.Rows(row, row+1)
 	}
-	by := held[m.input]
-	if by == nil {
+	input := held[m.input]
+	if input == nil {
 		return nil, nil, fmt.Errorf("the data has nothing for the model's input %q", m.input)
 	}
-	return by.Float64s(), held, nil
+	return input.Float64s(), held, nil
 }
 
 // Arrays are what a file of the map at x holds: weight [rows, sample...], bias, value, norm

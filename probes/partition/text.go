@@ -17,19 +17,19 @@ func (a *Affine) Print(w io.Writer, option string) {
 		rows = append(rows, []string{fmt.Sprint(k), digits(a.Value[i]), digits(a.Norm[i]), digits(a.Bias[i])})
 	}
 	text.Table(w, rows)
-	along := fmt.Sprintf("row %d of %q", a.Along, a.Output)
+	named := fmt.Sprintf("row %d of %q", a.Along, a.Output)
 	if a.Along == a.Largest && a.Direction != nil {
-		along += ", the largest,"
+		named += ", the largest,"
 	}
 	switch {
 	case a.Direction == nil:
 		fmt.Fprintf(w, "\nThe weight of %s is 0: it grows in no direction, along which to look for boundaries. "+
-			"Choose another with %s.\n", along, option)
+			"Choose another with %s.\n", named, option)
 	case len(a.Sites) == 0:
 		fmt.Fprintf(w, "\nThe network has no site, hence no boundary to look for along the direction in which "+
-			"%s grows fastest.\n", along)
+			"%s grows fastest.\n", named)
 	default:
-		fmt.Fprintf(w, "\nDistances to boundaries along the direction in which %s grows fastest:\n\n", along)
+		fmt.Fprintf(w, "\nDistances to boundaries along the direction in which %s grows fastest:\n\n", named)
 		text.Table(w, distances(a.Sites))
 	}
 	if a.Check != nil {

@@ -62,11 +62,11 @@ func (a *Agreement) Add(b Agreement) {
 // the pairing is cubic.
 const maxPairs = 1 << 22
 
-// Agree compares the regions found in a picture with the true ones, whatever their
+// agree compares the regions found in a picture with the true ones, whatever their
 // labels: by their masks where both of a pair have one, else by their boxes. threshold is
 // Detect's. It is an error when masks differ in size, or when there are more than 2^22
 // pairs.
-func Agree(truth, found []region.Region, threshold float64) (Agreement, error) {
+func agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 	if len(found) > 0 && len(truth) > maxPairs/len(found) {
 		return Agreement{}, fmt.Errorf("comparing regions: got %d true ones and %d found, want at most %d pairs", len(truth), len(found), maxPairs)
 	}
@@ -76,7 +76,7 @@ func Agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 	}
 	at := func(i, j int) float64 { return iou[i][j] }
 	a := Agreement{Detection: Detect(len(truth), len(found), threshold, at)}
-	pairs := Pairs(len(truth), len(found), at)
+	pairs := pairsOf(len(truth), len(found), at)
 	for _, p := range pairs {
 		a.Sum += p.IoU
 		for k, t := range Thresholds {
@@ -135,7 +135,7 @@ type Scores struct {
 // all of it is in All. An error adds nothing.
 func (s *Scores) Add(truth, found []region.Region, threshold float64, anyLabel bool) (Agreement, error) {
 	if anyLabel {
-		a, err := Agree(truth, found, threshold)
+		a, err := agree(truth, found, threshold)
 		if err == nil {
 			s.All.Add(a)
 		}
@@ -144,7 +144,7 @@ func (s *Scores) Add(truth, found []region.Region, threshold float64, anyLabel b
 	var picture Agreement
 	labels := map[string]Agreement{}
 	for _, l := range labelsOf(truth, found) {
-		a, err := Agree(labelled(truth, l), labelled(found, l), threshold)
+		a, err := agree(labelled(truth, l), labelled(found, l), threshold)
 		if err != nil {
 			return Agreement{}, fmt.Errorf("label %q: %w", l, err)
 		}

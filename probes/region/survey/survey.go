@@ -102,8 +102,8 @@ func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum
 			s.fault(err)
 			continue
 		}
-		p := annotate.Picture{Name: s.Pictures.Item(i).ID, Size: g.Picture, Regions: s.of(s.Found, i, g.Picture)}
-		truth := s.of(s.True, i, g.Picture)
+		p := annotate.Picture{Name: s.Pictures.Item(i).ID, Size: g.Picture, Regions: s.regions(s.Found, i, g.Picture)}
+		truth := s.regions(s.True, i, g.Picture)
 		s.add(p, truth)
 		if err := use(p); err != nil {
 			return sum, err
@@ -118,12 +118,12 @@ func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum
 	return sum, nil
 }
 
-// of is the regions of a picture, without those that are faulty.
-func (s *Survey) of(from region.Source, i int, size picture.Size) []region.Region {
-	if from == nil || !from.Has(i) {
+// regions is the regions of a picture, without those that are faulty.
+func (s *Survey) regions(source region.Source, i int, size picture.Size) []region.Region {
+	if source == nil || !source.Has(i) {
 		return nil
 	}
-	rs, errs := from.Regions(i, size)
+	rs, errs := source.Regions(i, size)
 	for _, err := range errs {
 		s.fault(err)
 	}

@@ -34,11 +34,11 @@ func TestSurvey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := func(label string, x float64) region.Region {
+	box := func(label string, x float64) region.Region {
 		return region.Region{Label: label, Box: region.Box{X0: x, X1: x + 4, Y1: 4}}
 	}
-	s := Survey{Pictures: ds, Found: boxed{{at("b", 0), at("a", 4)}, {at("b", 0)}},
-		True: boxed{nil, {at("b", 0), at("c", 4)}}, Singly: true, Format: "boxes", Truth: "boxes", IoU: 0.5}
+	s := Survey{Pictures: ds, Found: boxed{{box("b", 0), box("a", 4)}, {box("b", 0)}},
+		True: boxed{nil, {box("b", 0), box("c", 4)}}, Singly: true, Format: "boxes", Truth: "boxes", IoU: 0.5}
 	used := 0
 	sum, err := s.Run(t.Context(), func(annotate.Picture) error { used++; return nil })
 	if err != nil || sum.Items != 2 || sum.Failed != 0 || used != 2 {
@@ -64,7 +64,7 @@ func TestSurvey(t *testing.T) {
 	if !strings.Contains(text.String(), "\n\"b\"    1      2      1 ") || s.Strangers() {
 		t.Errorf("strangers %v, and it says\n%s", s.Strangers(), text.String())
 	}
-	s = Survey{Pictures: ds, Found: boxed{{at("b", 0)}, nil}, True: boxed{{at("c", 0)}, nil}, IoU: 0.5}
+	s = Survey{Pictures: ds, Found: boxed{{box("b", 0)}, nil}, True: boxed{{box("c", 0)}, nil}, IoU: 0.5}
 	if _, err := s.Run(t.Context(), func(annotate.Picture) error { return nil }); err != nil || !s.Strangers() {
 		t.Errorf("nothing to compare is not seen: %v", err)
 	}
