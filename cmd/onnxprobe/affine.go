@@ -1,12 +1,10 @@
 package main
 
 import (
-	"encoding/json"
+	"cmp"
 	"errors"
-	"fmt"
 	"io"
-	"math"
-	"os"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,16 +18,26 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/partition"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
+// affineFlags are the flags of affine.
+type affineFlags struct {
+	modelFlags
+	engineFlags
+	dataFlags
+	index      int
+	rows       []int
+	all, force bool
+	value      string
+	frameInput string
+	output     string
+	feed       feedFlags
+	plot       plotFlag
+}
+
 func newAffine() *cobra.Command {
-	var j inference
-	var index int
-	var rows []int
-	var all bool
-	var value, by string
-	var feed feedFlags
-	var plot plotFlag
+	var f affineFlags
 	c := &cobra.Command{
 		Use:   "affine MODEL IMAGE [-o FILE]",
 		Short: "The affine map of an item's linear region",
@@ -55,132 +63,133 @@ norm, row and input; a .npy file the weight alone.`,
   onnxprobe affine regionblip.onnx dog.jpg --preprocess regionblip --input box=0.1,0.1,0.6,0.9 --frame-input box
   onnxprobe affine mlp.onnx --random 1 --seed 7 --plot boundaries.svg`,
 		Args: atLeast(1, "a model and one item"),
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0], args[1:]) },
 	}
 	fs := c.Flags()
-	j.modelFlags.add(fs)
-	fs.StringArrayVar(&j.sites, "sites", nil, "report only the sites whose name matches `GLOB` (repeatable); all bound the region")
-	j.addBackend(fs)
-	j.addOptions(fs)
-	j.addAllowRandom(fs)
-	j.dataFlags.add(fs)
-	j.addRandom(fs)
-	feed.add(fs, &j.modelFlags, &j.dataFlags)
-	fs.StringVar(&by, "frame-input", "", "find the map by this input of the model, a `NAME`, such as its box; the others are held. By default by the one that the data goes into")
-	fs.StringVar(&j.precision, "precision", "float64", "float64 widens the whole model first; float32 runs a float32 model as it is")
-	fs.IntVar(&index, "index", -1, "which item of the data to take, counted from 0, where there are several")
-	fs.IntSliceVar(&rows, "row", nil, "row `K` of the output, counted from 0 (repeatable); the direction is that of the first")
-	fs.StringVar(&value, "value", "", "find the map of this value of the graph, a `NAME`, instead of the first output: the logits before a Softmax")
-	fs.BoolVar(&all, "all", false, "find all rows; the direction is that of the largest")
-	fs.StringVarP(&j.output, "output", "o", "", "write the map to a .npz or .npy `FILE`")
-	fs.BoolVar(&j.force, "force", false, "replace an existing result")
-	fs.Uint64Var(&j.seed, "seed", 0, "seed of --random")
-	plot.add(fs)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if all && len(rows) > 0 {
-			return usagef("give --row or --all, not both")
-		}
-		if err := feed.check(fs.Changed); err != nil {
-			return err
-		}
-		if err := checkMapFile(j.output, j.force, args); err != nil {
-			return err
-		}
-		if err := plot.check(j.output, j.force, args...); err != nil {
-			return err
-		}
-		d, eo, err := j.differentiator(c)
-		if err != nil {
-			return err
-		}
-		m, err := j.load(args[0])
-		if err != nil {
-			return err
-		}
-		if j.precision == "float32" {
-			if _, err := j.precise(m); err != nil {
-				return err
-			}
-		}
-		if value != "" && m.Graph.Index().Maker[value] == nil {
-			return usagef("--value %q: no node of the model makes a value of that name; the last that they make: %s", value, strings.Join(lastValues(m), ", "))
-		}
-		sample, err := j.sample(m)
-		if err != nil {
-			return err
-		}
-		v, ports, err := probes.Inputs(m)
-		if err != nil {
-			return err
-		}
-		if by != "" && by != v.Name {
-			if _, err := portNamed("frame-input", by, ports); err != nil {
-				return err
-			}
-		}
-		feed.regions.model.on(d, eo)
-		defer feed.regions.model.Close()
-		j.dataFlags.seed = j.seed
-		ds, sample, err := j.open(c, m, args[1:], sample)
-		if err != nil {
-			return err
-		}
-		x, item, ds, err := takeOne(ds, index, c.Flags().Changed("index"))
-		if err != nil {
-			return err
-		}
-		mp, err := partition.Open(c.Context(), m, d, eo, partition.Options{Sites: j.sites, Sample: sample, Input: by, Output: value, Float32: j.precision == "float32"})
-		if err != nil {
-			return err
-		}
-		defer mp.Close()
-		noteRandom(c, m)
-		x, held := heldBeside(ds, x, v.Name, by)
-		a, err := mp.At(c.Context(), x, partition.Query{Rows: rows, All: all, Held: held})
-		var row *partition.RowError
-		var size *partition.SizeError
-		switch {
-		case errors.As(err, &row):
-			return usagef("--row %d: %w", row.Row, err)
-		case errors.As(err, &size):
-			return usageError{err}
-		}
-		if err != nil {
-			return err
-		}
-		if j.output != "" {
-			p := probes.Prober{Plan: mp.Plan, Batch: 1, Backend: d, Options: eo}
-			mf, err := p.NewManifest(m)
-			if err != nil {
-				return err
-			}
-			mf.Verb, mf.Command, mf.Dataset = c.Name(), commandLine(c), manifestData(ds, j.random > 0)
-			mf.Summary = result.Summary{Items: 1}
-			mf.Settings = map[string]any{"item": item.ID, "index": max(index, 0), "seed": j.seed, "exif": j.exif, "map": a}
-			for name, said := range feed.others.settings {
-				mf.Settings[name] = said
-			}
-			if by != "" {
-				mf.Settings["frame_input"] = by
-			}
-			if j.random > 0 {
-				mf.Settings["random"], mf.Settings["low"], mf.Settings["high"] = j.random, j.low, j.high
-			}
-			if err := saveMap(j.output, j.force, mf, a, x, mp.Shape()); err != nil {
-				return err
-			}
-		}
-		shown := affineResult{args[0], item.ID, j.output, a}
-		var done error
-		if j.json {
-			e := json.NewEncoder(c.OutOrStdout())
-			e.SetIndent("", "  ")
-			done = e.Encode(shown)
-		} else {
-			printAffine(c.OutOrStdout(), a)
-		}
-		return plot.printed(c, done, item.ID, shown)
-	}
+	f.modelFlags.add(fs)
+	fs.StringArrayVar(&f.sites, "sites", nil,
+		"report only the sites whose name matches `GLOB` (repeatable); all bound the region")
+	f.addBackend(fs)
+	f.addOptions(fs)
+	f.addAllowRandom(fs)
+	f.dataFlags.add(fs)
+	f.addRandom(fs)
+	f.feed.add(fs, &f.modelFlags, &f.dataFlags)
+	fs.StringVar(&f.frameInput, "frame-input", "", "find the map by this input of the model, a `NAME`, "+
+		"such as its box; the others are held. By default by the one that the data goes into")
+	fs.StringVar(&f.precision, "precision", "float64",
+		"float64 widens the whole model first; float32 runs a float32 model as it is")
+	fs.IntVar(&f.index, "index", -1, "which item of the data to take, counted from 0, where there are several")
+	fs.IntSliceVar(&f.rows, "row", nil,
+		"row `K` of the output, counted from 0 (repeatable); the direction is that of the first")
+	fs.StringVar(&f.value, "value", "",
+		"find the map of this value of the graph, a `NAME`, instead of the first output: the logits before a Softmax")
+	fs.BoolVar(&f.all, "all", false, "find all rows; the direction is that of the largest")
+	fs.StringVarP(&f.output, "output", "o", "", "write the map to a .npz or .npy `FILE`")
+	fs.BoolVar(&f.force, "force", false, "replace an existing result")
+	fs.Uint64Var(&f.seed, "seed", 0, "seed of --random")
+	f.plot.add(fs)
 	return c
+}
+
+// check reports what is wrong with the flags before anything is loaded.
+func (f *affineFlags) check(c *cobra.Command, inputs []string) error {
+	if f.all && len(f.rows) > 0 {
+		return usagef("give --row or --all, not both")
+	}
+	return cmp.Or(f.feed.check(c.Flags().Changed), f.checkOutput(inputs), f.plot.check(f.output, f.force, inputs...))
+}
+
+func (f *affineFlags) checkOutput(inputs []string) error {
+	if f.output == "" {
+		return nil
+	}
+	if ext := strings.ToLower(filepath.Ext(f.output)); ext != ".npz" && ext != ".npy" {
+		return usagef("writing %q: extension %q names no format; use .npz, or .npy for the weight alone", f.output, ext)
+	}
+	if err := newFile(f.output, f.force); err != nil {
+		return usageError{err}
+	}
+	return keep(f.output, inputs)
+}
+
+func (f *affineFlags) run(c *cobra.Command, model string, sources []string) error {
+	if err := f.check(c, append([]string{model}, sources...)); err != nil {
+		return err
+	}
+	d, eo, err := f.differentiator(c)
+	if err != nil {
+		return err
+	}
+	m, sample, err := f.loaded(model)
+	if err != nil {
+		return err
+	}
+	if err := f.checkModel(m); err != nil {
+		return err
+	}
+	f.feed.regions.model.on(d, eo)
+	defer f.feed.regions.model.Close()
+	ds, sample, err := f.dataFlags.open(c, m, sources, sample)
+	if err != nil {
+		return err
+	}
+	if ds, err = f.one(ds, c.Flags().Changed("index")); err != nil {
+		return err
+	}
+	mp, err := partition.Open(c.Context(), m, d, eo, partition.Options{
+		Sites: f.sites, Sample: sample, Input: f.frameInput, Output: f.value, Float32: f.precision == "float32"})
+	if err != nil {
+		return err
+	}
+	defer mp.Close()
+	noteRandom(c, m)
+	x, held, err := mp.Item(ds, 0)
+	if err != nil {
+		return err
+	}
+	a, err := mp.At(c.Context(), x, partition.Query{Rows: f.rows, All: f.all, Held: held})
+	if row := new(partition.RowError); errors.As(err, &row) {
+		return usagef("--row %d: %w", row.Row, err)
+	}
+	if size := new(partition.SizeError); errors.As(err, &size) {
+		return usageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	if f.output != "" {
+		p := &probes.Prober{Plan: mp.Plan, Batch: 1, Backend: d, Options: eo}
+		if err := f.save(c, m, p, ds, a, x, mp.Shape()); err != nil {
+			return err
+		}
+	}
+	shown := struct { // the contract of --json
+		Model string `json:"model"`
+		Item  string `json:"item"`
+		File  string `json:"file,omitempty"`
+		*partition.Affine
+	}{model, ds.Item(0).ID, f.output, a}
+	done := show(c, f.json, shown, func(w io.Writer) { a.Print(w, "--row") })
+	return f.plot.printed(c, done, shown.Item, shown)
+}
+
+// checkModel holds the flags that name something of the model against it.
+func (f *affineFlags) checkModel(m *onnx.Model) error {
+	if f.precision == "float32" {
+		if _, err := f.precise(m); err != nil {
+			return err
+		}
+	}
+	if f.value != "" && m.Graph.Index().Maker[f.value] == nil {
+		return usagef("--value %q: no node of the model makes a value of that name; the last that they make: %s",
+			f.value, strings.Join(lastValues(m), ", "))
+	}
+	v, ports, err := probes.Inputs(m)
+	if err == nil && f.frameInput != "" && f.frameInput != v.Name {
+		_, err = portNamed("frame-input", f.frameInput, ports)
+	}
+	return err
 }
 
 // lastValues names the values that the last nodes make, the last first: what lies
@@ -196,196 +205,43 @@ func lastValues(m *onnx.Model) (names []string) {
 	return names
 }
 
-// affineResult is the contract of affine --json.
-type affineResult struct {
-	Model string `json:"model"`
-	Item  string `json:"item"`
-	File  string `json:"file,omitempty"`
-	*partition.Affine
-}
-
-// checkMapFile reports what is wrong with -o before anything is loaded.
-func checkMapFile(path string, force bool, inputs []string) error {
-	if path == "" {
-		return nil
-	}
-	if ext := strings.ToLower(filepath.Ext(path)); ext != ".npz" && ext != ".npy" {
-		return usagef("writing %q: extension %q names no format; use .npz, or .npy for the weight alone", path, ext)
-	}
-	if _, err := os.Lstat(path); err == nil && !force {
-		return usagef("%s exists; --force replaces it", path)
-	}
-	return keep(path, inputs)
-}
-
-// takeOne reads the one item of a dataset that was asked for.
-func takeOne(ds dataset.Dataset, index int, chosen bool) ([]float64, dataset.Item, dataset.Dataset, error) {
+// one is the one item of a dataset that was asked for.
+func (f *affineFlags) one(ds dataset.Dataset, chosen bool) (dataset.Dataset, error) {
 	n := ds.Len()
 	switch {
 	case !chosen && n != 1:
-		return nil, dataset.Item{}, nil, usagef("affine takes one item, and the data has %d; choose one with --index 0 to %d", n, n-1)
-	case chosen && (index < 0 || index >= n):
-		return nil, dataset.Item{}, nil, usagef("--index %d: the data has %s, counted from 0", index, count(n, "item"))
-	case chosen:
-		var err error
-		if ds, err = dataset.Range(ds, index, index+1); err != nil {
-			return nil, dataset.Item{}, nil, err
-		}
+		return nil, usagef("affine takes one item, and the data has %d; choose one with --index 0 to %d", n, n-1)
+	case !chosen:
+		return ds, nil
+	case f.index < 0 || f.index >= n:
+		return nil, usagef("--index %d: the data has %s, counted from 0", f.index, text.Count(n, "item"))
 	}
-	f := make([]float32, tensor.Count(ds.Shape()))
-	if err := ds.Sample(0, f); err != nil {
-		return nil, dataset.Item{}, nil, err
-	}
-	x := make([]float64, len(f))
-	for i, v := range f {
-		x[i] = float64(v)
-	}
-	return x, ds.Item(0), ds, nil
+	return dataset.Range(ds, f.index, f.index+1)
 }
 
-// heldBeside is, of one item, the input by which the map is found and, by name, what the
-// others are held at. x is the item's sample, which goes into the input named data.
-func heldBeside(ds dataset.Dataset, x []float64, data, by string) ([]float64, map[string]*tensor.Tensor) {
-	held := map[string]*tensor.Tensor{data: tensor.Of(x, append([]int{1}, ds.Shape()...)...)}
-	for _, s := range dataset.Sides(ds) {
-		held[s.Name] = s.Rows.Rows(0, 1)
+// save writes the map at x with its manifest beside it.
+func (f *affineFlags) save(c *cobra.Command, m *onnx.Model, p *probes.Prober, ds dataset.Dataset, a *partition.Affine,
+	x []float64, sample []int) error {
+	mf, err := p.NewManifest(m)
+	if err != nil {
+		return err
 	}
-	if by != "" && by != data {
-		x = held[by].Float64s()
+	mf.Verb, mf.Command, mf.Dataset = c.Name(), commandLine(c), manifestData(ds, f.random > 0)
+	mf.Summary = result.Summary{Items: 1}
+	mf.Settings = map[string]any{"item": ds.Item(0).ID, "index": max(f.index, 0), "map": a,
+		"seed": f.seed, "exif": f.exif}
+	maps.Copy(mf.Settings, f.feed.others.settings)
+	if f.frameInput != "" {
+		mf.Settings["frame_input"] = f.frameInput
 	}
-	return x, held
-}
-
-// saveMap writes the map with its manifest beside it.
-func saveMap(path string, force bool, mf *result.Manifest, a *partition.Affine, x []float64, sample []int) error {
-	n := len(a.Rows)
-	weight := tensor.Of(a.Weight, append([]int{n}, sample...)...)
-	return save(path, force, mf, func(w io.Writer) error {
-		if strings.EqualFold(filepath.Ext(path), ".npy") {
-			return tensor.WriteNpy(w, weight)
+	if f.random > 0 {
+		mf.Settings["random"], mf.Settings["low"], mf.Settings["high"] = f.random, f.low, f.high
+	}
+	return save(f.output, f.force, mf, func(w io.Writer) error {
+		arrays := a.Arrays(x, sample)
+		if strings.EqualFold(filepath.Ext(f.output), ".npy") {
+			return tensor.WriteNpy(w, arrays[0].Array)
 		}
-		rows := make([]int64, n)
-		for i, k := range a.Rows {
-			rows[i] = int64(k)
-		}
-		return tensor.WriteNpz(w, tensor.Named{Name: "weight", Array: weight}, tensor.Named{Name: "bias", Array: tensor.Of(a.Bias, n)},
-			tensor.Named{Name: "value", Array: tensor.Of(a.Value, n)}, tensor.Named{Name: "norm", Array: tensor.Of(a.Norm, n)},
-			tensor.Named{Name: "row", Array: tensor.Of(rows, n)}, tensor.Named{Name: "input", Array: tensor.Of(x, sample...)})
+		return tensor.WriteNpz(w, arrays...)
 	})
-}
-
-func printAffine(w io.Writer, a *partition.Affine) {
-	rows := [][]string{{"ROW", "VALUE", "NORM", "BIAS"}}
-	for i, k := range a.Rows {
-		rows = append(rows, []string{fmt.Sprint(k), fmt.Sprintf("%.6g", a.Value[i]), fmt.Sprintf("%.6g", a.Norm[i]), fmt.Sprintf("%.6g", a.Bias[i])})
-	}
-	table(w, rows)
-	along := fmt.Sprintf("row %d of %q", a.Along, a.Output)
-	if a.Along == a.Largest && a.Direction != nil {
-		along += ", the largest,"
-	}
-	switch {
-	case a.Direction == nil:
-		fmt.Fprintf(w, "\nThe weight of %s is 0: it grows in no direction, along which to look for boundaries. Choose another with --row.\n", along)
-	case len(a.Sites) == 0:
-		fmt.Fprintf(w, "\nThe network has no site, hence no boundary to look for along the direction in which %s grows fastest.\n", along)
-	default:
-		fmt.Fprintf(w, "\nDistances to boundaries along the direction in which %s grows fastest:\n\n", along)
-		table(w, distances(a.Sites))
-	}
-	if a.Check != nil {
-		fmt.Fprintf(w, "\nThe map held against the network (differences relative to the largest output or bias, bends to the row's norm):\n\n")
-		table(w, checks(a.Check))
-	}
-	for _, s := range verdict(a) {
-		fmt.Fprintf(w, "\n%s\n", s)
-	}
-}
-
-func distances(sites []partition.Distance) [][]string {
-	rows := [][]string{{"SITE", "AHEAD", "UNIT", "BEHIND", "UNIT"}}
-	for _, s := range sites {
-		row := []string{s.Site}
-		for _, c := range []*partition.Crossing{s.Ahead, s.Behind} {
-			if c == nil {
-				row = append(row, "none", "")
-			} else {
-				row = append(row, fmt.Sprintf("%.6g", c.Distance), fmt.Sprint(c.Index))
-			}
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-func checks(c *partition.Check) [][]string {
-	rows := [][]string{{"POINT", "DISTANCE", "DIFFERENCE", "BEND", "UNITS CHANGED"}}
-	row := func(point string, at, apart float64, bend, changed string) {
-		rows = append(rows, []string{point, fmt.Sprintf("%.6g", at), relative(apart), bend, changed})
-	}
-	for _, s := range c.Sides {
-		b := s.Beyond
-		if b == nil {
-			row(s.Side+", no boundary", s.At, s.Error, "", fmt.Sprint(s.Changed))
-			continue
-		}
-		changed := fmt.Sprintf("%d, as predicted", b.Changed)
-		if b.Changed != b.Tied || b.Crossed != b.Tied {
-			changed = fmt.Sprintf("%d, with %d of %d predicted", b.Changed, b.Crossed, b.Tied)
-		}
-		row(s.Side+", half way", s.At, s.Error, "", fmt.Sprint(s.Changed))
-		row(s.Side+", beyond", b.At, b.Error, relative(b.Bend), changed)
-	}
-	return rows
-}
-
-// relative is a difference for people; the largest number stands for one that is
-// not finite.
-func relative(v float64) string {
-	if v == math.MaxFloat64 {
-		return "infinite"
-	}
-	return fmt.Sprintf("%.2g", v)
-}
-
-// verdict says in sentences how far the map is to be trusted.
-func verdict(a *partition.Affine) (s []string) {
-	say := func(format string, args ...any) { s = append(s, fmt.Sprintf(format, args...)) }
-	if n := a.OnKnot; n > 0 {
-		say("%s %s exactly on a knot (which counts as not above it) or with several largest elements (the first counts). Unless that is so all around it, the item lies on a boundary, and the map is that of one of the regions that meet there.", count(n, "unit"), are(n))
-	}
-	if c := a.Check; c != nil {
-		for _, side := range c.Sides {
-			if side.Changed > 0 {
-				say("%s changed before the boundary %s, so another is nearer than the one that was found.", count(side.Changed, "unit"), side.Side)
-			}
-			if side.Beyond != nil && side.Beyond.Crossed == 0 {
-				say("The boundary %s was not seen to be crossed: rounding hides it.", side.Side)
-			}
-		}
-	}
-	switch c := a.Check; {
-	case len(a.Bent) > 0:
-		say("Not exact: the network is not piecewise linear, so this is its tangent. What bends: %s.", some(a.Bent))
-	case a.Direction == nil:
-	case c == nil:
-		say("There is a boundary at distance 0 both ways, so there is nothing to check the map on.")
-	case c.Exact:
-		say("Exact: inside the region the map is the network, to within %.0e.", c.Tolerance)
-	default:
-		say("Not exact: inside the region the map and the network differ by %s, more than the %.0e of rounding.", relative(c.Error), c.Tolerance)
-	}
-	if len(a.Unwatched) > 0 {
-		say("These have boundaries that were not looked for, since they are no sites: %s.", some(a.Unwatched))
-	}
-	return s
-}
-
-// some joins the first few names.
-func some(names []string) string {
-	const most = 8
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
 }

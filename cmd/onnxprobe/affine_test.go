@@ -198,7 +198,7 @@ func TestAffineInWords(t *testing.T) {
 			a.Largest = 1
 		}
 		var b strings.Builder
-		printAffine(&b, &a)
+		a.Print(&b, "--row")
 		for _, w := range c.want {
 			if !strings.Contains(b.String(), w) {
 				t.Errorf("%s: no %q in\n%s", c.name, w, b.String())

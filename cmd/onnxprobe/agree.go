@@ -9,6 +9,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // agreeFlags compare regions and whole pictures with one region.
@@ -46,7 +47,7 @@ func (f *agreeFlags) compare(c *cobra.Command, r *probes.Prober, ds dataset.Data
 	}
 	if len(ref.Left) > 0 {
 		note(c, "without a position inside the reference by the rule %q, and not compared: %s, %s",
-			rule, count(len(ref.Left), "site"), firstOf(ref.Left, 5))
+			rule, text.Count(len(ref.Left), "site"), text.First(ref.Left, 5))
 	}
 	settings["agree"] = map[string]any{"reference": ref.ID, "left_out": ref.Left}
 	if f.maps == "" {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 func newAttach() *cobra.Command {
@@ -41,10 +42,10 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if err := keep(out, args); err != nil {
 				return err
 			}
-			if _, err := os.Lstat(out); err == nil && !force {
-				return usagef("%s exists; --force replaces it", out)
+			if err := newFile(out, force); err != nil {
+				return usageError{err}
 			}
-			m, err := mf.load(args[0])
+			m, sample, err := mf.loaded(args[0])
 			if err != nil {
 				return err
 			}
@@ -52,10 +53,6 @@ Weights kept as external data stay where they are: write the file beside them.`,
 				if err := keep(out, []string{filepath.Join(m.Dir, filepath.FromSlash(f))}); err != nil {
 					return err
 				}
-			}
-			sample, err := mf.sample(m)
-			if err != nil {
-				return err
 			}
 			list := []probes.Probe{probes.Code{Below: sign3}}
 			if fragile > 0 {
@@ -69,14 +66,10 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if plan.Fit.Freed {
 				note(c, "the export fixes the batch at 1; the probed model's is free. onnxprobe codes checks on the engine that the numbers stay the same")
 			}
-			if n := plan.Fit.FoldedNote(); n != "" {
-				note(c, "%s", n)
-			}
-			if plan.Fit.Note != "" {
-				note(c, "%s", plan.Fit.Note)
-			}
-			if n := result.UnwatchedNote(plan.Unwatched); n != "" {
-				note(c, "%s", n)
+			for _, n := range []string{plan.Fit.FoldedNote(), plan.Fit.Note, result.UnwatchedNote(plan.Unwatched)} {
+				if n != "" {
+					note(c, "%s", n)
+				}
 			}
 			probed := probes.Strip(plan.Model)
 			if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
@@ -88,7 +81,7 @@ Weights kept as external data stay where they are: write the file beside them.`,
 			if mf.json {
 				return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"model": out, "sites": plan.Sites, "units": plan.Units(), "code_bytes": plan.CodeBytes()})
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s, a code of %s an item\n", out, count(len(plan.Sites), "site"), count(plan.Units(), "unit"), count(plan.CodeBytes(), "byte"))
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s, a code of %s an item\n", out, text.Count(len(plan.Sites), "site"), text.Count(plan.Units(), "unit"), text.Count(plan.CodeBytes(), "byte"))
 			return nil
 		},
 	}

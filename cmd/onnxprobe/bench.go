@@ -1,10 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,33 +12,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/bench"
-	"github.com/onnxprobe/onnxprobe/probes/result"
 )
-
-// benchReport is what bench --json prints: a contract.
-type benchReport struct {
-	Model       string            `json:"model"`
-	Sample      []int             `json:"sample"`
-	Sites       int               `json:"sites"`
-	Units       int               `json:"units"`
-	CodeBytes   int               `json:"code_bytes"`
-	Backend     string            `json:"backend"`
-	Device      string            `json:"device"`
-	Precision   string            `json:"precision"`
-	TF32        bool              `json:"tf32"`
-	Tune        string            `json:"tune,omitempty"`
-	Threads     int               `json:"threads"`
-	Seed        uint64            `json:"seed"`
-	Directions  int               `json:"directions,omitempty"`
-	Radius      float64           `json:"radius,omitempty"`
-	Machine     bench.Machine     `json:"machine"`
-	Versions    map[string]string `json:"versions"`
-	Results     []*bench.Result   `json:"results"`
-	BestBatch   int               `json:"best_batch"`
-	PeakBytes   int64             `json:"peak_host_bytes,omitempty"`
-	Noisy       bool              `json:"noisy"`
-	CommandLine []string          `json:"command"`
-}
 
 // benchJob are the flags of bench.
 type benchJob struct {
@@ -139,11 +109,12 @@ func (j *benchJob) batches(sample []int) ([]int, error) {
 	return sizes, nil
 }
 
-func (j *benchJob) run(c *cobra.Command, path string) error {
-	if !(j.seconds > 0 && j.seconds <= 1e6) || j.images < 0 {
+// check reports what is wrong with the flags before anything is loaded.
+func (j *benchJob) check(c *cobra.Command, path string) error {
+	switch {
+	case !(j.seconds > 0 && j.seconds <= 1e6) || j.images < 0:
 		return usagef("--seconds is above 0 and --images 0 or more")
-	}
-	if !(j.radius > 0 && j.radius <= 1e30) {
+	case !(j.radius > 0 && j.radius <= 1e30):
 		return usagef("--radius %g: a radius is positive and finite", j.radius)
 	}
 	for _, name := range []string{"directions", "radius"} {
@@ -157,14 +128,15 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 	if _, err := j.options(); err != nil {
 		return err
 	}
-	if _, err := j.batches(nil); err != nil {
+	_, err := j.batches(nil)
+	return err
+}
+
+func (j *benchJob) run(c *cobra.Command, path string) error {
+	if err := j.check(c, path); err != nil {
 		return err
 	}
-	m, err := j.load(path)
-	if err != nil {
-		return err
-	}
-	sample, err := j.sample(m)
+	m, sample, err := j.loaded(path)
 	if err != nil {
 		return err
 	}
@@ -193,27 +165,17 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 		}
 		b.Around = probes.Complexity{Frame: f, Radii: []float64{j.radius}}
 	}
-	r := &benchReport{Model: path, Sample: b.Codes.Fit.Sample, Sites: len(b.Codes.Sites), Units: b.Codes.Units(), CodeBytes: b.Codes.CodeBytes(),
-		Backend: b.Backend.Name(), Device: j.deviceList(), TF32: b.Options.AllowTF32, Tune: b.Options.Tune, Threads: j.threads, Seed: j.seed,
-		Machine: bench.Describe(c.Context(), b.Options.Device), CommandLine: commandLine(c),
-		Versions: map[string]string{"onnxprobe": result.Version(), "go": runtime.Version(), b.Backend.Name(): b.Backend.Version()}}
-	r.Precision, _, _ = strings.Cut(b.Codes.Precision(), ",") // what follows is of TF32
-	if j.complexity {
-		r.Directions, r.Radius = j.directions, j.radius
+	sizes, err := j.batches(b.Codes.Fit.Sample)
+	if err != nil {
+		return err
 	}
-	if err := j.measure(c, &b, r); err != nil {
+	r, err := b.Report(c.Context(), sizes, func(said string) { note(c, "%s", said) })
+	if err != nil {
 		return refused(err, j.precision == "float64")
 	}
+	r.Model, r.CommandLine = path, commandLine(c)
 	noteRandom(c, m)
-	var done error
-	if j.json {
-		e := json.NewEncoder(c.OutOrStdout())
-		e.SetIndent("", "  ")
-		done = e.Encode(r)
-	} else {
-		r.print(c.OutOrStdout())
-	}
-	return j.plot.printed(c, done, path, r)
+	return j.plot.printed(c, show(c, j.json, r, r.Print), path, r)
 }
 
 // beside reads what is given for the model's other inputs.
@@ -239,124 +201,4 @@ func (j *benchJob) beside(m *onnx.Model) ([]dataset.Side, error) {
 		sides = append(sides, s)
 	}
 	return sides, nil
-}
-
-// measure fills in the results.
-func (j *benchJob) measure(c *cobra.Command, b *bench.Bench, r *benchReport) error {
-	sizes, err := j.batches(r.Sample)
-	if err != nil {
-		return err
-	}
-	if sizes == nil {
-		best, err := b.Best(c.Context(), func(s string) { note(c, "%s", s) })
-		if err != nil {
-			return err
-		}
-		sizes = []int{best}
-	}
-	var rate float64
-	for _, n := range sizes {
-		res, err := b.Measure(c.Context(), n)
-		if err != nil {
-			return err
-		}
-		if fit := b.Codes.Fit.Note; fit != "" && r.Results == nil {
-			note(c, "%s", fit)
-		}
-		r.Results = append(r.Results, res)
-		for _, s := range res.Notes {
-			note(c, "%s", s)
-		}
-		if m := res.Codes.Rate.Median; m > rate {
-			rate, r.BestBatch = m, res.Batch
-		}
-		if res.Noisy() {
-			r.Noisy = true
-			note(c, "the machine is noisy: at batch %d images a second vary by more than a fifth; read the ratio, and repeat on a quiet machine", res.Batch)
-		}
-		if res.Batch != n { // a fixed batch is the same for all sizes
-			note(c, "the model runs at batch %d only", res.Batch)
-			break
-		}
-	}
-	r.PeakBytes = bench.Peak()
-	return nil
-}
-
-func (r *benchReport) print(w io.Writer) {
-	or := func(s, unknown string) string {
-		if s == "" {
-			return unknown
-		}
-		return s
-	}
-	threads := "all cores"
-	if r.Threads > 0 {
-		threads = count(r.Threads, "thread")
-	}
-	about := [][]string{
-		{"model", fmt.Sprintf("%s: samples %v, %s, %s, codes of %s", r.Model, r.Sample, count(r.Sites, "site"), count(r.Units, "unit"), size(int64(r.CodeBytes)))},
-		{"machine", fmt.Sprintf("%s, %s, %s/%s", or(r.Machine.CPU, "a CPU without a name"), count(r.Machine.Cores, "core"), r.Machine.OS, r.Machine.Arch)},
-	}
-	if r.Machine.GPU != "" {
-		about = append(about, []string{"", fmt.Sprintf("%s, driver %s", r.Machine.GPU, r.Machine.Driver)})
-	}
-	precision := r.Precision
-	if r.TF32 {
-		precision += " with TF32"
-	}
-	table(w, append(about, []string{"engine", fmt.Sprintf("%s %s on %s, %s, %s", r.Backend, r.Versions[r.Backend], r.Device, precision, threads)}))
-	fmt.Fprintln(w)
-	rows := [][]string{{"BATCH", "PLAIN/S", "P10-P90", "CODES/S", "P10-P90", "RATIO", "P10-P90"}}
-	if r.Directions > 0 {
-		rows[0] = append(rows[0], "POINTS/S", "P10-P90")
-	}
-	pair := func(s bench.Spread) []string {
-		return []string{figure(s.Median), figure(s.P10) + "-" + figure(s.P90)}
-	}
-	for _, res := range r.Results {
-		row := []string{fmt.Sprint(res.Batch)}
-		for _, s := range []bench.Spread{res.Plain.Rate, res.Codes.Rate, res.Ratio} {
-			row = append(row, pair(s)...)
-		}
-		if res.Complexity != nil {
-			row = append(row, pair(res.Complexity.Rate)...)
-		}
-		rows = append(rows, row)
-	}
-	table(w, rows)
-	if len(r.Results) > 1 {
-		fmt.Fprintf(w, "\nmost images a second with codes at batch %d\n", r.BestBatch)
-	}
-	fmt.Fprintln(w)
-	known := func(n *int64) string {
-		if n == nil {
-			return "n/a"
-		}
-		return size(*n)
-	}
-	rows = [][]string{{"BATCH", "", "BYTES IN", "BYTES OUT", "HOST MEMORY", "DEVICE MEMORY"}}
-	for _, res := range r.Results {
-		for _, v := range []struct {
-			name string
-			bench.Variant
-		}{{"plain", res.Plain}, {"codes", res.Codes}} {
-			rows = append(rows, []string{fmt.Sprint(res.Batch), v.name, size(int64(v.BytesIn)), size(int64(v.BytesOut)), known(v.HostBytes), known(v.DeviceBytes)})
-		}
-	}
-	table(w, rows)
-	fmt.Fprintln(w, "\nbytes are of one image; memory is what opening and first running each session added")
-	if r.PeakBytes > 0 {
-		last := r.Results[len(r.Results)-1]
-		fmt.Fprintf(w, "the process held %s at most; over the last %s it grew by %.1f MB\n",
-			size(r.PeakBytes), count(last.Plain.Items+last.Codes.Items, "image"), float64(last.Growth)/1e6)
-	}
-}
-
-// figure is a rate as people read it: without an exponent.
-func figure(v float64) string {
-	if v >= 1000 {
-		return fmt.Sprintf("%.0f", v)
-	}
-	return fmt.Sprintf("%.4g", v)
 }

@@ -86,7 +86,7 @@ func TestBenchTable(t *testing.T) {
 
 // An export whose batch is fixed is freed, as by the other verbs.
 func TestBenchFreesTheBatch(t *testing.T) {
-	var r benchReport
+	var r bench.Report
 	out := do("bench", "../../testdata/models/resnet_basic_dynamo_fixed.onnx", "--backend", "gorgonia", "--seconds", "0.01", "--batch", "3,5", "--json")
 	decode(t, out.stdout, &r)
 	if len(r.Results) != 2 || r.Results[0].Batch != 3 || r.Results[1].Batch != 5 {

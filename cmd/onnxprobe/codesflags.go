@@ -14,6 +14,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // codesFlags are common to the verbs that read codes and write what they say.
@@ -113,7 +114,7 @@ func (f *codesFlags) open(c *cobra.Command, path string, names bool, kinds ...st
 	for _, n := range codes.Notes {
 		note(c, "%s", n)
 	}
-	all := count(codes.Failed+codes.Len(), "item")
+	all := text.Count(codes.Failed+codes.Len(), "item")
 	if codes.Failed > 0 && codes.Len() == 0 {
 		return nil, fmt.Errorf("none of %s of %s has a %s: its rows say why", all, path, codes.On)
 	}

@@ -1,9 +1,10 @@
 package main
 
 import (
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,13 +18,19 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 )
 
+// compareFlags are the flags of compare.
+type compareFlags struct {
+	modelFlags
+	engineFlags
+	dataFlags
+	feed                   feedFlags
+	a, b, deviceA, deviceB string
+	judge                  string // the precision of the judge
+	out                    compareOutput
+}
+
 func newCompare() *cobra.Command {
-	var mf modelFlags
-	var ef engineFlags
-	var df dataFlags
-	var feed feedFlags
-	var a, b, deviceA, deviceB, precision string
-	var out compareOutput
+	var f compareFlags
 	c := &cobra.Command{
 		Use:   "compare MODEL DATA... -a X -b Y",
 		Short: "Bits that differ between two engines or settings, with margins",
@@ -57,124 +64,124 @@ knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
   onnxprobe compare resnet18.onnx photos/ --preprocess imagenet --device-a cpu --device-b cuda:0
   onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b ort,device=cuda:0,tf32=on,precision=float16`,
 		Args: atLeast(1, "a model and data"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if deviceB != "" && !c.Flags().Changed("b") {
-				b = "ort"
-			}
-			fa, err := setting("-a", a, ef.on(deviceA))
-			if err != nil {
-				return err
-			}
-			fb, err := setting("-b", b, ef.on(deviceB))
-			if err != nil {
-				return err
-			}
-			if !fa.onGPU() && !fb.onGPU() {
-				if err := ef.gpuFlags.set(&engine.Options{}); err != nil {
-					return err
-				}
-			}
-			if precision != "" && precision != "float64" {
-				return usagef("--precision %q: the judge of a comparison computes in float64; for a side write -a ENGINE,precision=...", precision)
-			}
-			if err := feed.check(c.Flags().Changed); err != nil {
-				return err
-			}
-			if err := out.check(args); err != nil {
-				return err
-			}
-			m, err := mf.load(args[0])
-			if err != nil {
-				return err
-			}
-			sample, err := mf.sample(m)
-			if err != nil {
-				return err
-			}
-			sa, err := fa.choose(c, m)
-			if err != nil {
-				return fmt.Errorf("-a %s: %w", a, err)
-			}
-			sb, err := fb.choose(c, m)
-			if err != nil {
-				return fmt.Errorf("-b %s: %w", b, err)
-			}
-			feed.regions.model.on(sa.Backend, sa.Options)
-			defer feed.regions.model.Close()
-			ds, sample, err := df.open(c, m, args[1:], sample)
-			if err != nil {
-				return err
-			}
-			sa.Batch, sb.Batch = fa.batchFor(sample, ds.Len()), fb.batchFor(sample, ds.Len())
-			o := probes.CompareOptions{RunOptions: probes.RunOptions{Decoders: df.decoders}}
-			if precision != "" {
-				j := side{engineFlags: engineFlags{backend: backends.Float64, device: "cpu", threads: ef.threads, batch: 1, precision: precision, allowRandom: ef.allowRandom, maxMemory: ef.maxMemory}}
-				judge, err := j.choose(c, m)
-				if err != nil {
-					return fmt.Errorf("--precision %s: %w", precision, err)
-				}
-				judge.Batch = j.batch
-				o.Judge = &judge
-			}
-			start := time.Now()
-			show, done := progress(c, ds.Len(), "comparing")
-			o.Progress = show
-			d, err := probes.Compare(c.Context(), m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample}, ds, sa, sb, o)
-			done()
-			if err != nil {
-				return refused(err, sa.Double || sb.Double)
-			}
-			noteRandom(c, m)
-			elapsed(c, d.Summary, start, "item")
-			fault := failed(d.Summary, "item")
-			var none noneUsed
-			if errors.As(fault, &none) {
-				return none // sites without a flip would look like agreement
-			}
-			sides := []probes.Setting{sa, sb}
-			if o.Judge != nil {
-				sides = append(sides, *o.Judge)
-			}
-			settings := map[string]any{"a": a, "b": b, "precision": precision, "seed": df.seed}
-			if err := out.write(c, m, manifestData(ds, df.random > 0), d, settings, sides...); err != nil {
-				return err
-			}
-			switch {
-			case out.path == "-": // the rows are there
-			case mf.json:
-				e := json.NewEncoder(c.OutOrStdout())
-				e.SetIndent("", "  ")
-				err = e.Encode(d)
-			default:
-				printDiff(c, d, a, b)
-			}
-			if err == nil {
-				err = fault
-			}
-			return out.plot.printed(c, err, fmt.Sprintf("%s, %s and %s", filepath.Base(args[0]), a, b), d)
-		},
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
-	out.add(c.Flags())
-	feed.add(c.Flags(), &mf, &df)
-	mf.addSites(c.Flags())
-	mf.add(c.Flags())
-	ef.addOptions(c.Flags())
-	ef.addAllowRandom(c.Flags())
-	ef.addBatch(c.Flags())
-	df.add(c.Flags())
-	c.Flags().StringVarP(&a, "a", "a", "ort", "one `SETTING`")
-	c.Flags().StringVarP(&b, "b", "b", "ort,optimize=none", "the other `SETTING`")
-	c.Flags().StringVar(&deviceA, "device-a", "", "the `DEVICE` of -a")
-	c.Flags().StringVar(&deviceB, "device-b", "", "the `DEVICE` of -b, which is ort then unless it is given")
-	c.Flags().StringVar(&precision, "precision", "", "float64: decide in it, on the pure-Go engine, which side is right")
-	df.addRandom(c.Flags())
-	c.Flags().Uint64Var(&df.seed, "seed", 0, "seed of --random")
+	fs := c.Flags()
+	f.out.add(fs)
+	f.feed.add(fs, &f.modelFlags, &f.dataFlags)
+	f.addSites(fs)
+	f.modelFlags.add(fs)
+	f.addOptions(fs)
+	f.addAllowRandom(fs)
+	f.addBatch(fs)
+	f.dataFlags.add(fs)
+	fs.StringVarP(&f.a, "a", "a", "ort", "one `SETTING`")
+	fs.StringVarP(&f.b, "b", "b", "ort,optimize=none", "the other `SETTING`")
+	fs.StringVar(&f.deviceA, "device-a", "", "the `DEVICE` of -a")
+	fs.StringVar(&f.deviceB, "device-b", "", "the `DEVICE` of -b, which is ort then unless it is given")
+	fs.StringVar(&f.judge, "precision", "", "float64: decide in it, on the pure-Go engine, which side is right")
+	f.addRandom(fs)
+	fs.Uint64Var(&f.seed, "seed", 0, "seed of --random")
 	return c
 }
 
-// side is one setting as it was written.
+// sides are the two settings as they were written.
+func (f *compareFlags) sides(c *cobra.Command) (a, b side, err error) {
+	if f.deviceB != "" && !c.Flags().Changed("b") {
+		f.b = "ort"
+	}
+	if a, err = setting("-a", f.a, f.on(f.deviceA)); err != nil {
+		return a, b, err
+	}
+	if b, err = setting("-b", f.b, f.on(f.deviceB)); err != nil {
+		return a, b, err
+	}
+	if !a.onGPU() && !b.onGPU() {
+		err = f.gpuFlags.set(&engine.Options{})
+	}
+	return a, b, err
+}
+
+// judged is the setting of the judge, nil where none is asked for.
+func (f *compareFlags) judged(c *cobra.Command, m *onnx.Model) (*probes.Setting, error) {
+	if f.judge == "" {
+		return nil, nil
+	}
+	j := side{flag: "--precision", text: f.judge, engineFlags: engineFlags{backend: backends.Float64, device: "cpu",
+		threads: f.threads, precision: f.judge, allowRandom: f.allowRandom, maxMemory: f.maxMemory}}
+	s, err := j.choose(c, m)
+	s.Batch = 1
+	return &s, err
+}
+
+func (f *compareFlags) run(c *cobra.Command, args []string) error {
+	a, b, err := f.sides(c)
+	if err != nil {
+		return err
+	}
+	if f.judge != "" && f.judge != "float64" {
+		return usagef("--precision %q: the judge of a comparison computes in float64; "+
+			"for a side write -a ENGINE,precision=...", f.judge)
+	}
+	if err := cmp.Or(f.feed.check(c.Flags().Changed), f.out.check(args)); err != nil {
+		return err
+	}
+	m, sample, err := f.loaded(args[0])
+	if err != nil {
+		return err
+	}
+	sa, err := a.choose(c, m)
+	if err != nil {
+		return err
+	}
+	sb, err := b.choose(c, m)
+	if err != nil {
+		return err
+	}
+	f.feed.regions.model.on(sa.Backend, sa.Options)
+	defer f.feed.regions.model.Close()
+	ds, sample, err := f.open(c, m, args[1:], sample)
+	if err != nil {
+		return err
+	}
+	sa.Batch, sb.Batch = a.batchFor(sample, ds.Len()), b.batchFor(sample, ds.Len())
+	o := probes.CompareOptions{RunOptions: probes.RunOptions{Decoders: f.decoders}}
+	if o.Judge, err = f.judged(c, m); err != nil {
+		return err
+	}
+	start := time.Now()
+	progress, done := progress(c, ds.Len(), "comparing")
+	o.Progress = progress
+	attach := probes.AttachOptions{Sites: f.siteOptions(), Sample: sample}
+	d, err := probes.Compare(c.Context(), m, attach, ds, sa, sb, o)
+	done()
+	if err != nil {
+		return refused(err, sa.Double || sb.Double)
+	}
+	noteRandom(c, m)
+	elapsed(c, d.Summary, start, "item")
+	fault := failed(d.Summary, "item")
+	if none := new(noneUsed); errors.As(fault, none) {
+		return fault // sites without a flip would look like agreement
+	}
+	all := []probes.Setting{sa, sb}
+	if o.Judge != nil {
+		all = append(all, *o.Judge)
+	}
+	settings := map[string]any{"a": f.a, "b": f.b, "precision": f.judge, "seed": f.seed}
+	if err := f.out.write(c, m, manifestData(ds, f.random > 0), d, settings, all...); err != nil {
+		return err
+	}
+	if f.out.path != "-" { // whose rows are there
+		err = show(c, f.json, d, func(w io.Writer) { d.Print(w, f.a, f.b) })
+	}
+	return f.out.plot.printed(c, cmp.Or(err, fault), fmt.Sprintf("%s, %s and %s", filepath.Base(args[0]), f.a, f.b), d)
+}
+
+// side is one setting, and the flag that it was written after.
 type side struct {
 	engineFlags
+	flag, text string
 	host, half bool
 	pack       probes.Packing
 }
@@ -192,13 +199,11 @@ func (f *engineFlags) onGPU() bool { return strings.HasPrefix(f.device, "cuda") 
 // setting reads "ort,optimize=none,batch=1", changes to what the flags say.
 func setting(flag, s string, base engineFlags) (side, error) {
 	parts := strings.Split(s, ",")
-	sd := side{engineFlags: base}
-	if parts[0] == "" {
+	sd := side{engineFlags: base, flag: flag, text: s}
+	if sd.backend = parts[0]; sd.backend == "" {
 		return sd, usagef("%s %q: a setting begins with an engine: %s", flag, s, strings.Join(backends.Names(), ", "))
 	}
-	sd.backend = parts[0]
-	flags, own := sd.gpuFlags, false // what was given for both sides; whether this one says its tf32
-	sd.gpuFlags = gpuFlags{}
+	var own gpuFlags // what this side says of a GPU; the flags of both are for one that runs there
 	for _, kv := range parts[1:] {
 		k, v, _ := strings.Cut(kv, "=")
 		var err error
@@ -216,12 +221,11 @@ func setting(flag, s string, base engineFlags) (side, error) {
 				sd.precision = ""
 			}
 		case "tf32":
-			if sd.tf32 = v == "on"; v != "on" && v != "off" {
+			if sd.tf32, own.tf32 = v == "on", v == "on"; v != "on" && v != "off" {
 				err = fmt.Errorf("TF32 is on or off")
 			}
-			own = true
 		case "tune":
-			sd.tune = v
+			sd.tune, own.tune = cmp.Or(v, sd.tune), v
 		case "codes":
 			switch sd.host, sd.pack = v == "host", probes.PackAuto; v {
 			case "graph", "host":
@@ -237,14 +241,8 @@ func setting(flag, s string, base engineFlags) (side, error) {
 			return sd, usagef("%s %q: %q: %w", flag, s, kv, err)
 		}
 	}
-	if sd.onGPU() {
-		given := sd.gpuFlags
-		if sd.gpuFlags = flags; own {
-			sd.tf32 = given.tf32
-		}
-		if given.tune != "" {
-			sd.tune = given.tune
-		}
+	if !sd.onGPU() {
+		sd.gpuFlags = own
 	}
 	if _, err := sd.options(); err != nil {
 		return sd, fmt.Errorf("%s %q: %w", flag, s, err)
@@ -262,42 +260,16 @@ func wholeNumber(s string, least int) (int, error) {
 
 // choose finds the engine, and leaves the batch open.
 func (sd *side) choose(c *cobra.Command, m *onnx.Model) (probes.Setting, error) {
+	s := probes.Setting{Host: sd.host, Pack: sd.pack, Double: sd.precision == "float64", Half: sd.half}
+	var err error
 	if sd.precision == "float32" {
-		if _, err := sd.precise(m); err != nil {
-			return probes.Setting{}, err
-		}
+		_, err = sd.precise(m)
 	}
-	b, o, err := sd.engineFlags.choose(c)
-	return probes.Setting{Backend: b, Options: o, Host: sd.host, Pack: sd.pack, Double: sd.precision == "float64", Half: sd.half}, err
-}
-
-func printDiff(c *cobra.Command, d *probes.Diff, a, b string) {
-	header := []string{"SITE", "BITS", "FLIPS", "ITEMS", "LARGEST MARGIN", "OF SCALE"}
-	if d.Judge != "" {
-		header = append(header, "FOR A", "FOR B")
+	if err == nil {
+		s.Backend, s.Options, err = sd.engineFlags.choose(c)
 	}
-	rows := [][]string{header}
-	var bits, flips int64
-	for _, s := range d.Sites {
-		bits, flips = bits+s.Bits, flips+s.Flips
-		margin, of := "", ""
-		if s.Flips > 0 {
-			margin = fmt.Sprintf("%.3g", s.Margin)
-			if s.Scale > 0 {
-				of = fmt.Sprintf("%.2g", s.Margin/s.Scale)
-			}
-		}
-		row := []string{s.Site, grouped(s.Bits), grouped(s.Flips), fmt.Sprint(s.Items), margin, of}
-		if d.Judge != "" && s.Flips > 0 {
-			row = append(row, grouped(*s.ForA), grouped(*s.ForB))
-		}
-		rows = append(rows, row)
+	if err != nil {
+		return s, fmt.Errorf("%s %s: %w", sd.flag, sd.text, err)
 	}
-	w := c.OutOrStdout()
-	table(w, rows)
-	fmt.Fprintf(w, "\n%s of %s differ, in %d of %s; the model's own outputs differ by at most %.3g\n",
-		grouped(flips), count(bits, "bit"), d.Regions, count(d.Items-d.Failed, "item"), d.Outputs)
-	if d.Judge != "" {
-		fmt.Fprintf(w, "float64 decides %s for a (%s) and %s for b (%s)\n", grouped(*d.ForA), a, grouped(*d.ForB), b)
-	}
+	return s, nil
 }

@@ -84,7 +84,7 @@ func (f *compareOutput) write(c *cobra.Command, m *onnx.Model, data result.Data,
 		return err
 	}
 	defer to.Abort()
-	if err := to.Write(diffColumns(d)); err != nil {
+	if err := to.Write(d.Columns()); err != nil {
 		return err
 	}
 	whole := *d
@@ -100,26 +100,4 @@ func (f *compareOutput) write(c *cobra.Command, m *onnx.Model, data result.Data,
 		mf.Sides = append(mf.Sides, sideOf(s))
 	}
 	return commit(to, mf)
-}
-
-// diffColumns are the sites of a comparison as rows; margin and scale are null where no
-// bit differs, for_a and for_b without a judge.
-func diffColumns(d *probes.Diff) []result.Column {
-	var site []string
-	var bits, flips, items, forA, forB []int64
-	var margin, scale []float64
-	var equal, unjudged []bool
-	for _, s := range d.Sites {
-		site, bits, flips, items = append(site, s.Site), append(bits, s.Bits), append(flips, s.Flips), append(items, int64(s.Items))
-		margin, scale, equal = append(margin, s.Margin), append(scale, s.Scale), append(equal, s.Flips == 0)
-		judged := s.ForA != nil && s.ForB != nil
-		if unjudged = append(unjudged, !judged); judged {
-			forA, forB = append(forA, *s.ForA), append(forB, *s.ForB)
-		} else {
-			forA, forB = append(forA, 0), append(forB, 0)
-		}
-	}
-	return []result.Column{{Name: "site", Values: site}, {Name: "bits", Values: bits}, {Name: "flips", Values: flips}, {Name: "items", Values: items},
-		{Name: "margin", Values: margin, Null: equal}, {Name: "scale", Values: scale, Null: equal},
-		{Name: "for_a", Values: forA, Null: unjudged}, {Name: "for_b", Values: forB, Null: unjudged}}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/region/locate"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
@@ -142,7 +143,14 @@ func (o *complexityOptions) measured(c *cobra.Command) *measured {
 	}
 	if o.maps != "" {
 		what.through = func(r *probes.Prober, ds dataset.Dataset, _ *region.Rows, to result.Sink) (result.Sink, error) {
-			return o.regions.maps(c, r.Plan, ds, to, o.maps)
+			var where *locate.Regions
+			if o.regions.path != "" {
+				var err error
+				if where, err = o.regions.located(c); err != nil {
+					return nil, err
+				}
+			}
+			return locate.Maps(where, r.Plan, ds, to, o.maps)
 		}
 	}
 	return what

@@ -19,6 +19,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // dataFlags say what goes into the model.
@@ -201,7 +202,7 @@ func noteSources(c *cobra.Command, ds dataset.Dataset) {
 			if ext == "/" {
 				name = "folder"
 			}
-			what = append(what, count(l.Files[ext], name))
+			what = append(what, text.Count(l.Files[ext], name))
 		}
 		note(c, "%s is read as %s, and what is of another kind is left out: %s", l.Folder, l.Format, strings.Join(what, ", "))
 	}

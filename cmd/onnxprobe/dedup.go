@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // dedupFlags are those of dedup.
@@ -128,7 +129,7 @@ func (f *dedupFlags) run(c *cobra.Command, path string) error {
 	err = f.tell(c, m, path, r, func(w io.Writer) error {
 		const most = 50 // what a person looks at
 		if len(r.Members) > 0 {
-			table(w, r.Table(most))
+			text.Table(w, r.Table(most))
 		}
 		if n := len(r.Members) - most; n > 0 {
 			fmt.Fprintf(w, "and %d more groups; -o FILE.jsonl writes all\n", n)

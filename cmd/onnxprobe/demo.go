@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 	"github.com/onnxprobe/onnxprobe/testdata"
 )
 
@@ -55,43 +57,47 @@ func demo(c *cobra.Command, dir string) error {
 	}
 	w := c.OutOrStdout()
 	at := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
-	model, digits := at("models/resnet_basic_dynamo.onnx"), at("images/digits")
-	fmt.Fprintf(w, "A residual network trained on handwritten digits, exported by PyTorch, and 100 digits\nit has not seen, are in %s\n", dir)
-	step := func(why string, args ...string) error {
-		shown := strings.ReplaceAll(strings.Join(args, " "), dir+string(filepath.Separator), "")
-		fmt.Fprintf(w, "\n%s\n$ onnxprobe %s\n", why, shown)
-		return perform(c.Context(), append(args, "--quiet"), c.InOrStdin(), w, c.ErrOrStderr())
-	}
-	type job struct {
-		why  string
-		args []string
-		say  func(w io.Writer) error // what came out
-	}
-	compare := job{"Do two engines agree, and if not, who is right?",
-		[]string{"compare", model, digits, "--preprocess", "mnist-01", "-a", "ort", "-b", "gorgonia", "--precision", "float64"}, nil}
+	fmt.Fprintf(w, "A residual network trained on handwritten digits, exported by PyTorch, and 100 digits\n"+
+		"it has not seen, are in %s\n", dir)
+	compare, sides := "Do two engines agree, and if not, who is right?", "-a ort -b gorgonia --precision float64"
 	if err := (ort.Backend{}).Available(engine.Options{}); err != nil {
 		note(c, "engine: gorgonia, in pure Go; %v", err)
-		compare.why = "Do the codes depend on the precision?"
-		compare.args = []string{"compare", model, digits, "--preprocess", "mnist-01", "-a", "gorgonia", "-b", "gorgonia,precision=float64"}
+		compare, sides = "Do the codes depend on the precision?", "-a gorgonia -b gorgonia,precision=float64"
 	}
-	for _, s := range []job{
-		{"Where does it bend?", []string{"inspect", model}, nil},
-		{"What does it see?", []string{"run", model, filepath.Join(digits, "3"), "--preprocess", "mnist-01", "--softmax", "--top", "2"}, nil},
-		{"On which side of every bend does each picture fall?", []string{"codes", model, digits, "--preprocess", "mnist-01", "-o", at("codes.npy"), "--force"},
-			func(w io.Writer) error { return sayRegions(w, result.ItemsPath(at("codes.npy"))) }},
-		{"How many regions crowd around each picture?", []string{"complexity", model, digits, "--preprocess", "mnist-01", "--radius", "0.05", "--directions", "20", "-o", at("complexity.jsonl"), "--force"},
-			func(w io.Writer) error { return sayComplexity(w, at("complexity.jsonl")) }},
-		{"What does the network do in the region around one picture?", []string{"affine", model, at("images/digits/3/0213.png"), "--preprocess", "mnist-01"}, nil},
-		compare,
+	const network = " ./models/resnet_basic_dynamo.onnx" // "./" stands for dir
+	const items = network + " ./images/digits --preprocess mnist-01 "
+	for _, s := range []struct {
+		why, line string
+		rows      string // what came out, for say
+		say       func(w io.Writer, rows []demoRow)
+	}{
+		{"Where does it bend?", "inspect" + network, "", nil},
+		{"What does it see?", "run" + network + " ./images/digits/3 --preprocess mnist-01 --softmax --top 2", "", nil},
+		{"On which side of every bend does each picture fall?", "codes" + items + "-o ./codes.npy --force",
+			result.ItemsPath("codes.npy"), sayRegions},
+		{"How many regions crowd around each picture?",
+			"complexity" + items + "--radius 0.05 --directions 20 -o ./complexity.jsonl --force",
+			"complexity.jsonl", sayComplexity},
+		{"What does the network do in the region around one picture?",
+			"affine" + network + " ./images/digits/3/0213.png --preprocess mnist-01", "", nil},
+		{compare, "compare" + items + sides, "", nil},
 	} {
-		if err := step(s.why, s.args...); err != nil {
+		fmt.Fprintf(w, "\n%s\n$ onnxprobe %s\n", s.why, strings.ReplaceAll(s.line, "./", ""))
+		args := strings.Fields(s.line + " --quiet")
+		for i, arg := range args {
+			if name, ours := strings.CutPrefix(arg, "./"); ours {
+				args[i] = at(name)
+			}
+		}
+		if err := perform(c.Context(), args, c.InOrStdin(), w, c.ErrOrStderr()); err != nil {
 			return err
 		}
-		if s.say == nil {
-			continue
-		}
-		if err := s.say(w); err != nil {
-			return err
+		if s.say != nil {
+			rows, err := readRows(at(s.rows))
+			if err != nil {
+				return err
+			}
+			s.say(w, rows)
 		}
 	}
 	if err := againstPyTorch(c, at); err != nil {
@@ -147,32 +153,20 @@ func readRows(path string) ([]demoRow, error) {
 	return rows, nil
 }
 
-func sayRegions(w io.Writer, path string) error {
-	rows, err := readRows(path)
-	if err != nil {
-		return err
-	}
+func sayRegions(w io.Writer, rows []demoRow) {
 	regions := map[string]bool{}
 	for _, r := range rows {
 		regions[r.Digest] = true
 	}
-	fmt.Fprintf(w, "The %s fall in %s.\n", count(len(rows), "picture"), count(len(regions), "linear region"))
-	return nil
+	fmt.Fprintf(w, "The %s fall in %s.\n", text.Count(len(rows), "picture"), text.Count(len(regions), "linear region"))
 }
 
-func sayComplexity(w io.Writer, path string) error {
-	rows, err := readRows(path)
-	if err != nil {
-		return err
-	}
+func sayComplexity(w io.Writer, rows []demoRow) {
 	slices.SortStableFunc(rows, func(a, b demoRow) int { return cmp.Compare(a.Complexity, b.Complexity) })
-	for _, p := range []struct {
-		name string
-		at   int
-	}{{"smallest", 0}, {"median", len(rows) / 2}, {"largest", len(rows) - 1}} {
-		fmt.Fprintf(w, "%-8s  %4d of the units change their side around %s\n", p.name, rows[p.at].Complexity, rows[p.at].ID)
+	for k, r := range []demoRow{rows[0], rows[len(rows)/2], rows[len(rows)-1]} {
+		fmt.Fprintf(w, "%-8s  %4d of the units change their side around %s\n",
+			[]string{"smallest", "median", "largest"}[k], r.Complexity, r.ID)
 	}
-	return nil
 }
 
 // againstPyTorch compares the codes just written with those that PyTorch gave for
@@ -207,7 +201,7 @@ func againstPyTorch(c *cobra.Command, at func(string) string) error {
 		return err
 	}
 	code, near := tensor.Data[uint8](want["code"]), tensor.Data[uint8](want["near"])
-	width := got.Shape[1]
+	codes, width := tensor.Data[uint8](got), got.Shape[1]
 	differ, fragile := 0, 0
 	for k, name := range golden.Images {
 		i, ok := row[name]
@@ -215,18 +209,13 @@ func againstPyTorch(c *cobra.Command, at func(string) string) error {
 			return fmt.Errorf("the demo's picture %q has no code", name)
 		}
 		for b := range width {
-			d := code[k*width+b] ^ tensor.Data[uint8](got)[i*width+b]
-			for ; d != 0; d &= d - 1 {
-				if d&-d&near[k*width+b] == 0 {
-					differ++
-				} else {
-					fragile++
-				}
-			}
+			bit := k*width + b
+			d := code[bit] ^ codes[i*width+b]
+			differ, fragile = differ+bits.OnesCount8(d&^near[bit]), fragile+bits.OnesCount8(d&near[bit])
 		}
 	}
 	w := c.OutOrStdout()
-	fmt.Fprintf(w, "\nAre they right? Of the %s bits that PyTorch gave for %d of the pictures, %d differ", grouped(int64(8*len(code))), len(golden.Images), differ+fragile)
+	fmt.Fprintf(w, "\nAre they right? Of the %s bits that PyTorch gave for %d of the pictures, %d differ", text.Grouped(int64(8*len(code))), len(golden.Images), differ+fragile)
 	if fragile > 0 {
 		fmt.Fprintf(w, ", %d of them within rounding of their knot", fragile)
 	}

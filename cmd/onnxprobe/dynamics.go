@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"cmp"
 	"io"
 	"math"
 	"path/filepath"
@@ -17,7 +17,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes/attack"
 	"github.com/onnxprobe/onnxprobe/probes/dynamics"
-	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // parseRatio reads 0.03 or 8/255.
@@ -72,10 +71,7 @@ func (f *followFlags) add(fs *pflag.FlagSet) {
 }
 
 func (f *followFlags) check(c *cobra.Command) error {
-	if err := f.studyFlags.check(); err != nil {
-		return err
-	}
-	if err := distance("fragile", f.fragile); err != nil {
+	if err := cmp.Or(f.studyFlags.check(), distance("fragile", f.fragile)); err != nil {
 		return err
 	}
 	for i, r := range f.radii {
@@ -166,94 +162,63 @@ a row with its error; the exit code is 3 then, and the next run tries it again.`
 		Args: atLeast(1, "checkpoints"),
 	}
 	f.add(c.Flags())
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := f.check(c); err != nil {
-			return err
-		}
-		files, err := dynamics.Files(args)
-		if err != nil {
-			return err
-		}
-		s, err := f.study(c, files)
-		if err != nil {
-			return err
-		}
-		sample := s.Train.Shape()
-		if s.Frame, err = openFrame(f.frame, f.directions, sample, f.seed); err != nil {
-			return err
-		}
-		s.Load, s.Logits = dynamics.LogitsFirst(f.load, f.logits), f.logits
-		if f.logits == "" {
-			s.Load = noteSoftmax(c, s.Load)
-		}
-		s.Fragile, s.BySite = f.fragile, f.bySite
-		s.Complexity = &dynamics.Complexity{Radii: f.radii, Frame: s.Frame.SHA256(), Sign3: f.sign3, Centre: f.centre,
-			Points: f.points, Random: f.random, Low: f.low, High: f.high, Seed: f.seed}
-		if err := f.arm(c, s); err != nil {
-			return err
-		}
-		cs, err := dynamics.Survey(files, s.Load, site.Options{Globs: f.sites, MaxPool: f.maxPool, Gemm: f.gemm, Strict: f.strictSites}, sample)
-		if err != nil {
-			return err
-		}
-		print, err := s.Begin(f.output, c.Name(), f.force)
-		if err != nil {
-			return err
-		}
-		if err := saveFrame(filepath.Join(f.output, "frame.npy"), s.Frame); err != nil {
-			return err
-		}
-		kept.Store(&someKept) // what was measured
-		out, err := s.Follow(c.Context(), f.output, print, cs)
-		if err != nil {
-			return stopped(c, err)
-		}
-		table := filepath.Join(f.output, "dynamics."+f.to)
-		m := manifestOf(c, s, print, out.Records)
-		for i := range m.Networks {
-			m.Networks[i].Step = &cs[i].Step
-		}
-		if err := dynamics.SaveTable(table, dynamics.LongTable(cs, out.Records), m); err != nil {
-			return err
-		}
-		done := f.summary(out, table).show(c, f.json, func(w io.Writer) { printDynamics(w, f.radii[0], cs, out.Records) })
-		return f.plot.file(c, done, table)
-	}
+	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args) }
 	return c
 }
 
-// printDynamics shows the curves to a person: a line a step.
-func printDynamics(w io.Writer, radius float64, cs []dynamics.Checkpoint, records []*dynamics.Record) {
-	columns := []struct{ title, set, measure string }{{"ACC TRAIN", "train", "accuracy"}, {"TEST", "test", "accuracy"}, {"ROBUST", "test", "robust_accuracy"},
-		{"LC TRAIN", "train", "complexity"}, {"TEST", "test", "complexity"}, {"RANDOM", "random", "complexity"},
-		{"REDUND. TEST", "test", "redundancy"}, {"K-NN", "test", "knn_accuracy"}, {"CHURN TEST", "test", "churn"}}
-	rows := [][]string{{"STEP"}}
-	var failed []string
-	for _, col := range columns {
-		rows[0] = append(rows[0], col.title)
+// run measures the checkpoints, and writes their table.
+func (f *followFlags) run(c *cobra.Command, args []string) error {
+	if err := f.check(c); err != nil {
+		return err
 	}
-	for i, r := range records {
-		row := []string{strconv.FormatInt(cs[i].Step, 10)}
-		for _, col := range columns {
-			text := "-"
-			for _, f := range r.Rows { // the first radius comes first
-				if f.Set == col.set && f.Measure == col.measure && f.Site == "" && (f.Radius == 0 || f.Radius == radius) {
-					text = strconv.FormatFloat(float64(f.Value), 'g', 4, 64)
-					break
-				}
-			}
-			row = append(row, text)
-		}
-		if r.Error != "" {
-			row = []string{row[0], "error"}
-			failed = append(failed, fmt.Sprintf("step %d: %s", cs[i].Step, r.Error))
-		}
-		rows = append(rows, row)
+	files, err := dynamics.Files(args)
+	if err != nil {
+		return err
 	}
-	table(w, rows)
-	for _, text := range failed {
-		fmt.Fprintln(w, text)
+	s, err := f.study(c, files)
+	if err != nil {
+		return err
 	}
+	sample := s.Train.Shape()
+	if s.Frame, err = openFrame(f.frame, f.directions, sample, f.seed); err != nil {
+		return err
+	}
+	s.Load, s.Logits = dynamics.LogitsFirst(f.load, f.logits), f.logits
+	if f.logits == "" {
+		s.Load = noteSoftmax(c, s.Load)
+	}
+	s.Fragile, s.BySite = f.fragile, f.bySite
+	s.Complexity = &dynamics.Complexity{Radii: f.radii, Frame: s.Frame.SHA256(), Sign3: f.sign3, Centre: f.centre,
+		Points: f.points, Random: f.random, Low: f.low, High: f.high, Seed: f.seed}
+	if err := f.arm(c, s); err != nil {
+		return err
+	}
+	cs, err := dynamics.Survey(files, s.Load, f.siteOptions(), sample)
+	if err != nil {
+		return err
+	}
+	print, err := s.Begin(f.output, c.Name(), f.force)
+	if err != nil {
+		return err
+	}
+	if err := saveFrame(filepath.Join(f.output, "frame.npy"), s.Frame); err != nil {
+		return err
+	}
+	kept.Store(&someKept) // what was measured
+	out, err := s.Follow(c.Context(), f.output, print, cs)
+	if err != nil {
+		return stopped(c, err)
+	}
+	table := filepath.Join(f.output, "dynamics."+f.to)
+	m := manifestOf(c, s, print, out.Records)
+	for i := range m.Networks {
+		m.Networks[i].Step = &cs[i].Step
+	}
+	if err := dynamics.SaveTable(table, dynamics.LongTable(cs, out.Records), m); err != nil {
+		return err
+	}
+	done := f.summary(out, table).show(c, f.json, func(w io.Writer) { out.Print(w, f.radii[0], cs) })
+	return f.plot.file(c, done, table)
 }
 
 // noteSoftmax is a loader that says, of the first network whose first output is a

@@ -177,13 +177,23 @@ func TestPhasesVerb(t *testing.T) {
 		"--backend", "gorgonia", "-o", out, "--table", "csv", "--json"}
 	for i := range 2 {
 		r := do(args...)
-		var sum studySummary
+		var sum struct {
+			studySummary
+			Cells []struct {
+				X, Y    string
+				At      map[string]float64
+				Models  int
+				Train   float64 `json:"redundancy_train"`
+				KNN     float64 `json:"knn_accuracy"`
+				ChangeX float64 `json:"change_x"`
+			} `json:"cells"`
+		}
 		decode(t, r.stdout, &sum)
 		if r.code != exitSomeFailed || sum.Networks != 3 || sum.Kept != 2*i || len(sum.Failed) != 1 || len(sum.Cells) != 2 || *sum.Thresholds != dynamics.DefaultThresholds {
 			t.Fatalf("%+v, %+v", r, sum)
 		}
 		c := sum.Cells[0]
-		if c.X != "size" || c.Y != "" || c.At["size"] != 108 || c.Train != 0 || c.Models != 1 || float64(c.ChangeX) != float64(sum.Cells[1].KNN-c.KNN) {
+		if c.X != "size" || c.Y != "" || c.At["size"] != 108 || c.Train != 0 || c.Models != 1 || c.ChangeX != sum.Cells[1].KNN-c.KNN {
 			t.Errorf("%+v", c)
 		}
 		if !strings.Contains(r.messages, "onnxprobe's own") {

@@ -12,6 +12,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // The exit codes, a contract with scripts.
@@ -34,7 +35,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 type someFailed struct{ result.Summary }
 
 func (e someFailed) Error() string {
-	s := fmt.Sprintf("%d of %s could not be used; their rows say why", e.Failed, count(e.Items, "item"))
+	s := fmt.Sprintf("%d of %s could not be used; their rows say why", e.Failed, text.Count(e.Items, "item"))
 	for _, m := range e.Errors[:min(3, len(e.Errors))] {
 		s += "\n  " + m
 	}
@@ -49,7 +50,7 @@ type noneUsed struct {
 }
 
 func (e noneUsed) Error() string {
-	s := fmt.Sprintf("none of %s could be used", count(e.Items, e.what))
+	s := fmt.Sprintf("none of %s could be used", text.Count(e.Items, e.what))
 	if len(e.Errors) > 0 {
 		s += "; the first: " + strings.ReplaceAll(e.Errors[0], "\n", " ")
 	}

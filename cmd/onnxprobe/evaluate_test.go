@@ -216,8 +216,8 @@ func TestEvaluateDigests(t *testing.T) {
 func TestEvaluateFlagsThatGoTogether(t *testing.T) {
 	path := sketched(t, "c.parquet")
 	for want, args := range map[string][]string{
-		"--logistic goes with --test":                   {"--logistic"},
-		"--neighbors goes with --test":                  {"-k", "3"},
+		"--logistic goes with --test":                  {"--logistic"},
+		"--neighbors goes with --test":                 {"-k", "3"},
 		"--clusters goes with --kmeans or --unlabeled": {"--clusters", "3"},
 	} {
 		if r := do(append([]string{"evaluate", path}, args...)...); r.code != 2 || !strings.Contains(r.messages, want) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -22,6 +21,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // modelFlags say how a model is read and where it is probed.
@@ -301,25 +301,5 @@ func progress(c *cobra.Command, total int, what string) (func(result.Summary), f
 // elapsed reports a finished run.
 func elapsed(c *cobra.Command, s result.Summary, start time.Time, unit string) {
 	d := time.Since(start)
-	note(c, "%s in %s, %.4g a second", count(s.Items, unit), d.Round(time.Millisecond), float64(s.Items)/d.Seconds())
-}
-
-// table writes aligned columns.
-func table(w io.Writer, rows [][]string) {
-	widths := map[int]int{}
-	for _, r := range rows {
-		for i, s := range r {
-			widths[i] = max(widths[i], len([]rune(s)))
-		}
-	}
-	for _, r := range rows {
-		var b strings.Builder
-		for i, s := range r {
-			b.WriteString(s)
-			if i < len(r)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-len([]rune(s))+2))
-			}
-		}
-		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
-	}
+	note(c, "%s in %s, %.4g a second", text.Count(s.Items, unit), d.Round(time.Millisecond), float64(s.Items)/d.Seconds())
 }

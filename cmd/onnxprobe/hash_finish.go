@@ -9,6 +9,7 @@ import (
 
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 func newHashFinish() *cobra.Command {
@@ -47,12 +48,12 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 			return err
 		}
 	}
-	note(c, "%s in %s, %s: %s", count(s.Finished, "item"), count(s.Done, "shard"), size(s.Bytes), filepath.Join(p.Dir(), "manifest.json"))
+	note(c, "%s in %s, %s: %s", text.Count(s.Finished, "item"), text.Count(s.Done, "shard"), text.Size(s.Bytes), filepath.Join(p.Dir(), "manifest.json"))
 	if n := len(s.Aside); n > 0 {
-		note(c, "without %s that %s set aside: %s", count(n, "shard"), are(n), numbered(s.Aside))
+		note(c, "without %s that %s set aside: %s", text.Count(n, "shard"), text.Are(n), numbered(s.Aside))
 	}
 	if r := s.Regions; r != nil {
-		note(c, "%s of %s, %d of them failed; %s without regions", count(r.Regions, "region"), count(r.Pictures, "picture"), r.Failed, count(r.Without, "picture"))
+		note(c, "%s of %s, %d of them failed; %s without regions", text.Count(r.Regions, "region"), text.Count(r.Pictures, "picture"), r.Failed, text.Count(r.Without, "picture"))
 		if r.Failed > 0 {
 			return regionsFailed(*r)
 		}

@@ -18,6 +18,7 @@ import (
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // hashPlan are the flags that say what a job is.
@@ -183,7 +184,7 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	for _, s := range p.Shards {
 		most = max(most, s.Items)
 	}
-	note(c, "plan: %s in %s of at most %s, %s", count(p.Items, "item"), count(len(p.Shards), "shard"), grouped(int64(most)),
+	note(c, "plan: %s in %s of at most %s, %s", text.Count(p.Items, "item"), text.Count(len(p.Shards), "shard"), text.Grouped(int64(most)),
 		filepath.Join(h.output, "plan.json"))
 	return p, nil
 }
@@ -264,9 +265,16 @@ func (h *hashPlan) askRegions(c *cobra.Command, s *jobs.Settings, ds dataset.Dat
 	if s.Regions.Options, err = h.regions.options(); err != nil {
 		return nil, err
 	}
-	matched, err := h.regions.match(c, ds)
+	if h.regions.found() {
+		return h.regions.set.Match(ds), nil
+	}
+	where, err := h.regions.located(c)
+	if err != nil {
+		return nil, err
+	}
+	matched, err := where.Match(ds)
 	if n := h.regions.set.Faults.Count; err == nil && n > 0 {
-		note(c, "%s of %s cannot be read and %s left out: %v", count(n, "row"), h.regions.path, are(n), h.regions.set.Faults.Rows[0])
+		note(c, "%s of %s cannot be read and %s left out: %v", text.Count(n, "row"), h.regions.path, text.Are(n), h.regions.set.Faults.Rows[0])
 	}
 	return matched, err
 }
@@ -291,7 +299,7 @@ func (h *hashPlan) extend(c *cobra.Command, p *jobs.Plan, sources []string) (*jo
 	if err != nil {
 		return nil, err
 	}
-	note(c, "%s: %s in %s in all", count(n, "new item"), count(old.Items, "item"), count(len(old.Shards), "shard"))
+	note(c, "%s: %s in %s in all", text.Count(n, "new item"), text.Count(old.Items, "item"), text.Count(len(old.Shards), "shard"))
 	return old, nil
 }
 

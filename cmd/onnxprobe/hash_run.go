@@ -19,7 +19,9 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/region/locate"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // hashRun are the flags that say how a job is run: none changes a byte of it.
@@ -68,7 +70,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 			for _, res := range done {
 				report(res)
 			}
-			note(c, "done already: %s", count(len(done), "shard"))
+			note(c, "done already: %s", text.Count(len(done), "shard"))
 			return nil
 		}
 		left = todo
@@ -99,7 +101,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	}
 	var layouts []region.Layout
 	if p.Settings.OfRegions() {
-		if layouts, err = layoutsOf(c, r.Plan); err != nil {
+		if layouts, err = locate.Layouts(r.Plan, func(format string, args ...any) { note(c, format, args...) }); err != nil {
 			return err
 		}
 	}
@@ -139,8 +141,8 @@ func (h *hashRun) said(c *cobra.Command, d jobs.Progress, took time.Duration) {
 		return
 	}
 	s := d.Seconds
-	note(c, "%s in %s in %s, %.4g a second; %d failed, %s written, %s done before", count(d.Items, "item"), count(d.Shards, "shard"),
-		took.Round(time.Millisecond), float64(d.Items)/took.Seconds(), d.Failed, size(d.Bytes), count(d.Skipped, "shard"))
+	note(c, "%s in %s in %s, %.4g a second; %d failed, %s written, %s done before", text.Count(d.Items, "item"), text.Count(d.Shards, "shard"),
+		took.Round(time.Millisecond), float64(d.Items)/took.Seconds(), d.Failed, text.Size(d.Bytes), text.Count(d.Skipped, "shard"))
 	note(c, "seconds: reading %.2f and decoding %.2f on %d goroutines, inference %.2f, waiting for items %.2f, writing %.2f",
 		s.Read, s.Decode, h.decoders, s.Infer, s.Wait, s.Write)
 }
@@ -163,16 +165,6 @@ func (h *hashRun) todo(p *jobs.Plan, shards iter.Seq[int]) (items int, done []jo
 		done = append(done, jobs.Result{Shard: i, Items: r.Items, Failed: r.Failed, Bytes: r.Bytes(), Seconds: r.Seconds.Total, Skipped: true})
 	}
 	return items, done, nil
-}
-
-// size is a number of bytes as people read it.
-func size(n int64) string {
-	units := []string{"bytes", "kB", "MB", "GB", "TB"}
-	f := float64(n)
-	for f >= 1000 && len(units) > 1 {
-		f, units = f/1000, units[1:]
-	}
-	return strconv.FormatFloat(f, 'g', 4, 64) + " " + units[0]
 }
 
 // jobProgress shows how far a worker is: a line that is written over where someone
@@ -200,7 +192,7 @@ func jobProgress(c *cobra.Command, total int) (func(jobs.Progress), func()) {
 				of = fmt.Sprintf("/%d", total)
 				left = fmt.Sprintf(", %s left", time.Duration(float64(total-p.Items)/rate*float64(time.Second)).Round(time.Second))
 			}
-			fmt.Fprintf(w, "%shash: %d%s items, %.4g/s%s, %d failed, %s written; an interruption loses %d%s", begin, p.Items, of, rate, left, p.Failed, size(p.Bytes), p.Items-p.Kept, end)
+			fmt.Fprintf(w, "%shash: %d%s items, %.4g/s%s, %d failed, %s written; an interruption loses %d%s", begin, p.Items, of, rate, left, p.Failed, text.Size(p.Bytes), p.Items-p.Kept, end)
 		}, func() {
 			if begin != "" {
 				fmt.Fprint(w, begin)
@@ -301,7 +293,7 @@ interrupt it drops the shard it is at and ends.`,
 			return settled(err)
 		}
 		if wrong > 0 {
-			return fmt.Errorf("standard input has %s that %s no number of a shard", count(wrong, "line"), are(wrong))
+			return fmt.Errorf("standard input has %s that %s no number of a shard", text.Count(wrong, "line"), text.Are(wrong))
 		}
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // load reads the plan of the job in a folder.
@@ -63,13 +64,13 @@ func printStatus(c *cobra.Command, s jobs.Status) {
 		{"of these, running here", numbered(s.Running)},
 		{"set aside", numbered(s.Aside)},
 		{"items", fmt.Sprintf("%d of %d, %d failed", s.Finished, s.Items, s.Failed)},
-		{"written", size(s.Bytes)},
+		{"written", text.Size(s.Bytes)},
 	}
 	if s.Tiles > 0 {
-		rows = append(rows, []string{"tiles", grouped(int64(s.Tiles))})
+		rows = append(rows, []string{"tiles", text.Grouped(int64(s.Tiles))})
 	}
 	if r := s.Regions; r != nil {
-		rows = append(rows, []string{"regions", fmt.Sprintf("%d of %s, %d failed; %s without", r.Regions, count(r.Pictures, "picture"), r.Failed, count(r.Without, "picture"))})
+		rows = append(rows, []string{"regions", fmt.Sprintf("%d of %s, %d failed; %s without", r.Regions, text.Count(r.Pictures, "picture"), r.Failed, text.Count(r.Without, "picture"))})
 	}
 	if s.ItemsPerSecond > 0 {
 		t := s.Seconds
@@ -80,7 +81,7 @@ func printStatus(c *cobra.Command, s jobs.Status) {
 	if s.Success {
 		done = "yes"
 	}
-	table(c.OutOrStdout(), append(rows, []string{"finished", done}))
+	text.Table(c.OutOrStdout(), append(rows, []string{"finished", done}))
 	for _, e := range s.Errors[:min(3, len(s.Errors))] {
 		fmt.Fprintln(c.OutOrStdout(), "  "+e)
 	}
@@ -128,25 +129,25 @@ read as its data. Where verify itself cannot read it ends with 1 and changes not
 			note(c, "%s", b)
 		}
 		if n := len(v.Foreign); n > 0 {
-			note(c, "%s %s not the job's: %s", count(n, "file"), are(n), strings.Join(v.Foreign[:min(n, 10)], ", "))
+			note(c, "%s %s not the job's: %s", text.Count(n, "file"), text.Are(n), strings.Join(v.Foreign[:min(n, 10)], ", "))
 		}
 		if err != nil {
 			return err
 		}
 		if n := len(v.Findings); n > 0 {
-			return fmt.Errorf("%s %s not right, and the job is not finished; what to do about each is said above", count(n, "file"), are(n))
+			return fmt.Errorf("%s %s not right, and the job is not finished; what to do about each is said above", text.Count(n, "file"), text.Are(n))
 		}
 		done := "and the job is finished"
 		if !v.Finished {
 			done = "and the job is not finished"
 			if n := len(v.Missing); n > 0 {
-				done = fmt.Sprintf("and %s %s not done yet", count(n, "shard"), are(n))
+				done = fmt.Sprintf("and %s %s not done yet", text.Count(n, "shard"), text.Are(n))
 			}
 		}
 		if n := len(v.Aside); n > 0 {
-			done += fmt.Sprintf(", without %s that %s set aside: %s", count(n, "shard"), are(n), numbered(v.Aside))
+			done += fmt.Sprintf(", without %s that %s set aside: %s", text.Count(n, "shard"), text.Are(n), numbered(v.Aside))
 		}
-		note(c, "%s verified, %s", count(v.Done, "shard"), done)
+		note(c, "%s verified, %s", text.Count(v.Done, "shard"), done)
 		return nil
 	}
 	return c

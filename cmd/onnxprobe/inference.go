@@ -155,8 +155,15 @@ func (f *inference) request(c *cobra.Command, args []string, what *measured) (*p
 func (f *inference) before(c *cobra.Command, r *probes.Prober, ds dataset.Dataset, to result.Sink, what *measured) (
 	rows *region.Rows, _ result.Sink, err error) {
 	if f.regions.path != "" {
+		where, err := f.regions.located(c)
+		if err != nil {
+			return nil, nil, err
+		}
+		if f.each.Rule, err = region.ParseRule(f.regions.rule); err != nil {
+			return nil, nil, err
+		}
 		f.each.Seed = f.seed
-		if rows, err = f.regions.rows(c, r.Plan, ds, to, f.each); err != nil {
+		if rows, err = where.Rows(r.Plan, ds, to, f.each); err != nil {
 			return nil, nil, err
 		}
 		to = rows
@@ -182,8 +189,11 @@ func (f *closing) check(m *result.Manifest) error {
 	f.fault = failed(m.Summary, "item")
 	var none noneUsed
 	if f.rows != nil {
-		var err error
-		if f.wrote, err = f.regions.finish(f.c, f.rows); err != nil {
+		where, err := f.regions.located(f.c)
+		if err == nil {
+			f.wrote, err = where.Finish(f.rows)
+		}
+		if err != nil {
 			return err
 		}
 		m.Settings["region_rows"] = f.wrote

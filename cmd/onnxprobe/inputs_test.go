@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/onnxprobe/onnxprobe/probes/bench"
 )
 
 // regionBlip takes a picture of 3 x 32 x 32 and a box.
@@ -62,7 +64,7 @@ func TestCompareOnBoxesOfAModel(t *testing.T) {
 func TestBenchOfTwoInputs(t *testing.T) {
 	needORT(t)
 	for _, given := range [][]string{nil, {"--input", "box=0.1,0.1,0.6,0.9"}} {
-		var r benchReport
+		var r bench.Report
 		decode(t, stdoutOf(t, with([]string{"bench", regionBlip, "--batch", "2", "--images", "4", "--backend", "ort", "--json"}, given...)...), &r)
 		if len(r.Results) != 1 || r.Results[0].Codes.Items < 4 || r.Results[0].Codes.BytesIn != 4*(3*32*32+4) {
 			t.Errorf("%v: %+v", given, r.Results)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/probes"
 )
 
 func decode(t testing.TB, text string, into any) {
@@ -18,9 +19,9 @@ func decode(t testing.TB, text string, into any) {
 	}
 }
 
-func inspectJSON(t testing.TB, args ...string) inspection {
+func inspectJSON(t testing.TB, args ...string) probes.Inspection {
 	t.Helper()
-	var in inspection
+	var in probes.Inspection
 	decode(t, stdoutOf(t, with([]string{"inspect", "--json"}, args...)...), &in)
 	return in
 }
@@ -103,7 +104,7 @@ func TestInspect(t *testing.T) {
 func TestInspectTriesNoEngine(t *testing.T) {
 	var names []string
 	for _, b := range inspectJSON(t, resnet).Backends {
-		if names = append(names, b.Name); b != (runnable{Name: b.Name}) {
+		if names = append(names, b.Name); b != (probes.Trial{Name: b.Name}) {
 			t.Errorf("it tried %+v", b)
 		}
 	}

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"encoding/json"
-	"sort"
+	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // entry is one thing that the tool offers.
@@ -23,26 +25,31 @@ type entry struct {
 	Doc  string `json:"doc"`
 }
 
-// lists is what "onnxprobe list" can show, each from the table that defines it.
-var lists = map[string]func() []entry{
-	"backends": func() (es []entry) {
-		for _, b := range backends.All {
-			doc := "available, version " + b.Version()
-			if err := b.Available(engine.Options{}); err != nil {
-				doc = err.Error()
-			}
-			es = append(es, entry{b.Name(), doc})
+// entries are those of a table that has an entry for each of its rows.
+func entries[T any](rows []T, of func(T) entry) func() []entry {
+	return func() (es []entry) {
+		for _, r := range rows {
+			es = append(es, of(r))
 		}
 		return es
-	},
-	"activations": func() (es []entry) {
-		for _, a := range site.Activations {
-			doc := a.Doc
-			if a.Smooth {
-				doc += ": a sign code"
-			}
-			es = append(es, entry{a.Name, doc})
+	}
+}
+
+// lists is what "onnxprobe list" can show, each from the table that defines it.
+var lists = map[string]func() []entry{
+	"backends": entries(backends.All, func(b engine.Backend) entry {
+		if err := b.Available(engine.Options{}); err != nil {
+			return entry{b.Name(), err.Error()}
 		}
+		return entry{b.Name(), "available, version " + b.Version()}
+	}),
+	"activations": func() []entry {
+		es := entries(site.Activations, func(a site.Activation) entry {
+			if a.Smooth {
+				a.Doc += ": a sign code"
+			}
+			return entry{a.Name, a.Doc}
+		})()
 		return append(es, entry{"MaxPool", "which element of its window a unit takes, with --include-maxpool"},
 			entry{"Linear", "the sign of a linear layer that no activation follows, with --include-gemm"})
 	},
@@ -57,38 +64,14 @@ var lists = map[string]func() []entry{
 			{"affine", "the affine map of an item's linear region, and how far its boundaries are along it"},
 		}...)
 	},
-	"datasets": func() (es []entry) {
-		for _, f := range dataset.Formats {
-			es = append(es, entry{f.Name, f.Doc})
-		}
-		return es
-	},
-	"formats": func() (es []entry) {
-		for _, f := range result.Formats {
-			es = append(es, entry{f.Name, f.Doc})
-		}
-		return es
-	},
-	"regions": func() (es []entry) {
-		for _, f := range annotate.Formats {
-			es = append(es, entry{f.Name, f.Doc})
-		}
-		return es
-	},
-	"presets": func() (es []entry) {
-		for _, p := range picture.Presets {
-			es = append(es, entry{p.Name, p.Doc})
-		}
-		return es
-	},
+	"datasets": entries(dataset.Formats, func(f dataset.Format) entry { return entry{f.Name, f.Doc} }),
+	"formats":  entries(result.Formats, func(f result.Format) entry { return entry{f.Name, f.Doc} }),
+	"regions":  entries(annotate.Formats, func(f annotate.Format) entry { return entry{f.Name, f.Doc} }),
+	"presets":  entries(picture.Presets, func(p picture.Preset) entry { return entry{p.Name, p.Doc} }),
 }
 
 func newList() *cobra.Command {
-	var names []string
-	for n := range lists {
-		names = append(names, n)
-	}
-	sort.Strings(names)
+	names := slices.Sorted(maps.Keys(lists))
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list " + strings.Join(names, "|"),
@@ -103,17 +86,14 @@ everything that makes a site; what of a model bends besides, "inspect MODEL" nam
 			if l == nil {
 				return usagef("there is no list of %q; the lists are %s", args[0], strings.Join(names, ", "))
 			}
-			if asJSON {
-				e := json.NewEncoder(c.OutOrStdout())
-				e.SetIndent("", "  ")
-				return e.Encode(l())
-			}
-			var rows [][]string
-			for _, e := range l() {
-				rows = append(rows, []string{e.Name, e.Doc})
-			}
-			table(c.OutOrStdout(), rows)
-			return nil
+			all := l()
+			return show(c, asJSON, all, func(w io.Writer) {
+				var rows [][]string
+				for _, e := range all {
+					rows = append(rows, []string{e.Name, e.Doc})
+				}
+				text.Table(w, rows)
+			})
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

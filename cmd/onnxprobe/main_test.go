@@ -12,6 +12,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 const (
@@ -161,8 +162,8 @@ func with(first []string, more ...string) []string {
 
 func TestCount(t *testing.T) {
 	for want, got := range map[string]string{
-		"0 sites": count(0, "site"), "1 site": count(1, "site"), "2,048 sites": count(int64(2048), "site"),
-		"1 query": count(1, "query"), "3 queries": count(3, "query"),
+		"0 sites": text.Count(0, "site"), "1 site": text.Count(1, "site"), "2,048 sites": text.Count(int64(2048), "site"),
+		"1 query": text.Count(1, "query"), "3 queries": text.Count(3, "query"),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

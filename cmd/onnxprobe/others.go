@@ -12,6 +12,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // otherFlags say what goes into a model's other inputs, and how pictures are cut.
@@ -147,7 +148,7 @@ func (f *otherFlags) readRegions(c *cobra.Command) error {
 		return err
 	}
 	if n := f.boxes.set.Faults.Count; n > 0 {
-		note(c, "%s of %s cannot be read and %s left out: %v", count(n, "row"), f.boxes.path, are(n), f.boxes.set.Faults.Rows[0])
+		note(c, "%s of %s cannot be read and %s left out: %v", text.Count(n, "row"), f.boxes.path, text.Are(n), f.boxes.set.Faults.Rows[0])
 	}
 	return nil
 }

@@ -2,43 +2,12 @@ package main
 
 import (
 	"io"
-	"math"
 	"path/filepath"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/onnxprobe/onnxprobe/probes/dynamics"
 )
-
-// phaseCell is a cell in --json: axes that there are not, and changes that are not
-// known, are left out.
-type phaseCell struct {
-	X       string             `json:"x"`
-	Y       string             `json:"y,omitempty"`
-	At      map[string]float64 `json:"at"`
-	Models  int                `json:"models"`
-	Train   dynamics.Value     `json:"redundancy_train"`
-	Test    dynamics.Value     `json:"redundancy_test"`
-	KNN     dynamics.Value     `json:"knn_accuracy"`
-	ChangeX dynamics.Value     `json:"change_x"`
-	ChangeY dynamics.Value     `json:"change_y"`
-	Regime  string             `json:"regime"`
-}
-
-func phaseCells(cells []dynamics.Cell) (out []phaseCell) {
-	for _, c := range cells {
-		at := map[string]float64{}
-		for k, v := range c.At {
-			if !math.IsNaN(v) {
-				at[dynamics.Axes[k]] = v
-			}
-		}
-		out = append(out, phaseCell{c.Pair[0], c.Pair[1], at, c.Models, dynamics.Value(c.Train), dynamics.Value(c.Test), dynamics.Value(c.KNN),
-			dynamics.Value(c.Change[0]), dynamics.Value(c.Change[1]), c.Regime})
-	}
-	return out
-}
 
 func newPhases() *cobra.Command {
 	var f studyFlags
@@ -116,29 +85,11 @@ network that cannot be measured is a row with its error; the exit code is 3 then
 			return err
 		}
 		sum := f.summary(out, tables...)
-		sum.Thresholds, sum.Cells = &t, phaseCells(cells)
+		sum.Thresholds, sum.Cells = &t, cells
 		note(c, "%s", thresholdsNote)
-		return f.plot.file(c, sum.show(c, f.json, func(w io.Writer) { printPhases(w, cells) }), tables[1])
+		return f.plot.file(c, sum.show(c, f.json, func(w io.Writer) { dynamics.PrintPhases(w, cells) }), tables[1])
 	}
 	return c
 }
 
 const thresholdsNote = "the thresholds of the regimes are onnxprobe's own: the paper gives none"
-
-func printPhases(w io.Writer, cells []dynamics.Cell) {
-	show := func(v float64) string {
-		if math.IsNaN(v) {
-			return "-"
-		}
-		return strconv.FormatFloat(v, 'g', 4, 64)
-	}
-	rows := [][]string{{"AXES", "SIZE", "TIME", "SAMPLES", "REDUND. TRAIN", "TEST", "K-NN", "REGIME"}}
-	for _, c := range cells {
-		pair := c.Pair[0]
-		if c.Pair[1] != "" {
-			pair += ", " + c.Pair[1]
-		}
-		rows = append(rows, []string{pair, show(c.At[0]), show(c.At[1]), show(c.At[2]), show(c.Train), show(c.Test), show(c.KNN), c.Regime})
-	}
-	table(w, rows)
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // With --precision float64 auto takes the pure-Go engine, says so, and records it;
@@ -118,9 +119,9 @@ func TestCompareJudges(t *testing.T) {
 		if c.right == "b" && forA > 0 || c.right == "a" && forB > 0 {
 			t.Errorf("%s: %d for a and %d for b", c.name, forA, forB)
 		}
-		text := stdoutOf(t, args...)
-		if last := fmt.Sprintf("\nfloat64 decides %s for a (%s) and %s for b (%s)\n", grouped(forA), c.a, grouped(forB), c.b); !strings.HasSuffix(text, last) || !strings.Contains(text, "FOR A  FOR B") {
-			t.Errorf("%s: it does not end with %q:\n%s", c.name, last, text)
+		said := stdoutOf(t, args...)
+		if last := fmt.Sprintf("\nfloat64 decides %s for a (%s) and %s for b (%s)\n", text.Grouped(forA), c.a, text.Grouped(forB), c.b); !strings.HasSuffix(said, last) || !strings.Contains(said, "FOR A  FOR B") {
+			t.Errorf("%s: it does not end with %q:\n%s", c.name, last, said)
 		}
 	}
 	if plain := stdoutOf(t, "compare", resnet, "--random", "2"); strings.Contains(plain, "FOR A") || strings.Contains(plain, "decides") {

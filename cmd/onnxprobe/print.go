@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
@@ -76,21 +78,18 @@ func saveFrame(path string, f *probes.Frame) error {
 	return nil
 }
 
-// count is a number and what is counted: "1 site", "2,048 sites", "3 queries".
-func count[N int | int64](n N, what string) string {
-	if n != 1 {
-		if stem, ok := strings.CutSuffix(what, "ry"); ok {
-			what = stem + "rie"
-		}
-		what += "s"
+// show prints a result: as JSON where asJSON says so, else as print writes it for people.
+func show(c *cobra.Command, asJSON bool, v any, print func(io.Writer)) error {
+	if asJSON {
+		return printJSON(c.OutOrStdout(), v)
 	}
-	return grouped(int64(n)) + " " + what
+	print(c.OutOrStdout())
+	return nil
 }
 
-// are is the verb for so many.
-func are[N int | int64](n N) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
+// printJSON writes a value, indented.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }

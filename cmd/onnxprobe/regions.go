@@ -11,13 +11,14 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
-	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
+	"github.com/onnxprobe/onnxprobe/probes/region/survey"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // regionsFlags say what becomes of the regions of pictures.
@@ -25,11 +26,11 @@ type regionsFlags struct {
 	modelFlags
 	engineFlags
 	dataFlags
-	regions                          regionFlags
-	truth, truthForm                 string
-	output, form, draw               string
-	iou                              float64
-	anyLabel, byPicture, json, force bool
+	regions                    regionFlags
+	truth, truthForm           string
+	output, form, draw         string
+	iou                        float64
+	anyLabel, byPicture, force bool
 }
 
 func newRegions() *cobra.Command {
@@ -79,7 +80,6 @@ beside them, of the others one region each, whose label is the ground-truth text
 	f.addBackend(fs)
 	f.addOptions(fs)
 	f.addAllowRandom(fs)
-	fs.BoolVar(&f.allowLinks, "allow-links", false, "follow links from the model's folder to external data elsewhere")
 	fs.StringVar(&f.truth, "truth", "", "compare with the true regions of a `FILE|DIR`")
 	fs.StringVar(&f.truthForm, "truth-format", "auto", "format of --truth, as --region-format")
 	fs.Float64Var(&f.iou, "iou", 0.9, "the least IoU of a match for DR, RA and FM")
@@ -88,13 +88,12 @@ beside them, of the others one region each, whose label is the ground-truth text
 	fs.StringVarP(&f.output, "output", "o", "", "write the regions to a `FILE` or a new folder; - is standard output")
 	fs.StringVar(&f.form, "output-format", "auto", "what is written: "+strings.Join(forms, ", ")+"; by default by the extension")
 	fs.StringVar(&f.draw, "draw", "", "draw each picture with its regions, and the true ones in green, to a `DIR`")
-	fs.StringVar(&f.dataFlags.format, "format", "auto", "kind of data (see list datasets); told by name and first bytes by default")
-	fs.StringVar(&f.column, "column", "", "what holds the pictures, or their paths: a column of Parquet or CSV, a field of JSON Lines, an extension in tar files")
-	fs.StringVar(&f.layout, "layout", "auto", "axes of pictures in arrays: nchw or nhwc")
-	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF tag says; PIL and torchvision do not")
-	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse larger pictures before decoding them; 0 takes PIL's limit")
-	fs.IntVar(&f.limit, "limit", 0, "use only the first `N` items")
-	fs.BoolVar(&f.json, "json", false, "print JSON instead of tables")
+	all := pflag.NewFlagSet("all", pflag.ContinueOnError)
+	f.modelFlags.add(all)
+	f.dataFlags.add(all)
+	for _, name := range []string{"allow-links", "json", "format", "column", "layout", "exif", "max-pixels", "limit"} {
+		fs.AddFlag(all.Lookup(name))
+	}
 	fs.BoolVar(&f.force, "force", false, "replace an existing file")
 	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args) }
 	return c
@@ -167,7 +166,8 @@ func (f *regionsFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := &regionsRun{regionsFlags: f, c: c, settings: map[string]any{}}
+	r := &regionsRun{regionsFlags: f, c: c, settings: map[string]any{},
+		Survey: survey.Survey{Draw: f.draw, Singly: f.byPicture}}
 	if f.regions.model.asked() {
 		b, o, err := f.choose(c)
 		if err != nil {
@@ -192,8 +192,8 @@ func (f *regionsFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if n := r.result.Masks; f.output != "" && n > 0 && !out.Masks {
-		note(c, "of %s with a mask %s holds the box alone", count(n, "region"), out.Name)
+	if n := r.Masks; f.output != "" && n > 0 && !out.Masks {
+		note(c, "of %s with a mask %s holds the box alone", text.Count(n, "region"), out.Name)
 	}
 	return r.finish()
 }
@@ -201,11 +201,9 @@ func (f *regionsFlags) run(c *cobra.Command, args []string) error {
 // regionsRun is a run over pictures.
 type regionsRun struct {
 	*regionsFlags
-	c           *cobra.Command
-	settings    map[string]any
-	ds          dataset.Dataset
-	from, truth region.Source // truth is nil where there is none
-	result      regionsResult
+	c        *cobra.Command
+	settings map[string]any
+	survey.Survey
 }
 
 // open opens the pictures and their regions.
@@ -214,25 +212,26 @@ func (r *regionsRun) open(args []string) error {
 	if err != nil {
 		return err
 	}
-	o := dataset.Options{Format: r.dataFlags.format, Layout: r.layout, Preprocess: &p, EXIF: r.exif, MaxPixels: r.maxPixels, Column: r.column, Stdin: r.c.InOrStdin()}
-	if r.ds, err = dataset.Open(args, o); err != nil {
+	o := dataset.Options{Format: r.dataFlags.format, Layout: r.layout, Preprocess: &p, EXIF: r.exif,
+		MaxPixels: r.maxPixels, Column: r.column, Stdin: r.c.InOrStdin()}
+	if r.Pictures, err = dataset.Open(args, o); err != nil {
 		return err
 	}
-	noteSources(r.c, r.ds)
-	if r.limit > 0 && r.limit < r.ds.Len() {
-		if r.ds, err = dataset.Range(r.ds, 0, r.limit); err != nil {
+	noteSources(r.c, r.Pictures)
+	if r.limit > 0 && r.limit < r.Pictures.Len() {
+		if r.Pictures, err = dataset.Range(r.Pictures, 0, r.limit); err != nil {
 			return err
 		}
 	}
 	if err := r.regions.read(r.c, r.settings); err != nil {
 		return err
 	}
-	r.result.Regions.Format = r.regions.set.Format
-	r.result.fail(r.regions.set.Faults)
-	if r.from, err = r.regions.source(r.c, r.ds); err != nil {
+	r.Format = r.regions.set.Format
+	r.Fail(r.regions.set.Faults)
+	if r.Found, err = r.regions.source(r.c, r.Pictures); err != nil {
 		return err
 	}
-	if r.regionsFlags.truth != "" {
+	if r.truth != "" {
 		if err := r.openTruth(); err != nil {
 			return err
 		}
@@ -246,23 +245,22 @@ func (r *regionsRun) open(args []string) error {
 // openTruth reads the true regions, with the flags of the others.
 func (r *regionsRun) openTruth() (err error) {
 	t := r.regions
-	t.path, t.form, t.method, t.model = r.regionsFlags.truth, r.truthForm, nil, nil
+	t.path, t.form, t.method, t.model = r.truth, r.truthForm, nil, nil
 	settings := map[string]any{}
 	if err := t.read(r.c, settings); err != nil {
 		return err
 	}
 	r.settings["truth"] = settings["regions"]
-	r.result.fail(t.set.Faults)
-	if r.truth, err = t.source(r.c, r.ds); err == nil {
-		r.anyLabel = r.anyLabel || r.regions.method != nil // whose labels are its own
-		r.result.Score = &scored{IoU: r.iou, AnyLabel: r.anyLabel, Truth: t.set.Format}
-	}
+	r.Fail(t.set.Faults)
+	r.Truth, r.IoU = t.set.Format, r.iou
+	r.AnyLabel = r.anyLabel || r.regions.method != nil // whose labels are its own
+	r.True, err = t.source(r.c, r.Pictures)
 	return err
 }
 
 // manifest says how the regions came about.
 func (r *regionsRun) manifest() any {
-	data := manifestData(r.ds, false)
+	data := manifestData(r.Pictures, false)
 	data.Shape = nil // pictures are taken as they are
 	for i := range data.Sources {
 		data.Sources[i].Preprocess = nil
@@ -282,7 +280,7 @@ func (r *regionsRun) write(w annotate.Writer) error {
 		return err
 	}
 	if coco, ok := w.(interface{ Renumbered() int }); ok && coco.Renumbered() > 0 {
-		note(r.c, "%s with new ids in coco, whose ids count from 1 over all pictures; --draw, and codes with the same --regions, have the ids of the picture", count(coco.Renumbered(), "region"))
+		note(r.c, "%s with new ids in coco, whose ids count from 1 over all pictures; --draw, and codes with the same --regions, have the ids of the picture", text.Count(coco.Renumbered(), "region"))
 	}
 	return nil
 }
@@ -314,91 +312,37 @@ func (r *regionsRun) folder(out annotate.Output) error {
 	return folders.publish(dir, target)
 }
 
-// each calls use with the regions of each picture that can be read, after scoring and
-// drawing them. It is an error when none can be.
+// each calls use with the regions of each picture that can be read. It is an error when
+// none can be.
 func (r *regionsRun) each(use func(annotate.Picture) error) error {
-	show, done := progress(r.c, r.ds.Len(), "regions")
+	progress, done := progress(r.c, r.Pictures.Len(), "regions")
 	defer done()
-	var first error
-	unread := 0
-	for i := range r.ds.Len() {
-		if err := r.c.Context().Err(); err != nil {
-			return err
-		}
-		id := r.ds.Item(i).ID
-		g, err := dataset.GeometryOf(r.ds, i)
-		if err != nil {
-			if first == nil {
-				first = err
-			}
-			unread++
-			r.result.fault(err)
-			continue
-		}
-		p := annotate.Picture{Name: id, Size: g.Picture, Regions: r.of(r.from, i, g.Picture)}
-		truth := r.of(r.truth, i, g.Picture)
-		r.result.add(p, truth, r.byPicture)
-		if err := use(p); err != nil {
-			return err
-		}
-		if r.draw != "" {
-			if err := r.overlay(i, p, truth); err != nil {
-				return err
-			}
-		}
-		if show != nil {
-			show(result.Summary{Items: i + 1, Failed: r.result.Failed})
-		}
+	r.Progress = progress
+	sum, err := r.Run(r.c.Context(), use)
+	if err == nil && sum.Items > 0 && sum.Failed == sum.Items {
+		return noneUsed{sum, "picture"}
 	}
-	if n := r.ds.Len(); n > 0 && unread == n {
-		return noneUsed{result.Summary{Items: n, Failed: n, Errors: []string{first.Error()}}, "picture"}
-	}
-	return nil
-}
-
-// of is the regions of a picture, without those that are faulty.
-func (r *regionsRun) of(from region.Source, i int, size picture.Size) []region.Region {
-	if from == nil || !from.Has(i) {
-		return nil
-	}
-	rs, errs := from.Regions(i, size)
-	for _, err := range errs {
-		r.result.fault(err)
-	}
-	return rs
-}
-
-func (r *regionsRun) overlay(i int, p annotate.Picture, truth []region.Region) error {
-	m, err := dataset.Picture(r.ds, i)
-	if err != nil {
-		r.result.fault(err)
-		return nil
-	}
-	return overlay.SaveRegions(r.draw, i, p.Name, m, p.Regions, truth)
+	return err
 }
 
 // finish prints what came of it; faults end the program with 3.
 func (r *regionsRun) finish() error {
-	var err error
-	switch w := r.c.OutOrStdout(); {
-	case r.json:
-		err = printJSON(w, r.result.document())
-	case r.output != "-":
-		r.result.print(w)
+	if r.json || r.output != "-" {
+		err := show(r.c, r.json, &r.Survey, func(w io.Writer) { r.Print(w, "--json") })
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	if s := r.result.Score; s != nil && s.strangers() {
+	if r.Strangers() {
 		note(r.c, "no label of --truth is among those of --regions; --any-label compares regions whatever their labels")
 	}
-	if r.result.Failed > 0 {
-		shown := r.result.Faults[:min(len(r.result.Faults), 20)]
-		more := ""
-		if n := r.result.Failed - len(shown); n > 0 {
-			more = fmt.Sprintf("\n  and %d more", n)
-		}
-		return partly{fmt.Errorf("%d annotations or pictures could not be used and are left out\n  %s%s", r.result.Failed, strings.Join(shown, "\n  "), more)}
+	if r.Failed == 0 {
+		return nil
 	}
-	return nil
+	shown, more := r.Faults[:min(len(r.Faults), 20)], ""
+	if n := r.Failed - len(shown); n > 0 {
+		more = fmt.Sprintf("\n  and %d more", n)
+	}
+	return partly{fmt.Errorf("%d annotations or pictures could not be used and are left out\n  %s%s",
+		r.Failed, strings.Join(shown, "\n  "), more)}
 }

@@ -53,6 +53,18 @@ type regionsDocument struct {
 	} `json:"by_picture"`
 }
 
+// scoreJSON spells the keys of a score.
+type scoreJSON struct {
+	Truth    int                `json:"truth"`
+	Found    int                `json:"found"`
+	Matched  int                `json:"matched"`
+	DR       float64            `json:"dr"`
+	RA       float64            `json:"ra"`
+	FM       float64            `json:"fm"`
+	MeanIoU  float64            `json:"mean_iou"`
+	Accuracy map[string]float64 `json:"accuracy"`
+}
+
 func regionsJSON(t *testing.T, code int, args ...string) (d regionsDocument) {
 	t.Helper()
 	r := do(with([]string{"regions"}, with(args, "--json")...)...)

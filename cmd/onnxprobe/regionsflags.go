@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"image"
 	"slices"
 	"strings"
 
@@ -10,13 +8,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
-	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
-	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
+	"github.com/onnxprobe/onnxprobe/probes/region/locate"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // regionFlags say where the regions of pictures are, and what lies inside them.
@@ -139,59 +136,19 @@ func (f *regionFlags) read(c *cobra.Command, settings map[string]any) error {
 		return err
 	}
 	settings["regions"] = map[string]any{"file": f.path, "sha256": sum, "format": f.set.Format, "rule": f.rule}
-	note(c, "%s of %s in %s, read as %s", count(f.set.Regions(), "region"), count(f.set.Len(), "picture"), f.path, f.set.Format)
+	note(c, "%s of %s in %s, read as %s", text.Count(f.set.Regions(), "region"), text.Count(f.set.Len(), "picture"), f.path, f.set.Format)
 	return nil
 }
 
-// match finds the pictures of a dataset that the regions are of, and says which are not
-// there.
-func (f *regionFlags) match(c *cobra.Command, ds dataset.Dataset) (*annotate.Matched, error) {
-	m := f.set.Match(ds)
+// located are the regions, once read was called; the model that finds them is made ready.
+func (f *regionFlags) located(c *cobra.Command) (*locate.Regions, error) {
+	r := &locate.Regions{Path: f.path, Set: f.set, Say: func(format string, args ...any) { note(c, format, args...) }}
+	var err error
 	if f.found() {
-		return m, nil
+		r.Set = nil
+		r.Finder, err = f.finder(c)
 	}
-	if n := m.Faults.Count; n > 0 {
-		note(c, "annotated pictures that stand for none of the dataset's and are left out: %d of %d: %v", n, f.set.Len(), m.Faults.Rows[0])
-	}
-	from := m.Source()
-	for i := range ds.Len() {
-		if from.Has(i) {
-			return m, nil
-		}
-	}
-	if f.set.Faults.Count > 0 { // their rows say it
-		return m, nil
-	}
-	return nil, fmt.Errorf("no picture of %d has a region in %s, which has %s of %s; pictures are told by their paths or file names", ds.Len(), f.path, count(f.set.Regions(), "region"), count(f.set.Len(), "picture"))
-}
-
-// source gives the regions of a dataset's pictures, and to tiles those of their
-// pictures that meet them.
-func (f *regionFlags) source(c *cobra.Command, ds dataset.Dataset) (region.Source, error) {
-	pictures := picturesOf(ds)
-	var from region.Source
-	if f.found() {
-		find, err := f.finder(c)
-		if err != nil {
-			return nil, err
-		}
-		from = segment.Source(find, func(i int) (image.Image, error) { return dataset.Picture(pictures, i) })
-	} else {
-		m, err := f.match(c, pictures)
-		if err != nil {
-			return nil, err
-		}
-		from = m.Source()
-	}
-	return region.OfTiles(ds, from), nil
-}
-
-// picturesOf is the pictures of a dataset, whole where its items are tiles.
-func picturesOf(ds dataset.Dataset) dataset.Dataset {
-	if pictures, _, tiled := dataset.Untiled(ds); tiled {
-		return pictures
-	}
-	return ds
+	return r, err
 }
 
 func (f *regionFlags) finder(c *cobra.Command) (segment.Finder, error) {
@@ -201,84 +158,13 @@ func (f *regionFlags) finder(c *cobra.Command) (segment.Finder, error) {
 	return f.model.open(c)
 }
 
-// rows is a sink of rows of regions before another one.
-func (f *regionFlags) rows(c *cobra.Command, p *probes.Plan, ds dataset.Dataset, to result.Sink, o region.RowOptions) (*region.Rows, error) {
-	layouts, err := layoutsOf(c, p)
+// source gives the regions of a dataset's pictures.
+func (f *regionFlags) source(c *cobra.Command, ds dataset.Dataset) (region.Source, error) {
+	r, err := f.located(c)
 	if err != nil {
 		return nil, err
 	}
-	if o.Rule, err = region.ParseRule(f.rule); err != nil {
-		return nil, err
-	}
-	where := func(i int) (picture.Geometry, error) { return dataset.GeometryOf(ds, i) }
-	from, err := f.source(c, ds)
-	if err != nil {
-		return nil, err
-	}
-	return region.NewRows(to, p.Sites, layouts, where, from, o)
-}
-
-// maps is a sink that draws heat maps to a folder before another one, with the regions
-// where there are some.
-func (f *regionFlags) maps(c *cobra.Command, p *probes.Plan, ds dataset.Dataset, to result.Sink, dir string) (result.Sink, error) {
-	layouts, err := region.Map(p.Source(), &p.Fit, p.Sites)
-	if err != nil {
-		return nil, err
-	}
-	var from region.Source
-	switch {
-	case f.found():
-		if from, err = f.source(c, ds); err != nil {
-			return nil, err
-		}
-	case f.set != nil: // rows says which are not there
-		from = region.OfTiles(ds, f.set.Match(picturesOf(ds)).Source())
-	}
-	return overlay.NewMaps(to, dir, p.Sites, layouts, ds, from, f.set != nil)
-}
-
-// layoutsOf maps the sites to the picture, and names those that have no place on it.
-func layoutsOf(c *cobra.Command, p *probes.Plan) ([]region.Layout, error) {
-	layouts, err := region.Map(p.Source(), &p.Fit, p.Sites)
-	if err != nil {
-		return nil, err
-	}
-	var left []string
-	for _, l := range layouts {
-		if l.Reason != "" {
-			left = append(left, fmt.Sprintf("%s (%s)", l.Site, l.Reason))
-		}
-	}
-	if len(left) > 0 {
-		note(c, "%d of %s have no place on the picture and are left out of regions: %s", len(left), count(len(layouts), "site"), firstOf(left, 5))
-	}
-	return layouts, nil
-}
-
-// firstOf is the first of some texts, and how many more there are.
-func firstOf(texts []string, most int) string {
-	s := strings.Join(texts[:min(most, len(texts))], ", ")
-	if n := len(texts) - most; n > 0 {
-		s += fmt.Sprintf(", and %d more", n)
-	}
-	return s
-}
-
-// finish writes the rows of annotations that could not be read, and says what was
-// written.
-func (f *regionFlags) finish(c *cobra.Command, rows *region.Rows) (region.RowSummary, error) {
-	for _, fault := range f.set.Faults.Rows {
-		if err := rows.Fail(fmt.Sprintf("%s:%d", fault.File, fault.Line), fault); err != nil {
-			return rows.Summary(), err
-		}
-	}
-	s := rows.Summary()
-	if n := f.set.Faults.Count - len(f.set.Faults.Rows); n > 0 {
-		s.Failed += n
-		note(c, "%s of %s cannot be read", count(n, "more row"), f.path)
-	}
-	note(c, "%s of %s; %s without regions", count(s.Regions-s.Failed, "region"), count(s.Pictures, "picture"), count(s.Without, "picture"))
-	return s, nil
+	return r.Source(ds)
 }
 
 // regionsFailed is the end of a run some of whose regions could not be used.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/probes/report"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // reportFlags are those of report.
@@ -90,9 +91,9 @@ func (f *reportFlags) run(c *cobra.Command, paths []string) error {
 	for _, s := range page.Sections {
 		figures += len(s.Figures)
 	}
-	said := count(len(page.Sections), "result") + ", " + count(figures, "figure")
+	said := text.Count(len(page.Sections), "result") + ", " + text.Count(figures, "figure")
 	if k := len(page.Skipped); k > 0 {
-		said += fmt.Sprintf("; %s %s not shown", count(k, "file"), are(k))
+		said += fmt.Sprintf("; %s %s not shown", text.Count(k, "file"), text.Are(k))
 	}
 	page.Summary = []string{said + fmt.Sprintf(". Made by onnxprobe %s.", result.Version())}
 	m := map[string]any{"tool": "onnxprobe", "version": result.Version(), "verb": "report", "command": commandLine(c),
@@ -124,7 +125,7 @@ func noteUnshown(c *cobra.Command, page *report.Page, verbose bool) {
 	for i, g := range groups {
 		switch {
 		case i == most:
-			note(c, "not shown for %s; the page and --verbose name all files", count(len(groups)-most, "other reason"))
+			note(c, "not shown for %s; the page and --verbose name all files", text.Count(len(groups)-most, "other reason"))
 			return
 		case len(g.Paths) == 1:
 			note(c, "not shown: %s: %s", g.Paths[0], g.Reason)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // The outputs in a file are PyTorch's, to the golden's tolerance of 1e-4 of the
@@ -109,9 +111,9 @@ func TestCompare(t *testing.T) {
 		if d.Items != 100 || d.Failed != 0 || bits != want || flips > c.most || d.Outputs > 1e-4 {
 			t.Errorf("%s: %d items, %d bits, %d flips, outputs differ by %g", c.name, d.Items, bits, flips, d.Outputs)
 		}
-		text := stdoutOf(t, with(args, c.flags...)...)
-		if last := fmt.Sprintf("\n%s of %s bits differ, in %d of 100 items; ", grouped(flips), grouped(bits), d.Regions); !strings.Contains(text, last) {
-			t.Errorf("%s: it does not end with %q:\n%s", c.name, last, text)
+		said := stdoutOf(t, with(args, c.flags...)...)
+		if last := fmt.Sprintf("\n%s of %s bits differ, in %d of 100 items; ", text.Grouped(flips), text.Grouped(bits), d.Regions); !strings.Contains(said, last) {
+			t.Errorf("%s: it does not end with %q:\n%s", c.name, last, said)
 		}
 	}
 	seed := func(s string) string {

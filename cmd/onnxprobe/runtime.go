@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 	"github.com/onnxprobe/onnxprobe/engine/ort/install"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 func newRuntime() *cobra.Command {
@@ -94,23 +94,20 @@ found and by which rule, or what is missing and how to get it. The exit code is 
 				}
 			}
 			pieces := ort.Inventory()
-			w := c.OutOrStdout()
-			if asJSON {
-				e := json.NewEncoder(w)
-				e.SetIndent("", "  ")
-				if err := e.Encode(pieces); err != nil {
-					return err
+			if err := show(c, asJSON, pieces, func(w io.Writer) { text.Table(w, pieceRows(pieces)) }); err != nil {
+				return err
+			}
+			if device != "" {
+				return ort.Check(pieces, d)
+			}
+			said := map[string]bool{"": true}
+			for _, p := range pieces { // how to come by what is missing
+				if !said[p.Remedy] {
+					said[p.Remedy] = true
+					note(c, "%s: %s", p.Name, p.Remedy)
 				}
-			} else {
-				table(w, pieceRows(pieces))
 			}
-			if device == "" {
-				noteRemedies(c, pieces)
-			}
-			if device == "" {
-				return nil
-			}
-			return ort.Check(pieces, d)
+			return nil
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -139,15 +136,4 @@ func pieceRows(pieces []ort.Piece) [][]string {
 		rows = append(rows, []string{name, p.Version, p.From, p.Path, state})
 	}
 	return rows
-}
-
-// noteRemedies says once how to come by what is missing.
-func noteRemedies(c *cobra.Command, pieces []ort.Piece) {
-	said := map[string]bool{"": true}
-	for _, p := range pieces {
-		if !said[p.Remedy] {
-			said[p.Remedy] = true
-			note(c, "%s: %s", p.Name, p.Remedy)
-		}
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // searchFlags are those of search.
@@ -86,7 +87,7 @@ func (f *searchFlags) run(c *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
-	note(c, "%s, %s of %s in %s", count(queries.Len(), "query"), count(base.Len(), "code"), count(base.Bits, "bit"),
+	note(c, "%s, %s of %s in %s", text.Count(queries.Len(), "query"), text.Count(base.Len(), "code"), text.Count(base.Bits, "bit"),
 		time.Since(start).Round(time.Microsecond))
 	inputs := []*encoding.Codes{base}
 	if queries.Name != base.Name {
@@ -167,7 +168,7 @@ func printMatches(w io.Writer, r *encoding.Matches) error {
 		for _, row := range rows {
 			row[0] = "  " + row[0]
 		}
-		table(b, rows)
+		text.Table(b, rows)
 	}
 	return b.Flush()
 }

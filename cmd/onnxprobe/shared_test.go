@@ -20,6 +20,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes"
 )
 
 func onnxFiles(t *testing.T, root string, atLeast int) (files []string) {
@@ -202,7 +203,7 @@ func TestInspectTrainedNetworks(t *testing.T) {
 			name, _ := filepath.Rel(filepath.Join(root, "models"), file)
 			t.Run(name, func(t *testing.T) {
 				seen++
-				var in inspection
+				var in probes.Inspection
 				if err := json.Unmarshal([]byte(succeed(t, "inspect", file, "--json", "--engines").stdout), &in); err != nil {
 					t.Fatal(err)
 				}
@@ -282,7 +283,7 @@ func TestInspectEverything(t *testing.T) {
 		case r.panicked != nil:
 			t.Errorf("%s: panic: %v", file, r.panicked)
 		case r.code == exitDone:
-			var in inspection
+			var in probes.Inspection
 			if err := json.Unmarshal([]byte(r.stdout), &in); err != nil {
 				t.Errorf("%s: %v in %.200q", file, err, r.stdout)
 			} else if in.Sites == nil || in.Inputs == nil || len(in.Sites) == 0 && len(in.Notes) == 0 || r.stderr != "" {

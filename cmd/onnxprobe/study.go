@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes/dynamics"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // studyFlags are common to dynamics and phases: the networks are many, the data is one.
@@ -67,19 +66,12 @@ func (f *studyFlags) check() error {
 // study opens the data for the first of the models that can be read, chooses the engine,
 // and fills in what the flags say.
 func (f *studyFlags) study(c *cobra.Command, models []string) (*dynamics.Study, error) {
-	var m *onnx.Model
-	var first error
-	for _, path := range models {
-		var err error
-		if m, err = f.load(path); err == nil {
-			break
-		}
-		if first == nil {
-			first = err
-		}
+	m, err := f.load(models[0])
+	for i := 1; m == nil && i < len(models); i++ {
+		m, _ = f.load(models[i])
 	}
 	if m == nil {
-		return nil, first
+		return nil, err // of the first
 	}
 	sample, err := f.sample(m)
 	if err != nil {
@@ -162,7 +154,7 @@ type studySummary struct {
 	Lost     int            `json:"items_failed"`
 	// Thresholds and Cells are those of phases.
 	Thresholds *dynamics.Thresholds `json:"thresholds,omitempty"`
-	Cells      []phaseCell          `json:"cells,omitempty"`
+	Cells      []dynamics.Cell      `json:"cells,omitempty"`
 }
 
 type studyFailure struct {
@@ -183,23 +175,20 @@ func (f *studyFlags) summary(out *dynamics.Outcome, tables ...string) *studySumm
 
 // show prints the summary, or print's table, and says by its error what was not measured.
 func (s *studySummary) show(c *cobra.Command, asJSON bool, print func(io.Writer)) error {
-	if asJSON {
-		e := json.NewEncoder(c.OutOrStdout())
-		e.SetIndent("", "  ")
-		if err := e.Encode(s); err != nil {
-			return err
-		}
-	} else {
-		print(c.OutOrStdout())
-		note(c, "%s: %d measured, %d measured before, %d failed; %s", count(s.Networks, "network"), s.Measured, s.Kept, len(s.Failed), strings.Join(s.Tables, ", "))
+	if err := show(c, asJSON, s, print); err != nil {
+		return err
+	}
+	if !asJSON {
+		note(c, "%s: %d measured, %d measured before, %d failed; %s", text.Count(s.Networks, "network"), s.Measured, s.Kept,
+			len(s.Failed), strings.Join(s.Tables, ", "))
 	}
 	switch {
 	case len(s.Failed) > 0 && len(s.Failed) == s.Networks:
 		return noneUsed{result.Summary{Items: s.Networks, Failed: s.Networks, Errors: []string{s.Failed[0].Path + ": " + s.Failed[0].Error}}, "network"}
 	case len(s.Failed) > 0:
-		return partly{fmt.Errorf("%d of %s could not be measured; their rows say why\n  %s: %s", len(s.Failed), count(s.Networks, "network"), s.Failed[0].Path, s.Failed[0].Error)}
+		return partly{fmt.Errorf("%d of %s could not be measured; their rows say why\n  %s: %s", len(s.Failed), text.Count(s.Networks, "network"), s.Failed[0].Path, s.Failed[0].Error)}
 	case s.Lost > 0:
-		return partly{fmt.Errorf("%s could not be used and %s left out of every figure", count(s.Lost, "item"), are(s.Lost))}
+		return partly{fmt.Errorf("%s could not be used and %s left out of every figure", text.Count(s.Lost, "item"), text.Are(s.Lost))}
 	}
 	return nil
 }

@@ -301,7 +301,7 @@ func TestGrowth(t *testing.T) {
 // What Linux says of this process is what the process did.
 func TestMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		if Peak() != 0 || resident() != 0 {
+		if peak() != 0 || resident() != 0 {
 			t.Error("memory is known where there is no /proc")
 		}
 		t.Skip("memory is read from /proc")
@@ -314,14 +314,14 @@ func TestMemory(t *testing.T) {
 	if got := resident() - before; got < 60<<20 || got > 80<<20 {
 		t.Errorf("64 MiB more are %d bytes", got)
 	}
-	if Peak() < resident()-1<<20 { // Linux counts in batches
-		t.Errorf("peak %d is below the %d held", Peak(), resident())
+	if peak() < resident()-1<<20 { // Linux counts in batches
+		t.Errorf("peak %d is below the %d held", peak(), resident())
 	}
 	runtime.KeepAlive(hold)
 }
 
 func TestMachine(t *testing.T) {
-	m := Describe(t.Context(), engine.Device{})
+	m := describe(t.Context(), engine.Device{})
 	if m.Cores != runtime.NumCPU() || m.OS != runtime.GOOS || m.GPU != "" {
 		t.Errorf("%+v", m)
 	}
@@ -346,7 +346,7 @@ func TestGPU(t *testing.T) {
 		t.Fatal(err)
 	}
 	gpu := engine.Device{Kind: "cuda"}
-	if m := Describe(t.Context(), gpu); m.GPU != "NVIDIA H100 80GB HBM3" || m.Driver != "570.124.06" {
+	if m := describe(t.Context(), gpu); m.GPU != "NVIDIA H100 80GB HBM3" || m.Driver != "570.124.06" {
 		t.Errorf("%+v", m)
 	}
 	if got := deviceMemory(t.Context(), gpu); got != 2048<<20 {

@@ -23,8 +23,8 @@ type Machine struct {
 	Driver string `json:"driver,omitempty"`
 }
 
-// Describe describes this machine; of its GPUs it names the one that d is.
-func Describe(ctx context.Context, d engine.Device) Machine {
+// describe describes this machine; of its GPUs it names the one that d is.
+func describe(ctx context.Context, d engine.Device) Machine {
 	m := Machine{Cores: runtime.NumCPU(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	switch m.OS {
 	case "linux":
@@ -42,8 +42,8 @@ func Describe(ctx context.Context, d engine.Device) Machine {
 	return m
 }
 
-// Peak is the most memory, in bytes, that this process ever held; 0 is not known.
-func Peak() int64 { return kilobytes(fieldOf("/proc/self/status", "VmHWM")) }
+// peak is the most memory, in bytes, that this process ever held; 0 is not known.
+func peak() int64 { return kilobytes(fieldOf("/proc/self/status", "VmHWM")) }
 
 // resident is the memory that this process holds now; 0 is not known.
 func resident() int64 { return kilobytes(fieldOf("/proc/self/status", "VmRSS")) }

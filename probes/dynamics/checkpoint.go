@@ -41,10 +41,10 @@ const stepKey = "step"
 // number is a step in the name of a file.
 var number = regexp.MustCompile(`[0-9]+(\.[0-9]+)?([eE]\+?[0-9]+)?`)
 
-// StepOf is the last number in the name of a file without its folder and extension:
+// stepOf is the last number in the name of a file without its folder and extension:
 // 1000 for step-001000.onnx, ckpt_1000.onnx and 1e3.onnx. ok is false where there is no
 // number, or where the last is none of the whole numbers up to 2^53.
-func StepOf(name string) (step int64, ok bool) {
+func stepOf(name string) (step int64, ok bool) {
 	base := filepath.Base(name)
 	all := number.FindAllString(strings.TrimSuffix(base, filepath.Ext(base)), -1)
 	if all == nil {
@@ -104,7 +104,7 @@ func Survey(files []string, load Loader, o site.Options, sample []int) ([]Checkp
 	var unclear []string
 	for _, path := range files {
 		c := Checkpoint{Path: path}
-		named, ok := StepOf(path)
+		named, ok := stepOf(path)
 		said := ""
 		m, err := load(path)
 		if err == nil {

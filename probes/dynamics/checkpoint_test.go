@@ -16,7 +16,7 @@ func TestStepOf(t *testing.T) {
 		"1.5e3.onnx": 1500, "a/epoch12.ONNX": 12, "step_3e+2.onnx": 300, "mnist5_final_20.onnx": 20, "007": 7, "e5.onnx": 5,
 		"final.onnx": -1, "runs7/last.onnx": -1, "loss0.25.onnx": -1, "step-1e400.onnx": -1, "99999999999999999999.onnx": -1, "": -1, ".onnx": -1,
 	} {
-		step, ok := StepOf(name)
+		step, ok := stepOf(name)
 		if ok != (want >= 0) || ok && step != want {
 			t.Errorf("%q is step %d, %t; want %d", name, step, ok, want)
 		}
@@ -90,7 +90,7 @@ func TestSurvey(t *testing.T) {
 				if c.SHA256 == "" || c.Err != nil {
 					t.Errorf("%s: %+v", name, c)
 				}
-				got += strings.TrimSpace(text(t, c.Step)) + " "
+				got += strings.TrimSpace(words(t, c.Step)) + " "
 			}
 			got = strings.TrimSpace(got)
 		}

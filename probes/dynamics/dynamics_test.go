@@ -203,7 +203,7 @@ func figures(out *Outcome) (rows [][]Row) {
 	return rows
 }
 
-func text(t testing.TB, v any) string {
+func words(t testing.TB, v any) string {
 	t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -227,7 +227,7 @@ func TestAStoppedRunGoesOn(t *testing.T) {
 	if out.Kept != 2 || out.Measured != 1 {
 		t.Errorf("%d kept and %d measured, want 2 and 1", out.Kept, out.Measured)
 	}
-	if a, b := text(t, figures(out)), text(t, whole); a != b {
+	if a, b := words(t, figures(out)), words(t, whole); a != b {
 		t.Errorf("figures of a run in two parts:\n%s\nin one:\n%s", a, b)
 	}
 	// A checkpoint that comes in between changes the churn of the next one.
@@ -243,7 +243,7 @@ func TestAStoppedRunGoesOn(t *testing.T) {
 
 func TestRecordsThatAreNotWhatTheySayAreMadeAnew(t *testing.T) {
 	ckpts, dir := corners(t, threeSteps...), t.TempDir()
-	good := text(t, figures(follow(t, study(t), ckpts, dir)))
+	good := words(t, figures(follow(t, study(t), ckpts, dir)))
 	path := filepath.Join(dir, "step-2.json")
 	for name, change := range map[string]func(b string) string{
 		"a figure":    func(b string) string { return strings.Replace(b, `"value": 0.25`, `"value": 0.26`, 1) },
@@ -267,7 +267,7 @@ func TestRecordsThatAreNotWhatTheySayAreMadeAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := follow(t, study(t), ckpts, dir)
-		if out.Kept != 2 || out.Measured != 1 || text(t, figures(out)) != good {
+		if out.Kept != 2 || out.Measured != 1 || words(t, figures(out)) != good {
 			t.Errorf("%s: %d kept, %d measured", name, out.Kept, out.Measured)
 		}
 	}
@@ -277,7 +277,7 @@ func TestRecordsThatAreNotWhatTheySayAreMadeAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if out := follow(t, study(t), ckpts, dir); out.Kept != 1 || out.Measured != 2 || text(t, figures(out)) != good {
+	if out := follow(t, study(t), ckpts, dir); out.Kept != 1 || out.Measured != 2 || words(t, figures(out)) != good {
 		t.Errorf("the first and the third: %d kept, %d measured", out.Kept, out.Measured)
 	}
 	// Another network of the same step.
@@ -394,7 +394,7 @@ func TestBrokenItems(t *testing.T) {
 	want := follow(t, s, ckpts, t.TempDir()).Records[0]
 	s.Train = plane([][]float32{{0.2, 0.2}, {0.4, 0.2}, {0.2, 0.4}, {0.6, 0.6}, nil}, 0, 1, 0, 1, 0)
 	got := follow(t, s, ckpts, t.TempDir()).Records[0]
-	if got.Failed != 1 || text(t, got.Rows) != text(t, want.Rows) {
-		t.Errorf("%d items failed, want 1; figures\n%s\nwant\n%s", got.Failed, text(t, got.Rows), text(t, want.Rows))
+	if got.Failed != 1 || words(t, got.Rows) != words(t, want.Rows) {
+		t.Errorf("%d items failed, want 1; figures\n%s\nwant\n%s", got.Failed, words(t, got.Rows), words(t, want.Rows))
 	}
 }

@@ -17,7 +17,7 @@ func TestLogitsOfSeveralOutputs(t *testing.T) {
 		s.Settings.Attack = &Attack{Norm: "linf", Epsilon: 0.3, Step: 0.1, Iterations: 5}
 		return s
 	}
-	want := text(t, figures(follow(t, attacked(), corners(t, threeSteps...), t.TempDir())))
+	want := words(t, figures(follow(t, attacked(), corners(t, threeSteps...), t.TempDir())))
 	for name, change := range map[string]func(g *onnx.Graph){
 		"the second output": func(g *onnx.Graph) {
 			g.Outputs = []*onnx.Value{onnx.NewValue("z", tensor.Float32, g.Outputs[0].Shape), g.Outputs[0]}
@@ -33,12 +33,12 @@ func TestLogitsOfSeveralOutputs(t *testing.T) {
 			change(m.Graph)
 			save(t, m, filepath.Join(ckpts, "step-"+string(rune('1'+i))+".onnx"))
 		}
-		if got := text(t, figures(follow(t, attacked(), ckpts, t.TempDir()))); got == want {
+		if got := words(t, figures(follow(t, attacked(), ckpts, t.TempDir()))); got == want {
 			t.Errorf("%s: its first output gives the same figures as its logits", name)
 		}
 		s := attacked()
 		s.Load, s.Logits = LogitsFirst(s.Load, "logits"), "logits"
-		if got := text(t, figures(follow(t, s, ckpts, t.TempDir()))); got != want {
+		if got := words(t, figures(follow(t, s, ckpts, t.TempDir()))); got != want {
 			t.Errorf("%s: figures\n%s\nwant\n%s", name, got, want)
 		}
 	}

@@ -148,28 +148,15 @@ func (s *Study) one(ctx context.Context, dir, fingerprint, path string) (r *Reco
 
 // ModelTable is a row for every model: where it is, its figures, or its error.
 func ModelTable(models []Model, records []*Record) []result.Column {
-	var path, sum, fault column[string]
-	var at [3]column[float64]
-	figures := [][2]string{{"train", "redundancy"}, {"test", "redundancy"}, {"test", "knn_accuracy"}, {"train", "accuracy"}, {"test", "accuracy"}}
-	values := make([]column[float64], len(figures))
-	for i, m := range models {
-		r := records[i]
-		path.add(m.Path, false)
-		sum.add(r.SHA256, r.SHA256 == "")
-		for k, v := range m.At {
-			number64(&at[k], Value(v))
-		}
-		for k, f := range figures {
-			number64(&values[k], Value(r.Figure(f[0], f[1])))
-		}
-		fault.add(r.Error, r.Error == "")
-	}
-	cols := []result.Column{path.named("path"), sum.named("sha256")}
+	n := len(models)
+	cols := []result.Column{texts("path", n, func(i int) string { return models[i].Path }),
+		texts("sha256", n, func(i int) string { return records[i].SHA256 })}
 	for k, name := range Axes {
-		cols = append(cols, at[k].named(name))
+		cols = append(cols, numbers(name, n, func(i int) float64 { return models[i].At[k] }))
 	}
-	for k, f := range figures {
-		cols = append(cols, values[k].named(f[0]+"_"+f[1]))
+	for _, f := range [][2]string{{"train", "redundancy"}, {"test", "redundancy"}, {"test", "knn_accuracy"},
+		{"train", "accuracy"}, {"test", "accuracy"}} {
+		cols = append(cols, numbers(f[0]+"_"+f[1], n, func(i int) float64 { return records[i].Figure(f[0], f[1]) }))
 	}
-	return append(cols, fault.named("error"))
+	return append(cols, texts("error", n, func(i int) string { return records[i].Error }))
 }

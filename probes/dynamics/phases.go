@@ -199,28 +199,17 @@ func change(cells []Cell, i, axis int) float64 {
 
 // PhaseTable is a row for every cell.
 func PhaseTable(cells []Cell) []result.Column {
-	var x, y, regime column[string]
-	var n column[int64]
-	var at [3]column[float64]
-	var train, test, knn, dx, dy column[float64]
-	for _, c := range cells {
-		x.add(c.Pair[0], false)
-		y.add(c.Pair[1], c.Pair[1] == "")
-		for k, v := range c.At {
-			number64(&at[k], Value(v))
-		}
-		n.add(int64(c.Models), false)
-		number64(&train, Value(c.Train))
-		number64(&test, Value(c.Test))
-		number64(&knn, Value(c.KNN))
-		number64(&dx, Value(c.Change[0]))
-		number64(&dy, Value(c.Change[1]))
-		regime.add(c.Regime, false)
-	}
-	cols := []result.Column{x.named("x"), y.named("y")}
+	n := len(cells)
+	cols := []result.Column{texts("x", n, func(i int) string { return cells[i].Pair[0] }),
+		texts("y", n, func(i int) string { return cells[i].Pair[1] })}
 	for k, name := range Axes {
-		cols = append(cols, at[k].named(name))
+		cols = append(cols, numbers(name, n, func(i int) float64 { return cells[i].At[k] }))
 	}
-	return append(cols, n.named("models"), train.named("redundancy_train"), test.named("redundancy_test"), knn.named("knn_accuracy"),
-		dx.named("change_x"), dy.named("change_y"), regime.named("regime"))
+	return append(cols, integers("models", n, func(i int) int64 { return int64(cells[i].Models) }),
+		numbers("redundancy_train", n, func(i int) float64 { return cells[i].Train }),
+		numbers("redundancy_test", n, func(i int) float64 { return cells[i].Test }),
+		numbers("knn_accuracy", n, func(i int) float64 { return cells[i].KNN }),
+		numbers("change_x", n, func(i int) float64 { return cells[i].Change[0] }),
+		numbers("change_y", n, func(i int) float64 { return cells[i].Change[1] }),
+		texts("regime", n, func(i int) string { return cells[i].Regime }))
 }

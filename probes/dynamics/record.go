@@ -2,11 +2,11 @@ package dynamics
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -82,8 +82,7 @@ func (r *Record) check() string {
 	if err != nil {
 		return "none"
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
 // of says whether the record is of these sites: by its hash, or before there was one by
@@ -149,8 +148,7 @@ func settle(dir, verb string, settings any, force bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(append([]byte(verb+"\x00"), b...))
-	p := plan{hex.EncodeToString(sum[:]), verb, b}
+	p := plan{fmt.Sprintf("%x", sha256.Sum256(append([]byte(verb+"\x00"), b...))), verb, b}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return "", fmt.Errorf("making the folder %s: %w", dir, err)
 	}
@@ -158,8 +156,9 @@ func settle(dir, verb string, settings any, force bool) (string, error) {
 	old, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if left, _ := filepath.Glob(filepath.Join(escape(dir), "*")); len(left) > 0 && !force {
-			return "", fmt.Errorf("%s holds other files (%s) and no %s; take an empty folder, or --force", dir, filepath.Base(left[0]), planName)
+		if left, _ := os.ReadDir(dir); len(left) > 0 && !force {
+			return "", fmt.Errorf("%s holds other files (%s) and no %s; take an empty folder, or --force",
+				dir, left[0].Name(), planName)
 		}
 	case err != nil:
 		return "", fmt.Errorf("reading the plan: %w", err)
@@ -184,27 +183,10 @@ func (p *plan) agrees(old []byte) error {
 	if q.Verb != p.Verb {
 		return fmt.Errorf("it is a folder of %q, not of %s", q.Verb, p.Verb)
 	}
-	if q.Fingerprint != p.Fingerprint || !same(q.Settings, p.Settings) {
-		return fmt.Errorf("it was begun with other settings or data: %s differ", differences(q.Settings, p.Settings))
+	if d := differences(q.Settings, p.Settings); q.Fingerprint != p.Fingerprint || len(d) > 0 {
+		return fmt.Errorf("it was begun with other settings or data: %s differ", d)
 	}
 	return nil
-}
-
-// escape takes from a folder's name its meaning as a pattern.
-func escape(dir string) string {
-	var b []byte
-	for _, c := range []byte(dir) {
-		if c == '*' || c == '?' || c == '[' || c == '\\' {
-			b = append(b, '\\')
-		}
-		b = append(b, c)
-	}
-	return string(b)
-}
-
-func same(a, b json.RawMessage) bool {
-	var x, y any
-	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // differences names the settings that are not the same.
@@ -214,15 +196,13 @@ func differences(a, b json.RawMessage) []string {
 		return []string{"the settings"}
 	}
 	var names []string
-	for _, m := range []map[string]any{x, y} {
-		for k := range m {
-			if !reflect.DeepEqual(x[k], y[k]) && !slices.Contains(names, k) {
-				names = append(names, k)
-			}
+	for _, k := range slices.Concat(slices.Collect(maps.Keys(x)), slices.Collect(maps.Keys(y))) {
+		if !reflect.DeepEqual(x[k], y[k]) {
+			names = append(names, k)
 		}
 	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
 // putJSON writes v whole, in place of what is there.

@@ -116,11 +116,7 @@ func (s *scores) score(z []float64, label int) {
 	for _, v := range z {
 		sum += math.Exp(v - most)
 	}
-	right := 0.0
-	if class == label {
-		right = 1
-	}
-	s.accuracy.add(right)
+	s.accuracy.add(hit(class == label))
 	s.crossEntropy.add(most + math.Log(sum) - z[label])
 	s.mse.add(squares / float64(len(z)))
 	s.margin.add(z[label] - other)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,98 +35,106 @@ func SaveTable(path string, cols []result.Column, manifest any) error {
 
 // writeCSV writes columns of scalars; what has no value is empty.
 func writeCSV(w io.Writer, cols []result.Column) error {
-	out := csv.NewWriter(w)
-	line := make([]string, len(cols))
-	rows := 0
+	lines := [][]string{make([]string, len(cols))}
 	for i, c := range cols {
-		line[i] = c.Name
-		switch v := c.Values.(type) {
-		case []int64:
-			rows = len(v)
-		case []float64:
-			rows = len(v)
-		case []string:
-			rows = len(v)
-		default:
-			return fmt.Errorf("a table has no place for the column %s of %T", c.Name, c.Values)
-		}
-	}
-	if err := out.Write(line); err != nil {
-		return err
-	}
-	for r := range rows {
-		for i, c := range cols {
-			switch v := c.Values.(type) {
-			case []int64:
-				line[i] = strconv.FormatInt(v[r], 10)
-			case []float64:
-				line[i] = strconv.FormatFloat(v[r], 'g', -1, 64)
-			case []string:
-				line[i] = v[r]
-			}
-			if c.Null != nil && c.Null[r] {
-				line[i] = ""
-			}
-		}
-		if err := out.Write(line); err != nil {
+		lines[0][i] = c.Name
+		cells, err := fields(c)
+		if err != nil {
 			return err
 		}
+		for r, s := range cells {
+			if r+1 == len(lines) {
+				lines = append(lines, make([]string, len(cols)))
+			}
+			lines[r+1][i] = s
+		}
 	}
-	out.Flush()
-	return out.Error()
+	return csv.NewWriter(w).WriteAll(lines)
 }
 
-// column gathers one column of scalars, with nulls.
-type column[T any] struct {
-	values []T
-	null   []bool
-}
-
-func (c *column[T]) add(v T, null bool) {
-	var zero T
-	if null {
-		v = zero
+// fields are the cells of a column.
+func fields(c result.Column) (cells []string, err error) {
+	switch v := c.Values.(type) {
+	case []int64:
+		for _, n := range v {
+			cells = append(cells, strconv.FormatInt(n, 10))
+		}
+	case []float64:
+		for _, x := range v {
+			cells = append(cells, strconv.FormatFloat(x, 'g', -1, 64))
+		}
+	case []string:
+		cells = slices.Clone(v)
+	default:
+		return nil, fmt.Errorf("a table has no place for the column %s of %T", c.Name, c.Values)
 	}
-	c.values, c.null = append(c.values, v), append(c.null, null)
-}
-
-func (c *column[T]) named(name string) result.Column {
-	if c.values == nil {
-		c.values = []T{}
+	for i, null := range c.Null {
+		if null {
+			cells[i] = ""
+		}
 	}
-	return result.Column{Name: name, Values: any(c.values), Null: c.null}
+	return cells, nil
 }
 
-// number64 adds a figure, or null.
-func number64(c *column[float64], v Value) {
-	c.add(float64(v), math.IsNaN(float64(v)) || math.IsInf(float64(v), 0))
+// columnOf is a column of so many rows; where ok is false there is null.
+func columnOf[T any](name string, rows int, cell func(i int) (v T, ok bool)) result.Column {
+	values, null := make([]T, rows), make([]bool, rows)
+	for i := range rows {
+		if v, ok := cell(i); ok {
+			values[i] = v
+		} else {
+			null[i] = true
+		}
+	}
+	return result.Column{Name: name, Values: values, Null: null}
+}
+
+// texts is a column of texts, with null for "".
+func texts(name string, rows int, cell func(i int) string) result.Column {
+	return columnOf(name, rows, func(i int) (string, bool) { s := cell(i); return s, s != "" })
+}
+
+func integers(name string, rows int, cell func(i int) int64) result.Column {
+	return columnOf(name, rows, func(i int) (int64, bool) { return cell(i), true })
+}
+
+// numbers is a column of figures, with null for what is not finite.
+func numbers[F Value | float64](name string, rows int, cell func(i int) F) result.Column {
+	return columnOf(name, rows, func(i int) (float64, bool) {
+		v := float64(cell(i))
+		return v, !math.IsNaN(v) && !math.IsInf(v, 0)
+	})
 }
 
 // LongTable is a row for every figure of every checkpoint: step, set, site, radius,
 // measure, value, stderr, n; and one with its error for each that could not be measured.
 // cs are the checkpoints that the records are of.
 func LongTable(cs []Checkpoint, records []*Record) []result.Column {
-	var step, n column[int64]
-	var set, site, measure, fault, path column[string]
-	var radius, value, stderr column[float64]
+	type row struct {
+		Row
+		record int // among the records
+	}
+	var rows []row
 	for i, r := range records {
-		rows := r.Rows
+		figures := r.Rows
 		if r.Error != "" {
-			rows = []Row{{Measure: "error", Value: Value(math.NaN()), StdErr: Value(math.NaN())}}
+			figures = []Row{{Measure: "error", Value: Value(math.NaN()), StdErr: Value(math.NaN())}}
 		}
-		for _, f := range rows {
-			step.add(cs[i].Step, false)
-			set.add(f.Set, f.Set == "")
-			site.add(f.Site, f.Site == "")
-			radius.add(f.Radius, f.Radius == 0)
-			measure.add(f.Measure, false)
-			number64(&value, f.Value)
-			number64(&stderr, f.StdErr)
-			n.add(int64(f.N), false)
-			fault.add(r.Error, r.Error == "")
-			path.add(r.Path, false)
+		for _, f := range figures {
+			rows = append(rows, row{f, i})
 		}
 	}
-	return []result.Column{step.named("step"), set.named("set"), site.named("site"), radius.named("radius"), measure.named("measure"),
-		value.named("value"), stderr.named("stderr"), n.named("n"), path.named("path"), fault.named("error")}
+	n := len(rows)
+	return []result.Column{
+		integers("step", n, func(i int) int64 { return cs[rows[i].record].Step }),
+		texts("set", n, func(i int) string { return rows[i].Set }),
+		texts("site", n, func(i int) string { return rows[i].Site }),
+		columnOf("radius", n, func(i int) (float64, bool) { return rows[i].Radius, rows[i].Radius != 0 }),
+		texts("measure", n, func(i int) string { return rows[i].Measure }),
+		numbers("value", n, func(i int) Value { return rows[i].Value }),
+		numbers("stderr", n, func(i int) Value { return rows[i].StdErr }),
+		integers("n", n, func(i int) int64 { return int64(rows[i].N) }),
+		texts("path", n, func(i int) string { return records[rows[i].record].Path }),
+		texts("error", n, func(i int) string { return records[rows[i].record].Error }),
+	}
 }

@@ -67,7 +67,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add("{}")
 	f.Add("[]")
 	now := &plan{"f", "dynamics", json.RawMessage(`{"k":9}`)}
-	f.Add(text(f, now))
+	f.Add(words(f, now))
 	f.Fuzz(func(t *testing.T, text string) {
 		if got := parseRecord([]byte(text), "f", "s", "b"); got != nil && (got.Check != got.check() || len(got.Rows) == 0) {
 			t.Fatalf("%+v", got)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // Groups are the duplicates among the items of a set. As JSON they are the contract of the
@@ -63,8 +64,8 @@ func (s GroupSummary) String() string {
 		what := map[string]string{Sketch: "sketches", Code: "codes", Channels: "channel codes"}[s.On]
 		like = fmt.Sprintf("%s within %d of %d bits", what, s.Radius, s.Bits)
 	}
-	line := fmt.Sprintf("%s: %d in %s of %s; without %s %d %s left", counted(s.Items, "item"), s.Grouped,
-		counted(s.Groups, "group"), like, counted(s.Duplicates, "duplicate"), s.Kept, isAre[s.Kept != 1])
+	line := fmt.Sprintf("%s: %d in %s of %s; without %s %d %s left", text.Count(s.Items, "item"), s.Grouped,
+		text.Count(s.Groups, "group"), like, text.Count(s.Duplicates, "duplicate"), s.Kept, text.Are(s.Kept))
 	if s.Failed > 0 {
 		line += fmt.Sprintf("; %d more without a %s", s.Failed, s.On)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // Matches is what a search found. As JSON it is the contract of the verb search.
@@ -43,8 +44,8 @@ func Nearest(ctx context.Context, queries, base *Codes, k int, o SearchOptions) 
 
 // String says what was compared with what.
 func (m *Matches) String() string {
-	s := fmt.Sprintf("%s against %s, by Hamming distance on the %s of %s.", counted(m.Queries.Len(), "query"),
-		counted(m.Base.Len(), "item"), m.Base.On, counted(m.Base.Bits, "bit"))
+	s := fmt.Sprintf("%s against %s, by Hamming distance on the %s of %s.", text.Count(m.Queries.Len(), "query"),
+		text.Count(m.Base.Len(), "item"), m.Base.On, text.Count(m.Base.Bits, "bit"))
 	if m.Base.estimates() {
 		s += fmt.Sprintf(" Distances of whole codes (%d bits) are estimated from sketches; ± is one standard error.",
 			m.Base.FullBits)
@@ -59,7 +60,7 @@ func (c *Codes) estimates() bool { return c.On == Sketch && c.FullBits > 0 }
 // codes that it estimates. Where Bits is 0 it is not known of how many bits.
 func (c *Codes) DistanceText(distance int) string {
 	if c.Bits == 0 {
-		return counted(distance, "bit")
+		return text.Count(distance, "bit")
 	}
 	s := fmt.Sprintf("%d of %d", distance, c.Bits)
 	if c.estimates() {
@@ -187,7 +188,7 @@ func (c *Codes) Lookup(ids ...string) (rows []int, err error) {
 
 // sample is how many items there are, and the names of some.
 func (c *Codes) sample() string {
-	s := counted(c.Len(), "item")
+	s := text.Count(c.Len(), "item")
 	for i := range min(c.Len(), 3) {
 		s += map[bool]string{true: ", such as ", false: ", "}[i == 0] + fmt.Sprintf("%q", c.ID(i))
 	}

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/onnxprobe/onnxprobe/probes/site"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // MeasureOptions say what Measure finds out about a set of codes beside what Evaluate does.
@@ -69,7 +70,7 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 			"codes, channel codes and sketches tell more", train.Name)
 	} else if o.Test != nil && whole.KNN == nil {
 		r.note("no K-NN: it takes %s with labels, and two labels; %s has %s",
-			counted(o.K, "training item"), train.Name, counted(train.n, "item"))
+			text.Count(o.K, "training item"), train.Name, text.Count(train.n, "item"))
 	}
 	for _, g := range groups {
 		test := o.Test
@@ -90,7 +91,7 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 		}
 		r.Churn = &churn
 		if n := max(o.Earlier.n, train.n) - churn.Items; n > 0 {
-			r.note("churn: %s %s in one of the two only, and left out", counted(n, "item"), isAre[n != 1])
+			r.note("churn: %s %s in one of the two only, and left out", text.Count(n, "item"), text.Are(n))
 		}
 	}
 	if o.Kernel {
@@ -136,7 +137,7 @@ func (c *Codes) groups(o MeasureOptions) (all []siteGroup, err error) {
 		})
 	}
 	if o.Together {
-		name := fmt.Sprintf("%s (%s)", strings.Join(o.Sites, ", "), counted(len(parts), "site"))
+		name := fmt.Sprintf("%s (%s)", strings.Join(o.Sites, ", "), text.Count(len(parts), "site"))
 		return []siteGroup{{name, parts}}, nil
 	}
 	for _, p := range parts {
@@ -220,10 +221,10 @@ func (r *Evaluated) Text(w io.Writer) error {
 	}
 	if k := r.KNN; k != nil {
 		fmt.Fprintf(t, "nearest neighbors were chosen among equally near ones for %d of %s, and votes were even for %d\n",
-			k.DistanceTies, counted(len(k.Predicted), "test item"), k.VoteTies)
+			k.DistanceTies, text.Count(len(k.Predicted), "test item"), k.VoteTies)
 	}
 	if x := r.Churn; x != nil {
-		fmt.Fprintf(t, "churn: %d of %s moved to another region", x.Moved, counted(x.Items, "item"))
+		fmt.Fprintf(t, "churn: %d of %s moved to another region", x.Moved, text.Count(x.Items, "item"))
 		if x.Mean != nil {
 			fmt.Fprintf(t, "; codes differ in %.1f bits on average (%.3g of all)", *x.Mean, *x.Fraction)
 		}
@@ -267,11 +268,11 @@ func (r *Evaluated) row(w io.Writer, e *Evaluation, test bool) {
 
 // String says what clusters there are.
 func (u *Unlabelled) String() string {
-	s := fmt.Sprintf("%d of %s in %s of %v, coding length %.4g", u.Items, counted(u.Of, "item"),
-		counted(u.Clusters, "cluster"), u.Sizes, u.CodingLength)
+	s := fmt.Sprintf("%d of %s in %s of %v, coding length %.4g", u.Items, text.Count(u.Of, "item"),
+		text.Count(u.Clusters, "cluster"), u.Sizes, u.CodingLength)
 	if u.Matched != nil {
 		s += fmt.Sprintf("; purity %.4f, matched %.4f", *u.Purity, *u.Matched)
 	}
 	return s + fmt.Sprintf("; rate %.4g, conditional %.4g, reduction %.4g (of %s)",
-		u.Rate, u.Conditional, u.Reduction, counted(u.RateItems, "item"))
+		u.Rate, u.Conditional, u.Reduction, text.Count(u.RateItems, "item"))
 }

@@ -1,29 +1,8 @@
 package encoding
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
-
-// counted is a number and what is counted: "1 item", "2,048 items", "3 queries".
-func counted(n int, what string) string {
-	if n != 1 {
-		if stem, ok := strings.CutSuffix(what, "ry"); ok {
-			what = stem + "rie"
-		}
-		what += "s"
-	}
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s + " " + what
-}
-
-// isAre is the verb for one thing, and for other numbers of things.
-var isAre = map[bool]string{false: "is", true: "are"}
 
 // placed is one of the things found together: the index of the group, and the place in it.
 type placed[T any] struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // Regions are those of pictures: annotated ones, or what Finder finds.
@@ -52,7 +53,7 @@ func (r *Regions) Match(ds dataset.Dataset) (*annotate.Matched, error) {
 		return m, nil
 	}
 	return nil, fmt.Errorf("no picture of %d has a region in %s, which has %s of %s; pictures are told by their paths or file names",
-		ds.Len(), r.Path, counted(r.Set.Regions(), "region"), counted(r.Set.Len(), "picture"))
+		ds.Len(), r.Path, text.Count(r.Set.Regions(), "region"), text.Count(r.Set.Len(), "picture"))
 }
 
 // Source gives the regions of a dataset's pictures, and to tiles those of their pictures that
@@ -98,9 +99,9 @@ func (r *Regions) Finish(rows *region.Rows) (region.RowSummary, error) {
 	s := rows.Summary()
 	if n := faults.Count - len(faults.Rows); n > 0 {
 		s.Failed += n
-		r.Say("%s of %s cannot be read", counted(n, "more row"), r.Path)
+		r.Say("%s of %s cannot be read", text.Count(n, "more row"), r.Path)
 	}
-	r.Say("%s of %s; %s without regions", counted(s.Regions-s.Failed, "region"), counted(s.Pictures, "picture"), counted(s.Without, "picture"))
+	r.Say("%s of %s; %s without regions", text.Count(s.Regions-s.Failed, "region"), text.Count(s.Pictures, "picture"), text.Count(s.Without, "picture"))
 	return s, nil
 }
 
@@ -130,25 +131,14 @@ func Layouts(p *probes.Plan, say func(format string, args ...any)) ([]region.Lay
 	if err != nil {
 		return nil, err
 	}
-	const most = 5
-	left, named := 0, ""
+	var left []string
 	for _, l := range layouts {
-		if l.Reason == "" {
-			continue
+		if l.Reason != "" {
+			left = append(left, fmt.Sprintf("%s (%s)", l.Site, l.Reason))
 		}
-		if left++; left > most {
-			continue
-		}
-		if named != "" {
-			named += ", "
-		}
-		named += fmt.Sprintf("%s (%s)", l.Site, l.Reason)
 	}
-	if left > most {
-		named += fmt.Sprintf(", and %d more", left-most)
-	}
-	if left > 0 {
-		say("%d of %s have no place on the picture and are left out of regions: %s", left, counted(len(layouts), "site"), named)
+	if n := len(left); n > 0 {
+		say("%d of %s have no place on the picture and are left out of regions: %s", n, text.Count(len(layouts), "site"), text.First(left, 5))
 	}
 	return layouts, nil
 }

@@ -1,6 +1,7 @@
 package score
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -30,6 +31,24 @@ func (a Agreement) MeanIoU() float64 {
 // Accuracy is the share of the true regions whose pair exceeds Thresholds[k].
 func (a Agreement) Accuracy(k int) float64 { return ratio(a.Above[k], a.Truth) }
 
+// MarshalJSON writes the counts with the measures that follow from them, a contract.
+func (a Agreement) MarshalJSON() ([]byte, error) {
+	accuracy := map[string]float64{}
+	for k, t := range Thresholds {
+		accuracy[fmt.Sprint(t)] = a.Accuracy(k)
+	}
+	return json.Marshal(struct {
+		Truth    int                `json:"truth"`
+		Found    int                `json:"found"`
+		Matched  int                `json:"matched"`
+		DR       float64            `json:"dr"`
+		RA       float64            `json:"ra"`
+		FM       float64            `json:"fm"`
+		MeanIoU  float64            `json:"mean_iou"`
+		Accuracy map[string]float64 `json:"accuracy"`
+	}{a.Truth, a.Found, a.Matched, a.DR(), a.RA(), a.FM(), a.MeanIoU(), accuracy})
+}
+
 // Add counts the regions of another picture too.
 func (a *Agreement) Add(b Agreement) {
 	a.Detection.Add(b.Detection)
@@ -43,11 +62,11 @@ func (a *Agreement) Add(b Agreement) {
 // the pairing is cubic.
 const maxPairs = 1 << 22
 
-// Agree compares the regions found in a picture with the true ones, whatever their
+// agree compares the regions found in a picture with the true ones, whatever their
 // labels: by their masks where both of a pair have one, else by their boxes. threshold is
 // Detect's. It is an error when masks differ in size, or when there are more than 2^22
 // pairs.
-func Agree(truth, found []region.Region, threshold float64) (Agreement, error) {
+func agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 	if len(found) > 0 && len(truth) > maxPairs/len(found) {
 		return Agreement{}, fmt.Errorf("comparing regions: got %d true ones and %d found, want at most %d pairs", len(truth), len(found), maxPairs)
 	}
@@ -57,7 +76,7 @@ func Agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 	}
 	at := func(i, j int) float64 { return iou[i][j] }
 	a := Agreement{Detection: Detect(len(truth), len(found), threshold, at)}
-	pairs := Pairs(len(truth), len(found), at)
+	pairs := pairsOf(len(truth), len(found), at)
 	for _, p := range pairs {
 		a.Sum += p.IoU
 		for k, t := range Thresholds {
@@ -116,7 +135,7 @@ type Scores struct {
 // all of it is in All. An error adds nothing.
 func (s *Scores) Add(truth, found []region.Region, threshold float64, anyLabel bool) (Agreement, error) {
 	if anyLabel {
-		a, err := Agree(truth, found, threshold)
+		a, err := agree(truth, found, threshold)
 		if err == nil {
 			s.All.Add(a)
 		}
@@ -125,7 +144,7 @@ func (s *Scores) Add(truth, found []region.Region, threshold float64, anyLabel b
 	var picture Agreement
 	labels := map[string]Agreement{}
 	for _, l := range labelsOf(truth, found) {
-		a, err := Agree(labelled(truth, l), labelled(found, l), threshold)
+		a, err := agree(labelled(truth, l), labelled(found, l), threshold)
 		if err != nil {
 			return Agreement{}, fmt.Errorf("label %q: %w", l, err)
 		}
@@ -153,11 +172,6 @@ func labelsOf(rs ...[]region.Region) (labels []string) {
 	return slices.Compact(labels)
 }
 
-func labelled(rs []region.Region, label string) (of []region.Region) {
-	for _, r := range rs {
-		if r.Label == label {
-			of = append(of, r)
-		}
-	}
-	return of
+func labelled(rs []region.Region, label string) []region.Region {
+	return slices.DeleteFunc(slices.Clone(rs), func(r region.Region) bool { return r.Label != label })
 }

@@ -63,14 +63,14 @@ func TestAgreeTakesMasks(t *testing.T) {
 		{region.Region{Box: box, Mask: mask(4, 2, 3)}, 0},
 		{region.Region{Box: box}, 1},
 	} {
-		if a, err := Agree(truth, []region.Region{c.found}, 0.9); err != nil || a.MeanIoU() != c.want {
+		if a, err := agree(truth, []region.Region{c.found}, 0.9); err != nil || a.MeanIoU() != c.want {
 			t.Errorf("%+v: %v, %v; want %v", c.found, a.MeanIoU(), err, c.want)
 		}
 	}
-	if _, err := Agree(truth, []region.Region{{Box: box, Mask: mask(5, 4)}}, 0.9); err == nil {
+	if _, err := agree(truth, []region.Region{{Box: box, Mask: mask(5, 4)}}, 0.9); err == nil {
 		t.Error("masks of two sizes were compared")
 	}
-	if _, err := Agree(make([]region.Region, 1<<12), make([]region.Region, 1<<11), 0.9); err == nil {
+	if _, err := agree(make([]region.Region, 1<<12), make([]region.Region, 1<<11), 0.9); err == nil {
 		t.Error("more pairs than the bound were compared")
 	}
 }

@@ -84,21 +84,21 @@ func Detect(truth, found int, threshold float64, iou func(i, j int) float64) Det
 	return d
 }
 
-// Pair is a true region, the one found that stands for it, or -1, and their IoU.
-type Pair struct {
+// pair is a true region, the one found that stands for it, or -1, and their IoU.
+type pair struct {
 	Truth, Found int
 	IoU          float64
 }
 
-// Pairs pairs each true region with one of its own among those found so that the sum of
+// pairsOf pairs each true region with one of its own among those found so that the sum of
 // 1 - IoU is the least: MedRegA's measure of several boxes (the Hungarian method). There
 // is a pair for each true region; one without a region found, or with one that shares
 // nothing, has the IoU 0. iou is called for each pair.
-func Pairs(truth, found int, iou func(i, j int) float64) []Pair {
+func pairsOf(truth, found int, iou func(i, j int) float64) []pair {
 	cost := table(truth, found, func(i, j int) float64 { return 1 - iou(i, j) })
-	pairs := make([]Pair, truth)
+	pairs := make([]pair, truth)
 	for i, j := range assign(cost) {
-		pairs[i] = Pair{Truth: i, Found: j}
+		pairs[i] = pair{Truth: i, Found: j}
 		if j >= 0 {
 			pairs[i].IoU = iou(i, j)
 		}

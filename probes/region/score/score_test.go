@@ -86,11 +86,11 @@ func TestDetect(t *testing.T) {
 
 func TestPairs(t *testing.T) {
 	at := func(x float64) region.Box { return region.Box{X0: x, X1: x + 10, Y1: 10} }
-	of := func(truth, found []region.Box) []Pair {
-		return Pairs(len(truth), len(found), func(i, j int) float64 { return BoxIoU(truth[i], found[j]) })
+	of := func(truth, found []region.Box) []pair {
+		return pairsOf(len(truth), len(found), func(i, j int) float64 { return BoxIoU(truth[i], found[j]) })
 	}
 	pairs := of([]region.Box{at(0), at(20), at(100)}, []region.Box{at(21), at(0)})
-	want := []Pair{{0, 1, 1}, {1, 0, 9.0 / 11}, {2, -1, 0}}
+	want := []pair{{0, 1, 1}, {1, 0, 9.0 / 11}, {2, -1, 0}}
 	for i, p := range pairs {
 		if p.Truth != want[i].Truth || p.Found != want[i].Found || math.Abs(p.IoU-want[i].IoU) > 1e-15 {
 			t.Errorf("pair %d is %+v, want %+v", i, p, want[i])

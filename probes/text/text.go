@@ -1,0 +1,77 @@
+// Package text writes numbers and tables for people.
+package text
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Table writes rows in aligned columns, two spaces apart.
+func Table(w io.Writer, rows [][]string) {
+	var widths []int
+	for _, r := range rows {
+		for i, s := range r {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(s)+2)
+		}
+	}
+	for _, r := range rows {
+		var b strings.Builder
+		for i, s := range r {
+			b.WriteString(s + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(s)))
+		}
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+	}
+}
+
+// Count is a number and what is counted: "1 site", "2,048 sites", "3 queries".
+func Count[N int | int64](n N, what string) string {
+	if n != 1 {
+		if stem, ok := strings.CutSuffix(what, "ry"); ok {
+			what = stem + "rie"
+		}
+		what += "s"
+	}
+	return Grouped(n) + " " + what
+}
+
+// Are is the verb for so many.
+func Are[N int | int64](n N) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// Grouped writes 9608704 as 9,608,704.
+func Grouped[N int | int64](n N) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Size is a number of bytes: "800 bytes", "1.5 MB".
+func Size(n int64) string {
+	units := []string{"bytes", "kB", "MB", "GB", "TB"}
+	f := float64(n)
+	for f >= 1000 && len(units) > 1 {
+		f, units = f/1000, units[1:]
+	}
+	return strconv.FormatFloat(f, 'g', 4, 64) + " " + units[0]
+}
+
+// First is the first of some texts, and how many more there are.
+func First(texts []string, most int) string {
+	s := strings.Join(texts[:min(most, len(texts))], ", ")
+	if n := len(texts) - most; n > 0 {
+		s += fmt.Sprintf(", and %d more", n)
+	}
+	return s
+}
