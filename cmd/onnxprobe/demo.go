@@ -70,7 +70,7 @@ func demo(c *cobra.Command, dir string) error {
 	compare := job{"Do two engines agree, and if not, who is right?",
 		[]string{"compare", model, digits, "--preprocess", "mnist-01", "-a", "ort", "-b", "gorgonia", "--precision", "float64"}, nil}
 	if err := (ort.Backend{}).Available(engine.Options{}); err != nil {
-		note(c, "engine: gorgonia, in pure Go; %v", err)
+		note(c, "engine: gorgonia, in pure Go; %s", withFlags(err))
 		compare.why = "Do the codes depend on the precision?"
 		compare.args = []string{"compare", model, digits, "--preprocess", "mnist-01", "-a", "gorgonia", "-b", "gorgonia,precision=float64"}
 	}

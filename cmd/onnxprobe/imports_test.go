@@ -25,11 +25,11 @@ var diagram = map[string][]string{
 	"engine/gorgonia":         {"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/internal/kernel"},
 	"engine/internal/safe":    {},
 	"engine/dataset/parquet":  {"engine/internal/safe"},
-	"engine/dataset/picture":  {"onnx/tensor", "engine/internal/jpeg", "engine/internal/safe"},
+	"engine/dataset/picture":  {"onnx", "onnx/tensor", "engine/internal/jpeg", "engine/internal/safe"},
 	"engine/dataset": {
-		"onnx/tensor", "engine/dataset/parquet", "engine/dataset/picture", "engine/internal/safe",
+		"onnx", "onnx/tensor", "engine/dataset/parquet", "engine/dataset/picture", "engine/internal/safe",
 	},
-	"engine/ort/install": {},
+	"engine/ort/install": {"onnx"},
 	"engine/ort":         {"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/ort/install"},
 	"engine/backends":    {"engine", "engine/gorgonia", "engine/ort"},
 	"probes/site":        {"onnx", "onnx/tensor"},
@@ -55,9 +55,9 @@ var diagram = map[string][]string{
 	},
 	"probes/internal/store":     {},
 	"probes/internal/storetest": {"probes/internal/store"},
-	"probes/result":             {"onnx/tensor", "engine/dataset", "probes/internal/store", "probes/site"},
+	"probes/result":             {"onnx", "onnx/tensor", "engine/dataset", "probes/internal/store", "probes/site"},
 	"probes/encoding": {
-		"onnx/tensor", "engine", "engine/dataset", "probes", "probes/internal/store", "probes/result", "probes/site",
+		"onnx", "onnx/tensor", "engine", "engine/dataset", "probes", "probes/internal/store", "probes/result", "probes/site",
 	},
 	"probes/dynamics": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "engine/dataset/picture", "probes",

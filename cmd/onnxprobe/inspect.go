@@ -187,7 +187,7 @@ func inspect(m *onnx.Model, mf modelFlags) (*inspection, *probes.Plan, error) {
 		}
 		in.Sites = append(in.Sites, found.Sites...)
 		in.Unwatched = found.Unwatched
-		in.Notes = append(in.Notes, err.Error())
+		in.Notes = append(in.Notes, withFlags(err))
 	} else {
 		in.Sites, in.Units, in.CodeBytes = plan.Sites, plan.Units(), plan.CodeBytes()
 		in.Unwatched = plan.Unwatched
@@ -241,7 +241,7 @@ func tryOn(ctx context.Context, b engine.Backend, m *onnx.Model, plan *probes.Pl
 		r.Plain = true
 	}
 	if r.Runs = err == nil; !r.Runs {
-		r.Why = err.Error()
+		r.Why = withFlags(err)
 	}
 	return r
 }

@@ -28,7 +28,7 @@ var lists = map[string]func() []entry{
 		for _, b := range backends.All {
 			doc := "available, version " + b.Version()
 			if err := b.Available(engine.Options{}); err != nil {
-				doc = err.Error()
+				doc = withFlags(err)
 			}
 			es = append(es, entry{b.Name(), doc})
 		}

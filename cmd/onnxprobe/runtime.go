@@ -147,7 +147,7 @@ func noteRemedies(c *cobra.Command, pieces []ort.Piece) {
 	for _, p := range pieces {
 		if !said[p.Remedy] {
 			said[p.Remedy] = true
-			note(c, "%s: %s", p.Name, p.Remedy)
+			note(c, "%s: %s%s", p.Name, p.Remedy, flags(p.Options))
 		}
 	}
 }
