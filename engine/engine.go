@@ -16,7 +16,7 @@ import (
 
 // Backend runs models in one particular way.
 type Backend interface {
-	// Name is what --backend takes.
+	// Name is what users ask for it by.
 	Name() string
 	// Version is the version of the library behind the backend, or "" when it is
 	// not available.
@@ -218,7 +218,8 @@ type Sharer interface {
 // before it is prepared.
 func (o Options) CheckRandom(m *onnx.Model) error {
 	if nodes := m.RandomNodes(); len(nodes) > 0 && !o.AllowRandom {
-		return fmt.Errorf("%s; export it for inference (model.eval() in PyTorch), or allow it with --allow-random", RandomNote(nodes))
+		err := fmt.Errorf("%s; export it for inference (model.eval() in PyTorch), or allow it", RandomNote(nodes))
+		return onnx.Remedy(err, "engine.Options.AllowRandom")
 	}
 	return nil
 }
@@ -272,6 +273,8 @@ type UnavailableError struct {
 	Backend string
 	Reason  string // what is missing
 	Remedy  string // how to provide it
+	// Options are the names of what Remedy is about, as in an onnx.RemedyError.
+	Options []string
 }
 
 func (e *UnavailableError) Error() string {
@@ -281,6 +284,9 @@ func (e *UnavailableError) Error() string {
 	}
 	return s
 }
+
+// RemedyOptions is Options.
+func (e *UnavailableError) RemedyOptions() []string { return e.Options }
 
 // UnsupportedError lists every node that a backend cannot run.
 type UnsupportedError struct {

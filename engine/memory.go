@@ -50,7 +50,8 @@ func (o Options) CheckMemory(m *onnx.Model, inputs map[string][]int64) error {
 			n = math.MaxInt64 - all
 		}
 		if all += n; all > o.MaxMemory {
-			return fmt.Errorf("the model's %d outputs, of which %q has the shape %v, take %s together, and %s", len(m.Graph.Outputs), v.Name, shapeOf(f, facts[v.Name]), size(all), o.limit())
+			return o.above(fmt.Sprintf("the model's %d outputs, of which %q has the shape %v, take %s together",
+				len(m.Graph.Outputs), v.Name, shapeOf(f, facts[v.Name]), size(all)))
 		}
 	}
 	return nil
@@ -64,12 +65,14 @@ func shapeOf(f, g onnx.Fact) []int64 {
 }
 
 func (o Options) tooLarge(what string, f onnx.Fact) error {
-	return fmt.Errorf("%s has the shape %v of %s and takes %s, and %s", what, f.Shape, f.DType, size(f.Bytes()), o.limit())
+	return o.above(fmt.Sprintf("%s has the shape %v of %s and takes %s", what, f.Shape, f.DType, size(f.Bytes())))
 }
 
-// limit says what the limit is, and what can be done.
-func (o Options) limit() string {
-	return fmt.Sprintf("the limit is %s: take a smaller --batch, or a higher --max-memory SIZE if there is as much (without it, three quarters of the memory that is available)", size(o.MaxMemory))
+// above says what takes more than the limit, and what can be done.
+func (o Options) above(what string) error {
+	return onnx.Remedy(fmt.Errorf("%s, and the limit is %s: take a smaller batch, or a higher limit "+
+		"if there is as much; it is three quarters of the memory that is available unless another is given", what, size(o.MaxMemory)),
+		"Batch", "engine.Options.MaxMemory")
 }
 
 // size writes a number of bytes exactly, and as a person reads it.

@@ -230,7 +230,8 @@ func (m *Model) openExternal(loc string) (*os.File, fs.FileInfo, error) {
 		stat = func() (fs.FileInfo, error) {
 			st, err := root.Stat(path)
 			if err != nil && throughLink(root, path) {
-				return nil, fmt.Errorf("it is behind a symbolic link that does not resolve inside the model's folder (%w); copy the file there, or allow links (--allow-links)", reason(err))
+				return nil, Remedy(fmt.Errorf("it is behind a symbolic link that does not resolve "+
+					"inside the model's folder (%w); copy the file there, or allow links", reason(err)), "onnx.LoadOptions.AllowLinks")
 			}
 			return st, err
 		}
@@ -253,7 +254,9 @@ func (m *Model) openExternal(loc string) (*os.File, fs.FileInfo, error) {
 		err = fmt.Errorf("it is not a regular file but %s", kind(st.Mode()))
 	}
 	if err == nil && !links && hardLinks(st) > 1 {
-		err = errors.New("it has more than one hard link, so it may be a file from elsewhere; copy it, or allow links (--allow-links)")
+		err = Remedy(errors.New("it has more than one hard link, so it may be a file from elsewhere; "+
+			"copy it, or allow links"),
+			"onnx.LoadOptions.AllowLinks")
 	}
 	if err != nil {
 		f.Close()

@@ -402,7 +402,7 @@ func TestBadModelsAreRefused(t *testing.T) {
 		want   string
 	}{
 		{two, nil, `its input "mask" open`},
-		{open, nil, "--input-size"},
+		{open, nil, "say the size of a sample"},
 		{ids, nil, "takes int64"},
 		{old, nil, "opset 7"},
 		{relu, []int{4}, "takes samples of [n, 3], these have shape [4]"},

@@ -196,7 +196,8 @@ func fit(m *onnx.Model, sites []site.Site, sample []int) (*Fit, error) {
 		sample = declared
 	}
 	if sample == nil || slices.Contains(sample, -1) {
-		return nil, fmt.Errorf("the model leaves the shape of its input %q open (%s); say the size of a sample, for images with --input-size HxW", v.Name, describe(v))
+		return nil, onnx.Remedy(fmt.Errorf("the model leaves the shape of its input %q open (%s); "+
+			"say the size of a sample, for images HxW", v.Name, describe(v)), "probes.AttachOptions.Sample")
 	}
 	if declared != nil {
 		ok := len(declared) == len(sample)
@@ -368,9 +369,12 @@ func (f *Fit) fixed(m *onnx.Model, sites []site.Site, batch int64) error {
 	}
 	switch {
 	case unknown != nil:
-		return fmt.Errorf("the shapes of %d site(s) cannot be told from the model: %q; choose others with --sites", len(unknown), unknown)
+		return onnx.Remedy(fmt.Errorf("the shapes of %d site(s) cannot be told from the model: %q; choose others",
+			len(unknown), unknown), "site.Options.Globs")
 	case apart != nil:
-		return fmt.Errorf("the export fixes the batch at %d, and the first axis of %d site(s) does not hold its items: %q; choose others with --sites, or export the model with a free batch or one of 1", batch, len(apart), apart)
+		return onnx.Remedy(fmt.Errorf("the export fixes the batch at %d, and the first axis of %d site(s) does not hold "+
+			"its items: %q; choose others, or export the model with a free batch or one of 1",
+			batch, len(apart), apart), "site.Options.Globs")
 	}
 	return nil
 }

@@ -199,12 +199,14 @@ func (p *Plan) keepsItems(ctx context.Context, b engine.Backend, o engine.Option
 			still = append(still, name)
 		}
 	}
-	remedy := "leave them out with --sites, or export the model with a free batch or one of 1"
+	const remedy, option = "choose others, or export the model with a free batch or one of 1", "site.Options.Globs"
 	switch {
 	case mixed != nil:
-		return fmt.Errorf("the export fixes the batch at %d, and at %d site(s) the rows of an item change with the others of its batch, so that they do not lie item by item: %q; %s", r.Batch, len(mixed), mixed, remedy)
+		return onnx.Remedy(fmt.Errorf("the export fixes the batch at %d, and at %d site(s) the rows of an item change "+
+			"with the others of its batch, so that they do not lie item by item: %q; %s", r.Batch, len(mixed), mixed, remedy), option)
 	case still != nil:
-		return fmt.Errorf("the export fixes the batch at %d, and whether rows lie item by item cannot be told at %d site(s), which are the same for random items: %q; %s", r.Batch, len(still), still, remedy)
+		return onnx.Remedy(fmt.Errorf("the export fixes the batch at %d, and whether rows lie item by item cannot be told "+
+			"at %d site(s), which are the same for random items: %q; %s", r.Batch, len(still), still, remedy), option)
 	}
 	return nil
 }

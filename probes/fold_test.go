@@ -74,7 +74,7 @@ func TestRowsThatDoNotLieItemByItem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err := p.Open(context.Background(), gorgonia.Backend{}, engine.Options{}, 2); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--sites") {
+		if r, err := p.Open(context.Background(), gorgonia.Backend{}, engine.Options{}, 2); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "choose others") {
 			t.Errorf("got %v, %v, want an error with %q", r, err, want)
 		}
 	}

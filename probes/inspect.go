@@ -39,6 +39,7 @@ type Inspection struct {
 
 	model *onnx.Model
 	plan  *Plan // nil where probes cannot be attached
+	say   func(error) string
 }
 
 // port is an input or an output; an open dimension is its name or null.
@@ -63,9 +64,10 @@ type Trial struct {
 
 // Inspect describes a model, whole or as far as it can be: why probes cannot be attached
 // to it is a note then. It never fails for what has no site, even where o is strict; it
-// does for a glob of o that matches nothing and for a graph that cannot be read.
-func Inspect(m *onnx.Model, o AttachOptions) (*Inspection, error) {
-	d := &Inspection{model: m, Model: m.Path, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion),
+// does for a glob of o that matches nothing and for a graph that cannot be read. say puts
+// errors into words, for whoever adds to them how an option is given.
+func Inspect(m *onnx.Model, o AttachOptions, say func(error) string) (*Inspection, error) {
+	d := &Inspection{say: say, model: m, Model: m.Path, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion),
 		IR: m.IR, Opset: m.Opset(""), Inputs: []port{}, Outputs: ports(m.Graph.Outputs), Nodes: len(m.Graph.Nodes),
 		External: m.ExternalFiles(), Sites: []site.Site{}, Unwatched: []site.Unwatched{}, Notes: []string{}}
 	constant := map[string]bool{}
@@ -118,7 +120,7 @@ func (d *Inspection) survey(o AttachOptions) error {
 			return err
 		}
 		d.Sites, d.Unwatched = append(d.Sites, found.Sites...), found.Unwatched
-		d.note(fault.Error())
+		d.note(d.say(fault))
 		return nil
 	}
 	d.plan, d.Sites, d.Unwatched = plan, plan.Sites, plan.Unwatched
@@ -169,7 +171,7 @@ func (d *Inspection) try(ctx context.Context, b engine.Backend, o engine.Options
 	}
 	err := prepare(model)
 	if r.Runs = err == nil; !r.Runs {
-		r.Why, r.Plain = err.Error(), d.plan != nil && prepare(d.model) == nil
+		r.Why, r.Plain = d.say(err), d.plan != nil && prepare(d.model) == nil
 	}
 	return r
 }

@@ -15,7 +15,7 @@ func ExampleInspect() {
 		fmt.Println(err)
 		return
 	}
-	found, err := probes.Inspect(m, probes.AttachOptions{})
+	found, err := probes.Inspect(m, probes.AttachOptions{}, error.Error)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -296,7 +297,9 @@ func (r *Prober) complete(out []*tensor.Tensor) error {
 			want *= int(d.Size)
 		}
 		if got := tensor.Count(out[i].Shape); got != want || out[i].DType != decl[i].DType {
-			return fmt.Errorf("probe output %q has %d elements of %s, want %d of %s; try --optimize basic", decl[i].Name, got, out[i].DType, want, decl[i].DType)
+			return onnx.Remedy(fmt.Errorf("probe output %q has %d elements of %s, want %d of %s; "+
+				"try to optimize the graph less",
+				decl[i].Name, got, out[i].DType, want, decl[i].DType), "engine.Options.Optimize=basic")
 		}
 	}
 	return nil

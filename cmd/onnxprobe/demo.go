@@ -61,7 +61,7 @@ func demo(c *cobra.Command, dir string) error {
 		"it has not seen, are in %s\n", dir)
 	compare, sides := "Do two engines agree, and if not, who is right?", "-a ort -b gorgonia --precision float64"
 	if err := (ort.Backend{}).Available(engine.Options{}); err != nil {
-		note(c, "engine: gorgonia, in pure Go; %v", err)
+		note(c, "engine: gorgonia, in pure Go; %s", withFlags(err))
 		compare, sides = "Do the codes depend on the precision?", "-a gorgonia -b gorgonia,precision=float64"
 	}
 	const network = " ./models/resnet_basic_dynamo.onnx" // "./" stands for dir

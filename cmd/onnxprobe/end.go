@@ -115,7 +115,7 @@ func explain(err error, stderr io.Writer) int {
 		aside       partly
 		panicked    *engine.PanicError
 	)
-	text, code := err.Error(), exitFailed
+	text, code := withFlags(err), exitFailed
 	switch {
 	case errors.As(err, &panicked):
 		fmt.Fprintf(stderr, "onnxprobe: internal error: %s; please report it with the command line and the model\n%s",

@@ -107,7 +107,7 @@ func TestExitCodes(t *testing.T) {
 		{"empty dataset", []string{"codes", resnet, "$T", "--preprocess", "mnist-01", "-o", "$T/a.npy"}, 1, "it holds no image"},
 		{"pattern without files", []string{"codes", resnet, "$T/*.png", "--preprocess", "mnist-01", "-o", "$T/a.npy"}, 1, "matches no file"},
 		{"empty list", []string{"codes", resnet, "-", "--preprocess", "mnist-01", "-o", "$T/a.npy"}, 1, "no source"},
-		{"channels that the model lacks", []string{"codes", resnet, digits, "--preprocess", "imagenet", "-o", "$T/a.npy"}, 1, "a --preprocess for 1 channels, such as mnist"},
+		{"channels that the model lacks", []string{"codes", resnet, digits, "--preprocess", "imagenet", "-o", "$T/a.npy"}, 1, "a preprocessing for 1 channels, such as mnist (--preprocess NAME|FILE)"},
 		{"batch beyond memory", with(codes, "--batch", "100000000"), 1, "give a smaller one"},
 		{"folder that cannot be made", []string{"codes", resnet, digits, "--preprocess", "mnist-01", "-o", "/dev/null/a.npy"}, 1, "not a directory"},
 		{"missing frame", with(complexity, "--frame", "$T/nope.npy"), 1, "reading the frame"},
@@ -200,7 +200,7 @@ func TestItemsThatCannotBeRead(t *testing.T) {
 func TestWrongPictureSize(t *testing.T) {
 	needORT(t)
 	r := do("codes", resnet, digits+"/3", "--preprocess", "mnist-01", "--resize", "16", "-o", "-")
-	if r.code != exitFailed || !strings.Contains(r.messages, "samples are 8 x 8; give --resize 8x8") {
+	if r.code != exitFailed || !strings.Contains(r.messages, "samples are 8 x 8; resize to 8x8") {
 		t.Errorf("exit code %d, want 1 as none fits:\n%s", r.code, r.messages)
 	}
 }
@@ -249,7 +249,7 @@ func TestExistingResultsStay(t *testing.T) {
 	} {
 		path := spill(t, filepath.Join(t.TempDir(), name), []byte("precious"))
 		r := do(append(args, path)...)
-		if r.code != exitUsage || !strings.Contains(r.messages, "exists; --force replaces it") || slurp(t, path) != "precious" {
+		if r.code != exitUsage || !strings.Contains(r.messages, "exists; ") || !strings.Contains(r.messages, "--force") || slurp(t, path) != "precious" {
 			t.Errorf("%s: exit code %d, file %.20q:\n%s", name, r.code, slurp(t, path), r.messages)
 		}
 	}

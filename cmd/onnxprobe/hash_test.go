@@ -268,7 +268,7 @@ func TestHashSliceOfScheduler(t *testing.T) {
 			if i, n, err := jobs.ParseSlice("auto/3", os.Getenv); i != 2 || n != 3 || err != nil {
 				t.Errorf("slice %d of %d, %v; want 2 of 3", i, n, err)
 			}
-			if _, _, err := jobs.ParseSlice("auto/2", os.Getenv); err == nil || !strings.Contains(err.Error(), "2 from "+v+" is not within 0 to 1; indices count from 0, as with --array=0-1") {
+			if _, _, err := jobs.ParseSlice("auto/2", os.Getenv); err == nil || !strings.Contains(err.Error(), "2 from "+v+" is not within 0 to 1; indices count from 0, as in an array of jobs 0-1") {
 				t.Errorf("an index past the end: %v", err)
 			}
 			t.Setenv(v, "a")
@@ -560,7 +560,7 @@ func TestHashExtend(t *testing.T) {
 	}
 	stdoutOf(t, job("incremental", a)...)
 	first := slurp(t, filepath.Join(dir, "job/00000.jsonl"))
-	if r := do(job("incremental", a, b)...); r.code != exitUsage || !strings.Contains(r.messages, "--mode extend adds new ones") {
+	if r := do(job("incremental", a, b)...); r.code != exitUsage || !strings.Contains(r.messages, "extending the job adds new ones, files by their names). Give another folder, or overwrite it to begin anew (--force, --mode extend)") {
 		t.Errorf("more inputs: exit code %d\n%s", r.code, r.messages)
 	}
 	stdoutOf(t, job("extend", a, b)...)

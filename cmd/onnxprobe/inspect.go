@@ -50,7 +50,7 @@ memory and time for the weights; without it none is opened.`,
 			if err != nil {
 				return err
 			}
-			found, err := probes.Inspect(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample})
+			found, err := probes.Inspect(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample}, withFlags)
 			if err != nil {
 				return err
 			}

@@ -39,7 +39,7 @@ func entries[T any](rows []T, of func(T) entry) func() []entry {
 var lists = map[string]func() []entry{
 	"backends": entries(backends.All, func(b engine.Backend) entry {
 		if err := b.Available(engine.Options{}); err != nil {
-			return entry{b.Name(), err.Error()}
+			return entry{b.Name(), withFlags(err)}
 		}
 		return entry{b.Name(), "available, version " + b.Version()}
 	}),

@@ -167,7 +167,7 @@ func TestRemedyOfTiles(t *testing.T) {
 	dir := t.TempDir()
 	gradient(t, filepath.Join(dir, "wide.png"), 60, 20)
 	args := []string{"codes", regionModels + "internvit_rms_dynamo.onnx", dir, "--backend", "ort", "--preprocess", "imagenet", "--tiles", "4", "--quiet", "-o", "-"}
-	if r, err := attempt(time.Minute, args...); err != nil || r.code == exitDone || !strings.Contains(r.stderr, "give --resize 32x32 --crop none,") {
+	if r, err := attempt(time.Minute, args...); err != nil || r.code == exitDone || !strings.Contains(r.stderr, "(--resize 32x32, --crop none,") {
 		t.Fatalf("%v, exit code %d: %s", err, r.code, r.stderr)
 	}
 	if r, err := attempt(time.Minute, append(args, "--resize", "32x32", "--crop", "none")...); err != nil || r.code != exitDone {

@@ -101,7 +101,7 @@ func TestRegionsOfAModel(t *testing.T) {
 	}
 	fixed := []string{digits, "--regions", "labels:" + resnet, "--region-preprocess", "imagenet", "--backend", "ort"}
 	for _, verb := range [][]string{{"regions"}, {"codes", resnet, "--preprocess", "mnist-01", "-o", "-"}} {
-		if r := do(with(verb, fixed...)...); r.code != exitFailed || !strings.Contains(r.messages, "--region-preprocess imagenet gives [3 224 224]: give a JSON file made for it") {
+		if r := do(with(verb, fixed...)...); r.code != exitFailed || !strings.Contains(r.messages, "the preprocessing imagenet gives [3 224 224]: give a JSON file made for it (--region-preprocess FILE)") {
 			t.Errorf("%s by a model of another size: exit code %d, %s", verb[0], r.code, r.messages)
 		}
 	}

@@ -104,7 +104,7 @@ found and by which rule, or what is missing and how to get it. The exit code is 
 			for _, p := range pieces { // how to come by what is missing
 				if !said[p.Remedy] {
 					said[p.Remedy] = true
-					note(c, "%s: %s", p.Name, p.Remedy)
+					note(c, "%s: %s%s", p.Name, p.Remedy, flags(p.Options))
 				}
 			}
 			return nil

@@ -88,8 +88,8 @@ func TestJobsOfOtherSites(t *testing.T) {
 			says string
 		}{
 			{[]string{"hash", "run", job, "--quiet"}, exitFailed, "or plan it anew in another folder"},
-			{append(args, "--mode", "extend"), exitUsage, "--mode overwrite to begin anew"},
-			{args, exitUsage, "--mode overwrite to begin anew"},
+			{append(args, "--mode", "extend"), exitUsage, "overwrite it to begin anew (--force)"},
+			{args, exitUsage, "overwrite it to begin anew (--force)"},
 		} {
 			r := do(x.args...)
 			switch {

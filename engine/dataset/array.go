@@ -13,6 +13,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -345,7 +346,8 @@ func pictureAxes(s []int, o Options) (pictures, error) {
 		case o.Layout == "nchw" && isChannels(s[1]), o.Layout == "" && first && !last:
 			return pictures{s[0], s[1], s[2], s[3], false}, nil
 		case first && last && o.Layout == "":
-			return pictures{}, fmt.Errorf("shape %v can be read both ways; give --layout nchw or nhwc", s)
+			err := fmt.Errorf("shape %v can be read both ways; give the layout, nchw or nhwc", s)
+			return pictures{}, onnx.Remedy(err, "dataset.Options.Layout=nchw or nhwc")
 		}
 		return pictures{}, fmt.Errorf("shape %v: the axis of channels has neither 1 nor 3", s)
 	case 3:

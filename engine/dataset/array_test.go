@@ -184,7 +184,7 @@ func TestArraysRefused(t *testing.T) {
 		{"empty.npy", string(npyOf(t, tensor.Of([]float32{}, 0, 4))), Options{}, "holds no samples"},
 		{"scalar.npy", string(npyOf(t, tensor.Scalar(float32(1)))), Options{}, "holds no samples"},
 		{"header.npy", "\x93NUMPY\x02\x00\x00\x00\x00\x40", Options{}, "claims 1073741824 bytes"},
-		{"both.npy", string(npyOf(t, tensor.Of(counting(18), 1, 3, 2, 3))), Options{}, "--layout nchw or nhwc"},
+		{"both.npy", string(npyOf(t, tensor.Of(counting(18), 1, 3, 2, 3))), Options{}, "give the layout, nchw or nhwc"},
 		{"neither.npy", string(npyOf(t, tensor.Of(counting(16), 2, 2, 2, 2))), Options{}, "neither 1 nor 3"},
 		{"fortran.npy", string(rawNpy("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }", make([]byte, 16))), Options{MaxUnpacked: 8}, "np.ascontiguousarray"},
 		{"shape.npy", string(npyOf(t, tensor.Of(make([]float32, 12), 2, 6))), Options{Input: []int{7}}, "the model takes [7]"},
@@ -230,8 +230,8 @@ func TestCifar(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	o.Input = []int{3, 224, 224}
-	if _, err := Open([]string{filepath.Join(dir, "ten")}, o); err == nil || !strings.Contains(err.Error(), "--resize 224x224") {
-		t.Errorf("a model for larger pictures: got error %v, want one with --resize 224x224", err)
+	if _, err := Open([]string{filepath.Join(dir, "ten")}, o); err == nil || !strings.Contains(err.Error(), "resize to 224x224") {
+		t.Errorf("a model for larger pictures: got error %v, want one with the size 224x224", err)
 	}
 	for name, want := range map[string]string{"odd.bin": "multiple of 3073", "labels.bin": "want less than 10"} {
 		if _, err := Open([]string{filepath.Join(dir, name)}, Options{Format: "cifar10"}); err == nil || !strings.Contains(err.Error(), want) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -136,7 +137,9 @@ func rowWidth(ds Dataset, size, workers int) (int, error) {
 		width *= d
 	}
 	if size > math.MaxInt32/width {
-		return 0, fmt.Errorf("reading in batches of %d: samples of %d elements make this too large; give a smaller --batch", size, width)
+		err := fmt.Errorf("reading in batches of %d: samples of %d elements make this too large; take a smaller batch",
+			size, width)
+		return 0, onnx.Remedy(err, "Batch")
 	}
 	return width, nil
 }

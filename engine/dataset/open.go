@@ -12,6 +12,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
+	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
 // Format is a kind of source that Open reads.
@@ -207,7 +208,9 @@ func formatOf(fsys fs.FS, path string) (*Format, error) {
 	for _, f := range Formats {
 		names = append(names, f.Name)
 	}
-	return nil, fmt.Errorf("cannot tell its format by its name or first bytes; give --format, one of %s", strings.Join(names, ", "))
+	err = fmt.Errorf("cannot tell its format by its name or first bytes; give the format, one of %s",
+		strings.Join(names, ", "))
+	return nil, onnx.Remedy(err, "dataset.Options.Format")
 }
 
 // expand resolves braces, globs and the list on standard input.

@@ -157,7 +157,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"nothing", nil, Options{}, "no source is given"},
 		{"missing", []string{at("gone")}, Options{}, "no such file"},
 		{"glob", []string{at("*.gif")}, Options{}, "matches no file"},
-		{"text", []string{at("no.dat")}, Options{}, "give --format, one of npy, cifar10"},
+		{"text", []string{at("no.dat")}, Options{}, "give the format, one of npy, cifar10"},
 		{"empty folder", []string{at("empty")}, Options{}, "holds no image"},
 		{"format", []string{dir}, Options{Format: "jpg"}, "want one of auto, npy"},
 		{"layout", []string{dir}, Options{Layout: "chw"}, "want auto, nchw or nhwc"},
@@ -165,7 +165,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"no list", []string{"-"}, Options{}, "standard input: there is none"},
 		{"empty list", []string{"-"}, Options{Stdin: strings.NewReader("\n")}, "no source is given"},
 		{"model", []string{dir}, Options{Input: []int{4, 2, 2}, Preprocess: &picture.Preprocess{Channels: 3}}, "the model takes [4 2 2]"},
-		{"not the model's size", []string{dir}, Options{Input: []int{3, 9, 9}, Preprocess: &picture.Preprocess{Crop: picture.Size{H: 2, W: 2}}}, "--resize 9x9"},
+		{"not the model's size", []string{dir}, Options{Input: []int{3, 9, 9}, Preprocess: &picture.Preprocess{Crop: picture.Size{H: 2, W: 2}}}, "resize to 9x9"},
 		{"wrong format", []string{at("a.png")}, Options{Format: "cifar10"}, "want a multiple of 3073"},
 		{"limit", []string{dir}, Options{MaxPixels: -1}, "want more than 0"},
 	} {

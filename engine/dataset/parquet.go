@@ -15,6 +15,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/parquet"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
+	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
 // Parquet files with image files in a column: struct{bytes, path}, as Hugging
@@ -167,7 +168,8 @@ func pictureColumn(root *parquetgo.Column, asked string) (*parquetgo.Column, err
 	if len(names) == 0 {
 		return nil, fmt.Errorf("no column holds image files (binary, or struct of bytes and path); the columns are %s", strings.Join(all, ", "))
 	}
-	return nil, fmt.Errorf("several columns can hold the pictures, say which with --column: %s", strings.Join(names, ", "))
+	err := fmt.Errorf("several columns can hold the pictures, say which: %s", strings.Join(names, ", "))
+	return nil, onnx.Remedy(err, "dataset.Options.Column")
 }
 
 // binaryOf is the leaf with the bytes of a column of image files; nil when it is

@@ -706,7 +706,7 @@ func TestParquet(t *testing.T) {
 			t.Errorf("paths %q and %q", ds.Item(0).Path, ds.Item(3).Path)
 		}
 	}
-	for name, want := range map[string]string{"two.parquet": "say which with --column: a, b", "none.parquet": "no column holds image files (binary, or struct of bytes and path); the columns are "} {
+	for name, want := range map[string]string{"two.parquet": "say which: a, b", "none.parquet": "no column holds image files (binary, or struct of bytes and path); the columns are "} {
 		if _, err := Open([]string{filepath.Join(dir, name)}, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want one with %q", name, err, want)
 		}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
+	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
 // Tar files in the WebDataset convention (https://github.com/webdataset/webdataset):
@@ -116,13 +117,14 @@ func (s *shard) fault(f tarFault) error {
 	case tarNoImage:
 		return errors.New("the sample has no image: no member of this key is named .jpg, .jpeg, .png, .webp, .gif, .bmp, .tiff or .img")
 	case tarTwoImages:
-		return errors.New("the sample has more than one image; say which with --column EXTENSION")
+		return onnx.Remedy(errors.New("the sample has more than one image; say which by its extension, as the column"),
+			"dataset.Options.Column=EXTENSION")
 	case tarCut:
 		return fmt.Errorf("the file is cut off in this sample: %w", s.broken)
 	case tarSpecial:
 		return errors.New("the image is a link or a device, not a file")
 	case tarSparse:
-		return errors.New("the image is a sparse file, which is not read; write the tar file without --sparse")
+		return errors.New("the image is a sparse file, which is not read; write the tar file without its option sparse")
 	case tarLarge:
 		return fmt.Errorf("it has more than %d bytes, the limit for one image", s.limits.bytes)
 	case tarBadLabel:

@@ -57,7 +57,9 @@ func (Backend) Version() string {
 // Available is nil on the CPU.
 func (Backend) Available(o engine.Options) error {
 	if o.Device.Kind == "cuda" {
-		return &engine.UnavailableError{Backend: Name, Reason: "it has no device cuda, it runs on the CPU", Remedy: "take --backend ort, or --device cpu"}
+		return &engine.UnavailableError{Backend: Name, Reason: "it has no device cuda, it runs on the CPU",
+			Remedy:  "take the backend ort, or the device cpu",
+			Options: []string{"backends.Request.Name=ort", "engine.Options.Device=cpu"}}
 	}
 	return nil
 }

@@ -127,7 +127,7 @@ func sameLibrary(library string) error {
 	}
 	if !os.SameFile(info, loaded.file) {
 		return unavailable(fmt.Sprintf("this process already uses the ONNX Runtime library %s and cannot load %s (%s) as well", loaded.path, library, from),
-			"use one library, or two processes")
+			remedies{text: "use one library, or two processes"})
 	}
 	return nil
 }

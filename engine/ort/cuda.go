@@ -35,7 +35,7 @@ func cudaAvailable() error {
 		return nil
 	}
 	if _, err := askDriver(0); err != nil {
-		return unavailable("--device cuda: "+err.Error(), driverRemedy+cudaList)
+		return unavailable("the device cuda: "+err.Error(), driverRemedy.listed())
 	}
 	if err := preloadCUDA(); err != nil {
 		return err
@@ -52,24 +52,25 @@ func preloadCUDA() error {
 	path, providers := loaded.path, loaded.providers
 	loaded.Unlock()
 	if !slices.Contains(strings.Split(providers, ","), "CUDAExecutionProvider") {
-		return unavailable(fmt.Sprintf("%s is a build of ONNX Runtime without CUDA (it has %s)", path, providers), cudaRemedy+cudaList)
+		reason := fmt.Sprintf("%s is a build of ONNX Runtime without CUDA (it has %s)", path, providers)
+		return unavailable(reason, cudaRemedy.listed())
 	}
 	provider := install.CUDAProvider(path)
 	if _, err := os.Stat(provider); err != nil {
-		return unavailable(fmt.Sprintf("the CUDA provider %s is not beside the library", provider), cudaRemedy+cudaList)
+		return unavailable(fmt.Sprintf("the CUDA provider %s is not beside the library", provider), cudaRemedy.listed())
 	}
 	if runtime.GOOS != "linux" {
 		return nil
 	}
 	found, major, err := install.FindCUDA(provider)
 	if err != nil {
-		return unavailable(err.Error(), cudaRemedy+cudaList)
+		return unavailable(err.Error(), cudaRemedy.listed())
 	}
 	if _, err := askDriver(major); err != nil {
-		return unavailable("--device cuda: "+err.Error(), driverRemedy+cudaList)
+		return unavailable("the device cuda: "+err.Error(), driverRemedy.listed())
 	}
 	if reason := install.Lacking(found); reason != "" {
-		return unavailable("the CUDA provider "+provider+" needs "+reason, install.PartsRemedy(found, major)+cudaList)
+		return unavailable("the CUDA provider "+provider+" needs "+reason, missing(found, major).listed())
 	}
 	_, err = keepSignals(func() (struct{}, error) { return struct{}{}, preload(found, major) })
 	return err
@@ -84,13 +85,13 @@ func preload(found []install.Found, major int) error {
 		for _, path := range p.Paths() {
 			if err := dlopen(path); err != nil {
 				return unavailable(fmt.Sprintf("%s (%s) does not load: %v", path, p.From, err),
-					"run \"onnxprobe runtime install --cuda --all\" for libraries that go before it, or take --device cpu"+cudaList)
+					partsRemedy.listed())
 			}
 		}
 		if p.Name == "cuDNN" && major != 0 {
 			if got := int(C.op_cudnn_cuda()) / 1000; got != 0 && got != major {
 				return unavailable(fmt.Sprintf("the cuDNN in %s (%s) is for CUDA %d, the CUDA provider for %d", p.Dir, p.From, got, major),
-					"run \"onnxprobe runtime install --cuda --all\" for one that goes before it, or take --device cpu"+cudaList)
+					partsRemedy.listed())
 			}
 		}
 	}

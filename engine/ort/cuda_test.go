@@ -123,7 +123,7 @@ func TestCUDAWithoutDriver(t *testing.T) {
 	t.Setenv("PATH", bin)
 	writeFile(t, filepath.Join(bin, "python3"), []byte("#!/bin/sh\ntouch "+bin+"/asked\n"))
 	err := Backend{}.Available(engine.Options{Device: engine.Device{Kind: "cuda"}})
-	for _, want := range []string{"there is no NVIDIA driver: libcuda.so.1 is not found", "--device cpu", "runtime list --device cuda"} {
+	for _, want := range []string{"there is no NVIDIA driver: libcuda.so.1 is not found", "take the device cpu", "the list of pieces"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to say %q", err, want)
 		}
@@ -171,7 +171,7 @@ func TestPreload(t *testing.T) {
 	named("libcudnn.so.9", "unsigned long cudnnGetCudartVersion(void) { return 13000; }")
 	named("libcubroken.so.1", "int nowhere(void); int f(void) { return nowhere(); }")
 	out := inChild(t, body, "ORT_TEST_DIR="+dir)
-	for _, w := range []string{"before: true", "preload: <nil>", "after: <nil> <nil>", "is for CUDA 13, the CUDA provider for 12", "(the rule) does not load", "nowhere", "--cuda --all"} {
+	for _, w := range []string{"before: true", "preload: <nil>", "after: <nil> <nil>", "is for CUDA 13, the CUDA provider for 12", "(the rule) does not load", "nowhere", "install the parts of CUDA that go before it"} {
 		if !strings.Contains(out, w) {
 			t.Errorf("%s\ndoes not say %q", out, w)
 		}
@@ -234,12 +234,12 @@ func TestInventory(t *testing.T) {
 		"ONNX Runtime |"+install.EnvLibrary+"|"+ort+"|true|", "CUDA provider |"+install.EnvLibrary+"|"+dir+"/libonnxruntime_providers_cuda.so|true|",
 		"cuBLAS libcublas.so.13|LD_LIBRARY_PATH|"+own+"/libcublas.so.13|true|", "cuFFT libcufft.so.12|||false|not found; only the operators Rfft and Irfft need it",
 		"cuDNN libcudnn.so.9|||false|not found", "NVIDIA driver libcuda.so.1|system|"+driver, "cuda:0 |driver|G7, 80.0 GB|true|",
-		"cpu: <nil>", "cuda:0: backend ort is not available: --device cuda:0 lacks libcudnn.so.9 (not found); run \"onnxprobe runtime install --cuda\"")
+		"cpu: <nil>", "cuda:0: backend ort is not available: the device cuda:0 lacks libcudnn.so.9 (not found); install the build for CUDA")
 	fill(parts[5])
-	expect(inChild(t, body, env(driver)...), "cuda:0: <nil>", "cuda:1: backend ort is not available: --device cuda:1 lacks GPU 1 (the driver shows 1, counted from 0)")
-	expect(inChild(t, body, env(fakeDriver(t, 100, 13000, 0))...), "cuda:0: backend ort is not available: --device cuda:0 lacks libcuda.so.1 (NVIDIA's driver sees no GPU); runs on CUDA need")
+	expect(inChild(t, body, env(driver)...), "cuda:0: <nil>", "cuda:1: backend ort is not available: the device cuda:1 lacks GPU 1 (the driver shows 1, counted from 0)")
+	expect(inChild(t, body, env(fakeDriver(t, 100, 13000, 0))...), "cuda:0: backend ort is not available: the device cuda:0 lacks libcuda.so.1 (NVIDIA's driver sees no GPU); runs on CUDA need")
 	os.Remove(filepath.Join(dir, "libonnxruntime_providers_cuda.so"))
 	expect(inChild(t, body, env(driver)...), "CUDA provider |||false|the first usable ONNX Runtime, "+ort+", is a build without CUDA", "lacks CUDA provider (")
 	os.Remove(ort)
-	expect(inChild(t, body, env(driver)...), "cpu: backend ort is not available: --device cpu lacks ONNX Runtime (")
+	expect(inChild(t, body, env(driver)...), "cpu: backend ort is not available: the device cpu lacks ONNX Runtime (")
 }

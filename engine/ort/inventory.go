@@ -25,6 +25,17 @@ type Piece struct {
 	Optional bool   `json:"optional,omitempty"`
 	Why      string `json:"why,omitempty"`    // not usable, or what was passed over
 	Remedy   string `json:"remedy,omitempty"` // how to come by a piece that is not usable
+	// Options are the names of what Remedy is about, as in an onnx.RemedyError.
+	Options []string `json:"-"`
+}
+
+// missing says how to come by the missing parts of CUDA.
+func missing(found []install.Found, major int) remedies {
+	text := install.PartsRemedy(found, major)
+	if text != install.CUDARemedy {
+		return remedies{text: text}
+	}
+	return remedies{text, []string{install.OptionCUDA}}
 }
 
 // List is every candidate in the order the backend tries them; the first one
@@ -50,30 +61,32 @@ func Inventory() []Piece {
 	for _, c := range List() {
 		p := Piece{Name: "ONNX Runtime", Version: c.Version, From: c.From, Path: c.Path, CUDA: c.CUDA, Usable: c.Fault == nil}
 		if c.Fault != nil {
-			p.Why, p.Remedy = c.Fault.Error(), remedy
+			p.Why, p.Remedy, p.Options = c.Fault.Error(), remedy.text, remedy.options
 		} else if first < 0 {
 			first = len(out)
 		}
 		out = append(out, p)
 	}
 	if first < 0 {
-		out = append(out, Piece{Name: "ONNX Runtime", Why: "not found", Remedy: remedy})
+		out = append(out, Piece{Name: "ONNX Runtime", Why: "not found", Remedy: remedy.text, Options: remedy.options})
 	}
 	if runtime.GOOS != "linux" {
 		return out
 	}
-	provider := Piece{Name: "CUDA provider", CUDA: true, Why: "not found", Remedy: install.CUDARemedy}
+	provider := Piece{Name: "CUDA provider", CUDA: true, Why: "not found", Remedy: install.CUDARemedy,
+		Options: []string{install.OptionCUDA}}
 	if first >= 0 {
 		lib := out[first]
 		provider.Why = "the first usable ONNX Runtime, " + lib.Path + ", is a build without CUDA"
 		if lib.CUDA {
 			provider.Path, provider.Version, provider.From = install.CUDAProvider(lib.Path), lib.Version, lib.From
-			provider.Usable, provider.Why, provider.Remedy = true, "", ""
+			provider.Usable, provider.Why, provider.Remedy, provider.Options = true, "", "", nil
 		}
 	}
 	found, major, err := install.FindCUDA(provider.Path)
 	if err != nil {
-		provider.Usable, provider.Why, provider.Remedy = false, err.Error(), install.CUDARemedy
+		provider.Usable, provider.Why = false, err.Error()
+		provider.Remedy, provider.Options = install.CUDARemedy, []string{install.OptionCUDA}
 	}
 	out = append(out, provider)
 	for _, p := range found {
@@ -91,10 +104,11 @@ func piecesOf(p install.Found, major int) []Piece {
 			q.Path, q.From, q.Version = filepath.Join(p.Dir, l), p.From, p.Version
 		} else {
 			q.Why = cmp.Or(q.Why, "not found")
-			q.Remedy = install.PartsRemedy([]install.Found{p}, major)
+			r := missing([]install.Found{p}, major)
+			q.Remedy, q.Options = r.text, r.options
 			if q.Optional {
 				q.Why += "; only " + p.Optional + " need it"
-				q.Remedy = "run \"onnxprobe runtime install --cuda --all\""
+				q.Remedy, q.Options = "install every part of CUDA", []string{install.OptionAll}
 			}
 		}
 		out = append(out, q)
@@ -158,7 +172,7 @@ func driverPieces(major int) []Piece {
 		p.Version = strings.TrimSpace(d.version + " (CUDA " + d.release() + ")")
 	}
 	if err != nil {
-		p.Why, p.Remedy = err.Error(), driverRemedy
+		p.Why, p.Remedy, p.Options = err.Error(), driverRemedy.text, driverRemedy.options
 	}
 	out := []Piece{p}
 	for i, g := range d.gpus {
@@ -171,7 +185,7 @@ func driverPieces(major int) []Piece {
 // Check is nil when nothing that runs on device d need is missing from an
 // inventory; else an *engine.UnavailableError that names each missing piece.
 func Check(pieces []Piece, d engine.Device) error {
-	var why, remedies []string
+	var why, texts, options []string
 	cuda := d.Kind == "cuda"
 	runs := slices.ContainsFunc(pieces, func(p Piece) bool { return p.Name == "ONNX Runtime" && p.Usable })
 	gpus := 0
@@ -183,8 +197,8 @@ func Check(pieces []Piece, d engine.Device) error {
 			continue
 		}
 		why = append(why, cmp.Or(p.Soname, p.Name)+" ("+p.Why+")")
-		if !slices.Contains(remedies, p.Remedy) {
-			remedies = append(remedies, p.Remedy)
+		if !slices.Contains(texts, p.Remedy) {
+			texts, options = append(texts, p.Remedy), append(options, p.Options...)
 		}
 	}
 	if why == nil && cuda && d.Index >= gpus && runtime.GOOS == "linux" {
@@ -193,5 +207,6 @@ func Check(pieces []Piece, d engine.Device) error {
 	if why == nil {
 		return nil
 	}
-	return unavailable(fmt.Sprintf("--device %s lacks %s", d, strings.Join(why, ", ")), strings.Join(remedies, "; "))
+	reason := fmt.Sprintf("the device %s lacks %s", d, strings.Join(why, ", "))
+	return unavailable(reason, remedies{strings.Join(texts, "; "), options})
 }

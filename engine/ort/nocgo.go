@@ -23,7 +23,8 @@ func (Backend) Version() string { return "" }
 
 // Available says that this build has no ONNX Runtime.
 func (Backend) Available(engine.Options) error {
-	return unavailable(errNoCgo.Error(), "build it with CGO_ENABLED=1 and a C compiler, or take --backend gorgonia")
+	return unavailable(errNoCgo.Error(), remedies{"build it with CGO_ENABLED=1 and a C compiler, or take the backend gorgonia",
+		[]string{"backends.Request.Name=gorgonia"}})
 }
 
 // Prepare says that this build has no ONNX Runtime.

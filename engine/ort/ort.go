@@ -176,10 +176,12 @@ func prepare(ctx context.Context, proto []byte, f sessionFiles, o engine.Options
 		if strings.Contains(msg, "escapes model directory") {
 			msg += "; ONNX Runtime follows no link out of the model's folder: copy the model and its data into one folder"
 		}
+		err = errors.New(msg)
 		if strings.Contains(msg, "explicitly disabled") {
-			msg += "; --allow-cpu-nodes lets them run there, and lists them"
+			err = onnx.Remedy(fmt.Errorf("%w; they can run there when that is allowed, and are listed then", err),
+				"engine.Options.Fallback")
 		}
-		return nil, fmt.Errorf("preparing the model for ort: %w", remedied(errors.New(msg), o))
+		return nil, fmt.Errorf("preparing the model for ort: %w", remedied(err, o))
 	}
 	C.op_trim() // of the weights as they were before they were packed
 	s, err := newSession(das)

@@ -67,7 +67,7 @@ func addCUDA(so *ort.SessionOptions, o engine.Options) error {
 		return struct{}{}, so.AppendExecutionProviderCUDA(p)
 	})
 	if err != nil {
-		return unavailable(fmt.Sprintf("the CUDA provider does not take %s: %v", o.Device, err), cudaRemedy+cudaList)
+		return unavailable(fmt.Sprintf("the CUDA provider does not take %s: %v", o.Device, err), cudaRemedy.listed())
 	}
 	return nil
 }

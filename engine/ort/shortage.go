@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
 // noMemory is what ONNX Runtime and the libraries of CUDA say when there is no more
@@ -25,13 +26,16 @@ func remedied(err error, o engine.Options) error {
 	if err == nil || !noMemory.MatchString(err.Error()) {
 		return err
 	}
-	remedy := "take a smaller --batch"
-	switch {
-	case o.Device.Kind != "cuda":
-	case o.MemoryLimit > 0:
-		remedy += fmt.Sprintf(", or a higher --device-memory than %d bytes", o.MemoryLimit)
-	default:
-		remedy += ", or --device-memory SIZE, with which a GPU also runs one batch at a time and takes convolutions that need less"
+	remedy, options := "take a smaller batch", []string{"Batch"}
+	if o.Device.Kind == "cuda" {
+		options = append(options, "engine.Options.MemoryLimit")
+		if o.MemoryLimit > 0 {
+			remedy += fmt.Sprintf(", or a higher limit of device memory than %d bytes", o.MemoryLimit)
+		} else {
+			remedy += ", or limit the device memory, with which a GPU also runs one batch at a time " +
+				"and takes convolutions that need less"
+		}
 	}
-	return shortage{fmt.Errorf("%w; there is not enough memory on %s: %s", err, o.Device, remedy)}
+	err = fmt.Errorf("%w; there is not enough memory on %s: %s", err, o.Device, remedy)
+	return shortage{onnx.Remedy(err, options...)}
 }

@@ -24,13 +24,13 @@ func TestRemedies(t *testing.T) {
 		o    engine.Options
 		want []string
 	}{
-		{"BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 8589934592", gpu, []string{"on cuda:0", "smaller --batch", "--device-memory", "one batch at a time"}},
-		{"Available memory of 1048576 is smaller than requested bytes of 2097152", limited, []string{"smaller --batch", "higher --device-memory than 1048576"}},
-		{"CUDA failure 2: out of memory ; GPU=0 ; hostname=x ; file=cuda_allocator.cc", gpu, []string{"--device-memory"}},
-		{"CUDNN failure 4000: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED", gpu, []string{"--device-memory"}},
-		{"CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", gpu, []string{"--device-memory"}},
-		{"std::bad_alloc", engine.Options{}, []string{"on cpu", "smaller --batch"}},
-		{"Failed to allocate memory for requested buffer of size 9", engine.Options{}, []string{"smaller --batch"}},
+		{"BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 8589934592", gpu, []string{"on cuda:0", "smaller batch", "device memory", "one batch at a time"}},
+		{"Available memory of 1048576 is smaller than requested bytes of 2097152", limited, []string{"smaller batch", "higher limit of device memory than 1048576"}},
+		{"CUDA failure 2: out of memory ; GPU=0 ; hostname=x ; file=cuda_allocator.cc", gpu, []string{"device memory"}},
+		{"CUDNN failure 4000: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED", gpu, []string{"device memory"}},
+		{"CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", gpu, []string{"device memory"}},
+		{"std::bad_alloc", engine.Options{}, []string{"on cpu", "smaller batch"}},
+		{"Failed to allocate memory for requested buffer of size 9", engine.Options{}, []string{"smaller batch"}},
 		{"CUDA failure 700: an illegal memory access was encountered", gpu, nil},
 		{"Non-zero status code returned while running Conv node", gpu, nil},
 	} {
@@ -47,7 +47,7 @@ func TestRemedies(t *testing.T) {
 				t.Errorf("%s: %q is not in %v", c.err, want, got)
 			}
 		}
-		if c.o.Device.Kind != "cuda" && strings.Contains(got.Error(), "--device-memory") {
+		if c.o.Device.Kind != "cuda" && strings.Contains(got.Error(), "device memory") {
 			t.Errorf("on the CPU: %v", got)
 		}
 	}
@@ -62,7 +62,7 @@ func TestTooLittleMemory(t *testing.T) {
 	m := model([]*onnx.Value{value("x", tensor.Int64, 1)}, []*onnx.Value{value("y", tensor.Float32, -1)}, nil, node("ConstantOfShape", "c", "x", "y"))
 	s := prepared(t, m, engine.Options{Threads: 1})
 	_, err := s.Run(context.Background(), []*tensor.Tensor{tensor.Of([]int64{1 << 60}, 1)})
-	if err == nil || !strings.Contains(err.Error(), "smaller --batch") {
+	if err == nil || !strings.Contains(err.Error(), "smaller batch") {
 		t.Errorf("got %v", err)
 	}
 }

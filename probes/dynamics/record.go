@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
@@ -141,6 +142,9 @@ type plan struct {
 
 const planName = "plan.json"
 
+// optionForce is the name of the argument that starts a folder anew.
+const optionForce = "dynamics.Study.Begin.force"
+
 // settle makes dir a folder of work with these settings, and returns their fingerprint.
 // One of other work is an error that says what differs, unless force starts it anew.
 func settle(dir, verb string, settings any, force bool) (string, error) {
@@ -157,14 +161,15 @@ func settle(dir, verb string, settings any, force bool) (string, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if left, _ := os.ReadDir(dir); len(left) > 0 && !force {
-			return "", fmt.Errorf("%s holds other files (%s) and no %s; take an empty folder, or --force",
-				dir, left[0].Name(), planName)
+			err := fmt.Errorf("%s holds other files (%s) and no %s; take an empty folder, or force it", dir, left[0].Name(), planName)
+			return "", onnx.Remedy(err, optionForce)
 		}
 	case err != nil:
 		return "", fmt.Errorf("reading the plan: %w", err)
 	case !force:
 		if err := p.agrees(old); err != nil {
-			return "", fmt.Errorf("the folder %s: %w; take another, or --force to start anew", dir, err)
+			err = fmt.Errorf("the folder %s: %w; take another, or force it to start anew", dir, err)
+			return "", onnx.Remedy(err, optionForce)
 		}
 		return p.Fingerprint, nil
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
 // EvaluateOptions say what Evaluate measures. The zero value measures redundancy, the
@@ -107,7 +109,9 @@ type Regression struct {
 }
 
 // errDigests is what digests cannot say.
-var errDigests = errors.New("it holds digests only, which are equal or not and have no distances: redundancy and churn are all they tell; K-NN, clusters, regression and units need codes, channel codes or sketches")
+var errDigests = onnx.Remedy(errors.New("it holds digests only, which are equal or not and have no distances: "+
+	"redundancy and churn are all they tell; K-NN, clusters, regression and units need codes, channel codes or sketches, "+
+	"from a run that keeps them"), "probes.Sketch")
 
 // Evaluate measures what the codes of train say, and with a test set, which may be nil,
 // how they carry over. Labels are needed for all but redundancy, units and Unlabelled. Of

@@ -177,10 +177,22 @@ func (e *IncompleteError) Error() string {
 		errs = append(errs, fmt.Errorf("and %d more files are not what they were", n-5))
 	}
 	if n := len(e.Aside); n > 0 {
-		errs = append(errs, fmt.Errorf("%s set aside: %v; onnxprobe hash run DIR --retry tries again, finish --allow-failed does without", shardsAre(n), some(e.Aside)))
+		errs = append(errs, fmt.Errorf("%s set aside: %v; a run that retries tries again, or finish without them",
+			shardsAre(n), some(e.Aside)))
 	}
 	return errors.Join(errs...).Error()
 }
+
+// RemedyOptions is as in an onnx.RemedyError.
+func (e *IncompleteError) RemedyOptions() []string {
+	if len(e.Aside) == 0 {
+		return nil
+	}
+	return []string{optionRetry, "job.Plan.Finish"}
+}
+
+// optionRetry is the name of the option that tries again what was set aside.
+const optionRetry = "job.WorkerOptions.Retry"
 
 func some(v []int) string {
 	if len(v) <= 10 {

@@ -34,10 +34,22 @@ var Modes = []Mode{Incremental, Overwrite, Extend}
 type DiffersError struct {
 	Dir  string
 	What []string // that differ
+	// grows says that the job asked for has more inputs.
+	grows bool
 }
 
 func (e *DiffersError) Error() string {
-	return fmt.Sprintf("%s holds the plan of another job; what differs: %s. Give another folder, or --mode overwrite to begin anew", e.Dir, strings.Join(e.What, ", "))
+	return fmt.Sprintf("%s holds the plan of another job; what differs: %s. "+
+		"Give another folder, or overwrite it to begin anew",
+		e.Dir, strings.Join(e.What, ", "))
+}
+
+// RemedyOptions is as in an onnx.RemedyError.
+func (e *DiffersError) RemedyOptions() []string {
+	if e.grows {
+		return []string{"job.Overwrite", "job.Extend"}
+	}
+	return []string{"job.Overwrite"}
 }
 
 // Save writes the plan to dir, with the files that belong to it, unless dir holds
@@ -200,7 +212,7 @@ func (p *Plan) write(first bool) error {
 // a *DiffersError.
 func (p *Plan) SameSettings(q *Plan) error {
 	if what := p.differences(q); what != nil {
-		return &DiffersError{p.dir, what}
+		return &DiffersError{Dir: p.dir, What: what}
 	}
 	return nil
 }
@@ -253,7 +265,7 @@ func (p *Plan) same(q *Plan) error {
 	case p.Items != q.Items:
 		hint := ""
 		if p.Items < q.Items {
-			hint = "; --mode extend adds new ones, files by their names"
+			hint = "; extending the job adds new ones, files by their names"
 		}
 		what = append(what, fmt.Sprintf("inputs (%d items there, %d asked for%s)", p.Items, q.Items, hint))
 	case len(p.Shards) != len(q.Shards):
@@ -269,7 +281,7 @@ func (p *Plan) same(q *Plan) error {
 			what = append(what, fmt.Sprintf("inputs (names, sizes or times of files in %d of %d shards)", n, len(p.Shards)))
 		}
 	}
-	return &DiffersError{p.dir, what}
+	return &DiffersError{p.dir, what, p.Fingerprint != q.Fingerprint && p.Items < q.Items}
 }
 
 func short(v reflect.Value) string {
@@ -329,6 +341,9 @@ func (e *DamagedError) Error() string {
 }
 
 func (e *DamagedError) Unwrap() error { return e.Err }
+
+// RemedyOptions is as in an onnx.RemedyError.
+func (e *DamagedError) RemedyOptions() []string { return []string{"job.Overwrite"} }
 
 func parsePlan(at store.Store, b []byte) (*Plan, error) {
 	p := &Plan{}

@@ -35,7 +35,8 @@ func ParseSlice(s string, getenv func(string) string) (i, n int, err error) {
 		return 0, 0, fmt.Errorf("slice %q: the index %q%s is not a number", s, index, from)
 	}
 	if i < 0 || i >= n {
-		return 0, 0, fmt.Errorf("slice %q: the index %d%s is not within 0 to %d; indices count from 0, as with --array=0-%d", s, i, from, n-1, n-1)
+		return 0, 0, fmt.Errorf("slice %q: the index %d%s is not within 0 to %d; "+
+			"indices count from 0, as in an array of jobs 0-%d", s, i, from, n-1, n-1)
 	}
 	return i, n, nil
 }

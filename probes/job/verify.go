@@ -32,7 +32,7 @@ func (m Mismatch) String() string {
 const (
 	runAgain    = "hash run makes the shard anew, then hash finish"
 	finishAgain = "hash finish writes it anew"
-	planAgain   = "the command that made the plan writes it again, or begin anew with --mode overwrite"
+	planAgain   = "the command that made the plan writes it again, or overwrite it to begin anew"
 	moveAway    = "move it away"
 )
 

@@ -296,8 +296,12 @@ func (e InterruptedError) Error() string {
 type AsideError struct{ Shards int }
 
 func (e AsideError) Error() string {
-	return fmt.Sprintf("%s set aside, since the process ended in the middle again and again; _failed.json says more, and onnxprobe hash run DIR --retry tries again", shardsAre(e.Shards))
+	return fmt.Sprintf("%s set aside, since the process ended in the middle again and again; "+
+		"_failed.json says more, and a run that retries tries again", shardsAre(e.Shards))
 }
+
+// RemedyOptions is as in an onnx.RemedyError.
+func (e AsideError) RemedyOptions() []string { return []string{optionRetry} }
 
 // Slice is every n-th shard from i on.
 func (p *Plan) Slice(i, n int) iter.Seq[int] {

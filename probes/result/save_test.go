@@ -32,7 +32,7 @@ func TestSave(t *testing.T) {
 	if b, err := os.ReadFile(ManifestPath(path)); err != nil || !strings.Contains(string(b), `"k": 1`) {
 		t.Errorf("manifest %q, %v", b, err)
 	}
-	if err := Save(path, false, nil, text("two")); err == nil || !strings.Contains(err.Error(), "--force") {
+	if err := Save(path, false, nil, text("two")); err == nil || !strings.Contains(err.Error(), "force it") {
 		t.Errorf("%v", err)
 	}
 	holds("one")

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 )
 
@@ -214,7 +215,9 @@ func existing(err error) error {
 	return err
 }
 
-func existsError(path string) error { return fmt.Errorf("%s exists; --force replaces it", path) }
+func existsError(path string) error {
+	return onnx.Remedy(fmt.Errorf("%s exists; give another, or force it to be replaced", path), "result.Options.Force")
+}
 
 func (s *sink) Write(cols []Column) error {
 	if s.done != nil {

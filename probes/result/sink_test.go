@@ -335,7 +335,7 @@ func TestExisting(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Create(path, Options{Array: "array"})
-		if err == nil || !strings.Contains(err.Error(), "--force") {
+		if err == nil || !strings.Contains(err.Error(), "force it") {
 			t.Fatalf("Create over an existing file: %v", err)
 		}
 		if b, _ := os.ReadFile(path); string(b) != "precious" || len(entries(t, filepath.Dir(path))) != 1 {
@@ -386,7 +386,7 @@ func TestTwoWriters(t *testing.T) {
 		mustWrite(t, b, sample()...)
 		mustCommit(t, a)
 		before := entries(t, filepath.Dir(path))
-		if err := b.Commit("b"); err == nil || !strings.Contains(err.Error(), "--force") {
+		if err := b.Commit("b"); err == nil || !strings.Contains(err.Error(), "force it") {
 			t.Errorf("the second Commit without Force: %v", err)
 		}
 		if m, _ := os.ReadFile(ManifestPath(path)); !strings.Contains(string(m), "<test>") {

@@ -46,7 +46,7 @@ func Find(m *onnx.Model, o Options) (*Found, error) {
 	if len(sites) == 0 {
 		err := fmt.Errorf("the model has no activation that onnxprobe knows; it has %s", operators(m))
 		if slices.ContainsFunc(m.Graph.Nodes, func(n *onnx.Node) bool { return !o.Gemm && linear(n, g) }) {
-			err = fmt.Errorf("%w; --include-gemm makes linear layers sites", err)
+			err = onnx.Remedy(fmt.Errorf("%w; linear layers are sites when they are included", err), "site.Options.Gemm")
 		}
 		if bends := Bends(found.Unwatched); len(bends) > 0 {
 			err = fmt.Errorf("%w; and it bends where no site is: %s", err, list(bends, 5, "; "))
@@ -76,7 +76,15 @@ func (e *StrictError) Error() string {
 	if n := len(e.Bends); n > 1 {
 		what = fmt.Sprint(n, " places where the model bends have")
 	}
-	return fmt.Sprintf("%s no site, and --strict-sites asks for one at each:\n  %s", what, list(e.Bends, 20, "\n  "))
+	return fmt.Sprintf("%s no site, and one at each is asked for:\n  %s", what, list(e.Bends, 20, "\n  "))
+}
+
+// RemedyOptions is as in an onnx.RemedyError.
+func (e *StrictError) RemedyOptions() []string {
+	if slices.ContainsFunc(e.Bends, func(u Unwatched) bool { return u.Op == "MaxPool" }) {
+		return []string{"site.Options.MaxPool"}
+	}
+	return nil
 }
 
 // list names at most so many bends with their reasons.
@@ -224,6 +232,8 @@ func (g *Graph) idleFor(values []string) map[*onnx.Node]bool {
 
 // NoneError says that a model has no activation that Activations finds.
 type NoneError struct{ error }
+
+func (e *NoneError) Unwrap() error { return e.error }
 
 // operators lists the operators of a graph, for messages.
 func operators(m *onnx.Model) string {

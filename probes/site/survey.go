@@ -196,7 +196,7 @@ func (g *Graph) judge(n *onnx.Node) (Kind, string) {
 	case onnx.AsSmooth:
 		return KindSmooth, cmp.Or(op.Why, "curved")
 	case onnx.Watched:
-		return KindBend, "which element of its window is the largest; --include-maxpool makes it a site"
+		return KindBend, "which element of its window is the largest; a site where max-pooling is included"
 	case onnx.Named:
 		return KindBend, cmp.Or(op.Why, "jumps where its result changes")
 	}

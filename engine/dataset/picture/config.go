@@ -14,7 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
-// ParsePreprocess reads the value of --preprocess: a preset's name, or a file
+// ParsePreprocess reads what a user gives as the preprocessing: a preset's name, or a file
 // that is a Hugging Face preprocessor_config.json, a timm config.json or a
 // Preprocess in JSON.
 func ParsePreprocess(arg string) (Preprocess, error) {

@@ -1,6 +1,10 @@
 package picture
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
+)
 
 // Geometry says where the pixels of a model's input lie on the picture that they
 // were made from. Coordinates are continuous: pixel i of an axis covers [i, i+1), its
@@ -26,7 +30,9 @@ func (p Preprocess) Geometry(w, h int) (Geometry, error) {
 	}
 	rw, rh := p.resized(w, h)
 	if rw < 1 || rh < 1 {
-		return Geometry{}, fmt.Errorf("resizing %d x %d pixels to %d x %d: want at least 1 pixel; crop such long pictures first, or give --resize HxW", w, h, rw, rh)
+		err := fmt.Errorf("resizing %d x %d pixels to %d x %d: want at least 1 pixel; "+
+			"crop such long pictures first, or resize to HxW", w, h, rw, rh)
+		return Geometry{}, onnx.Remedy(err, "picture.Preprocess.Resize")
 	}
 	g := Geometry{Picture: Size{h, w}, Resized: Size{rh, rw}, Input: Size{rh, rw}}
 	if p.Crop != (Size{}) {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
 // Size is a height and a width in pixels; the zero Size is none.
@@ -82,7 +84,8 @@ func (p Preprocess) Check() error {
 		bad("crop %s: both edges must be 1 to %d", p.Crop, maxEdge)
 	}
 	if r := p.Resize; r.Mode == Exact && (p.Crop.H > r.H || p.Crop.W > r.W) {
-		bad("crop %s is larger than resize %s, which would add a black border; give both --resize and --crop", p.Crop, r.Size)
+		errs = append(errs, onnx.Remedy(fmt.Errorf("crop %s is larger than resize %s, which would add a black border; "+
+			"give both", p.Crop, r.Size), "picture.Preprocess.Resize", "picture.Preprocess.Crop"))
 	}
 	if p.Channels != 0 && p.Channels != 1 && p.Channels != 3 {
 		bad("channels %d: want 1 or 3", p.Channels)
@@ -195,8 +198,9 @@ func (p Preprocess) Seen(w, h int) image.Rectangle {
 func (p Preprocess) scene(m *Picture, limit int64) (*Picture, error) {
 	w, h := p.resized(m.W, m.H)
 	if w < 1 || h < 1 || int64(w) > limit/int64(h) {
-		return nil, fmt.Errorf("resizing %d x %d pixels to %d x %d: want at least 1 and at most %d pixels; crop such long pictures first, or give --resize HxW",
-			m.W, m.H, w, h, limit)
+		err := fmt.Errorf("resizing %d x %d pixels to %d x %d: want at least 1 and at most %d pixels; "+
+			"crop such long pictures first, or resize to HxW", m.W, m.H, w, h, limit)
+		return nil, onnx.Remedy(err, "picture.Preprocess.Resize")
 	}
 	if p.Crop == (Size{}) {
 		return m.resize(w, h, p.Interpolation), nil

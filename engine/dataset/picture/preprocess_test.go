@@ -182,7 +182,7 @@ func TestShapeFor(t *testing.T) {
 		{[]int{1, 28, 28}, []int{784}, ""},
 		{[]int{1, 28, 28}, []int{28, 28}, ""},
 		{[]int{5}, []int{1, 1, 5}, ""},
-		{[]int{3, 32, 32}, []int{3, 224, 224}, "give --resize 224x224 --crop none, or"},
+		{[]int{3, 32, 32}, []int{3, 224, 224}, "resize to 224x224 without a crop, or"},
 		{[]int{3, 28, 28}, []int{1, 28, 28}, "mnist"},
 		{[]int{784}, []int{1, 28, 28}, "the model takes [1 28 28]"},
 		{[]int{2, 3}, []int{3, 2}, "model's shape"},

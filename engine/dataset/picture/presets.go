@@ -36,7 +36,7 @@ var Presets = presets([]Preset{
 		Preprocess: Preprocess{Name: "blip2", Resize: Resize{Exact, Size{224, 224}}, Interpolation: Bicubic, Channels: 3, Mean: clipMean, Std: clipStd}},
 	{Doc: "RegionBLIP in evaluation: resized to 364x364, bicubic, CLIP's mean and std",
 		Preprocess: Preprocess{Name: "regionblip", Resize: Resize{Exact, Size{364, 364}}, Interpolation: Bicubic, Channels: 3, Mean: clipMean, Std: clipStd}},
-	{Doc: "InternVL and MedRegA: resized to 448x448, bicubic, ImageNet mean and std; --tiles cuts pictures into several such",
+	{Doc: "InternVL and MedRegA: resized to 448x448, bicubic, ImageNet mean and std; tiles cut pictures into several such",
 		Preprocess: Preprocess{Name: "internvl", Resize: Resize{Exact, Size{448, 448}}, Interpolation: Bicubic, Channels: 3, Mean: imagenetMean, Std: imagenetStd}},
 	{Doc: "DINOv2 as Hugging Face has it: shorter edge 256, centre 224, bicubic, ImageNet mean and std",
 		Preprocess: Preprocess{Name: "dinov2", Resize: Resize{Shorter, Size{256, 256}}, Interpolation: Bicubic, Crop: Size{224, 224}, Floor: true,

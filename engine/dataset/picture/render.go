@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -127,8 +128,9 @@ func (r *Renderer) Render(p *Picture, dst []float32) error {
 // CheckSize compares a picture's size after preprocessing with the samples'.
 func (r *Renderer) CheckSize(w, h int) error {
 	if w != r.W || h != r.H {
-		return fmt.Errorf("the picture is %d x %d (height x width) after preprocessing, samples are %d x %d; give --resize %dx%d or a preset that resizes, such as imagenet",
-			h, w, r.H, r.W, r.H, r.W)
+		err := fmt.Errorf("the picture is %d x %d (height x width) after preprocessing, samples are %d x %d; "+
+			"resize to %dx%d, or take a preset that resizes, such as imagenet", h, w, r.H, r.W, r.H, r.W)
+		return onnx.Remedy(err, fmt.Sprintf("picture.Preprocess.Resize=%dx%d", r.H, r.W))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -69,16 +70,25 @@ func form(sample, input []int) ([]int, bool) {
 }
 
 func shapeError(sample, input []int) error {
-	remedy := "give data of the model's shape"
+	remedy, options := "give data of the model's shape", []string(nil)
 	if p := PlanesOf(input); len(sample) == 3 && p.H > 0 && p.W > 0 {
 		channels := sample[0]
 		if p.Last {
 			channels = sample[2]
 		}
-		remedy = fmt.Sprintf("give --resize %dx%d --crop none, or a --preprocess made for the model", p.H, p.W)
+		remedy = fmt.Sprintf("resize to %dx%d without a crop, or give a preprocessing made for the model", p.H, p.W)
+		options = []string{
+			fmt.Sprintf("picture.Preprocess.Resize=%dx%d", p.H, p.W), "picture.Preprocess.Crop=none", "picture.Preprocess",
+		}
 		if p.C != channels {
-			remedy = fmt.Sprintf("give a --preprocess for %d channels, such as %s", p.C, map[bool]string{true: "mnist", false: "imagenet or cifar10"}[p.C == 1])
+			such := map[bool]string{true: "mnist", false: "imagenet or cifar10"}[p.C == 1]
+			remedy = fmt.Sprintf("give a preprocessing for %d channels, such as %s", p.C, such)
+			options = []string{"picture.Preprocess"}
 		}
 	}
-	return fmt.Errorf("a sample has shape %v, the model takes %v (without the batch axis): %s", sample, input, remedy)
+	err := fmt.Errorf("a sample has shape %v, the model takes %v (without the batch axis): %s", sample, input, remedy)
+	if options == nil {
+		return err
+	}
+	return onnx.Remedy(err, options...)
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
 // Pinned is the ONNX Runtime that Install provides: the newest release that
@@ -120,8 +122,10 @@ func forSystem(goos, goarch string, cuda bool) ([]artifact, error) {
 		if cuda {
 			kind += " with CUDA"
 		}
-		return nil, fmt.Errorf("%s %s is pinned for %v, not for %s/%s; build or download it yourself and name it with --library or %s",
+		err := fmt.Errorf("%s %s is pinned for %v, not for %s/%s; build or download it yourself "+
+			"and name it where it is used, or in %s",
 			kind, Pinned, have, goos, goarch, EnvLibrary)
+		return nil, onnx.Remedy(err, "engine.Options.Library")
 	}
 	return out, nil
 }

@@ -2,11 +2,14 @@ package install
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
 // job is one package to install: the archives that hold it, in order of
@@ -20,7 +23,8 @@ type job struct {
 // that the provider needs, those that this machine has not; with o.All every one.
 func installCUDA(ctx context.Context, o Options, arts []artifact, parts []Part) (string, error) {
 	if o.Client == "npm" {
-		return "", fmt.Errorf("installing ONNX Runtime with CUDA: it comes through pip alone; leave --client out")
+		err := errors.New("installing ONNX Runtime with CUDA: it comes through pip alone; take pip as the client")
+		return "", onnx.Remedy(err, "install.Options.Client=pip")
 	}
 	dir := folder(o.Root, true)
 	jobs := append([]job{{arts, dir}}, partJobs(o, parts)...)
@@ -40,8 +44,9 @@ func installCUDA(ctx context.Context, o Options, arts []artifact, parts []Part) 
 		}
 	}
 	if len(rest) > 0 {
-		return "", fmt.Errorf("installing from %q: it is one of %d packages; still missing: %s; put them into one folder and pass that with --from",
-			o.From, len(rest)+1, strings.Join(files(rest), ", "))
+		err := fmt.Errorf("installing from %q: it is one of %d packages; still missing: %s; "+
+			"put them into one folder and install from that", o.From, len(rest)+1, strings.Join(files(rest), ", "))
+		return "", onnx.Remedy(err, "install.Options.From")
 	}
 	return arts[0].target(dir, 0), nil
 }
@@ -64,7 +69,7 @@ func partJobs(o Options, parts []Part) []job {
 			}
 			jobs = append(jobs, job{[]artifact{p.pin}, filepath.Join(o.Root, p.pin.name())})
 		case p.Missing():
-			o.logf("%s: left out; only %s need it, and --all installs it", p.Name, p.Optional)
+			o.logf("%s: left out; only %s need it, and an install of all parts brings it", p.Name, p.Optional)
 		default:
 			o.logf("%s: found in %s (%s)", p.Name, p.Dir, p.From)
 		}

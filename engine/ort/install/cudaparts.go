@@ -31,7 +31,13 @@ type Part struct {
 const DriverLibrary = "libcuda.so.1"
 
 // CUDARemedy says how to come by what runs on CUDA need.
-const CUDARemedy = "run \"onnxprobe runtime install --cuda\", or put the folders of your own CUDA and cuDNN in LD_LIBRARY_PATH"
+const CUDARemedy = "install the build for CUDA, or put the folders of your own CUDA and cuDNN in LD_LIBRARY_PATH"
+
+// The names of the options of Install that remedies are about, as in an onnx.RemedyError.
+const (
+	OptionCUDA = "install.Options.CUDA"
+	OptionAll  = "install.Options.All"
+)
 
 // pinnedParts is what the CUDA provider of Pinned needs. Its shared libraries are
 // those of CUDA 13 and cuDNN 9.

@@ -22,7 +22,7 @@ const MinMinor = 29
 
 // Where a candidate was found, in the order they are tried.
 const (
-	FromFlag    = "--library"
+	FromFlag    = "asked for"
 	FromEnv     = EnvLibrary
 	FromInstall = "onnxprobe runtime install"
 	FromSystem  = "system"

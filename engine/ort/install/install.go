@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
 // Options say what Install provides and from where. The zero value gets
@@ -181,9 +183,12 @@ func installClient(ctx context.Context, o Options, arts []artifact, dir string) 
 	}
 	err := fmt.Errorf("installing %s %s: %w", arts[0].pkg, arts[0].release(), errors.Join(faults...))
 	if !tried {
-		return fmt.Errorf("%w; install pip or npm, or bring %s from another machine and pass it with --from", err, arts[0].file)
+		err = fmt.Errorf("%w; install pip or npm,", err)
+	} else {
+		err = fmt.Errorf("%w;", err)
 	}
-	return fmt.Errorf("%w; or bring %s from another machine and pass it with --from", err, arts[0].file)
+	err = fmt.Errorf("%w or bring %s from another machine and install from it", err, arts[0].file)
+	return onnx.Remedy(err, "install.Options.From")
 }
 
 // installFrom takes the library out of what the user named.
@@ -241,7 +246,9 @@ func installFile(path string, arts []artifact, dir string) error {
 	if arts[0].version != "" {
 		return errors.Join(faults...)
 	}
-	return fmt.Errorf("%w; a library of your own needs no install: name it with --library or %s", errors.Join(faults...), EnvLibrary)
+	err = fmt.Errorf("%w; a library of your own needs no install: name it where it is used, or in %s",
+		errors.Join(faults...), EnvLibrary)
+	return onnx.Remedy(err, "engine.Options.Library")
 }
 
 // copyMembers installs a library that lies unpacked at path, with the files

@@ -224,14 +224,14 @@ func TestInstallFallsBackToNpm(t *testing.T) {
 	x.client(t, "pip3", "echo no matching distribution >&2; exit 1")
 	x.client(t, "npm", "echo 404 gone >&2; exit 1")
 	_, err = x.install(t.Context())
-	says(t, err, "no matching distribution", "404 gone", "--from", "thing.whl")
+	says(t, err, "no matching distribution", "404 gone", "install from it", "thing.whl")
 	x.nothing(t)
 }
 
 func TestInstallWithoutClients(t *testing.T) {
 	x := newFixture(t)
 	_, err := x.install(t.Context())
-	says(t, err, "no pip", "no npm", "install pip or npm", "--from", "thing.whl")
+	says(t, err, "no pip", "no npm", "install pip or npm", "install from it", "thing.whl")
 	x.nothing(t)
 	// A name on PATH that runs nothing is no client.
 	write(t, filepath.Join(x.bin, "pip"), []byte("#!/bin/sh\nexit 127\n"))
@@ -351,7 +351,7 @@ func TestInstallFrom(t *testing.T) {
 		"short.whl":   {x.whl[:len(x.whl)/2], []string{"zip"}},
 		"short.tgz":   {x.tgz[:len(x.tgz)/2], []string{"EOF"}},
 		"tiny":        {[]byte("x"), []string{"first bytes"}},
-		"mine.so":     {bytes.Repeat([]byte("y"), 100), []string{"got 100 bytes, want 40000", "--library"}},
+		"mine.so":     {bytes.Repeat([]byte("y"), 100), []string{"got 100 bytes, want 40000", "a library of your own needs no install"}},
 	} {
 		os.RemoveAll(x.o.Root)
 		x.o.From = filepath.Join(x.dir, name)

@@ -11,7 +11,9 @@ import (
 const nonblock = syscall.O_NONBLOCK
 
 // hold takes a file's lock, which lasts until the file is closed or its process
-// ends, however it ends.
+// ends, however it ends. It is asked of the system, not of github.com/gofrs/flock, which
+// opens what it locks itself, by a path: a draft's lock is that of the very file it is
+// written through, and ends with it, whatever has its name by then.
 func hold(f *os.File) lock {
 	switch syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) {
 	case nil:

@@ -1,6 +1,7 @@
 package annotate
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,26 +24,56 @@ var yamlCases = []struct {
 	{"\xef\xbb\xbfnames:\r\n  '0': a\r\n", []string{"a"}, ""},
 	{"nc: 2\nother:\n  names: [x]\n", nil, ""},
 	{"\"names\" : [a] # all\nnc: 1", []string{"a"}, ""},
-	{"'names':\n- http://a:8\n-\tb\n", []string{"http://a:8", "b"}, ""},
+	{"'names':\n- http://a:8\n-  b\n", []string{"http://a:8", "b"}, ""},
 	{"", nil, ""},
-	{"names:\n  0: a\n  2: b\n", nil, "got class 2 among 2 names, want the numbers from 0 to 1"},
-	{"names: [a, b", nil, "got no ']' or comma behind \"b\""},
+	{"# nothing\n", nil, ""},
+	{"- names\n- a\n", nil, ""},
+	{"names: [yes, 1, ~, 0x10]\n", []string{"yes", "1", "~", "0x10"}, ""},
+	{"a: &all [x, y]\nnames: *all\n", []string{"x", "y"}, ""},
+	{"a: &n cat\nb: &k 0\nnames: {*k : *n, 1: dog}\n", []string{"cat", "dog"}, ""},
+	{"names: &x [a]\n", []string{"a"}, ""},
+	{"{nc: 2, names: [a,\nb], path: x}\n", []string{"a", "b"}, ""},
+	{"names: ['a\n', b]", []string{"a ", "b"}, ""},
+	{"names: [\"\\x41\\\n  b\"]", []string{"Ab"}, ""},
+	{"names:\n- >\n  traffic\n  light\n- |-\n  two\n  lines\n", []string{"traffic light\n", "two\nlines"}, ""},
+	{"names: !!seq\n- !!str 1\n", []string{"1"}, ""},
+	{"? names\n: ? 0\n  : a\n", []string{"a"}, ""},
+	{"%YAML 1.1\n---\nnames: [a]\n---\nnames: [b]\n", []string{"a"}, ""},
+	{"names:\n  0: a\n  2: b\n", nil, "line 2: got class 2 among 2 names, want the numbers from 0 to 1"},
+	{"names: [a, b", nil, "line 1: did not find expected ',' or ']'"},
 	{"names:\n  0: a\n  0: b\n", nil, "line 3: class 0 is named twice"},
 	{"names:\n  a: 0\n", nil, "got the key \"a\""},
-	{"names:\n  - a\n  1: b\n", nil, "want entries of one kind"},
-	{"names:\n  0:\n    en: a\n", nil, "line 2: a name or number is missing"},
-	{"names: &x [a]\n", nil, "want a list or a map of names"},
-	{"names: coco.names\n", nil, "want a list or a map of names"},
-	{"names:\nnc: 1\n", nil, "got nothing"},
+	{"names:\n  [0]: a\n", nil, "got the key \"\", want the number"},
+	{"names:\n  <<: {0: a}\n", nil, "got the key \"<<\""},
+	{"names:\n  - a\n  1: b\n", nil, "did not find expected '-'"},
+	{"names:\n  0:\n    en: a\n", nil, "line 3: got a map, want a name"},
+	{"names:\n  0:\n", nil, "line 2: a name is missing"},
+	{"names: coco.names\n", nil, "line 1: got \"coco.names\", want a list or a map of names"},
+	{"names:\nnc: 1\n", nil, "got \"\", want a list or a map of names"},
 	{"names: []\n", nil, "got nothing"},
-	{"names: ['a\n', b]", nil, "whose quote does not end"},
-	{"names: [[a], b]", nil, "want a plain or quoted name"},
-	{"names:\n- a: b\n- c\n", nil, "line 2: got \"a: b\", which is a map"},
-	{"names:\n  - a\n - b\n", nil, "line 3: got \" - b\", want entries of one kind"},
-	{"names: [a, b] c\n", nil, "got \" c\" behind the names"},
+	{"names: ['a, b]", nil, "found unexpected end of stream"},
+	{"names: [[a], b]", nil, "got a list, want a name"},
+	{"names:\n- a: b\n- c\n", nil, "line 2: got a map, want a name"},
+	{"names:\n  - a\n - b\n", nil, "did not find expected key"},
+	{"names: [a, b] c\n", nil, "did not find expected key"},
 	{"names: [a]\nnc: 1\nnames: [b]\n", nil, "line 3: the key is on line 1 already"},
-	{"names: [\"\\x41\"]", nil, "want the escapes of JSON"},
+	{"names: *nobody\n", nil, "unknown anchor 'nobody'"},
+	{"names: &a [*a]\n", nil, "got a list, want a name"},
+	{"names: [\"\\q\"]", nil, "found unknown escape"},
+	{"names: [a]\n\x00", nil, "control characters"},
+	{"names: [" + strings.Repeat("a,", maxYAML/2) + "a]", nil, "more than 2097152 bytes"},
+	{"names: " + strings.Repeat("[", 1<<20), nil, "exceeded max depth"},
+	{bomb, []string{"one"}, ""},
 }
+
+// bomb would be 10^9 names, were its aliases expanded.
+var bomb = func() string {
+	b := "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
+	for i := range 9 {
+		b += fmt.Sprintf("a%d: &a%d [%s*a%d]\n", i+1, i+1, strings.Repeat(fmt.Sprintf("*a%d, ", i), 9), i)
+	}
+	return b + "names: [one]\n"
+}()
 
 func TestYAMLNames(t *testing.T) {
 	for _, c := range yamlCases {
@@ -104,7 +135,7 @@ func TestClassNamesBesideLabels(t *testing.T) {
 		t.Errorf("of a file the label is %q", got)
 	}
 	put("set/labels/train/data.yaml", "names: [a, b")
-	if _, err := Open(filepath.Join(root, "set/labels/train"), Options{}); err == nil || !strings.Contains(err.Error(), "data.yaml: names, line 1") {
+	if _, err := Open(filepath.Join(root, "set/labels/train"), Options{}); err == nil || !strings.Contains(err.Error(), "data.yaml: yaml: line 1: did not find") {
 		t.Errorf("names that are broken: %v", err)
 	}
 }

@@ -61,7 +61,9 @@ func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o en
 	}
 	got := s.Preprocess.Fixed(in.sample)
 	if _, err := picture.ShapeFor(got, in.sample); got != nil && err != nil {
-		return nil, fmt.Errorf("the model of regions takes %v, --region-preprocess %s gives %v: give a JSON file made for it", in.sample, s.Preprocess.Name, got)
+		return nil, onnx.Remedy(fmt.Errorf("the model of regions takes %v, the preprocessing %s gives %v: "+
+			"give a JSON file made for it",
+			in.sample, s.Preprocess.Name, got), "predict.Settings.Preprocess")
 	}
 	o.CUDAGraph = false // sizes change from picture to picture
 	session, err := b.Prepare(ctx, m, o)

@@ -182,7 +182,7 @@ func TestOpenFaults(t *testing.T) {
 		{same(vector), Settings{Kind: Boxes}, "no picture's"},
 		{same(two), Settings{Kind: Labels}, "2 pictures at once"},
 		{same(small), Settings{Kind: Labels, Preprocess: picture.Preprocess{Name: "p.json", Channels: 3, Crop: picture.Size{H: 5, W: 6}}},
-			"the model of regions takes [1 4 6], --region-preprocess p.json gives [3 5 6]: give a JSON file made for it"},
+			"the model of regions takes [1 4 6], the preprocessing p.json gives [3 5 6]: give a JSON file made for it"},
 	} {
 		if c.s.Preprocess.Name == "" {
 			c.s.Preprocess = none

@@ -1,0 +1,98 @@
+package main
+
+import "strings"
+
+// flagOf is what the command line calls the options that errors of the libraries name: see
+// onnx.RemedyError. A value that an error gives stands in place of the flag's own.
+var flagOf = map[string]string{
+	"Batch":                       "--batch N",
+	"backends.Request.Name":       "--backend NAME",
+	"dataset.Options.Column":      "--column NAME",
+	"dataset.Options.Format":      "--format NAME",
+	"dataset.Options.Layout":      "--layout NAME",
+	"dynamics.Study.Begin.force":  "--force",
+	"engine.Options.AllowRandom":  "--allow-random",
+	"engine.Options.Device":       "--device NAME",
+	"engine.Options.Fallback":     "--allow-cpu-nodes",
+	"engine.Options.Library":      "--library FILE",
+	"engine.Options.MaxMemory":    "--max-memory SIZE",
+	"engine.Options.MemoryLimit":  "--device-memory SIZE",
+	"engine.Options.Optimize":     "--optimize LEVEL",
+	"install.Options.All":         "onnxprobe runtime install --cuda --all",
+	"install.Options.CUDA":        "onnxprobe runtime install --cuda",
+	"install.Options.Client":      "--client NAME",
+	"install.Options.From":        "--from PATH",
+	"job.Extend":                  "--mode extend",
+	"job.Overwrite":               "--force",
+	"job.Plan.Finish":             "onnxprobe hash finish DIR --allow-failed",
+	"job.WorkerOptions.Retry":     "onnxprobe hash run DIR --retry",
+	"onnx.LoadOptions.AllowLinks": "--allow-links",
+	"ort.Inventory":               "onnxprobe runtime list --device cuda",
+	"picture.Preprocess":          "--preprocess NAME|FILE",
+	"picture.Preprocess.Crop":     "--crop HxW",
+	"picture.Preprocess.Resize":   "--resize HxW",
+	"predict.Settings.Preprocess": "--region-preprocess FILE",
+	"probes.AttachOptions.Sample": "--input-size HxW",
+	"probes.Sketch":               "codes --sketch K",
+	"result.Options.Force":        "--force",
+	"site.Options.Gemm":           "--include-gemm",
+	"site.Options.Globs":          "--sites GLOB",
+	"site.Options.MaxPool":        "--include-maxpool",
+}
+
+// flags are the flags of options, in parentheses; "" of none.
+func flags(options []string) string {
+	var all []string
+	for _, o := range options {
+		name, value, given := strings.Cut(o, "=")
+		flag := flagOf[name]
+		if given {
+			flag, _, _ = strings.Cut(flag, " ")
+			flag += " " + value
+		}
+		all = append(all, flag)
+	}
+	if all == nil {
+		return ""
+	}
+	return " (" + strings.Join(all, ", ") + ")"
+}
+
+// withFlags is an error's text with the flags of the command behind each remedy.
+func withFlags(err error) string {
+	text := err.Error()
+	for _, r := range remediesIn(err) {
+		said, add := r.Error(), flags(r.RemedyOptions())
+		if before, after, found := strings.Cut(text, said); !found {
+			text += add
+		} else if !strings.HasPrefix(after, add) {
+			text = before + said + add + after
+		}
+	}
+	return text
+}
+
+// remedied is an error that names options which mend it.
+type remedied interface {
+	error
+	RemedyOptions() []string
+}
+
+// remediesIn are those that an error is or wraps, outer ones first.
+func remediesIn(err error) []remedied {
+	var all []remedied
+	if r, ok := err.(remedied); ok && len(r.RemedyOptions()) > 0 {
+		all = append(all, r)
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		if below := e.Unwrap(); below != nil {
+			all = append(all, remediesIn(below)...)
+		}
+	case interface{ Unwrap() []error }:
+		for _, below := range e.Unwrap() {
+			all = append(all, remediesIn(below)...)
+		}
+	}
+	return all
+}
