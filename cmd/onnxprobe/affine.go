@@ -153,18 +153,19 @@ norm, row and input; a .npy file the weight alone.`,
 			if err != nil {
 				return err
 			}
-			mf.Verb, mf.Command, mf.Dataset = c.Name(), commandLine(c), manifestData(ds, j.random > 0)
-			mf.Summary = result.Summary{Items: 1}
-			mf.Settings = map[string]any{"item": item.ID, "index": max(index, 0), "seed": j.seed, "exif": j.exif, "map": a}
+			data := manifestData(ds, j.random > 0)
+			mf.Kind, mf.Command, mf.Dataset, mf.Summary = c.Name(), commandLine(c), &data, result.Summary{Items: 1}
+			settings := map[string]any{"item": item.ID, "index": max(index, 0), "seed": j.seed, "exif": j.exif, "map": a}
 			for name, said := range feed.others.settings {
-				mf.Settings[name] = said
+				settings[name] = said
 			}
 			if by != "" {
-				mf.Settings["frame_input"] = by
+				settings["frame_input"] = by
 			}
 			if j.random > 0 {
-				mf.Settings["random"], mf.Settings["low"], mf.Settings["high"] = j.random, j.low, j.high
+				settings["random"], settings["low"], settings["high"] = j.random, j.low, j.high
 			}
+			mf.Settings = settings
 			if err := saveMap(j.output, j.force, mf, a, x, mp.Shape()); err != nil {
 				return err
 			}

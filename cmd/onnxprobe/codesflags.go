@@ -118,38 +118,22 @@ func tile(c *encoding.Codes, row int, caption string) encoding.Tile {
 	return t
 }
 
-// comparison is the manifest of a result made from codes.
-type comparison struct {
-	Tool    string         `json:"tool"`
-	Version string         `json:"version"`
-	Verb    string         `json:"verb"`
-	Command []string       `json:"command"`
-	Inputs  []compared     `json:"inputs"`
-	Options map[string]any `json:"settings"`
-	Summary any            `json:"summary,omitempty"`
-}
-
-// compared is one of the inputs.
-type compared struct {
-	Path   string           `json:"path"`
-	On     string           `json:"on"`
-	Items  int              `json:"items"`
-	Failed int              `json:"failed"`
-	Bits   int              `json:"bits"`
-	Full   int              `json:"full_bits,omitempty"`
-	Origin *encoding.Origin `json:"manifest,omitempty"`
-}
-
-func comparisonOf(c *cobra.Command, options map[string]any, codes ...*encoding.Codes) *comparison {
-	m := &comparison{Tool: "onnxprobe", Version: result.Version(), Verb: c.Name(), Command: commandLine(c), Options: options}
+// manifestOfCodes is the manifest of a result made from codes.
+func manifestOfCodes(c *cobra.Command, settings map[string]any, codes ...*encoding.Codes) *result.Manifest {
+	m := result.NewManifest(c.Name(), commandLine(c))
+	m.Settings = settings
 	for _, x := range codes {
-		m.Inputs = append(m.Inputs, compared{x.Name, x.On, x.Len(), x.Failed, x.Bits, x.FullBits, x.Origin})
+		in := result.Input{Path: x.Name, On: x.On, Items: x.Len(), Failed: x.Failed, Bits: x.Bits, Full: x.FullBits}
+		if x.Origin != nil {
+			in.Manifest = x.Origin
+		}
+		m.Inputs = append(m.Inputs, in)
 	}
 	return m
 }
 
 // writeSheet writes the contact sheet, if one is asked for.
-func (f *codesFlags) writeSheet(m *comparison, title string, notes []string, strips iter.Seq[encoding.Strip]) error {
+func (f *codesFlags) writeSheet(m *result.Manifest, title string, notes []string, strips iter.Seq[encoding.Strip]) error {
 	if f.html == "" {
 		return nil
 	}
@@ -168,7 +152,7 @@ func shareDone(c *cobra.Command, what string) (func(float64), func()) {
 }
 
 // save writes a result to the file that -o names, if it names one.
-func (f *codesFlags) save(c *cobra.Command, m *comparison, write func(result.Sink) error) error {
+func (f *codesFlags) save(c *cobra.Command, m *result.Manifest, write func(result.Sink) error) error {
 	if f.output == "" {
 		return nil
 	}

@@ -91,7 +91,7 @@ item and thread.`,
 		}
 		r := deduped{codes, groups, bits}
 		sum := r.summary()
-		m := comparisonOf(c, map[string]any{"radius": bits}, codes)
+		m := manifestOfCodes(c, map[string]any{"radius": bits}, codes)
 		m.Summary = sum
 		if err := f.save(c, m, r.write); err != nil {
 			return err

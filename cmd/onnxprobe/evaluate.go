@@ -202,7 +202,7 @@ checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search with
 		if u := r.Unlabelled; u != nil && u.Chosen && r.Bits > u.Items {
 			note(c, "clusters without labels: with more bits (%d) than items (%d) the coding length is least for few clusters; --clusters asks for another number", r.Bits, u.Items)
 		}
-		m := comparisonOf(c, map[string]any{"k": o.K, "clusters": o.Clusters, "c": o.C, "seed": o.Seed, "sites": sites, "together": together, "unlabelled": unlabelled, "sample": u.Sample, "eta": u.Eta}, sets...)
+		m := manifestOfCodes(c, map[string]any{"k": o.K, "clusters": o.Clusters, "c": o.C, "seed": o.Seed, "sites": sites, "together": together, "unlabelled": unlabelled, "sample": u.Sample, "eta": u.Eta}, sets...)
 		if out != "" {
 			if err := save(out, f.force, m, r.writeJSON); err != nil {
 				return err

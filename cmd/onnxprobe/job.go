@@ -135,7 +135,8 @@ func (j *job) run(c *cobra.Command, args []string, to result.Sink) error {
 			note(c, "%s", n)
 		}
 	}
-	mf.Verb, mf.Command, mf.Settings, mf.Dataset = c.Name(), commandLine(c), j.settings, manifestData(ds, j.random > 0)
+	data := manifestData(ds, j.random > 0)
+	mf.Kind, mf.Command, mf.Settings, mf.Dataset = c.Name(), commandLine(c), j.settings, &data
 	j.settings["seed"] = j.seed
 	if j.exif {
 		j.settings["exif"] = true

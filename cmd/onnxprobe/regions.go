@@ -267,10 +267,9 @@ func (r *regionsRun) manifest() any {
 	for i := range data.Sources {
 		data.Sources[i].Preprocess = nil
 	}
-	return map[string]any{
-		"tool": "onnxprobe", "version": result.Version(), "verb": "regions", "command": commandLine(r.c),
-		"dataset": data, "settings": r.settings,
-	}
+	m := result.NewManifest("regions", commandLine(r.c))
+	m.Dataset, m.Settings = &data, r.settings
+	return m
 }
 
 // write writes the regions of all pictures.

@@ -88,8 +88,8 @@ page follows the reader's choice of light or dark.`,
 			said += fmt.Sprintf("; %s %s not shown", count(k, "file"), are(k))
 		}
 		page.Summary = []string{said + fmt.Sprintf(". Made by onnxprobe %s.", result.Version())}
-		m := map[string]any{"tool": "onnxprobe", "version": result.Version(), "verb": "report", "command": commandLine(c),
-			"settings": map[string]any{"sample": o.Sample, "seed": o.Seed}}
+		m := result.NewManifest(c.Name(), commandLine(c))
+		m.Settings = map[string]any{"sample": o.Sample, "seed": o.Seed}
 		if figures != "" {
 			if err := writeFigures(figures, force, page); err != nil {
 				return err

@@ -84,7 +84,7 @@ estimates that of the codes: distance * bits / K, with its standard error beside
 		if qs.Name != base.Name {
 			inputs = append(inputs, qs)
 		}
-		m := comparisonOf(c, map[string]any{"k": k, "query": queries, "all": all}, inputs...)
+		m := manifestOfCodes(c, map[string]any{"k": k, "query": queries, "all": all}, inputs...)
 		r := searched{base, qs, found}
 		if err := f.save(c, m, r.write); err != nil {
 			return err

@@ -151,7 +151,7 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	print := p.fingerprint(i)
 	mf := *p.Manifest
 	mf.Version, mf.Summary = "", result.Summary{Items: sum.Items, Failed: sum.Failed}
-	mf.Dataset = result.Data{Description: dataset.Description{Items: sum.Items, Shape: p.Settings.Sample}}
+	mf.Dataset = &result.Data{Description: dataset.Description{Items: sum.Items, Shape: p.Settings.Sample}}
 	about := part{&mf, print, i, p.Settings}
 	if finished, err := p.finished(); err != nil {
 		return nil, ownError{err}
