@@ -19,6 +19,8 @@ import (
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // flat is a PNG of one colour.
@@ -91,7 +93,15 @@ func TestSheetOfContainers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o, err := parseOrigin(b, "")
+		at := filepath.Join(t.TempDir(), "manifest.json")
+		if err := os.WriteFile(at, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		m, err := result.ReadManifest(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := originOf(m)
 		if err != nil {
 			t.Fatal(err)
 		}

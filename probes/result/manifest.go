@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -133,16 +134,17 @@ const maxManifest = 64 << 20
 // is zero, as is what has another type; only what is no JSON object is an error, and a file
 // that there is not is fs.ErrNotExist.
 func ReadManifest(path string) (*Manifest, error) {
-	st, err := os.Stat(path)
-	if err == nil && !st.Mode().IsRegular() {
-		err = errors.New("it is not a regular file")
-	}
-	if err == nil && st.Size() > maxManifest {
-		err = fmt.Errorf("it has %d bytes, more than the %d that are read", st.Size(), maxManifest)
-	}
+	err := regular(path)
 	var text []byte
 	if err == nil {
-		text, err = os.ReadFile(path)
+		var f *os.File
+		if f, err = os.Open(path); err == nil {
+			text, err = io.ReadAll(io.LimitReader(f, maxManifest+1))
+			f.Close()
+		}
+	}
+	if len(text) > maxManifest {
+		err = fmt.Errorf("it has more than the %d bytes that are read", maxManifest)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the manifest %s: %w", path, err)
