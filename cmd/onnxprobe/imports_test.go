@@ -57,7 +57,7 @@ var diagram = map[string][]string{
 	"probes/internal/storetest": {"probes/internal/store"},
 	"probes/result":             {"onnx/tensor", "engine/dataset", "probes/internal/store", "probes/site"},
 	"probes/encoding": {
-		"engine", "engine/dataset", "probes", "probes/internal/store", "probes/result", "probes/site",
+		"engine", "engine/dataset", "probes/internal/store", "probes/result", "probes/site",
 	},
 	"probes/dynamics": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "engine/dataset/picture", "probes",
