@@ -170,7 +170,7 @@ norm, row and input; a .npy file the weight alone.`,
 				return err
 			}
 		}
-		shown := affineResult{args[0], item.ID, j.output, a}
+		shown := partition.Printed{Model: args[0], Item: item.ID, File: j.output, Affine: a}
 		var done error
 		if j.json {
 			e := json.NewEncoder(c.OutOrStdout())
@@ -195,14 +195,6 @@ func lastValues(m *onnx.Model) (names []string) {
 		}
 	}
 	return names
-}
-
-// affineResult is the contract of affine --json.
-type affineResult struct {
-	Model string `json:"model"`
-	Item  string `json:"item"`
-	File  string `json:"file,omitempty"`
-	*partition.Affine
 }
 
 // checkMapFile reports what is wrong with -o before anything is loaded.

@@ -19,30 +19,8 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
-// benchReport is what bench --json prints: a contract.
-type benchReport struct {
-	Model       string            `json:"model"`
-	Sample      []int             `json:"sample"`
-	Sites       int               `json:"sites"`
-	Units       int               `json:"units"`
-	CodeBytes   int               `json:"code_bytes"`
-	Backend     string            `json:"backend"`
-	Device      string            `json:"device"`
-	Precision   string            `json:"precision"`
-	TF32        bool              `json:"tf32"`
-	Tune        string            `json:"tune,omitempty"`
-	Threads     int               `json:"threads"`
-	Seed        uint64            `json:"seed"`
-	Directions  int               `json:"directions,omitempty"`
-	Radius      float64           `json:"radius,omitempty"`
-	Machine     bench.Machine     `json:"machine"`
-	Versions    map[string]string `json:"versions"`
-	Results     []*bench.Result   `json:"results"`
-	BestBatch   int               `json:"best_batch"`
-	PeakBytes   int64             `json:"peak_host_bytes,omitempty"`
-	Noisy       bool              `json:"noisy"`
-	CommandLine []string          `json:"command"`
-}
+// benchReport is what bench prints, in a table or as JSON.
+type benchReport struct{ bench.Report }
 
 // benchJob are the flags of bench.
 type benchJob struct {
@@ -193,10 +171,10 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 		}
 		b.Around = probes.Neighborhood{Frame: f, Radii: []float64{j.radius}}
 	}
-	r := &benchReport{Model: path, Sample: b.Codes.Fit.Sample, Sites: len(b.Codes.Sites), Units: b.Codes.Units(), CodeBytes: b.Codes.CodeBytes(),
+	r := &benchReport{bench.Report{Model: path, Sample: b.Codes.Fit.Sample, Sites: len(b.Codes.Sites), Units: b.Codes.Units(), CodeBytes: b.Codes.CodeBytes(),
 		Backend: b.Backend.Name(), Device: j.deviceList(), TF32: b.Options.AllowTF32, Tune: b.Options.Tune, Threads: j.threads, Seed: j.seed,
 		Machine: bench.Describe(c.Context(), b.Options.Device), CommandLine: commandLine(c),
-		Versions: map[string]string{"onnxprobe": result.Version(), "go": runtime.Version(), b.Backend.Name(): b.Backend.Version()}}
+		Versions: map[string]string{"onnxprobe": result.Version(), "go": runtime.Version(), b.Backend.Name(): b.Backend.Version()}}}
 	r.Precision, _, _ = strings.Cut(b.Codes.Precision(), ",") // what follows is of TF32
 	if j.complexity {
 		r.Directions, r.Radius = j.directions, j.radius
@@ -213,7 +191,7 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 	} else {
 		r.print(c.OutOrStdout())
 	}
-	return j.plot.printed(c, done, path, r)
+	return j.plot.printed(c, done, path, &r.Report)
 }
 
 // beside reads what is given for the model's other inputs.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 )
@@ -47,17 +48,20 @@ func Collect(ctx context.Context, paths []string, o Options) (*Page, error) {
 
 // Document makes a page of what a verb prints with --json, called name: the same section
 // that Collect makes of a file with it.
-func Document(ctx context.Context, name string, printed any, o Options) (*Page, error) {
+func Document(ctx context.Context, name string, result any, o Options) (*Page, error) {
 	c, err := newCollector(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(printed)
+	b, err := json.Marshal(result)
 	if err != nil {
 		return nil, fmt.Errorf("showing %s: %w", name, err)
 	}
-	r := &shown{Section: Section{Path: name}}
-	if err := jsonOf(c, r, b); err != nil {
+	r, of := newShown(name), reflect.TypeOf(result)
+	if of != nil && of.Kind() == reflect.Pointer {
+		of = of.Elem()
+	}
+	if err := jsonOf(r, b, of); err != nil {
 		return nil, fmt.Errorf("showing %s: %w", name, err)
 	}
 	c.page.Sections = []Section{r.Section}

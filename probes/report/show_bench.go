@@ -11,15 +11,7 @@ import (
 
 // benchmark shows what bench --json prints: what codes cost.
 func benchmark(r *shown, b []byte) error {
-	var m struct {
-		Model   string          `json:"model"`
-		Backend string          `json:"backend"`
-		Device  string          `json:"device"`
-		Threads int             `json:"threads"`
-		Machine bench.Machine   `json:"machine"`
-		Results []*bench.Result `json:"results"`
-		Noisy   bool            `json:"noisy"`
-	}
+	var m bench.Report
 	if err := json.Unmarshal(b, &m); err != nil {
 		return fmt.Errorf("reading the benchmark: %w", err)
 	}

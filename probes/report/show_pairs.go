@@ -56,7 +56,7 @@ func byNumber(a, b string) int {
 
 // search shows what a search found.
 func search(c *collector, r *shown) error {
-	t, err := readTable(r.path, func(n string) bool { return n == "query" || n == "rank" || n == "distance" }, 0)
+	t, err := r.read("query", "rank", "distance")
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func search(c *collector, r *shown) error {
 
 // dedup shows groups of duplicates.
 func dedup(c *collector, r *shown) error {
-	t, err := readTable(r.path, func(n string) bool { return n == "group" || n == "size" || n == "distance" }, 0)
+	t, err := r.read("group", "size", "distance")
 	if err != nil {
 		return err
 	}

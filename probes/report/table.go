@@ -1,7 +1,6 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -68,42 +67,28 @@ func (c *columns) number(name string, row int) float64 {
 const maxColumns = 20_000
 
 // readTable reads a result file; of its columns only those that are wanted, by the names of
-// their parts. limit bounds the rows, 0 is no bound.
-func readTable(path string, want func(name string) bool, limit int) (*columns, error) {
+// their parts.
+func readTable(path string, want func(name string) bool) (*columns, error) {
 	t, err := result.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer t.Close()
-	return readColumns(t, want, limit)
-}
-
-var errEnough = errors.New("the rows asked for are read")
-
-func readColumns(t *result.Table, want func(name string) bool, limit int) (*columns, error) {
 	c := newColumns()
+	some := map[string]bool{}
 	for _, col := range t.Columns() {
 		for _, p := range partsOf(col) {
-			if len(c.order) == maxColumns {
-				break
-			}
-			if _, texts := col.Values.([]string); !p.shown || !want(p.name) {
+			if _, texts := col.Values.([]string); !p.shown || !want(p.name) || len(c.order) == maxColumns {
 				continue
 			} else if texts {
 				c.texts[p.name] = nil
 			} else {
 				c.numbers[p.name] = nil
 			}
-			c.order = append(c.order, p.name)
+			c.order, some[col.Name] = append(c.order, p.name), true
 		}
 	}
-	var some map[string]bool
-	err := t.Read(func(name string) bool {
-		if some == nil {
-			some = c.columns(t)
-		}
-		return some[name]
-	}, func(cols []result.Column) error {
+	err = t.Read(func(name string) bool { return some[name] }, func(cols []result.Column) error {
 		for _, col := range cols {
 			c.add(col)
 		}
@@ -111,42 +96,9 @@ func readColumns(t *result.Table, want func(name string) bool, limit int) (*colu
 		if int64(c.rows)*int64(len(c.order)) > maxValues {
 			return fmt.Errorf("it has more than %d values", maxValues)
 		}
-		if limit > 0 && c.rows >= limit {
-			return errEnough
-		}
 		return nil
 	})
-	if err != nil && err != errEnough {
-		return nil, err
-	}
-	if limit > 0 && c.rows > limit {
-		c.cut(limit)
-	}
-	return c, nil
-}
-
-// cut leaves the first rows.
-func (c *columns) cut(rows int) {
-	for n, v := range c.numbers {
-		c.numbers[n] = v[:rows]
-	}
-	for n, v := range c.texts {
-		c.texts[n] = v[:rows]
-	}
-	c.rows = rows
-}
-
-// columns are the table's of which there is a part.
-func (c *columns) columns(t *result.Table) map[string]bool {
-	some := map[string]bool{}
-	for _, col := range t.Columns() {
-		for _, p := range partsOf(col) {
-			_, numeric := c.numbers[p.name]
-			_, textual := c.texts[p.name]
-			some[col.Name] = some[col.Name] || numeric || textual
-		}
-	}
-	return some
+	return c, err
 }
 
 // part is a piece of a column's row: shown is one of a single number or text.

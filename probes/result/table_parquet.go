@@ -140,6 +140,9 @@ func leafAt(schema string, path []string, at parquet.LeafColumn) (l leaf, ok boo
 		l.width = -1
 	}
 	of := at.Node.Type()
+	if l.name == "" {
+		l.name = unnamed
+	}
 	base, _, _ := strings.Cut(l.name, ".")
 	switch of.Kind() {
 	case parquet.Boolean:

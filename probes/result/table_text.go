@@ -30,6 +30,9 @@ type textTable struct {
 	known  bool           // all columns are
 }
 
+// unnamed is what a column without a name is called.
+const unnamed = "unnamed"
+
 // maxLine bounds the bytes of a row, maxColumns the columns of a file of text.
 const (
 	maxLine    = 256 << 20
@@ -69,6 +72,9 @@ func (x *textTable) scan() error {
 
 // place is that of a column, a new one where the name is.
 func (x *textTable) place(name []byte) (int, error) {
+	if len(name) == 0 {
+		name = []byte(unnamed)
+	}
 	if i, ok := x.at[string(name)]; ok {
 		return i, nil
 	}
