@@ -116,7 +116,8 @@ func (f *studyFlags) study(c *cobra.Command, models []string) (*dynamics.Study, 
 func manifestOf(c *cobra.Command, s *dynamics.Study, fingerprint string, records []*dynamics.Record) *result.Manifest {
 	m := result.NewManifest(c.Name(), commandLine(c))
 	m.Fingerprint, m.Settings = fingerprint, &s.Settings
-	m.Study = &result.Study{Train: manifestData(s.Train, false), Test: manifestData(s.Test, false), Networks: []result.Network{}}
+	train, test := manifestData(s.Train, false), manifestData(s.Test, false)
+	m.Study = &result.Study{Train: train, Test: test, Networks: []result.Network{}}
 	if s.Engine.AllowRandom {
 		m.Notes = append(m.Notes, "networks that draw random numbers or are in training mode were allowed: their figures change from run to run")
 	}

@@ -33,7 +33,8 @@ func (c *Collector) Write(cols []result.Column) error {
 	}
 	for _, col := range kept {
 		if n := rowsOf(kept[0]); rowsOf(col) != n || reflect.ValueOf(col.Values).Len() != n*max(col.Width, 1) {
-			return fmt.Errorf("collecting codes: %d values of the column %s for %d items", reflect.ValueOf(col.Values).Len(), col.Name, n)
+			return fmt.Errorf("collecting codes: %d values of the column %s for %d items",
+				reflect.ValueOf(col.Values).Len(), col.Name, n)
 		}
 	}
 	if err := c.b.write(kept, c.b.On); err != nil {

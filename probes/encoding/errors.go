@@ -12,7 +12,8 @@ import (
 func Errors(path string, each func(id, message string) error) error {
 	t, err := result.Open(path)
 	if err == nil {
-		err = t.Read(func(name string) bool { return slices.Contains([]string{"id", "status", "error"}, name) }, func(cols []result.Column) error {
+		want := []string{"id", "status", "error"}
+		err = t.Read(func(name string) bool { return slices.Contains(want, name) }, func(cols []result.Column) error {
 			of, err := batchOf(cols, "")
 			if err != nil {
 				return err

@@ -227,7 +227,8 @@ func itsShard(f *source) error {
 		return nil
 	}
 	if name := fmt.Sprintf("%05d.parquet", f.shard); name != base {
-		return fmt.Errorf("it is shard %d of a job, and not called %s; onnxprobe hash verify %s says what to do", f.shard, name, filepath.Dir(f.Path()))
+		return fmt.Errorf("it is shard %d of a job, and not called %s; onnxprobe hash verify %s says what to do",
+			f.shard, name, filepath.Dir(f.Path()))
 	}
 	return nil
 }
@@ -387,7 +388,9 @@ type batch struct {
 
 // batchOf finds the columns of a batch; the codes are in the one called codes.
 func batchOf(cols []result.Column, codes string) (b batch, err error) {
-	to := map[string]*result.Column{"id": &b.id, "path": &b.path, "status": &b.status, "error": &b.message, "image": &b.image}
+	to := map[string]*result.Column{
+		"id": &b.id, "path": &b.path, "status": &b.status, "error": &b.message, "image": &b.image,
+	}
 	for _, c := range cols {
 		if _, texts := c.Values.([]string); to[c.Name] != nil && (!texts || c.Width > 0) {
 			return b, fmt.Errorf("column %s holds %T of %d a row; want texts", c.Name, c.Values, max(c.Width, 1))
@@ -476,7 +479,8 @@ func (b *batch) codeAt(row int, buf []byte) ([]byte, error) {
 			return append(buf, v[row]...), nil
 		}
 	}
-	return nil, fmt.Errorf("column %s holds %T of %d a row; codes are bytes, of one length or in hex", c.Name, c.Values, max(c.Width, 1))
+	return nil, fmt.Errorf("column %s holds %T of %d a row; codes are bytes, of one length or in hex",
+		c.Name, c.Values, max(c.Width, 1))
 }
 
 // write adds the rows of a batch, whose codes are in the column called codes.

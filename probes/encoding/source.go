@@ -16,14 +16,15 @@ type source struct {
 	*result.Table
 	origin *Origin // nil where no manifest gives one
 	shard  int     // of a job, -1 for none
-	array  []string
+	array  []string // the kinds of codes that its array may be
 }
 
 // openFile opens a result file that may have codes.
 func openFile(path string) (*source, error) {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".csv", ".tsv":
-		return nil, fmt.Errorf("extension %q is of no codes; they are read from .parquet, .npy, .jsonl, FAISS IndexBinaryFlat, and folders of those", filepath.Ext(path))
+		return nil, fmt.Errorf("extension %q is of no codes; they are read from .parquet, .npy, .jsonl, "+
+			"FAISS IndexBinaryFlat, and folders of those", filepath.Ext(path))
 	}
 	t, err := result.Open(path)
 	if err != nil {
@@ -64,7 +65,8 @@ func (f *source) settle(origin *Origin) error {
 	}
 	_, isBytes := c.Values.([]uint8)
 	if f.Rows() > 0 && (!isBytes || c.Width < 1) {
-		return fmt.Errorf("it holds %T of %d a row; packed codes are uint8 of shape [items, bytes] in row-major order", c.Values, max(c.Width, 1))
+		return fmt.Errorf("it holds %T of %d a row; packed codes are uint8 of shape [items, bytes] in row-major order",
+			c.Values, max(c.Width, 1))
 	}
 	there := func(name string) bool { _, ok := f.column(name); return ok }
 	sketches := origin != nil && origin.Settings.Sketch > 0 && (origin.Settings.Sketch+7)/8 == c.Width && !there(Sketch)

@@ -145,10 +145,13 @@ func tabular(c *collector, r *shown) error {
 		return affineFile(c, r)
 	}
 	has := func(name string) bool {
-		return slices.ContainsFunc(t.Columns(), func(c result.Column) bool { return c.Name == name || strings.HasPrefix(c.Name, name+".") })
+		return slices.ContainsFunc(t.Columns(), func(c result.Column) bool {
+			return c.Name == name || strings.HasPrefix(c.Name, name+".")
+		})
 	}
 	how := slices.IndexFunc(kinds, func(k kindOfTable) bool {
-		return (kind == "" || slices.Contains(k.verbs, kind)) && !slices.ContainsFunc(k.columns, func(n string) bool { return !has(n) })
+		lacks := slices.ContainsFunc(k.columns, func(n string) bool { return !has(n) })
+		return !lacks && (kind == "" || slices.Contains(k.verbs, kind))
 	})
 	switch {
 	case how >= 0:

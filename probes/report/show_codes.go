@@ -10,7 +10,8 @@ import (
 
 // codes shows a result with codes, sketches or digests.
 func codes(c *collector, r *shown) error {
-	r.use("id", "path", "label", "status", "error", result.ArrayColumn, encoding.Code, encoding.Sketch, encoding.Digest, encoding.Channels)
+	r.use("id", "path", "label", "status", "error")
+	r.use(result.ArrayColumn, encoding.Code, encoding.Sketch, encoding.Digest, encoding.Channels)
 	set, err := encoding.Open(r.path, encoding.OpenOptions{On: encoding.Code, MaxBytes: c.MaxBytes})
 	var none *encoding.NoCodesError
 	var large *encoding.TooLargeError

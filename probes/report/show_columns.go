@@ -25,7 +25,8 @@ func (r *shown) restOf(t *result.Table) error {
 			continue
 		}
 		if len(all) == maxRest {
-			r.Notes = append(r.Notes, fmt.Sprintf("Of the columns that no figure shows, the first %d are in the table.", maxRest))
+			said := fmt.Sprintf("Of the columns that no figure shows, the first %d are in the table.", maxRest)
+			r.Notes = append(r.Notes, said)
 			break
 		}
 		all = append(all, &summed{Column: c, least: math.Inf(1), largest: math.Inf(-1), distinct: map[string]bool{}})
@@ -48,7 +49,8 @@ func (r *shown) restOf(t *result.Table) error {
 	if err != nil {
 		return err
 	}
-	table := Table{Caption: "Columns that no figure shows", Head: []string{"column", "holds", "rows", "without a value", "smallest", "mean", "largest", "distinct values"}}
+	table := Table{Caption: "Columns that no figure shows", Head: []string{"column", "holds", "rows", "without a value",
+		"smallest", "mean", "largest", "distinct values"}}
 	for _, s := range all {
 		table.Rows = append(table.Rows, s.row(by[s.Name] != nil, t.Rows()))
 	}

@@ -2,6 +2,7 @@ package result
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 )
 
@@ -38,7 +39,9 @@ func (m *InMemory) Write(cols []Column) error {
 	}
 	batch := layoutOf(cols)
 	for i, c := range cols {
-		batch[i].Values, batch[i].Null = cloned(c.Values), slices.Clone(c.Null)
+		values := reflect.ValueOf(c.Values)
+		batch[i].Values = reflect.AppendSlice(reflect.MakeSlice(values.Type(), 0, values.Len()), values).Interface()
+		batch[i].Null = slices.Clone(c.Null)
 	}
 	m.batches, m.rows = append(m.batches, batch), m.rows+rows
 	return nil
@@ -85,22 +88,4 @@ func (m *InMemory) said() (*Manifest, error) {
 		return nil, err
 	}
 	return parseManifest(text, "of a result in memory")
-}
-
-func cloned(values any) any {
-	switch v := values.(type) {
-	case []string:
-		return slices.Clone(v)
-	case []int64:
-		return slices.Clone(v)
-	case []int32:
-		return slices.Clone(v)
-	case []float64:
-		return slices.Clone(v)
-	case []float32:
-		return slices.Clone(v)
-	case []uint8:
-		return slices.Clone(v)
-	}
-	return slices.Clone(values.([]bool))
 }

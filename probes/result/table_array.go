@@ -24,8 +24,10 @@ type arrayTable struct {
 }
 
 // arrayTypes are the types of arrays that Columns hold.
-var arrayTypes = map[tensor.DType]any{tensor.Uint8: []uint8(nil), tensor.Int32: []int32(nil), tensor.Int64: []int64(nil),
-	tensor.Float32: []float32(nil), tensor.Float64: []float64(nil), tensor.Bool: []bool(nil)}
+var arrayTypes = map[tensor.DType]any{
+	tensor.Uint8: []uint8(nil), tensor.Int32: []int32(nil), tensor.Int64: []int64(nil),
+	tensor.Float32: []float32(nil), tensor.Float64: []float64(nil), tensor.Bool: []bool(nil),
+}
 
 func openArray(t *Table) error {
 	a, size, err := openData(t)
@@ -48,7 +50,8 @@ func openArray(t *Table) error {
 	if len(h.Shape) > 1 {
 		a.column.Width = tensor.Count(h.Shape[1:])
 	}
-	if empty := len(h.Shape) > 1 && a.column.Width == 0; a.rows > maxRows || a.column.Width > maxRow || empty && a.rows > 0 {
+	empty := len(h.Shape) > 1 && a.column.Width == 0
+	if a.rows > maxRows || a.column.Width > maxRow || empty && a.rows > 0 {
 		return fmt.Errorf("an array of shape %v is no array of items", h.Shape)
 	}
 	items := &textTable{path: ItemsPath(t.path)}
@@ -117,11 +120,7 @@ func (a *arrayTable) read(places []int, use func([]Column) error) error {
 		places, step = places[:len(places)-1], rowsOf(a.column)
 	}
 	width := max(a.column.Width, 1)
-	column := a.column
-	row := 1
-	if n := binary.Size(reflect.MakeSlice(reflect.TypeOf(column.Values), width, width).Interface()); n > 0 {
-		row = n
-	}
+	column, row := a.column, width*int(reflect.TypeOf(a.column.Values).Elem().Size())
 	data := bufio.NewReaderSize(io.NewSectionReader(a.f, a.offset, int64(a.rows)*int64(row)), 1<<18)
 	var raw []byte
 	next := func(at, rows int) error {

@@ -48,7 +48,8 @@ func openParquetTable(t *Table) (err error) {
 	if st.Size() < 12 {
 		return fmt.Errorf("a Parquet file of %d bytes is cut short", st.Size())
 	}
-	if p.file, err = parquet.OpenFile(f, st.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true)); err != nil {
+	p.file, err = parquet.OpenFile(f, st.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
 		return fmt.Errorf("no Parquet file that can be read: %w", err)
 	}
 	if err := p.columns(); err != nil {
@@ -86,8 +87,9 @@ func (p *parquetTable) columns() error {
 	for i := 0; i < len(all); {
 		l := all[i]
 		c, n := Column{Name: l.name, Values: l.values, Width: l.width}, 1
-		if base, _, dotted := strings.Cut(l.name, "."); dotted && base != "" && isPart(l) && !whole[base] && !taken[base] {
-			for i+n < len(all) && isPart(all[i+n]) && strings.HasPrefix(all[i+n].name, base+".") && reflect.TypeOf(all[i+n].values) == reflect.TypeOf(l.values) && all[i+n].bytes == l.bytes {
+		base, _, _ := strings.Cut(l.name, ".")
+		if base != "" && isPart(l) && !whole[base] && !taken[base] {
+			for i+n < len(all) && strings.HasPrefix(all[i+n].name, base+".") && l.alike(all[i+n]) {
 				n++
 			}
 			c.Name, c.Width = base, 0
@@ -105,6 +107,11 @@ func (p *parquetTable) columns() error {
 		i += n
 	}
 	return nil
+}
+
+// alike says of two columns that they can be parts of one.
+func (l leaf) alike(m leaf) bool {
+	return reflect.TypeOf(l.values) == reflect.TypeOf(m.values) && l.bytes == m.bytes
 }
 
 // isPart says whether a column with a dot in its name is one of a Column's parts.
@@ -133,7 +140,8 @@ func (p *parquetTable) place(i int) {
 
 // leafAt is what can be read of a column of a schema; ok is false of what cannot.
 func leafAt(schema string, path []string, at parquet.LeafColumn) (l leaf, ok bool) {
-	l = leaf{name: path[0], index: at.ColumnIndex, levels: at.MaxDefinitionLevel, holes: at.Node.Optional(), list: at.MaxRepetitionLevel == 1}
+	l = leaf{name: path[0], index: at.ColumnIndex, levels: at.MaxDefinitionLevel,
+		holes: at.Node.Optional(), list: at.MaxRepetitionLevel == 1}
 	if !l.list {
 		l.name = strings.Join(path, ".")
 	} else {
@@ -180,7 +188,8 @@ func (p *parquetTable) read(places []int, use func([]Column) error) error {
 	cols := make([]cursor, len(places))
 	each := make([]Column, len(places))
 	for k, i := range places {
-		cols[k] = cursor{Column: layoutOf(p.layout[i : i+1])[0], leaves: p.leaves[i], open: make([]values, len(p.leaves[i]))}
+		leaves := p.leaves[i]
+		cols[k] = cursor{Column: layoutOf(p.layout[i : i+1])[0], leaves: leaves, open: make([]values, len(leaves))}
 		each[k] = cols[k].Column
 	}
 	step := rowsOf(each...)
@@ -198,7 +207,9 @@ func (p *parquetTable) read(places []int, use func([]Column) error) error {
 // usesError is one of whoever uses the rows.
 type usesError struct{ error }
 
-func (p *parquetTable) group(group parquet.RowGroup, cols []cursor, batch []Column, step int, use func([]Column) error) (err error) {
+// group reads a row group in batches of step rows at the most; batch is reused.
+func (p *parquetTable) group(group parquet.RowGroup, cols []cursor, batch []Column, step int,
+	use func([]Column) error) error {
 	defer func() {
 		for i := range cols {
 			cols[i].end()

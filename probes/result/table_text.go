@@ -40,7 +40,8 @@ const (
 )
 
 func openText(t *Table) error {
-	x := &textTable{path: t.path, comma: map[string]rune{".csv": ',', ".tsv": '\t'}[strings.ToLower(filepath.Ext(t.path))]}
+	commas := map[string]rune{".csv": ',', ".tsv": '\t'}
+	x := &textTable{path: t.path, comma: commas[strings.ToLower(filepath.Ext(t.path))]}
 	t.source = x
 	if err := x.scan(); err != nil {
 		return err
