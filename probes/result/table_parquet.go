@@ -326,7 +326,7 @@ type cursor struct {
 	leaves   []leaf
 	open     []values
 	at, have int // rows given, and rows there
-	text     []byte
+	text     int // bytes of the last batch of texts
 	ends     []int
 }
 
@@ -356,18 +356,18 @@ func (c *cursor) fill(n int) (err error) {
 			if l.bytes {
 				err = c.bytes(l, n, into)
 			} else {
-				err = numbers(c, l, n, into, func(v parquet.Value) uint8 { return uint8(v.Int32()) })
+				err = numbers(c, l, n, into, func(v *parquet.Value) uint8 { return uint8(v.Int32()) })
 			}
 		case []int32:
-			err = numbers(c, l, n, into, parquet.Value.Int32)
+			err = numbers(c, l, n, into, (*parquet.Value).Int32)
 		case []int64:
-			err = numbers(c, l, n, into, parquet.Value.Int64)
+			err = numbers(c, l, n, into, (*parquet.Value).Int64)
 		case []float32:
-			err = numbers(c, l, n, into, parquet.Value.Float)
+			err = numbers(c, l, n, into, (*parquet.Value).Float)
 		case []float64:
-			err = numbers(c, l, n, into, parquet.Value.Double)
+			err = numbers(c, l, n, into, (*parquet.Value).Double)
 		case []bool:
-			err = numbers(c, l, n, into, parquet.Value.Boolean)
+			err = numbers(c, l, n, into, (*parquet.Value).Boolean)
 		}
 		if err == io.EOF {
 			err = errors.New("the column ends too early")
@@ -393,7 +393,7 @@ func (c *cursor) room(n int) (any, error) {
 	return c.Values, nil
 }
 
-func numbers[T any](c *cursor, l *values, n int, into []T, get func(parquet.Value) T) error {
+func numbers[T any](c *cursor, l *values, n int, into []T, get func(*parquet.Value) T) error {
 	stride := max(c.Width, 1)
 	for row := range n {
 		v, err := l.next()
@@ -418,7 +418,7 @@ func numbers[T any](c *cursor, l *values, n int, into []T, get func(parquet.Valu
 }
 
 // listRow reads a row of a column of lists, whose first value is there.
-func listRow[T any](l *values, v parquet.Value, to []T, get func(parquet.Value) T) (err error) {
+func listRow[T any](l *values, v *parquet.Value, to []T, get func(*parquet.Value) T) (err error) {
 	for i := range to {
 		if i > 0 {
 			if v, err = l.next(); err != nil {
@@ -480,42 +480,42 @@ func (c *cursor) bytes(l *values, n int, into []uint8) error {
 // texts reads up to n rows of texts: those of a batch lie in one string.
 func (c *cursor) texts(l *values, n int, into []string) (rows int, err error) {
 	stride := max(c.Width, 1)
-	c.text, c.ends = c.text[:0], c.ends[:0]
-	add := func(v parquet.Value) string {
+	var text strings.Builder
+	text.Grow(c.text) // as the batch before it
+	c.ends = c.ends[:0]
+	add := func(v *parquet.Value) {
 		b, fault := l.of(v)
-		if fault != nil && err == nil {
+		if fault != nil {
 			err = fault
 		}
-		c.text, c.ends = append(c.text, b...), append(c.ends, len(c.text)+len(b))
-		return ""
+		text.Write(b)
+		c.ends = append(c.ends, text.Len())
 	}
-	for rows < n && len(c.text) < batchBytes {
-		v, next := l.next()
+	for ; rows < n && text.Len() < batchBytes && err == nil; rows++ {
+		v, fault := l.next()
 		switch {
-		case next != nil:
-			return 0, next
+		case fault != nil:
+			return 0, fault
 		case l.list && l.there(v):
-			if fault := listRow(l, v, into[:stride], add); fault != nil {
+			fault = listRow(l, v, into[:stride], func(v *parquet.Value) string { add(v); return "" })
+			if fault != nil {
 				return 0, fault
 			}
 		case v.IsNull():
 			setNull(&c.Column, rows, n)
 			for range stride {
-				c.ends = append(c.ends, len(c.text))
+				c.ends = append(c.ends, text.Len())
 			}
 		default:
 			add(v)
 		}
-		if err != nil {
-			return 0, err
-		}
-		rows++
 	}
-	text, from := string(c.text), 0
+	c.text = text.Len()
+	all, from := text.String(), 0
 	for i, to := range c.ends {
-		into[i], from = text[from:to], to
+		into[i], from = all[from:to], to
 	}
-	return rows, nil
+	return rows, err
 }
 
 // values reads the values of a leaf in a row group.
@@ -527,12 +527,13 @@ type values struct {
 	at, n int
 }
 
-func (l *values) next() (parquet.Value, error) {
+// next is the next value, good until it is asked for again.
+func (l *values) next() (*parquet.Value, error) {
 	for l.at == l.n {
 		if l.page == nil {
 			page, err := l.pages.ReadPage()
 			if err != nil {
-				return parquet.Value{}, err
+				return nil, err
 			}
 			l.page = page.Values()
 		}
@@ -545,22 +546,22 @@ func (l *values) next() (parquet.Value, error) {
 		case err == io.EOF:
 			l.page = nil
 		case err != nil:
-			return parquet.Value{}, err
+			return nil, err
 		case n == 0:
-			return parquet.Value{}, errors.New("a page gives no values")
+			return nil, errors.New("a page gives no values")
 		}
 	}
 	l.at++
-	return l.buf[l.at-1], nil
+	return &l.buf[l.at-1], nil
 }
 
 // there says of a value that it is an element of a list, be it null.
-func (l *values) there(v parquet.Value) bool {
+func (l *values) there(v *parquet.Value) bool {
 	return !v.IsNull() || l.holes && v.DefinitionLevel() == l.levels-1
 }
 
 // of are the bytes of a value.
-func (l *values) of(v parquet.Value) ([]byte, error) {
+func (l *values) of(v *parquet.Value) ([]byte, error) {
 	if k := v.Kind(); k != parquet.ByteArray && k != parquet.FixedLenByteArray {
 		return nil, fmt.Errorf("it holds %s; want bytes", k)
 	}
