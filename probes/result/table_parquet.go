@@ -228,6 +228,23 @@ func (p *parquetTable) group(group parquet.RowGroup, cols []cursor, batch []Colu
 		}
 		at += int64(rows)
 	}
+	return beyond(cols)
+}
+
+// beyond is an error where the last row of a group has more than was read of it.
+func beyond(cols []cursor) (err error) {
+	defer rescue(&err)
+	for i := range cols {
+		for k := range cols[i].open {
+			l := &cols[i].open[k]
+			if !l.list {
+				continue
+			}
+			if v, err := l.next(); err == nil && v.RepetitionLevel() > 0 {
+				return fmt.Errorf("column %s: a list of more values than those before it", l.name)
+			}
+		}
+	}
 	return nil
 }
 
