@@ -52,8 +52,9 @@ func (p *Plan) NewManifest(m *onnx.Model) (*result.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	mf := &result.Manifest{
-		Tool: "onnxprobe", Version: result.Version(), Model: m.Path, SHA256: sums,
+	mf := result.NewManifest("", nil)
+	mf.Model, mf.SHA256, mf.Dataset, mf.Summary = m.Path, sums, &result.Data{}, result.Summary{}
+	mf.Run = &result.Run{
 		CodeBytes: p.CodeBytes(), Units: p.Units(), BitOrder: "big (numpy.packbits)",
 		Input: p.Fit.Input, Sample: p.Fit.Sample, Batch: p.Fit.Batch, Precision: p.Precision(),
 	}

@@ -71,7 +71,8 @@ type RunOptions struct {
 	// Times, when not nil, is given where the time went.
 	Times *Times
 	// Finish, when not nil, is called when all rows are written, before they are
-	// committed: what it returns is the manifest, m itself where nothing is to be added.
+	// committed: what it returns is the manifest, m itself where nothing is to be added. Its
+	// Settings are a map[string]any, its Summary is a result.Summary.
 	// Its error ends the run, and nothing is committed.
 	Finish func(m *result.Manifest) (any, error)
 }
@@ -237,11 +238,11 @@ func (r *Prober) run(ctx context.Context, ds dataset.Dataset, to result.Sink, o 
 	if err != nil {
 		return result.Summary{}, err
 	}
-	m := *q.Manifest
-	m.Verb, m.Command, m.Settings = q.kind(), q.Command, map[string]any{"seed": q.Seed}
+	m, settings := *q.Manifest, map[string]any{"seed": q.Seed}
+	m.Kind, m.Command, m.Settings = q.kind(), q.Command, settings
 	for _, made := range lanes[0].makers {
 		if s, ok := made.(Recorder); ok {
-			maps.Copy(m.Settings, s.Settings())
+			maps.Copy(settings, s.Settings())
 		}
 	}
 	sum, err := r.write(ctx, ds, to, o, lanes, size)
@@ -253,9 +254,10 @@ func (r *Prober) run(ctx context.Context, ds dataset.Dataset, to result.Sink, o 
 	if err != nil {
 		return sum, err
 	}
-	maps.Copy(m.Settings, q.Settings)
+	maps.Copy(settings, q.Settings)
 	if m.Summary = sum; r.described {
-		m.Dataset = result.DataOf(ds)
+		data := result.DataOf(ds)
+		m.Dataset = &data
 	}
 	var about any = &m
 	if o.Finish != nil {

@@ -226,16 +226,17 @@ func (f *affineFlags) save(c *cobra.Command, m *onnx.Model, p *probes.Prober, ds
 	if err != nil {
 		return err
 	}
-	mf.Verb, mf.Command, mf.Dataset = c.Name(), commandLine(c), manifestData(ds, f.random > 0)
-	mf.Summary = result.Summary{Items: 1}
-	mf.Settings = map[string]any{"item": ds.Item(0).ID, "index": max(f.index, 0), "map": a,
+	data := result.DataOf(ds)
+	mf.Kind, mf.Command, mf.Dataset = c.Name(), commandLine(c), &data
+	settings := map[string]any{"item": ds.Item(0).ID, "index": max(f.index, 0), "map": a,
 		"seed": f.seed, "exif": f.exif}
-	maps.Copy(mf.Settings, f.feed.others.settings)
+	mf.Settings, mf.Summary = settings, result.Summary{Items: 1}
+	maps.Copy(settings, f.feed.others.settings)
 	if f.frameInput != "" {
-		mf.Settings["frame_input"] = f.frameInput
+		settings["frame_input"] = f.frameInput
 	}
 	if f.random > 0 {
-		mf.Settings["random"], mf.Settings["low"], mf.Settings["high"] = f.random, f.low, f.high
+		settings["random"], settings["low"], settings["high"] = f.random, f.low, f.high
 	}
 	return save(f.output, f.force, mf, func(w io.Writer) error {
 		arrays := a.Arrays(x, sample)

@@ -78,7 +78,7 @@ func TestAffineMap(t *testing.T) {
 			}
 		}
 		mf := readManifest(t, path)
-		if mf.Verb != "affine" || mf.Precision != "float64" || mf.Backend != "gorgonia" || mf.Settings["index"] != 3.0 || mf.Settings["item"] != a.Item || (mf.Dataset.IDs == "") != (item[0] != seven) {
+		if mf.Kind != "affine" || mf.Precision != "float64" || mf.Backend != "gorgonia" || settingsOf(t, mf)["index"] != 3.0 || settingsOf(t, mf)["item"] != a.Item || (mf.Dataset.IDs == "") != (item[0] != seven) {
 			t.Errorf("%s: manifest %+v", model, mf)
 		}
 		if names := list(t, dir); !slices.Equal(names, []string{"map.npz", "map.npz.manifest.json"}) {

@@ -99,7 +99,7 @@ func TestAgreementWithARegion(t *testing.T) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	if s := readManifest(t, out).Settings["agree"].(map[string]any); s["reference"] != ids[1]+"#left" {
+	if s := settingsOf(t, readManifest(t, out))["agree"].(map[string]any); s["reference"] != ids[1]+"#left" {
 		t.Errorf("the manifest says %v", s)
 	}
 }

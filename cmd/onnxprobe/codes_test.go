@@ -232,15 +232,20 @@ func TestManifest(t *testing.T) {
 	path := filepath.Join(dir, "a.npy")
 	stdoutOf(t, pictures("codes", resnet, digits, "-o", path, "--sketch", "64", "--seed", "3", "--batch", "7", "--threads", "1")...)
 	m := readManifest(t, path)
-	sum := sha256.Sum256([]byte(slurp(t, resnet)))
-	if len(m.SHA256) != 1 || m.SHA256[filepath.Base(resnet)] != hex.EncodeToString(sum[:]) {
-		t.Errorf("SHA-256 %v, want %x", m.SHA256, sum)
+	model := sha256.Sum256([]byte(slurp(t, resnet)))
+	if len(m.SHA256) != 1 || m.SHA256[filepath.Base(resnet)] != hex.EncodeToString(model[:]) {
+		t.Errorf("SHA-256 %v, want %x", m.SHA256, model)
 	}
+	var sum result.Summary
+	if err := m.Summed(&sum); err != nil {
+		t.Fatal(err)
+	}
+	settings := settingsOf(t, m)
 	for what, c := range map[string][2]any{
-		"tool": {m.Tool, "onnxprobe"}, "verb": {m.Verb, "codes"}, "model": {m.Model, resnet}, "input": {m.Input, "input"},
+		"tool": {m.Tool, "onnxprobe"}, "verb": {m.Kind, "codes"}, "model": {m.Model, resnet}, "input": {m.Input, "input"},
 		"sample": {fmt.Sprint(m.Sample), "[1 8 8]"}, "batch": {m.Batch, 7}, "backend": {m.Backend, "ort"}, "device": {m.Device, "cpu"},
-		"threads": {m.Threads, 1}, "optimize": {m.Optimize, "all"}, "seed": {m.Settings["seed"], 3.0}, "sketch": {m.Settings["sketch"], 64.0},
-		"items": {m.Summary.Items, 100}, "bit order": {m.BitOrder, "big (numpy.packbits)"}, "units": {m.Units, 3200},
+		"threads": {m.Threads, 1}, "optimize": {m.Optimize, "all"}, "seed": {settings["seed"], 3.0}, "sketch": {settings["sketch"], 64.0},
+		"items": {sum.Items, 100}, "bit order": {m.BitOrder, "big (numpy.packbits)"}, "units": {m.Units, 3200},
 		"preprocessing": {m.Dataset.Sources[0].Preprocess.Name, "mnist-01"}, "source": {m.Dataset.Sources[0].Path, digits},
 		"classes": {len(m.Dataset.Classes), 10}, "version": {m.Version, result.Version()},
 	} {
@@ -281,11 +286,21 @@ func TestManifest(t *testing.T) {
 	}
 }
 
-func readManifest(t *testing.T, path string) result.Manifest {
+func readManifest(t *testing.T, path string) *result.Manifest {
 	t.Helper()
-	var m result.Manifest
-	decode(t, slurp(t, result.ManifestPath(path)), &m)
+	m, err := result.ReadManifest(result.ManifestPath(path))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return m
+}
+
+func settingsOf(t *testing.T, m *result.Manifest) (settings map[string]any) {
+	t.Helper()
+	if err := m.Setting(&settings); err != nil {
+		t.Fatal(err)
+	}
+	return settings
 }
 
 // Every verb's manifest says what was drawn at random.
@@ -294,7 +309,7 @@ func TestManifestOfRandomPoints(t *testing.T) {
 	for _, verb := range []string{"run", "complexity"} {
 		path := filepath.Join(t.TempDir(), "a.jsonl")
 		stdoutOf(t, verb, resnet, "--random", "4", "--low", "-1", "--high", "2", "--seed", "9", "-o", path)
-		s := readManifest(t, path).Settings
+		s := settingsOf(t, readManifest(t, path))
 		if s["random"] != 4.0 || s["low"] != -1.0 || s["high"] != 2.0 || s["seed"] != 9.0 {
 			t.Errorf("%s: settings %v", verb, s)
 		}

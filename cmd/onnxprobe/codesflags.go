@@ -124,32 +124,16 @@ func (f *codesFlags) open(c *cobra.Command, path string, names bool, kinds ...st
 	return codes, nil
 }
 
-// comparison is the manifest of a result made from codes.
-type comparison struct {
-	Tool    string         `json:"tool"`
-	Version string         `json:"version"`
-	Verb    string         `json:"verb"`
-	Command []string       `json:"command"`
-	Inputs  []compared     `json:"inputs"`
-	Options map[string]any `json:"settings"`
-	Summary any            `json:"summary,omitempty"`
-}
-
-// compared is one of the inputs.
-type compared struct {
-	Path   string           `json:"path"`
-	On     string           `json:"on"`
-	Items  int              `json:"items"`
-	Failed int              `json:"failed"`
-	Bits   int              `json:"bits"`
-	Full   int              `json:"full_bits,omitempty"`
-	Origin *encoding.Origin `json:"manifest,omitempty"`
-}
-
-func comparisonOf(c *cobra.Command, options map[string]any, codes ...*encoding.Codes) *comparison {
-	m := &comparison{Tool: "onnxprobe", Version: result.Version(), Verb: c.Name(), Command: commandLine(c), Options: options}
+// manifestOfCodes is the manifest of a result made from codes.
+func manifestOfCodes(c *cobra.Command, settings map[string]any, codes ...*encoding.Codes) *result.Manifest {
+	m := result.NewManifest(c.Name(), commandLine(c))
+	m.Settings = settings
 	for _, x := range codes {
-		m.Inputs = append(m.Inputs, compared{x.Name, x.On, x.Len(), x.Failed, x.Bits, x.FullBits, x.Origin})
+		in := result.Input{Path: x.Name, On: x.On, Items: x.Len(), Failed: x.Failed, Bits: x.Bits, Full: x.FullBits}
+		if x.Origin != nil {
+			in.Manifest = x.Origin
+		}
+		m.Inputs = append(m.Inputs, in)
 	}
 	return m
 }
@@ -193,7 +177,7 @@ func (f *foundFlags) check(inputs []string) error {
 // tell writes what was found where the flags say: to the file of -o, on a plot of what was
 // found in the codes called name, and to a person by print.
 func (f *foundFlags) tell(
-	c *cobra.Command, m *comparison, name string, r interface{ WriteTo(result.Sink) error }, print func(io.Writer) error,
+	c *cobra.Command, m *result.Manifest, name string, r interface{ WriteTo(result.Sink) error }, print func(io.Writer) error,
 ) error {
 	if f.output != "" {
 		sink, err := result.Create(f.output, result.Options{Force: f.force, Stdout: c.OutOrStdout()})

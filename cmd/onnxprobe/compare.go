@@ -16,6 +16,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // compareFlags are the flags of compare.
@@ -169,7 +170,7 @@ func (f *compareFlags) run(c *cobra.Command, args []string) error {
 		all = append(all, *o.Judge)
 	}
 	settings := map[string]any{"a": f.a, "b": f.b, "precision": f.judge, "seed": f.seed}
-	if err := f.out.write(c, m, manifestData(ds, f.random > 0), d, settings, all...); err != nil {
+	if err := f.out.write(c, m, result.DataOf(ds), d, settings, all...); err != nil {
 		return err
 	}
 	if f.out.path != "-" { // whose rows are there

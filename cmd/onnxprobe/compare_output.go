@@ -31,37 +31,7 @@ func (f *compareOutput) check(inputs []string) error {
 	return f.plot.check("", f.force, inputs...)
 }
 
-// compareManifest says how the rows came about: a manifest as those of other results,
-// with both sides in the place of one.
-type compareManifest struct {
-	Tool     string            `json:"tool"`
-	Version  string            `json:"version"`
-	Verb     string            `json:"verb"`
-	Command  []string          `json:"command"`
-	Model    string            `json:"model"`
-	SHA256   map[string]string `json:"sha256"`
-	Settings map[string]any    `json:"settings"`
-	Sides    []compareSide     `json:"sides"` // a, b, and the judge where there is one
-	Dataset  result.Data       `json:"dataset"`
-	Summary  *probes.Diff      `json:"summary"` // without the sites, which are the rows
-	Notes    []string          `json:"notes,omitempty"`
-}
-
-type compareSide struct {
-	Backend  string `json:"backend"`
-	Runtime  string `json:"backend_version"`
-	Device   string `json:"device"`
-	Threads  int    `json:"threads"`
-	Optimize string `json:"optimize,omitempty"`
-	TF32     bool   `json:"tf32,omitempty"`
-	Tune     string `json:"tune,omitempty"`
-	Batch    int    `json:"batch"`
-	Codes    string `json:"codes"`
-	Float64  bool   `json:"float64,omitempty"`
-	Float16  bool   `json:"float16,omitempty"`
-}
-
-func sideOf(s probes.Setting) compareSide {
+func sideOf(s probes.Setting) result.Side {
 	codes := "graph"
 	switch {
 	case s.Host:
@@ -70,7 +40,8 @@ func sideOf(s probes.Setting) compareSide {
 		codes = s.Pack.String()
 	}
 	o := s.Options
-	return compareSide{s.Backend.Name(), s.Backend.Version(), o.Device.String(), o.Threads, o.Optimize, o.AllowTF32, o.Tune, s.Batch, codes, s.Double, s.Half}
+	return result.Side{Backend: s.Backend.Name(), Runtime: s.Backend.Version(), Device: o.Device.String(), Threads: o.Threads,
+		Optimize: o.Optimize, TF32: o.AllowTF32, Tune: o.Tune, Batch: s.Batch, Codes: codes, Float64: s.Double, Float16: s.Half}
 }
 
 // write writes the rows, if a file is asked for. a and b are the settings as they were
@@ -89,7 +60,8 @@ func (f *compareOutput) write(c *cobra.Command, m *onnx.Model, data result.Data,
 	}
 	whole := *d
 	whole.Sites = nil
-	mf := &compareManifest{Tool: "onnxprobe", Version: result.Version(), Verb: c.Name(), Command: commandLine(c), Model: m.Path, Settings: settings, Dataset: data, Summary: &whole}
+	mf := result.NewManifest(c.Name(), commandLine(c))
+	mf.Model, mf.Settings, mf.Dataset, mf.Summary = m.Path, settings, &data, &whole
 	if mf.SHA256, err = m.Sum256(); err != nil {
 		return err
 	}

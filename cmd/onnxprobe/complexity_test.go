@@ -75,7 +75,7 @@ func TestFramesAreSavedAndRead(t *testing.T) {
 	want := rows(t, slurp(t, out))
 	raw := []byte(slurp(t, frame))
 	sum := sha256.Sum256(raw[len(raw)-4*9*64:])
-	if f, _ := readManifest(t, out).Settings["frame"].(map[string]any); f["directions"] != 9.0 || f["sha256"] != hex.EncodeToString(sum[:]) {
+	if f, _ := settingsOf(t, readManifest(t, out))["frame"].(map[string]any); f["directions"] != 9.0 || f["sha256"] != hex.EncodeToString(sum[:]) {
 		t.Errorf("the manifest has the frame %v, want 9 directions with SHA-256 %x", f, sum)
 	}
 	if f := readArray(t, frame); !slices.Equal(f.Shape, []int{9, 64}) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"runtime"
@@ -11,14 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"github.com/zeebo/xxh3"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
@@ -272,18 +269,4 @@ func suggest(input []int) string {
 		return "mnist"
 	}
 	return "imagenet"
-}
-
-// manifestData describes a dataset for the manifest. The ids of random points
-// say nothing, and there can be very many of them.
-func manifestData(ds dataset.Dataset, random bool) result.Data {
-	if random {
-		return result.Data{Description: dataset.Describe(ds)}
-	}
-	h := xxh3.New()
-	for i := range ds.Len() {
-		_, _ = h.WriteString(ds.Item(i).ID)
-		_, _ = h.Write([]byte{0})
-	}
-	return result.Data{Description: dataset.Describe(ds), IDs: fmt.Sprintf("xxh3:%016x", h.Sum64())}
 }

@@ -119,7 +119,7 @@ func (f *dedupFlags) run(c *cobra.Command, path string) error {
 		return err
 	}
 	sum := r.Summary()
-	m := comparisonOf(c, map[string]any{"radius": bits}, codes)
+	m := manifestOfCodes(c, map[string]any{"radius": bits}, codes)
 	m.Summary = sum
 	if f.kept != "" {
 		if err := save(f.kept, f.force, m, r.WriteKept); err != nil {

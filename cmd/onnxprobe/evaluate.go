@@ -164,7 +164,7 @@ func (f *evaluateFlags) run(c *cobra.Command, path string) error {
 		note(c, "clusters without labels: with more bits (%d) than items (%d) the coding length is least for few clusters; "+
 			"--clusters asks for another number", r.Bits, u.Items)
 	}
-	m := comparisonOf(c, map[string]any{
+	m := manifestOfCodes(c, map[string]any{
 		"k": f.K, "clusters": f.Clusters, "c": f.C, "seed": f.Seed, "sites": f.Sites, "together": f.Together,
 		"unlabelled": f.Unlabelled != nil, "sample": f.unlabeled.Sample, "eta": f.unlabeled.Eta,
 	}, sets...)

@@ -41,12 +41,10 @@ var diagram = map[string][]string{
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "probes/result", "probes/site",
 		"probes/text",
 	},
-	"benchmarks":    {},
-	"probes/attack": {"onnx", "onnx/rewrite", "onnx/tensor", "engine", "probes"},
-	"probes/bench":  {"onnx/tensor", "engine", "engine/dataset", "probes", "probes/result", "probes/text"},
-	"probes/encoding": {
-		"onnx", "onnx/tensor", "engine", "probes/internal/store", "probes/result", "probes/site", "probes/text",
-	},
+	"benchmarks":      {},
+	"probes/attack":   {"onnx", "onnx/rewrite", "onnx/tensor", "engine", "probes"},
+	"probes/bench":    {"onnx/tensor", "engine", "engine/dataset", "probes", "probes/result", "probes/text"},
+	"probes/encoding": {"onnx", "engine", "probes/internal/store", "probes/result", "probes/site", "probes/text"},
 	"probes/dynamics": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "engine/dataset/picture", "probes",
 		"probes/attack", "probes/encoding", "probes/internal/store", "probes/result", "probes/site",

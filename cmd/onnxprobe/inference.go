@@ -186,7 +186,7 @@ type closing struct {
 // check settles how the run ends, and completes its manifest. It is an error where there
 // is no result.
 func (f *closing) check(m *result.Manifest) error {
-	f.fault = failed(m.Summary, "item")
+	f.fault = failed(m.Summary.(result.Summary), "item")
 	var none noneUsed
 	if f.rows != nil {
 		where, err := f.regions.located(f.c)
@@ -196,7 +196,7 @@ func (f *closing) check(m *result.Manifest) error {
 		if err != nil {
 			return err
 		}
-		m.Settings["region_rows"] = f.wrote
+		m.Settings.(map[string]any)["region_rows"] = f.wrote
 		if s := f.rows.Summary(); s.Regions > 0 && s.Failed == s.Regions {
 			f.fault = noneUsed{result.Summary{Items: s.Regions, Failed: s.Failed, Errors: s.Errors}, "region"}
 		} else if f.wrote.Failed > 0 && !errors.As(f.fault, &none) {

@@ -206,7 +206,7 @@ func TestDemo(t *testing.T) {
 			t.Error("the commands show the demo's folder again and again")
 		}
 	}
-	if m := readManifest(t, filepath.Join(dir, "codes.npy")); m.Verb != "codes" || m.Command[1] != "codes" {
+	if m := readManifest(t, filepath.Join(dir, "codes.npy")); m.Kind != "codes" || m.Command[1] != "codes" {
 		t.Errorf("the manifest's command is %q", m.Command)
 	}
 }

@@ -94,8 +94,7 @@ func (f *plotFlag) save(c *cobra.Command, p *report.Page) error {
 	if err != nil {
 		return err
 	}
-	m := map[string]any{"tool": "onnxprobe", "version": result.Version(), "verb": c.Name(), "command": commandLine(c)}
-	if err := save(f.path, f.force, m, write); err != nil {
+	if err := save(f.path, f.force, result.NewManifest(c.Name(), commandLine(c)), write); err != nil {
 		return err
 	}
 	note(c, "plot: %s%s", f.path, said)

@@ -260,15 +260,14 @@ func (r *regionsRun) openTruth() (err error) {
 
 // manifest says how the regions came about.
 func (r *regionsRun) manifest() any {
-	data := manifestData(r.Pictures, false)
+	data := result.DataOf(r.Pictures)
 	data.Shape = nil // pictures are taken as they are
 	for i := range data.Sources {
 		data.Sources[i].Preprocess = nil
 	}
-	return map[string]any{
-		"tool": "onnxprobe", "version": result.Version(), "verb": "regions", "command": commandLine(r.c),
-		"dataset": data, "settings": r.settings,
-	}
+	m := result.NewManifest("regions", commandLine(r.c))
+	m.Dataset, m.Settings = &data, r.settings
+	return m
 }
 
 // write writes the regions of all pictures.

@@ -96,8 +96,8 @@ func (f *reportFlags) run(c *cobra.Command, paths []string) error {
 		said += fmt.Sprintf("; %s %s not shown", text.Count(k, "file"), text.Are(k))
 	}
 	page.Summary = []string{said + fmt.Sprintf(". Made by onnxprobe %s.", result.Version())}
-	m := map[string]any{"tool": "onnxprobe", "version": result.Version(), "verb": "report", "command": commandLine(c),
-		"settings": map[string]any{"sample": f.Sample, "seed": f.Seed}}
+	m := result.NewManifest(c.Name(), commandLine(c))
+	m.Settings = map[string]any{"sample": f.Sample, "seed": f.Seed}
 	if f.figures != "" {
 		if err = page.WriteFigures(f.figures, f.force); errors.Is(err, fs.ErrExist) {
 			return usagef("--figures: %w; --force replaces it", err)

@@ -93,7 +93,7 @@ func (f *searchFlags) run(c *cobra.Command, path string) error {
 	if queries.Name != base.Name {
 		inputs = append(inputs, queries)
 	}
-	m := comparisonOf(c, map[string]any{"k": f.k, "query": f.queries, "all": f.all}, inputs...)
+	m := manifestOfCodes(c, map[string]any{"k": f.k, "query": f.queries, "all": f.all}, inputs...)
 	return f.tell(c, m, path, r, func(w io.Writer) error { return printMatches(w, r) })
 }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
-	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // searchResult is what search prints with --json.
@@ -146,9 +145,12 @@ func TestSearchFormatsAgree(t *testing.T) {
 			t.Fatalf("row %d: %v, %+v", i, r, got[i])
 		}
 	}
-	var m comparison
-	decode(t, slurp(t, result.ManifestPath(out)), &m)
-	if m.Verb != "search" || len(m.Inputs) != 1 || m.Inputs[0].Items != 100 || m.Inputs[0].Origin == nil || m.Inputs[0].Origin.Settings.Sketch != 256 {
+	m := readManifest(t, out)
+	if m.Kind != "search" || len(m.Inputs) != 1 || m.Inputs[0].Items != 100 {
+		t.Fatalf("manifest %+v", m)
+	}
+	origin, _ := m.Inputs[0].Manifest.(map[string]any)
+	if s, _ := origin["settings"].(map[string]any); s["sketch"] != 256.0 {
 		t.Errorf("manifest %+v", m)
 	}
 }

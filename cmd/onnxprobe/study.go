@@ -104,41 +104,18 @@ func (f *studyFlags) study(c *cobra.Command, models []string) (*dynamics.Study, 
 	return s, nil
 }
 
-// studied is the manifest of a table.
-type studied struct {
-	Tool        string               `json:"tool"`
-	Version     string               `json:"version"`
-	Verb        string               `json:"verb"`
-	Command     []string             `json:"command"`
-	Fingerprint string               `json:"fingerprint"`
-	Settings    *dynamics.Settings   `json:"settings"`
-	Thresholds  *dynamics.Thresholds `json:"thresholds,omitempty"`
-	Train       result.Data          `json:"train"`
-	Test        result.Data          `json:"test"`
-	Networks    []studiedModel       `json:"networks"`
-	Notes       []string             `json:"notes,omitempty"`
-}
-
-type studiedModel struct {
-	Step    *int64  `json:"step,omitempty"`
-	Path    string  `json:"path"`
-	SHA256  string  `json:"sha256,omitempty"`
-	Backend string  `json:"backend,omitempty"`
-	Version string  `json:"backend_version,omitempty"`
-	Device  string  `json:"device,omitempty"`
-	Failed  int     `json:"items_failed,omitempty"`
-	Error   string  `json:"error,omitempty"`
-	Seconds float64 `json:"seconds,omitempty"`
-}
-
-func manifestOf(c *cobra.Command, s *dynamics.Study, fingerprint string, records []*dynamics.Record) *studied {
-	m := &studied{Tool: "onnxprobe", Version: result.Version(), Verb: c.Name(), Command: commandLine(c), Fingerprint: fingerprint, Settings: &s.Settings,
-		Train: manifestData(s.Train, false), Test: manifestData(s.Test, false), Networks: []studiedModel{}}
+// manifestOf is the manifest of a table.
+func manifestOf(c *cobra.Command, s *dynamics.Study, fingerprint string, records []*dynamics.Record) *result.Manifest {
+	m := result.NewManifest(c.Name(), commandLine(c))
+	m.Fingerprint, m.Settings = fingerprint, &s.Settings
+	train, test := result.DataOf(s.Train), result.DataOf(s.Test)
+	m.Study = &result.Study{Train: train, Test: test, Networks: []result.Network{}}
 	if s.Engine.AllowRandom {
 		m.Notes = append(m.Notes, "networks that draw random numbers or are in training mode were allowed: their figures change from run to run")
 	}
 	for _, r := range records {
-		m.Networks = append(m.Networks, studiedModel{nil, r.Path, r.SHA256, r.Backend, r.Version, r.Device, r.Failed, r.Error, r.Seconds})
+		m.Networks = append(m.Networks, result.Network{Path: r.Path, SHA256: r.SHA256, Backend: r.Backend, Version: r.Version,
+			Device: r.Device, Failed: r.Failed, Error: r.Error, Seconds: r.Seconds})
 	}
 	return m
 }

@@ -2,6 +2,8 @@ package encoding
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
@@ -19,47 +21,24 @@ func NewCollector(on string, maxBytes int64) *Collector {
 
 // Write takes the codes of a batch.
 func (c *Collector) Write(cols []result.Column) error {
-	by := make(map[string]result.Column, len(cols))
-	for _, col := range cols {
-		by[col.Name] = col
+	var kept []result.Column
+	for _, name := range []string{"id", "error", "label", c.b.On} {
+		i := slices.IndexFunc(cols, func(c result.Column) bool { return c.Name == name })
+		if i < 0 && (name == "id" || name == c.b.On) {
+			return fmt.Errorf("collecting codes: the run writes no column %s", name)
+		}
+		if i >= 0 {
+			kept = append(kept, cols[i])
+		}
 	}
-	ids, ok := by["id"].Values.([]string)
-	if !ok {
-		return fmt.Errorf("collecting codes: the run writes no ids")
+	for _, col := range kept {
+		if n := rowsOf(kept[0]); rowsOf(col) != n || reflect.ValueOf(col.Values).Len() != n*max(col.Width, 1) {
+			return fmt.Errorf("collecting codes: %d values of the column %s for %d items",
+				reflect.ValueOf(col.Values).Len(), col.Name, n)
+		}
 	}
-	message, _ := by["error"].Values.([]string)
-	labels, _ := by["label"].Values.([]int64)
-	codes, width := by[c.b.On], 0
-	switch v := codes.Values.(type) {
-	case []uint8:
-		if width = codes.Width; width < 1 || len(v) != width*len(ids) {
-			return fmt.Errorf("collecting codes: %d bytes of the column %s for %d items", len(v), c.b.On, len(ids))
-		}
-	case []string: // digests
-		if len(v) != len(ids) {
-			return fmt.Errorf("collecting codes: %d values of the column %s for %d items", len(v), c.b.On, len(ids))
-		}
-	default:
-		return fmt.Errorf("collecting codes: the run writes no column %s", c.b.On)
-	}
-	for i := range ids {
-		r := record{id: []byte(ids[i]), label: noLabel, predicted: noLabel}
-		if i < len(message) {
-			r.message = []byte(message[i])
-		}
-		if null := by["label"].Null; i < len(labels) && (null == nil || !null[i]) {
-			r.label = labels[i]
-		}
-		if codes.Null == nil || !codes.Null[i] {
-			if v, ok := codes.Values.([]uint8); ok {
-				r.code = v[i*width : (i+1)*width]
-			} else {
-				r.code = []byte(codes.Values.([]string)[i])
-			}
-		}
-		if err := c.b.add(&r); err != nil {
-			return fmt.Errorf("collecting codes: item %d: %w", c.b.row-1, err)
-		}
+	if err := c.b.write(kept, c.b.On); err != nil {
+		return fmt.Errorf("collecting codes: item %d: %w", c.b.row-1, err)
 	}
 	return nil
 }

@@ -1,19 +1,36 @@
 package encoding
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/onnxprobe/onnxprobe/probes/result"
+)
 
 // Errors gives the rows of a result file that hold an error, in their order: the item's ID
 // and what the row says. A result's own error ends it, and one that each gives.
 func Errors(path string, each func(id, message string) error) error {
-	f, err := openFile(path)
+	t, err := result.Open(path)
 	if err == nil {
-		err = f.read(OpenOptions{}, func(r *record) error {
-			if len(r.status) == 0 || string(r.status) == "ok" {
-				return nil
+		want := []string{"id", "status", "error"}
+		err = t.Read(func(name string) bool { return slices.Contains(want, name) }, func(cols []result.Column) error {
+			of, err := batchOf(cols, "")
+			if err != nil {
+				return err
 			}
-			return each(string(r.id), string(r.message))
+			for row := range of.rows {
+				if status, _ := textAt(&of.status, row); status == "" || status == "ok" {
+					continue
+				}
+				id, _ := textAt(&of.id, row)
+				message, _ := textAt(&of.message, row)
+				if err := each(id, message); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
-		f.close()
+		t.Close()
 	}
 	if err != nil {
 		return fmt.Errorf("reading the errors in %s: %w", path, err)

@@ -1,13 +1,9 @@
 package encoding
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
-	"math"
 
-	"github.com/parquet-go/parquet-go"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Accuracy says how often predictions equal labels.
@@ -39,75 +35,37 @@ func NetworkAccuracy(c *Codes) *Accuracy {
 	return &a
 }
 
-// largest is the place of the largest of a row's list of numbers; noLabel of a row
-// without one.
-func (c *column) largest() (int64, error) {
-	var a argMax
-	for first := true; ; first = false {
-		v, err := c.next()
-		if err == io.EOF && !first {
-			return a.place(), nil
-		}
-		if err != nil {
-			return noLabel, err
-		}
-		if first != (v.RepetitionLevel() == 0) {
-			if first {
-				return noLabel, fmt.Errorf("column %s: a row begins within a list", c.name)
-			}
-			c.back = true
-			return a.place(), nil
-		}
-		switch {
-		case v.IsNull():
-			a.add(math.NaN())
-		case v.Kind() == parquet.Float:
-			a.add(float64(v.Float()))
-		case v.Kind() == parquet.Double:
-			a.add(v.Double())
-		default:
-			return noLabel, fmt.Errorf("column %s holds %s; want floating-point numbers", c.name, v.Kind())
-		}
-	}
-}
-
-// argMax finds the place of the largest of numbers, the first of several.
-type argMax struct {
-	n, at int64
-	most  float64
-	nan   bool
-}
-
-func (a *argMax) add(v float64) {
-	if a.n == 0 || v > a.most {
-		a.at, a.most = a.n, v
-	}
-	a.n++
-	a.nan = a.nan || math.IsNaN(v)
-}
-
-// place is noLabel where there is no choice between classes: of fewer than two numbers,
-// or of NaN.
-func (a *argMax) place() int64 {
-	if a.n < 2 || a.nan {
-		return noLabel
-	}
-	return a.at
-}
-
-// predicted is the place of the largest of the logits; infinities and NaN are null in
-// JSON, and leave none.
-func (it *item) predicted() (int64, error) {
-	var a argMax
-	if len(it.Logits) == 0 || bytes.Contains(it.Logits, []byte("null")) {
+// largest is the place of the largest of a row's numbers; noLabel of a row without them.
+func largest(c *result.Column, row int) (int64, error) {
+	if c.Width == 0 || c.Null != nil && c.Null[row] {
 		return noLabel, nil
 	}
-	var all []float64
-	if err := json.Unmarshal(it.Logits, &all); err != nil {
-		return noLabel, fmt.Errorf("logits that are no list of numbers: %w", err)
+	lo, hi := row*c.Width, (row+1)*c.Width
+	switch v := c.Values.(type) {
+	case []float64:
+		return placeOf(v[lo:hi]), nil
+	case []float32:
+		return placeOf(v[lo:hi]), nil
+	case []int64:
+		return placeOf(v[lo:hi]), nil
 	}
-	for _, v := range all {
-		a.add(v)
+	return noLabel, fmt.Errorf("column %s holds %T; want lists of numbers", c.Name, c.Values)
+}
+
+// placeOf is the place of the largest of numbers, the first of several; noLabel where there
+// is no choice between classes: of fewer than two numbers, or of NaN.
+func placeOf[T int64 | float32 | float64](values []T) int64 {
+	at := 0
+	for i, v := range values {
+		if v != v {
+			return noLabel
+		}
+		if v > values[at] {
+			at = i
+		}
 	}
-	return a.place(), nil
+	if len(values) < 2 {
+		return noLabel
+	}
+	return int64(at)
 }

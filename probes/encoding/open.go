@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // OpenOptions say what of a result is read.
@@ -217,13 +221,14 @@ func belong(dir string, files []string, finished bool) error {
 }
 
 // itsShard is an error where a file says that it is another shard than it is called.
-func itsShard(f file, path string) error {
-	p, ok := f.(*parquetFile)
-	if !ok || p.shard < 0 || !jobShard.MatchString(filepath.Base(path)) {
+func itsShard(f *source) error {
+	base := filepath.Base(f.Path())
+	if f.shard < 0 || !jobShard.MatchString(base) {
 		return nil
 	}
-	if name := fmt.Sprintf("%05d.parquet", p.shard); name != filepath.Base(path) {
-		return fmt.Errorf("it is shard %d of a job, and not called %s; onnxprobe hash verify %s says what to do", p.shard, name, filepath.Dir(path))
+	if name := fmt.Sprintf("%05d.parquet", f.shard); name != base {
+		return fmt.Errorf("it is shard %d of a job, and not called %s; onnxprobe hash verify %s says what to do",
+			f.shard, name, filepath.Dir(f.Path()))
 	}
 	return nil
 }
@@ -240,7 +245,7 @@ func readJSON(path string, v any) error {
 }
 
 // choose is the kind of codes to read.
-func choose(f file, on string) (string, error) {
+func choose(f *source, on string) (string, error) {
 	var there []string
 	kinds := []string{Sketch, Code, Channels, Digest}
 	if f.has("region") {
@@ -269,10 +274,10 @@ func openFiles(paths []string, origin *Origin, o OpenOptions) (*Codes, error) {
 	for i, path := range paths {
 		f, err := openFile(path)
 		if err == nil {
-			if err = itsShard(f, path); err == nil {
+			if err = itsShard(f); err == nil {
 				err = b.file(f, i == 0)
 			}
-			f.close()
+			f.Close()
 		}
 		if err != nil && len(paths) > 1 {
 			err = fmt.Errorf("%s: %w", filepath.Base(path), err)
@@ -303,9 +308,9 @@ type builder struct {
 // maxFailed is how many items without a code are remembered by name.
 const maxFailed = 10_000
 
-func (b *builder) file(f file, first bool) (err error) {
-	if n, ok := f.(*npyFile); ok && n.from == nil {
-		n.from = b.origin // says what the array is
+func (b *builder) file(f *source, first bool) (err error) {
+	if err := f.settle(b.origin); err != nil {
+		return err
 	}
 	if first {
 		if b.On, err = choose(f, b.On); err != nil {
@@ -314,14 +319,14 @@ func (b *builder) file(f file, first bool) (err error) {
 	} else if !f.has(b.On) {
 		return fmt.Errorf("its items have no %s, and those of the files before it have", b.On)
 	}
-	if own := f.origin(); b.origin == nil {
+	if own := f.origin; b.origin == nil {
 		b.origin = own
 	} else if own != nil {
 		if what := b.origin.Differences(own, b.On); what != nil {
 			return fmt.Errorf("it does not belong to the files before it; they differ in %s", join(what))
 		}
 	}
-	n, width := f.rows(b.On)
+	n, width := f.size(b.On)
 	if width > 0 {
 		b.width = width
 		if err := b.start(width); err != nil {
@@ -331,14 +336,26 @@ func (b *builder) file(f file, first bool) (err error) {
 			return err
 		}
 	}
-	inFile := 0
-	return f.read(b.OpenOptions, func(r *record) error {
-		if err := b.add(r); err != nil {
-			return fmt.Errorf("row %d: %w", inFile, err)
+	before := b.row
+	return f.Read(b.wants(f.named(b.On)), func(cols []result.Column) error {
+		if err := b.write(cols, f.named(b.On)); err != nil {
+			return fmt.Errorf("row %d: %w", b.row-1-before, err)
 		}
-		inFile++
 		return nil
 	})
+}
+
+// wants are the columns that are read: the codes, in the column called codes, and what is
+// asked for of the items.
+func (b *builder) wants(codes string) func(string) bool {
+	names := []string{codes, "id", "status", "error"}
+	if !b.Names {
+		names = append(append(names, "path", "label", "image"), boxColumns[:]...)
+	}
+	if b.Logits {
+		names = append(names, "logits")
+	}
+	return func(name string) bool { return slices.Contains(names, name) }
 }
 
 // start makes the set when the first code comes.
@@ -351,16 +368,166 @@ func (b *builder) start(width int) (err error) {
 	return err
 }
 
+// record is what a row says of an item.
+type record struct {
+	id, path         string
+	named, placed    bool // it has an ID, and may have a path
+	status, message  string
+	label, predicted int64  // noLabel where they are not known
+	code             []byte // nil when the item has none
+	image, class     string // of a region: its picture's ID, and its label
+	box              [4]float64
+}
+
+// batch is what of a result's columns is read, with nil Values of those that are not there.
+type batch struct {
+	id, path, status, message, image, label, code, logits result.Column
+	box                                                   [4]result.Column
+	rows                                                  int
+}
+
+// batchOf finds the columns of a batch; the codes are in the one called codes.
+func batchOf(cols []result.Column, codes string) (b batch, err error) {
+	to := map[string]*result.Column{
+		"id": &b.id, "path": &b.path, "status": &b.status, "error": &b.message, "image": &b.image,
+	}
+	for _, c := range cols {
+		if _, texts := c.Values.([]string); to[c.Name] != nil && (!texts || c.Width > 0) {
+			return b, fmt.Errorf("column %s holds %T of %d a row; want texts", c.Name, c.Values, max(c.Width, 1))
+		}
+	}
+	to["label"], to["logits"], to[codes] = &b.label, &b.logits, &b.code
+	for i, name := range boxColumns {
+		to[name] = &b.box[i]
+	}
+	for _, c := range cols {
+		b.rows = rowsOf(c)
+		if at := to[c.Name]; at != nil {
+			*at = c
+		}
+	}
+	return b, nil
+}
+
+// textAt is a row's text; ok is false where there is none.
+func textAt(c *result.Column, row int) (s string, ok bool) {
+	v, _ := c.Values.([]string)
+	if v == nil || c.Null != nil && c.Null[row] {
+		return "", false
+	}
+	return v[row], true
+}
+
+// numberAt is a row's number, NaN where there is none.
+func numberAt(c *result.Column, row int) float64 {
+	if c.Null != nil && c.Null[row] {
+		return math.NaN()
+	}
+	switch v := c.Values.(type) {
+	case []float64:
+		return v[row]
+	case []float32:
+		return float64(v[row])
+	case []int64:
+		return float64(v[row])
+	case []int32:
+		return float64(v[row])
+	}
+	return math.NaN()
+}
+
+// labelAt is a row's label: a number, or of a region a name.
+func (b *batch) labelAt(row int) (label int64, class string) {
+	c := &b.label
+	if c.Width > 0 || c.Null != nil && c.Null[row] {
+		return noLabel, ""
+	}
+	switch v := c.Values.(type) {
+	case []int64:
+		return v[row], ""
+	case []int32:
+		return int64(v[row]), ""
+	case []string:
+		return noLabel, v[row]
+	}
+	return noLabel, ""
+}
+
+// boxAt is a region's box, zero where the row is of none.
+func (b *batch) boxAt(row int) (box [4]float64) {
+	for i := range box {
+		if box[i] = numberAt(&b.box[i], row); math.IsNaN(box[i]) {
+			return [4]float64{}
+		}
+	}
+	return box
+}
+
+// codeAt is a row's code, appended to buf where it is a digest; nil where it has none.
+func (b *batch) codeAt(row int, buf []byte) ([]byte, error) {
+	c := &b.code
+	if c.Values == nil || c.Null != nil && c.Null[row] {
+		return nil, nil
+	}
+	switch v := c.Values.(type) {
+	case []uint8:
+		if c.Width > 0 {
+			return v[row*c.Width : (row+1)*c.Width], nil
+		}
+	case []string:
+		if c.Name == Digest && c.Width == 0 {
+			return append(buf, v[row]...), nil
+		}
+	}
+	return nil, fmt.Errorf("column %s holds %T of %d a row; codes are bytes, of one length or in hex",
+		c.Name, c.Values, max(c.Width, 1))
+}
+
+// write adds the rows of a batch, whose codes are in the column called codes.
+func (b *builder) write(cols []result.Column, codes string) error {
+	of, err := batchOf(cols, codes)
+	if err != nil {
+		return err
+	}
+	var buf [32]byte
+	for row := range of.rows {
+		r := record{placed: of.path.Values != nil, predicted: noLabel}
+		r.id, r.named = textAt(&of.id, row)
+		r.path, _ = textAt(&of.path, row)
+		r.status, _ = textAt(&of.status, row)
+		r.message, _ = textAt(&of.message, row)
+		r.label, r.class = of.labelAt(row)
+		if r.code, err = of.codeAt(row, buf[:0]); err == nil && b.Logits {
+			r.predicted, err = largest(&of.logits, row)
+		}
+		if of.box[3].Values != nil {
+			r.image, _ = textAt(&of.image, row)
+			r.box = of.boxAt(row)
+		}
+		if err != nil {
+			b.row++
+			return err
+		}
+		if err := b.add(&r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rowsOf is the number of a column's rows.
+func rowsOf(c result.Column) int { return reflect.ValueOf(c.Values).Len() / max(c.Width, 1) }
+
 func (b *builder) add(r *record) error {
 	b.row++
-	if r.code == nil || len(r.status) > 0 && string(r.status) != "ok" {
+	if r.code == nil || r.status != "" && r.status != "ok" {
 		b.failures++
-		why := string(r.message)
+		why := r.message
 		if why == "" {
 			why = "it has no " + b.On
 		}
 		if len(b.failed) < maxFailed {
-			b.failed[string(r.id)] = why
+			b.failed[strings.Clone(r.id)] = strings.Clone(why)
 		}
 		return nil
 	}
@@ -393,21 +560,21 @@ func (b *builder) add(r *record) error {
 
 // describe says what the item of the code last appended is: row of what was read.
 func (c *Codes) describe(r *record, row int) {
-	if r.id != nil || c.ids.len() > 0 || row != c.n-1 {
+	if r.named || c.ids.len() > 0 || row != c.n-1 {
 		for c.ids.len() < c.n-1 {
 			c.ids.add(strconv.Itoa(c.ids.len()))
 		}
-		if r.id == nil {
+		if !r.named {
 			c.ids.add(strconv.Itoa(row))
 		} else {
-			c.ids.add(string(r.id))
+			c.ids.add(r.id)
 		}
 	}
-	if r.path != nil || c.paths.len() > 0 {
+	if r.placed || c.paths.len() > 0 {
 		for c.paths.len() < c.n-1 {
 			c.paths.add("")
 		}
-		c.paths.add(string(r.path))
+		c.paths.add(r.path)
 	}
 	if r.label != noLabel || len(c.labels) > 0 {
 		for len(c.labels) < c.n-1 {
@@ -422,7 +589,7 @@ func (c *Codes) describe(r *record, row int) {
 		c.network = append(c.network, r.predicted)
 	}
 	if r.box != ([4]float64{}) {
-		c.regions.add(c.n-1, Region{string(r.image), string(r.class), r.box})
+		c.regions.add(c.n-1, Region{r.image, r.class, r.box})
 	}
 }
 

@@ -264,7 +264,7 @@ func TestFaissRoundTrip(t *testing.T) {
 		if err := c.WriteFaiss(&b); err != nil {
 			t.Fatal(err)
 		}
-		if b.Len() != faissHeader+37*width {
+		if b.Len() != len(result.FaissHeader(width, 37))+37*width {
 			t.Errorf("%d bytes", b.Len())
 		}
 		os.WriteFile(path, b.Bytes(), 0o666)
@@ -292,14 +292,14 @@ func TestFaissRoundTrip(t *testing.T) {
 	}
 	seq := codesOf(t, 2, []byte{1, 2}, []byte{3, 4})
 	for n, want := range map[int]string{1: "more than", 3: "2 codes"} {
-		if err := WriteFaiss(&bytes.Buffer{}, 2, n, seq.All()); err == nil || !strings.Contains(err.Error(), want) {
+		if err := result.WriteFaiss(&bytes.Buffer{}, 2, n, seq.All()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d codes said, 2 given: %v", n, err)
 		}
 	}
-	if err := WriteFaiss(&bytes.Buffer{}, 3, 2, seq.All()); err == nil {
+	if err := result.WriteFaiss(&bytes.Buffer{}, 3, 2, seq.All()); err == nil {
 		t.Error("codes of 2 bytes in an index of 3")
 	}
-	if err := WriteFaiss(&bytes.Buffer{}, 0, 0, seq.All()); err == nil {
+	if err := result.WriteFaiss(&bytes.Buffer{}, 0, 0, seq.All()); err == nil {
 		t.Error("an index of codes of 0 bytes")
 	}
 }
@@ -512,11 +512,11 @@ func FuzzFaiss(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		file, err := openFaiss(path)
+		file, err := result.Open(path)
 		if err != nil {
 			return
 		}
-		file.close()
+		file.Close()
 		c, err := Open(path, OpenOptions{MaxBytes: 1 << 24})
 		if err != nil {
 			return

@@ -40,41 +40,14 @@ type Origin struct {
 	exif   bool                     // pictures were turned as their EXIF tag says
 }
 
-// sources is what a manifest, or a job's plan, says of where the items come from.
-type sources struct {
-	Dataset struct {
-		Sources []source `json:"sources"`
-	} `json:"dataset"`
-	Sources  []source `json:"sources"` // of a plan
-	Settings struct {
+// settings are those of a manifest, or of a job's plan, that say where items come from.
+type settings struct {
+	Column string `json:"column"`
+	EXIF   bool   `json:"exif"`
+	Data   struct {
 		Column string `json:"column"`
 		EXIF   bool   `json:"exif"`
-		Data   struct {
-			Column string `json:"column"`
-			EXIF   bool   `json:"exif"`
-		} `json:"data"`
-	} `json:"settings"`
-}
-
-type source struct {
-	Path   string   `json:"path"`
-	Paths  []string `json:"paths"`
-	Format string   `json:"format"`
-}
-
-// from takes the files that items lie in from a manifest or a plan.
-func (o *Origin) from(b []byte) {
-	var s sources
-	if json.Unmarshal(b, &s) != nil {
-		return
-	}
-	o.column = cmp.Or(s.Settings.Column, s.Settings.Data.Column)
-	o.exif = s.Settings.EXIF || s.Settings.Data.EXIF
-	for _, f := range slices.Concat(s.Dataset.Sources, s.Sources) {
-		if f.Format == "parquet" {
-			o.files = append(o.files, append(f.Paths, f.Path)[0])
-		}
-	}
+	} `json:"data"`
 }
 
 // OriginSite is one site of the codes.
@@ -85,28 +58,7 @@ type OriginSite struct {
 	// Channels is the length of the site's first axis; 0 where it has no channels.
 	Channels int `json:"channels,omitempty"`
 
-	text string // probes.SiteText of it, where it was read
-}
-
-// UnmarshalJSON takes the channels from a manifest's shape: those that have a code of
-// their own (probes.ChannelColumns).
-func (s *OriginSite) UnmarshalJSON(b []byte) error {
-	type plain OriginSite
-	site := struct {
-		plain
-		Op    string `json:"op"`
-		Shape []int  `json:"shape"`
-	}{}
-	if err := json.Unmarshal(b, &site); err != nil {
-		return err
-	}
-	if len(site.Shape) > 1 && site.Op != "MaxPool" {
-		site.Channels = site.Shape[0]
-	}
-	*s = OriginSite(site.plain)
-	var err error
-	s.text, err = result.SiteText(b)
-	return err
+	text string // result.SiteText of it, where it was read
 }
 
 // bits is the number of bits that a site has in codes of the kind on.
@@ -209,62 +161,77 @@ func join(what []string) string {
 	return s
 }
 
-// manifestKey is where the manifest is in a Parquet file's own metadata.
-const manifestKey = "onnxprobe.manifest"
-
-// readOrigin is the origin that the manifest beside a result file gives; nil when
-// there is none.
-func readOrigin(path string) (*Origin, error) {
-	b, err := readWhole(result.ManifestPath(path))
-	if errors.Is(err, fs.ErrNotExist) {
+// originOf is the origin that a manifest gives; nil where it is of another program, or of
+// one shard, whose job says it.
+func originOf(m *result.Manifest) (*Origin, error) {
+	if m == nil || m.SHA256 == nil {
 		return nil, nil
 	}
+	o := &Origin{Model: m.Model, SHA256: m.SHA256}
+	table, err := m.Table()
 	if err != nil {
 		return nil, err
 	}
-	return parseOrigin(b, result.ManifestPath(path))
-}
-
-func parseOrigin(b []byte, path string) (*Origin, error) {
-	o := &Origin{}
-	if err := json.Unmarshal(b, o); err != nil {
-		return nil, fmt.Errorf("reading the manifest %s: %w", path, err)
+	o.SitesRule, o.SitesHash = table.Rule, table.Hash
+	if m.Run != nil {
+		o.CodeBytes = m.CodeBytes
+		for i, s := range m.Sites {
+			at := OriginSite{Name: s.Name, Units: s.Units, Planes: s.Planes, text: table.Texts[i]}
+			if len(s.Shape) > 1 && s.Op != "MaxPool" { // those that have channel codes
+				at.Channels = s.Shape[0]
+			}
+			o.Sites = append(o.Sites, at)
+		}
 	}
-	if o.SHA256 == nil {
-		return nil, nil // of another program, or of one shard, whose job says it
+	var from settings
+	if err := errors.Join(m.Setting(&o.Settings), m.Setting(&from)); err != nil {
+		return nil, err
 	}
-	o.from(b)
+	o.column, o.exif = cmp.Or(from.Column, from.Data.Column), from.EXIF || from.Data.EXIF
+	if m.Dataset != nil {
+		for _, f := range m.Dataset.Sources {
+			if f.Format == "parquet" {
+				o.files = append(o.files, f.Path)
+			}
+		}
+	}
 	return o, nil
 }
 
 // jobOrigin is the origin of a batch job's folder, from its plan; nil for another
 // folder.
 func jobOrigin(dir string) (*Origin, error) {
-	path := filepath.Join(dir, "plan.json")
-	b, err := readWhole(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
 	var plan struct {
 		store.Places
-		Manifest *Origin         `json:"manifest"`
-		Settings json.RawMessage `json:"settings"`
+		Manifest *result.Manifest `json:"manifest"`
+		Settings json.RawMessage  `json:"settings"`
+		Sources  []struct {
+			Path   string   `json:"path"`
+			Paths  []string `json:"paths"`
+			Format string   `json:"format"`
+		} `json:"sources"`
 	}
-	if err := json.Unmarshal(b, &plan); err != nil {
-		return nil, fmt.Errorf("reading the plan %s: %w", path, err)
-	}
-	if plan.Manifest != nil && plan.Settings != nil {
-		if err := json.Unmarshal(plan.Settings, &plan.Manifest.Settings); err != nil {
-			return nil, fmt.Errorf("reading the plan %s: %w", path, err)
+	if err := readJSON(filepath.Join(dir, "plan.json"), &plan); err != nil || plan.Manifest == nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
 		}
-		plan.Manifest.from(b)
-		plan.Manifest.find = func(path string) string { return plan.Find(dir, path) }
-		for i, path := range plan.Manifest.files {
-			plan.Manifest.files[i] = plan.Find(dir, path)
+		return nil, err
+	}
+	if plan.Settings != nil {
+		plan.Manifest.Settings = plan.Settings
+	}
+	o, err := originOf(plan.Manifest)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	o.find = func(path string) string { return plan.Find(dir, path) }
+	for _, f := range plan.Sources {
+		if f.Format == "parquet" {
+			o.files = append(o.files, append(f.Paths, f.Path)[0])
 		}
 	}
-	return plan.Manifest, nil
+	for i, path := range o.files {
+		o.files[i] = plan.Find(dir, path)
+	}
+	return o, nil
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
-	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
@@ -148,7 +147,7 @@ func within(a, b any) bool {
 // checkIndex holds the index of all sketches against those of the shards.
 func (p *Plan) checkIndex(in store.File, shards []made) (why, err error) {
 	width := int64(p.Settings.Sketch / 8)
-	header := encoding.FaissHeader(int(width), p.Items)
+	header := result.FaissHeader(int(width), p.Items)
 	if n := int64(len(header)) + int64(p.Items)*width; in.Size() != n {
 		return fmt.Errorf("it has %d bytes, want %d", in.Size(), n), nil
 	}

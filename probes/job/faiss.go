@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
@@ -27,7 +26,7 @@ func newIndex(at store.Store, name string, bits int, keep func([]result.File)) (
 		return nil, err
 	}
 	x := &index{at: at, f: f, name: name, bits: bits, keep: keep}
-	if _, err = f.Write(encoding.FaissHeader(bits/8, 0)); err != nil {
+	if _, err = f.Write(result.FaissHeader(bits/8, 0)); err != nil {
 		return nil, errors.Join(err, x.Abort())
 	}
 	return x, nil
@@ -46,7 +45,7 @@ func (x *index) Write(cols []result.Column) error {
 }
 
 func (x *index) Commit(any) error {
-	_, err := x.f.WriteAt(encoding.FaissHeader(x.bits/8, x.n), 0)
+	_, err := x.f.WriteAt(result.FaissHeader(x.bits/8, x.n), 0)
 	if err = errors.Join(err, x.f.Seal()); err != nil {
 		return err
 	}
@@ -82,7 +81,7 @@ func (p *Plan) index(shards []made) error {
 			_ = out.Discard()
 		}
 	}()
-	header := encoding.FaissHeader(bits/8, p.Items)
+	header := result.FaissHeader(bits/8, p.Items)
 	if _, err := out.Write(header); err != nil {
 		return err
 	}
@@ -125,7 +124,7 @@ func (p *Plan) sketches(s made) (vectors, error) {
 	if err != nil {
 		return vectors{}, err
 	}
-	header := encoding.FaissHeader(bits/8, s.Items)
+	header := result.FaissHeader(bits/8, s.Items)
 	got := make([]byte, len(header))
 	if _, err := in.ReadAt(got, 0); err != nil && err != io.EOF {
 		return vectors{}, errors.Join(err, in.Close())

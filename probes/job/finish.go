@@ -154,7 +154,7 @@ func (p *Plan) whole() (w manifest, lacks []int, err error) {
 	}
 	mf := *p.Manifest
 	mf.Model, mf.Command, mf.Summary = p.Model, p.Command, result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}
-	mf.Dataset = result.Data{Description: p.Describe()}
+	mf.Dataset = &result.Data{Description: p.Describe()}
 	w.Manifest, w.Fingerprint, w.Settings, w.Regions = &mf, p.Fingerprint, p.Settings, s.Regions
 	return w, lacks, nil
 }

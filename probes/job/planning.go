@@ -72,7 +72,7 @@ func New(r Request) (*Plan, error) {
 	if p.Manifest, err = probed.NewManifest(r.Model); err != nil {
 		return nil, err
 	}
-	p.Manifest.Verb, p.Manifest.Batch = "hash", s.Batch
+	p.Manifest.Kind, p.Manifest.Batch = "hash", s.Batch
 	if err := p.noteSides(r.Data.Len(), r.Sides); err != nil {
 		return nil, err
 	}

@@ -350,6 +350,13 @@ func parsePlan(at store.Store, b []byte) (*Plan, error) {
 	if err := json.Unmarshal(b, p); err != nil {
 		return nil, &DamagedError{at.String(), err}
 	}
+	if p.Manifest != nil { // as it was written, should it be written again
+		var s result.Summary
+		if err := p.Manifest.Summed(&s); err != nil {
+			return nil, &DamagedError{at.String(), err}
+		}
+		p.Manifest.Summary = s
+	}
 	p.dir, p.at = at.String(), at
 	p.Changed = checkSeal(b, &Plan{}, p.Sum)
 	return p, p.check()

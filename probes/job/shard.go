@@ -83,7 +83,7 @@ func (p *Plan) about(i int, print string, sum result.Summary, nothing bool) part
 	}
 	m := *p.Manifest
 	m.Version, m.Summary = "", result.Summary{Items: sum.Items, Failed: sum.Failed}
-	m.Dataset = result.Data{Description: dataset.Description{Items: sum.Items, Shape: p.Settings.Sample}}
+	m.Dataset = &result.Data{Description: dataset.Description{Items: sum.Items, Shape: p.Settings.Sample}}
 	return part{&m, print, i, p.Settings}
 }
 
@@ -153,7 +153,7 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 					return nil, outputError{err}
 				}
 			}
-			return p.about(i, print, m.Summary, isNothing(items)), nil
+			return p.about(i, print, m.Summary.(result.Summary), isNothing(items)), nil
 		}})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,15 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
+// Printed is what the verb affine prints as JSON, a contract: the map of an item's region,
+// with the item and the file that the map went to.
+type Printed struct {
+	Model string `json:"model"`
+	Item  string `json:"item"`
+	File  string `json:"file,omitempty"`
+	*Affine
+}
+
 // Affine is the map of the region that holds an input x. There the output's row k,
 // counted in row-major order in one item of it, is
 // <Weight[k], x> + Bias[k].

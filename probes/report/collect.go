@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 )
@@ -55,12 +56,15 @@ func Document(ctx context.Context, name string, printed any, o Options) (*Page, 
 	if err != nil {
 		return nil, err
 	}
-	r := &shown{Section: Section{Path: name}}
+	r, of := newShown(name), reflect.TypeOf(printed)
 	known, err := c.found(r, printed)
 	if !known {
+		if of != nil && of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
 		var b []byte
 		if b, err = json.Marshal(printed); err == nil {
-			err = jsonOf(c, r, b)
+			err = jsonOf(r, b, of)
 		}
 	}
 	if err != nil {

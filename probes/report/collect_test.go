@@ -99,7 +99,7 @@ func TestQuantilesAreBands(t *testing.T) {
 		lines += fmt.Sprintf("%d,test,,knn_vote_ties,3\n%[1]d,,,error,\n", step)
 	}
 	path := write(t, filepath.Join(dir, "d.csv"), lines)
-	table, err := readTable(path, func(string) bool { return true }, 0)
+	table, err := readTable(path, func(string) bool { return true })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,14 +189,14 @@ func TestReadTable(t *testing.T) {
 		{Name: "f", Width: 2, Parts: []result.Part{{Name: "x.y", Width: 1}, {Name: "z", Width: 1}}, Values: []float64{.5, 1, 1.5, 2}}}
 	for _, path := range []string{save(t, filepath.Join(dir, "t.parquet"), nil, cols...), save(t, filepath.Join(dir, "t.jsonl"), nil, cols...),
 		write(t, filepath.Join(dir, "t.csv"), "name,n,f.x.y,f.z\na,1,0.5,1\nb,,1.5,2\n")} {
-		c, err := readTable(path, func(n string) bool { return true }, 0)
+		c, err := readTable(path, func(n string) bool { return true })
 		if err != nil {
 			t.Fatal(err)
 		}
 		if c.rows != 2 || c.text("name", 1) != "b" || c.number("n", 0) != 1 || !math.IsNaN(c.number("n", 1)) || c.number("f.x.y", 1) != 1.5 || strings.Join(c.below("f"), " ") != "x.y z" {
 			t.Errorf("%s: %+v", path, c)
 		}
-		if c, err = readTable(path, func(n string) bool { return n == "n" }, 1); err != nil || len(c.order) != 1 {
+		if c, err = readTable(path, func(n string) bool { return n == "n" }); err != nil || len(c.order) != 1 {
 			t.Errorf("%s: one column: %+v, %v", path, c, err)
 		}
 	}

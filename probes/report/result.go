@@ -8,10 +8,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/bench"
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/partition"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
@@ -21,16 +26,47 @@ type show func(c *collector, r *shown) error
 // shown is a file or folder that is being shown, or what a verb has just printed.
 type shown struct {
 	Section
-	manifest manifest
+	manifest *result.Manifest // an empty one where there is none
+	settings settingsOf
 	path     string
-	columns  []string // of a table
+	used     map[string]bool // columns that figures show
+}
+
+// settingsOf are those of a manifest that figures need.
+type settingsOf struct {
+	A          string          `json:"a"`
+	B          string          `json:"b"`
+	Map        json.RawMessage `json:"map"`
+	Radius     []float64       `json:"radius"`
+	Complexity *struct {
+		Radii []float64 `json:"radii"`
+	} `json:"complexity"`
+}
+
+// know takes what a manifest says.
+func (r *shown) know(m *result.Manifest) {
+	r.manifest, r.Kind = m, m.Kind
+	_ = m.Setting(&r.settings) // what is of another type is none of these
+}
+
+// read reads columns of the table by name.
+func (r *shown) read(names ...string) (*columns, error) {
+	r.use(names...)
+	return readTable(r.path, func(name string) bool { return slices.Contains(names, name) })
+}
+
+// use says that columns are shown.
+func (r *shown) use(names ...string) {
+	for _, n := range names {
+		r.used[n] = true
+	}
 }
 
 func (c *collector) add(path string, how show) error {
 	if c.Say != nil {
 		c.Say(path)
 	}
-	r := &shown{path: path, Section: Section{Path: path}}
+	r := newShown(path)
 	err := r.readManifest()
 	if err == nil {
 		err = how(c, r)
@@ -53,10 +89,8 @@ func (c *collector) add(path string, how show) error {
 // file shows a file by what is in it.
 func (c *collector) file(path string) error {
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
-	case ".parquet", ".jsonl", ".ndjson", ".csv", ".tsv":
+	case ".parquet", ".npy", ".jsonl", ".ndjson", ".csv", ".tsv", ".faiss", ".index":
 		return c.add(path, tabular)
-	case ".npy":
-		return c.add(path, array)
 	case ".npz":
 		return c.add(path, affineFile)
 	case ".json":
@@ -67,54 +101,73 @@ func (c *collector) file(path string) error {
 	}
 }
 
-// kinds are the tables that can be shown, by the columns that all of them have.
-var kinds = []struct {
-	columns []string
-	show    show
-}{
-	{[]string{"measure", "value", "step"}, long},
-	{[]string{"regime"}, phases},
-	{[]string{"site", "bits", "flips", "margin"}, comparisonTable},
-	{[]string{"map", "largest"}, maps},
-	{[]string{"query", "rank", "distance"}, search},
-	{[]string{"group", "size", "keep"}, dedup},
-	{[]string{"digest"}, codes},
-	{[]string{"code"}, codes},
-	{[]string{"sketch"}, codes},
-	{[]string{"complexity"}, complexity},
+// kindOfTable is of tables that verbs make, with columns all of which there are.
+type kindOfTable struct {
+	verbs, columns []string
+	show           show
 }
 
+// kinds are the tables that can be shown: those of the verbs whose manifest is with them,
+// or by their columns alone where there is none.
+var kinds = []kindOfTable{
+	{[]string{"dynamics"}, []string{"measure", "value", "step"}, long},
+	{[]string{"phases"}, []string{"regime"}, phases},
+	{[]string{"compare"}, []string{"site", "bits", "flips", "margin"}, comparisonTable},
+	{[]string{"complexity", "codes"}, []string{"map", "largest"}, maps},
+	{[]string{"search"}, []string{"query", "rank", "distance"}, search},
+	{[]string{"dedup"}, []string{"group", "size", "keep"}, dedup},
+	{[]string{"codes", "hash"}, []string{"digest"}, codes},
+	{[]string{"codes", "hash"}, []string{"code"}, codes},
+	{[]string{"codes", "hash"}, []string{"sketch"}, codes},
+	{[]string{"codes", "hash"}, []string{"channels"}, codes},
+	{[]string{"codes", "hash"}, []string{result.ArrayColumn}, codes},
+	{[]string{"complexity", "hash"}, []string{"complexity"}, complexity},
+}
+
+// tabular shows a table by its kind, and what its figures leave out.
 func tabular(c *collector, r *shown) error {
-	head, err := readTable(r.path, func(string) bool { return true }, 1)
+	t, err := result.Open(r.path)
 	if err != nil {
 		return err
 	}
-	r.columns = head.order
-	has := func(name string) bool {
-		return slices.ContainsFunc(head.order, func(n string) bool { return n == name || strings.HasPrefix(n, name+".") })
-	}
-	for _, k := range kinds {
-		if !slices.ContainsFunc(k.columns, func(n string) bool { return !has(n) }) {
-			return k.show(c, r)
+	defer t.Close()
+	if r.manifest.Kind == "" { // beside it there is none
+		m, err := t.Manifest()
+		if err != nil {
+			return err
+		}
+		if m != nil {
+			r.know(m)
 		}
 	}
-	if head.rows == 0 {
-		return ErrNoData
-	}
-	return fmt.Errorf("its columns are those of no result that can be shown: %s", name(strings.Join(head.order, ", "), 200))
-}
-
-// array shows a .npy file by its manifest: codes, or local complexity, whose numbers
-// stand beside it too.
-func array(c *collector, r *shown) error {
-	switch r.manifest.Verb {
-	case "complexity":
-		r.path = result.ItemsPath(r.path)
-		return tabular(c, r)
-	case "affine":
+	kind := r.manifest.Kind
+	if kind == "affine" {
 		return affineFile(c, r)
 	}
-	return codes(c, r)
+	has := func(name string) bool {
+		return slices.ContainsFunc(t.Columns(), func(c result.Column) bool {
+			return c.Name == name || strings.HasPrefix(c.Name, name+".")
+		})
+	}
+	how := slices.IndexFunc(kinds, func(k kindOfTable) bool {
+		lacks := slices.ContainsFunc(k.columns, func(n string) bool { return !has(n) })
+		return !lacks && (kind == "" || slices.Contains(k.verbs, kind))
+	})
+	switch {
+	case how >= 0:
+		if err := kinds[how].show(c, r); err != nil {
+			return err
+		}
+	case t.Rows() == 0 || len(t.Columns()) == 0:
+		return ErrNoData
+	case kind == "":
+		var names []string
+		for _, c := range t.Columns() {
+			names = append(names, c.Name)
+		}
+		return fmt.Errorf("its columns are those of no result that can be shown: %s", name(strings.Join(names, ", "), 200))
+	}
+	return r.restOf(t)
 }
 
 // document shows a JSON file.
@@ -123,29 +176,57 @@ func document(c *collector, r *shown) error {
 	if err != nil {
 		return err
 	}
-	return jsonOf(c, r, b)
+	return jsonOf(r, b, nil)
 }
 
-// jsonOf shows what a verb prints with --json, by its keys.
-func jsonOf(c *collector, r *shown, b []byte) error {
+// printed are the results that are JSON, with what shows them.
+var printed = []struct {
+	kind string
+	of   any
+	show func(r *shown, b []byte) error
+}{
+	{"evaluate", encoding.Evaluated{}, evaluation},
+	{"affine", partition.Printed{}, affine},
+	{"bench", bench.Report{}, benchmark},
+	{"compare", probes.Diff{}, comparison},
+}
+
+// jsonOf shows a result that is JSON: by its type where that is known, by the kind that its
+// manifest says, or as the type that has most of its names.
+func jsonOf(r *shown, b []byte, of reflect.Type) error {
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(b, &keys); err != nil {
 		return fmt.Errorf("reading it as JSON: %w", err)
 	}
-	has := func(names ...string) bool {
-		return !slices.ContainsFunc(names, func(n string) bool { return keys[n] == nil })
+	best, most := -1, max(1, len(keys)/2)
+	for i, d := range printed {
+		if of == reflect.TypeOf(d.of) || r.manifest.Kind == d.kind {
+			return d.show(r, b)
+		}
+		known := 0
+		for _, n := range namesOf(reflect.TypeOf(d.of)) {
+			if keys[n] != nil {
+				known++
+			}
+		}
+		if known > most {
+			best, most = i, known
+		}
 	}
-	switch {
-	case has("redundancy", "units"):
-		return evaluation(r, b)
-	case has("sites", "along", "norm"):
-		return affine(r, b)
-	case has("results", "code_bytes"):
-		return benchmark(r, b)
-	case has("sites", "regions", "outputs"):
-		return comparison(r, b)
+	if best < 0 {
+		return errors.New("its keys are those of no result that can be shown")
 	}
-	return errors.New("its keys are those of no result that can be shown")
+	return printed[best].show(r, b)
+}
+
+// namesOf are the names that a struct has in JSON.
+func namesOf(t reflect.Type) (names []string) {
+	for _, f := range reflect.VisibleFields(t) {
+		if n, _, _ := strings.Cut(f.Tag.Get("json"), ","); n != "" && n != "-" {
+			names = append(names, n)
+		}
+	}
+	return names
 }
 
 const maxDocument = 64 << 20
@@ -164,32 +245,16 @@ func readSmall(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// manifest is what of a manifest is shown.
-type manifest struct {
-	Verb     string          `json:"verb"`
-	Model    string          `json:"model"`
-	Backend  string          `json:"backend"`
-	Summary  json.RawMessage `json:"summary"`
-	Settings struct {
-		A          string          `json:"a"`
-		B          string          `json:"b"`
-		Map        json.RawMessage `json:"map"`
-		Radius     []float64       `json:"radius"`
-		Complexity *struct {
-			Radii []float64 `json:"radii"`
-		} `json:"complexity"`
-	} `json:"settings"`
-	Dataset struct {
-		Classes []string `json:"classes"`
-	} `json:"dataset"`
-}
-
 // radii are those of local complexity.
-func (m *manifest) radii() []float64 {
-	if x := m.Settings.Complexity; x != nil {
+func (r *shown) radii() []float64 {
+	if x := r.settings.Complexity; x != nil {
 		return x.Radii
 	}
-	return m.Settings.Radius
+	return r.settings.Radius
+}
+
+func newShown(path string) *shown {
+	return &shown{path: path, Section: Section{Path: path}, manifest: &result.Manifest{}, used: map[string]bool{}}
 }
 
 // readManifest reads the manifest beside a file, or the one in a folder.
@@ -199,12 +264,11 @@ func (r *shown) readManifest() error {
 		if err != nil {
 			continue
 		}
-		if err := json.Unmarshal(b, &r.manifest); err != nil {
-			var wrong *json.UnmarshalTypeError
-			if !errors.As(err, &wrong) {
-				return fmt.Errorf("reading the manifest %s: %w", path, err)
-			}
+		m, err := result.ReadManifest(path)
+		if err != nil {
+			return err
 		}
+		r.know(m)
 		var out bytes.Buffer
 		if json.Indent(&out, b, "", "  ") == nil {
 			b = out.Bytes()
@@ -215,10 +279,9 @@ func (r *shown) readManifest() error {
 		}
 		break
 	}
-	m := r.manifest
-	if r.Kind = m.Verb; m.Verb != "" && m.Model != "" {
+	if m := r.manifest; m.Kind != "" && m.Model != "" {
 		said := "Model " + filepath.Base(m.Model)
-		if m.Backend != "" {
+		if m.Run != nil && m.Backend != "" {
 			said += ", engine " + m.Backend
 		}
 		r.Notes = append(r.Notes, said+".")

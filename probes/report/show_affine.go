@@ -10,10 +10,10 @@ import (
 
 // affineFile shows a map that affine -o wrote, by what its manifest says.
 func affineFile(c *collector, r *shown) error {
-	if len(r.manifest.Settings.Map) == 0 {
+	if len(r.settings.Map) == 0 {
 		return fmt.Errorf("no manifest says that it holds the affine map of a region")
 	}
-	return affine(r, r.manifest.Settings.Map)
+	return affine(r, r.settings.Map)
 }
 
 // affine shows the map of an item's linear region, as affine --json gives it.

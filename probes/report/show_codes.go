@@ -5,10 +5,13 @@ import (
 	"fmt"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // codes shows a result with codes, sketches or digests.
 func codes(c *collector, r *shown) error {
+	r.use("id", "path", "label", "status", "error")
+	r.use(result.ArrayColumn, encoding.Code, encoding.Sketch, encoding.Digest, encoding.Channels)
 	set, err := encoding.Open(r.path, encoding.OpenOptions{On: encoding.Code, MaxBytes: c.MaxBytes})
 	var none *encoding.NoCodesError
 	var large *encoding.TooLargeError
@@ -121,8 +124,8 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 		if l, ok := set.Label(row); ok {
 			labelled = true
 			labels[i] = fmt.Sprint(l)
-			if names := r.manifest.Dataset.Classes; l >= 0 && l < int64(len(names)) {
-				labels[i] = names[l]
+			if of := r.manifest.Dataset; of != nil && l >= 0 && l < int64(len(of.Classes)) {
+				labels[i] = of.Classes[l]
 			}
 		}
 	}

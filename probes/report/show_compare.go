@@ -19,15 +19,13 @@ func comparison(r *shown, b []byte) error {
 
 // comparisonTable shows the rows that compare -o writes, one a site.
 func comparisonTable(c *collector, r *shown) error {
-	t, err := readTable(r.path, func(string) bool { return true }, 0)
+	t, err := r.read("site", "bits", "flips", "items", "margin", "scale", "for_a", "for_b")
 	if err != nil {
 		return err
 	}
 	var d probes.Diff
-	if len(r.manifest.Summary) > 0 {
-		if err := json.Unmarshal(r.manifest.Summary, &d); err != nil {
-			return fmt.Errorf("reading the summary in its manifest: %w", err)
-		}
+	if err := r.manifest.Summed(&d); err != nil {
+		return err
 	}
 	d.Sites = nil
 	whole := func(name string, i int) int64 {
@@ -44,8 +42,8 @@ func comparisonTable(c *collector, r *shown) error {
 		}
 		d.Sites = append(d.Sites, s)
 	}
-	if r.manifest.Settings.A != "" {
-		r.Notes = append(r.Notes, fmt.Sprintf("Side a: %s. Side b: %s.", r.manifest.Settings.A, r.manifest.Settings.B))
+	if r.settings.A != "" {
+		r.Notes = append(r.Notes, fmt.Sprintf("Side a: %s. Side b: %s.", r.settings.A, r.settings.B))
 	}
 	return determinism(r, &d)
 }

@@ -16,10 +16,11 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 	for _, path := range files {
 		t, err := readTable(path, func(n string) bool {
 			return n == "complexity" || strings.HasPrefix(n, "complexity.") || strings.HasPrefix(n, "fraction.")
-		}, 0)
+		})
 		if err != nil {
 			return err
 		}
+		r.use(t.order...)
 		if all.rows == 0 {
 			all.order = t.order
 		}
@@ -28,7 +29,7 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		}
 		all.rows += t.rows
 	}
-	radii, totals := totalsOf(all, r.manifest.radii())
+	radii, totals := totalsOf(all, r.radii())
 	if len(radii) == 0 {
 		return ErrNoData
 	}

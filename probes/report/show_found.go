@@ -1,13 +1,11 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
-	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // found shows what a search found, or the groups of duplicates, and says whether printed
@@ -41,7 +39,7 @@ func (c *collector) matches(r *shown, m *encoding.Matches) error {
 
 // search shows the file of a search.
 func search(c *collector, r *shown) error {
-	t, err := readFound(r, "query", "rank")
+	t, err := r.read("query", "rank", "id", "path", "distance")
 	if err != nil {
 		return err
 	}
@@ -99,7 +97,7 @@ func (c *collector) groups(r *shown, g *encoding.Groups) error {
 
 // dedup shows the file of groups of duplicates.
 func dedup(c *collector, r *shown) error {
-	t, err := readFound(r, "group", "size")
+	t, err := r.read("group", "size", "id", "path", "distance")
 	if err != nil {
 		return err
 	}
@@ -235,29 +233,14 @@ func (r *shown) strips(s *sought, what string) {
 	}
 }
 
-// readFound reads the file of a search or of duplicates.
-func readFound(r *shown, names ...string) (*columns, error) {
-	names = append(names, "id", "path", "distance")
-	return readTable(r.path, func(n string) bool { return slices.Contains(names, n) }, 0)
-}
-
 // sets are the codes that a file's rows were found in, and those that were looked for, as
 // its manifest names them. Of codes that cannot be read there are no items.
 func (c *collector) sets(r *shown) (base, queries *encoding.Codes) {
-	var m struct {
-		Inputs []struct {
-			Path string `json:"path"`
-			On   string `json:"on"`
-			Bits int    `json:"bits"`
-			Full int    `json:"full_bits"`
-		} `json:"inputs"`
-	}
-	base = &encoding.Codes{}
-	if b, err := readSmall(result.ManifestPath(r.path)); err != nil || json.Unmarshal(b, &m) != nil || len(m.Inputs) == 0 {
+	if base = (&encoding.Codes{}); len(r.manifest.Inputs) == 0 {
 		return base, base
 	}
 	var sets []*encoding.Codes
-	for _, in := range m.Inputs {
+	for _, in := range r.manifest.Inputs {
 		o := encoding.OpenOptions{On: in.On, MaxBytes: c.MaxBytes}
 		set, err := encoding.Open(in.Path, o)
 		if err != nil { // the result may have moved with them

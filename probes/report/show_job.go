@@ -51,7 +51,7 @@ func job(c *collector, r *shown) error {
 	if p.Settings.Complexity == nil {
 		return nil
 	}
-	r.manifest.Settings.Radius = p.Settings.Complexity.Radii
+	r.settings.Radius = p.Settings.Complexity.Radii
 	var files []string
 	entries, err := os.ReadDir(r.path)
 	if err != nil {

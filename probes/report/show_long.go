@@ -13,8 +13,7 @@ import (
 // long shows a table with a row for each step, set, site, radius and measure, such as the
 // verb dynamics writes.
 func long(c *collector, r *shown) error {
-	names := []string{"step", "set", "site", "radius", "measure", "value", "stderr", "error"}
-	t, err := readTable(r.path, func(n string) bool { return slices.Contains(names, n) }, 0)
+	t, err := r.read("step", "set", "site", "radius", "measure", "value", "stderr", "error")
 	if err != nil {
 		return err
 	}

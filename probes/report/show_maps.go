@@ -21,7 +21,7 @@ const (
 // maps shows the heat maps over pictures that complexity --map and codes --region-agree --map
 // draw, by their index.
 func maps(c *collector, r *shown) error {
-	t, err := readTable(r.path, func(string) bool { return true }, 0)
+	t, err := r.read("map", "id", "largest", "measure", "reference", "least", "from", "to")
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func agreementMaps(r *shown, stem string, t *columns, tiles []Tile, rows []int) 
 
 // mapsIn are the pictures in a folder that its index of maps shows.
 func mapsIn(dir string) map[string]bool {
-	t, err := readTable(filepath.Join(dir, overlay.Index), func(n string) bool { return n == "map" }, 0)
+	t, err := readTable(filepath.Join(dir, overlay.Index), func(n string) bool { return n == "map" })
 	if err != nil {
 		return nil
 	}

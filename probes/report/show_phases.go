@@ -29,7 +29,11 @@ var regimes = []struct{ name, means string }{
 // phases shows regimes over two settings, and redundancy and accuracy along each; a table
 // such as the verb phases writes, where x and y name the columns that a row is about.
 func phases(c *collector, r *shown) error {
-	t, err := readTable(r.path, func(string) bool { return true }, 0)
+	names := []string{"x", "y", "regime", "models"}
+	for _, s := range slices.Concat(settings, properties) {
+		names = append(names, s.column)
+	}
+	t, err := r.read(names...)
 	if err != nil {
 		return err
 	}

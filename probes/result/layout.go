@@ -9,21 +9,9 @@ import (
 // length is the number of values a column's slice holds, and whether its type
 // is one a Column may have.
 func length(values any) (n int, ok bool) {
-	switch v := values.(type) {
-	case []string:
-		return len(v), true
-	case []int64:
-		return len(v), true
-	case []int32:
-		return len(v), true
-	case []float64:
-		return len(v), true
-	case []float32:
-		return len(v), true
-	case []uint8:
-		return len(v), true
-	case []bool:
-		return len(v), true
+	switch values.(type) {
+	case []string, []int64, []int32, []float64, []float32, []uint8, []bool:
+		return reflect.ValueOf(values).Len(), true
 	}
 	return 0, false
 }
@@ -114,23 +102,5 @@ func sameLayout(want, got []Column) error {
 	return nil
 }
 
-// slice is values[lo:hi].
-func slice(values any, lo, hi int) any {
-	switch v := values.(type) {
-	case []string:
-		return v[lo:hi:hi]
-	case []int64:
-		return v[lo:hi:hi]
-	case []int32:
-		return v[lo:hi:hi]
-	case []float64:
-		return v[lo:hi:hi]
-	case []float32:
-		return v[lo:hi:hi]
-	case []uint8:
-		return v[lo:hi:hi]
-	case []bool:
-		return v[lo:hi:hi]
-	}
-	panic(fmt.Sprintf("result: %T passed check", values))
-}
+// slice is values[lo:hi], with no room behind it.
+func slice(values any, lo, hi int) any { return reflect.ValueOf(values).Slice3(lo, hi, hi).Interface() }

@@ -2,7 +2,11 @@ package result
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -13,17 +17,39 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
-// Manifest says how a result came about: enough to run it again and to tell
-// whether two results can be compared.
+// Manifest says how a result came about: enough to run it again and to tell whether two
+// results can be compared. Every kind of result has what stands in it first; Run, Inputs,
+// Sides and Study are there where the kind has them, and the names in JSON are one for all.
 type Manifest struct {
-	Tool    string   `json:"tool"`
-	Version string   `json:"version"`
-	Verb    string   `json:"verb"`
+	Tool    string `json:"tool"`
+	Version string `json:"version"`
+	// Kind is the verb that made the result.
+	Kind    string   `json:"verb"`
 	Command []string `json:"command,omitempty"`
-	// Model holds the SHA-256 of the model file and of its external data.
-	Model  string            `json:"model"`
-	SHA256 map[string]string `json:"sha256"`
-	Sites  []Site            `json:"sites,omitempty"`
+	// Model is the network's file; SHA256 holds the sums of it and of its external data.
+	Model  string            `json:"model,omitempty"`
+	SHA256 map[string]string `json:"sha256,omitempty"`
+	// Run is what the run of one network adds; nil for others, whose fields are not to be read.
+	*Run
+	Dataset *Data `json:"dataset,omitempty"`
+	// Fingerprint is of what a batch job or a study was asked for, Shard the part of a job.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	Shard       *int   `json:"shard,omitempty"`
+	// Inputs are the results that this one is made of.
+	Inputs []Input `json:"inputs,omitempty"`
+	// Settings are the kind's own; Setting reads them.
+	Settings any `json:"settings,omitempty"`
+	// Sides are those of a comparison: a, b, and the judge where there is one.
+	Sides []Side `json:"sides,omitempty"`
+	*Study
+	// Summary is a Summary of a run, or the kind's own; Summed reads it.
+	Summary any      `json:"summary,omitempty"`
+	Notes   []string `json:"notes,omitempty"`
+}
+
+// Run is what a manifest says of the run of a network.
+type Run struct {
+	Sites []Site `json:"sites,omitempty"`
 	// SitesRule and SitesHash tell site tables apart; see SiteTable.
 	SitesRule int    `json:"sites_rule,omitempty"`
 	SitesHash string `json:"sites_hash,omitempty"`
@@ -43,14 +69,125 @@ type Manifest struct {
 	Threads   int              `json:"threads"`
 	// NoArena leaves external weights in the order of their file, by which other
 	// kernels run: bits within rounding of a knot may differ.
-	NoArena   bool           `json:"no_arena,omitempty"`
-	Optimize  string         `json:"optimize"`
-	Precision string         `json:"precision"`
-	GPU       *GPU           `json:"gpu,omitempty"`
-	Dataset   Data           `json:"dataset"`
-	Settings  map[string]any `json:"settings,omitempty"`
-	Summary   Summary        `json:"summary"`
-	Notes     []string       `json:"notes,omitempty"`
+	NoArena   bool   `json:"no_arena,omitempty"`
+	Optimize  string `json:"optimize"`
+	Precision string `json:"precision"`
+	GPU       *GPU   `json:"gpu,omitempty"`
+}
+
+// Input is a result that another is made of.
+type Input struct {
+	Path string `json:"path"`
+	// On is which of the items' codes were taken, Bits their number and Full that of the
+	// codes of which these are a sample.
+	On     string `json:"on"`
+	Items  int    `json:"items"`
+	Failed int    `json:"failed"`
+	Bits   int    `json:"bits"`
+	Full   int    `json:"full_bits,omitempty"`
+	// Manifest is what of the input's own manifest matters; nil where it has none.
+	Manifest any `json:"manifest,omitempty"`
+}
+
+// Side is one of the settings that a comparison compares.
+type Side struct {
+	Backend  string `json:"backend"`
+	Runtime  string `json:"backend_version"`
+	Device   string `json:"device"`
+	Threads  int    `json:"threads"`
+	Optimize string `json:"optimize,omitempty"`
+	TF32     bool   `json:"tf32,omitempty"`
+	Tune     string `json:"tune,omitempty"`
+	Batch    int    `json:"batch"`
+	Codes    string `json:"codes"` // graph, host or standard: where and how they are packed
+	Float64  bool   `json:"float64,omitempty"`
+	Float16  bool   `json:"float16,omitempty"`
+}
+
+// Study is what a manifest says of many networks on one training and one test set.
+type Study struct {
+	Thresholds any       `json:"thresholds,omitempty"`
+	Train      Data      `json:"train"`
+	Test       Data      `json:"test"`
+	Networks   []Network `json:"networks"`
+}
+
+// Network is one of a study's, with how measuring it went.
+type Network struct {
+	Step    *int64  `json:"step,omitempty"`
+	Path    string  `json:"path"`
+	SHA256  string  `json:"sha256,omitempty"`
+	Backend string  `json:"backend,omitempty"`
+	Version string  `json:"backend_version,omitempty"`
+	Device  string  `json:"device,omitempty"`
+	Failed  int     `json:"items_failed,omitempty"`
+	Error   string  `json:"error,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+}
+
+// NewManifest is the manifest of a result of this version: what every kind has.
+func NewManifest(kind string, command []string) *Manifest {
+	return &Manifest{Tool: "onnxprobe", Version: Version(), Kind: kind, Command: command}
+}
+
+// maxManifest bounds the bytes of a manifest that is read.
+const maxManifest = 64 << 20
+
+// ReadManifest reads a manifest of this version or an earlier one. What there is not in it
+// is zero, as is what has another type; only what is no JSON object is an error, and a file
+// that there is not is fs.ErrNotExist.
+func ReadManifest(path string) (*Manifest, error) {
+	err := regular(path)
+	var text []byte
+	if err == nil {
+		var f *os.File
+		if f, err = os.Open(path); err == nil {
+			text, err = io.ReadAll(io.LimitReader(f, maxManifest+1))
+			f.Close()
+		}
+	}
+	if len(text) > maxManifest {
+		err = fmt.Errorf("it has more than the %d bytes that are read", maxManifest)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest %s: %w", path, err)
+	}
+	return parseManifest(text, path)
+}
+
+func parseManifest(text []byte, path string) (*Manifest, error) {
+	settings, summary := new(json.RawMessage), new(json.RawMessage)
+	m := &Manifest{Settings: settings, Summary: summary}
+	err := json.Unmarshal(text, m)
+	var other *json.UnmarshalTypeError
+	if err != nil && (!errors.As(err, &other) || other.Field == "") {
+		return nil, fmt.Errorf("reading the manifest %s: %w", path, err)
+	}
+	if len(*settings) == 0 {
+		m.Settings = nil
+	}
+	if len(*summary) == 0 {
+		m.Summary = nil
+	}
+	return m, nil
+}
+
+// Setting fills v, a pointer, with what Settings and v have in common; v stays as it is
+// where there is nothing.
+func (m *Manifest) Setting(v any) error { return convert(m.Settings, v, "settings") }
+
+// Summed is Setting of the Summary.
+func (m *Manifest) Summed(v any) error { return convert(m.Summary, v, "summary") }
+
+func convert(from, to any, what string) error {
+	text, err := json.Marshal(from)
+	if err == nil && len(text) > 0 {
+		err = json.Unmarshal(text, to)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the %s of a manifest: %w", what, err)
+	}
+	return nil
 }
 
 // GPU holds the settings of a GPU; see engine.Options.

@@ -26,6 +26,8 @@ const (
 	pageBytes = 128 << 10
 	// manifestKey is where the manifest is in the file's own metadata.
 	manifestKey = "onnxprobe.manifest"
+	// schemaName is the name of the file's schema: its bytes are no texts.
+	schemaName = "onnxprobe"
 )
 
 // maxFixed is the widest FIXED_LEN_BYTE_ARRAY that parquet-go writes and reads.
@@ -98,7 +100,7 @@ func (t *table) begin(cols []Column) error {
 		root.Group[f.name] = node
 		root.fields = append(root.fields, namedNode{node, f.name})
 	}
-	t.w = parquet.NewGenericWriter[any](t.out, append(options, parquet.NewSchema("onnxprobe", root))...)
+	t.w = parquet.NewGenericWriter[any](t.out, append(options, parquet.NewSchema(schemaName, root))...)
 	return nil
 }
 

@@ -1,6 +1,7 @@
-// Package sink writes the columns of a run to files: Parquet, npy and JSON
-// Lines. A result appears under its final name whole, with its manifest beside
-// it, or not at all, and memory does not grow with the number of rows.
+// Package result holds results: the columns of a run and the manifest that says how they came
+// about. It writes them to files, Parquet, npy, JSON Lines and FAISS, reads these and CSV, and
+// keeps them in memory. A result appears under its final name whole, with its manifest beside
+// it, or not at all, and neither writing nor reading takes memory that grows with the rows.
 package result
 
 import (

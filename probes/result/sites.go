@@ -75,8 +75,11 @@ func SiteText(b []byte) (string, error) {
 	return string(text), err
 }
 
-// Table is the manifest's site table.
+// Table is the manifest's site table; an empty one of what is no run of a network.
 func (m *Manifest) Table() (SiteTable, error) {
+	if m.Run == nil {
+		return SiteTable{}, nil
+	}
 	t := SiteTable{Rule: m.SitesRule, Hash: m.SitesHash}
 	for _, s := range m.Sites {
 		if err := t.add(s); err != nil {
