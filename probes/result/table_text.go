@@ -136,8 +136,10 @@ func (x *textTable) each(value func(row, i int, value []byte) error, end func(ro
 	}
 }
 
-func (x *textTable) object(line []byte, row int, value func(row, i int, value []byte) error) error {
-	if line[0] != '{' || !json.Valid(line) {
+// object gives the values of a row, which only the first reading holds to what JSON is.
+func (x *textTable) object(line []byte, row int, value func(row, i int, value []byte) error) (err error) {
+	defer rescue(&err)
+	if line[0] != '{' || !x.known && !json.Valid(line) {
 		var v map[string]json.RawMessage
 		if err := json.Unmarshal(line, &v); err != nil {
 			return err
