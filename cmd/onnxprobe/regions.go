@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -185,7 +183,7 @@ func (f *regionsFlags) run(c *cobra.Command, args []string) error {
 	case f.output == "-":
 		err = r.write(out.To(c.OutOrStdout()))
 	case out.Folder():
-		err = r.folder(out)
+		err = result.MakeFolder(f.output, r.manifest(), func(dir string) error { return r.write(out.In(dir)) })
 	default:
 		err = save(f.output, f.force, r.manifest(), func(w io.Writer) error { return r.write(out.To(w)) })
 	}
@@ -282,33 +280,6 @@ func (r *regionsRun) write(w annotate.Writer) error {
 		note(r.c, "%s with new ids in coco, whose ids count from 1 over all pictures; --draw, and codes with the same --regions, have the ids of the picture", text.Count(coco.Renumbered(), "region"))
 	}
 	return nil
-}
-
-// folder writes to a new folder, which appears when it is complete.
-func (r *regionsRun) folder(out annotate.Output) error {
-	target := filepath.Clean(r.output)
-	if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
-		return err
-	}
-	dir, err := folders.make(filepath.Dir(target), "."+filepath.Base(target)+"-")
-	if err != nil {
-		return err
-	}
-	defer folders.remove(dir)
-	if err := r.write(out.In(dir)); err != nil {
-		return err
-	}
-	var manifest bytes.Buffer
-	if err := printJSON(&manifest, r.manifest()); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "manifest.json"), manifest.Bytes(), 0o666); err != nil {
-		return err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return err
-	}
-	return folders.publish(dir, target)
 }
 
 // each calls use with the regions of each picture that can be read. It is an error when

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -76,7 +75,6 @@ func watch() {
 		go func() {
 			defer close(cleared)
 			onnx.AbandonSaves()
-			folders.abandon()
 			result.Abandon()
 		}()
 		select {
@@ -86,58 +84,4 @@ func watch() {
 		fmt.Fprintln(os.Stderr, "onnxprobe:", interrupted())
 		os.Exit(exitFailed)
 	}()
-}
-
-// folders are the temporary folders that there are.
-var folders temporary
-
-// temporary are folders that become results, or are removed.
-type temporary struct {
-	mu    sync.Mutex
-	paths map[string]bool
-}
-
-// make makes one, as os.MkdirTemp does.
-func (t *temporary) make(parent, pattern string) (string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	dir, err := os.MkdirTemp(parent, pattern)
-	if err != nil {
-		return "", err
-	}
-	if t.paths == nil {
-		t.paths = map[string]bool{}
-	}
-	t.paths[dir] = true
-	return dir, nil
-}
-
-// publish gives one its name.
-func (t *temporary) publish(dir, name string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_ = os.Remove(name) // an empty folder, which not every system replaces
-	if err := os.Rename(dir, name); err != nil {
-		return err
-	}
-	delete(t.paths, dir)
-	return nil
-}
-
-// remove removes one that was not published.
-func (t *temporary) remove(dir string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.paths[dir] {
-		delete(t.paths, dir)
-		os.RemoveAll(dir)
-	}
-}
-
-// abandon removes them all. It keeps the lock: none is made or published after it.
-func (t *temporary) abandon() {
-	t.mu.Lock()
-	for dir := range t.paths {
-		os.RemoveAll(dir)
-	}
 }

@@ -14,15 +14,20 @@ var folders struct {
 }
 
 // MakeFolder makes a folder that appears under its name when it is complete, or not at
-// all: fill puts files into the one that it is given. The folders above it are made; one of
-// its name may be there if it is empty.
-func MakeFolder(path string, fill func(dir string) error) error {
+// all: fill puts files into the one that it is given, and the manifest is manifest.json there.
+// The folders above it are made; one of its name may be there if it is empty.
+func MakeFolder(path string, manifest any, fill func(dir string) error) error {
 	path = filepath.Clean(path)
 	dir, err := beginFolder(path)
 	if err != nil {
 		return fmt.Errorf("making the folder %s: %w", path, err)
 	}
-	err = fill(dir)
+	if err = fill(dir); err == nil {
+		var text []byte
+		if text, err = encodeManifest(manifest); err == nil {
+			err = os.WriteFile(filepath.Join(dir, "manifest.json"), text, 0o666)
+		}
+	}
 	folders.Lock()
 	defer folders.Unlock()
 	if !folders.paths[dir] { // Abandon has removed it

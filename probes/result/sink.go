@@ -5,10 +5,8 @@
 package result
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -255,14 +253,11 @@ func (s *sink) Commit(manifest any) error {
 }
 
 func (s *sink) commit(manifest any) error {
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(manifest); err != nil {
+	text, err := encodeManifest(manifest)
+	if err != nil {
 		return fmt.Errorf("encoding the manifest: %w", err)
 	}
-	if err := s.enc.end(text.Bytes()); err != nil {
+	if err := s.enc.end(text); err != nil {
 		return err
 	}
 	if s.files == nil { // standard output
@@ -274,7 +269,7 @@ func (s *sink) commit(manifest any) error {
 		if err != nil {
 			return err
 		}
-		if _, err := m.Write(text.Bytes()); err != nil {
+		if _, err := m.Write(text); err != nil {
 			return err
 		}
 	}
