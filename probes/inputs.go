@@ -30,16 +30,16 @@ func (f *Fit) bind(sides []dataset.Side) ([]int, error) {
 	for k, p := range f.Others {
 		place[k] = slices.IndexFunc(sides, func(s dataset.Side) bool { return s.Name == p.Name })
 		if place[k] < 0 {
-			missing = append(missing, describePort(p))
+			missing = append(missing, p.String())
 			continue
 		}
 		// Floats may be of another width: of a model that was widened or narrowed.
 		s := &sides[place[k]]
 		if s.Rows.DType != p.DType && !(s.Rows.DType.IsFloat() && p.DType.IsFloat()) || !slices.Equal(s.Shape(), p.Shape) {
-			return nil, fmt.Errorf("the model's input %s is given rows of %s %v", describePort(p), s.Rows.DType, s.Shape())
+			return nil, fmt.Errorf("the model's input %s is given rows of %s %v", p.String(), s.Rows.DType, s.Shape())
 		}
 		if p.Shared && !s.Shared {
-			return nil, fmt.Errorf("the model's input %s has no batch axis, so all items share it, and it is given a row for each; give one value for all", describePort(p))
+			return nil, fmt.Errorf("the model's input %s has no batch axis, so all items share it, and it is given a row for each; give one value for all", p.String())
 		}
 	}
 	for _, s := range sides {
@@ -56,13 +56,13 @@ func (f *Fit) bind(sides []dataset.Side) ([]int, error) {
 	return place, nil
 }
 
-// describePort is an input for people: "box" (float32 [4]).
-func describePort(p Input) string { return fmt.Sprintf("%q (%s %v)", p.Name, p.DType, p.Shape) }
+// String is an input for people: "box" (float32 [4]).
+func (p Input) String() string { return fmt.Sprintf("%q (%s %v)", p.Name, p.DType, p.Shape) }
 
 func describePorts(ports []Input) string {
 	var s []string
 	for _, p := range ports {
-		s = append(s, describePort(p))
+		s = append(s, p.String())
 	}
 	if s == nil {
 		return "no other"
@@ -79,10 +79,10 @@ func (f *Fit) around(name string) (place, dim int, err error) {
 	for k, p := range f.Others {
 		if p.Name == name {
 			if !p.DType.IsFloat() {
-				err = fmt.Errorf("a frame over the input %s: its vertices need one of floats", describePort(p))
+				err = fmt.Errorf("a frame over the input %s: its vertices need one of floats", p.String())
 			}
 			if p.Shared {
-				err = fmt.Errorf("a frame over the input %s: it has no batch axis, so that the vertices of a batch would have one value", describePort(p))
+				err = fmt.Errorf("a frame over the input %s: it has no batch axis, so that the vertices of a batch would have one value", p.String())
 			}
 			return k, tensor.Count(p.Shape), err
 		}

@@ -38,33 +38,8 @@ type affineFlags struct {
 
 func newAffine() *cobra.Command {
 	var f affineFlags
-	c := &cobra.Command{
-		Use:   "affine MODEL IMAGE [-o FILE]",
-		Short: "The affine map of an item's linear region",
-		Long: `Inside the linear region that holds an item x, row k of the model's first output is
-exactly <A_k, x> + b_k. affine finds rows of A and b (that of the largest output unless
-told), and how far it is from x to the boundaries along the unit direction A_k / |A_k|, in
-which the row grows fastest, and against it: for each site where the first unit reaches a
-knot, for each max-pooling where a window takes another element. The nearest boundary of
-all sites is exact; those behind it are where they would be if the map went on.
-
-The map is checked: half way to the nearest boundaries the network has to equal it, and
-just beyond them the unit that was predicted has to change sides. Where a network is not
-piecewise linear (GELU, Softmax, products of activations) the map is its tangent, and that
-is said. An item on a boundary, such as a picture whose flat parts give a max-pooling
-several largest elements, has the map of one of the regions that meet there, and that is
-said too. Items are float32, as everywhere, and all that follows is computed in float64
-unless --precision says otherwise. A .npz file gets weight [rows, sample...], bias, value,
-norm, row and input; a .npy file the weight alone.`,
-		Example: `  onnxprobe affine mnist.onnx seven.png --preprocess mnist
-  onnxprobe affine resnet18.onnx dog.jpg --preprocess imagenet --row 207 --row 208 -o dog.npz
-  onnxprobe affine mlp.onnx inputs.npy --index 3 --all --json
-  onnxprobe affine squeezenet.onnx dog.jpg --preprocess imagenet --value pool10_1
-  onnxprobe affine regionblip.onnx dog.jpg --preprocess regionblip --input box=0.1,0.1,0.6,0.9 --frame-input box
-  onnxprobe affine mlp.onnx --random 1 --seed 7 --plot boundaries.svg`,
-		Args: atLeast(1, "a model and one item"),
-		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0], args[1:]) },
-	}
+	c := command("affine", atLeast(1, "a model and one item"))
+	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args[0], args[1:]) }
 	fs := c.Flags()
 	f.modelFlags.add(fs)
 	fs.StringArrayVar(&f.sites, "sites", nil,

@@ -18,72 +18,58 @@ func newAttach() *cobra.Command {
 	var out string
 	var sign3, force bool
 	var fragile float64
-	c := &cobra.Command{
-		Use:   "attach MODEL -o PROBED.onnx",
-		Short: "The probed model as one standard ONNX file",
-		Long: `Writes the model with its probes as an ordinary ONNX file. Run by any ONNX runtime it
-returns the original outputs in their order, and for each site one more:
-"onnxprobe.code/SITE", uint8 [batch, bytes], packed as numpy.packbits does. The original
-outputs can move by rounding where a probe undoes a fusion of the runtime's. What bends and
-has no site is named; --strict-sites makes it an error. A model that runs item by item,
-as its sites do not lead with the batch, gets a file that declares a batch of 1.
-Weights kept as external data stay where they are: write the file beside them.`,
-		Example: `  onnxprobe attach resnet50.onnx -o resnet50_probed.onnx
-  python -c "import onnxruntime as o, numpy as n; s = o.InferenceSession('resnet50_probed.onnx'); \
-    print(n.unpackbits(s.run(['onnxprobe.code/relu'], {'input': x})[0], axis=1))"`,
-		Args: exactly(1, "one model"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if out == "" {
-				return usagef("say where to write the probed model: -o PROBED.onnx")
-			}
-			if err := distance("fragile", fragile); err != nil {
+	c := command("attach", exactly(1, "one model"))
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if out == "" {
+			return usagef("say where to write the probed model: -o PROBED.onnx")
+		}
+		if err := distance("fragile", fragile); err != nil {
+			return err
+		}
+		if err := keep(out, args); err != nil {
+			return err
+		}
+		if err := newFile(out, force); err != nil {
+			return usageError{err}
+		}
+		m, sample, err := mf.loaded(args[0])
+		if err != nil {
+			return err
+		}
+		for _, f := range m.ExternalFiles() {
+			if err := keep(out, []string{filepath.Join(m.Dir, filepath.FromSlash(f))}); err != nil {
 				return err
 			}
-			if err := keep(out, args); err != nil {
-				return err
+		}
+		list := []probes.Probe{probes.Code{Below: sign3}}
+		if fragile > 0 {
+			list = append(list, probes.Fragile{Within: fragile})
+		}
+		plan, err := probes.Attach(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample, Probes: list})
+		if err != nil {
+			return err
+		}
+		noteRandom(c, m)
+		if plan.Fit.Freed {
+			note(c, "the export fixes the batch at 1; the probed model's is free. onnxprobe codes checks on the engine that the numbers stay the same")
+		}
+		for _, n := range []string{plan.Fit.FoldedNote(), plan.Fit.Note, result.UnwatchedNote(plan.Unwatched)} {
+			if n != "" {
+				note(c, "%s", n)
 			}
-			if err := newFile(out, force); err != nil {
-				return usageError{err}
-			}
-			m, sample, err := mf.loaded(args[0])
-			if err != nil {
-				return err
-			}
-			for _, f := range m.ExternalFiles() {
-				if err := keep(out, []string{filepath.Join(m.Dir, filepath.FromSlash(f))}); err != nil {
-					return err
-				}
-			}
-			list := []probes.Probe{probes.Code{Below: sign3}}
-			if fragile > 0 {
-				list = append(list, probes.Fragile{Within: fragile})
-			}
-			plan, err := probes.Attach(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample, Probes: list})
-			if err != nil {
-				return err
-			}
-			noteRandom(c, m)
-			if plan.Fit.Freed {
-				note(c, "the export fixes the batch at 1; the probed model's is free. onnxprobe codes checks on the engine that the numbers stay the same")
-			}
-			for _, n := range []string{plan.Fit.FoldedNote(), plan.Fit.Note, result.UnwatchedNote(plan.Unwatched)} {
-				if n != "" {
-					note(c, "%s", n)
-				}
-			}
-			probed := probes.Strip(plan.Model)
-			if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-				return fmt.Errorf("making the folder for %s: %w", out, err)
-			}
-			if err := keeping(probed.Save(out)); err != nil {
-				return err
-			}
-			if mf.json {
-				return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"model": out, "sites": plan.Sites, "units": plan.Units(), "code_bytes": plan.CodeBytes()})
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s, a code of %s an item\n", out, text.Count(len(plan.Sites), "site"), text.Count(plan.Units(), "unit"), text.Count(plan.CodeBytes(), "byte"))
-			return nil
-		},
+		}
+		probed := probes.Strip(plan.Model)
+		if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+			return fmt.Errorf("making the folder for %s: %w", out, err)
+		}
+		if err := keeping(probed.Save(out)); err != nil {
+			return err
+		}
+		if mf.json {
+			return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"model": out, "sites": plan.Sites, "units": plan.Units(), "code_bytes": plan.CodeBytes()})
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s, a code of %s an item\n", out, text.Count(len(plan.Sites), "site"), text.Count(plan.Units(), "unit"), text.Count(plan.CodeBytes(), "byte"))
+		return nil
 	}
 	mf.addSites(c.Flags())
 	mf.add(c.Flags())

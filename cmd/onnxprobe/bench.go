@@ -32,43 +32,8 @@ type benchJob struct {
 
 func newBench() *cobra.Command {
 	var j benchJob
-	c := &cobra.Command{
-		Use:   "bench MODEL",
-		Short: "What codes cost: images a second with and without them",
-		Long: `Runs the model plain, and with the codes of all sites packed in the graph, on random input
-made beforehand, and prints images a second of both and their ratio. The two take turns, so
-that what else the machine does meets both; the figures are the turns' medians with their
-10th and 90th percentile, and the ratio is taken turn by turn. With --complexity local
-complexity takes turns too, in points a second.
-
-With --json it prints one object: model, sample, sites, units, code_bytes; backend, device,
-precision, tf32, tune, threads (0: all cores), seed; machine and versions; best_batch; peak_host_bytes, the
-most memory the process ever held; noisy, whether a spread is above a fifth of its median; and
-results, for each batch measured:
-  batch, turns      the size that ran, and the turns of every variant
-  plain, codes, complexity
-                    rate {median, p10, p90} in images or points a second; items measured;
-                    bytes_in and bytes_out of one image's inputs and outputs; host_bytes and
-                    device_bytes, what opening the session and first running it added
-  ratio             {median, p10, p90} of codes' rate over plain's
-  host_bytes, host_growth_bytes
-                    the most memory held while measuring, and how much more of it there was
-                    in the second half than in the first
-  device_bytes, device_growth_bytes
-                    what the device held at the end, and how much more than after the first
-                    turns
-  notes             what an engine did otherwise than asked, if anything
-What is not known, such as a CPU's device_bytes, is left out. Keys may be added.`,
-		Example: `  onnxprobe bench resnet50.onnx --batch auto
-  onnxprobe bench resnet18.onnx --batch 1,8,32 --device cuda --json
-  onnxprobe bench resnet18.onnx --batch 64 --device cuda:all
-  onnxprobe bench resnet18.onnx --batch 1,8,32 --plot rates.html
-  onnxprobe bench preact_resnet18.onnx --complexity --directions 20 --batch 320
-  onnxprobe bench regionblip.onnx --input box=0.1,0.1,0.6,0.9
-  onnxprobe bench resnet18.onnx --images 200000`,
-		Args: exactly(1, "one model"),
-		RunE: func(c *cobra.Command, args []string) error { return j.run(c, args[0]) },
-	}
+	c := command("bench", exactly(1, "one model"))
+	c.RunE = func(c *cobra.Command, args []string) error { return j.run(c, args[0]) }
 	fs := c.Flags()
 	j.modelFlags.add(fs)
 	j.addSites(fs)

@@ -25,30 +25,7 @@ type codesOptions struct {
 
 func newCodes() *cobra.Command {
 	var o codesOptions
-	c := &cobra.Command{
-		Use:   "codes MODEL DATA... -o OUT",
-		Short: "Activation codes, digests, sketches",
-		Long: `Runs every item through the model and records on which side of every bend it falls:
-one bit a unit and knot, 1 above the knot, packed as numpy.packbits does. The digest is a
-128-bit hash of the whole code: items of one digest lie in one linear region, as far as
-sites show what bends. What has no site is named; --strict-sites makes it an error. DATA are
-folders of images, image and array files, WebDataset tar files, Parquet files with pictures, lists
-of paths (see list datasets), glob patterns, ranges in braces, or - for a list on standard input.
-
-With --regions it writes a row for every region of a picture: its box, how many units lie
-inside, the digest of their bits, and with --channels the channel codes, one bit a channel,
-by which regions of any size and place can be compared (search and dedup --on channels).
-With --region-agree every region, and with --map every place of every picture, is compared with one
-region by its channels.`,
-		Example: `  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet -o codes.parquet
-  onnxprobe codes resnet20.onnx test_batch.bin --preprocess cifar10 -o codes.npy --plot codes.html
-  onnxprobe codes vit.onnx 'shards/{000000..000150}.tar' --preprocess clip --no-code -o digests.parquet
-  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet --regions instances.json --channels -o regions.parquet
-  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet --regions instances.json --region-agree cat.jpg#7 --map maps -o alike.parquet
-  ls *.png | onnxprobe codes mnist.onnx - --preprocess mnist --sketch 256 --no-code -o -
-  python -c "import numpy as n; print(n.unpackbits(n.load('codes.npy'), axis=1).mean())"`,
-		Args: atLeast(1, "a model and data"),
-	}
+	c := command("codes", atLeast(1, "a model and data"))
 	o.add(c)
 	fs := c.Flags()
 	o.addSites(fs)

@@ -32,41 +32,8 @@ type compareFlags struct {
 
 func newCompare() *cobra.Command {
 	var f compareFlags
-	c := &cobra.Command{
-		Use:   "compare MODEL DATA... -a X -b Y",
-		Short: "Bits that differ between two engines or settings, with margins",
-		Long: `Runs the same items through two settings and counts, site by site, the bits that
-differ and how far from their knot the values behind them lie. A setting is an engine
-and changes to it: "ort", "ort,optimize=none", "ort,threads=1,batch=1",
-"ort,device=cuda:0", "ort,device=cuda:0,tf32=on,tune=exhaustive". With "precision=float64"
-the side runs the model widened to float64, with "precision=float16" narrowed to float16,
-but for its inputs and outputs. --device-a and --device-b are short for device=... in -a
-and -b. Settings of a GPU, such as --allow-tf32, are for the sides that run on one.
-With "codes=host" the codes are computed outside the graph, from the float values before
-the activations: the check of the packing itself. With "codes=standard" they are packed in
-the graph, but by standard operators, where ONNX Runtime on a CPU has a faster one of ours.
-
-With --precision float64 the pure-Go engine finds in float64 the value behind every bit on
-which the sides differ, and decides for the side whose bit is that value's. The margins are
-its distances to the knot then.
-
-How far codes can be trusted across machines: one library, device, batch and number of
-threads gives the same bits again. Another device, library, batch or precision adds up in
-another order, and every value that lies within that rounding of its knot may change
-sides. The largest margin of a site, of its scale, is how far that went here: some 1e-7
-between engines on a small network in float32, 4e-4 with float16. Bits further from their
-knot than that agreed; "codes --fragile DISTANCE" counts the others.`,
-		Example: `  onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b ort,optimize=none
-  onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b gorgonia --precision float64
-  onnxprobe compare resnet18.onnx --random 64 -a ort -b gorgonia,precision=float64
-  onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=host -o flips.parquet --plot flips.html
-  onnxprobe compare resnet18.onnx --random 64 -a ort -b ort,codes=standard
-  onnxprobe compare regionblip.onnx photos/ --preprocess regionblip --regions coco.json --region-input box=xyxy01 -a ort -b gorgonia
-  onnxprobe compare resnet18.onnx photos/ --preprocess imagenet --device-a cpu --device-b cuda:0
-  onnxprobe compare resnet18.onnx photos/ --preprocess imagenet -a ort -b ort,device=cuda:0,tf32=on,precision=float16`,
-		Args: atLeast(1, "a model and data"),
-		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
-	}
+	c := command("compare", atLeast(1, "a model and data"))
+	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args) }
 	fs := c.Flags()
 	f.out.add(fs)
 	f.feed.add(fs, &f.modelFlags, &f.dataFlags)

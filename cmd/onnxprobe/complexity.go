@@ -30,21 +30,7 @@ type complexityOptions struct {
 
 func newComplexity() *cobra.Command {
 	var o complexityOptions
-	c := &cobra.Command{
-		Use:   "complexity MODEL DATA... -o OUT",
-		Short: "Local complexity",
-		Long: `Counts, for every item and site, the units whose bit is not the same at all vertices of a
-small cross-polytope around the item: x + r q and x - r q for every direction q of an
-orthonormal frame that all items share ("Deep Networks Always Grok and Here is Why").
-
-With --regions it counts, for every region of a picture, the units inside; the vertices move
-the whole picture. With --region-frame they move the region alone, and all units count.`,
-		Example: `  onnxprobe complexity resnet18.onnx data_batch_1.bin --preprocess cifar10 --limit 1024 -o lc.parquet
-  onnxprobe complexity mlp.onnx --random 1000 --radius 0.05,0.5 --include-gemm -o lc.jsonl --plot lc.svg
-  onnxprobe complexity mlp.onnx t10k-images-idx3-ubyte.gz --preprocess mnist-01 --frame frame.npy --sign3 -o lc.npy
-  onnxprobe complexity resnet18.onnx photos/ --preprocess imagenet --regions instances.json --map maps -o lc.parquet`,
-		Args: atLeast(1, "a model and data"),
-	}
+	c := command("complexity", atLeast(1, "a model and data"))
 	o.add(c)
 	fs := c.Flags()
 	o.addSites(fs)

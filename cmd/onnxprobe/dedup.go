@@ -24,27 +24,7 @@ type dedupFlags struct {
 
 func newDedup() *cobra.Command {
 	var f dedupFlags
-	c := &cobra.Command{
-		Use:   "dedup CODES [--distance D] [-o OUT]",
-		Short: "Groups of items with equal or nearly equal codes",
-		Long: `Groups the items whose codes are equal: they lie in one linear region, and digests tell.
-With --distance D items whose sketches (or codes, with --on code) differ in at most D bits are
-in one group, and so are those that are connected by steps of at most D bits. Groups are
-exact: codes that differ in at most D bits agree in one of D+1 bands of bits, and items that
-share a band are compared. Where D is too large for bands to tell items apart, all pairs
-are compared, and it is said about how long that takes.
-
-CODES is a result of codes or hash (.parquet, .npy or .jsonl), a folder of them such as a
-batch job's, or a FAISS IndexBinaryFlat. Items without a code are left out and counted.
---keep lists one item of each group, its first, and all items that are in none: what is
-left when duplicates are removed. Memory is that of the codes and names, and 16 bytes an
-item and thread.`,
-		Example: `  onnxprobe dedup photos.parquet
-  onnxprobe dedup photos.parquet --distance 4 -o groups.jsonl --plot groups.html --keep keep.txt
-  onnxprobe dedup job/ --distance 0.02 --json
-  onnxprobe dedup codes.npy --on code --distance 100 -o groups.parquet`,
-		Args: exactly(1, "one result with codes"),
-	}
+	c := command("dedup", exactly(1, "one result with codes"))
 	fs := c.Flags()
 	f.add(fs, "what is compared: sketch, code, channels or digest; digests without --distance, "+
 		"else sketches where there are some, else codes; of regions channels")

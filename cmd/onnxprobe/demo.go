@@ -26,25 +26,16 @@ import (
 
 func newDemo() *cobra.Command {
 	var dir string
-	c := &cobra.Command{
-		Use:   "demo",
-		Short: "The main job on a real network and pictures that come with the program",
-		Long: `Runs the main job on a small residual network, trained on handwritten digits and
-exported by PyTorch, and on digits it has not seen; then holds the codes against the
-ones that PyTorch gave.`,
-		Example: `  onnxprobe demo
-  onnxprobe demo --dir /tmp/digits`,
-		Args: exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if dir == "" {
-				d, err := os.MkdirTemp("", "onnxprobe-demo-")
-				if err != nil {
-					return err
-				}
-				dir = d
+	c := command("demo", exactly(0, "no arguments"))
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if dir == "" {
+			d, err := os.MkdirTemp("", "onnxprobe-demo-")
+			if err != nil {
+				return err
 			}
-			return demo(c, dir)
-		},
+			dir = d
+		}
+		return demo(c, dir)
 	}
 	c.Flags().StringVar(&dir, "dir", "", "folder for the demo's files; a temporary one by default")
 	return c

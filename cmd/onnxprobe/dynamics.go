@@ -127,40 +127,7 @@ func (f *followFlags) arm(c *cobra.Command, s *dynamics.Study) (err error) {
 
 func newDynamics() *cobra.Command {
 	var f followFlags
-	c := &cobra.Command{
-		Use:   "dynamics CHECKPOINTS... --train DATA --test DATA -o DIR",
-		Short: "Follow a network over its training: local complexity, accuracy, codes, robustness",
-		Long: `Measures every checkpoint of a network: .onnx files, and those in folders. The step is the
-last number of a file's name (step-001000.onnx, ckpt_1000.onnx, 1e3.onnx) or the entry "step"
-of the model's metadata. For each step the table has, per set and site:
-
-  complexity     mean local complexity over --points training and test items and --random
-                 points, for every --radius, with quantiles: the same points and frame for all
-                 checkpoints ("Deep Networks Always Grok and Here is Why"; logits count with
-                 --include-gemm only)
-  accuracy, cross_entropy, mse, margin
-                 of the first output, or of --logits, as logits; mse is against one-hot labels, the margin that
-                 of the label's logit to the largest other
-  redundancy, regions, dead, saturated, entropy, knn_accuracy
-                 what the codes say, as evaluate has it; K-NN is fitted on the training set
-  churn, moved   share of code bits that differ from the checkpoint before, and of items whose
-                 code does
-  robust_accuracy
-                 with --attack: test items that are right, and still are after the attack. The
-                 pure-Go engine gives the gradients, whatever --backend is. Pictures stay
-                 between black and white; inputs from arrays of floats are not bounded, and
-                 --epsilon is in their units
-  fragile        with --fragile: values so near to their knot that rounding could flip them
-
-DIR holds plan.json, a record step-N.json for each checkpoint, frame.npy, and the table
-dynamics.parquet (.jsonl, .csv) with its manifest. The same command goes on where it was
-stopped, and takes in checkpoints that have come since. A checkpoint that cannot be measured is
-a row with its error; the exit code is 3 then, and the next run tries it again.`,
-		Example: `  onnxprobe dynamics ckpts/ --train train/ --test test/ --preprocess mnist-01 --random 1000 -o run
-  onnxprobe dynamics ckpts/ --train train.npz --test test.npz --include-gemm --sign3 --radius 0.05,0.5 --points 0 -o run
-  onnxprobe dynamics step-*.onnx --train data_batch_1.bin --test test_batch.bin --preprocess cifar10 --attack linf --epsilon 8/255 -o run`,
-		Args: atLeast(1, "checkpoints"),
-	}
+	c := command("dynamics", atLeast(1, "checkpoints"))
 	f.add(c.Flags())
 	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args) }
 	return c

@@ -20,48 +20,7 @@ type evaluateFlags struct {
 
 func newEvaluate() *cobra.Command {
 	var f evaluateFlags
-	c := &cobra.Command{
-		Use:   "evaluate CODES [--test CODES]",
-		Short: "What codes say: redundancy, use of units, K-NN, K-means, logistic regression",
-		Long: `Measures the encoding properties of "Neural networks behave as hash encoders" on codes that
-codes or hash wrote, of a training set and with --test of a test set:
-
-  redundancy  (items - regions) / items: 0 when every item has a linear region of its own
-              (dedup lists the items that share one)
-  units       bits that are 0 (dead) or 1 (saturated) for every item, and the mean entropy
-  K-NN        accuracy on the test set of a vote of the -k nearest training items in Hamming
-              distance; equally near ones vote in the order of rows, of equal votes the
-              smallest label wins, and both kinds of tie are counted
-  K-means     with --kmeans, of each set on its own: k-means++ from --seed, ten starts; purity
-              (several clusters may stand for a label) and the best one-to-one match
-  logistic    with --logistic, accuracy on the test set of L2-regularised logistic regression
-              on the bits, multinomial and one versus one. Its time grows with items, bits and
-              labels: seconds for thousands of bits, minutes for tens of thousands
-  network     where hash --logits wrote the network's output: how often its largest entry is
-              the label, for comparison; labels must number classes as the network does
-  unlabelled  with --unlabeled, clusters of a --sample of the training set found without
-              labels ("Unsupervised Manifold Linearizing and Clustering"): spectral ones of
-              the doubly stochastic affinity of temperature --eta, as many as --clusters says
-              or as have the least coding length, of 2 to 20 (of more bits than items that is
-              few: say --clusters); how they agree with labels; and the rate reduction, of 256
-              items at most, as it takes a determinant for each
-
-Codes stay packed. With --by-site, and for the sites that --sites names, each site's code is
-measured too, or with --together that of all sites that --sites names as one code; that needs
-whole codes (codes without --no-code, or hash --code), or the channel codes of pictures (hash
---channels). Labels are those of the data: class folders, label columns. --churn compares with
-the codes of the same items by another network of the same sites, such as an earlier
-checkpoint; --kernel-score gives log |det K| of "Neural Architecture Search without Training".`,
-		Example: `  onnxprobe codes mnist.onnx train.npz --preprocess mnist -o train.parquet
-  onnxprobe codes mnist.onnx test.npz  --preprocess mnist -o test.parquet
-  onnxprobe evaluate train.parquet --test test.parquet --by-site --plot accuracy.svg
-  onnxprobe evaluate train.parquet --test test.parquet --kmeans --logistic --json
-  onnxprobe evaluate train.parquet --test test.parquet --sites 'layer4*' --together
-  onnxprobe evaluate train.parquet --unlabeled --sample 500
-  onnxprobe evaluate job --on channels --by-site
-  onnxprobe evaluate epoch10.parquet --churn epoch9.parquet`,
-		Args: exactly(1, "one result with codes"),
-	}
+	c := command("evaluate", exactly(1, "one result with codes"))
 	f.add(c.Flags())
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := f.check(c, args[0]); err != nil {

@@ -15,13 +15,7 @@ import (
 func newHashFinish() *cobra.Command {
 	var asJSON, allow bool
 	var plot plotFlag
-	c := &cobra.Command{
-		Use:     "finish DIR",
-		Short:   "Verify all shards, then write manifest.json and _SUCCESS",
-		Long:    `Anyone may call it, at any time and again: what is missing is an error that names it.`,
-		Example: `  onnxprobe hash finish /shared/job`,
-		Args:    exactly(1, "one folder"),
-	}
+	c := command("hash_finish", exactly(1, "one folder"))
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&allow, "allow-failed", false, "finish without the shards that are set aside")
 	plot.add(c.Flags())
@@ -50,7 +44,7 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 	}
 	note(c, "%s in %s, %s: %s", text.Count(s.Finished, "item"), text.Count(s.Done, "shard"), text.Size(s.Bytes), filepath.Join(p.Dir(), "manifest.json"))
 	if n := len(s.Aside); n > 0 {
-		note(c, "without %s that %s set aside: %s", text.Count(n, "shard"), text.Are(n), numbered(s.Aside))
+		note(c, "without %s that %s set aside: %s", text.Count(n, "shard"), text.Are(n), text.Numbered(s.Aside))
 	}
 	if r := s.Regions; r != nil {
 		note(c, "%s of %s, %d of them failed; %s without regions", text.Count(r.Regions, "region"), text.Count(r.Pictures, "picture"), r.Failed, text.Count(r.Without, "picture"))

@@ -306,15 +306,7 @@ func (h *hashPlan) extend(c *cobra.Command, p *jobs.Plan, sources []string) (*jo
 func newHashPlan() *cobra.Command {
 	var h hashPlan
 	var e engineFlags
-	c := &cobra.Command{
-		Use:   "plan MODEL DATA... -o DIR",
-		Short: "Write DIR/plan.json, once, before any worker",
-		Long: `Lists the inputs and cuts them into shards. A plan that is there already must be the one
-that is asked for; what is missing or damaged of its files is written again. The plan runs from any
-folder: it knows where its paths lead, relative to its own folder where they lie below it.`,
-		Example: `  onnxprobe hash plan resnet50.onnx photos/ --preprocess imagenet --shard-size 5000 -o /shared/job`,
-		Args:    atLeast(1, "a model and data"),
-	}
+	c := command("hash_plan", atLeast(1, "a model and data"))
 	h.add(c.Flags())
 	e.addBackend(c.Flags())
 	e.several = true

@@ -235,18 +235,9 @@ func newHashRun() *cobra.Command {
 	var h hashRun
 	var shard string
 	var stdin, lines bool
-	c := &cobra.Command{
-		Use:   "run DIR [--shard i/n | --stdin]",
-		Short: "Make the shards of a slice that are not done yet",
-		Long: `Makes shards i, i+n, i+2n and so on of a planned job, all of them without --shard. auto/n takes
-the index i from the scheduler: ` + strings.Join(jobs.IndexVariables, ", ") + `. With --stdin it makes
-the shards whose numbers it reads, and writes a line of JSON for each. On SIGTERM or an
-interrupt it drops the shard it is at and ends.`,
-		Example: `  onnxprobe hash run /shared/job --shard 3/16
-  sbatch --array=0-63 --wrap 'onnxprobe hash run /shared/job --shard auto/64'
-  seq 0 99 | xargs -P 4 -n 10 sh -c 'printf "%s\n" "$@" | onnxprobe hash run /shared/job --stdin' _`,
-		Args: exactly(1, "one folder"),
-	}
+	c := command("hash_run", exactly(1, "one folder"))
+	c.Long = strings.ReplaceAll(c.Long, "VARIABLES", strings.Join(jobs.IndexVariables, ", "))
+
 	h.add(c.Flags())
 	c.Flags().StringVar(&shard, "shard", "", "the slice, `i/n` or auto/n")
 	c.Flags().BoolVar(&stdin, "stdin", false, "read shard numbers from standard input, one a line")

@@ -1,12 +1,29 @@
 package main
 
 import (
+	"embed"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
+
+//go:embed help
+var helpTexts embed.FS
+
+// command is a command as help/NAME.txt describes it: the first line is its usage, the second
+// says in a line what it does; then come what it says of itself, and its examples.
+func command(name string, args cobra.PositionalArgs) *cobra.Command {
+	b, err := helpTexts.ReadFile("help/" + name + ".txt")
+	if err != nil {
+		panic(err) // the texts are part of the program
+	}
+	use, rest, _ := strings.Cut(string(b), "\n")
+	short, rest, _ := strings.Cut(rest, "\n")
+	long, example, _ := strings.Cut(rest, "\nExamples:\n")
+	return &cobra.Command{Use: use, Short: short, Long: strings.TrimSpace(long), Example: strings.TrimRight(example, "\n"), Args: args}
+}
 
 // headings are what flags that several verbs have stand under in a verb's help, after its
 // own.

@@ -79,7 +79,7 @@ var diagram = map[string][]string{
 	"probes/job": {
 		"onnx", "onnx/tensor", "engine/dataset", "engine/dataset/picture", "probes", "probes/encoding",
 		"probes/internal/store", "probes/region", "probes/region/annotate", "probes/region/predict",
-		"probes/region/segment", "probes/result", "probes/site",
+		"probes/region/segment", "probes/result", "probes/site", "probes/text",
 	},
 	"probes/region/survey": {
 		"engine/dataset", "engine/dataset/picture", "probes/region", "probes/region/annotate",

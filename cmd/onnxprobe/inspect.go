@@ -18,59 +18,39 @@ func newInspect() *cobra.Command {
 	var ef engineFlags
 	var engines bool
 	ofEngines := pflag.NewFlagSet("engines", pflag.ContinueOnError)
-	c := &cobra.Command{
-		Use:   "inspect MODEL",
-		Short: "Inputs, sites, knots, what bends without a site, and what can run the model",
-		Long: `Shows what onnxprobe finds in a model: its inputs and outputs, every site (a place
-where an activation is applied) with its name, shape and knots (where it bends), and what
-no site shows: nodes that are not affine in the input, with operator, kind and reason.
-Kinds are bend; smooth (curved everywhere, or a quantizer); guard (keeps a divisor from
-0); random; body (holds graphs, which are not looked into). --strict-sites makes a bend
-or a body without a site an error, after all is shown.
-
-With --engines it says which engines can run the model here with the probes of these
-sites. That prepares it on each of them, or on the one that --backend names, which takes
-memory and time for the weights; without it none is opened.`,
-		Example: `  onnxprobe inspect resnet50.onnx
-  onnxprobe inspect resnet50.onnx --engines
-  onnxprobe inspect resnet50.onnx --json | jq '.sites[].name'
-  onnxprobe inspect resnet50.onnx --json | jq '.unwatched[] | select(.kind == "bend")'
-  onnxprobe inspect resnet50.onnx --include-maxpool --strict-sites
-  onnxprobe inspect segmenter.onnx --input-size 512x512`,
-		Args: exactly(1, "one model"),
-		RunE: func(c *cobra.Command, args []string) error {
-			o, err := ef.options()
-			if err != nil {
-				return err
-			}
-			if f := firstChanged(ofEngines); f != "" && !engines {
-				return usagef("--%s goes with --engines, which tries the engines on the model; add it, or leave --%s out", f, f)
-			}
-			m, sample, err := mf.loaded(args[0])
-			if err != nil {
-				return err
-			}
-			found, err := probes.Inspect(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample}, withFlags)
-			if err != nil {
-				return err
-			}
-			var asked []engine.Backend
-			for _, b := range backends.All {
-				if !engines {
-					found.Backends = append(found.Backends, probes.Trial{Name: b.Name()})
-				} else if ef.backend == backends.Auto || ef.backend == b.Name() {
-					asked = append(asked, b)
-				}
-			}
-			if err := found.Try(c.Context(), asked, o); err != nil {
-				return err
-			}
-			err = show(c, mf.json, found, func(w io.Writer) { found.Print(w, "--engines") })
-			if bends := site.Bends(found.Unwatched); err == nil && mf.strictSites && len(bends) > 0 {
-				return &site.StrictError{Bends: bends}
-			}
+	c := command("inspect", exactly(1, "one model"))
+	c.RunE = func(c *cobra.Command, args []string) error {
+		o, err := ef.options()
+		if err != nil {
 			return err
-		},
+		}
+		if f := firstChanged(ofEngines); f != "" && !engines {
+			return usagef("--%s goes with --engines, which tries the engines on the model; add it, or leave --%s out", f, f)
+		}
+		m, sample, err := mf.loaded(args[0])
+		if err != nil {
+			return err
+		}
+		found, err := probes.Inspect(m, probes.AttachOptions{Sites: mf.siteOptions(), Sample: sample}, withFlags)
+		if err != nil {
+			return err
+		}
+		var asked []engine.Backend
+		for _, b := range backends.All {
+			if !engines {
+				found.Backends = append(found.Backends, probes.Trial{Name: b.Name()})
+			} else if ef.backend == backends.Auto || ef.backend == b.Name() {
+				asked = append(asked, b)
+			}
+		}
+		if err := found.Try(c.Context(), asked, o); err != nil {
+			return err
+		}
+		err = show(c, mf.json, found, func(w io.Writer) { found.Print(w, "--engines") })
+		if bends := site.Bends(found.Unwatched); err == nil && mf.strictSites && len(bends) > 0 {
+			return &site.StrictError{Bends: bends}
+		}
+		return err
 	}
 	mf.addSites(c.Flags())
 	mf.add(c.Flags())

@@ -73,28 +73,22 @@ var lists = map[string]func() []entry{
 func newList() *cobra.Command {
 	names := slices.Sorted(maps.Keys(lists))
 	var asJSON bool
-	c := &cobra.Command{
-		Use:   "list " + strings.Join(names, "|"),
-		Short: "What there is to choose from",
-		Long: `Lists what the tool offers, from the tables that define it. "list activations" is
-everything that makes a site; what of a model bends besides, "inspect MODEL" names.`,
-		Example:   "  onnxprobe list activations\n  onnxprobe list presets --json",
-		ValidArgs: names,
-		Args:      exactly(1, "one of "+strings.Join(names, ", ")),
-		RunE: func(c *cobra.Command, args []string) error {
-			l := lists[args[0]]
-			if l == nil {
-				return usagef("there is no list of %q; the lists are %s", args[0], strings.Join(names, ", "))
+	c := command("list", exactly(1, "one of "+strings.Join(names, ", ")))
+	c.Use += strings.Join(names, "|")
+	c.ValidArgs = names
+	c.RunE = func(c *cobra.Command, args []string) error {
+		l := lists[args[0]]
+		if l == nil {
+			return usagef("there is no list of %q; the lists are %s", args[0], strings.Join(names, ", "))
+		}
+		all := l()
+		return show(c, asJSON, all, func(w io.Writer) {
+			var rows [][]string
+			for _, e := range all {
+				rows = append(rows, []string{e.Name, e.Doc})
 			}
-			all := l()
-			return show(c, asJSON, all, func(w io.Writer) {
-				var rows [][]string
-				for _, e := range all {
-					rows = append(rows, []string{e.Name, e.Doc})
-				}
-				text.Table(w, rows)
-			})
-		},
+			text.Table(w, rows)
+		})
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -56,31 +57,15 @@ func commandLine(c *cobra.Command) []string {
 }
 
 func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
-	root := &cobra.Command{
-		Use:   "onnxprobe",
-		Short: "Activation codes and local complexity of networks exported to ONNX",
-		Long: `onnxprobe loads a network from ONNX, finds every place where it bends, and
-reports, at inference, which side of each bend every input falls on: the input's
-activation code, its address among the network's linear regions, and the local
-complexity around it, how many regions crowd there.
+	root := command("onnxprobe", nil)
+	root.Version, root.SilenceUsage, root.SilenceErrors = result.Version(), true, true
 
-Results go to standard output or to files, messages to standard error. Exit codes:
-0 done; 1 failed, also where no item could be read, or a write failed; 2 wrong usage;
-3 finished, but some items could not be read; 4 the backend is not available here. An
-interrupt or SIGTERM ends a run within a second, a second one at once, with 1.`,
-		Example: `  onnxprobe demo
-  onnxprobe inspect resnet50.onnx
-  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet -o codes.parquet
-  onnxprobe complexity resnet18.onnx data_batch_1.bin --preprocess cifar10 -o lc.parquet
-  onnxprobe runtime install`,
-		Version:       result.Version(),
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newHash(), newAffine(), newRegions(), newSearch(), newDedup(), newEvaluate(), newReport(), newDynamics(), newPhases(), newBench(), newRuntime(), newList(), newDemo())
+	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newHash(), newAffine(),
+		newRegions(), newSearch(), newDedup(), newEvaluate(), newReport(), newDynamics(), newPhases(), newBench(),
+		newRuntime(), newList(), newDemo())
 	root.PersistentFlags().Bool("quiet", false, "no progress and no notes on standard error")
 	root.SetIn(stdin)
 	root.SetOut(stdout) // before the completion command, which keeps it
@@ -134,18 +119,12 @@ func unknownCommand(c *cobra.Command, args []string) error {
 }
 
 // exactly and atLeast are cobra's argument checks as usage errors.
-func exactly(n int, what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) != n {
-			return usagef("%s takes %s; see %s --help", c.Name(), what, c.CommandPath())
-		}
-		return nil
-	}
-}
+func exactly(n int, what string) cobra.PositionalArgs { return within(n, n, what) }
+func atLeast(n int, what string) cobra.PositionalArgs { return within(n, math.MaxInt, what) }
 
-func atLeast(n int, what string) cobra.PositionalArgs {
+func within(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if len(args) < n {
+		if n := len(args); n < least || n > most {
 			return usagef("%s takes %s; see %s --help", c.Name(), what, c.CommandPath())
 		}
 		return nil

@@ -96,9 +96,9 @@ func complete(sides []dataset.Side, ports []probes.Input) error {
 	for _, p := range ports {
 		if !slices.ContainsFunc(sides, func(s dataset.Side) bool { return s.Name == p.Name }) {
 			if p.Shared {
-				return usagef("nothing is given for the model's input %s, which all items share; give --input %s=VALUE", portText(p), p.Name)
+				return usagef("nothing is given for the model's input %s, which all items share; give --input %s=VALUE", p.String(), p.Name)
 			}
-			return usagef("nothing is given for the model's input %s; give --input %s=FILE.npy or =VALUE, or for boxes --regions FILE --region-input %s", portText(p), p.Name, p.Name)
+			return usagef("nothing is given for the model's input %s; give --input %s=FILE.npy or =VALUE, or for boxes --regions FILE --region-input %s", p.String(), p.Name, p.Name)
 		}
 	}
 	return nil
@@ -121,7 +121,7 @@ func (f *otherFlags) boxInput(ports []probes.Input) (in region.BoxInput, err err
 		return in, usagef("--region-input %s: a box in %q; the choices are %s", f.box, units, strings.Join(region.Units, ", "))
 	}
 	if !slices.Equal(p.Shape, []int{4}) {
-		return in, usagef("--region-input %s: the model's input %s takes no box, which has 4 numbers", f.box, portText(p))
+		return in, usagef("--region-input %s: the model's input %s takes no box, which has 4 numbers", f.box, p.String())
 	}
 	return region.BoxInput{Name: p.Name, DType: p.DType, Units: units}, nil
 }
@@ -202,7 +202,7 @@ func portNamed(flag, name string, ports []probes.Input) (probes.Input, error) {
 		if p.Name == name || name == "" && len(ports) == 1 {
 			return p, nil
 		}
-		all = append(all, portText(p))
+		all = append(all, p.String())
 	}
 	switch {
 	case len(ports) == 0:
@@ -212,8 +212,6 @@ func portNamed(flag, name string, ports []probes.Input) (probes.Input, error) {
 	}
 	return probes.Input{}, usagef("--%s: the model has no input %q besides its data; it has %s", flag, name, strings.Join(all, ", "))
 }
-
-func portText(p probes.Input) string { return fmt.Sprintf("%q (%s %v)", p.Name, p.DType, p.Shape) }
 
 // inputsOf are the model's data input and the others, which only a verb with
 // otherFlags feeds.

@@ -12,35 +12,7 @@ import (
 func newPhases() *cobra.Command {
 	var f studyFlags
 	t := dynamics.DefaultThresholds
-	c := &cobra.Command{
-		Use:   "phases TABLE.csv --train DATA --test DATA -o DIR",
-		Short: "The activation hash phase chart: regimes of expressivity over size, time and samples",
-		Long: `Reads a table of networks with the columns path (relative to the table) and at least one of
-size, time and samples, measures the redundancy of each network's codes on both sets and K-NN
-accuracy from the training to the test set, and sorts every setting of every pair of axes into
-a regime of "Neural networks behave as hash encoders":
-
-  under-expressive         redundancy, the larger of both sets', is above --redundant
-  sufficiently-expressive  redundancy is at most --unique, and K-NN accuracy changes by no more
-                           than --saturated to the next larger setting on either axis (of the
-                           largest: from the next smaller)
-  critically-expressive    what lies between
-  undecided                redundancy is at most --unique, and there is no setting beside it
-
-The paper gives no numbers that divide the regimes: these thresholds are onnxprobe's own.
-Networks of one setting count with their mean. DIR holds a record model-HASH.json for each
-network, models.parquet (.jsonl, .csv) with its figures, and phases.parquet with the regimes;
-the same command goes on where it was stopped, and takes in networks that have come since. A
-network that cannot be measured is a row with its error; the exit code is 3 then.`,
-		Example: `  onnxprobe phases models.csv --train train.npz --test test.npz -o chart
-  onnxprobe phases models.csv --train train/ --test test/ --preprocess mnist-01 --redundant 0.1 --json -o chart
-
-  models.csv:
-    path,size,time
-    width20-epoch1.onnx,20,1
-    width40-epoch1.onnx,40,1`,
-		Args: exactly(1, "one table of networks"),
-	}
+	c := command("phases", exactly(1, "one table of networks"))
 	fs := c.Flags()
 	f.add(fs)
 	fs.Float64Var(&t.Redundant, "redundant", t.Redundant, "redundancy above which a network is under-expressive (ours)")

@@ -37,39 +37,7 @@ func newRegions() *cobra.Command {
 	for _, o := range annotate.Outputs {
 		forms = append(forms, o.Name)
 	}
-	c := &cobra.Command{
-		Use:   "regions DATA... --regions SRC [-o OUT] [--truth TRUE] [--draw DIR]",
-		Short: "Finds, converts, draws and scores regions of pictures",
-		Long: `Takes the regions of pictures from annotations or finds them in the pictures themselves,
-and writes them in another format, draws them, or compares them with the true ones. No
-network is needed but for boxes:MODEL and labels:MODEL. A picture is in memory at a time.
-
-OUT is a file, .json (COCO), .csv or .jsonl (MedRegA's answers; boxes with --output-format
-boxes), or with --output-format yolo, voc or labels a new folder with a file for each picture.
-COCO keeps masks, and label maps do; the others hold boxes. Pictures are named by their ID.
-The ids of regions in COCO are numbers from 1, unique over all pictures: others are renumbered
-there, while --draw and the rows of codes with the same --regions keep those of the picture.
-
---truth gives two scores. BN-HTRd's: DR, RA and FM are the shares of the true regions, of
-those found, and their harmonic mean, that are in one-to-one matches of an IoU of at least
---iou, 0.9 by default (the choice is ours). MedRegA's: true and found regions are paired so
-that the sum of 1 - IoU is the least (the Hungarian method);
-MEAN IOU is that of the true regions, 0 for one without a pair, and >0.25, >0.5, >0.75 the
-shares of them that exceed these. Where both regions have masks their pixels count, else
-their boxes. Regions of one label are compared with those of the same, except where slic or
-lines found them, which know no labels, or with --any-label. The flags --region-boxes,
--normalized, -clip, -box-only, -names and -ignore hold for --truth too.
-
-The folder of BN-HTRd can be DATA, --regions and --truth: of pictures of lines the YOLO boxes
-beside them, of the others one region each, whose label is the ground-truth text.`,
-		Example: `  onnxprobe regions photos/ --regions coco.json --output-format yolo -o labels
-  onnxprobe regions pages/ --regions lines -o lines.json --draw overlays/
-  onnxprobe regions pages/ --regions lines --truth truth.json --by-picture
-  onnxprobe regions photos/ --regions answers.jsonl --truth coco.json --json
-  onnxprobe regions photos/ --regions boxes:detr.onnx --region-preprocess imagenet -o found.json
-  onnxprobe regions BN-HTR_Dataset/ --regions BN-HTR_Dataset/ -o words.csv`,
-		Args: atLeast(1, "pictures"),
-	}
+	c := command("regions", atLeast(1, "pictures"))
 	fs := c.Flags()
 	f.regions.add(fs)
 	fs.Lookup("regions").Usage = strings.TrimPrefix(fs.Lookup("regions").Usage, rowForEach)

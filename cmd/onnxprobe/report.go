@@ -25,26 +25,7 @@ type reportFlags struct {
 
 func newReport() *cobra.Command {
 	var f reportFlags
-	c := &cobra.Command{
-		Use:   "report DIR|FILES... -o REPORT.html",
-		Short: "Figures and tables of results, on one page",
-		Long: `Looks at results and draws what they hold, on one HTML page that needs no network, no
-script and no other file: codes (use of bits by site, Hamming distances within and between
-classes, a map of the codes), local complexity (by item, site and radius, and the maps over
-pictures that complexity --map draws), evaluations, comparisons, affine maps, benchmarks,
-batch jobs, searches and duplicates with the pictures of their items, training dynamics and
-phases. Folders are looked through, and what cannot be shown is listed with the reason. The
-verbs' own --plot draws the same of one result.
-
-Distances are those of all pairs of --sample items, drawn with --seed where there are more.
---figures writes each figure as SVG and PNG too, for papers and slides; figures are the
-same to the byte for the same results. Colours are told apart by the colour-blind, and the
-page follows the reader's choice of light or dark.`,
-		Example: `  onnxprobe report results/ -o report.html
-  onnxprobe report codes.parquet complexity.parquet evaluate.json -o report.html --title "ResNet-18"
-  onnxprobe report dynamics/ -o dynamics.html --figures figures/`,
-		Args: atLeast(1, "results, or folders of them"),
-	}
+	c := command("report", atLeast(1, "results, or folders of them"))
 	fs := c.Flags()
 	fs.StringVarP(&f.output, "output", "o", "report.html", "the page, an HTML `FILE`")
 	fs.StringVar(&f.title, "title", "", "title of the page")

@@ -23,15 +23,7 @@ type runOptions struct {
 
 func newRun() *cobra.Command {
 	var o runOptions
-	c := &cobra.Command{
-		Use:   "run MODEL DATA... [-o OUT]",
-		Short: "Plain inference",
-		Long: `Runs every item through the model. Without -o it prints the highest entries of the
-model's first output for every item; with -o it writes the outputs themselves as well.`,
-		Example: `  onnxprobe run resnet50.onnx dog.jpg --preprocess imagenet-v2 --softmax --labels imagenet_classes.txt
-  onnxprobe run resnet20.onnx test_batch.bin --preprocess cifar10 -o logits.npy`,
-		Args: atLeast(1, "a model and data"),
-	}
+	c := command("run", atLeast(1, "a model and data"))
 	o.add(c)
 	fs := c.Flags()
 	o.addRandom(fs)

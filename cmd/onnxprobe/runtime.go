@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,55 +15,35 @@ import (
 )
 
 func newRuntime() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "runtime",
-		Short: "ONNX Runtime for this machine: install, list",
-		Example: `  onnxprobe runtime install
-  onnxprobe runtime install --cuda
-  onnxprobe runtime list`,
-	}
+	c := command("runtime", nil)
 	c.AddCommand(newRuntimeInstall(), newRuntimeList())
 	return c
 }
 
 func newRuntimeInstall() *cobra.Command {
 	var o install.Options
-	c := &cobra.Command{
-		Use:   "install",
-		Short: "Put ONNX Runtime where onnxprobe finds it",
-		Long: `Gets the ONNX Runtime library through pip or npm, whichever this machine has, checks
-its SHA-256 against the list in this program, and keeps it in the user's cache folder.
-Running it again does nothing; running it after an interruption goes on.
-
-With --cuda it gets the build for NVIDIA GPUs through pip and, of the CUDA 13 and cuDNN 9
-libraries that it needs, those that this machine has not. It says first what it will
-fetch; "onnxprobe runtime list" shows where each library was found.`,
-		Example: `  onnxprobe runtime install
-  onnxprobe runtime install --from onnxruntime-` + install.Pinned + `-cp312-cp312-manylinux_2_28_x86_64.whl
-  onnxprobe runtime install --cuda
-  onnxprobe runtime install --cuda --from wheels/`,
-		Args: exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if o.All && !o.CUDA {
-				return usagef("--all goes with --cuda")
+	c := command("runtime_install", exactly(0, "no arguments"))
+	c.Example = strings.ReplaceAll(c.Example, "VERSION", install.Pinned)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if o.All && !o.CUDA {
+			return usagef("--all goes with --cuda")
+		}
+		o.Log = c.ErrOrStderr()
+		if quiet(c) {
+			o.Log = io.Discard
+		}
+		if o.From != "" {
+			// Said even where an installed runtime leaves nothing to do.
+			if _, err := os.Stat(o.From); err != nil {
+				return fmt.Errorf("installing ONNX Runtime from %q: %w", o.From, err)
 			}
-			o.Log = c.ErrOrStderr()
-			if quiet(c) {
-				o.Log = io.Discard
-			}
-			if o.From != "" {
-				// Said even where an installed runtime leaves nothing to do.
-				if _, err := os.Stat(o.From); err != nil {
-					return fmt.Errorf("installing ONNX Runtime from %q: %w", o.From, err)
-				}
-			}
-			path, err := install.Install(c.Context(), o)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(c.OutOrStdout(), path)
-			return nil
-		},
+		}
+		path, err := install.Install(c.Context(), o)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(c.OutOrStdout(), path)
+		return nil
 	}
 	c.Flags().StringVar(&o.From, "from", "", "install from a wheel, an npm archive, a library or a folder with one, with --cuda all of them: for machines without a network")
 	c.Flags().BoolVar(&o.CUDA, "cuda", false, "the build with the CUDA provider, and the libraries of CUDA and cuDNN that are not found")
@@ -74,41 +55,30 @@ fetch; "onnxprobe runtime list" shows where each library was found.`,
 func newRuntimeList() *cobra.Command {
 	var asJSON bool
 	var device string
-	c := &cobra.Command{
-		Use:   "list",
-		Short: "What runs need of this machine, and where it was found",
-		Long: `Lists the ONNX Runtime libraries in the order they are tried, the CUDA provider, each
-library of CUDA and cuDNN that it needs, NVIDIA's driver, and the GPUs: where each was
-found and by which rule, or what is missing and how to get it. The exit code is 0; with
---device it is 4 when something that runs on that device need is missing.`,
-		Example: `  onnxprobe runtime list
-  onnxprobe runtime list --device cuda
-  onnxprobe runtime list --json`,
-		Args: exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, args []string) error {
-			d := engine.Device{}
-			if device != "" {
-				var err error
-				if d, err = engine.ParseDevice(device); err != nil {
-					return usagef("--device: %w", err)
-				}
+	c := command("runtime_list", exactly(0, "no arguments"))
+	c.RunE = func(c *cobra.Command, args []string) error {
+		d := engine.Device{}
+		if device != "" {
+			var err error
+			if d, err = engine.ParseDevice(device); err != nil {
+				return usagef("--device: %w", err)
 			}
-			pieces := ort.Inventory()
-			if err := show(c, asJSON, pieces, func(w io.Writer) { text.Table(w, pieceRows(pieces)) }); err != nil {
-				return err
+		}
+		pieces := ort.Inventory()
+		if err := show(c, asJSON, pieces, func(w io.Writer) { text.Table(w, pieceRows(pieces)) }); err != nil {
+			return err
+		}
+		if device != "" {
+			return ort.Check(pieces, d)
+		}
+		said := map[string]bool{"": true}
+		for _, p := range pieces { // how to come by what is missing
+			if !said[p.Remedy] {
+				said[p.Remedy] = true
+				note(c, "%s: %s%s", p.Name, p.Remedy, flags(p.Options))
 			}
-			if device != "" {
-				return ort.Check(pieces, d)
-			}
-			said := map[string]bool{"": true}
-			for _, p := range pieces { // how to come by what is missing
-				if !said[p.Remedy] {
-					said[p.Remedy] = true
-					note(c, "%s: %s%s", p.Name, p.Remedy, flags(p.Options))
-				}
-			}
-			return nil
-		},
+		}
+		return nil
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().StringVar(&device, "device", "", "end with exit code 4 unless runs on this device, cpu, cuda or cuda:N, have what they need")

@@ -26,27 +26,7 @@ type searchFlags struct {
 
 func newSearch() *cobra.Command {
 	var f searchFlags
-	c := &cobra.Command{
-		Use:   "search CODES --query ITEM|CODES [-k N] [-o OUT]",
-		Short: "The items with the most similar codes",
-		Long: `Finds, for every query, the items whose codes differ from its own in the fewest bits:
-exactly, by comparing it with all of them, the nearest first, and of items at one distance
-the one that comes first. CODES is a result of codes or hash (.parquet, .npy or .jsonl), a
-folder of them such as a batch job's, or a FAISS IndexBinaryFlat. A query is the id of an
-item of CODES (repeat --query for several), or another result of the same model, sites and
-sketch, all of whose items are queries; --all takes every item of CODES. An item is not its
-own neighbor.
-
-Sketches are compared where there are some, else whole codes. The distance of two sketches
-estimates that of the codes: distance * bits / K, with its standard error beside it. With
---on digest the items in the query's own linear region are found, and no others.`,
-		Example: `  onnxprobe codes resnet50.onnx photos/ --preprocess imagenet --sketch 256 --no-code -o photos.parquet
-  onnxprobe search photos.parquet --query cats/0001.jpg -k 5
-  onnxprobe search photos.parquet --query new.parquet -k 20 -o neighbors.parquet --plot neighbors.html
-  onnxprobe search job/ --all -k 1 -o -
-  onnxprobe search codes.npy --query a.png --query b.png --on code --json`,
-		Args: exactly(1, "one result with codes"),
-	}
+	c := command("search", exactly(1, "one result with codes"))
 	fs := c.Flags()
 	f.add(fs, "what is compared: sketch, code, channels or digest; "+
 		"sketches where there are some, else codes; of regions channels")

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // Status is how far a job is.
@@ -69,6 +71,37 @@ func (p *Plan) Status() (Status, error) {
 	var err error
 	s.Success, err = p.finished()
 	return s, err
+}
+
+// Print writes how far the job is, for people.
+func (s *Status) Print(w io.Writer) {
+	rows := [][]string{
+		{"shards done", fmt.Sprintf("%d of %d", s.Done, s.Shards)},
+		{"missing", text.Numbered(s.Missing)},
+		{"of these, running here", text.Numbered(s.Running)},
+		{"set aside", text.Numbered(s.Aside)},
+		{"items", fmt.Sprintf("%d of %d, %d failed", s.Finished, s.Items, s.Failed)},
+		{"written", text.Size(s.Bytes)},
+	}
+	if s.Tiles > 0 {
+		rows = append(rows, []string{"tiles", text.Grouped(int64(s.Tiles))})
+	}
+	if r := s.Regions; r != nil {
+		rows = append(rows, []string{"regions", fmt.Sprintf("%d of %s, %d failed; %s without", r.Regions, text.Count(r.Pictures, "picture"), r.Failed, text.Count(r.Without, "picture"))})
+	}
+	if s.ItemsPerSecond > 0 {
+		t := s.Seconds
+		rows = append(rows, []string{"rate", fmt.Sprintf("%.4g items a second and worker", s.ItemsPerSecond)},
+			[]string{"seconds", fmt.Sprintf("%.1f: reading %.1f, decoding %.1f, inference %.1f, waiting for items %.1f, writing %.1f", t.Total, t.Read, t.Decode, t.Infer, t.Wait, t.Write)})
+	}
+	done := "no"
+	if s.Success {
+		done = "yes"
+	}
+	text.Table(w, append(rows, []string{"finished", done}))
+	for _, e := range s.Errors[:min(3, len(s.Errors))] {
+		fmt.Fprintln(w, "  "+e)
+	}
 }
 
 // add counts a shard that is done.

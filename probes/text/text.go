@@ -75,3 +75,15 @@ func First(texts []string, most int) string {
 	}
 	return s
 }
+
+// Numbered is how many numbers there are, and the first of them: "2: [3 7]".
+func Numbered(v []int) string {
+	if len(v) == 0 {
+		return "0"
+	}
+	s := fmt.Sprint(v[:min(len(v), 10)])
+	if len(v) > 10 {
+		s += " …"
+	}
+	return fmt.Sprintf("%d: %s", len(v), s)
+}
