@@ -222,8 +222,9 @@ func (p port) String() string {
 	return fmt.Sprintf("%s %s [%s]", p.Name, p.DType, strings.Join(dims, " x "))
 }
 
-// Print writes the description for people. remedy is what has an engine tried that was not.
-func (d *Inspection) Print(w io.Writer, remedy string) {
+// Print writes the description for people. remedy is what has an engine tried that was not,
+// pooling what makes a max-pooling a site; "" where there is nothing to say.
+func (d *Inspection) Print(w io.Writer, remedy, pooling string) {
 	fmt.Fprintf(w, "%s: opset %d, IR %d, %s, %s", d.Model, d.Opset, d.IR,
 		text.Count(d.Nodes, "node"), text.Count(d.Params, "parameter"))
 	if d.Producer != "" {
@@ -241,7 +242,7 @@ func (d *Inspection) Print(w io.Writer, remedy string) {
 	}
 	fmt.Fprintln(w)
 	d.printSites(w)
-	d.printUnwatched(w)
+	d.printUnwatched(w, pooling)
 	for _, b := range d.Backends {
 		switch {
 		case !b.Tried:
@@ -292,7 +293,7 @@ func (d *Inspection) printSites(w io.Writer) {
 
 // printUnwatched shows what no site shows: a row each, what is smooth by its operators
 // alone.
-func (d *Inspection) printUnwatched(w io.Writer) {
+func (d *Inspection) printUnwatched(w io.Writer, pooling string) {
 	rows := [][]string{{"NO SITE", "OPERATOR", "KIND", "WHY"}}
 	var smooth []string
 	for _, u := range d.Unwatched {
@@ -300,7 +301,11 @@ func (d *Inspection) printUnwatched(w io.Writer) {
 			smooth = append(smooth, u.Op)
 			continue
 		}
-		rows = append(rows, []string{cmp.Or(u.Module, u.Name), u.Op, string(u.Kind), u.Reason})
+		why := u.Reason
+		if o := u.Node.Operator(); pooling != "" && o != nil && o.Verdict == onnx.Watched {
+			why += " (" + pooling + ")"
+		}
+		rows = append(rows, []string{cmp.Or(u.Module, u.Name), u.Op, string(u.Kind), why})
 	}
 	if len(rows) > 1 {
 		fmt.Fprintln(w)

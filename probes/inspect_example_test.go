@@ -20,7 +20,7 @@ func ExampleInspect() {
 		fmt.Println(err)
 		return
 	}
-	found.Print(os.Stdout, "")
+	found.Print(os.Stdout, "", "")
 	// Output:
 	// ../testdata/models/mlp_dynamo.onnx: opset 20, IR 10, 6 nodes, 7,470 parameters, from pytorch 2.15.0+cu132
 	// input   input float32 [batch x 1 x 8 x 8]

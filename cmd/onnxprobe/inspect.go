@@ -46,7 +46,7 @@ func newInspect() *cobra.Command {
 		if err := found.Try(c.Context(), asked, o); err != nil {
 			return err
 		}
-		err = show(c, mf.json, found, func(w io.Writer) { found.Print(w, "--engines") })
+		err = show(c, mf.json, found, func(w io.Writer) { found.Print(w, "--engines", "--include-maxpool") })
 		if bends := site.Bends(found.Unwatched); err == nil && mf.strictSites && len(bends) > 0 {
 			return &site.StrictError{Bends: bends}
 		}
