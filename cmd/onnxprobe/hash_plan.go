@@ -215,7 +215,8 @@ func (h *hashPlan) request(c *cobra.Command, e *engineFlags, args []string) (
 	q = &jobs.Request{Model: m, Settings: h.asked, ShardSize: h.shardSize, Limit: h.limit, FewBits: !h.changed("sketch"),
 		StrictSites: h.strictSites, AllowLinks: h.allowLinks, Command: commandLine(c), Regions: h.regions.path}
 	s := &q.Settings
-	s.Precision, s.Batch, s.Globs, s.MaxPool, s.Gemm = e.precision, e.batch, h.sites, h.maxPool, h.gemm
+	s.Precision, s.Batch = e.precision, e.batch
+	s.Globs, s.MaxPool, s.Gemm = h.sites, h.maxPool, h.gemm
 	if sources, q.Data, err = h.inputs(c, s, v, sample, args[1:]); err != nil {
 		return nil, nil, nil, err
 	}

@@ -86,7 +86,8 @@ func (r *regionModel) parse(f *regionFlags, changed func(string) bool) error {
 	}
 	s := &predict.Settings{Kind: kind, BoxOnly: f.boxOnly}
 	if kind == predict.Boxes {
-		s.Score, s.NMS, s.Form, s.Normalised, s.Activation = r.score, r.nms, f.boxes, f.normalised, r.activation
+		s.Score, s.NMS, s.Activation = r.score, r.nms, r.activation
+		s.Form, s.Normalised = f.boxes, f.normalised
 	} else {
 		s.Smooth = r.smooth
 	}

@@ -165,7 +165,8 @@ func start(c install.Candidate) error {
 	}
 	loaded.providers = C.GoString(list)
 	C.free(unsafe.Pointer(list))
-	loaded.ok, loaded.path, loaded.file, loaded.version, loaded.api = true, abs, info, version, api
+	loaded.path, loaded.file = abs, info
+	loaded.ok, loaded.version, loaded.api = true, version, api
 	return nil
 }
 

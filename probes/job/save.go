@@ -117,7 +117,8 @@ func (p *Plan) join(old *Plan, frame *probes.Frame) error {
 		if err := p.mend(old, frame); err != nil {
 			return err
 		}
-		p.Command, p.Sources, p.Shards, p.Names, p.naming = old.Command, old.Sources, old.Shards, old.Names, naming{}
+		p.Command, p.Sources, p.Shards = old.Command, old.Sources, old.Shards
+		p.Names, p.naming = old.Names, naming{}
 		var lost *UnreachableError
 		if err := old.Reach(); !errors.As(err, &lost) {
 			p.Places, p.LiesAt, p.Sum = old.Places, old.LiesAt, old.Sum

@@ -82,7 +82,8 @@ func (p *Plan) Open(ctx context.Context, q probes.Request) (*probes.Prober, erro
 		return nil, err
 	}
 	s := &p.Settings
-	q.Sites, q.Sample, q.Batch, q.Precision, q.Manifest = s.siteOptions(), s.Sample, s.Batch, s.Precision, p.Manifest
+	q.Sites, q.Sample, q.Manifest = s.siteOptions(), s.Sample, p.Manifest
+	q.Batch, q.Precision = s.Batch, s.Precision
 	r, err := probes.Open(ctx, q)
 	if err != nil {
 		return nil, err

@@ -21,7 +21,8 @@ const padding = 512
 // load makes ready the codes up to the next marker.
 func (d *decoder) load() error {
 	b := &d.bits
-	b.at, b.acc, b.n, b.size, b.marker = 0, 0, 0, 0, 0
+	b.at, b.size, b.marker = 0, 0, 0
+	b.acc, b.n = 0, 0
 	b.buf = b.buf[:0]
 	for {
 		i := bytes.IndexByte(d.data[d.at:], 0xff)

@@ -134,7 +134,8 @@ func (d *decoder) start(b []byte) {
 			d.tables[i][j].defined = false
 		}
 	}
-	d.interval, d.jfif, d.adobe, d.transform, d.found = 0, false, false, 0, 0
+	d.interval, d.transform, d.found = 0, 0, 0
+	d.jfif, d.adobe = false, false
 	d.pending.n = 0
 	d.bits.marker = 0
 }

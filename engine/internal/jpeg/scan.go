@@ -262,7 +262,8 @@ func (b *bits) skip(c *component) bool {
 	if !b.difference(c) {
 		return false
 	}
-	t, buf, at, acc, n := c.ac, b.buf, b.at, b.acc, b.n
+	t, buf, at := c.ac, b.buf, b.at
+	acc, n := b.acc, b.n
 	for k := 1; k < 64; k++ {
 		if n < 32 {
 			acc |= uint64(binary.BigEndian.Uint32(buf[at:])) << (32 - n)

@@ -125,7 +125,8 @@ func (m *micro[T]) addDirect(w *worker, c []T, ldc, rows, k, cols int, a, b matr
 			b4, b5, b6, b7 := b.data[(j+4)*b.col:][:k], b.data[(j+5)*b.col:][:k], b.data[(j+6)*b.col:][:k], b.data[(j+7)*b.col:][:k]
 			var s0, s1, s2, s3, s4, s5, s6, s7 T
 			s := (*[8]T)(y[j:])
-			s0, s1, s2, s3, s4, s5, s6, s7 = s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
+			s0, s1, s2, s3 = s[0], s[1], s[2], s[3]
+			s4, s5, s6, s7 = s[4], s[5], s[6], s[7]
 			for p, v := range x {
 				s0 += T(v * b0[p])
 				s1 += T(v * b1[p])
