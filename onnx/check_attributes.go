@@ -54,7 +54,8 @@ var bounds = func() []bound {
 		{"MaxRoiPool", "pooled_shape", 0, demands{least(1), numbers(2)}},
 		{"DepthToSpace SpaceToDepth", "blocksize", 0, demands{least(1)}},
 
-		{"ArgMax ArgMin Compress Concat DFT Gather GatherElements Hardmax LayerNormalization LogSoftmax LpNormalization RMSNormalization Scatter ScatterElements Softmax Split SplitToSequence TopK Unique",
+		{"ArgMax ArgMin Compress Concat DFT Gather GatherElements Hardmax LayerNormalization LogSoftmax " +
+			"LpNormalization RMSNormalization Scatter ScatterElements Softmax Split SplitToSequence TopK Unique",
 			"axis", 0, demands{axisWithin(0, 0)}},
 		{"CumSum CumProd", "axis", 1, demands{axisWithin(0, 0)}},
 		{"QuantizeLinear DequantizeLinear", "axis", 0, demands{scaledAxis}},

@@ -257,7 +257,8 @@ func (m *Model) Save(path string) error {
 			return fmt.Errorf("saving %q: %w", path, err)
 		}
 		if !same {
-			return fmt.Errorf("saving %q: the model keeps its weights in %v beside it in %q, and a model can only refer to data in its own folder; save it there, or copy that data first",
+			return fmt.Errorf("saving %q: the model keeps its weights in %v beside it in %q, and a model can only refer "+
+				"to data in its own folder; save it there, or copy that data first",
 				path, m.ExternalFiles(), m.Dir)
 		}
 	}

@@ -351,7 +351,8 @@ func (m *Model) mapped(loc string) (*mapping, error) {
 		got := fmt.Sprintf("%x", sha1.Sum(mp.data))
 		for _, w := range want {
 			if got != w {
-				return nil, fmt.Errorf("external data %q: its SHA-1 is %s, and the model wants %s: the file was changed or is another model's; copy both again", loc, got, w)
+				return nil, fmt.Errorf("external data %q: its SHA-1 is %s, and the model wants %s: the file was changed or "+
+					"is another model's; copy both again", loc, got, w)
 			}
 		}
 	}

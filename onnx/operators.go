@@ -151,7 +151,8 @@ var Operators = func() []Operator {
 	add("Col2Im AffineGrid DFT STFT", First, 0, None)
 	add("Constant ConstantOfShape EyeLike Range", 0, Moves|run, None)
 	add("Shape Size", 0, Shaped, None)
-	add("SequenceConstruct SequenceAt SequenceInsert SequenceErase SequenceEmpty SequenceLength SplitToSequence ConcatFromSequence Optional OptionalGetElement OptionalHasElement",
+	add("SequenceConstruct SequenceAt SequenceInsert SequenceErase SequenceEmpty SequenceLength SplitToSequence "+
+		"ConcatFromSequence Optional OptionalGetElement OptionalHasElement",
 		All, Moves, None)
 	add("HannWindow HammingWindow BlackmanWindow MelWeightMatrix", 0, 0, None)
 
@@ -169,7 +170,8 @@ var Operators = func() []Operator {
 
 	// Curved by nature.
 	add("Sigmoid Erf Exp Log Sqrt Reciprocal Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Pow", 0, Smooth|run, AsSmooth)
-	add("Softmax LogSoftmax LayerNormalization InstanceNormalization GroupNormalization RMSNormalization SimplifiedLayerNormalization MeanVarianceNormalization LpNormalization LRN",
+	add("Softmax LogSoftmax LayerNormalization InstanceNormalization GroupNormalization RMSNormalization "+
+		"SimplifiedLayerNormalization MeanVarianceNormalization LpNormalization LRN",
 		0, Smooth|run, AsSmooth)
 	add("ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare ReduceProd", 0, Smooth|run, AsSmooth)
 	add("LpPool GlobalLpPool", 0, Smooth|Window|Shaped, AsSmooth)
@@ -178,9 +180,12 @@ var Operators = func() []Operator {
 	add("Attention RotaryEmbedding", 0, Smooth|Shaped, AsSmooth)
 	add("LinearAttention CausalConvWithState ai.onnx.preview.FlexAttention", 0, Smooth, AsSmooth)
 	add("LSTM GRU RNN", 0, Smooth|Shaped, AsSmooth)
-	add("com.microsoft.SkipLayerNormalization com.microsoft.SkipSimplifiedLayerNormalization com.microsoft.EmbedLayerNormalization com.microsoft.Attention com.microsoft.MultiHeadAttention com.microsoft.GroupQueryAttention com.microsoft.BiasSoftmax com.microsoft.RotaryEmbedding com.microsoft.BiasSplitGelu",
+	add("com.microsoft.SkipLayerNormalization com.microsoft.SkipSimplifiedLayerNormalization "+
+		"com.microsoft.EmbedLayerNormalization com.microsoft.Attention com.microsoft.MultiHeadAttention "+
+		"com.microsoft.GroupQueryAttention com.microsoft.BiasSoftmax com.microsoft.RotaryEmbedding com.microsoft.BiasSplitGelu",
 		0, Smooth|Shaped, AsSmooth)
-	add("com.microsoft.GroupNorm com.microsoft.SkipGroupNorm com.microsoft.CDist com.microsoft.PackedAttention com.microsoft.LongformerAttention com.microsoft.Inverse com.microsoft.GemmFastGelu",
+	add("com.microsoft.GroupNorm com.microsoft.SkipGroupNorm com.microsoft.CDist com.microsoft.PackedAttention "+
+		"com.microsoft.LongformerAttention com.microsoft.Inverse com.microsoft.GemmFastGelu",
 		0, Smooth|Shaped, AsSmooth)
 
 	// Steps and orders that no site shows.
@@ -208,16 +213,21 @@ var Operators = func() []Operator {
 	add("MatMulInteger", 0, Bilinear|run, None)
 	add("com.microsoft.MatMulInteger16", 0, Bilinear|Shaped, None)
 	add("ConvInteger", 0, Bilinear|Window|Shaped, None)
-	const operator = "a quantized operator: what it folds of activations, rounding and clamping cannot be seen; quantize in the QDQ format (QuantizeLinear and DequantizeLinear) instead"
-	add("QLinearConv QLinearMatMul com.microsoft.QLinearAdd com.microsoft.QLinearMul com.microsoft.QLinearSigmoid com.microsoft.QLinearLeakyRelu com.microsoft.QLinearSoftmax com.microsoft.QLinearGlobalAveragePool com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat com.microsoft.QGemm",
+	const operator = "a quantized operator: what it folds of activations, rounding and clamping cannot be seen; " +
+		"quantize in the QDQ format (QuantizeLinear and DequantizeLinear) instead"
+	add("QLinearConv QLinearMatMul com.microsoft.QLinearAdd com.microsoft.QLinearMul com.microsoft.QLinearSigmoid "+
+		"com.microsoft.QLinearLeakyRelu com.microsoft.QLinearSoftmax com.microsoft.QLinearGlobalAveragePool "+
+		"com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat com.microsoft.QGemm",
 		0, Grid|Shaped, Named, operator)
-	add("com.microsoft.QLinearConv com.microsoft.QLinearReduceMean com.microsoft.QLinearWhere com.microsoft.QAttention com.microsoft.DynamicQuantizeLSTM", 0, Grid|Shaped, Named, operator)
+	add("com.microsoft.QLinearConv com.microsoft.QLinearReduceMean com.microsoft.QLinearWhere "+
+		"com.microsoft.QAttention com.microsoft.DynamicQuantizeLSTM", 0, Grid|Shaped, Named, operator)
 	add("com.microsoft.QLinearConvTranspose com.microsoft.QOrderedMatMul", 0, Grid, Named, operator)
 	add("com.microsoft.DynamicQuantizeMatMul com.microsoft.MatMulIntegerToFloat", 0, Grid|Shaped, AsSmooth, grid)
 
 	// Layouts of one machine.
 	const layout = "a layout of ONNX Runtime's for one machine; save the model at the extended level of its optimizer, or the original"
-	add("com.microsoft.nchwc.Conv com.microsoft.nchwc.MaxPool com.microsoft.nchwc.AveragePool com.microsoft.nchwc.GlobalMaxPool com.microsoft.nchwc.GlobalAveragePool com.microsoft.nchwc.Upsample",
+	add("com.microsoft.nchwc.Conv com.microsoft.nchwc.MaxPool com.microsoft.nchwc.AveragePool "+
+		"com.microsoft.nchwc.GlobalMaxPool com.microsoft.nchwc.GlobalAveragePool com.microsoft.nchwc.Upsample",
 		0, Piecewise|Window, Named, layout)
 	add("com.microsoft.NhwcConv com.microsoft.NhwcMaxPool com.microsoft.NhwcFusedConv", 0, Piecewise|Window|Shaped, Named, layout)
 	add("com.microsoft.nchwc.ReorderInput com.microsoft.nchwc.ReorderOutput", First, Moves, None)
@@ -241,7 +251,8 @@ var Operators = func() []Operator {
 	add("ai.onnx.ml.SVMRegressor", 0, Smooth|Shaped, AsSmooth)
 	add("ai.onnx.ml.LinearClassifier ai.onnx.ml.SVMClassifier", 0, Step|Smooth, Named, "the class that it chooses")
 	add("ai.onnx.ml.Binarizer ai.onnx.ml.TreeEnsembleRegressor ai.onnx.ml.Imputer", 0, Step|Shaped, Named)
-	add("ai.onnx.ml.TreeEnsemble ai.onnx.ml.TreeEnsembleClassifier ai.onnx.ml.LabelEncoder ai.onnx.ml.OneHotEncoder ai.onnx.ml.CastMap ai.onnx.ml.CategoryMapper ai.onnx.ml.DictVectorizer ai.onnx.ml.ZipMap",
+	add("ai.onnx.ml.TreeEnsemble ai.onnx.ml.TreeEnsembleClassifier ai.onnx.ml.LabelEncoder "+
+		"ai.onnx.ml.OneHotEncoder ai.onnx.ml.CastMap ai.onnx.ml.CategoryMapper ai.onnx.ml.DictVectorizer ai.onnx.ml.ZipMap",
 		0, Step, Named)
 	return all
 }()

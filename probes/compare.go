@@ -194,7 +194,8 @@ func sameSites(a, b *Plan) error {
 	for i := range a.Sites {
 		s, t := &a.Sites[i], &b.Sites[i]
 		if s.Name != t.Name || s.Units != t.Units || s.Planes() != t.Planes() {
-			return fmt.Errorf("site %d is %q with %d units and %d planes, on side a it is %q with %d and %d", i, t.Name, t.Units, t.Planes(), s.Name, s.Units, s.Planes())
+			return fmt.Errorf("site %d is %q with %d units and %d "+
+				"planes, on side a it is %q with %d and %d", i, t.Name, t.Units, t.Planes(), s.Name, s.Units, s.Planes())
 		}
 	}
 	return nil

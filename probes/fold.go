@@ -92,7 +92,8 @@ func (f *Fit) FoldedNote() string {
 	if len(f.Folded) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the export fixes the batch at %d, and the first axis of %d site(s) holds several rows of each item; that they lie item by item is checked on the engine before anything is run, and assumed where nothing is", f.Batch, len(f.Folded))
+	return fmt.Sprintf("the export fixes the batch at %d, and the first axis of %d site(s) holds several rows of "+
+		"each item; that they lie item by item is checked on the engine before anything is run, and assumed where nothing is", f.Batch, len(f.Folded))
 }
 
 // Leads says whether the value that a site bends leads with the batch.

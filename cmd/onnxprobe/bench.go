@@ -43,7 +43,8 @@ func newBench() *cobra.Command {
 	j.addAllowRandom(fs)
 	j.addPrecision(fs)
 	fs.StringVar(&j.sizes, "batch", "", "images of a run: a size, several (1,8,32), or auto to find the best; by the size of a sample if not given")
-	fs.StringArrayVar(&j.inputs, "input", nil, "what goes into another input of the model, `NAME=VALUE` (one, or one for each element, for all items); random numbers otherwise; repeatable")
+	fs.StringArrayVar(&j.inputs, "input", nil, "what goes into another input of the model, `NAME=VALUE` (one, or "+
+		"one for each element, for all items); random numbers otherwise; repeatable")
 	fs.Float64Var(&j.seconds, "seconds", 10, "how long to measure each batch size")
 	fs.IntVar(&j.images, "images", 0, "send so many images through each variant instead, for example to see memory stay flat")
 	fs.Uint64Var(&j.seed, "seed", 0, "seed of the input and of the directions")

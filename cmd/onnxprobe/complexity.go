@@ -42,8 +42,10 @@ func newComplexity() *cobra.Command {
 	fs.StringVar(&o.frame, "frame", "", "read the directions from a .npy `FILE` [P, ...] instead of drawing them")
 	fs.StringVar(&o.save, "save-frame", "", "write the directions to a .npy `FILE`")
 	fs.StringVar(&o.around, "frame-input", "", "`NAME` of the input that the vertices move, of a model with several; by default the picture's")
-	fs.BoolVar(&o.others.frame, "region-frame", false, "with --regions: each region is an item, and its vertices move nothing but the region: directions are cut to it and made orthonormal again. All units count")
-	fs.StringVar(&o.maps, "map", "", "draw for every picture, with its regions, where the units lie that change at the first radius: PNG files in a `DIR`, which report and --plot show too")
+	fs.BoolVar(&o.others.frame, "region-frame", false, "with --regions: each region is an item, and its vertices "+
+		"move nothing but the region: directions are cut to it and made orthonormal again. All units count")
+	fs.StringVar(&o.maps, "map", "", "draw for every picture, with its regions, where the units lie that change at "+
+		"the first radius: PNG files in a `DIR`, which report and --plot show too")
 	o.plot.add(fs)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := o.check(c, args); err != nil {

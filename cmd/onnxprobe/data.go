@@ -217,7 +217,8 @@ func (f *dataFlags) preprocessed(ds dataset.Dataset, o dataset.Options) error {
 	}
 	for _, s := range dataset.Describe(ds).Sources {
 		if s.Preprocess != nil {
-			return usagef("say how pictures become inputs, as when the model was trained: --preprocess %s, or a JSON file; --preprocess none takes pixels / 255. See list presets", suggest(o.Input))
+			return usagef("say how pictures become inputs, as when the model was trained: --preprocess %s, or a JSON "+
+				"file; --preprocess none takes pixels / 255. See list presets", suggest(o.Input))
 		}
 	}
 	return nil

@@ -206,7 +206,8 @@ func againstPyTorch(c *cobra.Command, at func(string) string) error {
 		}
 	}
 	w := c.OutOrStdout()
-	fmt.Fprintf(w, "\nAre they right? Of the %s bits that PyTorch gave for %d of the pictures, %d differ", text.Grouped(int64(8*len(code))), len(golden.Images), differ+fragile)
+	fmt.Fprintf(w, "\nAre they right? Of the %s bits that "+
+		"PyTorch gave for %d of the pictures, %d differ", text.Grouped(int64(8*len(code))), len(golden.Images), differ+fragile)
 	if fragile > 0 {
 		fmt.Fprintf(w, ", %d of them within rounding of their knot", fragile)
 	}

@@ -19,7 +19,8 @@ func (f *feedFlags) add(fs *pflag.FlagSet, mf *modelFlags, df *dataFlags) {
 	f.others.settings = map[string]any{}
 	f.others.add(fs)
 	f.regions.add(fs)
-	fs.Lookup("regions").Usage = "with --region-input: each region is an item whose box goes into the model; " + strings.TrimPrefix(fs.Lookup("regions").Usage, rowForEach)
+	fs.Lookup("regions").Usage = "with --region-input: each region is " +
+		"an item whose box goes into the model; " + strings.TrimPrefix(fs.Lookup("regions").Usage, rowForEach)
 	f.regions.model.of(mf, df)
 	hide(fs, "Regions", "regions", "region-input")
 }

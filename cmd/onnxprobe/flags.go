@@ -99,7 +99,8 @@ func (f *engineFlags) addPrecision(fs *pflag.FlagSet) {
 }
 
 func (f *engineFlags) addBatch(fs *pflag.FlagSet) {
-	fs.IntVar(&f.batch, "batch", 0, "samples of a run; 0 chooses by the size of a sample; of codes, run and compare no more than there are items, of hash such that its shards are padded least. Recorded: another batch may round differently")
+	fs.IntVar(&f.batch, "batch", 0, "samples of a run; 0 chooses by the size of a sample; of codes, run and "+
+		"compare no more than there are items, of hash such that its shards are padded least. Recorded: another batch may round differently")
 }
 
 func (f *engineFlags) addBackend(fs *pflag.FlagSet) {
@@ -109,19 +110,23 @@ func (f *engineFlags) addBackend(fs *pflag.FlagSet) {
 func (f *engineFlags) addOptions(fs *pflag.FlagSet) {
 	devices := "cpu, cuda or cuda:N"
 	if f.several {
-		devices += "; cuda:0,cuda:1 or cuda:all to deal batches among GPUs, which should be of one kind; cpu,cpu for sessions that share the threads. A GPU runs two batches at once, so that copies overlap, but one with --device-memory or --cuda-graph; cuda:0,cuda:0 asks for two"
+		devices += "; cuda:0,cuda:1 or cuda:all to deal batches among GPUs, which should be of one kind; cpu,cpu for " +
+			"sessions that share the threads. A GPU runs two batches at once, so that copies overlap, but one with " +
+			"--device-memory or --cuda-graph; cuda:0,cuda:0 asks for two"
 	}
 	fs.StringVar(&f.device, "device", "cpu", devices)
 	fs.StringVar(&f.library, "library", "", "ONNX Runtime library to use, a `FILE`")
 	fs.IntVar(&f.threads, "threads", 0, "threads of the engine; 0 takes all cores")
 	fs.BoolVar(&f.noArena, "no-arena", false, "give memory back between runs, and leave external weights in their file: slower, smaller")
 	fs.StringVar(&f.optimize, "optimize", "", "graph optimization: all, extended, basic or none")
-	fs.StringVar(&f.maxMemory, "max-memory", "", "most memory, a `SIZE` such as 4GiB, for one value of a run and for its outputs together; a model that asks for more is refused before any is taken. By default three quarters of what is available")
+	fs.StringVar(&f.maxMemory, "max-memory", "", "most memory, a `SIZE` such as 4GiB, for one value of a run and "+
+		"for its outputs together; a model that asks for more is refused before any is taken. By default three quarters of what is available")
 	f.gpuFlags.add(fs)
 }
 
 func (f *engineFlags) addAllowRandom(fs *pflag.FlagSet) {
-	fs.BoolVar(&f.allowRandom, "allow-random", false, "run a model that draws random numbers or is in training mode, though an item has other numbers in every run. Recorded")
+	fs.BoolVar(&f.allowRandom, "allow-random", false, "run a model that draws random numbers or is in training "+
+		"mode, though an item has other numbers in every run. Recorded")
 }
 
 // noteRandom says it of a model that was allowed to.
@@ -215,7 +220,8 @@ func (f *engineFlags) request(c *cobra.Command, r backends.Request) (engine.Back
 		if misfit.Option == "" {
 			return nil, o, usagef("the engine %s gives no derivatives; take --backend %s", misfit.Backend, able)
 		}
-		return nil, o, usagef("%s is ONNX Runtime's, and the engine %s has no use for it; leave it out, or take --backend %s", optionFlags[misfit.Option], misfit.Backend, able)
+		return nil, o, usagef("%s is ONNX Runtime's, and the engine %s has "+
+			"no use for it; leave it out, or take --backend %s", optionFlags[misfit.Option], misfit.Backend, able)
 	}
 	if err != nil {
 		return nil, o, err

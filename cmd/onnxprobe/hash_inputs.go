@@ -74,11 +74,14 @@ func (h *hashPlan) beside(c *cobra.Command, ds dataset.Dataset, ports []probes.I
 		switch {
 		case side.Shared:
 		case h.mode == string(jobs.Extend):
-			return nil, usagef("--input %s=%s does not go with --mode extend: its rows are those of the items that the job was planned with; plan a job of its own", side.Name, side.From)
+			return nil, usagef("--input %s=%s does not go with --mode extend: its rows are those of the items that the "+
+				"job was planned with; plan a job of its own", side.Name, side.From)
 		case h.others.tiles > 0:
-			return nil, usagef("--input %s=%s has a row for each item, and with --tiles the items are tiles, which are counted when pictures are read; give one value for all", side.Name, side.From)
+			return nil, usagef("--input %s=%s has a row for each item, and with --tiles the items are tiles, which are "+
+				"counted when pictures are read; give one value for all", side.Name, side.From)
 		case h.others.box != "":
-			return nil, usagef("--input %s=%s has a row for each item, and with --region-input the items are regions, which are found when pictures are read; give one value for all", side.Name, side.From)
+			return nil, usagef("--input %s=%s has a row for each item, and with --region-input the items are regions, "+
+				"which are found when pictures are read; give one value for all", side.Name, side.From)
 		}
 	}
 	if h.others.box == "" {
@@ -109,8 +112,9 @@ func (h *hashPlan) checkOthers() error {
 		}
 	}
 	for name, why := range map[string]string{
-		"limit":  "a job counts pictures, and the items are their " + items + "; give fewer pictures",
-		"faiss":  "an index has a vector for each planned item, and how many " + items + " there are is known when pictures are read; search reads the job's folder as it is",
+		"limit": "a job counts pictures, and the items are their " + items + "; give fewer pictures",
+		"faiss": "an index has a vector for " +
+			"each planned item, and how many " + items + " there are is known when pictures are read; search reads the job's folder as it is",
 		"random": "random points have no " + items,
 	} {
 		if h.changed(name) {

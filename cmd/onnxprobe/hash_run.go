@@ -41,7 +41,8 @@ func (h *hashRun) add(fs *pflag.FlagSet) {
 	fs.IntVar(&h.decoders, "decoders", 0, decodersUsage)
 	fs.IntVar(&h.maxTries, "max-tries", 3, "set a shard aside after so many tries that ended with their process, or with an error of the engine; 0 for never")
 	fs.BoolVar(&h.retry, "retry", false, "try again the shards that are set aside")
-	fs.StringVar(&h.retryErrors, "retry-errors", "", "make again the shards that have a row whose error has `REASON` in it; machine stands for every fault of the machine, such as too many open files")
+	fs.StringVar(&h.retryErrors, "retry-errors", "", "make again the shards that have a row whose error has "+
+		"`REASON` in it; machine stands for every fault of the machine, such as too many open files")
 	fs.StringVar(&h.name, "worker", "", "the worker's `NAME` in the records; HOST:PROCESS by default")
 }
 
@@ -192,7 +193,8 @@ func jobProgress(c *cobra.Command, total int) (func(jobs.Progress), func()) {
 				of = fmt.Sprintf("/%d", total)
 				left = fmt.Sprintf(", %s left", time.Duration(float64(total-p.Items)/rate*float64(time.Second)).Round(time.Second))
 			}
-			fmt.Fprintf(w, "%shash: %d%s items, %.4g/s%s, %d failed, %s written; an interruption loses %d%s", begin, p.Items, of, rate, left, p.Failed, text.Size(p.Bytes), p.Items-p.Kept, end)
+			fmt.Fprintf(w, "%shash: %d%s items, %.4g/s%s, %d "+
+				"failed, %s written; an interruption loses %d%s", begin, p.Items, of, rate, left, p.Failed, text.Size(p.Bytes), p.Items-p.Kept, end)
 		}, func() {
 			if begin != "" {
 				fmt.Fprint(w, begin)

@@ -29,9 +29,13 @@ type otherFlags struct {
 }
 
 func (f *otherFlags) add(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&f.inputs, "input", nil, "what goes into another input of the model, `NAME=FILE.npy`, FILE.npz:KEY (a row for each item), or VALUE (one, or one for each element, for all items); one without a batch axis, such as t=2.0, takes a value or its own array, for all items; repeatable. NAME= may be left out where there is one other input")
-	fs.StringVar(&f.box, "region-input", "", "with --regions, for a model that takes a box: each region is an item, and its box goes in as `NAME=UNITS` says: "+strings.Join(region.Units, ", ")+" (01: fractions of the input's width and height)")
-	fs.IntVar(&f.tiles, "tiles", 0, "cut each picture into at most `N` tiles of the model's size, as InternVL does; each is an item, and with --regions there is a row for each region and tile that it meets")
+	fs.StringArrayVar(&f.inputs, "input", nil, "what goes into another input of the model, `NAME=FILE.npy`, "+
+		"FILE.npz:KEY (a row for each item), or VALUE (one, or one for each element, for all items); one without a "+
+		"batch axis, such as t=2.0, takes a value or its own array, for all items; repeatable. NAME= may be left out where there is one other input")
+	fs.StringVar(&f.box, "region-input", "", "with --regions, for a model that takes a box: each region is an "+
+		"item, and its box goes in as `NAME=UNITS` says: "+strings.Join(region.Units, ", ")+" (01: fractions of the input's width and height)")
+	fs.IntVar(&f.tiles, "tiles", 0, "cut each picture into at most `N` tiles of the model's size, as InternVL "+
+		"does; each is an item, and with --regions there is a row for each region and tile that it meets")
 	fs.BoolVar(&f.thumbnail, "tile-thumbnail", true, "with --tiles: add the whole picture as a tile, where there are several")
 }
 
@@ -55,7 +59,8 @@ func (f *otherFlags) take(regions *regionFlags, changed func(string) bool) error
 			if name == "region-box-only" && f.frame {
 				continue
 			}
-			return usagef("--%s does not go with --%s: each region is an item, and the rows are of the whole code", name, map[bool]string{false: "region-input", true: "region-frame"}[f.frame])
+			return usagef("--%s does not go with --%s: each region is "+
+				"an item, and the rows are of the whole code", name, map[bool]string{false: "region-input", true: "region-frame"}[f.frame])
 		}
 	}
 	if err := regions.parse(changed); err != nil {
@@ -98,7 +103,8 @@ func complete(sides []dataset.Side, ports []probes.Input) error {
 			if p.Shared {
 				return usagef("nothing is given for the model's input %s, which all items share; give --input %s=VALUE", p.String(), p.Name)
 			}
-			return usagef("nothing is given for the model's input %s; give --input %s=FILE.npy or =VALUE, or for boxes --regions FILE --region-input %s", p.String(), p.Name, p.Name)
+			return usagef("nothing is given for the model's input %s; give --input %s=FILE.npy or =VALUE, or for boxes "+
+				"--regions FILE --region-input %s", p.String(), p.Name, p.Name)
 		}
 	}
 	return nil

@@ -245,7 +245,8 @@ func (r *regionsRun) write(w annotate.Writer) error {
 		return err
 	}
 	if coco, ok := w.(interface{ Renumbered() int }); ok && coco.Renumbered() > 0 {
-		note(r.c, "%s with new ids in coco, whose ids count from 1 over all pictures; --draw, and codes with the same --regions, have the ids of the picture", text.Count(coco.Renumbered(), "region"))
+		note(r.c, "%s with new ids in coco, whose ids count from 1 over all pictures; --draw, and codes with the same "+
+			"--regions, have the ids of the picture", text.Count(coco.Renumbered(), "region"))
 	}
 	return nil
 }

@@ -35,15 +35,22 @@ func (f *regionFlags) add(fs *pflag.FlagSet) {
 	for _, k := range annotate.Formats {
 		forms = append(forms, k.Name)
 	}
-	fs.StringVar(&f.path, "regions", "", rowForEach+"boxes or masks in a `FILE|DIR`, or found in the picture itself: slic:N (about N super-pixels), lines (lines of text of a page), boxes:MODEL.onnx (a detector) or labels:MODEL.onnx (a segmentation network or human parser); a file of such a name is ./lines")
+	fs.StringVar(&f.path, "regions", "", rowForEach+"boxes or masks in a `FILE|DIR`, or found in the picture "+
+		"itself: slic:N (about N super-pixels), lines (lines of text of a page), boxes:MODEL.onnx (a detector) or "+
+		"labels:MODEL.onnx (a segmentation network or human parser); a file of such a name is ./lines")
 	fs.StringVar(&f.form, "region-format", "auto", "format of --regions: auto, "+strings.Join(forms, ", "))
-	fs.StringVar(&f.rule, "region-rule", region.Nominal.String(), "which units lie inside: nominal (their cell of the strides' grid meets the region), any (a pixel that they depend on does) or all (all those do)")
-	fs.StringVar(&f.boxes, "region-boxes", "", "what four numbers of a CSV or JSON Lines box, or of a detector's, are: xyxy, xywh or cxcywh; by default what the header says, or xyxy")
-	fs.BoolVar(&f.normalised, "region-normalized", false, "the numbers of CSV and JSON Lines boxes are fractions of width and height; those of a detector, of its input's")
+	fs.StringVar(&f.rule, "region-rule", region.Nominal.String(), "which units lie inside: nominal (their cell of "+
+		"the strides' grid meets the region), any (a pixel that they depend on does) or all (all those do)")
+	fs.StringVar(&f.boxes, "region-boxes", "", "what four numbers of a CSV or JSON Lines box, or of a detector's, "+
+		"are: xyxy, xywh or cxcywh; by default what the header says, or xyxy")
+	fs.BoolVar(&f.normalised, "region-normalized", false, "the numbers of CSV and JSON Lines boxes are fractions "+
+		"of width and height; those of a detector, of its input's")
 	fs.BoolVar(&f.clip, "region-clip", false, "cut boxes that reach beyond the picture, instead of refusing them")
 	fs.BoolVar(&f.boxOnly, "region-box-only", false, "take the boxes of regions that have masks too")
-	fs.StringVar(&f.names, "region-names", "", "names of labels, for label maps, YOLO, boxes:MODEL and labels:MODEL: a text `FILE`, one a line, the first of label 0")
-	fs.StringVar(&f.ignore, "region-ignore", "0", "`LABELS` that are no region, of label maps, labels:MODEL and, if given, boxes:MODEL, separated by commas; none keeps all")
+	fs.StringVar(&f.names, "region-names", "", "names of labels, for label maps, YOLO, boxes:MODEL and "+
+		"labels:MODEL: a text `FILE`, one a line, the first of label 0")
+	fs.StringVar(&f.ignore, "region-ignore", "0", "`LABELS` that are no region, of label maps, labels:MODEL and, "+
+		"if given, boxes:MODEL, separated by commas; none keeps all")
 	f.model = &regionModel{}
 	f.model.add(fs)
 }

@@ -45,7 +45,8 @@ func newRuntimeInstall() *cobra.Command {
 		fmt.Fprintln(c.OutOrStdout(), path)
 		return nil
 	}
-	c.Flags().StringVar(&o.From, "from", "", "install from a wheel, an npm archive, a library or a folder with one, with --cuda all of them: for machines without a network")
+	c.Flags().StringVar(&o.From, "from", "", "install from a wheel, an npm archive, a library or a folder with "+
+		"one, with --cuda all of them: for machines without a network")
 	c.Flags().BoolVar(&o.CUDA, "cuda", false, "the build with the CUDA provider, and the libraries of CUDA and cuDNN that are not found")
 	c.Flags().BoolVar(&o.All, "all", false, "with --cuda: every library of CUDA and cuDNN, also those that are found or that few models need")
 	c.Flags().StringVar(&o.Client, "client", "", "package client to use: pip or npm; either by default")

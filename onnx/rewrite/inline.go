@@ -339,7 +339,8 @@ func (in *inlining) imports(c *body) error {
 		case got == 0:
 			in.Model.Opsets = append(in.Model.Opsets, onnx.Opset{Domain: d, Version: want})
 		default:
-			errs = append(errs, fmt.Errorf("whose body is written in version %d of domain %q, and the model imports version %d; bring the model to one version with onnx.inliner.inline_local_functions(model, convert_version=True)", want, d, got))
+			errs = append(errs, fmt.Errorf("whose body is written in version %d of domain %q, and the model imports "+
+				"version %d; bring the model to one version with onnx.inliner.inline_local_functions(model, convert_version=True)", want, d, got))
 		}
 	})
 	return errors.Join(errs...)

@@ -39,10 +39,12 @@ func (p *Plan) noteSides(items int, sides []dataset.Side) error {
 				return fmt.Errorf("planning a job: the input %q has %d rows for %d items", s.Name, in.Rows, items)
 			}
 			if p.Settings.Tiles != nil {
-				return fmt.Errorf("planning a job: the input %q has a row for each item, and how many tiles there are is known when pictures are read; give one value for all", s.Name)
+				return fmt.Errorf("planning a job: the input %q has a row for each item, and how many tiles there are is "+
+					"known when pictures are read; give one value for all", s.Name)
 			}
 			if p.Settings.Boxes != nil {
-				return fmt.Errorf("planning a job: the input %q has a row for each item, and how many regions there are is known when they are read; give one value for all", s.Name)
+				return fmt.Errorf("planning a job: the input %q has a row for each item, and how many regions there are is "+
+					"known when they are read; give one value for all", s.Name)
 			}
 			if p.Arrays == nil {
 				p.Arrays = map[string]string{}

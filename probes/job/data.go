@@ -237,7 +237,8 @@ func (p *Plan) newer(d *data) error {
 }
 
 func changed(err error) error {
-	return InputError{fmt.Errorf("its inputs are not what they were when the job was planned: %w; put them back, times of change and all, and run it again, or plan anew", err)}
+	return InputError{fmt.Errorf("its inputs are not what they were when the job was planned: %w; put them back, "+
+		"times of change and all, and run it again, or plan anew", err)}
 }
 
 // Describe says what goes into the job.

@@ -131,7 +131,8 @@ func (p *Plan) sketches(s made) (vectors, error) {
 	}
 	n := int64(s.Items) * int64(bits/8)
 	if string(got) != string(header) || in.Size() != int64(len(header))+n {
-		return vectors{}, errors.Join(fmt.Errorf("%s is not the index of %d sketches of %d bits: it has %d bytes, want %d", name, s.Items, bits, in.Size(), int64(len(header))+n), in.Close())
+		return vectors{}, errors.Join(fmt.Errorf("%s is not the index of %d sketches "+
+			"of %d bits: it has %d bytes, want %d", name, s.Items, bits, in.Size(), int64(len(header))+n), in.Close())
 	}
 	return vectors{io.NewSectionReader(in, int64(len(header)), n), in}, nil
 }

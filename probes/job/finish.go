@@ -92,7 +92,8 @@ func (s *Status) Print(w io.Writer) {
 	if s.ItemsPerSecond > 0 {
 		t := s.Seconds
 		rows = append(rows, []string{"rate", fmt.Sprintf("%.4g items a second and worker", s.ItemsPerSecond)},
-			[]string{"seconds", fmt.Sprintf("%.1f: reading %.1f, decoding %.1f, inference %.1f, waiting for items %.1f, writing %.1f", t.Total, t.Read, t.Decode, t.Infer, t.Wait, t.Write)})
+			[]string{"seconds", fmt.Sprintf("%.1f: reading %.1f, decoding %.1f, "+
+				"inference %.1f, waiting for items %.1f, writing %.1f", t.Total, t.Read, t.Decode, t.Infer, t.Wait, t.Write)})
 	}
 	done := "no"
 	if s.Success {

@@ -169,7 +169,8 @@ func (p *Plan) grown(source string, have map[string]bool, fresh []string, o data
 		}
 	}
 	if n > 0 {
-		return fmt.Errorf("extending the job: it has %s, but not all that is there now; new items: %d, the first %s; give the new files by their names", source, n, first)
+		return fmt.Errorf("extending the job: it has %s, but not all that is there now; new items: %d, the first %s; "+
+			"give the new files by their names", source, n, first)
 	}
 	return nil
 }

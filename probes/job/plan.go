@@ -212,10 +212,12 @@ func (p *Plan) admit(m *onnx.Model, r *probes.Prober) error {
 		return err
 	}
 	if what := planned.Differences(found); what != "" {
-		return fmt.Errorf("the plan in %s and this program differ in %s: run the job with the program that planned it (%s), or plan it anew in another folder", p.dir, what, p.Tool)
+		return fmt.Errorf("the plan in %s and this program differ in %s: run the job with the program that planned it "+
+			"(%s), or plan it anew in another folder", p.dir, what, p.Tool)
 	}
 	if j := picture.JPEGDecoder; j != p.Settings.Data.JPEG {
-		return fmt.Errorf("the job in %s was planned with the JPEG decoder %s, and this program's is %s: run it with the program that planned it", p.dir, p.Settings.Data.JPEG, j)
+		return fmt.Errorf("the job in %s was planned with the JPEG decoder %s, and this program's is %s: run it with "+
+			"the program that planned it", p.dir, p.Settings.Data.JPEG, j)
 	}
 	if s := p.Settings.Strict; s != nil && *s != EngineOf(r) {
 		return fmt.Errorf("the job in %s is strict about its engine: it wants %v, and this is %v", p.dir, *s, EngineOf(r))

@@ -34,7 +34,8 @@ func (s *Settings) checkRegions() error {
 	case s.Regions == nil:
 		return nil
 	case s.Boxes != nil && s.FAISS:
-		return errors.New("a FAISS index has a vector for each planned item, and how many regions there are is known when pictures are read; search reads the job's folder as it is")
+		return errors.New("a FAISS index has a vector for each planned item, and how many regions there are is known " +
+			"when pictures are read; search reads the job's folder as it is")
 	case s.Boxes != nil: // rows are of whole codes
 	case s.Code || s.CodeSites != nil || s.Logits || s.FAISS:
 		return errors.New("codes of whole pictures, logits and a FAISS index have no place in rows of regions")
@@ -119,7 +120,8 @@ func (p *Plan) annotations() (*annotate.Set, error) {
 		return nil, fmt.Errorf("the regions in %s were read otherwise when the job was planned, though they are the same: plan the job anew", path)
 	}
 	if sum != p.Settings.Regions.SHA256 {
-		return nil, InputError{fmt.Errorf("the regions in %s are not those that the job was planned for: their SHA-256 is another; put them back and run it again, or plan anew", p.Regions)}
+		return nil, InputError{fmt.Errorf("the regions in %s are not those that the job was planned for: their "+
+			"SHA-256 is another; put them back and run it again, or plan anew", p.Regions)}
 	}
 	return set, nil
 }

@@ -168,7 +168,8 @@ func (s *Settings) Check(probed *probes.Plan) error {
 		return err
 	}
 	if s.Tiles != nil && s.FAISS {
-		return errors.New("a FAISS index has a vector for each planned item, and how many tiles there are is known when pictures are read; search reads the job's folder as it is")
+		return errors.New("a FAISS index has a vector for each planned item, and how many tiles there are is known " +
+			"when pictures are read; search reads the job's folder as it is")
 	}
 	if s.Format == "npy" && s.OfRegions() && !s.Channels {
 		return errors.New("a .npy file of regions holds their channel codes, and they are not asked for")

@@ -253,7 +253,8 @@ func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Resu
 			return fmt.Errorf("the output cannot be written, and what is not done can be done later by the same command: %w", err)
 		}
 		if machine == enough {
-			return fmt.Errorf("%s not done, one after the other, by a fault of the machine, and the rest is not tried; the same command does it later: %w", shardsAre(enough), errors.Join(errs...))
+			return fmt.Errorf("%s not done, one after the other, by a fault of the machine, and the rest is not tried; "+
+				"the same command does it later: %w", shardsAre(enough), errors.Join(errs...))
 		}
 	}
 	if n := failed - len(errs); n > 0 {
