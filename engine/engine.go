@@ -196,7 +196,8 @@ func (o Options) gpu() (given []string) {
 	for _, s := range []struct {
 		name string
 		set  bool
-	}{{"TF32", o.AllowTF32}, {"a way to tune", o.Tune != ""}, {"a limit of device memory", o.MemoryLimit != 0}, {"a CUDA graph", o.CUDAGraph}, {"nodes on the CPU", o.Fallback}} {
+	}{{"TF32", o.AllowTF32}, {"a way to tune", o.Tune != ""}, {"a limit of device memory", o.MemoryLimit != 0},
+		{"a CUDA graph", o.CUDAGraph}, {"nodes on the CPU", o.Fallback}} {
 		if s.set {
 			given = append(given, s.name)
 		}

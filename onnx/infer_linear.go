@@ -30,7 +30,8 @@ func gemm(c call) ([]Fact, error) {
 		return nil, fmt.Errorf("matrices %v and %v do not fit", a, b)
 	}
 	f.Shape = []int64{m, n}
-	if s, err := broadcast(f.Shape, c.at(2).Shape); c.at(2).Shape != nil && c.opset >= 7 && (err != nil || len(s) != 2 || m >= 0 && s[0] > m || n >= 0 && s[1] > n) {
+	if s, err := broadcast(f.Shape, c.at(2).Shape); c.at(2).Shape != nil && c.opset >= 7 && (err != nil ||
+		len(s) != 2 || m >= 0 && s[0] > m || n >= 0 && s[1] > n) {
 		return nil, fmt.Errorf("the bias %v does not fit a product of shape %v", c.at(2).Shape, f.Shape)
 	}
 	return one(f)

@@ -141,7 +141,8 @@ func (f *Fit) declareOne(e *rewrite.Edit) error {
 // an item's rows hold changes with the item, and not with the others of its batch.
 func (p *Plan) keepsItems(ctx context.Context, b engine.Backend, o engine.Options) (err error) {
 	q := *p
-	q.options, q.Sites = AttachOptions{Probes: []Probe{values{}}}, slices.DeleteFunc(slices.Clone(p.Sites), func(s site.Site) bool { return p.Fit.lies[s.Pre].lie != folded })
+	q.options, q.Sites = AttachOptions{Probes: []Probe{values{}}}, slices.DeleteFunc(slices.Clone(p.Sites),
+		func(s site.Site) bool { return p.Fit.lies[s.Pre].lie != folded })
 	if q.Model, err = q.rewrite(); err != nil {
 		return err
 	}

@@ -102,7 +102,8 @@ const maxDirections = 1 << 29
 // adds them up.
 func (r *Prober) inGraph(nb *Complexity) bool {
 	f := &r.Plan.Fit
-	able := nb.Each == nil && r.Batch > 1 && !f.Unbatched && len(f.Others) == 0 && (f.DType == tensor.Float32 || f.DType == tensor.Float64 || f.DType == tensor.Float16) &&
+	able := nb.Each == nil && r.Batch > 1 && !f.Unbatched && len(f.Others) == 0 && (f.DType == tensor.Float32 ||
+		f.DType == tensor.Float64 || f.DType == tensor.Float16) &&
 		len(nb.Radii)*len(nb.Frame.Data) < maxDirections/4
 	if nb.inGraph != nil {
 		return able && *nb.inGraph

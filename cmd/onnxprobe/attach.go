@@ -68,7 +68,8 @@ func newAttach() *cobra.Command {
 		if mf.json {
 			return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"model": out, "sites": plan.Sites, "units": plan.Units(), "code_bytes": plan.CodeBytes()})
 		}
-		fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s, a code of %s an item\n", out, text.Count(len(plan.Sites), "site"), text.Count(plan.Units(), "unit"), text.Count(plan.CodeBytes(), "byte"))
+		fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s, a code of %s an item\n", out, text.Count(len(plan.Sites), "site"),
+			text.Count(plan.Units(), "unit"), text.Count(plan.CodeBytes(), "byte"))
 		return nil
 	}
 	mf.addSites(c.Flags())

@@ -180,7 +180,8 @@ func (f *dataFlags) reading(c *cobra.Command, v *onnx.Value, input []int) (datas
 	if err != nil {
 		return dataset.Options{}, err
 	}
-	o := dataset.Options{Format: f.format, Layout: f.layout, Preprocess: p, Input: input, EXIF: f.exif, MaxPixels: f.maxPixels, Column: f.column, Stdin: c.InOrStdin()}
+	o := dataset.Options{Format: f.format, Layout: f.layout, Preprocess: p, Input: input, EXIF: f.exif,
+		MaxPixels: f.maxPixels, Column: f.column, Stdin: c.InOrStdin()}
 	if v.DType == tensor.Uint8 && p == nil {
 		raw := picture.Preprocess{Name: "pixels", Scale: 1} // the model takes pixels as they are
 		o.Preprocess = &raw

@@ -47,7 +47,8 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 		note(c, "without %s that %s set aside: %s", text.Count(n, "shard"), text.Are(n), text.Numbered(s.Aside))
 	}
 	if r := s.Regions; r != nil {
-		note(c, "%s of %s, %d of them failed; %s without regions", text.Count(r.Regions, "region"), text.Count(r.Pictures, "picture"), r.Failed, text.Count(r.Without, "picture"))
+		note(c, "%s of %s, %d of them failed; %s without regions", text.Count(r.Regions, "region"),
+			text.Count(r.Pictures, "picture"), r.Failed, text.Count(r.Without, "picture"))
 		if r.Failed > 0 {
 			return regionsFailed(*r)
 		}

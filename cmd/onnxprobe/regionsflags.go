@@ -65,7 +65,8 @@ func (f *regionFlags) check(changed func(string) bool, others ...string) error {
 		return nil
 	}
 	if f.path == "" {
-		for _, name := range slices.Concat([]string{"region-format", "region-rule", "region-boxes", "region-normalized", "region-clip", "region-box-only", "region-names", "region-ignore"}, modelOnly, others) {
+		for _, name := range slices.Concat([]string{"region-format", "region-rule", "region-boxes", "region-normalized",
+			"region-clip", "region-box-only", "region-names", "region-ignore"}, modelOnly, others) {
 			if changed(name) {
 				return usagef("--%s goes with --regions", name)
 			}

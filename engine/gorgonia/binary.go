@@ -320,7 +320,8 @@ func binaryRows() []row {
 		}, push: weighted, pull: weightedPull},
 		slope2("Min", func(of int, a, b float64) float64 { return share(of, a < b, b < a) }),
 		{name: "PRelu", make: func(c *call) error {
-			err := c.numbers(map2(prelu[float32]), map2(prelu[float64]), none, none, none, none, map2(prelu[int32]), map2(prelu[uint32]), map2(prelu[int64]), map2(prelu[uint64]))
+			err := c.numbers(map2(prelu[float32]), map2(prelu[float64]), none, none, none, none, map2(prelu[int32]),
+				map2(prelu[uint32]), map2(prelu[int64]), map2(prelu[uint64]))
 			if err == nil && fmt.Sprint(c.out.dims) != fmt.Sprint(c.args[0].dims) {
 				return c.refuse("a slope of shape %v for an input of shape %v", c.args[1].dims, c.args[0].dims)
 			}

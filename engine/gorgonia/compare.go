@@ -51,6 +51,7 @@ func compareRows() []row {
 	return []row{
 		compare("Greater", false, false, true), compare("GreaterOrEqual", false, true, true), compare("Less", true, false, false),
 		compare("LessOrEqual", true, true, false), compare("Equal", false, true, false),
-		logic("And", func(a, b bool) bool { return a && b }), logic("Or", func(a, b bool) bool { return a || b }), logic("Xor", func(a, b bool) bool { return a != b }),
+		logic("And", func(a, b bool) bool { return a && b }), logic("Or", func(a, b bool) bool { return a || b }),
+		logic("Xor", func(a, b bool) bool { return a != b }),
 	}
 }

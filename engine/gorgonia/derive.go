@@ -257,7 +257,8 @@ func (l *linearization) Push(ctx context.Context, in []*tensor.Tensor, tangent *
 	return values, tangents, nil
 }
 
-func (l *linearization) Pull(ctx context.Context, in []*tensor.Tensor, cotangents []*tensor.Tensor) (values []*tensor.Tensor, gradient *tensor.Tensor, err error) {
+func (l *linearization) Pull(ctx context.Context, in []*tensor.Tensor,
+	cotangents []*tensor.Tensor) (values []*tensor.Tensor, gradient *tensor.Tensor, err error) {
 	if len(cotangents) != len(l.values) {
 		return nil, nil, fmt.Errorf("differentiating the model: got %d cotangents, want %d, one for each value", len(cotangents), len(l.values))
 	}

@@ -153,7 +153,8 @@ func left(format string, args ...any) error { return &leftError{fmt.Sprintf(form
 
 func newLowering(e *Edit, facts map[string]onnx.Fact) *lowering {
 	l := &lowering{Edit: e, opset: e.Model.Opset(""), facts: facts, consts: map[string]*onnx.Tensor{}, index: e.Graph.Index(),
-		outputs: map[string]bool{}, alias: map[string]string{}, maker: map[string]*onnx.Node{}, casts: map[cast]*onnx.Node{}, loose: map[string]bool{}, recast: map[cast]string{}, budget: maxMade}
+		outputs: map[string]bool{}, alias: map[string]string{}, maker: map[string]*onnx.Node{},
+		casts: map[cast]*onnx.Node{}, loose: map[string]bool{}, recast: map[cast]string{}, budget: maxMade}
 	for _, t := range e.Graph.Initializers {
 		l.consts[t.Name] = t
 	}

@@ -106,7 +106,8 @@ func reread(g *onnx.Graph, from, to string) {
 }
 
 func castNode(name, from, out string, to tensor.DType) *onnx.Node {
-	return &onnx.Node{Name: name, Op: "Cast", Inputs: []string{from}, Outputs: []string{out}, Attrs: []*onnx.Attr{{Name: "to", Type: onnx.AttrInt, Int: int64(to)}}}
+	return &onnx.Node{Name: name, Op: "Cast", Inputs: []string{from}, Outputs: []string{out},
+		Attrs: []*onnx.Attr{{Name: "to", Type: onnx.AttrInt, Int: int64(to)}}}
 }
 
 func halves(v []float64, shape []int) *tensor.Tensor {

@@ -87,7 +87,8 @@ func (s *Status) Print(w io.Writer) {
 		rows = append(rows, []string{"tiles", text.Grouped(int64(s.Tiles))})
 	}
 	if r := s.Regions; r != nil {
-		rows = append(rows, []string{"regions", fmt.Sprintf("%d of %s, %d failed; %s without", r.Regions, text.Count(r.Pictures, "picture"), r.Failed, text.Count(r.Without, "picture"))})
+		rows = append(rows, []string{"regions", fmt.Sprintf("%d of %s, %d failed; %s without", r.Regions,
+			text.Count(r.Pictures, "picture"), r.Failed, text.Count(r.Without, "picture"))})
 	}
 	if s.ItemsPerSecond > 0 {
 		t := s.Seconds

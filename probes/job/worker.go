@@ -210,7 +210,8 @@ func (w *Worker) blames(ctx context.Context, err error) bool {
 	var out outputError
 	var lost *UnreachableError
 	var own ownError
-	return ctx.Err() == nil && !errors.As(err, &own) && !errors.As(err, &in) && !errors.As(err, &out) && !errors.As(err, &lost) && dataset.FaultOf(err) == dataset.ItemFault
+	return ctx.Err() == nil && !errors.As(err, &own) && !errors.As(err, &in) && !errors.As(err, &out) &&
+		!errors.As(err, &lost) && dataset.FaultOf(err) == dataset.ItemFault
 }
 
 // enough is how many shards may end by the machine's fault, one after the other, before

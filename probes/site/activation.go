@@ -30,7 +30,8 @@ var Activations = []Activation{
 	})},
 	{Name: "PRelu", Doc: "x or slope x, the slope learned: bends at 0", Find: positive("PRelu", func(n *onnx.Node, g *Graph) (bool, bool) {
 		slopes, ok := g.Values(n.Input(1))
-		return !ok || slices.ContainsFunc(slopes, func(s float64) bool { return s != 1 }), ok && !slices.ContainsFunc(slopes, func(s float64) bool { return !(s >= 0) })
+		return !ok || slices.ContainsFunc(slopes, func(s float64) bool { return s != 1 }), ok &&
+			!slices.ContainsFunc(slopes, func(s float64) bool { return !(s >= 0) })
 	})},
 	{Name: "ThresholdedRelu", Doc: "x above alpha, else 0: jumps at alpha", Find: thresholded},
 	{Name: "HardSwish", Doc: "x HardSigmoid(x): bends at -3 and 3", Find: hardSwish},
@@ -44,7 +45,10 @@ var Activations = []Activation{
 	{Name: "Abs", Doc: "|x|: bends at 0", Find: plain("Abs", 0)},
 	{Name: "ReduceL1", Doc: "sum of |x|: bends at 0 of each x", Find: absolute},
 	{Name: "Sign", Doc: "-1, 0 or 1: jumps on both sides of 0, a plane of bits each", Find: sign},
-	{Name: "Elu", Doc: "x or alpha (exp x - 1): bends at 0", Find: positive("Elu", func(n *onnx.Node, _ *Graph) (bool, bool) { return true, n.Float("alpha", 1) >= 0 })},
+	{Name: "Elu", Doc: "x or alpha (exp x - 1): bends at 0", Find: positive("Elu", func(n *onnx.Node,
+		_ *Graph) (bool, bool) {
+		return true, n.Float("alpha", 1) >= 0
+	})},
 	{Name: "Selu", Doc: "scaled Elu: bends at 0", Find: positive("Selu", func(n *onnx.Node, _ *Graph) (bool, bool) {
 		return true, n.Float("gamma", 1.0507) >= 1 && n.Float("alpha", 1.6732) >= 0
 	})},

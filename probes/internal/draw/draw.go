@@ -16,7 +16,8 @@ import (
 )
 
 // stops are colours of matplotlib's viridis map at equal steps.
-var stops = [][3]float64{{68, 1, 84}, {72, 40, 120}, {62, 74, 137}, {49, 104, 142}, {38, 130, 142}, {31, 158, 137}, {53, 183, 121}, {109, 205, 89}, {180, 222, 44}, {253, 231, 37}}
+var stops = [][3]float64{{68, 1, 84}, {72, 40, 120}, {62, 74, 137}, {49, 104, 142}, {38, 130, 142},
+	{31, 158, 137}, {53, 183, 121}, {109, 205, 89}, {180, 222, 44}, {253, 231, 37}}
 
 // Viridis is the colour of a value from 0 to 1: dark blue to yellow, as matplotlib's
 // map of that name to within a few levels. Others are cut, a NaN is 0.
@@ -124,7 +125,8 @@ func pixels(b region.Box, in image.Rectangle) (x0, y0, x1, y1 int) {
 // Frame draws the edges of a box.
 func Frame(m *image.RGBA, b region.Box, c color.Color) {
 	x0, y0, x1, y1 := pixels(b, m.Bounds())
-	for _, edge := range []image.Rectangle{image.Rect(x0, y0, x1, y0+1), image.Rect(x0, y1-1, x1, y1), image.Rect(x0, y0, x0+1, y1), image.Rect(x1-1, y0, x1, y1)} {
+	for _, edge := range []image.Rectangle{image.Rect(x0, y0, x1, y0+1), image.Rect(x0, y1-1, x1, y1), image.Rect(x0,
+		y0, x0+1, y1), image.Rect(x1-1, y0, x1, y1)} {
 		draw.Draw(m, edge, image.NewUniform(c), image.Point{}, draw.Src)
 	}
 }
