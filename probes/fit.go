@@ -3,6 +3,7 @@ package probes
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -172,6 +173,26 @@ func SampleShape(v *onnx.Value) []int {
 		s = append(s, n)
 	}
 	return s
+}
+
+// ParseSample reads the shape of a sample, HxW or CxHxW, and completes it from what an
+// input declares.
+func ParseSample(v *onnx.Value, size string) ([]int, error) {
+	var dims []int
+	for _, s := range strings.Split(strings.ToLower(size), "x") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > 1<<20 {
+			return nil, fmt.Errorf("%q: write HxW or CxHxW, for example 224x224", size)
+		}
+		dims = append(dims, n)
+	}
+	declared := SampleShape(v)
+	if len(declared) == len(dims)+1 && declared[0] > 0 {
+		dims = append([]int{declared[0]}, dims...)
+	} else if declared == nil && len(dims) == 2 {
+		dims = append([]int{3}, dims...)
+	}
+	return dims, nil
 }
 
 // unbatched reports whether an input is a single vector of fixed size.

@@ -219,7 +219,7 @@ func (f *dataFlags) preprocessed(ds dataset.Dataset, o dataset.Options) error {
 	for _, s := range dataset.Describe(ds).Sources {
 		if s.Preprocess != nil {
 			return usagef("say how pictures become inputs, as when the model was trained: --preprocess %s, or a JSON "+
-				"file; --preprocess none takes pixels / 255. See list presets", suggest(o.Input))
+				"file; --preprocess none takes pixels / 255. See list presets", picture.Suggest(o.Input))
 		}
 	}
 	return nil
@@ -259,16 +259,4 @@ func distance(flag string, d float64) error {
 		return usagef("--%s %g: a distance is 0 or more, and finite", flag, d)
 	}
 	return nil
-}
-
-// suggest names the preset that models of an input shape are usually trained
-// with.
-func suggest(input []int) string {
-	switch {
-	case slices.Equal(input, []int{3, 32, 32}):
-		return "cifar10"
-	case len(input) > 0 && input[0] == 1, len(input) == 1:
-		return "mnist"
-	}
-	return "imagenet"
 }

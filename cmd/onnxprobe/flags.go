@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,25 +59,15 @@ func (f *modelFlags) sample(m *onnx.Model) ([]int, error) {
 	if f.inputSize == "" {
 		return nil, nil
 	}
-	var dims []int
-	for _, s := range strings.Split(strings.ToLower(f.inputSize), "x") {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > 1<<20 {
-			return nil, usagef("--input-size %q: write HxW or CxHxW, for example 224x224", f.inputSize)
-		}
-		dims = append(dims, n)
-	}
 	v, _, err := probes.Inputs(m)
 	if err != nil {
 		return nil, err
 	}
-	declared := probes.SampleShape(v)
-	if len(declared) == len(dims)+1 && declared[0] > 0 {
-		dims = append([]int{declared[0]}, dims...)
-	} else if declared == nil && len(dims) == 2 {
-		dims = append([]int{3}, dims...)
+	shape, err := probes.ParseSample(v, f.inputSize)
+	if err != nil {
+		return nil, usagef("--input-size %w", err)
 	}
-	return dims, nil
+	return shape, nil
 }
 
 // engineFlags choose the engine.

@@ -63,7 +63,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	kept.Store(&goesOn)
 	left := 0 // which is not known where shards come one by one
 	if all {
-		todo, done, err := h.todo(p, shards)
+		todo, done, err := p.Todo(shards, h.retryErrors)
 		if err != nil {
 			return err
 		}
@@ -147,26 +147,6 @@ func (h *hashRun) said(c *cobra.Command, d jobs.Progress, took time.Duration) {
 		took.Round(time.Millisecond), float64(d.Items)/took.Seconds(), d.Failed, text.Size(d.Bytes), text.Count(d.Skipped, "shard"))
 	note(c, "seconds: reading %.2f and decoding %.2f on %d goroutines, inference %.2f, waiting for items %.2f, writing %.2f",
 		s.Read, s.Decode, h.decoders, s.Infer, s.Wait, s.Write)
-}
-
-// todo is the number of items in shards that are not done, and what is known of the others.
-func (h *hashRun) todo(p *jobs.Plan, shards iter.Seq[int]) (items int, done []jobs.Result, err error) {
-	for i := range shards {
-		r, err := p.Done(i)
-		again := false
-		if err == nil && r != nil && h.retryErrors != "" {
-			again, err = p.HasErrors(i, r, h.retryErrors)
-		}
-		if err != nil {
-			return 0, nil, err
-		}
-		if r == nil || again {
-			items += p.Shards[i].Items
-			continue
-		}
-		done = append(done, jobs.Result{Shard: i, Items: r.Items, Failed: r.Failed, Bytes: r.Bytes(), Seconds: r.Seconds.Total, Skipped: true})
-	}
-	return items, done, nil
 }
 
 // jobProgress shows how far a worker is: a line that is written over where someone

@@ -2,8 +2,6 @@ package main
 
 import (
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,6 +10,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	jobs "github.com/onnxprobe/onnxprobe/probes/job"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/predict"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
@@ -97,7 +96,7 @@ func (r *regionModel) parse(f *regionFlags, changed func(string) bool) error {
 	}
 	if kind == predict.Labels || changed("region-ignore") {
 		var err error
-		if s.Ignore, err = labelList(f.ignore); err != nil {
+		if s.Ignore, err = ignored(f.ignore); err != nil {
 			return err
 		}
 	}
@@ -188,19 +187,11 @@ func regionNames(path string) ([]string, error) {
 	return names, nil
 }
 
-// labelList reads the labels that are no region.
-func labelList(text string) ([]int, error) {
-	list := []int{}
-	if text == "none" {
-		return list, nil
+// ignored are the labels that are no region.
+func ignored(text string) ([]int, error) {
+	list, err := region.ParseLabels(text)
+	if err != nil {
+		return nil, usagef("--region-ignore %w", err)
 	}
-	for part := range strings.SplitSeq(text, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(part))
-		if err != nil || n < 0 {
-			return nil, usagef("--region-ignore %s: write numbers of labels separated by commas, or none", text)
-		}
-		list = append(list, n)
-	}
-	slices.Sort(list)
-	return slices.Compact(list), nil
+	return list, nil
 }

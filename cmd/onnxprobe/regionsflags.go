@@ -112,7 +112,7 @@ func (f *regionFlags) options() (annotate.Options, error) {
 	o := annotate.Options{Format: f.form, Boxes: f.boxes, Normalised: f.normalised, Clip: f.clip, BoxOnly: f.boxOnly}
 	var err error
 	if o.Names, err = regionNames(f.names); err == nil && f.ignore != "0" { // which is nil
-		o.Ignore, err = labelList(f.ignore)
+		o.Ignore, err = ignored(f.ignore)
 	}
 	return o, err
 }

@@ -140,15 +140,9 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return res, err
 	}
-	r, err := p.Done(i)
+	r, again, err := p.made(i, w.options.RetryErrors)
 	if err != nil {
 		return res, ownError{err}
-	}
-	again := false
-	if r != nil && w.options.RetryErrors != "" {
-		if again, err = p.HasErrors(i, r, w.options.RetryErrors); err != nil {
-			return res, ownError{err}
-		}
 	}
 	if r != nil && !again {
 		w.done.Skipped++
@@ -305,6 +299,32 @@ func (e AsideError) Error() string {
 
 // RemedyOptions is as in an onnx.RemedyError.
 func (e AsideError) RemedyOptions() []string { return []string{optionRetry} }
+
+// Todo is the number of items in shards that are not done, or have a row with such an error
+// (see HasErrors) where reason is not ""; done is what is known of the others.
+func (p *Plan) Todo(shards iter.Seq[int], reason string) (items int, done []Result, err error) {
+	for i := range shards {
+		r, again, err := p.made(i, reason)
+		if err != nil {
+			return 0, nil, err
+		}
+		if r == nil || again {
+			items += p.Shards[i].Items
+			continue
+		}
+		done = append(done, Result{Shard: i, Items: r.Items, Failed: r.Failed, Bytes: r.Bytes(), Seconds: r.Seconds.Total,
+			Skipped: true})
+	}
+	return items, done, nil
+}
+
+// made is the record of a shard that is done, and whether it is to be made again for a reason.
+func (p *Plan) made(i int, reason string) (r *Record, again bool, err error) {
+	if r, err = p.Done(i); err == nil && r != nil && reason != "" {
+		again, err = p.HasErrors(i, r, reason)
+	}
+	return r, again, err
+}
 
 // Slice is every n-th shard from i on.
 func (p *Plan) Slice(i, n int) iter.Seq[int] {

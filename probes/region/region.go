@@ -3,6 +3,9 @@ package region
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
@@ -131,4 +134,22 @@ func (m *Mask) seen(b Box) (kept, cx, cy float64) {
 		return 0, 0, 0
 	}
 	return float64(n) / float64(all), cx / float64(n), cy / float64(n)
+}
+
+// ParseLabels reads labels, numbers separated by commas; none is no label. They are sorted,
+// each once.
+func ParseLabels(text string) ([]int, error) {
+	list := []int{}
+	if text == "none" {
+		return list, nil
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("%s: write numbers of labels separated by commas, or none", text)
+		}
+		list = append(list, n)
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
 }

@@ -1,5 +1,7 @@
 package picture
 
+import "slices"
+
 // Preset is a preprocessing with a name.
 type Preset struct {
 	Name, Doc  string
@@ -51,4 +53,15 @@ func presets(list []Preset) []Preset {
 		list[i].Preprocess.Scale = 1.0 / 255
 	}
 	return list
+}
+
+// Suggest names the preset that models of an input shape are usually trained with.
+func Suggest(input []int) string {
+	switch {
+	case slices.Equal(input, []int{3, 32, 32}):
+		return "cifar10"
+	case len(input) > 0 && input[0] == 1, len(input) == 1:
+		return "mnist"
+	}
+	return "imagenet"
 }
