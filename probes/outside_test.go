@@ -103,3 +103,25 @@ func TestProbeThatWasNotAttached(t *testing.T) {
 		}
 	}
 }
+
+// What a run lacks is said before anything is opened.
+func TestRunSaysWhatItLacks(t *testing.T) {
+	m, err := onnx.Load("../testdata/models/mlp_dynamo.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := backends.Choose(backends.Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, digest := dataset.Random(1, []int{1, 8, 8}, 0, 1, 0), []probes.Probe{probes.Digest{}}
+	for _, q := range []probes.Request{{}, {Model: m, Data: ds, Backend: b}, {Model: m, Data: ds, Probes: digest},
+		{Data: ds, Backend: b, Probes: digest}, {Model: m, Backend: b, Probes: digest},
+		{Model: m, Data: ds, Backend: b, Probes: []probes.Probe{probes.Digest{}, probes.Digest{}}},
+		{Model: m, Data: ds, Backend: b, Probes: []probes.Probe{probes.Complexity{}}},
+		{Model: m, Data: ds, Backend: b, Probes: []probes.Probe{probes.Fragile{}}}} {
+		if _, err := probes.Run(t.Context(), q, result.Memory()); err == nil {
+			t.Errorf("%v runs", q.Probes)
+		}
+	}
+}

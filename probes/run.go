@@ -114,6 +114,9 @@ func Run(ctx context.Context, q Request, to result.Sink) (result.Summary, error)
 // Open readies what Run asks for, for runs over one dataset or several of a shape. The
 // caller closes it.
 func Open(ctx context.Context, q Request) (*Prober, error) {
+	if q.Model == nil || q.Backend == nil || len(q.Probes) == 0 {
+		return nil, errors.New("a run needs a model, a backend and at least one probe")
+	}
 	m, err := Precise(q.Model, q.Precision)
 	if err != nil {
 		return nil, err
@@ -233,6 +236,9 @@ func (r *Prober) run(ctx context.Context, ds dataset.Dataset, to result.Sink, o 
 	q := r.request
 	if q == nil {
 		return result.Summary{}, errors.New("running a prober that no request opened; give its rows to a sink with Write")
+	}
+	if ds == nil {
+		return result.Summary{}, errors.New("a run needs data")
 	}
 	lanes, size, err := r.lanes(ctx, q.Probes)
 	if err != nil {

@@ -9,33 +9,34 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
-// A row of the table says how to find an activation. This one finds Sign, which jumps
-// at 0; the graph tells who makes a value, who reads it, and what is constant.
+// A row of the table says how to find an activation, and a run may have rows of its own.
+// This one makes a site of Ceil by its first two jumps; the graph tells who makes a value,
+// who reads it, and what is constant.
 func ExampleActivation() {
-	sign := site.Activation{
-		Name: "Sign", Doc: "-1, 0 or 1: jumps at 0",
+	ceil := site.Activation{
+		Name: "Ceil", Doc: "the next whole number: jumps at each, of which 0 and 1 count",
 		Find: func(n *onnx.Node, g *site.Graph) (site.Bend, bool) {
-			if !n.IsOp("Sign") || g.Maker[n.Input(0)] == nil {
+			if !n.IsOp("Ceil") || g.Maker[n.Input(0)] == nil {
 				return site.Bend{}, false
 			}
-			at := []float64{0}
-			return site.Bend{Pre: n.Input(0), Knots: at, Tap: n.Outputs[0], TapKnots: at}, true
+			return site.Bend{Pre: n.Input(0), Knots: []float64{0, 1}}, true
 		},
 	}
 	m := &onnx.Model{Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{
 		Inputs: []*onnx.Value{onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Size: 4}})},
 		Nodes: []*onnx.Node{
 			{Op: "Neg", Inputs: []string{"x"}, Outputs: []string{"y"}},
-			{Op: "Sign", Inputs: []string{"y"}, Outputs: []string{"z"}},
+			{Op: "Ceil", Inputs: []string{"y"}, Outputs: []string{"z"}},
 		},
 	}}
-	g := site.NewGraph(m)
-	for _, n := range m.Graph.Nodes {
-		if b, ok := sign.Find(n, g); ok {
-			fmt.Println(n.Op, "bends at", b.Knots, "of", b.Pre)
-		}
-	}
-	// Output: Sign bends at [0] of y
+	without, _ := site.Find(m, site.Options{})
+	fmt.Println("without it:", without.Unwatched[0].Op, without.Unwatched[0].Reason)
+	found, err := site.Find(m, site.Options{Further: []site.Activation{ceil}})
+	s := found.Sites[0]
+	fmt.Println(s.Op, "bends at", s.Knots, "of", s.Pre, err, len(found.Unwatched))
+	// Output:
+	// without it: Ceil jumps where its result changes
+	// Ceil bends at [0 1] of y <nil> 0
 }
 
 // The sites of a model of a file, without a run: their names and where they

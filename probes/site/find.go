@@ -23,6 +23,10 @@ type Options struct {
 	// Strict makes a bend without a site an error, a *StrictError, and so a body that may
 	// hold one; see Bends.
 	Strict bool
+	// Further are activations beside those of the table Activations, and looked for before
+	// them. Their names are recorded with the sites; results with and without them are told
+	// apart by that.
+	Further []Activation
 }
 
 // Found is what Find says of a model.
@@ -40,6 +44,7 @@ type Found struct {
 // *StrictError Unwatched is still returned.
 func Find(m *onnx.Model, o Options) (*Found, error) {
 	g := NewGraph(m)
+	g.further = o.Further
 	namer := newNamer(m.Graph)
 	sites := g.sites(namer, o)
 	found := &Found{Unwatched: g.survey(namer, sites, nil, nil)}
@@ -184,15 +189,13 @@ func (g *Graph) sites(namer *namer, o Options) []Site {
 
 // activation is the first row that finds n, of a value that the model's input goes into.
 func (g *Graph) activation(n *onnx.Node) (*Activation, Bend, bool) {
-	for i := range Activations {
-		b, ok := Activations[i].Find(n, g)
-		if !ok {
-			continue
+	for _, table := range [][]Activation{g.further, Activations} {
+		for i := range table {
+			b, ok := table[i].Find(n, g)
+			if ok && (g.Real(b.Pre) || slices.ContainsFunc(b.Choices, g.Real)) {
+				return &table[i], b, true
+			}
 		}
-		if !g.Real(b.Pre) && !slices.ContainsFunc(b.Choices, g.Real) {
-			continue
-		}
-		return &Activations[i], b, true
 	}
 	return nil, Bend{}, false
 }

@@ -44,6 +44,7 @@ type Graph struct {
 	random  map[*onnx.Node]bool
 
 	positives map[string]bool // what positive found
+	further   []Activation    // see Options
 }
 
 // kind says how a value depends on the model's inputs.
