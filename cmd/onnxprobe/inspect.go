@@ -58,6 +58,7 @@ func newInspect() *cobra.Command {
 	ef.addBackend(ofEngines)
 	ef.addOptions(ofEngines)
 	c.Flags().AddFlagSet(ofEngines)
+	hide(c.Flags(), "GPU")
 	return c
 }
 
