@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,8 +58,7 @@ func Document(ctx context.Context, name string, printed any, o Options) (*Page, 
 		return nil, err
 	}
 	r, of := newShown(name), reflect.TypeOf(printed)
-	known, err := c.found(r, printed)
-	if !known {
+	if !c.found(r, printed) {
 		if of != nil && of.Kind() == reflect.Pointer {
 			of = of.Elem()
 		}
@@ -67,7 +67,7 @@ func Document(ctx context.Context, name string, printed any, o Options) (*Page, 
 			err = jsonOf(r, b, of)
 		}
 	}
-	if err != nil {
+	if err = cmp.Or(err, r.failed); err != nil {
 		return nil, fmt.Errorf("showing %s: %w", name, err)
 	}
 	c.page.Sections = []Section{r.Section}

@@ -30,6 +30,7 @@ type shown struct {
 	settings settingsOf
 	path     string
 	used     map[string]bool // columns that figures show
+	failed   error           // of the first figure that could not be drawn
 }
 
 // settingsOf are those of a manifest that figures need.
@@ -69,7 +70,7 @@ func (c *collector) add(path string, how show) error {
 	r := newShown(path)
 	err := r.readManifest()
 	if err == nil {
-		err = how(c, r)
+		err = cmp.Or(how(c, r), r.failed)
 	}
 	if c.ctx.Err() != nil {
 		return c.ctx.Err()
@@ -297,16 +298,34 @@ func stem(parts ...string) string {
 	return cmp.Or(s[:min(len(s), 80)], "figure")
 }
 
-// figure adds one that could be drawn; of one without data nothing is said.
-func (r *shown) figure(title, caption string, f *Figure, err error) error {
-	if errors.Is(err, ErrNoData) {
-		return nil
+// figure adds one that could be drawn; of one without data nothing is said, and of errors
+// the first is kept.
+func (r *shown) figure(title, caption string) func(*Figure, error) {
+	return func(f *Figure, err error) {
+		switch {
+		case err == nil:
+			f.Title, f.Caption, f.Alt = title, caption, title+". "+f.Alt
+			r.Figures = append(r.Figures, f)
+		case !errors.Is(err, ErrNoData):
+			r.failed = cmp.Or(r.failed, err)
+		}
 	}
-	if err != nil {
-		return err
+}
+
+// table adds a table.
+func (r *shown) table(caption string, head []string, rows ...[]string) {
+	r.Tables = append(r.Tables, Table{caption, head, rows})
+}
+
+// note adds what is to be known of the result.
+func (r *shown) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// cells are the texts of values.
+func cells(values ...any) (texts []string) {
+	for _, v := range values {
+		texts = append(texts, fmt.Sprint(v))
 	}
-	f.Title, f.Caption = title, caption
-	f.Alt = title + ". " + f.Alt
-	r.Figures = append(r.Figures, f)
-	return nil
+	return texts
 }

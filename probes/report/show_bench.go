@@ -20,9 +20,9 @@ func benchmark(r *shown, b []byte) error {
 	if m.Threads > 0 {
 		threads = fmt.Sprintf("%d threads", m.Threads)
 	}
-	r.Notes = append(r.Notes, fmt.Sprintf("Model %s, engine %s on %s, %s of %d: %s.", filepath.Base(m.Model), m.Backend, m.Device, threads, m.Machine.Cores, name(m.Machine.CPU, 80)))
+	r.note("Model %s, engine %s on %s, %s of %d: %s.", filepath.Base(m.Model), m.Backend, m.Device, threads, m.Machine.Cores, name(m.Machine.CPU, 80))
 	if m.Noisy {
-		r.Notes = append(r.Notes, "The machine was noisy: rates vary by more than a fifth of their median. Read the ratio.")
+		r.note("The machine was noisy: rates vary by more than a fifth of their median. Read the ratio.")
 	}
 	t := Table{Caption: "Images a second, medians of the turns", Head: []string{"batch", "plain", "with codes", "ratio", "turns"}}
 	var rows []string
@@ -36,20 +36,22 @@ func benchmark(r *shown, b []byte) error {
 		if x.Complexity != nil {
 			points.Values = append(points.Values, rangeOf(x.Complexity.Rate))
 		}
-		t.Rows = append(t.Rows, []string{fmt.Sprint(x.Batch), num(x.Plain.Rate.Median), num(x.Codes.Rate.Median), fmt.Sprintf("%.3f", x.Ratio.Median), fmt.Sprint(x.Turns)})
+		t.Rows = append(t.Rows, cells(x.Batch, num(x.Plain.Rate.Median), num(x.Codes.Rate.Median),
+			fmt.Sprintf("%.3f", x.Ratio.Median), x.Turns))
 	}
 	r.Tables = append(r.Tables, t)
 	const lines = " Lines reach from the 10th to the 90th percentile of the turns."
-	f, err := Dots("ratio", Axes{X: "rate with codes / plain rate"}, rows, ratio)
-	if err := r.figure("What codes cost", "The rate with the codes of all sites over that of plain inference, turn by turn; 1 is no cost."+lines, f, err); err != nil {
-		return err
+	r.figure("What codes cost",
+		"The rate with the codes of all sites over that of plain inference, turn by turn; 1 is no cost."+lines)(
+		Dots("ratio", Axes{X: "rate with codes / plain rate"}, rows, ratio))
+	r.figure("Images a second", "Plain inference, and with the codes of all sites packed in the graph."+lines)(
+		Dots("rates", Axes{X: "images a second"}, rows, plain, coded))
+	if len(points.Values) != len(rows) {
+		return nil
 	}
-	f, err = Dots("rates", Axes{X: "images a second"}, rows, plain, coded)
-	if err := r.figure("Images a second", "Plain inference, and with the codes of all sites packed in the graph."+lines, f, err); err != nil || len(points.Values) != len(rows) {
-		return err
-	}
-	f, err = Dots("points", Axes{X: "points a second"}, rows, points)
-	return r.figure("Points a second of local complexity", "A point is an item with all its vertices."+lines, f, err)
+	r.figure("Points a second of local complexity", "A point is an item with all its vertices."+lines)(
+		Dots("points", Axes{X: "points a second"}, rows, points))
+	return nil
 }
 
 func rangeOf(s bench.Spread) Range { return Range{s.Median, s.P10, s.P90} }

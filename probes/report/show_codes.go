@@ -29,32 +29,33 @@ func codes(c *collector, r *shown) error {
 	}
 	r.Notes = append(r.Notes, set.Notes...)
 	red := encoding.Redundant(set)
-	t := Table{Caption: fmt.Sprintf("Items and linear regions, by their %s", map[string]string{encoding.Code: "codes", encoding.Sketch: "sketches", encoding.Digest: "digests", encoding.Channels: "channels"}[set.On]),
-		Head: []string{"items", "without a code", "regions", "redundancy", "bits"},
-		Rows: [][]string{{fmt.Sprint(red.Items), fmt.Sprint(set.Failed), fmt.Sprint(red.Regions), fmt.Sprintf("%.4f", red.Ratio), fmt.Sprint(set.Bits)}}}
+	by := map[string]string{encoding.Code: "codes", encoding.Sketch: "sketches", encoding.Digest: "digests",
+		encoding.Channels: "channels"}[set.On]
+	t := Table{Caption: "Items and linear regions, by their " + by,
+		Head: []string{"items", "without a code", "regions", "redundancy"},
+		Rows: [][]string{cells(red.Items, set.Failed, red.Regions, fmt.Sprintf("%.4f", red.Ratio))}}
 	if set.On != encoding.Digest {
 		u := encoding.Use(set, c.Threads)
-		t.Head = append(t.Head, "dead", "saturated", "entropy")
-		t.Rows[0] = append(t.Rows[0], fmt.Sprint(u.Dead), fmt.Sprint(u.Saturated), fmt.Sprintf("%.3f", u.Entropy))
-	} else {
-		t.Head, t.Rows[0] = t.Head[:4], t.Rows[0][:4]
+		t.Head = append(t.Head, "bits", "dead", "saturated", "entropy")
+		t.Rows[0] = append(t.Rows[0], cells(set.Bits, u.Dead, u.Saturated, fmt.Sprintf("%.3f", u.Entropy))...)
 	}
 	r.Tables = append(r.Tables, t)
 	if set.On == encoding.Digest {
-		r.Notes = append(r.Notes, "Digests are equal or not: they have no distances to draw.")
+		r.note("Digests are equal or not: they have no distances to draw.")
 	} else if err := c.distances(r, set); err != nil {
 		return err
 	}
 	if err := c.sitesOf(r, set); err != nil {
 		return err
 	}
-	return regionSizes(r, set, red)
+	regionSizes(r, set, red)
+	return nil
 }
 
 // regionSizes draws how many items the linear regions hold.
-func regionSizes(r *shown, set *encoding.Codes, red encoding.Redundancy) error {
+func regionSizes(r *shown, set *encoding.Codes, red encoding.Redundancy) {
 	if set.On != encoding.Digest && red.Regions == red.Items {
-		return nil
+		return
 	}
 	var sizes []float64
 	for _, g := range encoding.Equal(set) {
@@ -63,8 +64,9 @@ func regionSizes(r *shown, set *encoding.Codes, red encoding.Redundancy) error {
 	for len(sizes) < red.Regions { // those of one item
 		sizes = append(sizes, 1)
 	}
-	f, err := Histogram("regions", "items of a region", Values{"regions", sizes})
-	return r.figure("Items of a linear region", "Items with equal codes lie in one region; 1 where every item has a region of its own.", f, err)
+	r.figure("Items of a linear region",
+		"Items with equal codes lie in one region; 1 where every item has a region of its own.")(
+		Histogram("regions", "items of a region", Values{"regions", sizes}))
 }
 
 // sitesOf draws how each site's bits are used.
@@ -88,16 +90,17 @@ func (c *collector) sitesOf(r *shown, set *encoding.Codes) error {
 		ratio := encoding.Redundant(one).Ratio
 		redundancy, shared = append(redundancy, ratio), shared || ratio > 0
 	}
-	f, err := Bars("entropy", "entropy (bits per unit)", sites, Bar{"entropy", entropy})
-	if err := r.figure("Entropy of the bits, by site", "1 where every bit is on for half of the items, 0 where none tells items apart.", f, err); err != nil {
-		return err
+	r.figure("Entropy of the bits, by site",
+		"1 where every bit is on for half of the items, 0 where none tells items apart.")(
+		Bars("entropy", "entropy (bits per unit)", sites, Bar{"entropy", entropy}))
+	r.figure("Dead and saturated bits, by site", "Bits with one value for all items say nothing about them.")(
+		Bars("dead", "bits (%)", sites, Bar{"dead (0 for every item)", dead}, Bar{"saturated (1 for every item)", saturated}))
+	if !shared {
+		return nil
 	}
-	f, err = Bars("dead", "bits (%)", sites, Bar{"dead (0 for every item)", dead}, Bar{"saturated (1 for every item)", saturated})
-	if err := r.figure("Dead and saturated bits, by site", "Bits with one value for all items say nothing about them.", f, err); err != nil || !shared {
-		return err
-	}
-	f, err = Bars("redundancy", "redundancy (items - regions) / items", sites, Bar{"redundancy", redundancy})
-	return r.figure("Redundancy, by site", "0 where the site's code alone gives every item a region of its own.", f, err)
+	r.figure("Redundancy, by site", "0 where the site's code alone gives every item a region of its own.")(
+		Bars("redundancy", "redundancy (items - regions) / items", sites, Bar{"redundancy", redundancy}))
+	return nil
 }
 
 // maxWork bounds the bytes that are compared for the distances of a sample.
@@ -134,10 +137,7 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 		of += fmt.Sprintf(" The %d bits are a sample of codes of %d.", set.Bits, set.FullBits)
 	}
 	groups, caption := pairsOf(d, labels, labelled)
-	f, err := Histogram("hamming", unit, groups...)
-	if err := r.figure("Hamming distances between items", caption+" "+of, f, err); err != nil {
-		return err
-	}
+	r.figure("Hamming distances between items", caption+" "+of)(Histogram("hamming", unit, groups...))
 	x, y, share, err := Scale(d)
 	if err != nil {
 		return err
@@ -150,6 +150,10 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 		}
 	}
 	sortByGroup(points)
-	f, err = Map("map", points)
-	return r.figure("Map of the codes", fmt.Sprintf("Items are near each other where their codes are alike: classical scaling of the Hamming distances to the plane, which keeps %.0f %% of their spread. The coordinates have no unit. %s", 100*(share[0]+share[1]), of), f, err)
+	r.figure("Map of the codes",
+		fmt.Sprintf("Items are near each other where their codes are alike: classical scaling of the Hamming "+
+			"distances to the plane, which keeps %.0f %% of their spread. The coordinates have no unit. %s",
+			100*(share[0]+share[1]), of))(
+		Map("map", points))
+	return nil
 }

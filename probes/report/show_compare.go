@@ -43,7 +43,7 @@ func comparisonTable(c *collector, r *shown) error {
 		d.Sites = append(d.Sites, s)
 	}
 	if r.settings.A != "" {
-		r.Notes = append(r.Notes, fmt.Sprintf("Side a: %s. Side b: %s.", r.settings.A, r.settings.B))
+		r.note("Side a: %s. Side b: %s.", r.settings.A, r.settings.B)
 	}
 	return determinism(r, &d)
 }
@@ -90,10 +90,12 @@ func determinism(r *shown, d *probes.Diff) error {
 		bars = []Bar{forA, forB}
 		caption += " The judge's float64 value decides which side is right."
 	}
-	f, err := Bars("flips", "bits that differ (per million)", sites, bars...)
-	if err := r.figure("Determinism map: bits that differ between the two settings, by site", caption, f, err); err != nil {
-		return err
-	}
-	f, err = Dots("margins", Axes{X: "largest margin (share of the site's scale)", LogX: true}, sites, Dot{Name: "margin", Values: margins})
-	return r.figure("How far from their knot the values of flipped bits lie, by site", "The largest distance to the knot among the bits that differ, over the largest value of the site. Rounding of float32 is some 1e-7 an operation.", f, err)
+	r.figure("Determinism map: bits that differ between the two settings, by site", caption)(
+		Bars("flips", "bits that differ (per million)", sites, bars...))
+	r.figure("How far from their knot the values of flipped bits lie, by site",
+		"The largest distance to the knot among the bits that differ, over the largest value of the site. "+
+			"Rounding of float32 is some 1e-7 an operation.")(
+		Dots("margins", Axes{X: "largest margin (share of the site's scale)", LogX: true}, sites,
+			Dot{Name: "margin", Values: margins}))
+	return nil
 }

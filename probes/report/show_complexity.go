@@ -43,7 +43,8 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		}
 		m, sd := moments(values)
 		s := slices.Sorted(slices.Values(values))
-		table.Rows = append(table.Rows, []string{radius, fmt.Sprint(len(values)), fmt.Sprint(missing), fmt.Sprintf("%.2f", m), fmt.Sprintf("%.2f", sd), num(s[0]), num((s[(len(s)-1)/2] + s[len(s)/2]) / 2), num(s[len(s)-1])})
+		table.Rows = append(table.Rows, cells(radius, len(values), missing, fmt.Sprintf("%.2f", m),
+			fmt.Sprintf("%.2f", sd), num(s[0]), num((s[(len(s)-1)/2]+s[len(s)/2])/2), num(s[len(s)-1])))
 		groups = append(groups, Values{"radius " + radius, values})
 		if x, err := strconv.ParseFloat(radius, 64); err == nil {
 			curve = append(curve, Point{x, m, m - sd, m + sd})
@@ -54,18 +55,20 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 	}
 	r.Tables = append(r.Tables, table)
 	for i := 0; i < len(groups) && i < 12; i += 3 {
-		f, err := Histogram(stem("complexity", strconv.Itoa(i/3+1)), "local complexity (units)", groups[i:min(len(groups), i+3)]...)
-		if err := r.figure("Local complexity of the items", "How many units change their side among the vertices around an item; more units, more linear regions nearby.", f, err); err != nil {
-			return err
-		}
+		r.figure("Local complexity of the items",
+			"How many units change their side among the vertices around an item; more units, more linear "+
+				"regions nearby.")(
+			Histogram(stem("complexity", strconv.Itoa(i/3+1)), "local complexity (units)",
+				groups[i:min(len(groups), i+3)]...))
 	}
 	if len(curve) >= 3 {
-		f, err := Curves("complexity-radius", Axes{X: "radius (units of the input)", Y: "local complexity (units)", LogX: true}, Series{"mean", curve})
-		if err := r.figure("Local complexity against the radius", "Mean over the items, with one standard deviation to either side.", f, err); err != nil {
-			return err
-		}
+		r.figure("Local complexity against the radius",
+			"Mean over the items, with one standard deviation to either side.")(
+			Curves("complexity-radius", Axes{X: "radius (units of the input)", Y: "local complexity (units)",
+				LogX: true}, Series{"mean", curve}))
 	}
-	return siteFractions(r, all, radii)
+	siteFractions(r, all, radii)
+	return nil
 }
 
 // totalsOf are the totals for each radius, which is named as the file names it.
@@ -84,7 +87,7 @@ func totalsOf(t *columns, known []float64) (radii []string, totals [][]float64) 
 }
 
 // siteFractions draws the mean fraction of each site's units, for three radii at the most.
-func siteFractions(r *shown, t *columns, radii []string) error {
+func siteFractions(r *shown, t *columns, radii []string) {
 	shown := radii
 	if len(radii) > 3 {
 		shown = []string{radii[0], radii[len(radii)/2], radii[len(radii)-1]}
@@ -99,11 +102,11 @@ func siteFractions(r *shown, t *columns, radii []string) error {
 			sites = append(sites, site)
 		}
 		if len(sites) > maxSites {
-			return nil
+			return
 		}
 	}
 	if len(sites) == 0 {
-		return nil
+		return
 	}
 	var bars []Bar
 	for _, radius := range shown {
@@ -119,8 +122,9 @@ func siteFractions(r *shown, t *columns, radii []string) error {
 		}
 		bars = append(bars, b)
 	}
-	f, err := Bars("fractions", "units that change their side (%)", sites, bars...)
-	return r.figure("Local complexity, by site", "Mean over the items of the share of a site's units that change their side around an item.", f, err)
+	r.figure("Local complexity, by site",
+		"Mean over the items of the share of a site's units that change their side around an item.")(
+		Bars("fractions", "units that change their side (%)", sites, bars...))
 }
 
 // present are the finite values.

@@ -50,13 +50,10 @@ func evaluation(r *shown, b []byte) error {
 	for _, x := range all {
 		sites = append(sites, x.Name)
 	}
-	if err := accuracy(r, sites, all); err != nil {
-		return err
-	}
-	if err := redundancy(r, sites, all); err != nil {
-		return err
-	}
-	return unlabelled(r, all)
+	accuracy(r, sites, all)
+	redundancy(r, sites, all)
+	unlabelled(r, all)
+	return nil
 }
 
 // encodings is the table of all sets.
@@ -73,18 +70,18 @@ func encodings(all []encoding.Evaluation) Table {
 	for i := range all {
 		x := &all[i]
 		row := func(set string, test bool, d encoding.Redundancy, u *encoding.Units) {
-			cells := []string{x.Name, set, fmt.Sprint(d.Items), fmt.Sprint(d.Regions), fmt.Sprintf("%.4f", d.Ratio), "", "", "", ""}
+			line := cells(x.Name, set, d.Items, d.Regions, fmt.Sprintf("%.4f", d.Ratio), "", "", "", "")
 			if u != nil {
-				copy(cells[5:], []string{fmt.Sprint(u.Bits), fmt.Sprint(u.Dead), fmt.Sprint(u.Saturated), fmt.Sprintf("%.3f", u.Entropy)})
+				copy(line[5:], cells(u.Bits, u.Dead, u.Saturated, fmt.Sprintf("%.3f", u.Entropy)))
 			}
 			for _, k := range shown {
 				text := ""
 				if v := accuracies[k].of(x.Accuracies(test)); finite(v) {
 					text = fmt.Sprintf("%.4f", v)
 				}
-				cells = append(cells, text)
+				line = append(line, text)
 			}
-			t.Rows = append(t.Rows, cells)
+			t.Rows = append(t.Rows, line)
 		}
 		units := encoding.Pair[*encoding.Units]{Test: new(*encoding.Units)}
 		if u := x.Units; u != nil {
@@ -100,7 +97,7 @@ func encodings(all []encoding.Evaluation) Table {
 
 // accuracy draws how well labels follow from the codes, on the test set where there is
 // one, beside the network's own answers.
-func accuracy(r *shown, sites []string, all []encoding.Evaluation) error {
+func accuracy(r *shown, sites []string, all []encoding.Evaluation) {
 	var dots []Dot
 	for _, m := range accuracies {
 		d := Dot{Name: m.name, Across: m.name == networkItself && len(all) > 1}
@@ -120,11 +117,13 @@ func accuracy(r *shown, sites []string, all []encoding.Evaluation) error {
 			dots = append(dots, d)
 		}
 	}
-	f, err := Dots("accuracy", Axes{X: "accuracy (%)"}, sites, dots...)
-	return r.figure("Accuracy from the codes alone", "How well the labels follow from the codes: on the test set, clusters on the set that they are of. What the network itself answers is for comparison.", f, err)
+	r.figure("Accuracy from the codes alone",
+		"How well the labels follow from the codes: on the test set, clusters on the set that they are of. What "+
+			"the network itself answers is for comparison.")(
+		Dots("accuracy", Axes{X: "accuracy (%)"}, sites, dots...))
 }
 
-func redundancy(r *shown, sites []string, all []encoding.Evaluation) error {
+func redundancy(r *shown, sites []string, all []encoding.Evaluation) {
 	train, test := Bar{Name: "training set"}, Bar{Name: "test set"}
 	for _, x := range all {
 		train.Values = append(train.Values, x.Redundancy.Train.Ratio)
@@ -137,16 +136,16 @@ func redundancy(r *shown, sites []string, all []encoding.Evaluation) error {
 		bars = append(bars, test)
 	}
 	if slices.Max(slices.Concat(train.Values, test.Values)) == 0 {
-		if r.Notes = append(r.Notes, "Every item has a linear region of its own: redundancy is 0."); len(r.Figures) > 0 {
-			return nil
+		if r.note("Every item has a linear region of its own: redundancy is 0."); len(r.Figures) > 0 {
+			return
 		}
 	}
-	f, err := Bars("redundancy", "redundancy (items - regions) / items", sites, bars...)
-	return r.figure("Redundancy of the codes", "0 where every item has a linear region of its own.", f, err)
+	r.figure("Redundancy of the codes", "0 where every item has a linear region of its own.")(
+		Bars("redundancy", "redundancy (items - regions) / items", sites, bars...))
 }
 
 // unlabelled shows the clusters that codes have by themselves, and their rates.
-func unlabelled(r *shown, all []encoding.Evaluation) error {
+func unlabelled(r *shown, all []encoding.Evaluation) {
 	t := Table{Caption: "Without labels: spectral clusters of the affinity of codes (UMLC)", Head: []string{"code", "items", "of", "clusters", "sizes", "coding length (nats)", "rate", "conditional", "reduction", "purity", "one-to-one"}}
 	var sites []string
 	rate, conditional, length := Bar{Name: "rate of all items"}, Bar{Name: "given the clusters"}, Bar{Name: "coding length"}
@@ -161,19 +160,20 @@ func unlabelled(r *shown, all []encoding.Evaluation) error {
 			}
 			return fmt.Sprintf("%.4f", *v)
 		}
-		sizes := fmt.Sprint(u.Sizes)
-		t.Rows = append(t.Rows, []string{all[i].Name, fmt.Sprint(u.Items), fmt.Sprint(u.Of), fmt.Sprint(u.Clusters), name(sizes, 60), num(u.CodingLength), num(u.Rate), num(u.Conditional), num(u.Reduction), part(u.Purity), part(u.Matched)})
+		t.Rows = append(t.Rows, cells(all[i].Name, u.Items, u.Of, u.Clusters, name(fmt.Sprint(u.Sizes), 60),
+			num(u.CodingLength), num(u.Rate), num(u.Conditional), num(u.Reduction), part(u.Purity), part(u.Matched)))
 		sites = append(sites, all[i].Name)
 		rate.Values, conditional.Values, length.Values = append(rate.Values, u.Rate), append(conditional.Values, u.Conditional), append(length.Values, u.CodingLength)
 	}
 	if sites == nil {
-		return nil
+		return
 	}
 	r.Tables = append(r.Tables, t)
-	f, err := Bars("rates", "rate (nats)", sites, rate, conditional)
-	if err := r.figure("Rate reduction of clusters found without labels", "The difference of the two bars is the rate reduction: large where the clusters lie apart and each is tight.", f, err); err != nil {
-		return err
-	}
-	f, err = Bars("coding-length", "coding length (nats)", sites, length)
-	return r.figure("Coding length of the clusters", "What it takes to code the items cluster by cluster, labels included; of several numbers of clusters the one with the least is taken.", f, err)
+	r.figure("Rate reduction of clusters found without labels",
+		"The difference of the two bars is the rate reduction: large where the clusters lie apart and each is tight.")(
+		Bars("rates", "rate (nats)", sites, rate, conditional))
+	r.figure("Coding length of the clusters",
+		"What it takes to code the items cluster by cluster, labels included; of several numbers of clusters "+
+			"the one with the least is taken.")(
+		Bars("coding-length", "coding length (nats)", sites, length))
 }

@@ -34,7 +34,7 @@ func maps(c *collector, r *shown) error {
 	var rows []int
 	for i := range t.rows {
 		if len(tiles) == maxMaps {
-			r.Notes = append(r.Notes, fmt.Sprintf("The first %d of %d pictures.", maxMaps, t.rows))
+			r.note("The first %d of %d pictures.", maxMaps, t.rows)
 			break
 		}
 		m, err := readPicture(filepath.Dir(r.path), t.text("map", i))
@@ -46,21 +46,21 @@ func maps(c *collector, r *shown) error {
 	}
 	for i := 0; i < len(tiles); i += mapsOfOne {
 		to := min(i+mapsOfOne, len(tiles))
-		if err := show(r, fmt.Sprintf("maps-%d", i/mapsOfOne+1), t, tiles[i:to], rows[i:to]); err != nil {
-			return err
-		}
+		show(r, fmt.Sprintf("maps-%d", i/mapsOfOne+1), t, tiles[i:to], rows[i:to])
 	}
 	return nil
 }
 
 // complexityMaps is a figure of maps of local complexity.
-func complexityMaps(r *shown, stem string, _ *columns, tiles []Tile, _ []int) error {
-	f, err := Pictures(stem, "units that change (share of a position's)", tiles)
-	return r.figure("Local complexity over the picture", "Bright where many of the units that stand for a place change their side around the picture: the share of a position's units, mean over the sites. Each picture has its own scale, up to the share below it.", f, err)
+func complexityMaps(r *shown, stem string, _ *columns, tiles []Tile, _ []int) {
+	r.figure("Local complexity over the picture",
+		"Bright where many of the units that stand for a place change their side around the picture: the share "+
+			"of a position's units, mean over the sites. Each picture has its own scale, up to the share below it.")(
+		Pictures(stem, "units that change (share of a position's)", tiles))
 }
 
 // agreementMaps is a figure of maps of agreement with a region.
-func agreementMaps(r *shown, stem string, t *columns, tiles []Tile, rows []int) error {
+func agreementMaps(r *shown, stem string, t *columns, tiles []Tile, rows []int) {
 	percent := func(column string, row int) string {
 		v := t.number(column, row)
 		if !finite(v) {
@@ -70,8 +70,15 @@ func agreementMaps(r *shown, stem string, t *columns, tiles []Tile, rows []int) 
 	}
 	reference := name(t.text("reference", rows[0]), 80)
 	key := pictureKey{"bits as in the reference (share of a position's)", percent("from", rows[0]), percent("to", rows[0])}
-	f, err := pictures(stem, key, tiles, func(i int) string { return percent("least", rows[i]) + " to " + percent("largest", rows[i]) })
-	return r.figure("Agreement with "+reference, "Bright where the channels of the code are as in "+reference+", which is outlined in its picture: the share of a position's bits that are set where at half or more of the positions inside the reference they are, and not set where they are not, mean over the sites. One scale for all pictures, that of the reference's; below each picture its least and largest agreement.", f, err)
+	r.figure("Agreement with "+reference,
+		"Bright where the channels of the code are as in "+reference+", which is outlined in its picture: the "+
+			"share of a position's bits that are set where at half or more of the positions inside the reference "+
+			"they are, and not set where they are not, mean over the sites. One scale for all pictures, that of the "+
+			"reference's; below each picture its least and largest agreement.")(
+		pictures(stem, key, tiles, func(i int) string {
+			return percent("least",
+				rows[i]) + " to " + percent("largest", rows[i])
+		}))
 }
 
 // mapsIn are the pictures in a folder that its index of maps shows.

@@ -39,9 +39,7 @@ func phases(c *collector, r *shown) error {
 	}
 	r.Kind = "phases"
 	for _, pair := range pairsIn(t) {
-		if err := phasesOf(r, t, pair); err != nil {
-			return err
-		}
+		phasesOf(r, t, pair)
 	}
 	if len(r.Figures) == 0 {
 		return fmt.Errorf("it has no two columns of settings, such as size and samples, with numbers: %w", ErrNoData)
@@ -84,45 +82,33 @@ func pairsIn(t *columns) (pairs []pair) {
 	return pairs[:min(len(pairs), 6)]
 }
 
-func titleOf(column string) string {
-	for _, s := range settings {
-		if s.column == column {
-			return s.title
-		}
-	}
-	return column
-}
+// titleOf is a setting in words, and axisOf with its unit.
+func titleOf(column string) string { title, _ := setting(column); return title }
+func axisOf(column string) string  { title, unit := setting(column); return title + unit }
 
-// axisOf is the title of a setting's axis, with its unit.
-func axisOf(column string) string {
+func setting(column string) (title, unit string) {
 	for _, s := range settings {
 		if s.column == column {
-			return s.title + s.unit
+			return s.title, s.unit
 		}
 	}
-	return column
+	return column, ""
 }
 
 // byRegime puts places in the order of the regimes, and says what those that occur mean.
 func byRegime(points []Marked) (meaning string) {
-	rank := func(m Marked) int {
-		for i, r := range regimes {
-			if r.name == m.Group {
-				return i
-			}
-		}
-		return len(regimes)
-	}
-	slices.SortStableFunc(points, func(a, b Marked) int { return rank(a) - rank(b) })
-	for _, r := range regimes {
+	rank := map[string]int{}
+	for i, r := range regimes {
+		rank[r.name] = i - len(regimes)
 		if slices.ContainsFunc(points, func(m Marked) bool { return m.Group == r.name }) {
 			meaning += fmt.Sprintf(" %s: %s.", capital(r.name), r.means)
 		}
 	}
+	slices.SortStableFunc(points, func(a, b Marked) int { return rank[a.Group] - rank[b.Group] })
 	return meaning
 }
 
-func phasesOf(r *shown, t *columns, p pair) error {
+func phasesOf(r *shown, t *columns, p pair) {
 	var points []Marked
 	lowX, lowY := math.Inf(1), math.Inf(1)
 	for _, i := range p.rows {
@@ -136,25 +122,22 @@ func phasesOf(r *shown, t *columns, p pair) error {
 	r.Tables = append(r.Tables, tableOf(t, p))
 	if p.y != "" {
 		caption := "The regime at each setting." + byRegime(points)
-		f, err := PhaseChart(stem("phases", p.x, p.y), Axes{X: axisOf(p.x), Y: axisOf(p.y), LogX: lowX >= 0}, lowY >= 0, points)
-		if err := r.figure(fmt.Sprintf("Phases of the activation hash: %s and %s", titleOf(p.x), titleOf(p.y)), caption, f, err); err != nil {
-			return err
-		}
+		r.figure(fmt.Sprintf("Phases of the activation hash: %s and %s", titleOf(p.x), titleOf(p.y)), caption)(
+			PhaseChart(stem("phases", p.x, p.y), Axes{X: axisOf(p.x), Y: axisOf(p.y), LogX: lowX >= 0},
+				lowY >= 0, points))
 	}
 	for _, property := range properties {
 		series, of := along(t, p, property.column)
-		f, err := Curves(stem(property.column, p.x, p.y), Axes{X: axisOf(p.x), Y: property.title + property.unit, LogX: lowX >= 0}, series...)
 		caption := "The mean over the networks of a setting."
 		if p.y != "" {
 			if caption = fmt.Sprintf("One curve for each %s.", titleOf(p.y)); of > len(series) {
 				caption = fmt.Sprintf("One curve for each of %d of the %d values of the %s.", len(series), of, titleOf(p.y))
 			}
 		}
-		if err := r.figure(fmt.Sprintf("%s against %s", capital(property.title), titleOf(p.x)), caption, f, err); err != nil {
-			return err
-		}
+		axes := Axes{X: axisOf(p.x), Y: property.title + property.unit, LogX: lowX >= 0}
+		r.figure(fmt.Sprintf("%s against %s", capital(property.title), titleOf(p.x)), caption)(
+			Curves(stem(property.column, p.x, p.y), axes, series...))
 	}
-	return nil
 }
 
 // along are the curves of a property along the first setting, for up to six values of the
