@@ -72,21 +72,20 @@ type Network struct {
 	Test  *Accuracy `json:"test,omitempty"`
 }
 
-func networkOf(train, test *Codes) *Network {
-	n := &Network{Train: NetworkAccuracy(train)}
-	if test != nil {
-		n.Test = NetworkAccuracy(test)
-	}
-	if n.Train == nil && n.Test == nil {
-		return nil
-	}
-	return n
-}
-
 // Pair is a figure of the training set and of the test set, if there is one.
 type Pair[T any] struct {
 	Train T  `json:"train"`
 	Test  *T `json:"test,omitempty"`
+}
+
+// pairOf is a figure of both sets.
+func pairOf[T any](train, test *Codes, of func(*Codes) (T, error)) (p Pair[T], err error) {
+	p.Train, err = of(train)
+	if err == nil && test != nil {
+		p.Test = new(T)
+		*p.Test, err = of(test)
+	}
+	return p, err
 }
 
 // Clustering is how well the clusters of K-means agree with labels: by Purity, where
@@ -125,24 +124,22 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 		o.K = 9
 	}
 	say("redundancy")
-	e := &Evaluation{Network: networkOf(train, test)}
-	e.Redundancy.Train = Redundant(train)
+	e, own := &Evaluation{}, Network{Train: NetworkAccuracy(train)}
 	if test != nil {
-		r := Redundant(test)
-		e.Redundancy.Test = &r
+		own.Test = NetworkAccuracy(test)
 	}
+	if own != (Network{}) {
+		e.Network = &own
+	}
+	e.Redundancy, _ = pairOf(train, test, func(c *Codes) (Redundancy, error) { return Redundant(c), nil })
 	if train.On == Digest {
 		if o.KMeans || o.Logistic || o.Unlabelled != nil {
 			return nil, fmt.Errorf("evaluating %s: %w", train.Name, errDigests)
 		}
 		return e, ctx.Err()
 	}
-	e.Units = &Pair[Units]{Train: Use(train, o.Threads)}
-	if test != nil {
-		u := Use(test, o.Threads)
-		e.Units.Test = &u
-	}
-	var err error
+	units, err := pairOf(train, test, func(c *Codes) (Units, error) { return Use(c, o.Threads), nil })
+	e.Units = &units
 	if o.Unlabelled != nil {
 		say("clusters without labels")
 		u := *o.Unlabelled
@@ -170,17 +167,11 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 	}
 	if o.KMeans {
 		say("K-means")
-		e.KMeans = &Pair[*Clustering]{}
-		if e.KMeans.Train, err = o.cluster(ctx, train); err != nil {
+		both, err := pairOf(train, test, func(c *Codes) (*Clustering, error) { return o.cluster(ctx, c) })
+		if err != nil {
 			return nil, err
 		}
-		if test != nil {
-			c, err := o.cluster(ctx, test)
-			if err != nil {
-				return nil, err
-			}
-			e.KMeans.Test = &c
-		}
+		e.KMeans = &both
 	}
 	if o.Logistic && test != nil {
 		say("logistic regression")

@@ -158,7 +158,7 @@ func (m *means) run(centres *Codes, iterations int) *Clusters {
 	}
 	for r.Iterations < iterations && !r.Converged && m.ctx.Err() == nil {
 		r.Iterations++
-		of, far := m.nearest(sums)
+		of, far := m.nearest(sums, nil)
 		m.fill(of, far)
 		r.Converged = slices.Equal(of, r.Of)
 		r.Of = of
@@ -170,18 +170,16 @@ func (m *means) run(centres *Codes, iterations int) *Clusters {
 			sums[j].add(words)
 		}
 	}
-	_, far := m.from(sums, r.Of)
+	_, far := m.nearest(sums, r.Of)
 	for _, d := range far {
 		r.Inertia += d
 	}
 	return r
 }
 
-// nearest is the cluster of each row's nearest mean, and its squared distance.
-func (m *means) nearest(sums []sum) (of []int, far []float64) { return m.from(sums, nil) }
-
-// from is nearest, or with clusters given the squared distance to their means.
-func (m *means) from(sums []sum, given []int) (of []int, far []float64) {
+// nearest is the cluster of each row's nearest mean, or with clusters given that one, and
+// the squared distance to the mean.
+func (m *means) nearest(sums []sum, given []int) (of []int, far []float64) {
 	of, far = make([]int, m.c.n), make([]float64, m.c.n)
 	for i := range far {
 		far[i] = math.Inf(1)

@@ -3,7 +3,6 @@ package encoding
 import (
 	"context"
 	"math"
-	"math/bits"
 
 	"gonum.org/v1/gonum/floats"
 )
@@ -105,9 +104,7 @@ func (s *span) count(ctx context.Context) error {
 		words := make([]uint64, s.codes.words)
 		for i := from; i < to; i++ {
 			s.codes.wordsOf(words, i)
-			for _, w := range words {
-				ones[i] += bits.OnesCount64(w)
-			}
+			ones[i] = count(words)
 		}
 	})
 	const chunk = 64

@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -87,18 +88,14 @@ func Open(path string, o OpenOptions) (*Codes, error) {
 
 func open(path string, o OpenOptions) (*Codes, error) {
 	st, err := os.Stat(path)
-	if err != nil {
-		var p *os.PathError
-		if errors.As(err, &p) {
-			err = p.Err
-		}
-		return nil, err
-	}
-	if !st.IsDir() {
-		if !st.Mode().IsRegular() {
-			return nil, errors.New("it is neither a file nor a folder")
-		}
+	var p *os.PathError
+	switch {
+	case errors.As(err, &p):
+		return nil, p.Err
+	case st.Mode().IsRegular():
 		return openFiles([]string{path}, nil, o)
+	case !st.IsDir():
+		return nil, errors.New("it is neither a file nor a folder")
 	}
 	files, notes, err := shards(path)
 	if err != nil {
@@ -109,11 +106,10 @@ func open(path string, o OpenOptions) (*Codes, error) {
 		return nil, err
 	}
 	c, err := openFiles(files, origin, o)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		c.Notes = append(c.Notes, notes...)
 	}
-	c.Notes = append(c.Notes, notes...)
-	return c, nil
+	return c, err
 }
 
 var jobShard = regexp.MustCompile(`^[0-9]+\.[a-z]+$`)
@@ -522,12 +518,8 @@ func (b *builder) add(r *record) error {
 	b.row++
 	if r.code == nil || r.status != "" && r.status != "ok" {
 		b.failures++
-		why := r.message
-		if why == "" {
-			why = "it has no " + b.On
-		}
 		if len(b.failed) < maxFailed {
-			b.failed[strings.Clone(r.id)] = strings.Clone(why)
+			b.failed[strings.Clone(r.id)] = strings.Clone(cmp.Or(r.message, "it has no "+b.On))
 		}
 		return nil
 	}
@@ -564,30 +556,17 @@ func (c *Codes) describe(r *record, row int) {
 		for c.ids.len() < c.n-1 {
 			c.ids.add(strconv.Itoa(c.ids.len()))
 		}
+		id := r.id
 		if !r.named {
-			c.ids.add(strconv.Itoa(row))
-		} else {
-			c.ids.add(r.id)
+			id = strconv.Itoa(row)
 		}
+		c.ids.add(id)
 	}
 	if r.placed || c.paths.len() > 0 {
-		for c.paths.len() < c.n-1 {
-			c.paths.add("")
-		}
-		c.paths.add(r.path)
+		c.paths.put(c.n-1, r.path)
 	}
-	if r.label != noLabel || len(c.labels) > 0 {
-		for len(c.labels) < c.n-1 {
-			c.labels = append(c.labels, noLabel)
-		}
-		c.labels = append(c.labels, r.label)
-	}
-	if r.predicted != noLabel || len(c.network) > 0 {
-		for len(c.network) < c.n-1 {
-			c.network = append(c.network, noLabel)
-		}
-		c.network = append(c.network, r.predicted)
-	}
+	c.labels.put(c.n-1, r.label)
+	c.network.put(c.n-1, r.predicted)
 	if r.box != ([4]float64{}) {
 		c.regions.add(c.n-1, Region{r.image, r.class, r.box})
 	}

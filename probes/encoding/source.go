@@ -14,8 +14,8 @@ import (
 // source is an open result file.
 type source struct {
 	*result.Table
-	origin *Origin // nil where no manifest gives one
-	shard  int     // of a job, -1 for none
+	origin *Origin  // nil where no manifest gives one
+	shard  int      // of a job, -1 for none
 	array  []string // the kinds of codes that its array may be
 }
 
