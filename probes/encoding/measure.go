@@ -171,11 +171,10 @@ func (e *Evaluation) Accuracies(test bool) Accuracies {
 			a.Purity, a.Matched = (*c).Purity, (*c).Matched
 		}
 	}
-	if n := e.Network; n != nil {
-		own := Pair[*Accuracy]{n.Train, &n.Test}
-		if c := *own.set(test); c != nil {
-			a.Network = c.Accuracy
-		}
+	if n := e.Network; n != nil && test && n.Test != nil {
+		a.Network = n.Test.Accuracy
+	} else if n != nil && !test && n.Train != nil {
+		a.Network = n.Train.Accuracy
 	}
 	return a
 }
@@ -201,13 +200,14 @@ func (r *Evaluated) Text(w io.Writer) error {
 	if r.KNN != nil {
 		fmt.Fprintf(t, "\t%d-NN", r.KNN.K)
 	}
-	for _, c := range []struct {
-		shown bool
-		title string
-	}{{r.KMeans != nil, "PURITY\tMATCHED"}, {r.Logistic != nil, "LOGISTIC\tONE-VS-ONE"}, {r.Network != nil, "NETWORK"}} {
-		if c.shown {
-			fmt.Fprint(t, "\t"+c.title)
-		}
+	if r.KMeans != nil {
+		fmt.Fprint(t, "\tPURITY\tMATCHED")
+	}
+	if r.Logistic != nil {
+		fmt.Fprint(t, "\tLOGISTIC\tONE-VS-ONE")
+	}
+	if r.Network != nil {
+		fmt.Fprint(t, "\tNETWORK")
 	}
 	fmt.Fprintln(t)
 	for i := range all {
@@ -250,11 +250,8 @@ func (r *Evaluated) row(w io.Writer, e *Evaluation, test bool) {
 	}
 	share := func(shown bool, values ...float64) {
 		for _, v := range values {
-			switch {
-			case shown && math.IsNaN(v):
-				fmt.Fprint(w, "\t")
-			case shown:
-				fmt.Fprintf(w, "\t%.4f", v)
+			if shown {
+				fmt.Fprint(w, "\t", strings.TrimPrefix(fmt.Sprintf("%.4f", v), "NaN"))
 			}
 		}
 	}

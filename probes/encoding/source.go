@@ -35,11 +35,11 @@ func openFile(path string) (*source, error) {
 	if err == nil {
 		f.origin, err = originOf(m)
 	}
-	if err == nil && m != nil && m.Shard != nil && m.Fingerprint != "" {
-		f.shard = *m.Shard
-	}
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
+	}
+	if m != nil && m.Shard != nil && m.Fingerprint != "" {
+		f.shard = *m.Shard
 	}
 	return f, nil
 }
