@@ -11,12 +11,18 @@ import (
 
 // Figure is the value of a measure of a set, of all sites together; NaN for none.
 func (r *Record) Figure(set, measure string) float64 {
+	v, _ := r.figure(set, measure, 0)
+	return v
+}
+
+// figure is a figure of all sites together, of a radius where it is of one.
+func (r *Record) figure(set, measure string, radius float64) (v float64, ok bool) {
 	for _, f := range r.Rows {
-		if f.Set == set && f.Measure == measure && f.Site == "" {
-			return float64(f.Value)
+		if f.Set == set && f.Measure == measure && f.Site == "" && (f.Radius == 0 || f.Radius == radius) {
+			return float64(f.Value), true
 		}
 	}
-	return math.NaN()
+	return math.NaN(), false
 }
 
 // Thresholds divide the regimes. The paper names regimes and gives no numbers: these are
