@@ -116,11 +116,11 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 			return nil, fmt.Errorf("the output %q is %s, which has no derivative; find the map of a value before it", v.Name, v.DType)
 		}
 	}
-	mp := &Mapper{output: o.Output, rows: max(o.Batch, 0), most: 1 << 29, tolerance: Tolerance, still: 1e-13}
+	mp := &Mapper{output: o.Output, rows: o.Batch, most: 1 << 29, tolerance: Tolerance, still: 1e-13}
 	if o.Float32 && v.DType == tensor.Float32 {
 		mp.tolerance, mp.still = Float32Tolerance, 1e-5
 	}
-	if mp.rows == 0 {
+	if mp.rows <= 0 {
 		mp.rows = 16
 	}
 	var none *site.NoneError
@@ -181,20 +181,16 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 
 // choose marks the sites to report.
 func (m *Mapper) choose(model *onnx.Model, globs []string) error {
-	m.chosen = make([]bool, len(m.Plan.Sites))
+	m.chosen = slices.Repeat([]bool{len(globs) == 0}, len(m.Plan.Sites))
 	if len(globs) == 0 {
-		for i := range m.chosen {
-			m.chosen[i] = true
-		}
 		return nil
 	}
 	found, err := site.Find(model, site.Options{MaxPool: true, Globs: globs})
 	if err != nil {
 		return err
 	}
-	some := found.Sites
 	for i := range m.chosen {
-		m.chosen[i] = slices.ContainsFunc(some, func(s site.Site) bool { return s.Name == m.Plan.Sites[i].Name })
+		m.chosen[i] = slices.ContainsFunc(found.Sites, func(s site.Site) bool { return s.Name == m.Plan.Sites[i].Name })
 	}
 	return nil
 }
