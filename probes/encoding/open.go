@@ -97,11 +97,11 @@ func open(path string, o OpenOptions) (*Codes, error) {
 	case !st.IsDir():
 		return nil, errors.New("it is neither a file nor a folder")
 	}
-	files, notes, err := shards(path)
+	files, plan, notes, err := shards(path)
 	if err != nil {
 		return nil, err
 	}
-	origin, err := jobOrigin(path)
+	origin, err := plan.origin(path)
 	if err != nil {
 		return nil, err
 	}
@@ -114,11 +114,11 @@ func open(path string, o OpenOptions) (*Codes, error) {
 
 var jobShard = regexp.MustCompile(`^[0-9]+\.[a-z]+$`)
 
-// shards are the result files of a folder.
-func shards(dir string) (files, notes []string, err error) {
+// shards are the result files of a folder, with the plan of the job that made them.
+func shards(dir string) (files []string, plan jobPlan, notes []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, plan, nil, err
 	}
 	exists := func(name string) bool { _, err := os.Stat(filepath.Join(dir, name)); return err == nil }
 	job := exists("plan.json")
@@ -136,10 +136,10 @@ func shards(dir string) (files, notes []string, err error) {
 		}
 	}
 	if files == nil && job {
-		return nil, nil, fmt.Errorf("the job in it has no shard yet; onnxprobe hash run %s makes them", dir)
+		return nil, plan, nil, fmt.Errorf("the job in it has no shard yet; onnxprobe hash run %s makes them", dir)
 	}
 	if files == nil {
-		return nil, nil, errors.New("the folder has no .parquet, .npy or .jsonl files")
+		return nil, plan, nil, errors.New("the folder has no .parquet, .npy or .jsonl files")
 	}
 	// Numbers that have outgrown their zeros come last.
 	slices.SortFunc(files, func(a, b string) int {
@@ -148,30 +148,29 @@ func shards(dir string) (files, notes []string, err error) {
 		}
 		return strings.Compare(a, b)
 	})
-	if job {
-		if err := belong(dir, files, exists("_SUCCESS")); err != nil {
-			return nil, nil, fmt.Errorf("%w; onnxprobe hash verify %s says what to do", err, dir)
-		}
+	if !job {
+		return files, plan, nil, nil
 	}
-	if job && !exists("_SUCCESS") {
+	if err = readJSON(dir, "plan.json", &plan); err == nil {
+		err = plan.holds(dir, files, exists("_SUCCESS"))
+	}
+	if err != nil {
+		return nil, plan, nil, fmt.Errorf("%w; onnxprobe hash verify %s says what to do", err, dir)
+	}
+	if !exists("_SUCCESS") {
 		notes = append(notes, fmt.Sprintf("the job in %s is not finished; %d of its shards are read", dir, len(files)))
 	}
-	return files, notes, nil
+	return files, plan, notes, nil
 }
 
-// belong is an error where the files are not the shards of the job's plan: one that is
-// finished has all of them, and each has the size that its record says.
-func belong(dir string, files []string, finished bool) error {
-	var plan struct {
-		Shards []json.RawMessage `json:"shards"`
-	}
+// holds is an error where the files are not the shards of the plan: a job that is finished
+// has all of them, and each has the size that its record says.
+func (plan *jobPlan) holds(dir string, files []string, finished bool) error {
 	var whole struct {
 		Aside []struct{ Shard int } `json:"set_aside"`
 	}
-	for name, v := range map[string]any{"plan.json": &plan, "manifest.json": &whole} {
-		if err := readJSON(filepath.Join(dir, name), v); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if err := readJSON(dir, "manifest.json", &whole); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	there := map[int]bool{}
 	for _, path := range files {
@@ -188,7 +187,7 @@ func belong(dir string, files []string, finished bool) error {
 				Bytes int64  `json:"bytes"`
 			} `json:"files"`
 		}
-		err = readJSON(filepath.Join(dir, fmt.Sprintf("%05d_stats.json", i)), &record)
+		err = readJSON(dir, fmt.Sprintf("%05d_stats.json", i), &record)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it is being made, or verify's to find
 		}
@@ -229,8 +228,17 @@ func itsShard(f *source) error {
 	return nil
 }
 
-func readJSON(path string, v any) error {
-	b, err := readWhole(path)
+// readJSON reads a file of a folder, a regular one.
+func readJSON(dir, name string, v any) error {
+	path := filepath.Join(dir, name)
+	st, err := os.Stat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	var b []byte
+	if err == nil {
+		b, err = os.ReadFile(path)
+	}
 	if err == nil {
 		err = json.Unmarshal(b, v)
 	}

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -185,24 +183,23 @@ func originOf(m *result.Manifest) (*Origin, error) {
 	return o, nil
 }
 
-// jobOrigin is the origin of a batch job's folder, from its plan; nil for another
-// folder.
-func jobOrigin(dir string) (*Origin, error) {
-	var plan struct {
-		store.Places
-		Manifest *result.Manifest `json:"manifest"`
-		Settings json.RawMessage  `json:"settings"`
-		Sources  []struct {
-			Path   string   `json:"path"`
-			Paths  []string `json:"paths"`
-			Format string   `json:"format"`
-		} `json:"sources"`
-	}
-	if err := readJSON(filepath.Join(dir, "plan.json"), &plan); err != nil || plan.Manifest == nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-		return nil, err
+// jobPlan is what is read of a batch job's plan.json.
+type jobPlan struct {
+	store.Places
+	Manifest *result.Manifest  `json:"manifest"`
+	Settings json.RawMessage   `json:"settings"`
+	Shards   []json.RawMessage `json:"shards"`
+	Sources  []struct {
+		Path   string   `json:"path"`
+		Paths  []string `json:"paths"`
+		Format string   `json:"format"`
+	} `json:"sources"`
+}
+
+// origin is the origin of all shards in dir, the job's folder; nil where there is no plan.
+func (plan *jobPlan) origin(dir string) (*Origin, error) {
+	if plan.Manifest == nil {
+		return nil, nil
 	}
 	if plan.Settings != nil {
 		plan.Manifest.Settings = plan.Settings

@@ -3,7 +3,6 @@ package encoding
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -109,16 +108,4 @@ func (f *source) size(on string) (n, width int) {
 		return 0, 0
 	}
 	return n, width
-}
-
-// readWhole reads a regular file.
-func readWhole(path string) ([]byte, error) {
-	st, err := os.Stat(path)
-	if err == nil && !st.Mode().IsRegular() {
-		err = errors.New("it is not a regular file")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
 }
