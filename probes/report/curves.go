@@ -123,7 +123,7 @@ func newChart(stem string, a Axes, panels []Panel) (*chart, error) {
 				c.order[s.Name] = i
 				line, _ := plotter.NewLine(plotter.XYs{{}})
 				line.LineStyle = lineOf(i)
-				c.legend = append(c.legend, entry{name(s.Name, 40), []plot.Thumbnailer{line}})
+				c.legend = append(c.legend, entry{name(s.Name, 40), line})
 			}
 		}
 	}
@@ -133,20 +133,25 @@ func newChart(stem string, a Axes, panels []Panel) (*chart, error) {
 	if a.LogX && c.xmin < 0 {
 		return nil, fmt.Errorf("drawing the figure %s: x is %v, and a logarithmic axis begins at 0", stem, c.xmin)
 	}
-	switch {
-	case c.ymin == c.ymax && c.ymin == 0:
+	if c.ymin == 0 && c.ymax == 0 {
 		c.ymax = 1
-	case c.ymin == c.ymax:
-		pad := math.Max(math.Abs(c.ymin)/10, 1e-3)
-		c.ymin, c.ymax = c.ymin-pad, c.ymax+pad
 	}
-	if c.ymin > 0 && c.ymin < c.ymax/2 { // near enough to show how far from nothing it is
-		c.ymin = 0
-	}
-	if len(c.legend) == 1 {
-		c.legend = nil
-	}
+	c.ymin, c.ymax = room(c.ymin, c.ymax)
+	c.legend = c.legend.unlessOne()
 	return c, nil
+}
+
+// room is the part of an axis for values from low to high: never nothing, and from 0 on where
+// that is near enough to show how far from nothing they are.
+func room(low, high float64) (from, to float64) {
+	if low == high {
+		pad := math.Max(math.Abs(low)/10, 1e-3)
+		low, high = low-pad, high+pad
+	}
+	if low > 0 && low < high/2 {
+		low = 0
+	}
+	return low, high
 }
 
 func (c *chart) plot(panel Panel) *plot.Plot {
@@ -156,7 +161,7 @@ func (c *chart) plot(panel Panel) *plot.Plot {
 	if c.LogX {
 		logarithmic(&p.X, c.xmin, c.xmax)
 	}
-	p.Add(gridLines())
+	p.Add(grid(0.5, 0))
 	for _, s := range panel.Series {
 		if b := band(s.Points); b != nil {
 			b.Color = fade(category(c.order[s.Name]), 48)
@@ -196,18 +201,14 @@ func band(points []Point) *plotter.Polygon {
 	for i := len(points) - 1; i >= 0; i-- {
 		ring = append(ring, plotter.XY{X: points[i].X, Y: points[i].Low})
 	}
-	b, err := plotter.NewPolygon(ring)
-	if err != nil {
-		return nil
-	}
+	b, _ := plotter.NewPolygon(ring)
 	return b
 }
 
-func gridLines() *plotter.Grid {
-	g := plotter.NewGrid()
-	g.Vertical.Width = 0
-	g.Horizontal.Color, g.Horizontal.Width = rule, 0.5
-	return g
+// grid is lines of some widths, 0 for none.
+func grid(horizontal, vertical vg.Length) *plotter.Grid {
+	return &plotter.Grid{Horizontal: draw.LineStyle{Color: rule, Width: horizontal},
+		Vertical: draw.LineStyle{Color: rule, Width: vertical}}
 }
 
 var dashes = [][]vg.Length{nil, {7, 3}, {2, 2}, {7, 2, 2, 2}}

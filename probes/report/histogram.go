@@ -5,7 +5,6 @@ import (
 	"math"
 	"strings"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 )
 
@@ -37,7 +36,7 @@ func Histogram(stem, x string, groups ...Values) (*Figure, error) {
 	start, width, bins := binsOf(low, high, whole)
 	p := newPlot(x, "share of values (%)")
 	p.X.Tick.Marker = linear{whole}
-	p.Add(gridLines())
+	p.Add(grid(0.5, 0))
 	var l legend
 	alt := fmt.Sprintf("Histogram of %s.", x)
 	for i, g := range groups {
@@ -57,7 +56,7 @@ func Histogram(stem, x string, groups ...Values) (*Figure, error) {
 		line.LineStyle = lineOf(i)
 		line.FillColor = fade(category(i), 48)
 		p.Add(line)
-		l = append(l, entry{fmt.Sprintf("%s (%d)", name(g.Name, 40), len(g.Values)), []plot.Thumbnailer{line}})
+		l = append(l, entry{fmt.Sprintf("%s (%d)", name(g.Name, 40), len(g.Values)), line})
 		alt += fmt.Sprintf(" %s: %d values, mean %.4g.", g.Name, len(g.Values), sum/float64(len(g.Values)))
 	}
 	p.Y.Min = 0

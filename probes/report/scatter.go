@@ -52,14 +52,12 @@ func scatter(stem string, a Axes, logY bool, points []Marked, radius vg.Length, 
 		groups[m.Group] = append(groups[m.Group], plotter.XY{X: m.X, Y: m.Y})
 	}
 	if len(order) > maxGroups {
-		rest := order[maxGroups-1:]
 		const others = "others"
 		var all plotter.XYs
-		for _, g := range rest {
+		for _, g := range order[maxGroups-1:] {
 			all = append(all, groups[g]...)
 		}
-		order = append(order[:maxGroups-1:maxGroups-1], others)
-		groups[others] = all
+		order, groups[others] = append(order[:maxGroups-1:maxGroups-1], others), all
 	}
 	var l legend
 	alt := fmt.Sprintf("Scatter chart of %d places, %s across and %s up, in %d groups:", len(points), a.X, a.Y, len(order))
@@ -72,7 +70,7 @@ func scatter(stem string, a Axes, logY bool, points []Marked, radius vg.Length, 
 		p.Add(s)
 		thumb := *s
 		thumb.Radius = max(radius, 4)
-		l = append(l, entry{name(g, 30), []plot.Thumbnailer{&thumb}})
+		l = append(l, entry{name(g, 30), &thumb})
 		if i < 12 {
 			alt += fmt.Sprintf(" %s (%d)", g, len(groups[g]))
 		}
