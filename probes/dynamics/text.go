@@ -72,7 +72,7 @@ func (c Cell) MarshalJSON() ([]byte, error) {
 	at := map[string]float64{}
 	for k, v := range c.At {
 		if !math.IsNaN(v) {
-			at[Axes[k]] = v
+			at[axisNames[k]] = v
 		}
 	}
 	return json.Marshal(struct {

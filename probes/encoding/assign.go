@@ -2,10 +2,10 @@ package encoding
 
 import "math"
 
-// Purity is the share of items whose label is the most frequent one of their
+// purityOf is the share of items whose label is the most frequent one of their
 // cluster. Several clusters may stand for one label, and with as many clusters as
-// items it is 1: it is never smaller than the accuracy of a one-to-one Match.
-func Purity(cluster []int, labels []int64) float64 {
+// items it is 1: it is never smaller than the accuracy of a one-to-one match.
+func purityOf(cluster []int, labels []int64) float64 {
 	table, _ := contingency(cluster, labels)
 	right := 0
 	for _, row := range table {
@@ -18,10 +18,10 @@ func Purity(cluster []int, labels []int64) float64 {
 	return ratio(right, len(labels))
 }
 
-// Match is the share of items whose label is the one matched to their cluster, by
+// matchedShare is the share of items whose label is the one matched to their cluster, by
 // the one-to-one matching of clusters and labels that makes it the largest (the
 // Hungarian method). Clusters beyond the number of labels match none.
-func Match(cluster []int, labels []int64) float64 {
+func matchedShare(cluster []int, labels []int64) float64 {
 	table, classes := contingency(cluster, labels)
 	cost := make([][]float64, len(table))
 	for i, row := range table {

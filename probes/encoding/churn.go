@@ -75,10 +75,10 @@ func Between(a, b *Codes) (Churn, error) {
 // maxKernel is the most items that a dense matrix of all pairs is made of.
 const maxKernel = 4096
 
-// KernelScore is log |det K| of "Neural Architecture Search without Training", with K
+// kernelScore is log |det K| of "Neural Architecture Search without Training", with K
 // the number of bits in which two items' codes agree: the larger, the better the
 // network tells its inputs apart. It is -Inf when two items share a code.
-func KernelScore(ctx context.Context, c *Codes) (float64, error) {
+func kernelScore(ctx context.Context, c *Codes) (float64, error) {
 	if c.On == Digest {
 		return 0, fmt.Errorf("the kernel score of %s: %w", c.Name, errDigests)
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// NearOptions go with Near. The zero value uses all cores.
+// NearOptions go with Duplicates. The zero value uses all cores.
 type NearOptions struct {
 	// Threads is how many goroutines compare; 0 takes one for each core. Results do
 	// not depend on it.
@@ -115,7 +115,7 @@ func (c *Codes) Distance(a, b int) (d int) {
 	return d
 }
 
-// Near are the groups of rows that are connected by steps of at most radius bits:
+// nearGroups are the groups of rows that are connected by steps of at most radius bits:
 // the connected components of the graph of all pairs at a Hamming distance of
 // radius or less. It is exact. Groups of one row are left out; the others come by
 // their first row.
@@ -125,7 +125,7 @@ func (c *Codes) Distance(a, b int) (d int) {
 // be compared. Where bands are too short to tell rows apart, all pairs are
 // compared, which AllPairs hears of. Memory is 16 bytes a row and thread beside the
 // codes.
-func Near(ctx context.Context, c *Codes, radius int, o NearOptions) ([][]int, error) {
+func nearGroups(ctx context.Context, c *Codes, radius int, o NearOptions) ([][]int, error) {
 	u := newForest(c.n)
 	again := make([]bool, c.n)
 	equal(c, func(first, row int) { u.unite(first, row); again[row] = true })

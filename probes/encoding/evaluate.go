@@ -88,8 +88,8 @@ func pairOf[T any](train, test *Codes, of func(*Codes) (T, error)) (p Pair[T], e
 	return p, err
 }
 
-// Clustering is how well the clusters of K-means agree with labels: by Purity, where
-// several clusters may stand for a label, and by the one-to-one Match. Neither is ever
+// Clustering is how well the clusters of K-means agree with labels: by purity, where
+// several clusters may stand for a label, and by the one-to-one match. Neither is ever
 // called by the other's name.
 type Clustering struct {
 	Clusters   int     `json:"clusters"`
@@ -124,9 +124,9 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 		o.K = 9
 	}
 	say("redundancy")
-	e, own := &Evaluation{}, Network{Train: NetworkAccuracy(train)}
+	e, own := &Evaluation{}, Network{Train: networkAccuracy(train)}
 	if test != nil {
-		own.Test = NetworkAccuracy(test)
+		own.Test = networkAccuracy(test)
 	}
 	if own != (Network{}) {
 		e.Network = &own
@@ -144,7 +144,7 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 		say("clusters without labels")
 		u := *o.Unlabelled
 		u.Clusters, u.Seed = o.Clusters, o.Seed
-		if e.Unlabelled, err = ClusterUnlabelled(ctx, train, u); err != nil {
+		if e.Unlabelled, err = clusterUnlabelled(ctx, train, u); err != nil {
 			return nil, fmt.Errorf("clustering %s without labels: %w", train.Name, err)
 		}
 	}
@@ -161,7 +161,7 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 	}
 	if test != nil && len(labels) >= o.K {
 		say("nearest neighbors")
-		if e.KNN, err = NearestNeighbors(ctx, train, test, o.K, SearchOptions{Threads: o.Threads}); err != nil {
+		if e.KNN, err = nearestNeighbors(ctx, train, test, o.K, SearchOptions{Threads: o.Threads}); err != nil {
 			return nil, err
 		}
 	}
@@ -187,17 +187,17 @@ func (o EvaluateOptions) cluster(ctx context.Context, c *Codes) (*Clustering, er
 	if len(rows) < c.n {
 		c = c.Pick(rows)
 	}
-	k, err := KMeans(ctx, c, min(o.Clusters, c.n), KMeansOptions{Seed: o.Seed, Threads: o.Threads})
+	k, err := kmeans(ctx, c, min(o.Clusters, c.n), kmeansOptions{Seed: o.Seed, Threads: o.Threads})
 	if err != nil {
 		return nil, err
 	}
-	return &Clustering{min(o.Clusters, c.n), Purity(k.Of, labels), Match(k.Of, labels), k.Inertia, k.Iterations, k.Converged}, nil
+	return &Clustering{min(o.Clusters, c.n), purityOf(k.Of, labels), matchedShare(k.Of, labels), k.Inertia, k.Iterations, k.Converged}, nil
 }
 
 func (o EvaluateOptions) regress(ctx context.Context, train, test *Codes) (*Regression, error) {
 	r := &Regression{Converged: true}
 	for _, pairs := range []bool{false, true} {
-		l, err := FitLogistic(ctx, train, LogisticOptions{Pairs: pairs, C: o.C, Threads: o.Threads})
+		l, err := fitLogistic(ctx, train, logisticOptions{Pairs: pairs, C: o.C, Threads: o.Threads})
 		if err != nil {
 			return nil, err
 		}

@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// KMeansOptions go with KMeans. The zero value is one of the defaults named here.
-type KMeansOptions struct {
+// kmeansOptions go with KMeans. The zero value is one of the defaults named here.
+type kmeansOptions struct {
 	// Seed makes the initial centres, by k-means++.
 	Seed uint64
 	// Starts is how many sets of initial centres are tried, 10 when 0: the result
@@ -26,8 +26,8 @@ type KMeansOptions struct {
 	Threads int
 }
 
-// Clusters is what KMeans found.
-type Clusters struct {
+// clustersFound is what KMeans found.
+type clustersFound struct {
 	// Of is the cluster of each row, 0 and up.
 	Of []int
 	// Inertia is the sum of the squared Euclidean distances of the codes, taken as
@@ -39,14 +39,14 @@ type Clusters struct {
 	Converged  bool
 }
 
-// KMeans divides codes, taken as vectors of 0 and 1, into k clusters by Lloyd's
+// kmeans divides codes, taken as vectors of 0 and 1, into k clusters by Lloyd's
 // iteration. Of equally near means the first wins; a cluster that loses its last
 // item takes the item farthest from its mean.
 //
 // The sum of a cluster's codes is kept in bit planes, so that its product with a code
 // is a sum of population counts: distances come from whole numbers, the same on every
 // machine, and the codes stay packed.
-func KMeans(ctx context.Context, c *Codes, k int, o KMeansOptions) (*Clusters, error) {
+func kmeans(ctx context.Context, c *Codes, k int, o kmeansOptions) (*clustersFound, error) {
 	if o.Initial != nil {
 		if o.Initial.width != c.width || o.Initial.n != k {
 			return nil, fmt.Errorf("clustering %s: %d initial centres of %d bytes; want %d of %d", c.Name, o.Initial.n, o.Initial.width, k, c.width)
@@ -66,7 +66,7 @@ func KMeans(ctx context.Context, c *Codes, k int, o KMeansOptions) (*Clusters, e
 	zero, _ := NewCodes(c.width)
 	_ = zero.Append(make([]byte, c.width))
 	m.weight = m.distances(zero)[0]
-	var best *Clusters
+	var best *clustersFound
 	for start := range o.Starts {
 		centres := o.Initial
 		if centres == nil {
@@ -145,8 +145,8 @@ func (m *means) spread(rng *rand.Rand) *Codes {
 	return centres
 }
 
-func (m *means) run(centres *Codes, iterations int) *Clusters {
-	r := &Clusters{Of: make([]int, m.c.n)}
+func (m *means) run(centres *Codes, iterations int) *clustersFound {
+	r := &clustersFound{Of: make([]int, m.c.n)}
 	sums := make([]sum, m.k)
 	words := make([]uint64, m.c.words)
 	for j := range sums {

@@ -21,11 +21,11 @@ type KNN struct {
 	Predicted []int64 `json:"-"`
 }
 
-// NearestNeighbors predicts each test item's label by a vote of the k nearest
+// nearestNeighbors predicts each test item's label by a vote of the k nearest
 // training items in Hamming distance. Of equally distant items the first rows vote;
 // of labels with equally many votes the smallest wins. Both happen often with
 // integer distances, and are counted. Training items without a label do not vote.
-func NearestNeighbors(ctx context.Context, train, test *Codes, k int, o SearchOptions) (*KNN, error) {
+func nearestNeighbors(ctx context.Context, train, test *Codes, k int, o SearchOptions) (*KNN, error) {
 	rows, labels := train.labelled()
 	if len(rows) < k {
 		return nil, fmt.Errorf("%d neighbors are to vote, but %s has only %d items with a label", k, train.Name, len(rows))

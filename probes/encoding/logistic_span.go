@@ -61,7 +61,7 @@ func (v *vector) product(u *vector) float64 { return floats.Dot(v.of, u.scores) 
 func (v *vector) dot(u *vector) float64 { return v.product(u) + floats.Dot(v.intercept, u.intercept) }
 
 // fitSpan makes the penalised loss of the codes least over the span of the codes.
-func fitSpan(ctx context.Context, c *Codes, loss loss, o LogisticOptions) (*fitted, error) {
+func fitSpan(ctx context.Context, c *Codes, loss loss, o logisticOptions) (*fitted, error) {
 	s := &span{n: c.n, rows: loss.rows(), threads: o.Threads, codes: c}
 	if err := s.count(ctx); err != nil {
 		return nil, err

@@ -14,9 +14,9 @@ type Accuracy struct {
 	Accuracy float64 `json:"accuracy"`
 }
 
-// NetworkAccuracy is how often the network's own prediction is right; nil when no item
+// networkAccuracy is how often the network's own prediction is right; nil when no item
 // has both a label and a prediction. Labels must number the classes as the network does.
-func NetworkAccuracy(c *Codes) *Accuracy {
+func networkAccuracy(c *Codes) *Accuracy {
 	var a Accuracy
 	for row := range c.n {
 		label, ok := c.Label(row)

@@ -26,7 +26,7 @@ type MeasureOptions struct {
 	BySite   bool
 	Sites    []string
 	Together bool
-	// Kernel asks for the KernelScore.
+	// Kernel asks for the kernel score.
 	Kernel bool
 }
 
@@ -43,7 +43,7 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 			continue
 		}
 		// The sites are looked at first: they say more than that codes have other lengths.
-		if err := SameSites(train, other); err != nil {
+		if err := sameSites(train, other); err != nil {
 			return nil, err
 		}
 		if other.width != train.width {
@@ -95,7 +95,7 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 		}
 	}
 	if o.Kernel {
-		score, err := KernelScore(ctx, train)
+		score, err := kernelScore(ctx, train)
 		if err != nil {
 			return nil, err
 		}

@@ -126,9 +126,9 @@ func Comparable(a, b *Codes) error {
 	return nil
 }
 
-// SameSites says why the codes of two networks are not of the same sites, or nil; without
+// sameSites says why the codes of two networks are not of the same sites, or nil; without
 // manifests of both nothing is known.
-func SameSites(a, b *Codes) error {
+func sameSites(a, b *Codes) error {
 	if a.Origin == nil || b.Origin == nil {
 		return nil
 	}

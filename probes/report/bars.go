@@ -9,8 +9,8 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// Bar is one measure of every site; its values have the order of the sites.
-type Bar struct {
+// barSeries is one measure of every site; its values have the order of the sites.
+type barSeries struct {
 	Name   string
 	Values []float64
 }
@@ -18,10 +18,10 @@ type Bar struct {
 // maxSites is the most sites that a chart of bars shows.
 const maxSites = 300
 
-// Bars draws a row for every site, first to last from the top, with a bar for each
+// barChart draws a row for every site, first to last from the top, with a bar for each
 // measure. The measures are told apart by colour and by how bars are filled: the first
 // full, the second hollow.
-func Bars(stem, x string, sites []string, bars ...Bar) (*Figure, error) {
+func barChart(stem, x string, sites []string, bars ...barSeries) (*Figure, error) {
 	if len(sites) == 0 || len(bars) == 0 {
 		return nil, noData(stem)
 	}

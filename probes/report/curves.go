@@ -11,38 +11,38 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Point is a value at a position of the x axis, with the band from Low to High around
+// curvePoint is a value at a position of the x axis, with the band from Low to High around
 // it; Low and High equal to Y are no band.
-type Point struct{ X, Y, Low, High float64 }
+type curvePoint struct{ X, Y, Low, High float64 }
 
-// Series is a curve.
-type Series struct {
+// lineSeries is a curve.
+type lineSeries struct {
 	Name   string
-	Points []Point
+	Points []curvePoint
 }
 
-// Panel is one of several charts that share their axes, such as one for each site.
-type Panel struct {
+// panel is one of several charts that share their axes, such as one for each site.
+type panel struct {
 	Title  string
-	Series []Series
+	Series []lineSeries
 }
 
-// Axes are the titles of the axes, with units. LogX spaces x by its logarithm, or by
+// axisTitles are the titles of the axes, with units. LogX spaces x by its logarithm, or by
 // that of 1 + x where some x is 0, as the first step of training is.
-type Axes struct {
+type axisTitles struct {
 	X, Y string
 	LogX bool
 }
 
-// Curves draws series over one x axis, with their bands. name is the stem of the
+// curveChart draws series over one x axis, with their bands. name is the stem of the
 // figure's files. Empty series, and values that are no finite numbers, are errors.
-func Curves(name string, a Axes, series ...Series) (*Figure, error) {
-	return Panels(name, a, Panel{Series: series})
+func curveChart(name string, a axisTitles, series ...lineSeries) (*Figure, error) {
+	return panelChart(name, a, panel{Series: series})
 }
 
-// Panels draws a chart for each panel, two in a row, all with the same axes. A series has
+// panelChart draws a chart for each panel, two in a row, all with the same axes. A series has
 // the same colour, dashes and marks in all of them.
-func Panels(stem string, a Axes, panels ...Panel) (*Figure, error) {
+func panelChart(stem string, a axisTitles, panels ...panel) (*Figure, error) {
 	if len(panels) == 0 || len(panels) > maxPanels {
 		return nil, fmt.Errorf("drawing the figure %s: %d panels; want 1 to %d: %w", stem, len(panels), maxPanels, ErrNoData)
 	}
@@ -91,15 +91,15 @@ func tiled(f Figure, plots []*plot.Plot, l legend) *Figure {
 
 // chart is what the panels of a figure share.
 type chart struct {
-	Axes
+	axisTitles
 	order                  map[string]int // of the series
 	few                    bool           // few enough points for marks
 	xmin, xmax, ymin, ymax float64
 	legend                 legend
 }
 
-func newChart(stem string, a Axes, panels []Panel) (*chart, error) {
-	c := &chart{Axes: a, order: map[string]int{}, few: true, xmin: math.Inf(1), xmax: math.Inf(-1), ymin: math.Inf(1), ymax: math.Inf(-1)}
+func newChart(stem string, a axisTitles, panels []panel) (*chart, error) {
+	c := &chart{axisTitles: a, order: map[string]int{}, few: true, xmin: math.Inf(1), xmax: math.Inf(-1), ymin: math.Inf(1), ymax: math.Inf(-1)}
 	for _, p := range panels {
 		for _, s := range p.Series {
 			if len(s.Points) == 0 {
@@ -154,7 +154,7 @@ func room(low, high float64) (from, to float64) {
 	return low, high
 }
 
-func (c *chart) plot(panel Panel) *plot.Plot {
+func (c *chart) plot(panel panel) *plot.Plot {
 	p := newPlot(c.X, c.Y)
 	p.Title.Text = name(panel.Title, 40)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = c.xmin, c.xmax, c.ymin, c.ymax
@@ -188,7 +188,7 @@ func (c *chart) plot(panel Panel) *plot.Plot {
 }
 
 // band is the outline of the values' bands; nil where there are none.
-func band(points []Point) *plotter.Polygon {
+func band(points []curvePoint) *plotter.Polygon {
 	var ring plotter.XYs
 	wide := false
 	for _, q := range points {
@@ -217,7 +217,7 @@ func lineOf(i int) draw.LineStyle {
 	return draw.LineStyle{Color: category(i), Width: 1.8, Dashes: dashes[i%len(dashes)]}
 }
 
-func (c *chart) alt(panels []Panel) string {
+func (c *chart) alt(panels []panel) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Line chart of %s against %s.", c.Y, c.X)
 	for i, p := range panels {

@@ -15,9 +15,9 @@ import (
 // MaxItems is the most items whose distances are held at once.
 const MaxItems = 2000
 
-// Sample draws n of the rows 0 to all-1 without replacement, in their order; all of them
+// sampleOf draws n of the rows 0 to all-1 without replacement, in their order; all of them
 // where there are no more.
-func Sample(all, n int, seed uint64) []int {
+func sampleOf(all, n int, seed uint64) []int {
 	if n >= all {
 		rows := make([]int, all)
 		for i := range rows {
@@ -42,8 +42,8 @@ func Sample(all, n int, seed uint64) []int {
 	return rows
 }
 
-// Distances holds the Hamming distances of all pairs of some codes, MaxItems at the most.
-func Distances(ctx context.Context, c *encoding.Codes, rows []int) (*mat.SymDense, error) {
+// pairDistances holds the Hamming distances of all pairs of some codes, MaxItems at the most.
+func pairDistances(ctx context.Context, c *encoding.Codes, rows []int) (*mat.SymDense, error) {
 	if len(rows) == 0 {
 		return nil, fmt.Errorf("the distances of codes: %w", ErrNoData)
 	}
@@ -62,8 +62,8 @@ func Distances(ctx context.Context, c *encoding.Codes, rows []int) (*mat.SymDens
 	return d, nil
 }
 
-// Split parts the distances of pairs of labelled items by whether both have one label.
-func Split(d mat.Symmetric, labels []string) (within, between []float64) {
+// splitByLabel parts the distances of pairs of labelled items by whether both have one label.
+func splitByLabel(d mat.Symmetric, labels []string) (within, between []float64) {
 	for i := range labels {
 		for j := i + 1; j < len(labels); j++ {
 			switch {
@@ -78,12 +78,12 @@ func Split(d mat.Symmetric, labels []string) (within, between []float64) {
 	return within, between
 }
 
-// Scale is classical multidimensional scaling (Torgerson, 1952) to the plane, of squared
+// planar is classical multidimensional scaling (Torgerson, 1952) to the plane, of squared
 // Euclidean distances. Hamming distances are those: for them it is the principal
 // component analysis of the bits. shares are the parts of the whole variance that the two
 // coordinates hold. The larger of a coordinate's extremes is positive, so that the same
 // distances have the same map.
-func Scale(d mat.Symmetric) (x, y []float64, shares [2]float64, err error) {
+func planar(d mat.Symmetric) (x, y []float64, shares [2]float64, err error) {
 	n := d.SymmetricDim()
 	if n == 0 {
 		return nil, nil, shares, fmt.Errorf("scaling distances: %w", ErrNoData)

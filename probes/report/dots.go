@@ -9,22 +9,22 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// Range is a value with the range around it, from Low to High; those equal to Value are no
+// span is a value with the range around it, from Low to High; those equal to Value are no
 // range. A Value of NaN is none at all.
-type Range struct{ Value, Low, High float64 }
+type span struct{ Value, Low, High float64 }
 
-// Dot is one measure of every row, in the order of the rows. Across is a single value of
+// dotSeries is one measure of every row, in the order of the rows. Across is a single value of
 // another kind for comparison, drawn as a line across all rows.
-type Dot struct {
+type dotSeries struct {
 	Name   string
-	Values []Range
+	Values []span
 	Across bool
 }
 
-// Dots draws a row for every name, first to last from the top, with a mark for each
+// dotChart draws a row for every name, first to last from the top, with a mark for each
 // measure and a line over its range. On a logarithmic axis 0 stands a step before the
-// smallest value. Axes.Y has no meaning.
-func Dots(stem string, a Axes, rows []string, dots ...Dot) (*Figure, error) {
+// smallest value. axisTitles.Y has no meaning.
+func dotChart(stem string, a axisTitles, rows []string, dots ...dotSeries) (*Figure, error) {
 	if len(rows) == 0 || len(dots) == 0 {
 		return nil, noData(stem)
 	}
@@ -95,7 +95,7 @@ func Dots(stem string, a Axes, rows []string, dots ...Dot) (*Figure, error) {
 const zeroStep = 5
 
 // reach is the part of the axis that the values take; zero says that low stands for 0.
-func reach(stem string, log bool, n int, dots []Dot) (low, high float64, zero bool, err error) {
+func reach(stem string, log bool, n int, dots []dotSeries) (low, high float64, zero bool, err error) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for _, d := range dots {
 		if want := map[bool]int{true: 1, false: n}[d.Across]; len(d.Values) != want {

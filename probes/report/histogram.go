@@ -8,16 +8,16 @@ import (
 	"gonum.org/v1/plot/plotter"
 )
 
-// Values are the numbers of one group of a histogram.
-type Values struct {
+// binned are the numbers of one group of a histogram.
+type binned struct {
 	Name   string
 	Values []float64
 }
 
-// Histogram draws how the values of each group are spread, as shares of the group, so
+// histogram draws how the values of each group are spread, as shares of the group, so
 // that groups of different sizes can be compared. All groups share the bins; those of
 // whole numbers hold equally many whole numbers each.
-func Histogram(stem, x string, groups ...Values) (*Figure, error) {
+func histogram(stem, x string, groups ...binned) (*Figure, error) {
 	low, high, whole := math.Inf(1), math.Inf(-1), true
 	for _, g := range groups {
 		if len(g.Values) == 0 {

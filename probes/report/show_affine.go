@@ -41,7 +41,7 @@ func affine(r *shown, b []byte) error {
 		r.note("%d units lie exactly on a knot.", a.OnKnot)
 	}
 	var sites []string
-	ahead, behind := Dot{Name: "ahead"}, Dot{Name: "behind"}
+	ahead, behind := dotSeries{Name: "ahead"}, dotSeries{Name: "behind"}
 	for _, s := range a.Sites {
 		sites = append(sites, s.Site)
 		ahead.Values, behind.Values = append(ahead.Values, to(s.Ahead)), append(behind.Values, to(s.Behind))
@@ -50,15 +50,15 @@ func affine(r *shown, b []byte) error {
 		fmt.Sprintf("From the item along the unit direction in which row %d grows fastest (ahead), and against "+
 			"it (behind). The nearest of all sites is exact; further ones are where they would be if the map went "+
 			"on.", a.Along))(
-		Dots("boundaries", Axes{X: "distance to the nearest boundary (units of the input)", LogX: true}, sites,
+		dotChart("boundaries", axisTitles{X: "distance to the nearest boundary (units of the input)", LogX: true}, sites,
 			ahead, behind))
 	return nil
 }
 
 // to is the distance to a crossing, none where there is none.
-func to(c *partition.Crossing) Range {
+func to(c *partition.Crossing) span {
 	if c == nil || !finite(c.Distance) || c.Distance < 0 {
-		return Range{Value: math.NaN()}
+		return span{Value: math.NaN()}
 	}
-	return Range{c.Distance, c.Distance, c.Distance}
+	return span{c.Distance, c.Distance, c.Distance}
 }

@@ -26,7 +26,7 @@ func benchmark(r *shown, b []byte) error {
 	}
 	t := Table{Caption: "Images a second, medians of the turns", Head: []string{"batch", "plain", "with codes", "ratio", "turns"}}
 	var rows []string
-	plain, coded, ratio, points := Dot{Name: "plain"}, Dot{Name: "with codes"}, Dot{Name: "ratio"}, Dot{Name: "points"}
+	plain, coded, ratio, points := dotSeries{Name: "plain"}, dotSeries{Name: "with codes"}, dotSeries{Name: "ratio"}, dotSeries{Name: "points"}
 	for _, x := range m.Results {
 		if x == nil {
 			return errors.New("a result of the benchmark is empty")
@@ -43,15 +43,15 @@ func benchmark(r *shown, b []byte) error {
 	const lines = " Lines reach from the 10th to the 90th percentile of the turns."
 	r.figure("What codes cost",
 		"The rate with the codes of all sites over that of plain inference, turn by turn; 1 is no cost."+lines)(
-		Dots("ratio", Axes{X: "rate with codes / plain rate"}, rows, ratio))
+		dotChart("ratio", axisTitles{X: "rate with codes / plain rate"}, rows, ratio))
 	r.figure("Images a second", "Plain inference, and with the codes of all sites packed in the graph."+lines)(
-		Dots("rates", Axes{X: "images a second"}, rows, plain, coded))
+		dotChart("rates", axisTitles{X: "images a second"}, rows, plain, coded))
 	if len(points.Values) != len(rows) {
 		return nil
 	}
 	r.figure("Points a second of local complexity", "A point is an item with all its vertices."+lines)(
-		Dots("points", Axes{X: "points a second"}, rows, points))
+		dotChart("points", axisTitles{X: "points a second"}, rows, points))
 	return nil
 }
 
-func rangeOf(s bench.Spread) Range { return Range{s.Median, s.P10, s.P90} }
+func rangeOf(s bench.Spread) span { return span{s.Median, s.P10, s.P90} }

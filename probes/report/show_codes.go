@@ -66,7 +66,7 @@ func regionSizes(r *shown, set *encoding.Codes, red encoding.Redundancy) {
 	}
 	r.figure("Items of a linear region",
 		"Items with equal codes lie in one region; 1 where every item has a region of its own.")(
-		Histogram("regions", "items of a region", Values{"regions", sizes}))
+		histogram("regions", "items of a region", binned{"regions", sizes}))
 }
 
 // sitesOf draws how each site's bits are used.
@@ -92,14 +92,14 @@ func (c *collector) sitesOf(r *shown, set *encoding.Codes) error {
 	}
 	r.figure("Entropy of the bits, by site",
 		"1 where every bit is on for half of the items, 0 where none tells items apart.")(
-		Bars("entropy", "entropy (bits per unit)", sites, Bar{"entropy", entropy}))
+		barChart("entropy", "entropy (bits per unit)", sites, barSeries{"entropy", entropy}))
 	r.figure("Dead and saturated bits, by site", "Bits with one value for all items say nothing about them.")(
-		Bars("dead", "bits (%)", sites, Bar{"dead (0 for every item)", dead}, Bar{"saturated (1 for every item)", saturated}))
+		barChart("dead", "bits (%)", sites, barSeries{"dead (0 for every item)", dead}, barSeries{"saturated (1 for every item)", saturated}))
 	if !shared {
 		return nil
 	}
 	r.figure("Redundancy, by site", "0 where the site's code alone gives every item a region of its own.")(
-		Bars("redundancy", "redundancy (items - regions) / items", sites, Bar{"redundancy", redundancy}))
+		barChart("redundancy", "redundancy (items - regions) / items", sites, barSeries{"redundancy", redundancy}))
 	return nil
 }
 
@@ -112,12 +112,12 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 	for n > 100 && int64(n)*int64(n)/2*int64(set.Width()) > maxWork {
 		n = n * 9 / 10
 	}
-	rows := Sample(set.Len(), n, c.Seed)
+	rows := sampleOf(set.Len(), n, c.Seed)
 	of := fmt.Sprintf("All %d items.", n)
 	if n < set.Len() {
 		of = fmt.Sprintf("A sample of %d of %d items, seed %d.", n, set.Len(), c.Seed)
 	}
-	d, err := Distances(c.ctx, set, rows)
+	d, err := pairDistances(c.ctx, set, rows)
 	if err != nil {
 		return err
 	}
@@ -137,14 +137,14 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 		of += fmt.Sprintf(" The %d bits are a sample of codes of %d.", set.Bits, set.FullBits)
 	}
 	groups, caption := pairsOf(d, labels, labelled)
-	r.figure("Hamming distances between items", caption+" "+of)(Histogram("hamming", unit, groups...))
-	x, y, share, err := Scale(d)
+	r.figure("Hamming distances between items", caption+" "+of)(histogram("hamming", unit, groups...))
+	x, y, share, err := planar(d)
 	if err != nil {
 		return err
 	}
-	points := make([]Marked, n)
+	points := make([]marked, n)
 	for i := range points {
-		points[i] = Marked{x[i], y[i], labels[i]}
+		points[i] = marked{x[i], y[i], labels[i]}
 		if labels[i] == "" {
 			points[i].Group = map[bool]string{true: "no label", false: "items"}[labelled]
 		}
@@ -154,6 +154,6 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 		fmt.Sprintf("Items are near each other where their codes are alike: classical scaling of the Hamming "+
 			"distances to the plane, which keeps %.0f %% of their spread. The coordinates have no unit. %s",
 			100*(share[0]+share[1]), of))(
-		Map("map", points))
+		placeMap("map", points))
 	return nil
 }

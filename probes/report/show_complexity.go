@@ -34,8 +34,8 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		return ErrNoData
 	}
 	table := Table{Caption: "Local complexity: units that change their side around an item", Head: []string{"radius", "items", "without", "mean", "standard deviation", "smallest", "median", "largest"}}
-	var groups []Values
-	var curve []Point
+	var groups []binned
+	var curve []curvePoint
 	for i, radius := range radii {
 		values, missing := present(totals[i])
 		if len(values) == 0 {
@@ -45,9 +45,9 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		s := slices.Sorted(slices.Values(values))
 		table.Rows = append(table.Rows, cells(radius, len(values), missing, fmt.Sprintf("%.2f", m),
 			fmt.Sprintf("%.2f", sd), num(s[0]), num((s[(len(s)-1)/2]+s[len(s)/2])/2), num(s[len(s)-1])))
-		groups = append(groups, Values{"radius " + radius, values})
+		groups = append(groups, binned{"radius " + radius, values})
 		if x, err := strconv.ParseFloat(radius, 64); err == nil {
-			curve = append(curve, Point{x, m, m - sd, m + sd})
+			curve = append(curve, curvePoint{x, m, m - sd, m + sd})
 		}
 	}
 	if len(groups) == 0 {
@@ -58,14 +58,14 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		r.figure("Local complexity of the items",
 			"How many units change their side among the vertices around an item; more units, more linear "+
 				"regions nearby.")(
-			Histogram(stem("complexity", strconv.Itoa(i/3+1)), "local complexity (units)",
+			histogram(stem("complexity", strconv.Itoa(i/3+1)), "local complexity (units)",
 				groups[i:min(len(groups), i+3)]...))
 	}
 	if len(curve) >= 3 {
 		r.figure("Local complexity against the radius",
 			"Mean over the items, with one standard deviation to either side.")(
-			Curves("complexity-radius", Axes{X: "radius (units of the input)", Y: "local complexity (units)",
-				LogX: true}, Series{"mean", curve}))
+			curveChart("complexity-radius", axisTitles{X: "radius (units of the input)", Y: "local complexity (units)",
+				LogX: true}, lineSeries{"mean", curve}))
 	}
 	siteFractions(r, all, radii)
 	return nil
@@ -108,9 +108,9 @@ func siteFractions(r *shown, t *columns, radii []string) {
 	if len(sites) == 0 {
 		return
 	}
-	var bars []Bar
+	var bars []barSeries
 	for _, radius := range shown {
-		b := Bar{Name: "radius " + radius}
+		b := barSeries{Name: "radius " + radius}
 		for _, site := range sites {
 			column := "fraction." + site
 			if len(radii) > 1 {
@@ -124,7 +124,7 @@ func siteFractions(r *shown, t *columns, radii []string) {
 	}
 	r.figure("Local complexity, by site",
 		"Mean over the items of the share of a site's units that change their side around an item.")(
-		Bars("fractions", "units that change their side (%)", sites, bars...))
+		barChart("fractions", "units that change their side (%)", sites, bars...))
 }
 
 // present are the finite values.

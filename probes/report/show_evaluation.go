@@ -98,9 +98,9 @@ func encodings(all []encoding.Evaluation) Table {
 // accuracy draws how well labels follow from the codes, on the test set where there is
 // one, beside the network's own answers.
 func accuracy(r *shown, sites []string, all []encoding.Evaluation) {
-	var dots []Dot
+	var dots []dotSeries
 	for _, m := range accuracies {
-		d := Dot{Name: m.name, Across: m.name == networkItself && len(all) > 1}
+		d := dotSeries{Name: m.name, Across: m.name == networkItself && len(all) > 1}
 		any := false
 		for i := range all {
 			v := m.of(all[i].Accuracies(true))
@@ -108,7 +108,7 @@ func accuracy(r *shown, sites []string, all []encoding.Evaluation) {
 				v = m.of(all[i].Accuracies(false))
 			}
 			any = any || !math.IsNaN(v)
-			d.Values = append(d.Values, Range{100 * v, 100 * v, 100 * v})
+			d.Values = append(d.Values, span{100 * v, 100 * v, 100 * v})
 		}
 		if d.Across {
 			d.Values = d.Values[:1] // it is of the whole codes
@@ -120,18 +120,18 @@ func accuracy(r *shown, sites []string, all []encoding.Evaluation) {
 	r.figure("Accuracy from the codes alone",
 		"How well the labels follow from the codes: on the test set, clusters on the set that they are of. What "+
 			"the network itself answers is for comparison.")(
-		Dots("accuracy", Axes{X: "accuracy (%)"}, sites, dots...))
+		dotChart("accuracy", axisTitles{X: "accuracy (%)"}, sites, dots...))
 }
 
 func redundancy(r *shown, sites []string, all []encoding.Evaluation) {
-	train, test := Bar{Name: "training set"}, Bar{Name: "test set"}
+	train, test := barSeries{Name: "training set"}, barSeries{Name: "test set"}
 	for _, x := range all {
 		train.Values = append(train.Values, x.Redundancy.Train.Ratio)
 		if x.Redundancy.Test != nil {
 			test.Values = append(test.Values, x.Redundancy.Test.Ratio)
 		}
 	}
-	bars := []Bar{train}
+	bars := []barSeries{train}
 	if len(test.Values) == len(sites) {
 		bars = append(bars, test)
 	}
@@ -141,14 +141,14 @@ func redundancy(r *shown, sites []string, all []encoding.Evaluation) {
 		}
 	}
 	r.figure("Redundancy of the codes", "0 where every item has a linear region of its own.")(
-		Bars("redundancy", "redundancy (items - regions) / items", sites, bars...))
+		barChart("redundancy", "redundancy (items - regions) / items", sites, bars...))
 }
 
 // unlabelled shows the clusters that codes have by themselves, and their rates.
 func unlabelled(r *shown, all []encoding.Evaluation) {
 	t := Table{Caption: "Without labels: spectral clusters of the affinity of codes (UMLC)", Head: []string{"code", "items", "of", "clusters", "sizes", "coding length (nats)", "rate", "conditional", "reduction", "purity", "one-to-one"}}
 	var sites []string
-	rate, conditional, length := Bar{Name: "rate of all items"}, Bar{Name: "given the clusters"}, Bar{Name: "coding length"}
+	rate, conditional, length := barSeries{Name: "rate of all items"}, barSeries{Name: "given the clusters"}, barSeries{Name: "coding length"}
 	for i := range all {
 		u := all[i].Unlabelled
 		if u == nil {
@@ -171,9 +171,9 @@ func unlabelled(r *shown, all []encoding.Evaluation) {
 	r.Tables = append(r.Tables, t)
 	r.figure("Rate reduction of clusters found without labels",
 		"The difference of the two bars is the rate reduction: large where the clusters lie apart and each is tight.")(
-		Bars("rates", "rate (nats)", sites, rate, conditional))
+		barChart("rates", "rate (nats)", sites, rate, conditional))
 	r.figure("Coding length of the clusters",
 		"What it takes to code the items cluster by cluster, labels included; of several numbers of clusters "+
 			"the one with the least is taken.")(
-		Bars("coding-length", "coding length (nats)", sites, length))
+		barChart("coding-length", "coding length (nats)", sites, length))
 }

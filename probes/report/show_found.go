@@ -68,10 +68,10 @@ func (c *columns) picture(row int) encoding.Picture {
 func (r *shown) neighbors(s *sought) {
 	r.table("Search", []string{"queries", "neighbors"}, cells(s.n, s.items))
 	r.strips(s, "queries")
-	groups := slices.DeleteFunc([]Values{{"the nearest", s.first}, {"the others found", s.rest}},
-		func(v Values) bool { return v.Values == nil })
+	groups := slices.DeleteFunc([]binned{{"the nearest", s.first}, {"the others found", s.rest}},
+		func(v binned) bool { return v.Values == nil })
 	r.figure("Distances of the neighbors found", "Bits in which a neighbor's code differs from its query's.")(
-		Histogram("neighbors", "Hamming distance (bits)", groups...))
+		histogram("neighbors", "Hamming distance (bits)", groups...))
 }
 
 // mostTogether is how many items of a group are shown.
@@ -115,10 +115,10 @@ func (r *shown) duplicates(s *sought) {
 	r.strips(s, "groups")
 	slices.Sort(s.sizes)
 	r.figure("Sizes of the groups of duplicates", "Items of a group have equal or nearly equal codes.")(
-		Histogram("groups", "items of a group", Values{"groups", s.sizes}))
+		histogram("groups", "items of a group", binned{"groups", s.sizes}))
 	if far := append(s.first, s.rest...); slices.Max(append(far, 0)) > 0 {
 		r.figure("Distances within the groups", "Bits in which an item's code differs from that of its group's first.")(
-			Histogram("group-distances", "Hamming distance from the group's first (bits)", Values{"items", far}))
+			histogram("group-distances", "Hamming distance from the group's first (bits)", binned{"items", far}))
 	}
 }
 

@@ -33,20 +33,20 @@ func long(c *collector, r *shown) error {
 	}
 	summary := Table{Caption: "First and last step, all sites together", Head: []string{"measure", "set", "first step", "value", "last step", "value"}}
 	for _, m := range charts {
-		axes := Axes{X: "training step (logarithmic)", Y: unitOf(m.measure), LogX: true}
+		axes := axisTitles{X: "training step (logarithmic)", Y: unitOf(m.measure), LogX: true}
 		title := capital(m.title)
 		if whole := m.sites[""]; len(whole) > 0 {
 			for _, s := range whole {
 				a, b := s.Points[0], s.Points[len(s.Points)-1]
 				summary.Rows = append(summary.Rows, []string{m.title, s.Name, num(a.X), num(a.Y), num(b.X), num(b.Y)})
 			}
-			r.figure(title+" during training", capital(m.bandsOf(whole...)))(Curves(stem(m.title), axes, whole...))
+			r.figure(title+" during training", capital(m.bandsOf(whole...)))(curveChart(stem(m.title), axes, whole...))
 		}
-		var panels []Panel
-		var all []Series
+		var panels []panel
+		var all []lineSeries
 		for _, site := range m.order {
 			if site != "" && len(panels) < 40 {
-				panels, all = append(panels, Panel{site, m.sites[site]}), append(all, m.sites[site]...)
+				panels, all = append(panels, panel{site, m.sites[site]}), append(all, m.sites[site]...)
 			}
 		}
 		if len(panels) == 0 {
@@ -59,7 +59,7 @@ func long(c *collector, r *shown) error {
 		if n := len(m.order); n > 41 {
 			caption += fmt.Sprintf(" The first %d of %d sites.", len(panels), n)
 		}
-		r.figure(title+", by site", caption)(Panels(stem(m.title, "sites"), axes, panels...))
+		r.figure(title+", by site", caption)(panelChart(stem(m.title, "sites"), axes, panels...))
 	}
 	if summary.Rows != nil {
 		r.Tables = append(r.Tables, summary)
@@ -71,13 +71,13 @@ func long(c *collector, r *shown) error {
 type measured struct {
 	measure, title, bands string
 	order                 []string
-	sites                 map[string][]Series
+	sites                 map[string][]lineSeries
 }
 
 // bandsOf says what the bands of some curves are, nothing where they have none.
-func (m *measured) bandsOf(series ...Series) string {
+func (m *measured) bandsOf(series ...lineSeries) string {
 	for _, s := range series {
-		if slices.ContainsFunc(s.Points, func(p Point) bool { return p.High > p.Low }) {
+		if slices.ContainsFunc(s.Points, func(p curvePoint) bool { return p.High > p.Low }) {
 			return m.bands
 		}
 	}
@@ -99,7 +99,7 @@ func chartsOf(t *columns) (charts []*measured, skipped int) {
 		}
 		m := by[title]
 		if m == nil {
-			m = &measured{measure: measure, title: title, bands: "bands are one standard error of the mean to either side.", sites: map[string][]Series{}}
+			m = &measured{measure: measure, title: title, bands: "bands are one standard error of the mean to either side.", sites: map[string][]lineSeries{}}
 			by[title], charts = m, append(charts, m)
 		}
 		if _, ok := m.sites[site]; !ok {
@@ -110,11 +110,11 @@ func chartsOf(t *columns) (charts []*measured, skipped int) {
 			spread = 0
 		}
 		series := m.sites[site]
-		at := slices.IndexFunc(series, func(s Series) bool { return s.Name == set })
+		at := slices.IndexFunc(series, func(s lineSeries) bool { return s.Name == set })
 		if at < 0 {
-			at, series = len(series), append(series, Series{Name: set})
+			at, series = len(series), append(series, lineSeries{Name: set})
 		}
-		series[at].Points = append(series[at].Points, Point{step, value, value - spread, value + spread})
+		series[at].Points = append(series[at].Points, curvePoint{step, value, value - spread, value + spread})
 		m.sites[site] = series
 	}
 	for _, m := range charts {
@@ -166,9 +166,9 @@ func (m *measured) between(low, high *measured) {
 }
 
 // at is the value of a set at the step of a point, or the point's own.
-func (m *measured) at(site, set string, p Point) float64 {
+func (m *measured) at(site, set string, p curvePoint) float64 {
 	for _, s := range m.sites[site] {
-		i := slices.IndexFunc(s.Points, func(q Point) bool { return q.X == p.X })
+		i := slices.IndexFunc(s.Points, func(q curvePoint) bool { return q.X == p.X })
 		if s.Name == set && i >= 0 {
 			return s.Points[i].Y
 		}
@@ -176,8 +176,8 @@ func (m *measured) at(site, set string, p Point) float64 {
 	return p.Y
 }
 
-func byX(points []Point) {
-	slices.SortStableFunc(points, func(a, b Point) int { return cmp.Compare(a.X, b.X) })
+func byX(points []curvePoint) {
+	slices.SortStableFunc(points, func(a, b curvePoint) int { return cmp.Compare(a.X, b.X) })
 }
 
 // capital writes the first letter of a title large.

@@ -30,7 +30,7 @@ func maps(c *collector, r *shown) error {
 	if r.Kind = "complexity, maps"; t.rows > 0 && t.text("measure", 0) == overlay.Agreement {
 		r.Kind, show = "codes, agreement", agreementMaps
 	}
-	var tiles []Tile
+	var tiles []tile
 	var rows []int
 	for i := range t.rows {
 		if len(tiles) == maxMaps {
@@ -42,7 +42,7 @@ func maps(c *collector, r *shown) error {
 			r.Notes = append(r.Notes, name(fmt.Sprintf("%s is not shown: %v", t.text("map", i), err), 200))
 			continue
 		}
-		tiles, rows = append(tiles, Tile{t.text("id", i), m, t.number("largest", i)}), append(rows, i)
+		tiles, rows = append(tiles, tile{t.text("id", i), m, t.number("largest", i)}), append(rows, i)
 	}
 	for i := 0; i < len(tiles); i += mapsOfOne {
 		to := min(i+mapsOfOne, len(tiles))
@@ -52,15 +52,15 @@ func maps(c *collector, r *shown) error {
 }
 
 // complexityMaps is a figure of maps of local complexity.
-func complexityMaps(r *shown, stem string, _ *columns, tiles []Tile, _ []int) {
+func complexityMaps(r *shown, stem string, _ *columns, tiles []tile, _ []int) {
 	r.figure("Local complexity over the picture",
 		"Bright where many of the units that stand for a place change their side around the picture: the share "+
 			"of a position's units, mean over the sites. Each picture has its own scale, up to the share below it.")(
-		Pictures(stem, "units that change (share of a position's)", tiles))
+		pictureChart(stem, "units that change (share of a position's)", tiles))
 }
 
 // agreementMaps is a figure of maps of agreement with a region.
-func agreementMaps(r *shown, stem string, t *columns, tiles []Tile, rows []int) {
+func agreementMaps(r *shown, stem string, t *columns, tiles []tile, rows []int) {
 	percent := func(column string, row int) string {
 		v := t.number(column, row)
 		if !finite(v) {

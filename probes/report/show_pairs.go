@@ -9,14 +9,14 @@ import (
 )
 
 // pairsOf are the groups of a histogram of distances.
-func pairsOf(d mat.Symmetric, labels []string, labelled bool) (groups []Values, caption string) {
+func pairsOf(d mat.Symmetric, labels []string, labelled bool) (groups []binned, caption string) {
 	if labelled {
-		within, between := Split(d, labels)
+		within, between := splitByLabel(d, labels)
 		if len(within) > 0 {
-			groups = append(groups, Values{"within a class", within})
+			groups = append(groups, binned{"within a class", within})
 		}
 		if len(between) > 0 {
-			groups = append(groups, Values{"between classes", between})
+			groups = append(groups, binned{"between classes", between})
 		}
 		if groups != nil {
 			return groups, "Bits in which the codes of two items differ; the further apart the two curves, the better codes tell classes apart."
@@ -29,14 +29,14 @@ func pairsOf(d mat.Symmetric, labels []string, labelled bool) (groups []Values, 
 		}
 	}
 	if all != nil {
-		groups = []Values{{"pairs of items", all}}
+		groups = []binned{{"pairs of items", all}}
 	}
 	return groups, "Bits in which the codes of two items differ."
 }
 
 // sortByGroup orders places by their groups: numbers by size, then names.
-func sortByGroup(points []Marked) {
-	slices.SortStableFunc(points, func(a, b Marked) int { return byNumber(a.Group, b.Group) })
+func sortByGroup(points []marked) {
+	slices.SortStableFunc(points, func(a, b marked) int { return byNumber(a.Group, b.Group) })
 }
 
 func byNumber(a, b string) int {

@@ -96,23 +96,23 @@ func setting(column string) (title, unit string) {
 }
 
 // byRegime puts places in the order of the regimes, and says what those that occur mean.
-func byRegime(points []Marked) (meaning string) {
+func byRegime(points []marked) (meaning string) {
 	rank := map[string]int{}
 	for i, r := range regimes {
 		rank[r.name] = i - len(regimes)
-		if slices.ContainsFunc(points, func(m Marked) bool { return m.Group == r.name }) {
+		if slices.ContainsFunc(points, func(m marked) bool { return m.Group == r.name }) {
 			meaning += fmt.Sprintf(" %s: %s.", capital(r.name), r.means)
 		}
 	}
-	slices.SortStableFunc(points, func(a, b Marked) int { return rank[a.Group] - rank[b.Group] })
+	slices.SortStableFunc(points, func(a, b marked) int { return rank[a.Group] - rank[b.Group] })
 	return meaning
 }
 
 func phasesOf(r *shown, t *columns, p pair) {
-	var points []Marked
+	var points []marked
 	lowX, lowY := math.Inf(1), math.Inf(1)
 	for _, i := range p.rows {
-		m := Marked{X: t.number(p.x, i), Group: t.text("regime", i)}
+		m := marked{X: t.number(p.x, i), Group: t.text("regime", i)}
 		if p.y != "" {
 			m.Y = t.number(p.y, i)
 		}
@@ -123,7 +123,7 @@ func phasesOf(r *shown, t *columns, p pair) {
 	if p.y != "" {
 		caption := "The regime at each setting." + byRegime(points)
 		r.figure(fmt.Sprintf("Phases of the activation hash: %s and %s", titleOf(p.x), titleOf(p.y)), caption)(
-			PhaseChart(stem("phases", p.x, p.y), Axes{X: axisOf(p.x), Y: axisOf(p.y), LogX: lowX >= 0},
+			phaseChart(stem("phases", p.x, p.y), axisTitles{X: axisOf(p.x), Y: axisOf(p.y), LogX: lowX >= 0},
 				lowY >= 0, points))
 	}
 	for _, property := range properties {
@@ -134,15 +134,15 @@ func phasesOf(r *shown, t *columns, p pair) {
 				caption = fmt.Sprintf("One curve for each of %d of the %d values of the %s.", len(series), of, titleOf(p.y))
 			}
 		}
-		axes := Axes{X: axisOf(p.x), Y: property.title + property.unit, LogX: lowX >= 0}
+		axes := axisTitles{X: axisOf(p.x), Y: property.title + property.unit, LogX: lowX >= 0}
 		r.figure(fmt.Sprintf("%s against %s", capital(property.title), titleOf(p.x)), caption)(
-			Curves(stem(property.column, p.x, p.y), axes, series...))
+			curveChart(stem(property.column, p.x, p.y), axes, series...))
 	}
 }
 
 // along are the curves of a property along the first setting, for up to six values of the
 // second, and of is how many it has: the means where several rows are at one place.
-func along(t *columns, p pair, property string) (curves []Series, of int) {
+func along(t *columns, p pair, property string) (curves []lineSeries, of int) {
 	type place struct{ y, x float64 }
 	sum, n := map[place]float64{}, map[place]float64{}
 	var places []place
@@ -171,11 +171,11 @@ func along(t *columns, p pair, property string) (curves []Series, of int) {
 		if len(ys) > most {
 			y = ys[k*(len(ys)-1)/(most-1)]
 		}
-		s := Series{Name: fmt.Sprintf("%s %s", titleOf(p.y), num(y))}
+		s := lineSeries{Name: fmt.Sprintf("%s %s", titleOf(p.y), num(y))}
 		for _, at := range places {
 			if at.y == y {
 				v := sum[at] / n[at]
-				s.Points = append(s.Points, Point{at.x, v, v, v})
+				s.Points = append(s.Points, curvePoint{at.x, v, v, v})
 			}
 		}
 		byX(s.Points)
