@@ -26,15 +26,18 @@ func benchmark(r *shown, b []byte) error {
 	}
 	t := Table{Caption: "Images a second, medians of the turns", Head: []string{"batch", "plain", "with codes", "ratio", "turns"}}
 	var rows []string
-	plain, coded, ratio, points := dotSeries{Name: "plain"}, dotSeries{Name: "with codes"}, dotSeries{Name: "ratio"}, dotSeries{Name: "points"}
+	plain, coded := dotSeries{Name: "plain"}, dotSeries{Name: "with codes"}
+	ratio, points := dotSeries{Name: "ratio"}, dotSeries{Name: "points"}
+	add := func(to *dotSeries, s bench.Spread) { to.Values = append(to.Values, span{s.Median, s.P10, s.P90}) }
 	for _, x := range m.Results {
 		if x == nil {
 			return errors.New("a result of the benchmark is empty")
 		}
 		rows = append(rows, fmt.Sprintf("batch %d", x.Batch))
-		plain.Values, coded.Values, ratio.Values = append(plain.Values, rangeOf(x.Plain.Rate)), append(coded.Values, rangeOf(x.Codes.Rate)), append(ratio.Values, rangeOf(x.Ratio))
-		if x.Complexity != nil {
-			points.Values = append(points.Values, rangeOf(x.Complexity.Rate))
+		add(&plain, x.Plain.Rate)
+		add(&coded, x.Codes.Rate)
+		if add(&ratio, x.Ratio); x.Complexity != nil {
+			add(&points, x.Complexity.Rate)
 		}
 		t.Rows = append(t.Rows, cells(x.Batch, num(x.Plain.Rate.Median), num(x.Codes.Rate.Median),
 			fmt.Sprintf("%.3f", x.Ratio.Median), x.Turns))
@@ -53,5 +56,3 @@ func benchmark(r *shown, b []byte) error {
 		dotChart("points", axisTitles{X: "points a second"}, rows, points))
 	return nil
 }
-
-func rangeOf(s bench.Spread) span { return span{s.Median, s.P10, s.P90} }

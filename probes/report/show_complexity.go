@@ -12,7 +12,7 @@ import (
 func complexity(c *collector, r *shown) error { return c.complexityOf(r, []string{r.path}) }
 
 func (c *collector) complexityOf(r *shown, files []string) error {
-	all := newColumns()
+	var all *columns
 	for _, path := range files {
 		t, err := readTable(path, func(n string) bool {
 			return n == "complexity" || strings.HasPrefix(n, "complexity.") || strings.HasPrefix(n, "fraction.")
@@ -21,13 +21,17 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 			return err
 		}
 		r.use(t.order...)
-		if all.rows == 0 {
-			all.order = t.order
+		if all == nil || all.rows == 0 {
+			all = t
+			continue
 		}
 		for n, v := range t.numbers {
 			all.numbers[n] = append(all.numbers[n], v...)
 		}
 		all.rows += t.rows
+	}
+	if all == nil {
+		return ErrNoData
 	}
 	radii, totals := totalsOf(all, r.radii())
 	if len(radii) == 0 {

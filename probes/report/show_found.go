@@ -68,8 +68,7 @@ func (c *columns) picture(row int) encoding.Picture {
 func (r *shown) neighbors(s *sought) {
 	r.table("Search", []string{"queries", "neighbors"}, cells(s.n, s.items))
 	r.strips(s, "queries")
-	groups := slices.DeleteFunc([]binned{{"the nearest", s.first}, {"the others found", s.rest}},
-		func(v binned) bool { return v.Values == nil })
+	groups := filled(binned{"the nearest", s.first}, binned{"the others found", s.rest})
 	r.figure("Distances of the neighbors found", "Bits in which a neighbor's code differs from its query's.")(
 		histogram("neighbors", "Hamming distance (bits)", groups...))
 }

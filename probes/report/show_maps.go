@@ -25,10 +25,17 @@ func maps(c *collector, r *shown) error {
 	if err != nil {
 		return err
 	}
-	r.Path = filepath.Dir(r.path)
-	show := complexityMaps
-	if r.Kind = "complexity, maps"; t.rows > 0 && t.text("measure", 0) == overlay.Agreement {
-		r.Kind, show = "codes, agreement", agreementMaps
+	percent := func(column string, row int) string {
+		v := t.number(column, row)
+		if !finite(v) {
+			return "not known"
+		}
+		return num(math.Round(1e3*v)/10) + " %"
+	}
+	r.Path, r.Kind = filepath.Dir(r.path), "complexity, maps"
+	agreement := t.rows > 0 && t.text("measure", 0) == overlay.Agreement
+	if agreement {
+		r.Kind = "codes, agreement"
 	}
 	var tiles []tile
 	var rows []int
@@ -46,39 +53,25 @@ func maps(c *collector, r *shown) error {
 	}
 	for i := 0; i < len(tiles); i += mapsOfOne {
 		to := min(i+mapsOfOne, len(tiles))
-		show(r, fmt.Sprintf("maps-%d", i/mapsOfOne+1), t, tiles[i:to], rows[i:to])
+		stem, some, at := fmt.Sprintf("maps-%d", i/mapsOfOne+1), tiles[i:to], rows[i:to]
+		if !agreement {
+			r.figure("Local complexity over the picture",
+				"Bright where many of the units that stand for a place change their side around the picture: the "+
+					"share of a position's units, mean over the sites. Each picture has its own scale, up to the "+
+					"share below it.")(
+				pictureChart(stem, "units that change (share of a position's)", some))
+			continue
+		}
+		reference := name(t.text("reference", at[0]), 80)
+		key := pictureKey{"bits as in the reference (share of a position's)", percent("from", at[0]), percent("to", at[0])}
+		r.figure("Agreement with "+reference,
+			"Bright where the channels of the code are as in "+reference+", which is outlined in its picture: the "+
+				"share of a position's bits that are set where at half or more of the positions inside the reference "+
+				"they are, and not set where they are not, mean over the sites. One scale for all pictures, that of "+
+				"the reference's; below each picture its least and largest agreement.")(
+			pictures(stem, key, some, func(i int) string { return percent("least", at[i]) + " to " + percent("largest", at[i]) }))
 	}
 	return nil
-}
-
-// complexityMaps is a figure of maps of local complexity.
-func complexityMaps(r *shown, stem string, _ *columns, tiles []tile, _ []int) {
-	r.figure("Local complexity over the picture",
-		"Bright where many of the units that stand for a place change their side around the picture: the share "+
-			"of a position's units, mean over the sites. Each picture has its own scale, up to the share below it.")(
-		pictureChart(stem, "units that change (share of a position's)", tiles))
-}
-
-// agreementMaps is a figure of maps of agreement with a region.
-func agreementMaps(r *shown, stem string, t *columns, tiles []tile, rows []int) {
-	percent := func(column string, row int) string {
-		v := t.number(column, row)
-		if !finite(v) {
-			return "not known"
-		}
-		return num(math.Round(1e3*v)/10) + " %"
-	}
-	reference := name(t.text("reference", rows[0]), 80)
-	key := pictureKey{"bits as in the reference (share of a position's)", percent("from", rows[0]), percent("to", rows[0])}
-	r.figure("Agreement with "+reference,
-		"Bright where the channels of the code are as in "+reference+", which is outlined in its picture: the "+
-			"share of a position's bits that are set where at half or more of the positions inside the reference "+
-			"they are, and not set where they are not, mean over the sites. One scale for all pictures, that of the "+
-			"reference's; below each picture its least and largest agreement.")(
-		pictures(stem, key, tiles, func(i int) string {
-			return percent("least",
-				rows[i]) + " to " + percent("largest", rows[i])
-		}))
 }
 
 // mapsIn are the pictures in a folder that its index of maps shows.

@@ -10,28 +10,20 @@ import (
 
 // pairsOf are the groups of a histogram of distances.
 func pairsOf(d mat.Symmetric, labels []string, labelled bool) (groups []binned, caption string) {
+	const what = "Bits in which the codes of two items differ"
 	if labelled {
 		within, between := splitByLabel(d, labels)
-		if len(within) > 0 {
-			groups = append(groups, binned{"within a class", within})
-		}
-		if len(between) > 0 {
-			groups = append(groups, binned{"between classes", between})
-		}
-		if groups != nil {
-			return groups, "Bits in which the codes of two items differ; the further apart the two curves, the better codes tell classes apart."
+		if groups = filled(binned{"within a class", within}, binned{"between classes", between}); len(groups) > 0 {
+			return groups, what + "; the further apart the two curves, the better codes tell classes apart."
 		}
 	}
-	var all []float64
-	for i := range d.SymmetricDim() {
-		for j := i + 1; j < d.SymmetricDim(); j++ {
-			all = append(all, d.At(i, j))
-		}
-	}
-	if all != nil {
-		groups = []binned{{"pairs of items", all}}
-	}
-	return groups, "Bits in which the codes of two items differ."
+	all, _ := splitByLabel(d, slices.Repeat([]string{"any"}, d.SymmetricDim()))
+	return filled(binned{"pairs of items", all}), what + "."
+}
+
+// filled are the groups that have values.
+func filled(groups ...binned) []binned {
+	return slices.DeleteFunc(groups, func(g binned) bool { return g.Values == nil })
 }
 
 // sortByGroup orders places by their groups: numbers by size, then names.

@@ -187,18 +187,19 @@ func along(t *columns, p pair, property string) (curves []lineSeries, of int) {
 // tableOf lists the settings of a pair, with what was measured of their networks.
 func tableOf(t *columns, p pair) Table {
 	const most = 200
-	out := Table{Caption: "Settings of " + titleOf(p.x), Head: []string{titleOf(p.x)}}
-	columns := []string{p.x}
-	if p.y != "" {
+	out := Table{Caption: "Settings of " + titleOf(p.x)}
+	var columns []string
+	add := func(column, title string) { columns, out.Head = append(columns, column), append(out.Head, title) }
+	if add(p.x, titleOf(p.x)); p.y != "" {
 		out.Caption += " and " + titleOf(p.y)
-		columns, out.Head = append(columns, p.y), append(out.Head, titleOf(p.y))
+		add(p.y, titleOf(p.y))
 	}
 	if t.has("models") {
-		columns, out.Head = append(columns, "models"), append(out.Head, "networks")
+		add("models", "networks")
 	}
 	for _, property := range properties {
 		if t.has(property.column) {
-			columns, out.Head = append(columns, property.column), append(out.Head, property.title)
+			add(property.column, property.title)
 		}
 	}
 	out.Head = append(out.Head, "regime")
