@@ -115,11 +115,7 @@ func distances(ctx context.Context, c *Codes) ([]int32, error) {
 	m := &means{ctx: ctx, c: c}
 	d := make([]int32, c.n*c.n)
 	for lo := 0; lo < c.n; lo += 64 {
-		var rows []int
-		for i := lo; i < min(lo+64, c.n); i++ {
-			rows = append(rows, i)
-		}
-		for i, row := range m.distances(c.Pick(rows)) {
+		for i, row := range m.distances(c.Pick(rowsFrom(lo, min(lo+64, c.n)))) {
 			for j, v := range row {
 				d[(lo+i)*c.n+j] = int32(v)
 			}

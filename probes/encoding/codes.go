@@ -206,6 +206,14 @@ func (c *Codes) Pick(rows []int) *Codes {
 	return p
 }
 
+// rowsFrom is the rows from a row to another.
+func rowsFrom(from, to int) (rows []int) {
+	for i := from; i < to; i++ {
+		rows = append(rows, i)
+	}
+	return rows
+}
+
 // labels are those of rows; empty, or up to the last row that has one, noLabel for none.
 type labels []int64
 

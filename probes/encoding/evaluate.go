@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,9 +121,7 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 	if say == nil {
 		say = func(string) {}
 	}
-	if o.K == 0 {
-		o.K = 9
-	}
+	o.K = cmp.Or(o.K, 9)
 	say("redundancy")
 	e, own := &Evaluation{}, Network{Train: networkAccuracy(train)}
 	if test != nil {
@@ -156,9 +155,7 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 		}
 		return e, nil
 	}
-	if o.Clusters == 0 {
-		o.Clusters = len(all)
-	}
+	o.Clusters = cmp.Or(o.Clusters, len(all))
 	if test != nil && len(labels) >= o.K {
 		say("nearest neighbors")
 		if e.KNN, err = nearestNeighbors(ctx, train, test, o.K, SearchOptions{Threads: o.Threads}); err != nil {

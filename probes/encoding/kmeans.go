@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -56,12 +57,7 @@ func kmeans(ctx context.Context, c *Codes, k int, o kmeansOptions) (*clustersFou
 	if k < 1 || k > c.n {
 		return nil, fmt.Errorf("clustering %s: %d clusters of %d items", c.Name, k, c.n)
 	}
-	if o.Starts == 0 {
-		o.Starts = 10
-	}
-	if o.Iterations == 0 {
-		o.Iterations = 300
-	}
+	o.Starts, o.Iterations = cmp.Or(o.Starts, 10), cmp.Or(o.Iterations, 300)
 	m := &means{ctx: ctx, c: c, k: k, search: SearchOptions{Threads: o.Threads}}
 	zero, _ := NewCodes(c.width)
 	_ = zero.Append(make([]byte, c.width))
@@ -97,10 +93,7 @@ type means struct {
 
 // distances are those of all rows to each query.
 func (m *means) distances(queries *Codes) [][]int64 {
-	d := make([][]int64, queries.n)
-	for i := range d {
-		d[i] = make([]int64, m.c.n)
-	}
+	d := table[int64](queries.n, m.c.n)
 	groups := (m.c.n + lanes - 1) / lanes
 	parts := min(groups, 4*m.search.threads())
 	_ = share(m.ctx, m.search.threads(), parts, nil, func(p int) {
@@ -146,15 +139,12 @@ func (m *means) spread(rng *rand.Rand) *Codes {
 }
 
 func (m *means) run(centres *Codes, iterations int) *clustersFound {
-	r := &clustersFound{Of: make([]int, m.c.n)}
+	r := &clustersFound{Of: slices.Repeat([]int{-1}, m.c.n)}
 	sums := make([]sum, m.k)
 	words := make([]uint64, m.c.words)
 	for j := range sums {
 		centres.wordsOf(words, j)
 		sums[j].add(words)
-	}
-	for i := range r.Of {
-		r.Of[i] = -1
 	}
 	for r.Iterations < iterations && !r.Converged && m.ctx.Err() == nil {
 		r.Iterations++
@@ -180,10 +170,7 @@ func (m *means) run(centres *Codes, iterations int) *clustersFound {
 // nearest is the cluster of each row's nearest mean, or with clusters given that one, and
 // the squared distance to the mean.
 func (m *means) nearest(sums []sum, given []int) (of []int, far []float64) {
-	of, far = make([]int, m.c.n), make([]float64, m.c.n)
-	for i := range far {
-		far[i] = math.Inf(1)
-	}
+	of, far = make([]int, m.c.n), slices.Repeat([]float64{math.Inf(1)}, m.c.n)
 	for j := range sums {
 		s := &sums[j]
 		if s.n == 0 {

@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -49,15 +50,7 @@ type logistic struct {
 // weights themselves, or, of fewer codes than bits, by the products of all pairs of
 // codes, in the span of which the weights lie.
 func fitLogistic(ctx context.Context, train *Codes, o logisticOptions) (*logistic, error) {
-	if o.C == 0 {
-		o.C = 1
-	}
-	if o.Iterations == 0 {
-		o.Iterations = 1000
-	}
-	if o.Tolerance == 0 {
-		o.Tolerance = 1e-6
-	}
+	o.C, o.Iterations, o.Tolerance = cmp.Or(o.C, 1), cmp.Or(o.Iterations, 1000), cmp.Or(o.Tolerance, 1e-6)
 	if !(o.C > 0) || !(o.Tolerance > 0) || o.Iterations < 0 {
 		return nil, fmt.Errorf("logistic regression with C %g, tolerance %g, at most %d iterations: all must be positive", o.C, o.Tolerance, o.Iterations)
 	}
@@ -127,10 +120,7 @@ func (l *logistic) Predict(c *Codes) ([]int64, error) {
 	if len(l.Weights[0]) != c.width*8+1 {
 		return nil, fmt.Errorf("predicting for %s: its codes have %d bits, the training set's %d", c.Name, c.width*8, len(l.Weights[0])-1)
 	}
-	scores := make([][]float64, len(l.Labels))
-	for i := range scores {
-		scores[i] = make([]float64, c.n)
-	}
+	scores := table[float64](len(l.Labels), c.n)
 	if !l.pairs {
 		for j, w := range l.Weights {
 			score(scores[j], c, w, l.threads)
@@ -154,10 +144,7 @@ func (l *logistic) Predict(c *Codes) ([]int64, error) {
 // vote gives each label its votes, and the sum of its scores squeezed into less than
 // half a vote either way.
 func (l *logistic) vote(scores [][]float64, c *Codes) {
-	sums := make([][]float64, len(l.Labels))
-	for i := range sums {
-		sums[i] = make([]float64, c.n)
-	}
+	sums := table[float64](len(l.Labels), c.n)
 	p, pair := 0, make([]float64, c.n)
 	for a := range l.Labels {
 		for b := a + 1; b < len(l.Labels); b++ {

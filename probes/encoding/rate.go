@@ -3,7 +3,9 @@ package encoding
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -19,11 +21,7 @@ func rateOf(gram mat.Symmetric, d int, eps2 float64) (float64, error) {
 	if err := checkRate(n, d, eps2); err != nil {
 		return 0, err
 	}
-	weights := make([]float64, n)
-	for i := range weights {
-		weights[i] = float64(d) / (float64(n) * eps2)
-	}
-	return logDet(gram, weights)
+	return logDet(gram, slices.Repeat([]float64{float64(d) / (float64(n) * eps2)}, n))
 }
 
 // conditionalRate is R_c(Z, G) = 1/n sum_j log det (I + d/eps2 Z Diag(G_j) Z'), G_j being
@@ -66,21 +64,15 @@ func codingLength(gram mat.Symmetric, cluster []int, d int, eps float64) (float6
 		return 0, fmt.Errorf("the coding length of %d items with clusters of %d", n, len(cluster))
 	}
 	members := map[int][]int{}
-	most := 0
 	for i, k := range cluster {
 		members[k] = append(members[k], i)
-		most = max(most, k)
 	}
 	total := 0.0
-	for k := range most + 1 {
+	for _, k := range slices.Sorted(maps.Keys(members)) {
 		rows := members[k]
-		if len(rows) == 0 {
-			continue
-		}
 		m := float64(len(rows))
-		sub, weights := mat.NewSymDense(len(rows), nil), make([]float64, len(rows))
+		sub, weights := mat.NewSymDense(len(rows), nil), slices.Repeat([]float64{float64(d) / (eps * m)}, len(rows))
 		for a, i := range rows {
-			weights[a] = float64(d) / (eps * m)
 			for b := a; b < len(rows); b++ {
 				sub.SetSym(a, b, gram.At(i, rows[b]))
 			}

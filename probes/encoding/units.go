@@ -2,6 +2,7 @@ package encoding
 
 import (
 	"math"
+	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
@@ -24,11 +25,7 @@ func Use(c *Codes, threads int) Units {
 		return u
 	}
 	ones, padding := make([]float64, 8*c.width), c.padding()
-	each := make([]float64, c.n)
-	for i := range each {
-		each[i] = 1
-	}
-	c.sumOf(ones, each, SearchOptions{Threads: threads}.threads())
+	c.sumOf(ones, slices.Repeat([]float64{1}, c.n), SearchOptions{Threads: threads}.threads())
 	total := 0.0
 	for i, n := range ones {
 		if padding(i) {

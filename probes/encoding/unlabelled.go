@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -62,12 +63,7 @@ const (
 
 // clusterUnlabelled clusters a sample of c, of two items or more, without labels.
 func clusterUnlabelled(ctx context.Context, c *Codes, o UnlabelledOptions) (*Unlabelled, error) {
-	if o.Sample == 0 {
-		o.Sample = defaultSample
-	}
-	if o.Eta == 0 {
-		o.Eta = defaultEta
-	}
+	o.Sample, o.Eta = cmp.Or(o.Sample, defaultSample), cmp.Or(o.Eta, defaultEta)
 	if o.Sample < 2 || o.Sample > maxSpectral {
 		return nil, fmt.Errorf("a sample of %d items; want 2 to %d", o.Sample, maxSpectral)
 	}
@@ -145,11 +141,7 @@ func (u *Unlabelled) judge(c *Codes, of []int) {
 // rates takes the rates of the first items.
 func (u *Unlabelled) rates(ctx context.Context, c *Codes, gram, g *mat.SymDense) (err error) {
 	if u.RateItems = min(c.n, rateItems); u.RateItems < c.n {
-		rows := make([]int, u.RateItems)
-		for i := range rows {
-			rows[i] = i
-		}
-		if gram, g, err = affinityOf(ctx, c.Pick(rows), u.Eta); err != nil {
+		if gram, g, err = affinityOf(ctx, c.Pick(rowsFrom(0, u.RateItems)), u.Eta); err != nil {
 			return err
 		}
 	}

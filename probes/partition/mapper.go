@@ -82,9 +82,7 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 	if err := eo.CheckRandom(m); err != nil {
 		return nil, err
 	}
-	if o.Input == "" {
-		o.Input = v.Name
-	}
+	o.Input = cmp.Or(o.Input, v.Name)
 	all := m.Graph.Inputs
 	at := slices.IndexFunc(all, func(w *onnx.Value) bool { return w.Name == o.Input })
 	if at < 0 || o.Input != v.Name && !slices.ContainsFunc(beside, func(p probes.Input) bool { return p.Name == o.Input }) {
@@ -108,9 +106,7 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 			return nil, err
 		}
 	}
-	if o.Output == "" {
-		o.Output = wide.Graph.Outputs[0].Name
-	}
+	o.Output = cmp.Or(o.Output, wide.Graph.Outputs[0].Name)
 	for _, v := range wide.Graph.Outputs {
 		if v.Name == o.Output && v.DType != tensor.Undefined && !v.DType.IsFloat() {
 			return nil, fmt.Errorf("the output %q is %s, which has no derivative; find the map of a value before it", v.Name, v.DType)

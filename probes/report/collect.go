@@ -82,12 +82,7 @@ type collector struct {
 }
 
 func newCollector(ctx context.Context, o Options) (*collector, error) {
-	if o.Sample == 0 {
-		o.Sample = 1000
-	}
-	if o.Pictures == 0 {
-		o.Pictures = 50
-	}
+	o.Sample, o.Pictures = cmp.Or(o.Sample, 1000), cmp.Or(o.Pictures, 50)
 	if o.Sample < 2 || o.Sample > MaxItems {
 		return nil, fmt.Errorf("a sample of %d items; want 2 to %d", o.Sample, MaxItems)
 	}
