@@ -202,19 +202,12 @@ func (o EvaluateOptions) regress(ctx context.Context, train, test *Codes) (*Regr
 		if err != nil {
 			return nil, err
 		}
-		r.Converged = r.Converged && l.Converged
-		rows, labels := test.labelled()
-		right := 0
-		for i, row := range rows {
-			if got[row] == labels[i] {
-				right++
-			}
-		}
+		of := &r.Multinomial
 		if pairs {
-			r.OneVsOne = ratio(right, len(rows))
-		} else {
-			r.Multinomial = ratio(right, len(rows))
+			of = &r.OneVsOne
 		}
+		r.Converged = r.Converged && l.Converged
+		_, _, *of = test.right(func(row int) (int64, bool) { return got[row], true })
 	}
 	return r, nil
 }

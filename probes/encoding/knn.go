@@ -55,14 +55,8 @@ func nearestNeighbors(ctx context.Context, train, test *Codes, k int, o SearchOp
 			r.VoteTies++
 		}
 		r.Predicted[i] = won
-		if label, ok := test.Label(i); ok {
-			r.Items++
-			if label == won {
-				r.Right++
-			}
-		}
 	}
-	r.Accuracy = ratio(r.Right, r.Items)
+	r.Items, r.Right, r.Accuracy = test.right(func(row int) (int64, bool) { return r.Predicted[row], true })
 	return r, nil
 }
 

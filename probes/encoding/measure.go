@@ -72,16 +72,19 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 		r.note("no K-NN: it takes %s with labels, and two labels; %s has %s",
 			text.Count(o.K, "training item"), train.Name, text.Count(train.n, "item"))
 	}
-	for _, g := range groups {
-		test := o.Test
-		if test != nil {
-			test = test.Group(g.name, g.parts)
+	for _, parts := range groups {
+		name, test := parts[0].Site, o.Test
+		if o.Together {
+			name = fmt.Sprintf("%s (%s)", strings.Join(o.Sites, ", "), text.Count(len(parts), "site"))
 		}
-		e, err := Evaluate(ctx, train.Group(g.name, g.parts), test, o.EvaluateOptions)
+		if test != nil {
+			test = test.Group(name, parts)
+		}
+		e, err := Evaluate(ctx, train.Group(name, parts), test, o.EvaluateOptions)
 		if err != nil {
 			return nil, err
 		}
-		e.Name = g.name
+		e.Name = name
 		r.Sites = append(r.Sites, *e)
 	}
 	if o.Earlier != nil {
@@ -108,14 +111,8 @@ func (r *Evaluated) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
-// siteGroup is what is measured as one code.
-type siteGroup struct {
-	name  string
-	parts []Part
-}
-
 // groups are the chosen sites one by one, or together.
-func (c *Codes) groups(o MeasureOptions) (all []siteGroup, err error) {
+func (c *Codes) groups(o MeasureOptions) (all [][]Part, err error) {
 	if !o.BySite && o.Sites == nil {
 		return nil, nil
 	}
@@ -137,13 +134,9 @@ func (c *Codes) groups(o MeasureOptions) (all []siteGroup, err error) {
 		})
 	}
 	if o.Together {
-		name := fmt.Sprintf("%s (%s)", strings.Join(o.Sites, ", "), text.Count(len(parts), "site"))
-		return []siteGroup{{name, parts}}, nil
+		return [][]Part{parts}, nil
 	}
-	for _, p := range parts {
-		all = append(all, siteGroup{p.Site, []Part{p}})
-	}
-	return all, nil
+	return slices.Collect(slices.Chunk(parts, 1)), nil
 }
 
 // Accuracies are the shares of a set's items that codes tell the labels of, by the ways to

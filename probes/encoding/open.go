@@ -250,16 +250,11 @@ func readJSON(dir, name string, v any) error {
 
 // choose is the kind of codes to read.
 func choose(f *source, on string) (string, error) {
-	var there []string
-	kinds := []string{Sketch, Code, Channels, Digest}
+	there := []string{Sketch, Code, Channels, Digest}
 	if f.has("region") {
-		kinds = []string{Channels, Digest, Sketch}
+		there = []string{Channels, Digest, Sketch}
 	}
-	for _, kind := range kinds {
-		if f.has(kind) {
-			there = append(there, kind)
-		}
-	}
+	there = slices.DeleteFunc(there, func(kind string) bool { return !f.has(kind) })
 	switch {
 	case len(there) == 0:
 		return "", &NoCodesError{fmt.Sprintf("it has none of the columns %s, %s, %s and %s; the verbs codes and hash write them", Sketch, Code, Channels, Digest)}
