@@ -144,28 +144,21 @@ func (c *collector) path(path string, depth int) error {
 	st, err := os.Stat(path)
 	switch {
 	case err != nil:
-		c.skip(path, err)
-		return nil
+		return c.skip(path, err)
 	case !st.IsDir() && !st.Mode().IsRegular():
-		c.skip(path, errors.New("it is neither a file nor a folder"))
-		return nil
+		return c.skip(path, errors.New("it is neither a file nor a folder"))
 	case len(c.page.Sections) >= maxSections:
-		c.skip(path, fmt.Errorf("a page shows %d results", maxSections))
-		return nil
+		return c.skip(path, fmt.Errorf("a page shows %d results", maxSections))
 	case !st.IsDir():
 		return c.file(path)
-	}
-	if isJob(path) {
+	case isJob(path):
 		return c.add(path, job)
-	}
-	if depth == maxDepth {
-		c.skip(path, fmt.Errorf("folders are followed %d deep", maxDepth))
-		return nil
+	case depth == maxDepth:
+		return c.skip(path, fmt.Errorf("folders are followed %d deep", maxDepth))
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		c.skip(path, err)
-		return nil
+		return c.skip(path, err)
 	}
 	study := isStudy(path)
 	shown := mapsIn(path)
@@ -204,10 +197,12 @@ func isStudy(dir string) bool {
 	return err == nil && json.Unmarshal(b, &p) == nil && p.Verb != "" && p.Fingerprint != ""
 }
 
-func (c *collector) skip(path string, err error) {
+// skip lists what is not shown, which is no error.
+func (c *collector) skip(path string, err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		err = p.Err
 	}
 	c.page.Skipped = append(c.page.Skipped, Skipped{path, err.Error()})
+	return nil
 }

@@ -1,12 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"image"
 	_ "image/png" // the format of the maps
 	"math"
-	"os"
 	"path/filepath"
 
 	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
@@ -15,7 +15,7 @@ import (
 const (
 	maxMaps    = 24       // that a page shows
 	mapsOfOne  = 12       // in a figure
-	maxMapSize = 64 << 20 // bytes of a file, and dots of a picture
+	maxMapSize = 64 << 20 // dots of a picture
 )
 
 // maps shows the heat maps over pictures that complexity --map and codes --region-agree --map
@@ -92,31 +92,17 @@ func readPicture(dir, base string) (image.Image, error) {
 	if base == "" || base != filepath.Base(base) || base == ".." {
 		return nil, errors.New("it is no name of a file in the folder of maps")
 	}
-	path := filepath.Join(dir, base)
-	st, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !st.Mode().IsRegular():
-		return nil, errors.New("it is no file")
-	case st.Size() > maxMapSize:
-		return nil, fmt.Errorf("it has %d bytes, more than the %d that are read", st.Size(), maxMapSize)
-	}
-	f, err := os.Open(path)
+	b, err := readSmall(filepath.Join(dir, base))
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	head, _, err := image.DecodeConfig(f)
+	head, _, err := image.DecodeConfig(bytes.NewReader(b))
 	if err != nil {
 		return nil, err
 	}
 	if head.Width < 1 || head.Height < 1 || head.Width > maxMapSize/head.Height {
 		return nil, fmt.Errorf("it is %d x %d dots, more than the %d that are read", head.Width, head.Height, maxMapSize)
 	}
-	if _, err := f.Seek(0, 0); err != nil {
-		return nil, err
-	}
-	m, _, err := image.Decode(f)
+	m, _, err := image.Decode(bytes.NewReader(b))
 	return m, err
 }
