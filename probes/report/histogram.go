@@ -40,8 +40,7 @@ func histogram(stem, x string, groups ...binned) (*Figure, error) {
 	var l legend
 	alt := fmt.Sprintf("Histogram of %s.", x)
 	for i, g := range groups {
-		counts := make([]float64, bins)
-		sum := 0.0
+		counts, sum := make([]float64, bins), 0.0
 		for _, v := range g.Values {
 			counts[min(max(int((v-start)/width), 0), bins-1)]++
 			sum += v
@@ -49,7 +48,8 @@ func histogram(stem, x string, groups ...binned) (*Figure, error) {
 		outline := plotter.XYs{{X: start, Y: 0}}
 		for b, n := range counts {
 			share := 100 * n / float64(len(g.Values))
-			outline = append(outline, plotter.XY{X: start + float64(b)*width, Y: share}, plotter.XY{X: start + float64(b+1)*width, Y: share})
+			outline = append(outline, plotter.XY{X: start + float64(b)*width, Y: share},
+				plotter.XY{X: start + float64(b+1)*width, Y: share})
 		}
 		outline = append(outline, plotter.XY{X: start + float64(bins)*width, Y: 0})
 		line, _ := plotter.NewLine(outline)

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/result"
@@ -77,7 +79,6 @@ func (c *collector) sitesOf(r *shown, set *encoding.Codes) error {
 	}
 	var sites []string
 	var entropy, dead, saturated, redundancy []float64
-	shared := false
 	for _, p := range parts {
 		if err := c.ctx.Err(); err != nil {
 			return err
@@ -87,19 +88,17 @@ func (c *collector) sitesOf(r *shown, set *encoding.Codes) error {
 		bits := float64(max(u.Bits, 1))
 		sites, entropy = append(sites, p.Site), append(entropy, u.Entropy)
 		dead, saturated = append(dead, 100*float64(u.Dead)/bits), append(saturated, 100*float64(u.Saturated)/bits)
-		ratio := encoding.Redundant(one).Ratio
-		redundancy, shared = append(redundancy, ratio), shared || ratio > 0
+		redundancy = append(redundancy, encoding.Redundant(one).Ratio)
 	}
 	r.figure("Entropy of the bits, by site",
 		"1 where every bit is on for half of the items, 0 where none tells items apart.")(
 		barChart("entropy", "entropy (bits per unit)", sites, barSeries{"entropy", entropy}))
 	r.figure("Dead and saturated bits, by site", "Bits with one value for all items say nothing about them.")(
 		barChart("dead", "bits (%)", sites, barSeries{"dead (0 for every item)", dead}, barSeries{"saturated (1 for every item)", saturated}))
-	if !shared {
-		return nil
+	if slices.Max(redundancy) > 0 {
+		r.figure("Redundancy, by site", "0 where the site's code alone gives every item a region of its own.")(
+			barChart("redundancy", "redundancy (items - regions) / items", sites, barSeries{"redundancy", redundancy}))
 	}
-	r.figure("Redundancy, by site", "0 where the site's code alone gives every item a region of its own.")(
-		barChart("redundancy", "redundancy (items - regions) / items", sites, barSeries{"redundancy", redundancy}))
 	return nil
 }
 
@@ -121,33 +120,27 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 	if err != nil {
 		return err
 	}
-	labels := make([]string, n)
-	labelled := false
+	labels, labelled := make([]string, n), false
 	for i, row := range rows {
 		if l, ok := set.Label(row); ok {
-			labelled = true
-			labels[i] = fmt.Sprint(l)
+			labels[i], labelled = fmt.Sprint(l), true
 			if of := r.manifest.Dataset; of != nil && l >= 0 && l < int64(len(of.Classes)) {
 				labels[i] = of.Classes[l]
 			}
 		}
 	}
-	unit := fmt.Sprintf("Hamming distance (of %d bits)", set.Bits)
 	if set.On == encoding.Sketch && set.FullBits > 0 {
 		of += fmt.Sprintf(" The %d bits are a sample of codes of %d.", set.Bits, set.FullBits)
 	}
 	groups, caption := pairsOf(d, labels, labelled)
-	r.figure("Hamming distances between items", caption+" "+of)(histogram("hamming", unit, groups...))
+	r.figure("Hamming distances between items", caption+" "+of)(histogram("hamming", fmt.Sprintf("Hamming distance (of %d bits)", set.Bits), groups...))
 	x, y, share, err := planar(d)
 	if err != nil {
 		return err
 	}
-	points := make([]marked, n)
+	points, unlabelled := make([]marked, n), map[bool]string{true: "no label", false: "items"}[labelled]
 	for i := range points {
-		points[i] = marked{x[i], y[i], labels[i]}
-		if labels[i] == "" {
-			points[i].Group = map[bool]string{true: "no label", false: "items"}[labelled]
-		}
+		points[i] = marked{x[i], y[i], cmp.Or(labels[i], unlabelled)}
 	}
 	sortByGroup(points)
 	r.figure("Map of the codes",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 )
@@ -75,11 +76,7 @@ func encodings(all []encoding.Evaluation) Table {
 				copy(line[5:], cells(u.Bits, u.Dead, u.Saturated, fmt.Sprintf("%.3f", u.Entropy)))
 			}
 			for _, k := range shown {
-				text := ""
-				if v := accuracies[k].of(x.Accuracies(test)); finite(v) {
-					text = fmt.Sprintf("%.4f", v)
-				}
-				line = append(line, text)
+				line = append(line, strings.TrimPrefix(fmt.Sprintf("%.4f", accuracies[k].of(x.Accuracies(test))), "NaN"))
 			}
 			t.Rows = append(t.Rows, line)
 		}
@@ -101,19 +98,17 @@ func accuracy(r *shown, sites []string, all []encoding.Evaluation) {
 	var dots []dotSeries
 	for _, m := range accuracies {
 		d := dotSeries{Name: m.name, Across: m.name == networkItself && len(all) > 1}
-		any := false
 		for i := range all {
 			v := m.of(all[i].Accuracies(true))
 			if math.IsNaN(v) {
 				v = m.of(all[i].Accuracies(false))
 			}
-			any = any || !math.IsNaN(v)
 			d.Values = append(d.Values, span{100 * v, 100 * v, 100 * v})
 		}
 		if d.Across {
 			d.Values = d.Values[:1] // it is of the whole codes
 		}
-		if any && !(d.Across && math.IsNaN(d.Values[0].Value)) {
+		if slices.ContainsFunc(d.Values, func(v span) bool { return !math.IsNaN(v.Value) }) {
 			dots = append(dots, d)
 		}
 	}
