@@ -312,11 +312,12 @@ func (b *builder) file(f *source, first bool) (err error) {
 		return err
 	}
 	if first {
-		if b.On, err = choose(f, b.On); err != nil {
-			return err
-		}
+		b.On, err = choose(f, b.On)
 	} else if !f.has(b.On) {
-		return fmt.Errorf("its items have no %s, and those of the files before it have", b.On)
+		err = fmt.Errorf("its items have no %s, and those of the files before it have", b.On)
+	}
+	if err != nil {
+		return err
 	}
 	if own := f.origin; b.origin == nil {
 		b.origin = own
@@ -325,13 +326,11 @@ func (b *builder) file(f *source, first bool) (err error) {
 			return fmt.Errorf("it does not belong to the files before it; they differ in %s", join(what))
 		}
 	}
-	n, width := f.size(b.On)
-	if width > 0 {
-		b.width = width
-		if err := b.start(width); err != nil {
-			return err
+	if n, width := f.size(b.On); width > 0 {
+		if b.width, err = width, b.start(width); err == nil {
+			err = b.c.reserve(n, b.MaxBytes)
 		}
-		if err := b.c.reserve(n, b.MaxBytes); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -537,20 +536,17 @@ func (b *builder) add(r *record) error {
 		}
 		code = digest[:]
 	}
-	if err := b.start(len(code)); err != nil {
-		return err
+	err := b.start(len(code))
+	if c := b.c; err == nil && c.n%lanes == 0 && c.n == cap(c.data)/(c.words*lanes)*lanes {
+		err = c.reserve(1, b.MaxBytes)
 	}
-	c := b.c
-	if c.n%lanes == 0 && c.n == cap(c.data)/(c.words*lanes)*lanes {
-		if err := c.reserve(1, b.MaxBytes); err != nil {
-			return err
-		}
+	if err == nil {
+		err = b.c.Append(code)
 	}
-	if err := c.Append(code); err != nil {
-		return err
+	if err == nil {
+		b.c.describe(r, b.row-1)
 	}
-	c.describe(r, b.row-1)
-	return nil
+	return err
 }
 
 // describe says what the item of the code last appended is: row of what was read.

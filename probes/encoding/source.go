@@ -62,8 +62,7 @@ func (f *source) settle(origin *Origin) error {
 	if f.origin != nil {
 		origin = f.origin
 	}
-	_, isBytes := c.Values.([]uint8)
-	if f.Rows() > 0 && (!isBytes || c.Width < 1) {
+	if _, octets := c.Values.([]uint8); f.Rows() > 0 && (!octets || c.Width < 1) {
 		return fmt.Errorf("it holds %T of %d a row; packed codes are uint8 of shape [items, bytes] in row-major order",
 			c.Values, max(c.Width, 1))
 	}

@@ -133,13 +133,6 @@ func (c *Codes) Group(name string, parts []Part) *Codes {
 
 // wrote says whether the codes of the site called name are among those that were written.
 func (o *Origin) wrote(name string) bool {
-	if o.Settings.CodeSites == nil {
-		return true
-	}
-	for _, glob := range o.Settings.CodeSites {
-		if ok, _ := site.Match(glob, name); ok {
-			return true
-		}
-	}
-	return false
+	globs := o.Settings.CodeSites
+	return globs == nil || slices.ContainsFunc(globs, func(g string) bool { ok, _ := site.Match(g, name); return ok })
 }
