@@ -170,18 +170,15 @@ func lloyd(points [][]float64, k, starts int, rng *rand.Rand) []int {
 				of[i] = choice
 				inertia += far
 			}
-			sizes := make([]float64, k)
-			means := make([][]float64, k)
+			sizes, means := make([]float64, k), table[float64](k, len(points[0]))
 			for i, j := range of {
-				if sizes[j]++; means[j] == nil {
-					means[j] = make([]float64, len(points[i]))
-				}
+				sizes[j]++
 				for d, x := range points[i] {
 					means[j][d] += x
 				}
 			}
 			for j, m := range means {
-				if m == nil { // keep an empty cluster's centre
+				if sizes[j] == 0 { // keep an empty cluster's centre
 					continue
 				}
 				for d := range m {

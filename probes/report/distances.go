@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"fmt"
+	gomaps "maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -18,28 +19,16 @@ const MaxItems = 2000
 // sampleOf draws n of the rows 0 to all-1 without replacement, in their order; all of them
 // where there are no more.
 func sampleOf(all, n int, seed uint64) []int {
-	if n >= all {
-		rows := make([]int, all)
-		for i := range rows {
-			rows[i] = i
-		}
-		return rows
-	}
 	rng := rand.New(rand.NewPCG(seed, 0))
 	chosen := map[int]bool{}
-	for i := all - n; i < all; i++ { // Floyd's
+	for i := max(all-n, 0); i < all; i++ { // Floyd's
 		if r := rng.IntN(i + 1); chosen[r] {
 			chosen[i] = true
 		} else {
 			chosen[r] = true
 		}
 	}
-	rows := make([]int, 0, n)
-	for r := range chosen {
-		rows = append(rows, r)
-	}
-	slices.Sort(rows)
-	return rows
+	return slices.Sorted(gomaps.Keys(chosen))
 }
 
 // pairDistances holds the Hamming distances of all pairs of some codes, MaxItems at the most.
