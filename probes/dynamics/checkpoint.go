@@ -200,7 +200,8 @@ func alike(cs []Checkpoint) error {
 				at++
 			}
 			return fmt.Errorf("%s has other sites than %s, and curves need the same ones: %d and %d of them; site %d is %s, and %s (NAME:UNITS:PLANES)",
-				c.Path, first.Path, len(c.sites), len(first.sites), at, append(c.sites, "missing")[at], append(first.sites, "missing")[at])
+				c.Path, first.Path, len(c.sites), len(first.sites), at,
+				append(c.sites, "missing")[at], append(first.sites, "missing")[at])
 		}
 	}
 	if first == nil && len(cs) > 0 {

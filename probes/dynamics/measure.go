@@ -223,7 +223,8 @@ func (j *subject) crossings(ctx context.Context) error {
 			continue
 		}
 		to := newCrossings(c.Radii, j.r.Plan.Sites)
-		if _, err := j.r.Write(ctx, p.ds, taker(to.write), probes.RunOptions{Decoders: j.Workers}, j.around()...); err != nil {
+		o := probes.RunOptions{Decoders: j.Workers}
+		if _, err := j.r.Write(ctx, p.ds, taker(to.write), o, j.around()...); err != nil {
 			return err
 		}
 		j.rows = append(j.rows, to.rows(p.set)...)

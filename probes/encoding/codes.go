@@ -161,13 +161,10 @@ func (c *Codes) Predicted(row int) (label int64, ok bool) {
 
 // Rows are the rows of the items that are called id. It looks through all items.
 func (c *Codes) Rows(id string) (rows []int) {
-	if c.ids.len() == 0 {
-		if n, err := strconv.Atoi(id); err == nil && n >= 0 && n < c.n && strconv.Itoa(n) == id {
-			return []int{n}
-		}
-		return nil
+	if n, err := strconv.Atoi(id); c.ids.len() == 0 && err == nil && n >= 0 && n < c.n && strconv.Itoa(n) == id {
+		return []int{n}
 	}
-	for i := range c.n {
+	for i := range c.ids.len() {
 		if c.ids.is(i, id) {
 			rows = append(rows, i)
 		}

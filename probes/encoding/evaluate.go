@@ -188,7 +188,8 @@ func (o EvaluateOptions) cluster(ctx context.Context, c *Codes) (*Clustering, er
 	if err != nil {
 		return nil, err
 	}
-	return &Clustering{min(o.Clusters, c.n), purityOf(k.Of, labels), matchedShare(k.Of, labels), k.Inertia, k.Iterations, k.Converged}, nil
+	return &Clustering{min(o.Clusters, c.n), purityOf(k.Of, labels), matchedShare(k.Of, labels),
+		k.Inertia, k.Iterations, k.Converged}, nil
 }
 
 func (o EvaluateOptions) regress(ctx context.Context, train, test *Codes) (*Regression, error) {

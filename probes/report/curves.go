@@ -99,7 +99,8 @@ type chart struct {
 }
 
 func newChart(stem string, a axisTitles, panels []panel) (*chart, error) {
-	c := &chart{axisTitles: a, order: map[string]int{}, few: true, xmin: math.Inf(1), xmax: math.Inf(-1), ymin: math.Inf(1), ymax: math.Inf(-1)}
+	c := &chart{axisTitles: a, order: map[string]int{}, few: true,
+		xmin: math.Inf(1), xmax: math.Inf(-1), ymin: math.Inf(1), ymax: math.Inf(-1)}
 	for _, p := range panels {
 		for _, s := range p.Series {
 			if len(s.Points) == 0 {

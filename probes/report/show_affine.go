@@ -30,7 +30,8 @@ func affine(r *shown, b []byte) error {
 	for i, k := range a.Rows {
 		rows = append(rows, cells(k, num(a.Value[i]), num(a.Norm[i]), num(a.Bias[i])))
 	}
-	r.table(fmt.Sprintf("Rows of %q: value = <A, x> + b", a.Output), []string{"row", "value", "norm of A", "b"}, rows...)
+	r.table(fmt.Sprintf("Rows of %q: value = <A, x> + b", a.Output),
+		[]string{"row", "value", "norm of A", "b"}, rows...)
 	switch {
 	case len(a.Bent) > 0:
 		r.note("Not exact: the network is not piecewise linear, so this is its tangent.")

@@ -20,7 +20,8 @@ func benchmark(r *shown, b []byte) error {
 	if m.Threads > 0 {
 		threads = fmt.Sprintf("%d threads", m.Threads)
 	}
-	r.note("Model %s, engine %s on %s, %s of %d: %s.", filepath.Base(m.Model), m.Backend, m.Device, threads, m.Machine.Cores, name(m.Machine.CPU, 80))
+	r.note("Model %s, engine %s on %s, %s of %d: %s.", filepath.Base(m.Model), m.Backend, m.Device, threads,
+		m.Machine.Cores, name(m.Machine.CPU, 80))
 	if m.Noisy {
 		r.note("The machine was noisy: rates vary by more than a fifth of their median. Read the ratio.")
 	}

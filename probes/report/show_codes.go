@@ -94,7 +94,8 @@ func (c *collector) sitesOf(r *shown, set *encoding.Codes) error {
 		"1 where every bit is on for half of the items, 0 where none tells items apart.")(
 		barChart("entropy", "entropy (bits per unit)", sites, barSeries{"entropy", entropy}))
 	r.figure("Dead and saturated bits, by site", "Bits with one value for all items say nothing about them.")(
-		barChart("dead", "bits (%)", sites, barSeries{"dead (0 for every item)", dead}, barSeries{"saturated (1 for every item)", saturated}))
+		barChart("dead", "bits (%)", sites, barSeries{"dead (0 for every item)", dead},
+			barSeries{"saturated (1 for every item)", saturated}))
 	if slices.Max(redundancy) > 0 {
 		r.figure("Redundancy, by site", "0 where the site's code alone gives every item a region of its own.")(
 			barChart("redundancy", "redundancy (items - regions) / items", sites, barSeries{"redundancy", redundancy}))
@@ -133,7 +134,8 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 		of += fmt.Sprintf(" The %d bits are a sample of codes of %d.", set.Bits, set.FullBits)
 	}
 	groups, caption := pairsOf(d, labels, labelled)
-	r.figure("Hamming distances between items", caption+" "+of)(histogram("hamming", fmt.Sprintf("Hamming distance (of %d bits)", set.Bits), groups...))
+	r.figure("Hamming distances between items", caption+" "+of)(
+		histogram("hamming", fmt.Sprintf("Hamming distance (of %d bits)", set.Bits), groups...))
 	x, y, share, err := planar(d)
 	if err != nil {
 		return err

@@ -133,14 +133,8 @@ func siteFractions(r *shown, t *columns, radii []string) {
 
 // present are the finite values.
 func present(values []float64) (there []float64, missing int) {
-	for _, v := range values {
-		if finite(v) {
-			there = append(there, v)
-		} else {
-			missing++
-		}
-	}
-	return there, missing
+	there = slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return !finite(v) })
+	return there, len(values) - len(there)
 }
 
 // moments are the mean and the standard deviation; 0 of nothing.

@@ -37,10 +37,10 @@ func evaluation(r *shown, b []byte) error {
 		return fmt.Errorf("it is of %d sites; %d are shown at the most", len(all), maxSites)
 	}
 	r.Tables = append(r.Tables, encodings(all))
-	if e.Churn != nil {
-		text := fmt.Sprintf("Churn: %d of %d items moved to another region.", e.Churn.Moved, e.Churn.Items)
-		if e.Churn.Mean != nil {
-			text += fmt.Sprintf(" Codes differ in %.1f bits on average.", *e.Churn.Mean)
+	if c := e.Churn; c != nil {
+		text := fmt.Sprintf("Churn: %d of %d items moved to another region.", c.Moved, c.Items)
+		if c.Mean != nil {
+			text += fmt.Sprintf(" Codes differ in %.1f bits on average.", *c.Mean)
 		}
 		r.Notes = append(r.Notes, text)
 	}
@@ -76,7 +76,8 @@ func encodings(all []encoding.Evaluation) Table {
 				copy(line[5:], cells(u.Bits, u.Dead, u.Saturated, fmt.Sprintf("%.3f", u.Entropy)))
 			}
 			for _, k := range shown {
-				line = append(line, strings.TrimPrefix(fmt.Sprintf("%.4f", accuracies[k].of(x.Accuracies(test))), "NaN"))
+				share := fmt.Sprintf("%.4f", accuracies[k].of(x.Accuracies(test)))
+				line = append(line, strings.TrimPrefix(share, "NaN"))
 			}
 			t.Rows = append(t.Rows, line)
 		}
@@ -143,7 +144,8 @@ func redundancy(r *shown, sites []string, all []encoding.Evaluation) {
 func unlabelled(r *shown, all []encoding.Evaluation) {
 	t := Table{Caption: "Without labels: spectral clusters of the affinity of codes (UMLC)", Head: []string{"code", "items", "of", "clusters", "sizes", "coding length (nats)", "rate", "conditional", "reduction", "purity", "one-to-one"}}
 	var sites []string
-	rate, conditional, length := barSeries{Name: "rate of all items"}, barSeries{Name: "given the clusters"}, barSeries{Name: "coding length"}
+	rate, conditional := barSeries{Name: "rate of all items"}, barSeries{Name: "given the clusters"}
+	length := barSeries{Name: "coding length"}
 	for i := range all {
 		u := all[i].Unlabelled
 		if u == nil {

@@ -99,7 +99,8 @@ func chartsOf(t *columns) (charts []*measured, skipped int) {
 		}
 		m := by[title]
 		if m == nil {
-			m = &measured{measure: measure, title: title, bands: "bands are one standard error of the mean to either side.", sites: map[string][]lineSeries{}}
+			m = &measured{measure: measure, title: title, sites: map[string][]lineSeries{},
+				bands: "bands are one standard error of the mean to either side."}
 			by[title], charts = m, append(charts, m)
 		}
 		if _, ok := m.sites[site]; !ok {

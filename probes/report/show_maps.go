@@ -63,13 +63,16 @@ func maps(c *collector, r *shown) error {
 			continue
 		}
 		reference := name(t.text("reference", at[0]), 80)
-		key := pictureKey{"bits as in the reference (share of a position's)", percent("from", at[0]), percent("to", at[0])}
+		key := pictureKey{"bits as in the reference (share of a position's)",
+			percent("from", at[0]), percent("to", at[0])}
 		r.figure("Agreement with "+reference,
 			"Bright where the channels of the code are as in "+reference+", which is outlined in its picture: the "+
 				"share of a position's bits that are set where at half or more of the positions inside the reference "+
 				"they are, and not set where they are not, mean over the sites. One scale for all pictures, that of "+
 				"the reference's; below each picture its least and largest agreement.")(
-			pictures(stem, key, some, func(i int) string { return percent("least", at[i]) + " to " + percent("largest", at[i]) }))
+			pictures(stem, key, some, func(i int) string {
+				return percent("least", at[i]) + " to " + percent("largest", at[i])
+			}))
 	}
 	return nil
 }
