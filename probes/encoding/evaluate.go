@@ -203,12 +203,12 @@ func (o EvaluateOptions) regress(ctx context.Context, train, test *Codes) (*Regr
 		if err != nil {
 			return nil, err
 		}
-		of := &r.Multinomial
+		share := &r.Multinomial
 		if pairs {
-			of = &r.OneVsOne
+			share = &r.OneVsOne
 		}
 		r.Converged = r.Converged && l.Converged
-		_, _, *of = test.right(func(row int) (int64, bool) { return got[row], true })
+		_, _, *share = test.right(func(row int) (int64, bool) { return got[row], true })
 	}
 	return r, nil
 }

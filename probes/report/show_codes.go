@@ -31,9 +31,9 @@ func codes(c *collector, r *shown) error {
 	}
 	r.Notes = append(r.Notes, set.Notes...)
 	red := encoding.Redundant(set)
-	by := map[string]string{encoding.Code: "codes", encoding.Sketch: "sketches", encoding.Digest: "digests",
+	kinds := map[string]string{encoding.Code: "codes", encoding.Sketch: "sketches", encoding.Digest: "digests",
 		encoding.Channels: "channels"}[set.On]
-	t := Table{Caption: "Items and linear regions, by their " + by,
+	t := Table{Caption: "Items and linear regions, by their " + kinds,
 		Head: []string{"items", "without a code", "regions", "redundancy"},
 		Rows: [][]string{cells(red.Items, set.Failed, red.Regions, fmt.Sprintf("%.4f", red.Ratio))}}
 	if set.On != encoding.Digest {

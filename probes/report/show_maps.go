@@ -53,25 +53,25 @@ func maps(c *collector, r *shown) error {
 	}
 	for i := 0; i < len(tiles); i += mapsOfOne {
 		to := min(i+mapsOfOne, len(tiles))
-		stem, some, at := fmt.Sprintf("maps-%d", i/mapsOfOne+1), tiles[i:to], rows[i:to]
+		stem, shown, places := fmt.Sprintf("maps-%d", i/mapsOfOne+1), tiles[i:to], rows[i:to]
 		if !agreement {
 			r.figure("Local complexity over the picture",
 				"Bright where many of the units that stand for a place change their side around the picture: the "+
 					"share of a position's units, mean over the sites. Each picture has its own scale, up to the "+
 					"share below it.")(
-				pictureChart(stem, "units that change (share of a position's)", some))
+				pictureChart(stem, "units that change (share of a position's)", shown))
 			continue
 		}
-		reference := name(t.text("reference", at[0]), 80)
+		reference := name(t.text("reference", places[0]), 80)
 		key := pictureKey{"bits as in the reference (share of a position's)",
-			percent("from", at[0]), percent("to", at[0])}
+			percent("from", places[0]), percent("to", places[0])}
 		r.figure("Agreement with "+reference,
 			"Bright where the channels of the code are as in "+reference+", which is outlined in its picture: the "+
 				"share of a position's bits that are set where at half or more of the positions inside the reference "+
 				"they are, and not set where they are not, mean over the sites. One scale for all pictures, that of "+
 				"the reference's; below each picture its least and largest agreement.")(
-			pictures(stem, key, some, func(i int) string {
-				return percent("least", at[i]) + " to " + percent("largest", at[i])
+			pictures(stem, key, shown, func(i int) string {
+				return percent("least", places[i]) + " to " + percent("largest", places[i])
 			}))
 	}
 	return nil
