@@ -45,11 +45,9 @@ func (b *Bench) Report(ctx context.Context, sizes []int, say func(string)) (*Rep
 		Threads: b.Options.Threads, Seed: b.Seed, Machine: describe(ctx, b.Options.Device),
 		Versions: map[string]string{"onnxprobe": result.Version(), "go": runtime.Version(),
 			b.Backend.Name(): b.Backend.Version()}}
-	var devices []string
 	for _, d := range b.devices() {
-		devices = append(devices, d.String())
+		r.Device = strings.TrimPrefix(r.Device+","+d.String(), ",")
 	}
-	r.Device = strings.Join(devices, ",")
 	r.Precision, _, _ = strings.Cut(b.Codes.Precision(), ",") // what follows is of TF32
 	if f := b.Around.Frame; f != nil {
 		r.Directions, r.Radius = f.Directions, b.Around.Radii[0]

@@ -166,8 +166,7 @@ func sumOf(m *onnx.Model) (string, error) {
 
 // describe names the sites of a plan: NAME:UNITS:PLANES.
 func describe(p *probes.Plan) (sites []string) {
-	for i := range p.Sites {
-		s := &p.Sites[i]
+	for _, s := range p.Sites {
 		sites = append(sites, fmt.Sprintf("%s:%d:%d", s.Name, s.Units, s.Planes()))
 	}
 	return sites
@@ -201,18 +200,12 @@ func alike(cs []Checkpoint) error {
 				at++
 			}
 			return fmt.Errorf("%s has other sites than %s, and curves need the same ones: %d and %d of them; site %d is %s, and %s (NAME:UNITS:PLANES)",
-				c.Path, first.Path, len(c.sites), len(first.sites), at, siteAt(c.sites, at), siteAt(first.sites, at))
+				c.Path, first.Path, len(c.sites), len(first.sites), at,
+				append(c.sites, "missing")[at], append(first.sites, "missing")[at])
 		}
 	}
 	if first == nil && len(cs) > 0 {
 		return fmt.Errorf("none of %d checkpoints can be read; the first, %s: %w", len(cs), cs[0].Path, cs[0].Err)
 	}
 	return nil
-}
-
-func siteAt(sites []string, i int) string {
-	if i < len(sites) {
-		return sites[i]
-	}
-	return "missing"
 }

@@ -50,10 +50,11 @@ func (o *Outcome) whole() error {
 	if o.Failed < len(o.Records) {
 		return nil
 	}
-	for _, r := range o.Records {
-		return fmt.Errorf("none of %d networks could be measured; the first, %s: %s", len(o.Records), r.Path, r.Error)
+	if len(o.Records) == 0 {
+		return errors.New("there are no networks")
 	}
-	return errors.New("there are no networks")
+	r := o.Records[0]
+	return fmt.Errorf("none of %d networks could be measured; the first, %s: %s", len(o.Records), r.Path, r.Error)
 }
 
 // records are the files that hold the figures of networks.
@@ -99,18 +100,14 @@ func (s *Study) Follow(ctx context.Context, dir, fingerprint string, cs []Checkp
 		if before != nil {
 			sum = before.SHA256
 		}
-		if c.Err == nil {
-			r := readRecord(path, fingerprint, c.SHA256, sum)
-			if r != nil && !r.of(c.table) {
-				s.say("step %d: its record is of other sites than this version finds, and is made anew", c.Step)
-				r = nil
-			}
-			if r != nil {
-				r.Path = c.Path
-				out.record(r, true)
+		if kept := readRecord(path, fingerprint, c.SHA256, sum); c.Err == nil && kept != nil {
+			if kept.of(c.table) {
+				kept.Path = c.Path
+				out.record(kept, true)
 				before, last = c, sets{}
 				continue
 			}
+			s.say("step %d: its record is of other sites than this version finds, and is made anew", c.Step)
 		}
 		r, codes, err := s.step(ctx, c, before, last)
 		if err != nil {

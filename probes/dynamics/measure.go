@@ -108,29 +108,16 @@ func (s *Study) around() []probes.Probe {
 	return []probes.Probe{probes.Complexity{Frame: s.Frame, Radii: c.Radii, Center: c.Centre, Sign3: c.Sign3}}
 }
 
-// tee is a sink of sinks.
-type tee []result.Sink
-
-func (t tee) Write(cols []result.Column) error {
-	for _, s := range t {
-		if err := s.Write(cols); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (tee) Commit(any) error { return nil }
-func (tee) Abort() error     { return nil }
-
 // collect keeps the codes of a set, and with scored the rows of what its logits say.
 func (j *subject) collect(ctx context.Context, set string, ds dataset.Dataset, scored bool) (*encoding.Codes, error) {
 	codes := encoding.NewCollector(encoding.Code, j.MaxBytes)
-	to := tee{codes}
 	var s scores
-	if scored {
-		to = append(to, &s)
-	}
+	to := taker(func(cols []result.Column) error {
+		if err := codes.Write(cols); err != nil || !scored {
+			return err
+		}
+		return s.write(cols)
+	})
 	sum, err := j.r.Write(ctx, ds, to, probes.RunOptions{Decoders: j.Workers}, j.codes(scored)...)
 	if err != nil {
 		return nil, err
@@ -140,8 +127,7 @@ func (j *subject) collect(ctx context.Context, set string, ds dataset.Dataset, s
 		return nil, fmt.Errorf("no item of the %s set could be used: %s", set, strings.Join(sum.Errors[:min(1, len(sum.Errors))], ""))
 	}
 	c.Name, c.Bits, c.Origin = set, j.r.Plan.Bits(), &encoding.Origin{CodeBytes: c.Width()}
-	for i := range j.r.Plan.Sites {
-		at := &j.r.Plan.Sites[i]
+	for _, at := range j.r.Plan.Sites {
 		c.Origin.Sites = append(c.Origin.Sites, encoding.OriginSite{Name: at.Name, Units: at.Units, Planes: at.Planes()})
 	}
 	if scored {
@@ -158,20 +144,12 @@ func (j *subject) both(ctx context.Context, scored bool) (c sets, err error) {
 	return c, err
 }
 
-// parts are the codes to measure: all sites together, and with BySite each.
-func (j *subject) parts(c *encoding.Codes) []encoding.Part {
-	if !j.BySite {
-		return nil
-	}
-	return c.Parts()
-}
-
 // evaluate measures what codes say, and how far they are from those before.
 func (j *subject) evaluate(ctx context.Context, now, before sets) error {
-	if err := j.evaluateSite(ctx, "", now, before); err != nil {
+	if err := j.evaluateSite(ctx, "", now, before); err != nil || !j.BySite {
 		return err
 	}
-	for _, p := range j.parts(now.train) {
+	for _, p := range now.train.Parts() {
 		part := func(s sets) sets {
 			if s.train == nil {
 				return s
@@ -208,14 +186,11 @@ func (j *subject) evaluateSite(ctx context.Context, site string, now, before set
 	if before.train == nil {
 		return nil
 	}
-	for _, p := range [][2]*encoding.Codes{{before.train, now.train}, {before.test, now.test}} {
-		c, err := encoding.Between(p[0], p[1])
+	for i, set := range []string{"train", "test"} {
+		earlier, later := []*encoding.Codes{before.train, before.test}[i], []*encoding.Codes{now.train, now.test}[i]
+		c, err := encoding.Between(earlier, later)
 		if err != nil {
 			return err
-		}
-		set := "train"
-		if p[1] == now.test {
-			set = "test"
 		}
 		add(set, "churn", *c.Fraction, c.Items)
 		add(set, "churn_bits", *c.Mean, c.Items)
@@ -248,7 +223,8 @@ func (j *subject) crossings(ctx context.Context) error {
 			continue
 		}
 		to := newCrossings(c.Radii, j.r.Plan.Sites)
-		if _, err := j.r.Write(ctx, p.ds, to, probes.RunOptions{Decoders: j.Workers}, j.around()...); err != nil {
+		o := probes.RunOptions{Decoders: j.Workers}
+		if _, err := j.r.Write(ctx, p.ds, taker(to.write), o, j.around()...); err != nil {
 			return err
 		}
 		j.rows = append(j.rows, to.rows(p.set)...)

@@ -15,9 +15,9 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
-// Axes of the activation hash phase chart: model size, training time, and training
+// axisNames are the axes of the activation hash phase chart: model size, training time, and training
 // sample size.
-var Axes = []string{"size", "time", "samples"}
+var axisNames = []string{"size", "time", "samples"}
 
 // maxModels bounds a table of networks.
 const maxModels = 1_000_000
@@ -25,12 +25,12 @@ const maxModels = 1_000_000
 // Model is a network of a phase chart.
 type Model struct {
 	Path string `json:"path"`
-	// At is where it is on each of Axes; NaN for an axis that the table has not.
+	// At is where it is on each of axisNames; NaN for an axis that the table has not.
 	At [3]float64 `json:"-"`
 }
 
-// ReadModels reads a CSV table with a column path and at least one of Axes. Paths are
-// relative to the table. axes are the places in Axes of those it has.
+// ReadModels reads a CSV table with a column path and at least one of axisNames. Paths are
+// relative to the table. axes are the places in axisNames of those it has.
 func ReadModels(path string) (models []Model, axes []int, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -53,7 +53,7 @@ func readModels(r io.Reader) (models []Model, axes []int, err error) {
 	in.TrimLeadingSpace = true
 	head, err := in.Read()
 	if err != nil {
-		return nil, nil, fmt.Errorf("its first line: %w; want the names of the columns: path, and of %s at least one", err, strings.Join(Axes, ", "))
+		return nil, nil, fmt.Errorf("its first line: %w; want the names of the columns: path, and of %s at least one", err, strings.Join(axisNames, ", "))
 	}
 	at := map[string]int{}
 	for i, name := range head {
@@ -67,13 +67,13 @@ func readModels(r io.Reader) (models []Model, axes []int, err error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("it has no column path; its columns: %q", head)
 	}
-	for k, name := range Axes {
+	for k, name := range axisNames {
 		if _, ok := at[name]; ok {
 			axes = append(axes, k)
 		}
 	}
 	if axes == nil {
-		return nil, nil, fmt.Errorf("it has none of the columns %s; its columns: %q", strings.Join(Axes, ", "), head)
+		return nil, nil, fmt.Errorf("it has none of the columns %s; its columns: %q", strings.Join(axisNames, ", "), head)
 	}
 	for {
 		line, err := in.Read()
@@ -92,9 +92,9 @@ func readModels(r io.Reader) (models []Model, axes []int, err error) {
 			return nil, nil, fmt.Errorf("line %d: no path", row)
 		}
 		for _, k := range axes {
-			text := strings.TrimSpace(line[at[Axes[k]]])
+			text := strings.TrimSpace(line[at[axisNames[k]]])
 			if m.At[k], err = strconv.ParseFloat(text, 64); err != nil || math.IsNaN(m.At[k]) || math.IsInf(m.At[k], 0) {
-				return nil, nil, fmt.Errorf("line %d: the %s %q is no finite number", row, Axes[k], text)
+				return nil, nil, fmt.Errorf("line %d: the %s %q is no finite number", row, axisNames[k], text)
 			}
 		}
 		models = append(models, m)
@@ -151,7 +151,7 @@ func ModelTable(models []Model, records []*Record) []result.Column {
 	n := len(models)
 	cols := []result.Column{texts("path", n, func(i int) string { return models[i].Path }),
 		texts("sha256", n, func(i int) string { return records[i].SHA256 })}
-	for k, name := range Axes {
+	for k, name := range axisNames {
 		cols = append(cols, numbers(name, n, func(i int) float64 { return models[i].At[k] }))
 	}
 	for _, f := range [][2]string{{"train", "redundancy"}, {"test", "redundancy"}, {"test", "knn_accuracy"},

@@ -11,12 +11,18 @@ import (
 
 // Figure is the value of a measure of a set, of all sites together; NaN for none.
 func (r *Record) Figure(set, measure string) float64 {
+	v, _ := r.figure(set, measure, 0)
+	return v
+}
+
+// figure is a figure of all sites together, of a radius where it is of one.
+func (r *Record) figure(set, measure string, radius float64) (v float64, ok bool) {
 	for _, f := range r.Rows {
-		if f.Set == set && f.Measure == measure && f.Site == "" {
-			return float64(f.Value)
+		if f.Set == set && f.Measure == measure && f.Site == "" && (f.Radius == 0 || f.Radius == radius) {
+			return float64(f.Value), true
 		}
 	}
-	return math.NaN()
+	return math.NaN(), false
 }
 
 // Thresholds divide the regimes. The paper names regimes and gives no numbers: these are
@@ -44,17 +50,17 @@ func (t Thresholds) Check() error {
 // Regimes of expressivity; Undecided is a network of almost no redundancy without a
 // neighbor to tell whether its accuracy is saturated.
 const (
-	Under      = "under-expressive"
-	Critical   = "critically-expressive"
-	Sufficient = "sufficiently-expressive"
-	Undecided  = "undecided"
+	under      = "under-expressive"
+	critical   = "critically-expressive"
+	sufficient = "sufficiently-expressive"
+	undecided  = "undecided"
 )
 
 // Cell is one setting of a pair of axes: all networks with the same values on all axes.
 type Cell struct {
 	// Pair is the axes in question; the second is "" where the table has only one.
 	Pair [2]string
-	// At is the setting on each of Axes, NaN for those that the table has not.
+	// At is the setting on each of axisNames, NaN for those that the table has not.
 	At     [3]float64
 	Models int
 	// Train and Test are mean redundancies, KNN the mean accuracy.
@@ -90,7 +96,7 @@ func Phases(models []Model, axes []int, records []*Record, t Thresholds) (cells 
 			for k, axis := range p {
 				c.Change[k] = math.NaN()
 				if axis >= 0 {
-					c.Pair[k], c.Change[k] = Axes[axis], change(base, i, axis)
+					c.Pair[k], c.Change[k] = axisNames[axis], change(base, i, axis)
 				}
 			}
 			c.Regime = t.regime(&c)
@@ -117,22 +123,22 @@ func (t Thresholds) regime(c *Cell) string {
 	redundancy := max(c.Train, c.Test)
 	switch {
 	case redundancy > t.Redundant:
-		return Under
+		return under
 	case redundancy > t.Unique:
-		return Critical
+		return critical
 	}
 	known := false
 	for _, d := range c.Change {
 		// A difference that the threshold names in decimals is not to fail by rounding.
 		if math.Abs(d) > t.Saturated+1e-12 {
-			return Critical
+			return critical
 		}
 		known = known || !math.IsNaN(d)
 	}
 	if !known {
-		return Undecided
+		return undecided
 	}
-	return Sufficient
+	return sufficient
 }
 
 // average makes a cell of the models of each setting, in the order of the axes.
@@ -177,7 +183,7 @@ func change(cells []Cell, i, axis int) float64 {
 	for k := range cells {
 		o := &cells[k]
 		beside := k != i
-		for a := range Axes {
+		for a := range axisNames {
 			beside = beside && (a == axis || o.At[a] == c.At[a] || math.IsNaN(c.At[a]))
 		}
 		switch {
@@ -202,7 +208,7 @@ func PhaseTable(cells []Cell) []result.Column {
 	n := len(cells)
 	cols := []result.Column{texts("x", n, func(i int) string { return cells[i].Pair[0] }),
 		texts("y", n, func(i int) string { return cells[i].Pair[1] })}
-	for k, name := range Axes {
+	for k, name := range axisNames {
 		cols = append(cols, numbers(name, n, func(i int) float64 { return cells[i].At[k] }))
 	}
 	return append(cols, integers("models", n, func(i int) int64 { return int64(cells[i].Models) }),

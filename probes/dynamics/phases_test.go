@@ -27,7 +27,7 @@ func TestPhases(t *testing.T) {
 		[5]float64{10, 2, nan, 0.051, 0.6}, [5]float64{20, 2, nan, 0.001, 0.9}, [5]float64{40, 2, nan, 0, 0.91})
 	models, records = append(models, models[5]), append(records, &Record{Error: "broken"})
 	cells := Phases(models, []int{0, 1}, records, DefaultThresholds)
-	want := []string{Under, Under, Critical, Critical, Critical, Sufficient} // by size, then time
+	want := []string{under, under, critical, critical, critical, sufficient} // by size, then time
 	if len(cells) != 6 {
 		t.Fatalf("%d cells: %+v", len(cells), cells)
 	}
@@ -46,24 +46,24 @@ func TestPhases(t *testing.T) {
 	strict := DefaultThresholds
 	strict.Saturated = 0.009
 	for _, c := range Phases(models, []int{0, 1}, records, strict) {
-		if c.Regime == Sufficient {
+		if c.Regime == sufficient {
 			t.Errorf("a change of 0.01 is no more than %g: %+v", strict.Saturated, c)
 		}
 	}
 	// One axis, repeats, an axis that does not vary, and a model that stands alone.
 	models, records = charted([5]float64{10, 1, 7, 0, 0.8}, [5]float64{10, 1, 7, 0, 1}, [5]float64{30, 1, 7, 0, 0.9})
 	cells = Phases(models, []int{0, 1, 2}, records, DefaultThresholds)
-	if len(cells) != 2 || cells[0].Models != 2 || cells[0].KNN != 0.9 || cells[0].Pair != [2]string{"size", ""} || cells[0].Regime != Sufficient {
+	if len(cells) != 2 || cells[0].Models != 2 || cells[0].KNN != 0.9 || cells[0].Pair != [2]string{"size", ""} || cells[0].Regime != sufficient {
 		t.Errorf("repeats: %+v", cells)
 	}
 	cells = Phases(models[2:], []int{0, 1, 2}, records[2:], DefaultThresholds)
-	if len(cells) != 1 || cells[0].Regime != Undecided || !math.IsNaN(cells[0].Change[0]) {
+	if len(cells) != 1 || cells[0].Regime != undecided || !math.IsNaN(cells[0].Change[0]) {
 		t.Errorf("alone: %+v", cells)
 	}
 	// Three axes make three pairs; neighbors differ in one axis alone.
 	models, records = charted([5]float64{10, 1, 5, 0, 0.9}, [5]float64{20, 2, 5, 0, 0.9}, [5]float64{20, 1, 6, 0, 0.9})
 	cells = Phases(models, []int{0, 1, 2}, records, DefaultThresholds)
-	if len(cells) != 9 || slices.ContainsFunc(cells, func(c Cell) bool { return c.Regime != Undecided }) {
+	if len(cells) != 9 || slices.ContainsFunc(cells, func(c Cell) bool { return c.Regime != undecided }) {
 		t.Errorf("apart: %+v", cells)
 	}
 	for _, bad := range []Thresholds{{0.05, 0.1, 0.01}, {2, 0, 0}, {0.1, -1, 0}, {0.1, 0, -1}, {nan, 0, 0}} {

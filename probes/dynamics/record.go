@@ -98,12 +98,8 @@ func (r *Record) of(t result.SiteTable) bool {
 			named[row.Site] = true
 		}
 	}
-	for _, name := range t.Names {
-		if len(named) > 0 && !named[name] {
-			return false
-		}
-	}
-	return len(named) == 0 || len(named) == len(t.Names)
+	unnamed := slices.ContainsFunc(t.Names, func(name string) bool { return !named[name] })
+	return len(named) == 0 || !unnamed && len(named) == len(t.Names)
 }
 
 // write puts the record where readRecord finds it.
@@ -118,16 +114,14 @@ func (r *Record) write(path string) error {
 // readRecord is the record at path when it is of this work and these networks and whole,
 // else nil.
 func readRecord(path, fingerprint, sum, before string) *Record {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
+	b, _ := os.ReadFile(path)
 	return parseRecord(b, fingerprint, sum, before)
 }
 
 func parseRecord(b []byte, fingerprint, sum, before string) *Record {
 	r := &Record{}
-	if json.Unmarshal(b, r) != nil || r.Error != "" || r.Fingerprint != fingerprint || r.SHA256 != sum || r.Before != before || r.Check != r.check() || len(r.Rows) == 0 {
+	if json.Unmarshal(b, r) != nil || r.Error != "" || r.Fingerprint != fingerprint || r.SHA256 != sum ||
+		r.Before != before || r.Check != r.check() || len(r.Rows) == 0 {
 		return nil
 	}
 	return r

@@ -50,15 +50,20 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[lo] + (at-float64(lo))*(sorted[lo+1]-sorted[lo])
 }
 
-// scores is a sink for what logits and labels say.
+// taker is a sink that takes columns and keeps no file.
+type taker func(cols []result.Column) error
+
+// Write takes the columns of a batch; Commit and Abort do nothing.
+func (t taker) Write(cols []result.Column) error { return t(cols) }
+func (taker) Commit(any) error                   { return nil }
+func (taker) Abort() error                       { return nil }
+
+// scores takes in what logits and labels say.
 type scores struct {
 	accuracy, crossEntropy, mse, margin, fragile mean
 }
 
-func (s *scores) Commit(any) error { return nil }
-func (s *scores) Abort() error     { return nil }
-
-func (s *scores) Write(cols []result.Column) error {
+func (s *scores) write(cols []result.Column) error {
 	by := make(map[string]result.Column, len(cols))
 	for _, c := range cols {
 		by[c.Name] = c
@@ -104,13 +109,11 @@ func (s *scores) score(z []float64, label int) {
 		if v > most {
 			class, most = k, v
 		}
-		want := 0.0
-		if k == label {
-			want = 1
-		} else {
+		if k != label {
 			other = max(other, v)
 		}
-		squares += (v - want) * (v - want)
+		miss := v - hit(k == label)
+		squares += miss * miss
 	}
 	sum := 0.0
 	for _, v := range z {
@@ -134,7 +137,7 @@ func (s *scores) rows(set string) (rows []Row) {
 	return rows
 }
 
-// crossings is a sink for the counts of local complexity.
+// crossings takes in the counts of local complexity.
 type crossings struct {
 	radii  []float64
 	sites  []string
@@ -150,12 +153,8 @@ func newCrossings(radii []float64, sites []site.Site) *crossings {
 	return c
 }
 
-func (c *crossings) Commit(any) error { return nil }
-func (c *crossings) Abort() error     { return nil }
-
-func (c *crossings) Write(cols []result.Column) error {
-	at := slices.IndexFunc(cols, func(c result.Column) bool { return c.Name == "count" })
-	count := cols[at]
+func (c *crossings) write(cols []result.Column) error {
+	count := cols[slices.IndexFunc(cols, func(c result.Column) bool { return c.Name == "count" })]
 	all, sites := count.Values.([]int64), len(c.sites)
 	for i := range len(all) / count.Width {
 		if count.Null[i] {

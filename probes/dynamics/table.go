@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -35,55 +34,46 @@ func SaveTable(path string, cols []result.Column, manifest any) error {
 
 // writeCSV writes columns of scalars; what has no value is empty.
 func writeCSV(w io.Writer, cols []result.Column) error {
-	lines := [][]string{make([]string, len(cols))}
-	for i, c := range cols {
-		lines[0][i] = c.Name
-		cells, err := fields(c)
-		if err != nil {
-			return err
-		}
-		for r, s := range cells {
-			if r+1 == len(lines) {
-				lines = append(lines, make([]string, len(cols)))
+	lines := [][]string{nil}
+	for _, c := range cols {
+		lines[0] = append(lines[0], c.Name)
+		for row, null := range c.Null {
+			cell, err := field(c, row)
+			if err != nil {
+				return err
 			}
-			lines[r+1][i] = s
+			if null {
+				cell = ""
+			}
+			if row+1 == len(lines) {
+				lines = append(lines, nil)
+			}
+			lines[row+1] = append(lines[row+1], cell)
 		}
 	}
 	return csv.NewWriter(w).WriteAll(lines)
 }
 
-// fields are the cells of a column.
-func fields(c result.Column) (cells []string, err error) {
+// field is a cell of a column.
+func field(c result.Column, row int) (string, error) {
 	switch v := c.Values.(type) {
 	case []int64:
-		for _, n := range v {
-			cells = append(cells, strconv.FormatInt(n, 10))
-		}
+		return strconv.FormatInt(v[row], 10), nil
 	case []float64:
-		for _, x := range v {
-			cells = append(cells, strconv.FormatFloat(x, 'g', -1, 64))
-		}
+		return strconv.FormatFloat(v[row], 'g', -1, 64), nil
 	case []string:
-		cells = slices.Clone(v)
-	default:
-		return nil, fmt.Errorf("a table has no place for the column %s of %T", c.Name, c.Values)
+		return v[row], nil
 	}
-	for i, null := range c.Null {
-		if null {
-			cells[i] = ""
-		}
-	}
-	return cells, nil
+	return "", fmt.Errorf("a table has no place for the column %s of %T", c.Name, c.Values)
 }
 
 // columnOf is a column of so many rows; where ok is false there is null.
 func columnOf[T any](name string, rows int, cell func(i int) (v T, ok bool)) result.Column {
 	values, null := make([]T, rows), make([]bool, rows)
 	for i := range rows {
-		if v, ok := cell(i); ok {
+		v, ok := cell(i)
+		if null[i] = !ok; ok {
 			values[i] = v
-		} else {
-			null[i] = true
 		}
 	}
 	return result.Column{Name: name, Values: values, Null: null}

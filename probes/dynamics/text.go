@@ -33,23 +33,17 @@ func (o *Outcome) Print(w io.Writer, radius float64, cs []Checkpoint) {
 			fmt.Fprintf(&failed, "step %d: %s\n", cs[i].Step, r.Error)
 		} else {
 			for _, col := range curves {
-				row = append(row, r.told(col.set, col.measure, radius))
+				cell := "-"
+				if v, ok := r.figure(col.set, col.measure, radius); ok {
+					cell = brief(v)
+				}
+				row = append(row, cell)
 			}
 		}
 		rows = append(rows, row)
 	}
 	text.Table(w, rows)
 	io.WriteString(w, failed.String())
-}
-
-// told is a figure of all sites together, "-" for none.
-func (r *Record) told(set, measure string, radius float64) string {
-	for _, f := range r.Rows {
-		if f.Set == set && f.Measure == measure && f.Site == "" && (f.Radius == 0 || f.Radius == radius) {
-			return brief(float64(f.Value))
-		}
-	}
-	return "-"
 }
 
 func brief(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
@@ -78,7 +72,7 @@ func (c Cell) MarshalJSON() ([]byte, error) {
 	at := map[string]float64{}
 	for k, v := range c.At {
 		if !math.IsNaN(v) {
-			at[Axes[k]] = v
+			at[axisNames[k]] = v
 		}
 	}
 	return json.Marshal(struct {

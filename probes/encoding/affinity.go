@@ -14,10 +14,10 @@ import (
 // (ICCV 2023), on codes: items are vectors of -1 and 1 of unit length, whose products
 // are what the paper takes of learned features.
 
-// Gram is the matrix of the products of all pairs of codes taken as vectors of -1 and 1
+// gramOf is the matrix of the products of all pairs of codes taken as vectors of -1 and 1
 // divided by the root of their number: 1 - 2 d / bits at a Hamming distance d. Codes may
 // be up to 4,096.
-func Gram(ctx context.Context, c *Codes) (*mat.SymDense, error) {
+func gramOf(ctx context.Context, c *Codes) (*mat.SymDense, error) {
 	d, err := distances(ctx, c)
 	if err != nil {
 		return nil, err
@@ -31,15 +31,15 @@ func Gram(ctx context.Context, c *Codes) (*mat.SymDense, error) {
 	return g, nil
 }
 
-// sinkhornSteps bounds Affinity; each step about halves the error at worst.
+// sinkhornSteps bounds affinity; each step about halves the error at worst.
 const sinkhornSteps = 10000
 
-// Affinity is the doubly stochastic matrix nearest to a symmetric one in the entropic
+// affinity is the doubly stochastic matrix nearest to a symmetric one in the entropic
 // sense: exp(f_i + k_ij/eta + f_j) with rows, and so columns, that sum to 1 within
 // 1e-9. The Sinkhorn iteration is done in logarithms and on one vector for rows and
 // columns alike, so that the result is symmetric at every step; the authors' five half
 // steps leave it neither symmetric nor doubly stochastic.
-func Affinity(ctx context.Context, k mat.Symmetric, eta float64) (*mat.SymDense, error) {
+func affinity(ctx context.Context, k mat.Symmetric, eta float64) (*mat.SymDense, error) {
 	n := k.SymmetricDim()
 	if !(eta > 0) {
 		return nil, fmt.Errorf("affinity with eta %g; it must be positive", eta)
@@ -170,18 +170,15 @@ func lloyd(points [][]float64, k, starts int, rng *rand.Rand) []int {
 				of[i] = choice
 				inertia += far
 			}
-			sizes := make([]float64, k)
-			means := make([][]float64, k)
+			sizes, means := make([]float64, k), table[float64](k, len(points[0]))
 			for i, j := range of {
-				if sizes[j]++; means[j] == nil {
-					means[j] = make([]float64, len(points[i]))
-				}
+				sizes[j]++
 				for d, x := range points[i] {
 					means[j][d] += x
 				}
 			}
 			for j, m := range means {
-				if m == nil { // keep an empty cluster's centre
+				if sizes[j] == 0 { // keep an empty cluster's centre
 					continue
 				}
 				for d := range m {

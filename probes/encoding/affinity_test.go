@@ -37,7 +37,7 @@ func groups(t *testing.T, items, bytes, k, flips int) (*Codes, []int64) {
 
 func TestAffinityIsDoublyStochastic(t *testing.T) {
 	c, labels := groups(t, 90, 16, 3, 20)
-	k, err := Gram(t.Context(), c)
+	k, err := gramOf(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestAffinityIsDoublyStochastic(t *testing.T) {
 		}
 	}
 	for _, eta := range []float64{0.05, 0.175, 1} {
-		g, err := Affinity(t.Context(), k, eta)
+		g, err := affinity(t.Context(), k, eta)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,11 +74,11 @@ func TestAffinityIsDoublyStochastic(t *testing.T) {
 			}
 		}
 		of := clustersOf(t, g, 3)
-		if m := Match(of, labels); m != 1 {
+		if m := matchedShare(of, labels); m != 1 {
 			t.Errorf("eta %g: %v of the items matched", eta, m)
 		}
 	}
-	if _, err := Affinity(t.Context(), k, 0); err == nil {
+	if _, err := affinity(t.Context(), k, 0); err == nil {
 		t.Error("eta 0 gives no error")
 	}
 }
@@ -88,7 +88,7 @@ func TestAffinityIsDoublyStochastic(t *testing.T) {
 func TestRateReduction(t *testing.T) {
 	c, _ := groups(t, 40, 16, 4, 12)
 	const eps2 = 0.1
-	k, err := Gram(t.Context(), c)
+	k, err := gramOf(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,12 +100,12 @@ func TestRateReduction(t *testing.T) {
 			same.SetSym(i, j, 1/float64(n))
 		}
 	}
-	rate, err := Rate(k, d, eps2)
+	rate, err := rateOf(k, d, eps2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	conditional := func(g mat.Symmetric) float64 {
-		v, err := ConditionalRate(k, g, d, eps2)
+		v, err := conditionalRate(k, g, d, eps2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestRateReduction(t *testing.T) {
 		t.Errorf("with equal shares %v, want the rate %v", got, rate)
 	}
 	for _, eta := range []float64{0.1, 0.5, 5} {
-		g, err := Affinity(t.Context(), k, eta)
+		g, err := affinity(t.Context(), k, eta)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,26 +149,26 @@ func TestRateReduction(t *testing.T) {
 // The true number of groups has the least coding length.
 func TestCodingLengthCountsClusters(t *testing.T) {
 	c, labels := groups(t, 160, 4, 4, 0)
-	k, err := Gram(t.Context(), c)
+	k, err := gramOf(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := Affinity(t.Context(), k, 0.1)
+	g, err := affinity(t.Context(), k, 0.1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	best, least := 0, math.Inf(1)
 	for clusters := 1; clusters <= 8; clusters++ {
 		of := clustersOf(t, g, clusters)
-		length, err := CodingLength(k, of, c.Bits, 0.1)
+		length, err := codingLength(k, of, c.Bits, 0.1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if length < least {
 			best, least = clusters, length
 		}
-		if clusters == 4 && Match(of, labels) != 1 {
-			t.Errorf("four clusters match %v", Match(of, labels))
+		if clusters == 4 && matchedShare(of, labels) != 1 {
+			t.Errorf("four clusters match %v", matchedShare(of, labels))
 		}
 	}
 	if best != 4 {
@@ -184,11 +184,11 @@ func TestKernelScore(t *testing.T) {
 	}
 	// 8 7 4 / 7 8 3 / 4 3 8
 	want := math.Log(8*(64-9) - 7*(56-12) + 4*(21-32))
-	if got, err := KernelScore(t.Context(), c); err != nil || math.Abs(got-want) > 1e-12 {
+	if got, err := kernelScore(t.Context(), c); err != nil || math.Abs(got-want) > 1e-12 {
 		t.Errorf("%v %v, want %v", got, err, want)
 	}
 	_ = c.Append([]byte{0})
-	if got, err := KernelScore(t.Context(), c); err != nil || !math.IsInf(got, -1) {
+	if got, err := kernelScore(t.Context(), c); err != nil || !math.IsInf(got, -1) {
 		t.Errorf("with equal codes %v %v, want -Inf", got, err)
 	}
 }

@@ -1,31 +1,29 @@
 package encoding
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// Purity is the share of items whose label is the most frequent one of their
+// purityOf is the share of items whose label is the most frequent one of their
 // cluster. Several clusters may stand for one label, and with as many clusters as
-// items it is 1: it is never smaller than the accuracy of a one-to-one Match.
-func Purity(cluster []int, labels []int64) float64 {
-	table, _ := contingency(cluster, labels)
+// items it is 1: it is never smaller than the accuracy of a one-to-one match.
+func purityOf(cluster []int, labels []int64) float64 {
+	counts, _ := contingency(cluster, labels)
 	right := 0
-	for _, row := range table {
-		most := 0
-		for _, n := range row {
-			most = max(most, n)
-		}
-		right += most
+	for _, row := range counts {
+		right += slices.Max(append(row, 0))
 	}
 	return ratio(right, len(labels))
 }
 
-// Match is the share of items whose label is the one matched to their cluster, by
+// matchedShare is the share of items whose label is the one matched to their cluster, by
 // the one-to-one matching of clusters and labels that makes it the largest (the
 // Hungarian method). Clusters beyond the number of labels match none.
-func Match(cluster []int, labels []int64) float64 {
-	table, classes := contingency(cluster, labels)
-	cost := make([][]float64, len(table))
-	for i, row := range table {
-		cost[i] = make([]float64, len(classes))
+func matchedShare(cluster []int, labels []int64) float64 {
+	counts, classes := contingency(cluster, labels)
+	cost := table[float64](len(counts), len(classes))
+	for i, row := range counts {
 		for j, n := range row {
 			cost[i][j] = -float64(n)
 		}
@@ -33,27 +31,29 @@ func Match(cluster []int, labels []int64) float64 {
 	right := 0
 	for i, j := range Assign(cost) {
 		if j >= 0 {
-			right += table[i][j]
+			right += counts[i][j]
 		}
 	}
 	return ratio(right, len(labels))
 }
 
 // contingency counts the items of each cluster, 0 and up, by label.
-func contingency(cluster []int, labels []int64) (table [][]int, all []int64) {
+func contingency(cluster []int, labels []int64) (counts [][]int, all []int64) {
 	all, of := classes(labels)
-	n := 0
-	for _, k := range cluster {
-		n = max(n, k+1)
-	}
-	table = make([][]int, n)
-	for i := range table {
-		table[i] = make([]int, len(all))
-	}
+	counts = table[int](slices.Max(append(slices.Clip(cluster), -1))+1, len(all))
 	for i, k := range cluster {
-		table[k][of[i]]++
+		counts[k][of[i]]++
 	}
-	return table, all
+	return counts, all
+}
+
+// table is rows of numbers.
+func table[T any](rows, columns int) [][]T {
+	t := make([][]T, rows)
+	for i := range t {
+		t[i] = make([]T, columns)
+	}
+	return t
 }
 
 // Assign gives every row of a table of costs a column of its own, so that the sum of
@@ -65,17 +65,13 @@ func Assign(cost [][]float64) []int {
 		return nil
 	}
 	cols := len(cost[0])
-	got := make([]int, rows)
+	got := slices.Repeat([]int{-1}, rows)
 	if rows > cols { // the other way round
-		turned := make([][]float64, cols)
-		for j := range turned {
-			turned[j] = make([]float64, rows)
-			for i := range rows {
-				turned[j][i] = cost[i][j]
+		turned := table[float64](cols, rows)
+		for i, row := range cost {
+			for j, v := range row {
+				turned[j][i] = v
 			}
-		}
-		for i := range got {
-			got[i] = -1
 		}
 		for j, i := range Assign(turned) {
 			got[i] = j
@@ -88,10 +84,7 @@ func Assign(cost [][]float64) []int {
 	from := make([]int, cols+1)
 	for i := 1; i <= rows; i++ {
 		row[0] = i
-		slack, seen := make([]float64, cols+1), make([]bool, cols+1)
-		for j := range slack {
-			slack[j] = math.Inf(1)
-		}
+		slack, seen := slices.Repeat([]float64{math.Inf(1)}, cols+1), make([]bool, cols+1)
 		j := 0
 		for row[j] != 0 {
 			seen[j] = true

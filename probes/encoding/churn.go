@@ -75,10 +75,10 @@ func Between(a, b *Codes) (Churn, error) {
 // maxKernel is the most items that a dense matrix of all pairs is made of.
 const maxKernel = 4096
 
-// KernelScore is log |det K| of "Neural Architecture Search without Training", with K
+// kernelScore is log |det K| of "Neural Architecture Search without Training", with K
 // the number of bits in which two items' codes agree: the larger, the better the
 // network tells its inputs apart. It is -Inf when two items share a code.
-func KernelScore(ctx context.Context, c *Codes) (float64, error) {
+func kernelScore(ctx context.Context, c *Codes) (float64, error) {
 	if c.On == Digest {
 		return 0, fmt.Errorf("the kernel score of %s: %w", c.Name, errDigests)
 	}
@@ -115,11 +115,7 @@ func distances(ctx context.Context, c *Codes) ([]int32, error) {
 	m := &means{ctx: ctx, c: c}
 	d := make([]int32, c.n*c.n)
 	for lo := 0; lo < c.n; lo += 64 {
-		var rows []int
-		for i := lo; i < min(lo+64, c.n); i++ {
-			rows = append(rows, i)
-		}
-		for i, row := range m.distances(c.Pick(rows)) {
+		for i, row := range m.distances(c.Pick(rowsFrom(lo, min(lo+64, c.n)))) {
 			for j, v := range row {
 				d[(lo+i)*c.n+j] = int32(v)
 			}

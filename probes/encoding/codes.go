@@ -35,9 +35,8 @@ type Codes struct {
 	width, words, n int
 	data            []uint64
 	ids, paths      texts
-	labels          []int64 // empty, or one a row; noLabel where there is none
-	network         []int64 // as labels: what the network predicted
-	parts           []Part  // of a Group; else Origin gives them
+	labels, network labels // those of the items, and what the network predicted
+	parts           []Part // of a Group; else Origin gives them
 	regions         regions
 	failed          map[string]string
 }
@@ -150,31 +149,22 @@ func (c *Codes) Path(row int) string {
 
 // Label is the class of the item of a row; ok is false when there is none.
 func (c *Codes) Label(row int) (label int64, ok bool) {
-	if len(c.labels) == 0 || c.labels[row] == noLabel {
-		return 0, false
-	}
-	return c.labels[row], true
+	return c.labels.at(row)
 }
 
 // Predicted is the class that the network itself gives the item of a row: the entry of
 // its first output that is the largest, the first of several. ok is false when the
 // output was not read (OpenOptions.Logits) or is not there.
 func (c *Codes) Predicted(row int) (label int64, ok bool) {
-	if len(c.network) == 0 || c.network[row] == noLabel {
-		return 0, false
-	}
-	return c.network[row], true
+	return c.network.at(row)
 }
 
 // Rows are the rows of the items that are called id. It looks through all items.
 func (c *Codes) Rows(id string) (rows []int) {
-	if c.ids.len() == 0 {
-		if n, err := strconv.Atoi(id); err == nil && n >= 0 && n < c.n && strconv.Itoa(n) == id {
-			return []int{n}
-		}
-		return nil
+	if n, err := strconv.Atoi(id); c.ids.len() == 0 && err == nil && n >= 0 && n < c.n && strconv.Itoa(n) == id {
+		return []int{n}
 	}
-	for i := range c.n {
+	for i := range c.ids.len() {
 		if c.ids.is(i, id) {
 			rows = append(rows, i)
 		}
@@ -200,19 +190,46 @@ func (c *Codes) Pick(rows []int) *Codes {
 		_ = p.Append(code) // of the right length
 		p.ids.add(c.ID(r))
 		p.paths.add(c.Path(r))
-		label, ok := c.Label(r)
-		if !ok {
-			label = noLabel
+		if label, ok := c.Label(r); ok {
+			p.labels.put(p.n-1, label)
 		}
-		p.labels = append(p.labels, label)
-		if len(c.network) > 0 {
-			p.network = append(p.network, c.network[r])
+		if label, ok := c.Predicted(r); ok {
+			p.network.put(p.n-1, label)
 		}
 		if of, ok := c.Region(r); ok {
 			p.regions.add(p.n-1, of)
 		}
 	}
 	return p
+}
+
+// rowsFrom is the rows from a row to another.
+func rowsFrom(from, to int) (rows []int) {
+	for i := from; i < to; i++ {
+		rows = append(rows, i)
+	}
+	return rows
+}
+
+// labels are those of rows; empty, or up to the last row that has one, noLabel for none.
+type labels []int64
+
+func (l labels) at(row int) (label int64, ok bool) {
+	if row >= len(l) || l[row] == noLabel {
+		return 0, false
+	}
+	return l[row], true
+}
+
+// put gives a row, later than any before, a label.
+func (l *labels) put(row int, label int64) {
+	if label == noLabel {
+		return
+	}
+	for len(*l) < row {
+		*l = append(*l, noLabel)
+	}
+	*l = append(*l, label)
 }
 
 // texts holds many strings without a pointer for each.
@@ -226,6 +243,14 @@ func (t *texts) len() int { return len(t.ends) }
 func (t *texts) add(s string) {
 	t.bytes = append(t.bytes, s...)
 	t.ends = append(t.ends, len(t.bytes))
+}
+
+// put is add of row i, with "" for the rows before it that have none.
+func (t *texts) put(i int, s string) {
+	for t.len() < i {
+		t.add("")
+	}
+	t.add(s)
 }
 
 func (t *texts) span(i int) []byte {

@@ -3,6 +3,7 @@ package encoding
 import (
 	"cmp"
 	"context"
+	"iter"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -11,7 +12,7 @@ import (
 	"time"
 )
 
-// NearOptions go with Near. The zero value uses all cores.
+// NearOptions go with Duplicates. The zero value uses all cores.
 type NearOptions struct {
 	// Threads is how many goroutines compare; 0 takes one for each core. Results do
 	// not depend on it.
@@ -39,13 +40,40 @@ type hashed struct {
 	row  int32
 }
 
-func sortHashed(h []hashed) {
-	slices.SortFunc(h, func(a, b hashed) int {
+// hashedRows is all rows, those of one hash behind each other: of some words under masks.
+func (c *Codes) hashedRows(words []masked) []hashed {
+	hs := make([]hashed, c.n)
+	for i := range hs {
+		from := c.data[i/lanes*lanes*c.words+i%lanes:]
+		h := uint64(0)
+		for _, w := range words {
+			h = mix(h, from[w.word*lanes]&w.mask)
+		}
+		hs[i] = hashed{h, int32(i)}
+	}
+	slices.SortFunc(hs, func(a, b hashed) int {
 		if c := cmp.Compare(a.hash, b.hash); c != 0 {
 			return c
 		}
 		return cmp.Compare(a.row, b.row)
 	})
+	return hs
+}
+
+// runs are the rows of each hash.
+func runs(hs []hashed) iter.Seq[[]hashed] {
+	return func(yield func([]hashed) bool) {
+		for len(hs) > 0 {
+			n := 1
+			for n < len(hs) && hs[n].hash == hs[0].hash {
+				n++
+			}
+			if !yield(hs[:n]) {
+				return
+			}
+			hs = hs[n:]
+		}
+	}
 }
 
 // mix goes on with a hash.
@@ -56,26 +84,16 @@ func mix(h, word uint64) uint64 {
 
 // equal tells use of every row whose code an earlier row has, and that row.
 func equal(c *Codes, use func(first, row int)) {
-	hs := make([]hashed, c.n)
-	for i := range hs {
-		from := c.data[i/lanes*lanes*c.words+i%lanes:]
-		h := uint64(0)
-		for w := range c.words {
-			h = mix(h, from[w*lanes])
-		}
-		hs[i] = hashed{h, int32(i)}
+	whole := make([]masked, c.words)
+	for w := range whole {
+		whole[w] = masked{w, ^uint64(0)}
 	}
-	sortHashed(hs)
 	var firsts []int32
-	for lo := 0; lo < len(hs); {
-		hi := lo + 1
-		for hi < len(hs) && hs[hi].hash == hs[lo].hash {
-			hi++
-		}
+	for alike := range runs(c.hashedRows(whole)) {
 		// As a rule one code; the hash of another can be the same.
-		firsts = append(firsts[:0], hs[lo].row)
+		firsts = append(firsts[:0], alike[0].row)
 	rows:
-		for _, h := range hs[lo+1 : hi] {
+		for _, h := range alike[1:] {
 			for _, f := range firsts {
 				if c.Distance(int(f), int(h.row)) == 0 {
 					use(int(f), int(h.row))
@@ -84,7 +102,6 @@ func equal(c *Codes, use func(first, row int)) {
 			}
 			firsts = append(firsts, h.row)
 		}
-		lo = hi
 	}
 }
 
@@ -98,7 +115,7 @@ func (c *Codes) Distance(a, b int) (d int) {
 	return d
 }
 
-// Near are the groups of rows that are connected by steps of at most radius bits:
+// nearGroups are the groups of rows that are connected by steps of at most radius bits:
 // the connected components of the graph of all pairs at a Hamming distance of
 // radius or less. It is exact. Groups of one row are left out; the others come by
 // their first row.
@@ -108,7 +125,7 @@ func (c *Codes) Distance(a, b int) (d int) {
 // be compared. Where bands are too short to tell rows apart, all pairs are
 // compared, which AllPairs hears of. Memory is 16 bytes a row and thread beside the
 // codes.
-func Near(ctx context.Context, c *Codes, radius int, o NearOptions) ([][]int, error) {
+func nearGroups(ctx context.Context, c *Codes, radius int, o NearOptions) ([][]int, error) {
 	u := newForest(c.n)
 	again := make([]bool, c.n)
 	equal(c, func(first, row int) { u.unite(first, row); again[row] = true })
@@ -174,12 +191,19 @@ type near struct {
 	roots atomic.Pointer[[]int32]
 }
 
-// unite joins the trees of two rows of codes; mu is held.
-func (n *near) unite(a, b int) {
-	if !n.forest.unite(int(n.rows[a]), int(n.rows[b])) {
+// unite joins the trees of a row of codes and of others.
+func (n *near) unite(a int, others []int) {
+	if len(others) == 0 {
 		return
 	}
-	if n.merged++; n.merged > len(n.rows)/64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, b := range others {
+		if n.forest.unite(int(n.rows[a]), int(n.rows[b])) {
+			n.merged++
+		}
+	}
+	if n.merged > len(n.rows)/64 {
 		n.merged = 0
 		roots := make([]int32, len(n.rows))
 		for i, r := range n.rows {
@@ -202,20 +226,16 @@ func (n *near) run(ctx context.Context) error {
 	bands := n.cut(count)
 	if n.o.bands == "" {
 		// The first band has the best bits, the last the worst.
-		each := (candidates(n.band(bands[0]))+candidates(n.band(bands[count-1])))/2 + m*bandRow
+		each := (candidates(n.codes.hashedRows(bands[0]))+candidates(n.codes.hashedRows(bands[count-1])))/2 + m*bandRow
 		if int64(count)*each >= pairs {
 			return n.all(ctx, pairs)
 		}
 	}
 	return share(ctx, n.search.threads(), count, n.o.Progress, func(b int) {
-		hs := n.band(bands[b])
-		for lo := 0; lo < len(hs) && ctx.Err() == nil; {
-			hi := lo + 1
-			for hi < len(hs) && hs[hi].hash == hs[lo].hash {
-				hi++
+		for alike := range runs(n.codes.hashedRows(bands[b])) {
+			if ctx.Err() == nil {
+				n.bucket(ctx, alike)
 			}
-			n.bucket(ctx, hs[lo:hi])
-			lo = hi
 		}
 	})
 }
@@ -265,32 +285,11 @@ func (n *near) cut(count int) [][]masked {
 	return bands
 }
 
-// band is all rows, those that share the band behind each other.
-func (n *near) band(band []masked) []hashed {
-	c := n.codes
-	hs := make([]hashed, c.n)
-	for i := range hs {
-		from := c.data[i/lanes*lanes*c.words+i%lanes:]
-		h := uint64(0)
-		for _, b := range band {
-			h = mix(h, from[b.word*lanes]&b.mask)
-		}
-		hs[i] = hashed{h, int32(i)}
-	}
-	sortHashed(hs)
-	return hs
-}
-
 // candidates counts the pairs that share a band.
 func candidates(hs []hashed) (pairs int64) {
-	for lo := 0; lo < len(hs); {
-		hi := lo + 1
-		for hi < len(hs) && hs[hi].hash == hs[lo].hash {
-			hi++
-		}
-		m := int64(hi - lo)
+	for alike := range runs(hs) {
+		m := int64(len(alike))
 		pairs += m * (m - 1) / 2
-		lo = hi
 	}
 	return pairs
 }
@@ -311,9 +310,7 @@ func (n *near) bucket(ctx context.Context, hs []hashed) {
 	for i, a := range hs {
 		for _, b := range hs[i+1:] {
 			if n.codes.Distance(int(a.row), int(b.row)) <= n.radius {
-				n.mu.Lock()
-				n.unite(int(a.row), int(b.row))
-				n.mu.Unlock()
+				n.unite(int(a.row), []int{int(b.row)})
 			}
 		}
 	}
@@ -343,16 +340,10 @@ func (n *near) pairs(ctx context.Context, c *Codes, lo int, row func(int) int) {
 					continue
 				}
 				if roots == nil || (*roots)[row(lo+i)] != (*roots)[row(r)] {
-					found = append(found, r)
+					found = append(found, row(r))
 				}
 			}
-			if len(found) > 0 {
-				n.mu.Lock()
-				for _, r := range found {
-					n.unite(row(lo+i), row(r))
-				}
-				n.mu.Unlock()
-			}
+			n.unite(row(lo+i), found)
 		})
 }
 

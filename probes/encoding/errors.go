@@ -15,20 +15,14 @@ func Errors(path string, each func(id, message string) error) error {
 		want := []string{"id", "status", "error"}
 		err = t.Read(func(name string) bool { return slices.Contains(want, name) }, func(cols []result.Column) error {
 			of, err := batchOf(cols, "")
-			if err != nil {
-				return err
-			}
-			for row := range of.rows {
-				if status, _ := textAt(&of.status, row); status == "" || status == "ok" {
-					continue
-				}
-				id, _ := textAt(&of.id, row)
-				message, _ := textAt(&of.message, row)
-				if err := each(id, message); err != nil {
-					return err
+			for row := 0; err == nil && row < of.rows; row++ {
+				if status, _ := textAt(&of.status, row); status != "" && status != "ok" {
+					id, _ := textAt(&of.id, row)
+					message, _ := textAt(&of.message, row)
+					err = each(id, message)
 				}
 			}
-			return nil
+			return err
 		})
 		t.Close()
 	}

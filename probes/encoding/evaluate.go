@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,25 +73,24 @@ type Network struct {
 	Test  *Accuracy `json:"test,omitempty"`
 }
 
-func networkOf(train, test *Codes) *Network {
-	n := &Network{Train: NetworkAccuracy(train)}
-	if test != nil {
-		n.Test = NetworkAccuracy(test)
-	}
-	if n.Train == nil && n.Test == nil {
-		return nil
-	}
-	return n
-}
-
 // Pair is a figure of the training set and of the test set, if there is one.
 type Pair[T any] struct {
 	Train T  `json:"train"`
 	Test  *T `json:"test,omitempty"`
 }
 
-// Clustering is how well the clusters of K-means agree with labels: by Purity, where
-// several clusters may stand for a label, and by the one-to-one Match. Neither is ever
+// pairOf is a figure of both sets.
+func pairOf[T any](train, test *Codes, of func(*Codes) (T, error)) (p Pair[T], err error) {
+	p.Train, err = of(train)
+	if err == nil && test != nil {
+		p.Test = new(T)
+		*p.Test, err = of(test)
+	}
+	return p, err
+}
+
+// Clustering is how well the clusters of K-means agree with labels: by purity, where
+// several clusters may stand for a label, and by the one-to-one match. Neither is ever
 // called by the other's name.
 type Clustering struct {
 	Clusters   int     `json:"clusters"`
@@ -121,33 +121,29 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 	if say == nil {
 		say = func(string) {}
 	}
-	if o.K == 0 {
-		o.K = 9
-	}
+	o.K = cmp.Or(o.K, 9)
 	say("redundancy")
-	e := &Evaluation{Network: networkOf(train, test)}
-	e.Redundancy.Train = Redundant(train)
+	e, own := &Evaluation{}, Network{Train: networkAccuracy(train)}
 	if test != nil {
-		r := Redundant(test)
-		e.Redundancy.Test = &r
+		own.Test = networkAccuracy(test)
 	}
+	if own != (Network{}) {
+		e.Network = &own
+	}
+	e.Redundancy, _ = pairOf(train, test, func(c *Codes) (Redundancy, error) { return Redundant(c), nil })
 	if train.On == Digest {
 		if o.KMeans || o.Logistic || o.Unlabelled != nil {
 			return nil, fmt.Errorf("evaluating %s: %w", train.Name, errDigests)
 		}
 		return e, ctx.Err()
 	}
-	e.Units = &Pair[Units]{Train: Use(train, o.Threads)}
-	if test != nil {
-		u := Use(test, o.Threads)
-		e.Units.Test = &u
-	}
-	var err error
+	units, err := pairOf(train, test, func(c *Codes) (Units, error) { return Use(c, o.Threads), nil })
+	e.Units = &units
 	if o.Unlabelled != nil {
 		say("clusters without labels")
 		u := *o.Unlabelled
 		u.Clusters, u.Seed = o.Clusters, o.Seed
-		if e.Unlabelled, err = ClusterUnlabelled(ctx, train, u); err != nil {
+		if e.Unlabelled, err = clusterUnlabelled(ctx, train, u); err != nil {
 			return nil, fmt.Errorf("clustering %s without labels: %w", train.Name, err)
 		}
 	}
@@ -159,28 +155,20 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 		}
 		return e, nil
 	}
-	if o.Clusters == 0 {
-		o.Clusters = len(all)
-	}
+	o.Clusters = cmp.Or(o.Clusters, len(all))
 	if test != nil && len(labels) >= o.K {
 		say("nearest neighbors")
-		if e.KNN, err = NearestNeighbors(ctx, train, test, o.K, SearchOptions{Threads: o.Threads}); err != nil {
+		if e.KNN, err = nearestNeighbors(ctx, train, test, o.K, SearchOptions{Threads: o.Threads}); err != nil {
 			return nil, err
 		}
 	}
 	if o.KMeans {
 		say("K-means")
-		e.KMeans = &Pair[*Clustering]{}
-		if e.KMeans.Train, err = o.cluster(ctx, train); err != nil {
+		both, err := pairOf(train, test, func(c *Codes) (*Clustering, error) { return o.cluster(ctx, c) })
+		if err != nil {
 			return nil, err
 		}
-		if test != nil {
-			c, err := o.cluster(ctx, test)
-			if err != nil {
-				return nil, err
-			}
-			e.KMeans.Test = &c
-		}
+		e.KMeans = &both
 	}
 	if o.Logistic && test != nil {
 		say("logistic regression")
@@ -196,17 +184,18 @@ func (o EvaluateOptions) cluster(ctx context.Context, c *Codes) (*Clustering, er
 	if len(rows) < c.n {
 		c = c.Pick(rows)
 	}
-	k, err := KMeans(ctx, c, min(o.Clusters, c.n), KMeansOptions{Seed: o.Seed, Threads: o.Threads})
+	k, err := kmeans(ctx, c, min(o.Clusters, c.n), kmeansOptions{Seed: o.Seed, Threads: o.Threads})
 	if err != nil {
 		return nil, err
 	}
-	return &Clustering{min(o.Clusters, c.n), Purity(k.Of, labels), Match(k.Of, labels), k.Inertia, k.Iterations, k.Converged}, nil
+	return &Clustering{min(o.Clusters, c.n), purityOf(k.Of, labels), matchedShare(k.Of, labels),
+		k.Inertia, k.Iterations, k.Converged}, nil
 }
 
 func (o EvaluateOptions) regress(ctx context.Context, train, test *Codes) (*Regression, error) {
 	r := &Regression{Converged: true}
 	for _, pairs := range []bool{false, true} {
-		l, err := FitLogistic(ctx, train, LogisticOptions{Pairs: pairs, C: o.C, Threads: o.Threads})
+		l, err := fitLogistic(ctx, train, logisticOptions{Pairs: pairs, C: o.C, Threads: o.Threads})
 		if err != nil {
 			return nil, err
 		}
@@ -214,19 +203,12 @@ func (o EvaluateOptions) regress(ctx context.Context, train, test *Codes) (*Regr
 		if err != nil {
 			return nil, err
 		}
-		r.Converged = r.Converged && l.Converged
-		rows, labels := test.labelled()
-		right := 0
-		for i, row := range rows {
-			if got[row] == labels[i] {
-				right++
-			}
-		}
+		share := &r.Multinomial
 		if pairs {
-			r.OneVsOne = ratio(right, len(rows))
-		} else {
-			r.Multinomial = ratio(right, len(rows))
+			share = &r.OneVsOne
 		}
+		r.Converged = r.Converged && l.Converged
+		_, _, *share = test.right(func(row int) (int64, bool) { return got[row], true })
 	}
 	return r, nil
 }

@@ -76,7 +76,7 @@ func TestOpenLogits(t *testing.T) {
 		// Where there is no choice, or no column.
 		for _, more := range [][]result.Column{cols(0, n, single[:n], 1), r.columns(0, n, false)} {
 			path := save(t, filepath.Join(dir, name), result.Options{Array: "code", Force: true}, manifest(16, 7), more)
-			if c, err := Open(path, OpenOptions{On: Code, Logits: true}); err != nil || c.network != nil || NetworkAccuracy(c) != nil {
+			if c, err := Open(path, OpenOptions{On: Code, Logits: true}); err != nil || c.network != nil || networkAccuracy(c) != nil {
 				t.Errorf("%s: %v, a prediction without a choice", name, err)
 			}
 		}
@@ -124,7 +124,7 @@ func TestNetworkAccuracy(t *testing.T) {
 	}
 	c.labels = []int64{1, 2, noLabel, 3, 4}
 	c.network = []int64{1, 0, 2, noLabel, 4}
-	if got := NetworkAccuracy(c); got == nil || *got != (Accuracy{Items: 3, Right: 2, Accuracy: 2. / 3}) {
+	if got := networkAccuracy(c); got == nil || *got != (Accuracy{Items: 3, Right: 2, Accuracy: 2. / 3}) {
 		t.Errorf("%+v", got)
 	}
 	e, err := Evaluate(t.Context(), c, nil, EvaluateOptions{})
@@ -193,10 +193,10 @@ func TestGroup(t *testing.T) {
 	}
 }
 
-// Clusters far apart are found, counted and matched without labels.
+// clusters far apart are found, counted and matched without labels.
 func TestClusterUnlabelled(t *testing.T) {
 	c, _ := groups(t, 80, 16, 5, 6)
-	got, err := ClusterUnlabelled(t.Context(), c, UnlabelledOptions{Sample: 70})
+	got, err := clusterUnlabelled(t.Context(), c, UnlabelledOptions{Sample: 70})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestClusterUnlabelled(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for k := 2; k <= 8; k++ { // the choice is that of the least coding length
-		of, err := ClusterUnlabelled(t.Context(), c, UnlabelledOptions{Sample: 70, Clusters: k})
+		of, err := clusterUnlabelled(t.Context(), c, UnlabelledOptions{Sample: 70, Clusters: k})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,12 +218,12 @@ func TestClusterUnlabelled(t *testing.T) {
 		}
 	}
 	many, _ := groups(t, 160, 4, 4, 0) // more items than bits
-	if got, err = ClusterUnlabelled(t.Context(), many, UnlabelledOptions{Eta: 0.1}); err != nil || got.Clusters != 4 || !slices.Equal(got.Sizes, []int{40, 40, 40, 40}) {
+	if got, err = clusterUnlabelled(t.Context(), many, UnlabelledOptions{Eta: 0.1}); err != nil || got.Clusters != 4 || !slices.Equal(got.Sizes, []int{40, 40, 40, 40}) {
 		t.Errorf("%+v %v, want four clusters of 40", got, err)
 	}
 	c, labels := groups(t, 300, 16, 5, 6)
 	c.labels = labels
-	given, err := ClusterUnlabelled(t.Context(), c, UnlabelledOptions{Clusters: 5})
+	given, err := clusterUnlabelled(t.Context(), c, UnlabelledOptions{Clusters: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestClusterUnlabelled(t *testing.T) {
 	}
 	// The rates are of the same items as the affinity.
 	few := c.Pick([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})
-	u, err := ClusterUnlabelled(t.Context(), few, UnlabelledOptions{Clusters: 2})
+	u, err := clusterUnlabelled(t.Context(), few, UnlabelledOptions{Clusters: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,13 +240,13 @@ func TestClusterUnlabelled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rate, _ := Rate(gram, 128, 0.1)
-	conditional, _ := ConditionalRate(gram, g, 128, 0.1)
+	rate, _ := rateOf(gram, 128, 0.1)
+	conditional, _ := conditionalRate(gram, g, 128, 0.1)
 	if u.RateItems != 12 || math.Abs(rate-u.Rate) > 1e-9 || math.Abs(conditional-u.Conditional) > 1e-6 {
 		t.Errorf("%+v, want the rates %v and %v", u, rate, conditional)
 	}
 	for _, o := range []UnlabelledOptions{{Sample: 1}, {Sample: maxSpectral + 1}, {Clusters: 301}, {Clusters: -1}, {Eta: -1}} {
-		if _, err := ClusterUnlabelled(t.Context(), c, o); err == nil {
+		if _, err := clusterUnlabelled(t.Context(), c, o); err == nil {
 			t.Errorf("%+v gives no error", o)
 		}
 	}

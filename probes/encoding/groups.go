@@ -18,7 +18,7 @@ import (
 type Groups struct {
 	Codes *Codes
 	// Radius is in how many bits duplicates may differ, and Members are the rows of each
-	// group, as Near gives them.
+	// group, as nearGroups gives them.
 	Radius  int
 	Members [][]int
 }
@@ -38,9 +38,9 @@ type GroupSummary struct {
 	Kept       int    `json:"kept"`
 }
 
-// Duplicates are the groups that Near finds.
+// Duplicates are the groups of rows within so many bits of another.
 func Duplicates(ctx context.Context, c *Codes, radius int, o NearOptions) (*Groups, error) {
-	members, err := Near(ctx, c, radius, o)
+	members, err := nearGroups(ctx, c, radius, o)
 	return &Groups{Codes: c, Radius: radius, Members: members}, err
 }
 

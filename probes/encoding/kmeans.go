@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -10,8 +11,8 @@ import (
 	"slices"
 )
 
-// KMeansOptions go with KMeans. The zero value is one of the defaults named here.
-type KMeansOptions struct {
+// kmeansOptions go with KMeans. The zero value is one of the defaults named here.
+type kmeansOptions struct {
 	// Seed makes the initial centres, by k-means++.
 	Seed uint64
 	// Starts is how many sets of initial centres are tried, 10 when 0: the result
@@ -26,8 +27,8 @@ type KMeansOptions struct {
 	Threads int
 }
 
-// Clusters is what KMeans found.
-type Clusters struct {
+// clustersFound is what KMeans found.
+type clustersFound struct {
 	// Of is the cluster of each row, 0 and up.
 	Of []int
 	// Inertia is the sum of the squared Euclidean distances of the codes, taken as
@@ -39,14 +40,14 @@ type Clusters struct {
 	Converged  bool
 }
 
-// KMeans divides codes, taken as vectors of 0 and 1, into k clusters by Lloyd's
+// kmeans divides codes, taken as vectors of 0 and 1, into k clusters by Lloyd's
 // iteration. Of equally near means the first wins; a cluster that loses its last
 // item takes the item farthest from its mean.
 //
 // The sum of a cluster's codes is kept in bit planes, so that its product with a code
 // is a sum of population counts: distances come from whole numbers, the same on every
 // machine, and the codes stay packed.
-func KMeans(ctx context.Context, c *Codes, k int, o KMeansOptions) (*Clusters, error) {
+func kmeans(ctx context.Context, c *Codes, k int, o kmeansOptions) (*clustersFound, error) {
 	if o.Initial != nil {
 		if o.Initial.width != c.width || o.Initial.n != k {
 			return nil, fmt.Errorf("clustering %s: %d initial centres of %d bytes; want %d of %d", c.Name, o.Initial.n, o.Initial.width, k, c.width)
@@ -56,17 +57,12 @@ func KMeans(ctx context.Context, c *Codes, k int, o KMeansOptions) (*Clusters, e
 	if k < 1 || k > c.n {
 		return nil, fmt.Errorf("clustering %s: %d clusters of %d items", c.Name, k, c.n)
 	}
-	if o.Starts == 0 {
-		o.Starts = 10
-	}
-	if o.Iterations == 0 {
-		o.Iterations = 300
-	}
+	o.Starts, o.Iterations = cmp.Or(o.Starts, 10), cmp.Or(o.Iterations, 300)
 	m := &means{ctx: ctx, c: c, k: k, search: SearchOptions{Threads: o.Threads}}
 	zero, _ := NewCodes(c.width)
 	_ = zero.Append(make([]byte, c.width))
 	m.weight = m.distances(zero)[0]
-	var best *Clusters
+	var best *clustersFound
 	for start := range o.Starts {
 		centres := o.Initial
 		if centres == nil {
@@ -97,10 +93,7 @@ type means struct {
 
 // distances are those of all rows to each query.
 func (m *means) distances(queries *Codes) [][]int64 {
-	d := make([][]int64, queries.n)
-	for i := range d {
-		d[i] = make([]int64, m.c.n)
-	}
+	d := table[int64](queries.n, m.c.n)
 	groups := (m.c.n + lanes - 1) / lanes
 	parts := min(groups, 4*m.search.threads())
 	_ = share(m.ctx, m.search.threads(), parts, nil, func(p int) {
@@ -145,20 +138,17 @@ func (m *means) spread(rng *rand.Rand) *Codes {
 	return centres
 }
 
-func (m *means) run(centres *Codes, iterations int) *Clusters {
-	r := &Clusters{Of: make([]int, m.c.n)}
+func (m *means) run(centres *Codes, iterations int) *clustersFound {
+	r := &clustersFound{Of: slices.Repeat([]int{-1}, m.c.n)}
 	sums := make([]sum, m.k)
 	words := make([]uint64, m.c.words)
 	for j := range sums {
 		centres.wordsOf(words, j)
 		sums[j].add(words)
 	}
-	for i := range r.Of {
-		r.Of[i] = -1
-	}
 	for r.Iterations < iterations && !r.Converged && m.ctx.Err() == nil {
 		r.Iterations++
-		of, far := m.nearest(sums)
+		of, far := m.nearest(sums, nil)
 		m.fill(of, far)
 		r.Converged = slices.Equal(of, r.Of)
 		r.Of = of
@@ -170,22 +160,17 @@ func (m *means) run(centres *Codes, iterations int) *Clusters {
 			sums[j].add(words)
 		}
 	}
-	_, far := m.from(sums, r.Of)
+	_, far := m.nearest(sums, r.Of)
 	for _, d := range far {
 		r.Inertia += d
 	}
 	return r
 }
 
-// nearest is the cluster of each row's nearest mean, and its squared distance.
-func (m *means) nearest(sums []sum) (of []int, far []float64) { return m.from(sums, nil) }
-
-// from is nearest, or with clusters given the squared distance to their means.
-func (m *means) from(sums []sum, given []int) (of []int, far []float64) {
-	of, far = make([]int, m.c.n), make([]float64, m.c.n)
-	for i := range far {
-		far[i] = math.Inf(1)
-	}
+// nearest is the cluster of each row's nearest mean, or with clusters given that one, and
+// the squared distance to the mean.
+func (m *means) nearest(sums []sum, given []int) (of []int, far []float64) {
+	of, far = make([]int, m.c.n), slices.Repeat([]float64{math.Inf(1)}, m.c.n)
 	for j := range sums {
 		s := &sums[j]
 		if s.n == 0 {

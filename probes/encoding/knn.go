@@ -21,11 +21,11 @@ type KNN struct {
 	Predicted []int64 `json:"-"`
 }
 
-// NearestNeighbors predicts each test item's label by a vote of the k nearest
+// nearestNeighbors predicts each test item's label by a vote of the k nearest
 // training items in Hamming distance. Of equally distant items the first rows vote;
 // of labels with equally many votes the smallest wins. Both happen often with
 // integer distances, and are counted. Training items without a label do not vote.
-func NearestNeighbors(ctx context.Context, train, test *Codes, k int, o SearchOptions) (*KNN, error) {
+func nearestNeighbors(ctx context.Context, train, test *Codes, k int, o SearchOptions) (*KNN, error) {
 	rows, labels := train.labelled()
 	if len(rows) < k {
 		return nil, fmt.Errorf("%d neighbors are to vote, but %s has only %d items with a label", k, train.Name, len(rows))
@@ -55,14 +55,8 @@ func NearestNeighbors(ctx context.Context, train, test *Codes, k int, o SearchOp
 			r.VoteTies++
 		}
 		r.Predicted[i] = won
-		if label, ok := test.Label(i); ok {
-			r.Items++
-			if label == won {
-				r.Right++
-			}
-		}
 	}
-	r.Accuracy = ratio(r.Right, r.Items)
+	r.Items, r.Right, r.Accuracy = test.right(func(row int) (int64, bool) { return r.Predicted[row], true })
 	return r, nil
 }
 

@@ -1,13 +1,14 @@
 package encoding
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 )
 
-// LogisticOptions go with FitLogistic.
-type LogisticOptions struct {
+// logisticOptions go with fitLogistic.
+type logisticOptions struct {
 	// Pairs fits one model for each pair of labels, which then vote ("one versus one");
 	// else one model gives a probability for each label ("multinomial"). Of two labels
 	// there is one model either way.
@@ -25,8 +26,8 @@ type LogisticOptions struct {
 	by fitting
 }
 
-// Logistic is logistic regression on the bits of codes.
-type Logistic struct {
+// logistic is logistic regression on the bits of codes.
+type logistic struct {
 	// Labels are the labels of the training set in ascending order.
 	Labels []int64
 	// Weights has a row for each label, or one for each pair (0,1), (0,2) … (1,2) …,
@@ -42,22 +43,14 @@ type Logistic struct {
 	threads int
 }
 
-// FitLogistic fits the labels of train by L2-regularised logistic regression:
+// fitLogistic fits the labels of train by L2-regularised logistic regression:
 // C times the log loss of all items plus half the squared length of the weights, as
 // scikit-learn's LogisticRegression with solver lbfgs has it. The optimum is unique,
 // so that the result does not depend on the way there but for the tolerance: by the
 // weights themselves, or, of fewer codes than bits, by the products of all pairs of
 // codes, in the span of which the weights lie.
-func FitLogistic(ctx context.Context, train *Codes, o LogisticOptions) (*Logistic, error) {
-	if o.C == 0 {
-		o.C = 1
-	}
-	if o.Iterations == 0 {
-		o.Iterations = 1000
-	}
-	if o.Tolerance == 0 {
-		o.Tolerance = 1e-6
-	}
+func fitLogistic(ctx context.Context, train *Codes, o logisticOptions) (*logistic, error) {
+	o.C, o.Iterations, o.Tolerance = cmp.Or(o.C, 1), cmp.Or(o.Iterations, 1000), cmp.Or(o.Tolerance, 1e-6)
 	if !(o.C > 0) || !(o.Tolerance > 0) || o.Iterations < 0 {
 		return nil, fmt.Errorf("logistic regression with C %g, tolerance %g, at most %d iterations: all must be positive", o.C, o.Tolerance, o.Iterations)
 	}
@@ -67,7 +60,7 @@ func FitLogistic(ctx context.Context, train *Codes, o LogisticOptions) (*Logisti
 	if len(all) < 2 {
 		return nil, fmt.Errorf("logistic regression on %s: its items have %d different labels, and it takes two", train.Name, len(all))
 	}
-	l := &Logistic{Labels: all, pairs: o.Pairs || len(all) == 2, threads: o.Threads, Converged: true}
+	l := &logistic{Labels: all, pairs: o.Pairs || len(all) == 2, threads: o.Threads, Converged: true}
 	if !l.pairs {
 		if len(rows) < train.n {
 			train = train.Pick(rows)
@@ -100,7 +93,7 @@ const (
 )
 
 // fit appends the weights that make the loss of the codes least.
-func (l *Logistic) fit(ctx context.Context, c *Codes, loss loss, o LogisticOptions) error {
+func (l *logistic) fit(ctx context.Context, c *Codes, loss loss, o logisticOptions) error {
 	rows, width := loss.rows(), c.width*8+1
 	if int64(rows)*int64(width) > 1<<26 {
 		return fmt.Errorf("logistic regression with %d times %d weights: more than %d; take fewer sites, or channel codes", rows, width, 1<<26)
@@ -123,14 +116,11 @@ func (l *Logistic) fit(ctx context.Context, c *Codes, loss loss, o LogisticOptio
 
 // Predict is the label for each code. Pairs of labels vote; of labels with equally many
 // votes the one with the larger sum of scores wins, as in scikit-learn.
-func (l *Logistic) Predict(c *Codes) ([]int64, error) {
+func (l *logistic) Predict(c *Codes) ([]int64, error) {
 	if len(l.Weights[0]) != c.width*8+1 {
 		return nil, fmt.Errorf("predicting for %s: its codes have %d bits, the training set's %d", c.Name, c.width*8, len(l.Weights[0])-1)
 	}
-	scores := make([][]float64, len(l.Labels))
-	for i := range scores {
-		scores[i] = make([]float64, c.n)
-	}
+	scores := table[float64](len(l.Labels), c.n)
 	if !l.pairs {
 		for j, w := range l.Weights {
 			score(scores[j], c, w, l.threads)
@@ -153,11 +143,8 @@ func (l *Logistic) Predict(c *Codes) ([]int64, error) {
 
 // vote gives each label its votes, and the sum of its scores squeezed into less than
 // half a vote either way.
-func (l *Logistic) vote(scores [][]float64, c *Codes) {
-	sums := make([][]float64, len(l.Labels))
-	for i := range sums {
-		sums[i] = make([]float64, c.n)
-	}
+func (l *logistic) vote(scores [][]float64, c *Codes) {
+	sums := table[float64](len(l.Labels), c.n)
 	p, pair := 0, make([]float64, c.n)
 	for a := range l.Labels {
 		for b := a + 1; b < len(l.Labels); b++ {

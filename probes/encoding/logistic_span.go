@@ -3,7 +3,6 @@ package encoding
 import (
 	"context"
 	"math"
-	"math/bits"
 
 	"gonum.org/v1/gonum/floats"
 )
@@ -62,7 +61,7 @@ func (v *vector) product(u *vector) float64 { return floats.Dot(v.of, u.scores) 
 func (v *vector) dot(u *vector) float64 { return v.product(u) + floats.Dot(v.intercept, u.intercept) }
 
 // fitSpan makes the penalised loss of the codes least over the span of the codes.
-func fitSpan(ctx context.Context, c *Codes, loss loss, o LogisticOptions) (*fitted, error) {
+func fitSpan(ctx context.Context, c *Codes, loss loss, o logisticOptions) (*fitted, error) {
 	s := &span{n: c.n, rows: loss.rows(), threads: o.Threads, codes: c}
 	if err := s.count(ctx); err != nil {
 		return nil, err
@@ -105,9 +104,7 @@ func (s *span) count(ctx context.Context) error {
 		words := make([]uint64, s.codes.words)
 		for i := from; i < to; i++ {
 			s.codes.wordsOf(words, i)
-			for _, w := range words {
-				ones[i] += bits.OnesCount64(w)
-			}
+			ones[i] = count(words)
 		}
 	})
 	const chunk = 64

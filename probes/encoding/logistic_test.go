@@ -24,7 +24,7 @@ func logisticIsScikitLearns(t *testing.T, by fitting) {
 			want    []int64
 			weights [][]float64
 		}{{"multinomial", false, m.Multinomial, m.MultinomialWeights}, {"pairs", true, m.Pairs, m.PairsWeights}} {
-			l, err := FitLogistic(t.Context(), train, LogisticOptions{Pairs: c.pairs, C: m.C, Tolerance: 1e-8, by: by})
+			l, err := fitLogistic(t.Context(), train, logisticOptions{Pairs: c.pairs, C: m.C, Tolerance: 1e-8, by: by})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,10 +116,10 @@ func TestSpanGivesTheWeights(t *testing.T) {
 		{"a strong penalty", noisy(60, 40, 3, 1), 1e-3}, {"every code twice", twice, 1}, {"one code", equal, 1}, {"nine labels", noisy(90, 33, 9, 1), 10},
 	} {
 		for _, pairs := range []bool{false, true} {
-			var got [2]*Logistic
+			var got [2]*logistic
 			for i, by := range []fitting{byWeights, bySpan} {
 				var err error
-				if got[i], err = FitLogistic(t.Context(), c.codes, LogisticOptions{Pairs: pairs, C: c.c, Tolerance: 1e-9, by: by}); err != nil {
+				if got[i], err = fitLogistic(t.Context(), c.codes, logisticOptions{Pairs: pairs, C: c.c, Tolerance: 1e-9, by: by}); err != nil {
 					t.Fatal(err)
 				}
 				if !got[i].Converged {
@@ -143,14 +143,14 @@ func TestSpanGivesTheWeights(t *testing.T) {
 // comparison with another fit.
 func TestSpanReachesTheOptimum(t *testing.T) {
 	c := noisy(200, 100, 5, 4)
-	l, err := FitLogistic(t.Context(), c, LogisticOptions{Tolerance: 1e-9, by: bySpan})
+	l, err := fitLogistic(t.Context(), c, logisticOptions{Tolerance: 1e-9, by: bySpan})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, of := classes(c.labels)
 	w := slices.Concat(l.Weights...)
 	grad := make([]float64, len(w))
-	(&overWeights{c, &softmax{of, 5}, LogisticOptions{C: 1, Threads: 1}}).at(w, grad)
+	(&overWeights{c, &softmax{of, 5}, logisticOptions{C: 1, Threads: 1}}).at(w, grad)
 	for i, g := range grad {
 		if math.Abs(g) > 2e-9 {
 			t.Fatalf("the gradient's component %d is %g", i, g)
@@ -161,10 +161,10 @@ func TestSpanReachesTheOptimum(t *testing.T) {
 func TestSpanStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := FitLogistic(ctx, noisy(20, 30, 2, 1), LogisticOptions{by: bySpan}); !errors.Is(err, context.Canceled) {
+	if _, err := fitLogistic(ctx, noisy(20, 30, 2, 1), logisticOptions{by: bySpan}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want canceled", err)
 	}
-	l, err := FitLogistic(t.Context(), noisy(60, 30, 2, 1), LogisticOptions{by: bySpan, Iterations: 2})
+	l, err := fitLogistic(t.Context(), noisy(60, 30, 2, 1), logisticOptions{by: bySpan, Iterations: 2})
 	if err != nil || l.Converged || l.Iterations != 2 {
 		t.Errorf("with 2 iterations: %+v, %v", l, err)
 	}

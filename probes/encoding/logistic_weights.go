@@ -19,7 +19,7 @@ type fitted struct {
 }
 
 // fitWeights makes the penalised loss of the codes least over the weights themselves.
-func fitWeights(ctx context.Context, c *Codes, loss loss, o LogisticOptions) (*fitted, error) {
+func fitWeights(ctx context.Context, c *Codes, loss loss, o logisticOptions) (*fitted, error) {
 	f := &overWeights{c, loss, o}
 	p := optimize.Problem{
 		Func: func(w []float64) float64 { return f.at(w, nil) },
@@ -54,7 +54,7 @@ func fitWeights(ctx context.Context, c *Codes, loss loss, o LogisticOptions) (*f
 type overWeights struct {
 	codes *Codes
 	loss  loss
-	o     LogisticOptions
+	o     logisticOptions
 }
 
 // at is its value at w; grad, when not nil, is given its gradient.

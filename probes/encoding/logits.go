@@ -14,25 +14,28 @@ type Accuracy struct {
 	Accuracy float64 `json:"accuracy"`
 }
 
-// NetworkAccuracy is how often the network's own prediction is right; nil when no item
+// networkAccuracy is how often the network's own prediction is right; nil when no item
 // has both a label and a prediction. Labels must number the classes as the network does.
-func NetworkAccuracy(c *Codes) *Accuracy {
+func networkAccuracy(c *Codes) *Accuracy {
 	var a Accuracy
-	for row := range c.n {
-		label, ok := c.Label(row)
-		predicted, known := c.Predicted(row)
-		if !ok || !known {
-			continue
-		}
-		if a.Items++; label == predicted {
-			a.Right++
-		}
-	}
-	if a.Items == 0 {
+	if a.Items, a.Right, a.Accuracy = c.right(c.Predicted); a.Items == 0 {
 		return nil
 	}
-	a.Accuracy = ratio(a.Right, a.Items)
 	return &a
+}
+
+// right counts the items with a label and a prediction, and of them those where these are the
+// same.
+func (c *Codes) right(predicted func(row int) (int64, bool)) (items, right int, share float64) {
+	for row := range c.n {
+		label, ok := c.Label(row)
+		if p, known := predicted(row); ok && known {
+			if items++; p == label {
+				right++
+			}
+		}
+	}
+	return items, right, ratio(right, items)
 }
 
 // largest is the place of the largest of a row's numbers; noLabel of a row without them.

@@ -24,9 +24,7 @@ type Matches struct {
 // are equal, it keeps the equal ones.
 func Nearest(ctx context.Context, queries, base *Codes, k int, o SearchOptions) (*Matches, error) {
 	if queries == base && o.Self == nil {
-		for i := range base.Len() {
-			o.Self = append(o.Self, i)
-		}
+		o.Self = rowsFrom(0, base.Len())
 	}
 	found, err := Search(ctx, queries, base, k, o)
 	if err != nil {

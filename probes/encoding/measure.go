@@ -26,7 +26,7 @@ type MeasureOptions struct {
 	BySite   bool
 	Sites    []string
 	Together bool
-	// Kernel asks for the KernelScore.
+	// Kernel asks for the kernel score.
 	Kernel bool
 }
 
@@ -43,7 +43,7 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 			continue
 		}
 		// The sites are looked at first: they say more than that codes have other lengths.
-		if err := SameSites(train, other); err != nil {
+		if err := sameSites(train, other); err != nil {
 			return nil, err
 		}
 		if other.width != train.width {
@@ -72,16 +72,19 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 		r.note("no K-NN: it takes %s with labels, and two labels; %s has %s",
 			text.Count(o.K, "training item"), train.Name, text.Count(train.n, "item"))
 	}
-	for _, g := range groups {
-		test := o.Test
-		if test != nil {
-			test = test.Group(g.name, g.parts)
+	for _, parts := range groups {
+		name, test := parts[0].Site, o.Test
+		if o.Together {
+			name = fmt.Sprintf("%s (%s)", strings.Join(o.Sites, ", "), text.Count(len(parts), "site"))
 		}
-		e, err := Evaluate(ctx, train.Group(g.name, g.parts), test, o.EvaluateOptions)
+		if test != nil {
+			test = test.Group(name, parts)
+		}
+		e, err := Evaluate(ctx, train.Group(name, parts), test, o.EvaluateOptions)
 		if err != nil {
 			return nil, err
 		}
-		e.Name = g.name
+		e.Name = name
 		r.Sites = append(r.Sites, *e)
 	}
 	if o.Earlier != nil {
@@ -95,7 +98,7 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 		}
 	}
 	if o.Kernel {
-		score, err := KernelScore(ctx, train)
+		score, err := kernelScore(ctx, train)
 		if err != nil {
 			return nil, err
 		}
@@ -108,14 +111,8 @@ func (r *Evaluated) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
-// siteGroup is what is measured as one code.
-type siteGroup struct {
-	name  string
-	parts []Part
-}
-
 // groups are the chosen sites one by one, or together.
-func (c *Codes) groups(o MeasureOptions) (all []siteGroup, err error) {
+func (c *Codes) groups(o MeasureOptions) (all [][]Part, err error) {
 	if !o.BySite && o.Sites == nil {
 		return nil, nil
 	}
@@ -137,13 +134,9 @@ func (c *Codes) groups(o MeasureOptions) (all []siteGroup, err error) {
 		})
 	}
 	if o.Together {
-		name := fmt.Sprintf("%s (%s)", strings.Join(o.Sites, ", "), text.Count(len(parts), "site"))
-		return []siteGroup{{name, parts}}, nil
+		return [][]Part{parts}, nil
 	}
-	for _, p := range parts {
-		all = append(all, siteGroup{p.Site, []Part{p}})
-	}
-	return all, nil
+	return slices.Collect(slices.Chunk(parts, 1)), nil
 }
 
 // Accuracies are the shares of a set's items that codes tell the labels of, by the ways to
@@ -171,11 +164,10 @@ func (e *Evaluation) Accuracies(test bool) Accuracies {
 			a.Purity, a.Matched = (*c).Purity, (*c).Matched
 		}
 	}
-	if n := e.Network; n != nil {
-		own := Pair[*Accuracy]{n.Train, &n.Test}
-		if c := *own.set(test); c != nil {
-			a.Network = c.Accuracy
-		}
+	if n := e.Network; n != nil && test && n.Test != nil {
+		a.Network = n.Test.Accuracy
+	} else if n != nil && !test && n.Train != nil {
+		a.Network = n.Train.Accuracy
 	}
 	return a
 }
@@ -201,13 +193,14 @@ func (r *Evaluated) Text(w io.Writer) error {
 	if r.KNN != nil {
 		fmt.Fprintf(t, "\t%d-NN", r.KNN.K)
 	}
-	for _, c := range []struct {
-		shown bool
-		title string
-	}{{r.KMeans != nil, "PURITY\tMATCHED"}, {r.Logistic != nil, "LOGISTIC\tONE-VS-ONE"}, {r.Network != nil, "NETWORK"}} {
-		if c.shown {
-			fmt.Fprint(t, "\t"+c.title)
-		}
+	if r.KMeans != nil {
+		fmt.Fprint(t, "\tPURITY\tMATCHED")
+	}
+	if r.Logistic != nil {
+		fmt.Fprint(t, "\tLOGISTIC\tONE-VS-ONE")
+	}
+	if r.Network != nil {
+		fmt.Fprint(t, "\tNETWORK")
 	}
 	fmt.Fprintln(t)
 	for i := range all {
@@ -250,11 +243,8 @@ func (r *Evaluated) row(w io.Writer, e *Evaluation, test bool) {
 	}
 	share := func(shown bool, values ...float64) {
 		for _, v := range values {
-			switch {
-			case shown && math.IsNaN(v):
-				fmt.Fprint(w, "\t")
-			case shown:
-				fmt.Fprintf(w, "\t%.4f", v)
+			if shown {
+				fmt.Fprint(w, "\t", strings.TrimPrefix(fmt.Sprintf("%.4f", v), "NaN"))
 			}
 		}
 	}

@@ -68,7 +68,7 @@ func (m measured) sets(t *testing.T) (train, test *Codes) {
 func TestNearestNeighborsAreScikitLearns(t *testing.T) {
 	for i, m := range sklearn(t) {
 		train, test := m.sets(t)
-		got, err := NearestNeighbors(t.Context(), train, test, m.K, SearchOptions{})
+		got, err := nearestNeighbors(t.Context(), train, test, m.K, SearchOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestVotes(t *testing.T) {
 		want           []int64
 		distance, vote int
 	}{{1, []int64{7, 5}, 0, 0}, {2, []int64{3, 3}, 0, 2}, {3, []int64{3, 3}, 0, 0}} {
-		got, err := NearestNeighbors(t.Context(), train, test, c.k, SearchOptions{})
+		got, err := nearestNeighbors(t.Context(), train, test, c.k, SearchOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestVotes(t *testing.T) {
 			t.Errorf("k %d: %+v, want %v, %d distance and %d vote ties of 1 item", c.k, got, c.want, c.distance, c.vote)
 		}
 	}
-	if _, err := NearestNeighbors(t.Context(), train, test, 5, SearchOptions{}); err == nil {
+	if _, err := nearestNeighbors(t.Context(), train, test, 5, SearchOptions{}); err == nil {
 		t.Error("5 neighbors of 4 items with labels give no error")
 	}
 }
@@ -121,14 +121,14 @@ func TestVotes(t *testing.T) {
 func TestKMeansIsScikitLearns(t *testing.T) {
 	for i, m := range sklearn(t) {
 		train, _ := m.sets(t)
-		got, err := KMeans(t.Context(), train, len(m.Initial), KMeansOptions{Initial: train.Pick(m.Initial)})
+		got, err := kmeans(t.Context(), train, len(m.Initial), kmeansOptions{Initial: train.Pick(m.Initial)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(got.Of, m.KMeans) || math.Abs(got.Inertia-m.Inertia) > 1e-9*m.Inertia || !got.Converged {
 			t.Errorf("case %d: inertia %v after %d steps, want %v; clusters %v, want %v", i, got.Inertia, got.Iterations, m.Inertia, got.Of, m.KMeans)
 		}
-		if p, h := Purity(got.Of, m.TrainLabels), Match(got.Of, m.TrainLabels); math.Abs(p-m.Purity) > 1e-12 || math.Abs(h-m.Matched) > 1e-12 {
+		if p, h := purityOf(got.Of, m.TrainLabels), matchedShare(got.Of, m.TrainLabels); math.Abs(p-m.Purity) > 1e-12 || math.Abs(h-m.Matched) > 1e-12 {
 			t.Errorf("case %d: purity %v, matched %v; want %v, %v", i, p, h, m.Purity, m.Matched)
 		}
 	}
@@ -155,13 +155,13 @@ func TestKMeansPlusPlus(t *testing.T) {
 		_ = c.Append(code)
 		labels = append(labels, int64(k))
 	}
-	var before *Clusters
+	var before *clustersFound
 	for _, threads := range []int{1, 3} {
-		got, err := KMeans(t.Context(), c, 6, KMeansOptions{Seed: 3, Threads: threads})
+		got, err := kmeans(t.Context(), c, 6, kmeansOptions{Seed: 3, Threads: threads})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m := Match(got.Of, labels); m != 1 {
+		if m := matchedShare(got.Of, labels); m != 1 {
 			t.Errorf("%d threads: %v matched", threads, m)
 		}
 		if before != nil && (!slices.Equal(before.Of, got.Of) || before.Inertia != got.Inertia) {
@@ -169,7 +169,7 @@ func TestKMeansPlusPlus(t *testing.T) {
 		}
 		before = got
 	}
-	if _, err := KMeans(t.Context(), c, 301, KMeansOptions{}); err == nil {
+	if _, err := kmeans(t.Context(), c, 301, kmeansOptions{}); err == nil {
 		t.Error("301 clusters of 300 items give no error")
 	}
 }
@@ -181,7 +181,7 @@ func TestKMeansFillsClusters(t *testing.T) {
 		_ = c.Append([]byte{b})
 	}
 	initial := c.Pick([]int{0, 1, 2})
-	got, err := KMeans(t.Context(), c, 3, KMeansOptions{Initial: initial})
+	got, err := kmeans(t.Context(), c, 3, kmeansOptions{Initial: initial})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestKMeansIsCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := KMeans(ctx, c, 50, KMeansOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := kmeans(ctx, c, 50, kmeansOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

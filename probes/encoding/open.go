@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -87,42 +88,37 @@ func Open(path string, o OpenOptions) (*Codes, error) {
 
 func open(path string, o OpenOptions) (*Codes, error) {
 	st, err := os.Stat(path)
-	if err != nil {
-		var p *os.PathError
-		if errors.As(err, &p) {
-			err = p.Err
-		}
-		return nil, err
-	}
-	if !st.IsDir() {
-		if !st.Mode().IsRegular() {
-			return nil, errors.New("it is neither a file nor a folder")
-		}
+	var p *os.PathError
+	switch {
+	case errors.As(err, &p):
+		return nil, p.Err
+	case st.Mode().IsRegular():
 		return openFiles([]string{path}, nil, o)
+	case !st.IsDir():
+		return nil, errors.New("it is neither a file nor a folder")
 	}
-	files, notes, err := shards(path)
+	files, plan, notes, err := shards(path)
 	if err != nil {
 		return nil, err
 	}
-	origin, err := jobOrigin(path)
+	origin, err := plan.origin(path)
 	if err != nil {
 		return nil, err
 	}
 	c, err := openFiles(files, origin, o)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		c.Notes = append(c.Notes, notes...)
 	}
-	c.Notes = append(c.Notes, notes...)
-	return c, nil
+	return c, err
 }
 
 var jobShard = regexp.MustCompile(`^[0-9]+\.[a-z]+$`)
 
-// shards are the result files of a folder.
-func shards(dir string) (files, notes []string, err error) {
+// shards are the result files of a folder, with the plan of the job that made them.
+func shards(dir string) (files []string, plan jobPlan, notes []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, plan, nil, err
 	}
 	exists := func(name string) bool { _, err := os.Stat(filepath.Join(dir, name)); return err == nil }
 	job := exists("plan.json")
@@ -140,10 +136,10 @@ func shards(dir string) (files, notes []string, err error) {
 		}
 	}
 	if files == nil && job {
-		return nil, nil, fmt.Errorf("the job in it has no shard yet; onnxprobe hash run %s makes them", dir)
+		return nil, plan, nil, fmt.Errorf("the job in it has no shard yet; onnxprobe hash run %s makes them", dir)
 	}
 	if files == nil {
-		return nil, nil, errors.New("the folder has no .parquet, .npy or .jsonl files")
+		return nil, plan, nil, errors.New("the folder has no .parquet, .npy or .jsonl files")
 	}
 	// Numbers that have outgrown their zeros come last.
 	slices.SortFunc(files, func(a, b string) int {
@@ -152,30 +148,29 @@ func shards(dir string) (files, notes []string, err error) {
 		}
 		return strings.Compare(a, b)
 	})
-	if job {
-		if err := belong(dir, files, exists("_SUCCESS")); err != nil {
-			return nil, nil, fmt.Errorf("%w; onnxprobe hash verify %s says what to do", err, dir)
-		}
+	if !job {
+		return files, plan, nil, nil
 	}
-	if job && !exists("_SUCCESS") {
+	if err = readJSON(dir, "plan.json", &plan); err == nil {
+		err = plan.holds(dir, files, exists("_SUCCESS"))
+	}
+	if err != nil {
+		return nil, plan, nil, fmt.Errorf("%w; onnxprobe hash verify %s says what to do", err, dir)
+	}
+	if !exists("_SUCCESS") {
 		notes = append(notes, fmt.Sprintf("the job in %s is not finished; %d of its shards are read", dir, len(files)))
 	}
-	return files, notes, nil
+	return files, plan, notes, nil
 }
 
-// belong is an error where the files are not the shards of the job's plan: one that is
-// finished has all of them, and each has the size that its record says.
-func belong(dir string, files []string, finished bool) error {
-	var plan struct {
-		Shards []json.RawMessage `json:"shards"`
-	}
+// holds is an error where the files are not the shards of the plan: a job that is finished
+// has all of them, and each has the size that its record says.
+func (plan *jobPlan) holds(dir string, files []string, finished bool) error {
 	var whole struct {
 		Aside []struct{ Shard int } `json:"set_aside"`
 	}
-	for name, v := range map[string]any{"plan.json": &plan, "manifest.json": &whole} {
-		if err := readJSON(filepath.Join(dir, name), v); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if err := readJSON(dir, "manifest.json", &whole); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	there := map[int]bool{}
 	for _, path := range files {
@@ -192,7 +187,7 @@ func belong(dir string, files []string, finished bool) error {
 				Bytes int64  `json:"bytes"`
 			} `json:"files"`
 		}
-		err = readJSON(filepath.Join(dir, fmt.Sprintf("%05d_stats.json", i)), &record)
+		err = readJSON(dir, fmt.Sprintf("%05d_stats.json", i), &record)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it is being made, or verify's to find
 		}
@@ -233,8 +228,17 @@ func itsShard(f *source) error {
 	return nil
 }
 
-func readJSON(path string, v any) error {
-	b, err := readWhole(path)
+// readJSON reads a file of a folder, a regular one.
+func readJSON(dir, name string, v any) error {
+	path := filepath.Join(dir, name)
+	st, err := os.Stat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	var b []byte
+	if err == nil {
+		b, err = os.ReadFile(path)
+	}
 	if err == nil {
 		err = json.Unmarshal(b, v)
 	}
@@ -246,16 +250,11 @@ func readJSON(path string, v any) error {
 
 // choose is the kind of codes to read.
 func choose(f *source, on string) (string, error) {
-	var there []string
-	kinds := []string{Sketch, Code, Channels, Digest}
+	there := []string{Sketch, Code, Channels, Digest}
 	if f.has("region") {
-		kinds = []string{Channels, Digest, Sketch}
+		there = []string{Channels, Digest, Sketch}
 	}
-	for _, kind := range kinds {
-		if f.has(kind) {
-			there = append(there, kind)
-		}
-	}
+	there = slices.DeleteFunc(there, func(kind string) bool { return !f.has(kind) })
 	switch {
 	case len(there) == 0:
 		return "", &NoCodesError{fmt.Sprintf("it has none of the columns %s, %s, %s and %s; the verbs codes and hash write them", Sketch, Code, Channels, Digest)}
@@ -313,11 +312,12 @@ func (b *builder) file(f *source, first bool) (err error) {
 		return err
 	}
 	if first {
-		if b.On, err = choose(f, b.On); err != nil {
-			return err
-		}
+		b.On, err = choose(f, b.On)
 	} else if !f.has(b.On) {
-		return fmt.Errorf("its items have no %s, and those of the files before it have", b.On)
+		err = fmt.Errorf("its items have no %s, and those of the files before it have", b.On)
+	}
+	if err != nil {
+		return err
 	}
 	if own := f.origin; b.origin == nil {
 		b.origin = own
@@ -326,13 +326,11 @@ func (b *builder) file(f *source, first bool) (err error) {
 			return fmt.Errorf("it does not belong to the files before it; they differ in %s", join(what))
 		}
 	}
-	n, width := f.size(b.On)
-	if width > 0 {
-		b.width = width
-		if err := b.start(width); err != nil {
-			return err
+	if n, width := f.size(b.On); width > 0 {
+		if b.width, err = width, b.start(width); err == nil {
+			err = b.c.reserve(n, b.MaxBytes)
 		}
-		if err := b.c.reserve(n, b.MaxBytes); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -522,12 +520,8 @@ func (b *builder) add(r *record) error {
 	b.row++
 	if r.code == nil || r.status != "" && r.status != "ok" {
 		b.failures++
-		why := r.message
-		if why == "" {
-			why = "it has no " + b.On
-		}
 		if len(b.failed) < maxFailed {
-			b.failed[strings.Clone(r.id)] = strings.Clone(why)
+			b.failed[strings.Clone(r.id)] = strings.Clone(cmp.Or(r.message, "it has no "+b.On))
 		}
 		return nil
 	}
@@ -542,20 +536,17 @@ func (b *builder) add(r *record) error {
 		}
 		code = digest[:]
 	}
-	if err := b.start(len(code)); err != nil {
-		return err
+	err := b.start(len(code))
+	if c := b.c; err == nil && c.n%lanes == 0 && c.n == cap(c.data)/(c.words*lanes)*lanes {
+		err = c.reserve(1, b.MaxBytes)
 	}
-	c := b.c
-	if c.n%lanes == 0 && c.n == cap(c.data)/(c.words*lanes)*lanes {
-		if err := c.reserve(1, b.MaxBytes); err != nil {
-			return err
-		}
+	if err == nil {
+		err = b.c.Append(code)
 	}
-	if err := c.Append(code); err != nil {
-		return err
+	if err == nil {
+		b.c.describe(r, b.row-1)
 	}
-	c.describe(r, b.row-1)
-	return nil
+	return err
 }
 
 // describe says what the item of the code last appended is: row of what was read.
@@ -564,30 +555,17 @@ func (c *Codes) describe(r *record, row int) {
 		for c.ids.len() < c.n-1 {
 			c.ids.add(strconv.Itoa(c.ids.len()))
 		}
+		id := r.id
 		if !r.named {
-			c.ids.add(strconv.Itoa(row))
-		} else {
-			c.ids.add(r.id)
+			id = strconv.Itoa(row)
 		}
+		c.ids.add(id)
 	}
 	if r.placed || c.paths.len() > 0 {
-		for c.paths.len() < c.n-1 {
-			c.paths.add("")
-		}
-		c.paths.add(r.path)
+		c.paths.put(c.n-1, r.path)
 	}
-	if r.label != noLabel || len(c.labels) > 0 {
-		for len(c.labels) < c.n-1 {
-			c.labels = append(c.labels, noLabel)
-		}
-		c.labels = append(c.labels, r.label)
-	}
-	if r.predicted != noLabel || len(c.network) > 0 {
-		for len(c.network) < c.n-1 {
-			c.network = append(c.network, noLabel)
-		}
-		c.network = append(c.network, r.predicted)
-	}
+	c.labels.put(c.n-1, r.label)
+	c.network.put(c.n-1, r.predicted)
 	if r.box != ([4]float64{}) {
 		c.regions.add(c.n-1, Region{r.image, r.class, r.box})
 	}

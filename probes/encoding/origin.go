@@ -5,10 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/result"
@@ -71,8 +70,8 @@ func (s *OriginSite) bits(on string) int {
 
 // bits is the number of bits of a whole code, without padding; 0 when not known.
 func (o *Origin) bits() (n int) {
-	for _, s := range o.Sites {
-		n += s.Units * s.Planes
+	for i := range o.Sites {
+		n += o.Sites[i].bits(Code)
 	}
 	return n
 }
@@ -89,42 +88,34 @@ func (o *Origin) table() result.SiteTable {
 // Differences says in what two origins differ that makes codes of the kind on
 // incomparable; nil when they can be compared.
 func (o *Origin) Differences(p *Origin, on string) (what []string) {
-	sums := func(o *Origin) []string { return slices.Sorted(maps.Values(o.SHA256)) }
-	if a, b := sums(o), sums(p); !slices.Equal(a, b) {
-		short := func(s []string) string {
-			if len(s) == 0 {
-				return "unknown"
-			}
-			return s[0][:min(12, len(s[0]))]
+	say := func(differ bool, format string, args ...any) {
+		if differ {
+			what = append(what, fmt.Sprintf(format, args...))
 		}
-		what = append(what, fmt.Sprintf("the model (%s, SHA-256 %s, and %s, SHA-256 %s)", o.Model, short(a), p.Model, short(b)))
 	}
-	if sites := o.table().Differences(p.table()); sites != "" {
-		what = append(what, sites)
-	}
+	sums := func(o *Origin) []string { return slices.Sorted(maps.Values(o.SHA256)) }
+	short := func(o *Origin) string { return fmt.Sprintf("%.12s", append(sums(o), "unknown")[0]) }
+	say(!slices.Equal(sums(o), sums(p)), "the model (%s, SHA-256 %s, and %s, SHA-256 %s)",
+		o.Model, short(o), p.Model, short(p))
+	sites := o.table().Differences(p.table())
+	say(sites != "", "%s", sites)
 	a, b := o.Settings, p.Settings
-	if on == Sketch && a.Sketch != b.Sketch {
-		what = append(what, fmt.Sprintf("the size of the sketch (%d and %d bits)", a.Sketch, b.Sketch))
-	}
-	if on == Sketch && a.Seed != b.Seed {
-		what = append(what, fmt.Sprintf("the seed that chose the sketch's bits (%d and %d)", a.Seed, b.Seed))
-	}
-	if on == Code && !slices.Equal(a.CodeSites, b.CodeSites) {
-		what = append(what, fmt.Sprintf("the sites whose codes were written (%q and %q)", a.CodeSites, b.CodeSites))
-	}
-	if on == Channels && a.ChannelShare != b.ChannelShare {
-		what = append(what, fmt.Sprintf("the share of positions that sets a channel's bit (%v and %v)", a.ChannelShare, b.ChannelShare))
-	}
+	say(on == Sketch && a.Sketch != b.Sketch, "the size of the sketch (%d and %d bits)", a.Sketch, b.Sketch)
+	say(on == Sketch && a.Seed != b.Seed, "the seed that chose the sketch's bits (%d and %d)", a.Seed, b.Seed)
+	say(on == Code && !slices.Equal(a.CodeSites, b.CodeSites),
+		"the sites whose codes were written (%q and %q)", a.CodeSites, b.CodeSites)
+	say(on == Channels && a.ChannelShare != b.ChannelShare,
+		"the share of positions that sets a channel's bit (%v and %v)", a.ChannelShare, b.ChannelShare)
 	return what
 }
 
 // Comparable says why distances between two sets of codes would mean nothing, or
 // nil. Of a set without a manifest only the width can be checked.
 func Comparable(a, b *Codes) error {
-	if a.On != b.On && a.Origin != nil && b.Origin != nil {
-		return fmt.Errorf("%s holds one %s an item, %s one %s", a.Name, a.On, b.Name, b.On)
-	}
 	if a.Origin != nil && b.Origin != nil {
+		if a.On != b.On {
+			return fmt.Errorf("%s holds one %s an item, %s one %s", a.Name, a.On, b.Name, b.On)
+		}
 		if what := a.Origin.Differences(b.Origin, a.On); what != nil {
 			return fmt.Errorf("%s and %s cannot be compared; they differ in %s", a.Name, b.Name, join(what))
 		}
@@ -135,9 +126,9 @@ func Comparable(a, b *Codes) error {
 	return nil
 }
 
-// SameSites says why the codes of two networks are not of the same sites, or nil; without
+// sameSites says why the codes of two networks are not of the same sites, or nil; without
 // manifests of both nothing is known.
-func SameSites(a, b *Codes) error {
+func sameSites(a, b *Codes) error {
 	if a.Origin == nil || b.Origin == nil {
 		return nil
 	}
@@ -148,17 +139,11 @@ func SameSites(a, b *Codes) error {
 }
 
 func join(what []string) string {
-	s := ""
-	for i, w := range what {
-		switch {
-		case i > 0 && i == len(what)-1:
-			s += " and "
-		case i > 0:
-			s += ", "
-		}
-		s += w
+	last := len(what) - 1
+	if last < 1 {
+		return strings.Join(what, "")
 	}
-	return s
+	return strings.Join(what[:last], ", ") + " and " + what[last]
 }
 
 // originOf is the origin that a manifest gives; nil where it is of another program, or of
@@ -198,24 +183,23 @@ func originOf(m *result.Manifest) (*Origin, error) {
 	return o, nil
 }
 
-// jobOrigin is the origin of a batch job's folder, from its plan; nil for another
-// folder.
-func jobOrigin(dir string) (*Origin, error) {
-	var plan struct {
-		store.Places
-		Manifest *result.Manifest `json:"manifest"`
-		Settings json.RawMessage  `json:"settings"`
-		Sources  []struct {
-			Path   string   `json:"path"`
-			Paths  []string `json:"paths"`
-			Format string   `json:"format"`
-		} `json:"sources"`
-	}
-	if err := readJSON(filepath.Join(dir, "plan.json"), &plan); err != nil || plan.Manifest == nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-		return nil, err
+// jobPlan is what is read of a batch job's plan.json.
+type jobPlan struct {
+	store.Places
+	Manifest *result.Manifest  `json:"manifest"`
+	Settings json.RawMessage   `json:"settings"`
+	Shards   []json.RawMessage `json:"shards"`
+	Sources  []struct {
+		Path   string   `json:"path"`
+		Paths  []string `json:"paths"`
+		Format string   `json:"format"`
+	} `json:"sources"`
+}
+
+// origin is the origin of all shards in dir, the job's folder; nil where there is no plan.
+func (plan *jobPlan) origin(dir string) (*Origin, error) {
+	if plan.Manifest == nil {
+		return nil, nil
 	}
 	if plan.Settings != nil {
 		plan.Manifest.Settings = plan.Settings

@@ -3,7 +3,9 @@ package encoding
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -12,25 +14,21 @@ import (
 // columns of unit length in d dimensions, given by their Gram matrix: log det of
 // I + a Z Z' is that of I + a Z' Z, whatever d.
 
-// Rate is R(Z) = log det (I + d/(n eps2) Z Z'), the rate at which all items are coded up
+// rateOf is R(Z) = log det (I + d/(n eps2) Z Z'), the rate at which all items are coded up
 // to a distortion of eps2.
-func Rate(gram mat.Symmetric, d int, eps2 float64) (float64, error) {
+func rateOf(gram mat.Symmetric, d int, eps2 float64) (float64, error) {
 	n := gram.SymmetricDim()
 	if err := checkRate(n, d, eps2); err != nil {
 		return 0, err
 	}
-	weights := make([]float64, n)
-	for i := range weights {
-		weights[i] = float64(d) / (float64(n) * eps2)
-	}
-	return logDet(gram, weights)
+	return logDet(gram, slices.Repeat([]float64{float64(d) / (float64(n) * eps2)}, n))
 }
 
-// ConditionalRate is R_c(Z, G) = 1/n sum_j log det (I + d/eps2 Z Diag(G_j) Z'), G_j being
+// conditionalRate is R_c(Z, G) = 1/n sum_j log det (I + d/eps2 Z Diag(G_j) Z'), G_j being
 // the columns of a doubly stochastic matrix: the rate when the soft groups G_j are coded
-// each by itself. Rate less ConditionalRate is the rate reduction, which is never
+// each by itself. Rate less conditionalRate is the rate reduction, which is never
 // negative; it takes n determinants of n by n matrices.
-func ConditionalRate(gram, g mat.Symmetric, d int, eps2 float64) (float64, error) {
+func conditionalRate(gram, g mat.Symmetric, d int, eps2 float64) (float64, error) {
 	n := gram.SymmetricDim()
 	if err := checkRate(n, d, eps2); err != nil {
 		return 0, err
@@ -53,11 +51,11 @@ func ConditionalRate(gram, g mat.Symmetric, d int, eps2 float64) (float64, error
 	return total / float64(n), nil
 }
 
-// CodingLength is the number of nats that the items take when each cluster of m of the n
+// codingLength is the number of nats that the items take when each cluster of m of the n
 // items is coded by itself, and its number too:
 // sum of (m+d)/2 log det (I + d/(eps m) V V') + m log(n/m). The number of clusters for
 // which it is the least is the one to take.
-func CodingLength(gram mat.Symmetric, cluster []int, d int, eps float64) (float64, error) {
+func codingLength(gram mat.Symmetric, cluster []int, d int, eps float64) (float64, error) {
 	n := gram.SymmetricDim()
 	if err := checkRate(n, d, eps); err != nil {
 		return 0, err
@@ -66,21 +64,15 @@ func CodingLength(gram mat.Symmetric, cluster []int, d int, eps float64) (float6
 		return 0, fmt.Errorf("the coding length of %d items with clusters of %d", n, len(cluster))
 	}
 	members := map[int][]int{}
-	most := 0
 	for i, k := range cluster {
 		members[k] = append(members[k], i)
-		most = max(most, k)
 	}
 	total := 0.0
-	for k := range most + 1 {
+	for _, k := range slices.Sorted(maps.Keys(members)) {
 		rows := members[k]
-		if len(rows) == 0 {
-			continue
-		}
 		m := float64(len(rows))
-		sub, weights := mat.NewSymDense(len(rows), nil), make([]float64, len(rows))
+		sub, weights := mat.NewSymDense(len(rows), nil), slices.Repeat([]float64{float64(d) / (eps * m)}, len(rows))
 		for a, i := range rows {
-			weights[a] = float64(d) / (eps * m)
 			for b := a; b < len(rows); b++ {
 				sub.SetSym(a, b, gram.At(i, rows[b]))
 			}

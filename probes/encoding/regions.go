@@ -25,14 +25,9 @@ type regions struct {
 
 // add says that a row, later than any before, is of a region.
 func (s *regions) add(row int, r Region) {
-	for len(s.boxes) < row {
-		s.images.add("")
-		s.labels.add("")
-		s.boxes = append(s.boxes, [4]float64{})
-	}
-	s.images.add(r.Image)
-	s.labels.add(r.Label)
-	s.boxes = append(s.boxes, r.Box)
+	s.images.put(row, r.Image)
+	s.labels.put(row, r.Label)
+	s.boxes = append(append(s.boxes, make([][4]float64, row-len(s.boxes))...), r.Box)
 }
 
 // boxColumns are the columns of a region's box.

@@ -43,7 +43,8 @@ type scanner struct {
 }
 
 // scanners are the sets that this machine runs, the fastest last.
-var scanners = append([]scanner{{"Go", func(int) func(*scanArgs) { return scan4Go }, func(int) func(*scanArgs) { return scan1Go }}}, fastScanners()...)
+var scanners = append([]scanner{{"Go", func(int) func(*scanArgs) { return scan4Go },
+	func(int) func(*scanArgs) { return scan1Go }}}, fastScanners()...)
 
 func scan4Go(a *scanArgs) { scanGo(a, quad) }
 func scan1Go(a *scanArgs) { scanGo(a, 1) }

@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -266,12 +267,7 @@ func (t *top) add(keys []key, rows int) {
 		t.keys = append(t.keys, x)
 		if len(t.keys) == t.k {
 			// In descending order it is a heap.
-			slices.SortFunc(t.keys, func(a, b key) int {
-				if a > b {
-					return -1
-				}
-				return 1
-			})
+			slices.SortFunc(t.keys, func(a, b key) int { return cmp.Compare(b, a) })
 		}
 	}
 }

@@ -282,7 +282,7 @@ func TestNearIsExact(t *testing.T) {
 			for _, radius := range []int{0, 1, 2, 3, 7, 8, width * 8} {
 				want := components(rows, radius)
 				for _, o := range []NearOptions{{Threads: 1}, {Threads: 3}, {bands: "yes"}, {bands: "no"}, {bands: "yes", scanner: "Go"}, {bands: "no", scanner: "Go"}} {
-					got, err := Near(t.Context(), c, radius, o)
+					got, err := nearGroups(t.Context(), c, radius, o)
 					if err != nil || !reflect.DeepEqual(got, want) {
 						t.Fatalf("width %d, %d codes, radius %d, %+v: %d groups, want %d: %v", width, n, radius, o, len(got), len(want), err)
 					}
@@ -291,7 +291,7 @@ func TestNearIsExact(t *testing.T) {
 		}
 	}
 	empty, _ := NewCodes(4)
-	if got, err := Near(t.Context(), empty, 3, NearOptions{}); err != nil || got != nil {
+	if got, err := nearGroups(t.Context(), empty, 3, NearOptions{}); err != nil || got != nil {
 		t.Errorf("of no codes: %v, %v", got, err)
 	}
 }
@@ -305,7 +305,7 @@ func TestNearSaysWhenBandsAreNoUse(t *testing.T) {
 		all    bool
 	}{{2, false}, {40, true}} {
 		said := int64(0)
-		_, err := Near(t.Context(), c, x.radius, NearOptions{AllPairs: func(pairs int64, _ time.Duration) { said = pairs }})
+		_, err := nearGroups(t.Context(), c, x.radius, NearOptions{AllPairs: func(pairs int64, _ time.Duration) { said = pairs }})
 		if err != nil || (said > 0) != x.all || x.all && said != 6_000*5_999/2 {
 			t.Errorf("radius %d: all %d pairs, %v", x.radius, said, err)
 		}

@@ -3,7 +3,6 @@ package encoding
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,8 +13,8 @@ import (
 // source is an open result file.
 type source struct {
 	*result.Table
-	origin *Origin // nil where no manifest gives one
-	shard  int     // of a job, -1 for none
+	origin *Origin  // nil where no manifest gives one
+	shard  int      // of a job, -1 for none
 	array  []string // the kinds of codes that its array may be
 }
 
@@ -35,11 +34,11 @@ func openFile(path string) (*source, error) {
 	if err == nil {
 		f.origin, err = originOf(m)
 	}
-	if err == nil && m != nil && m.Shard != nil && m.Fingerprint != "" {
-		f.shard = *m.Shard
-	}
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
+	}
+	if m != nil && m.Shard != nil && m.Fingerprint != "" {
+		f.shard = *m.Shard
 	}
 	return f, nil
 }
@@ -63,8 +62,7 @@ func (f *source) settle(origin *Origin) error {
 	if f.origin != nil {
 		origin = f.origin
 	}
-	_, isBytes := c.Values.([]uint8)
-	if f.Rows() > 0 && (!isBytes || c.Width < 1) {
+	if _, octets := c.Values.([]uint8); f.Rows() > 0 && (!octets || c.Width < 1) {
 		return fmt.Errorf("it holds %T of %d a row; packed codes are uint8 of shape [items, bytes] in row-major order",
 			c.Values, max(c.Width, 1))
 	}
@@ -109,16 +107,4 @@ func (f *source) size(on string) (n, width int) {
 		return 0, 0
 	}
 	return n, width
-}
-
-// readWhole reads a regular file.
-func readWhole(path string) ([]byte, error) {
-	st, err := os.Stat(path)
-	if err == nil && !st.Mode().IsRegular() {
-		err = errors.New("it is not a regular file")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
 }

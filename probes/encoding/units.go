@@ -2,6 +2,7 @@ package encoding
 
 import (
 	"math"
+	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
@@ -24,11 +25,7 @@ func Use(c *Codes, threads int) Units {
 		return u
 	}
 	ones, padding := make([]float64, 8*c.width), c.padding()
-	each := make([]float64, c.n)
-	for i := range each {
-		each[i] = 1
-	}
-	c.sumOf(ones, each, SearchOptions{Threads: threads}.threads())
+	c.sumOf(ones, slices.Repeat([]float64{1}, c.n), SearchOptions{Threads: threads}.threads())
 	total := 0.0
 	for i, n := range ones {
 		if padding(i) {
@@ -136,13 +133,6 @@ func (c *Codes) Group(name string, parts []Part) *Codes {
 
 // wrote says whether the codes of the site called name are among those that were written.
 func (o *Origin) wrote(name string) bool {
-	if o.Settings.CodeSites == nil {
-		return true
-	}
-	for _, glob := range o.Settings.CodeSites {
-		if ok, _ := site.Match(glob, name); ok {
-			return true
-		}
-	}
-	return false
+	globs := o.Settings.CodeSites
+	return globs == nil || slices.ContainsFunc(globs, func(g string) bool { ok, _ := site.Match(g, name); return ok })
 }

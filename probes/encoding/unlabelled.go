@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -9,16 +10,16 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// UnlabelledOptions go with ClusterUnlabelled. The zero value is of the defaults named
+// UnlabelledOptions go with clusterUnlabelled. The zero value is of the defaults named
 // here.
 type UnlabelledOptions struct {
 	// Sample is the most items to cluster, 1,000 when 0 and up to 2,048; Seed draws them.
 	Sample int
 	Seed   uint64
-	// Eta is the temperature of the Affinity, 0.175 when 0: less of it joins only
+	// Eta is the temperature of the affinity, 0.175 when 0: less of it joins only
 	// nearer items.
 	Eta float64
-	// Clusters is their number; 0 takes that of 2 to 20 with the least CodingLength. Of
+	// Clusters is their number; 0 takes that of 2 to 20 with the least codingLength. Of
 	// codes of more bits than items it grows with the number, and the choice is 2: every
 	// cluster is charged for all dimensions, and few items do not make up for it.
 	Clusters int
@@ -33,7 +34,7 @@ type Unlabelled struct {
 	Of    int     `json:"of"`
 	Eta   float64 `json:"eta"`
 	// Clusters is how many were looked for, Sizes their items; Chosen says that the
-	// CodingLength, in nats, chose how many.
+	// codingLength, in nats, chose how many.
 	Clusters     int     `json:"clusters"`
 	Chosen       bool    `json:"chosen"`
 	Sizes        []int   `json:"sizes"`
@@ -52,7 +53,7 @@ type Unlabelled struct {
 const (
 	defaultEta    = 0.175
 	defaultSample = 1000
-	// distortion is the epsilon of CodingLength and the squared one of the rates.
+	// distortion is the epsilon of codingLength and the squared one of the rates.
 	distortion = 0.1
 	// rateItems bounds the items of the conditional rate.
 	rateItems = 256
@@ -60,14 +61,9 @@ const (
 	mostClusters = 20
 )
 
-// ClusterUnlabelled clusters a sample of c, of two items or more, without labels.
-func ClusterUnlabelled(ctx context.Context, c *Codes, o UnlabelledOptions) (*Unlabelled, error) {
-	if o.Sample == 0 {
-		o.Sample = defaultSample
-	}
-	if o.Eta == 0 {
-		o.Eta = defaultEta
-	}
+// clusterUnlabelled clusters a sample of c, of two items or more, without labels.
+func clusterUnlabelled(ctx context.Context, c *Codes, o UnlabelledOptions) (*Unlabelled, error) {
+	o.Sample, o.Eta = cmp.Or(o.Sample, defaultSample), cmp.Or(o.Eta, defaultEta)
 	if o.Sample < 2 || o.Sample > maxSpectral {
 		return nil, fmt.Errorf("a sample of %d items; want 2 to %d", o.Sample, maxSpectral)
 	}
@@ -94,10 +90,10 @@ func ClusterUnlabelled(ctx context.Context, c *Codes, o UnlabelledOptions) (*Unl
 }
 
 func affinityOf(ctx context.Context, c *Codes, eta float64) (gram, g *mat.SymDense, err error) {
-	if gram, err = Gram(ctx, c); err != nil {
+	if gram, err = gramOf(ctx, c); err != nil {
 		return nil, nil, err
 	}
-	g, err = Affinity(ctx, gram, eta)
+	g, err = affinity(ctx, gram, eta)
 	return gram, g, err
 }
 
@@ -117,7 +113,7 @@ func (u *Unlabelled) cluster(ctx context.Context, gram, g mat.Symmetric, bits in
 			return nil, err
 		}
 		of := spectral(v, k, o.Seed)
-		length, err := CodingLength(gram, of, max(bits, 1), distortion)
+		length, err := codingLength(gram, of, max(bits, 1), distortion)
 		if err != nil {
 			return nil, err
 		}
@@ -138,26 +134,22 @@ func (u *Unlabelled) judge(c *Codes, of []int) {
 	for i, row := range rows {
 		clusters[i] = of[row]
 	}
-	purity, matched := Purity(clusters, labels), Match(clusters, labels)
+	purity, matched := purityOf(clusters, labels), matchedShare(clusters, labels)
 	u.Purity, u.Matched = &purity, &matched
 }
 
 // rates takes the rates of the first items.
 func (u *Unlabelled) rates(ctx context.Context, c *Codes, gram, g *mat.SymDense) (err error) {
 	if u.RateItems = min(c.n, rateItems); u.RateItems < c.n {
-		rows := make([]int, u.RateItems)
-		for i := range rows {
-			rows[i] = i
-		}
-		if gram, g, err = affinityOf(ctx, c.Pick(rows), u.Eta); err != nil {
+		if gram, g, err = affinityOf(ctx, c.Pick(rowsFrom(0, u.RateItems)), u.Eta); err != nil {
 			return err
 		}
 	}
 	d := max(c.Bits, 1)
-	if u.Rate, err = Rate(gram, d, distortion); err != nil {
+	if u.Rate, err = rateOf(gram, d, distortion); err != nil {
 		return err
 	}
-	if u.Conditional, err = ConditionalRate(gram, g, d, distortion); err != nil {
+	if u.Conditional, err = conditionalRate(gram, g, d, distortion); err != nil {
 		return err
 	}
 	u.Reduction = u.Rate - u.Conditional

@@ -41,11 +41,7 @@ func columnOf[R, T any](name string, batch []R, value func(R) T) result.Column {
 // itemColumns are the columns that say which items of c the rows of a batch are.
 func itemColumns[R any](c *Codes, batch []R, row func(R) int) []result.Column {
 	label := columnOf("label", batch, func(r R) int64 { v, _ := c.Label(row(r)); return v })
-	label.Null = make([]bool, len(batch))
-	for i, r := range batch {
-		_, ok := c.Label(row(r))
-		label.Null[i] = !ok
-	}
+	label.Null = columnOf("", batch, func(r R) bool { _, ok := c.Label(row(r)); return !ok }).Values.([]bool)
 	return []result.Column{
 		columnOf("id", batch, func(r R) string { return c.ID(row(r)) }),
 		columnOf("path", batch, func(r R) string { return c.Path(row(r)) }),

@@ -178,7 +178,7 @@ func (m *Mapper) At(ctx context.Context, x []float64, q Query) (*Affine, error) 
 	if err != nil {
 		return nil, err
 	}
-	scale := 0.0
+	list, scale := func(s []string) []string { return append([]string{}, s...) }, 0.0
 	a := &Affine{Output: m.output, Rows: slices.Clone(q.Rows), Bent: list(m.Bent), Unwatched: list(m.Unwatched)}
 	for i, v := range f {
 		if v-v != 0 {
@@ -213,17 +213,14 @@ func (m *Mapper) At(ctx context.Context, x []float64, q Query) (*Affine, error) 
 		return nil, err
 	}
 	along := slices.Index(a.Rows, a.Along)
-	norm := a.Norm[along]
-	if norm > 0 {
-		a.Direction = make([]float64, dim)
+	if norm := a.Norm[along]; norm > 0 {
+		a.Direction = slices.Clone(a.Weight[along*dim : (along+1)*dim])
 		for i := range a.Direction {
-			a.Direction[i] = a.Weight[along*dim+i] / norm
+			a.Direction[i] /= norm
 		}
 	}
 	return a, m.look(ctx, x, a, scale)
 }
-
-func list(s []string) []string { return append([]string{}, s...) }
 
 // weights finds the rows, some in one run: a batch of copies of x, with a 1 in
 // another place for each.

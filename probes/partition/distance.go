@@ -198,13 +198,10 @@ type nearest struct {
 func (n *nearest) add(u unit, t float64) {
 	const same = 1 + 1e-12
 	switch {
-	case n.units == nil || t*same < n.t:
-		if n.units != nil {
-			n.next = n.t
-		} else {
-			n.next = math.Inf(1)
-		}
-		n.t, n.units = t, map[unit]bool{u: true}
+	case n.units == nil:
+		n.t, n.next, n.units = t, math.Inf(1), map[unit]bool{u: true}
+	case t*same < n.t:
+		n.t, n.next, n.units = t, n.t, map[unit]bool{u: true}
 	case t <= n.t*same:
 		n.units[u] = true
 	default:
@@ -266,8 +263,7 @@ func describe(s *site.Site, c crossing) *Crossing {
 
 // check evaluates the network on both sides of both boundaries.
 func (m *Mapper) check(ctx context.Context, x []float64, a *Affine, r *ray, scale float64, ahead, behind nearest) error {
-	c := &Check{Tolerance: m.tolerance}
-	size := 0.0
+	c, size := &Check{Tolerance: m.tolerance}, 0.0
 	for _, v := range x {
 		size = math.Hypot(size, v)
 	}
@@ -296,14 +292,12 @@ func (m *Mapper) check(ctx context.Context, x []float64, a *Affine, r *ray, scal
 		if half == 0 {
 			continue
 		}
-		s := Side{Side: way.name, At: half}
 		q, apart, err := at(half)
 		if err != nil {
 			return err
 		}
-		s.Error = apart
 		k := m.changed(r, q, nil)
-		s.Changed, s.Noise = k.units, k.noise
+		s := Side{Side: way.name, At: half, Error: apart, Changed: k.units, Noise: k.noise}
 		c.Error = max(c.Error, apart)
 		if bounded && !math.IsInf(way.at.t, 0) {
 			// Between this boundary and the next; where rounding hides the change
@@ -314,9 +308,8 @@ func (m *Mapper) check(ctx context.Context, x []float64, a *Affine, r *ray, scal
 				if err != nil {
 					return err
 				}
-				b := &Beyond{At: t, Error: apart, Tied: len(way.at.units)}
 				k := m.changed(r, q, way.at.units)
-				b.Changed, b.Crossed = k.units, k.crossed
+				b := &Beyond{At: t, Error: apart, Changed: k.units, Tied: len(way.at.units), Crossed: k.crossed}
 				b.Bend = math.Abs(q.df[a.Along]-r.df[a.Along]) / a.Norm[slices.Index(a.Rows, a.Along)]
 				if b.Bend-b.Bend != 0 {
 					b.Bend = math.MaxFloat64
@@ -332,8 +325,7 @@ func (m *Mapper) check(ctx context.Context, x []float64, a *Affine, r *ray, scal
 	if c.Sides == nil {
 		return nil
 	}
-	c.Exact = c.Error <= c.Tolerance && len(m.Bent) == 0
-	a.Check = c
+	c.Exact, a.Check = c.Error <= c.Tolerance && len(m.Bent) == 0, c
 	return nil
 }
 

@@ -82,9 +82,7 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 	if err := eo.CheckRandom(m); err != nil {
 		return nil, err
 	}
-	if o.Input == "" {
-		o.Input = v.Name
-	}
+	o.Input = cmp.Or(o.Input, v.Name)
 	all := m.Graph.Inputs
 	at := slices.IndexFunc(all, func(w *onnx.Value) bool { return w.Name == o.Input })
 	if at < 0 || o.Input != v.Name && !slices.ContainsFunc(beside, func(p probes.Input) bool { return p.Name == o.Input }) {
@@ -108,19 +106,17 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 			return nil, err
 		}
 	}
-	if o.Output == "" {
-		o.Output = wide.Graph.Outputs[0].Name
-	}
+	o.Output = cmp.Or(o.Output, wide.Graph.Outputs[0].Name)
 	for _, v := range wide.Graph.Outputs {
 		if v.Name == o.Output && v.DType != tensor.Undefined && !v.DType.IsFloat() {
 			return nil, fmt.Errorf("the output %q is %s, which has no derivative; find the map of a value before it", v.Name, v.DType)
 		}
 	}
-	mp := &Mapper{output: o.Output, rows: max(o.Batch, 0), most: 1 << 29, tolerance: Tolerance, still: 1e-13}
+	mp := &Mapper{output: o.Output, rows: o.Batch, most: 1 << 29, tolerance: Tolerance, still: 1e-13}
 	if o.Float32 && v.DType == tensor.Float32 {
 		mp.tolerance, mp.still = Float32Tolerance, 1e-5
 	}
-	if mp.rows == 0 {
+	if mp.rows <= 0 {
 		mp.rows = 16
 	}
 	var none *site.NoneError
@@ -181,20 +177,16 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 
 // choose marks the sites to report.
 func (m *Mapper) choose(model *onnx.Model, globs []string) error {
-	m.chosen = make([]bool, len(m.Plan.Sites))
+	m.chosen = slices.Repeat([]bool{len(globs) == 0}, len(m.Plan.Sites))
 	if len(globs) == 0 {
-		for i := range m.chosen {
-			m.chosen[i] = true
-		}
 		return nil
 	}
 	found, err := site.Find(model, site.Options{MaxPool: true, Globs: globs})
 	if err != nil {
 		return err
 	}
-	some := found.Sites
 	for i := range m.chosen {
-		m.chosen[i] = slices.ContainsFunc(some, func(s site.Site) bool { return s.Name == m.Plan.Sites[i].Name })
+		m.chosen[i] = slices.ContainsFunc(found.Sites, func(s site.Site) bool { return s.Name == m.Plan.Sites[i].Name })
 	}
 	return nil
 }

@@ -47,12 +47,10 @@ func digits(v float64) string { return fmt.Sprintf("%.6g", v) }
 func distances(sites []Distance) [][]string {
 	rows := [][]string{{"SITE", "AHEAD", "UNIT", "BEHIND", "UNIT"}}
 	for _, s := range sites {
-		row := []string{s.Site}
-		for _, c := range []*Crossing{s.Ahead, s.Behind} {
-			if c == nil {
-				row = append(row, "none", "")
-			} else {
-				row = append(row, digits(c.Distance), fmt.Sprint(c.Index))
+		row := []string{s.Site, "none", "", "none", ""}
+		for i, c := range []*Crossing{s.Ahead, s.Behind} {
+			if c != nil {
+				row[1+2*i], row[2+2*i] = digits(c.Distance), fmt.Sprint(c.Index)
 			}
 		}
 		rows = append(rows, row)

@@ -2,15 +2,15 @@ package report
 
 import (
 	"fmt"
-	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 )
 
-// Bar is one measure of every site; its values have the order of the sites.
-type Bar struct {
+// barSeries is one measure of every site; its values have the order of the sites.
+type barSeries struct {
 	Name   string
 	Values []float64
 }
@@ -18,25 +18,22 @@ type Bar struct {
 // maxSites is the most sites that a chart of bars shows.
 const maxSites = 300
 
-// Bars draws a row for every site, first to last from the top, with a bar for each
+// barChart draws a row for every site, first to last from the top, with a bar for each
 // measure. The measures are told apart by colour and by how bars are filled: the first
 // full, the second hollow.
-func Bars(stem, x string, sites []string, bars ...Bar) (*Figure, error) {
+func barChart(stem, x string, sites []string, bars ...barSeries) (*Figure, error) {
 	if len(sites) == 0 || len(bars) == 0 {
 		return nil, noData(stem)
 	}
-	if len(sites) > maxSites {
-		return nil, fmt.Errorf("drawing the figure %s: %d sites; a chart holds %d", stem, len(sites), maxSites)
-	}
 	n := len(sites)
+	if n > maxSites {
+		return nil, fmt.Errorf("drawing the figure %s: %d sites; a chart holds %d", stem, n, maxSites)
+	}
 	thick := vg.Length(max(14/len(bars), 4))
 	p := newPlot(x, "")
 	p.X.Min = 0
 	alt := fmt.Sprintf("Bar chart of %s for %d sites.", x, n)
-	grid := plotter.NewGrid()
-	grid.Horizontal.Width = 0
-	grid.Vertical.Color, grid.Vertical.Width = rule, 0.5
-	p.Add(grid)
+	p.Add(grid(0, 0.5))
 	var l legend
 	for i, b := range bars {
 		if len(b.Values) != n {
@@ -58,34 +55,24 @@ func Bars(stem, x string, sites []string, bars ...Bar) (*Figure, error) {
 		chart.Color = fade(category(i), []uint8{255, 40, 140}[i%3])
 		chart.LineStyle.Color, chart.LineStyle.Width = category(i), 1
 		p.Add(chart)
-		if len(bars) > 1 {
-			l = append(l, entry{name(b.Name, 40), []plot.Thumbnailer{chart}})
-		}
-		top, bottom := extremes(b.Values)
+		l = append(l, entry{name(b.Name, 40), chart})
+		top, bottom := slices.Index(b.Values, slices.Max(b.Values)), slices.Index(b.Values, slices.Min(b.Values))
 		alt += fmt.Sprintf(" %s: largest %.4g (%s), smallest %.4g (%s).", b.Name, b.Values[top], sites[top], b.Values[bottom], sites[bottom])
 	}
-	names := make([]string, n)
-	for i, s := range sites {
-		names[n-1-i] = name(s, 26)
-	}
-	p.NominalY(names...)
-	p.Y.Min, p.Y.Max = -0.5, float64(n)-0.5
+	nominal(p, sites)
 	if p.X.Max <= 0 {
 		p.X.Max = 1
 	}
 	f := Figure{Name: stem, Alt: alt, height: 60 + vg.Length(n)*(vg.Length(len(bars))*(thick+1)+6)}
-	return single(f, p, l), nil
+	return single(f, p, l.unlessOne()), nil
 }
 
-func extremes(values []float64) (top, bottom int) {
-	high, low := math.Inf(-1), math.Inf(1)
-	for i, v := range values {
-		if v > high {
-			high, top = v, i
-		}
-		if v < low {
-			low, bottom = v, i
-		}
+// nominal names the rows of a plot, first to last from the top.
+func nominal(p *plot.Plot, rows []string) {
+	var names []string
+	for _, s := range slices.Backward(rows) {
+		names = append(names, name(s, 26))
 	}
-	return top, bottom
+	p.NominalY(names...)
+	p.Y.Min, p.Y.Max = -0.5, float64(len(rows))-0.5
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,8 +58,7 @@ func Document(ctx context.Context, name string, printed any, o Options) (*Page, 
 		return nil, err
 	}
 	r, of := newShown(name), reflect.TypeOf(printed)
-	known, err := c.found(r, printed)
-	if !known {
+	if !c.found(r, printed) {
 		if of != nil && of.Kind() == reflect.Pointer {
 			of = of.Elem()
 		}
@@ -67,7 +67,7 @@ func Document(ctx context.Context, name string, printed any, o Options) (*Page, 
 			err = jsonOf(r, b, of)
 		}
 	}
-	if err != nil {
+	if err = cmp.Or(err, r.failed); err != nil {
 		return nil, fmt.Errorf("showing %s: %w", name, err)
 	}
 	c.page.Sections = []Section{r.Section}
@@ -82,12 +82,7 @@ type collector struct {
 }
 
 func newCollector(ctx context.Context, o Options) (*collector, error) {
-	if o.Sample == 0 {
-		o.Sample = 1000
-	}
-	if o.Pictures == 0 {
-		o.Pictures = 50
-	}
+	o.Sample, o.Pictures = cmp.Or(o.Sample, 1000), cmp.Or(o.Pictures, 50)
 	if o.Sample < 2 || o.Sample > MaxItems {
 		return nil, fmt.Errorf("a sample of %d items; want 2 to %d", o.Sample, MaxItems)
 	}
@@ -149,28 +144,21 @@ func (c *collector) path(path string, depth int) error {
 	st, err := os.Stat(path)
 	switch {
 	case err != nil:
-		c.skip(path, err)
-		return nil
+		return c.skip(path, err)
 	case !st.IsDir() && !st.Mode().IsRegular():
-		c.skip(path, errors.New("it is neither a file nor a folder"))
-		return nil
+		return c.skip(path, errors.New("it is neither a file nor a folder"))
 	case len(c.page.Sections) >= maxSections:
-		c.skip(path, fmt.Errorf("a page shows %d results", maxSections))
-		return nil
+		return c.skip(path, fmt.Errorf("a page shows %d results", maxSections))
 	case !st.IsDir():
 		return c.file(path)
-	}
-	if isJob(path) {
+	case isJob(path):
 		return c.add(path, job)
-	}
-	if depth == maxDepth {
-		c.skip(path, fmt.Errorf("folders are followed %d deep", maxDepth))
-		return nil
+	case depth == maxDepth:
+		return c.skip(path, fmt.Errorf("folders are followed %d deep", maxDepth))
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		c.skip(path, err)
-		return nil
+		return c.skip(path, err)
 	}
 	study := isStudy(path)
 	shown := mapsIn(path)
@@ -209,10 +197,12 @@ func isStudy(dir string) bool {
 	return err == nil && json.Unmarshal(b, &p) == nil && p.Verb != "" && p.Fingerprint != ""
 }
 
-func (c *collector) skip(path string, err error) {
+// skip lists what is not shown, which is no error.
+func (c *collector) skip(path string, err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		err = p.Err
 	}
 	c.page.Skipped = append(c.page.Skipped, Skipped{path, err.Error()})
+	return nil
 }

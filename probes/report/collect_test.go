@@ -107,7 +107,7 @@ func TestQuantilesAreBands(t *testing.T) {
 	if len(charts) != 1 || skipped != 2 {
 		t.Fatalf("%d charts, %d rows left out", len(charts), skipped)
 	}
-	if m := charts[0]; m.title != "median complexity, radius 0.5" || m.sites[""][0].Points[1] != (Point{10, 5, 3, 9}) {
+	if m := charts[0]; m.title != "median complexity, radius 0.5" || m.sites[""][0].Points[1] != (curvePoint{10, 5, 3, 9}) {
 		t.Errorf("%+v", m)
 	}
 }

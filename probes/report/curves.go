@@ -11,38 +11,38 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Point is a value at a position of the x axis, with the band from Low to High around
+// curvePoint is a value at a position of the x axis, with the band from Low to High around
 // it; Low and High equal to Y are no band.
-type Point struct{ X, Y, Low, High float64 }
+type curvePoint struct{ X, Y, Low, High float64 }
 
-// Series is a curve.
-type Series struct {
+// lineSeries is a curve.
+type lineSeries struct {
 	Name   string
-	Points []Point
+	Points []curvePoint
 }
 
-// Panel is one of several charts that share their axes, such as one for each site.
-type Panel struct {
+// panel is one of several charts that share their axes, such as one for each site.
+type panel struct {
 	Title  string
-	Series []Series
+	Series []lineSeries
 }
 
-// Axes are the titles of the axes, with units. LogX spaces x by its logarithm, or by
+// axisTitles are the titles of the axes, with units. LogX spaces x by its logarithm, or by
 // that of 1 + x where some x is 0, as the first step of training is.
-type Axes struct {
+type axisTitles struct {
 	X, Y string
 	LogX bool
 }
 
-// Curves draws series over one x axis, with their bands. name is the stem of the
+// curveChart draws series over one x axis, with their bands. name is the stem of the
 // figure's files. Empty series, and values that are no finite numbers, are errors.
-func Curves(name string, a Axes, series ...Series) (*Figure, error) {
-	return Panels(name, a, Panel{Series: series})
+func curveChart(name string, a axisTitles, series ...lineSeries) (*Figure, error) {
+	return panelChart(name, a, panel{Series: series})
 }
 
-// Panels draws a chart for each panel, two in a row, all with the same axes. A series has
+// panelChart draws a chart for each panel, two in a row, all with the same axes. A series has
 // the same colour, dashes and marks in all of them.
-func Panels(stem string, a Axes, panels ...Panel) (*Figure, error) {
+func panelChart(stem string, a axisTitles, panels ...panel) (*Figure, error) {
 	if len(panels) == 0 || len(panels) > maxPanels {
 		return nil, fmt.Errorf("drawing the figure %s: %d panels; want 1 to %d: %w", stem, len(panels), maxPanels, ErrNoData)
 	}
@@ -91,15 +91,16 @@ func tiled(f Figure, plots []*plot.Plot, l legend) *Figure {
 
 // chart is what the panels of a figure share.
 type chart struct {
-	Axes
+	axisTitles
 	order                  map[string]int // of the series
 	few                    bool           // few enough points for marks
 	xmin, xmax, ymin, ymax float64
 	legend                 legend
 }
 
-func newChart(stem string, a Axes, panels []Panel) (*chart, error) {
-	c := &chart{Axes: a, order: map[string]int{}, few: true, xmin: math.Inf(1), xmax: math.Inf(-1), ymin: math.Inf(1), ymax: math.Inf(-1)}
+func newChart(stem string, a axisTitles, panels []panel) (*chart, error) {
+	c := &chart{axisTitles: a, order: map[string]int{}, few: true,
+		xmin: math.Inf(1), xmax: math.Inf(-1), ymin: math.Inf(1), ymax: math.Inf(-1)}
 	for _, p := range panels {
 		for _, s := range p.Series {
 			if len(s.Points) == 0 {
@@ -123,7 +124,7 @@ func newChart(stem string, a Axes, panels []Panel) (*chart, error) {
 				c.order[s.Name] = i
 				line, _ := plotter.NewLine(plotter.XYs{{}})
 				line.LineStyle = lineOf(i)
-				c.legend = append(c.legend, entry{name(s.Name, 40), []plot.Thumbnailer{line}})
+				c.legend = append(c.legend, entry{name(s.Name, 40), line})
 			}
 		}
 	}
@@ -133,30 +134,35 @@ func newChart(stem string, a Axes, panels []Panel) (*chart, error) {
 	if a.LogX && c.xmin < 0 {
 		return nil, fmt.Errorf("drawing the figure %s: x is %v, and a logarithmic axis begins at 0", stem, c.xmin)
 	}
-	switch {
-	case c.ymin == c.ymax && c.ymin == 0:
+	if c.ymin == 0 && c.ymax == 0 {
 		c.ymax = 1
-	case c.ymin == c.ymax:
-		pad := math.Max(math.Abs(c.ymin)/10, 1e-3)
-		c.ymin, c.ymax = c.ymin-pad, c.ymax+pad
 	}
-	if c.ymin > 0 && c.ymin < c.ymax/2 { // near enough to show how far from nothing it is
-		c.ymin = 0
-	}
-	if len(c.legend) == 1 {
-		c.legend = nil
-	}
+	c.ymin, c.ymax = room(c.ymin, c.ymax)
+	c.legend = c.legend.unlessOne()
 	return c, nil
 }
 
-func (c *chart) plot(panel Panel) *plot.Plot {
+// room is the part of an axis for values from low to high: never nothing, and from 0 on where
+// that is near enough to show how far from nothing they are.
+func room(low, high float64) (from, to float64) {
+	if low == high {
+		pad := math.Max(math.Abs(low)/10, 1e-3)
+		low, high = low-pad, high+pad
+	}
+	if low > 0 && low < high/2 {
+		low = 0
+	}
+	return low, high
+}
+
+func (c *chart) plot(panel panel) *plot.Plot {
 	p := newPlot(c.X, c.Y)
 	p.Title.Text = name(panel.Title, 40)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = c.xmin, c.xmax, c.ymin, c.ymax
 	if c.LogX {
 		logarithmic(&p.X, c.xmin, c.xmax)
 	}
-	p.Add(gridLines())
+	p.Add(grid(0.5, 0))
 	for _, s := range panel.Series {
 		if b := band(s.Points); b != nil {
 			b.Color = fade(category(c.order[s.Name]), 48)
@@ -183,7 +189,7 @@ func (c *chart) plot(panel Panel) *plot.Plot {
 }
 
 // band is the outline of the values' bands; nil where there are none.
-func band(points []Point) *plotter.Polygon {
+func band(points []curvePoint) *plotter.Polygon {
 	var ring plotter.XYs
 	wide := false
 	for _, q := range points {
@@ -196,18 +202,14 @@ func band(points []Point) *plotter.Polygon {
 	for i := len(points) - 1; i >= 0; i-- {
 		ring = append(ring, plotter.XY{X: points[i].X, Y: points[i].Low})
 	}
-	b, err := plotter.NewPolygon(ring)
-	if err != nil {
-		return nil
-	}
+	b, _ := plotter.NewPolygon(ring)
 	return b
 }
 
-func gridLines() *plotter.Grid {
-	g := plotter.NewGrid()
-	g.Vertical.Width = 0
-	g.Horizontal.Color, g.Horizontal.Width = rule, 0.5
-	return g
+// grid is lines of some widths, 0 for none.
+func grid(horizontal, vertical vg.Length) *plotter.Grid {
+	return &plotter.Grid{Horizontal: draw.LineStyle{Color: rule, Width: horizontal},
+		Vertical: draw.LineStyle{Color: rule, Width: vertical}}
 }
 
 var dashes = [][]vg.Length{nil, {7, 3}, {2, 2}, {7, 2, 2, 2}}
@@ -216,7 +218,7 @@ func lineOf(i int) draw.LineStyle {
 	return draw.LineStyle{Color: category(i), Width: 1.8, Dashes: dashes[i%len(dashes)]}
 }
 
-func (c *chart) alt(panels []Panel) string {
+func (c *chart) alt(panels []panel) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Line chart of %s against %s.", c.Y, c.X)
 	for i, p := range panels {

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"fmt"
+	gomaps "maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -15,35 +16,23 @@ import (
 // MaxItems is the most items whose distances are held at once.
 const MaxItems = 2000
 
-// Sample draws n of the rows 0 to all-1 without replacement, in their order; all of them
+// sampleOf draws n of the rows 0 to all-1 without replacement, in their order; all of them
 // where there are no more.
-func Sample(all, n int, seed uint64) []int {
-	if n >= all {
-		rows := make([]int, all)
-		for i := range rows {
-			rows[i] = i
-		}
-		return rows
-	}
+func sampleOf(all, n int, seed uint64) []int {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	chosen := map[int]bool{}
-	for i := all - n; i < all; i++ { // Floyd's
+	for i := max(all-n, 0); i < all; i++ { // Floyd's
 		if r := rng.IntN(i + 1); chosen[r] {
 			chosen[i] = true
 		} else {
 			chosen[r] = true
 		}
 	}
-	rows := make([]int, 0, n)
-	for r := range chosen {
-		rows = append(rows, r)
-	}
-	slices.Sort(rows)
-	return rows
+	return slices.Sorted(gomaps.Keys(chosen))
 }
 
-// Distances holds the Hamming distances of all pairs of some codes, MaxItems at the most.
-func Distances(ctx context.Context, c *encoding.Codes, rows []int) (*mat.SymDense, error) {
+// pairDistances holds the Hamming distances of all pairs of some codes, MaxItems at the most.
+func pairDistances(ctx context.Context, c *encoding.Codes, rows []int) (*mat.SymDense, error) {
 	if len(rows) == 0 {
 		return nil, fmt.Errorf("the distances of codes: %w", ErrNoData)
 	}
@@ -62,8 +51,8 @@ func Distances(ctx context.Context, c *encoding.Codes, rows []int) (*mat.SymDens
 	return d, nil
 }
 
-// Split parts the distances of pairs of labelled items by whether both have one label.
-func Split(d mat.Symmetric, labels []string) (within, between []float64) {
+// splitByLabel parts the distances of pairs of labelled items by whether both have one label.
+func splitByLabel(d mat.Symmetric, labels []string) (within, between []float64) {
 	for i := range labels {
 		for j := i + 1; j < len(labels); j++ {
 			switch {
@@ -78,12 +67,12 @@ func Split(d mat.Symmetric, labels []string) (within, between []float64) {
 	return within, between
 }
 
-// Scale is classical multidimensional scaling (Torgerson, 1952) to the plane, of squared
+// planar is classical multidimensional scaling (Torgerson, 1952) to the plane, of squared
 // Euclidean distances. Hamming distances are those: for them it is the principal
 // component analysis of the bits. shares are the parts of the whole variance that the two
 // coordinates hold. The larger of a coordinate's extremes is positive, so that the same
 // distances have the same map.
-func Scale(d mat.Symmetric) (x, y []float64, shares [2]float64, err error) {
+func planar(d mat.Symmetric) (x, y []float64, shares [2]float64, err error) {
 	n := d.SymmetricDim()
 	if n == 0 {
 		return nil, nil, shares, fmt.Errorf("scaling distances: %w", ErrNoData)

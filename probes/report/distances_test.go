@@ -27,7 +27,7 @@ func TestScaleFindsThePlane(t *testing.T) {
 			d.SetSym(i, j, math.Pow(at[i][0]-at[j][0], 2)+math.Pow(at[i][1]-at[j][1], 2))
 		}
 	}
-	x, y, share, err := Scale(d)
+	x, y, share, err := planar(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestScaleIsPrincipalComponents(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err := Distances(context.Background(), set, Sample(n, n, 0))
+	d, err := pairDistances(context.Background(), set, sampleOf(n, n, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestScaleIsPrincipalComponents(t *testing.T) {
 	}
 	var left mat.Dense
 	svd.UTo(&left)
-	x, _, share, err := Scale(d)
+	x, _, share, err := planar(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,31 +112,31 @@ func TestScaleIsPrincipalComponents(t *testing.T) {
 }
 
 func TestScaleOfLittle(t *testing.T) {
-	if _, _, _, err := Scale(&mat.SymDense{}); !errors.Is(err, ErrNoData) {
+	if _, _, _, err := planar(&mat.SymDense{}); !errors.Is(err, ErrNoData) {
 		t.Errorf("of nothing: %v", err)
 	}
 	for _, n := range []int{1, 2, 3} { // equal codes too
-		x, y, _, err := Scale(mat.NewSymDense(n, nil))
+		x, y, _, err := planar(mat.NewSymDense(n, nil))
 		if err != nil || len(x) != n || slices.Max(x) != 0 || slices.Min(y) != 0 {
 			t.Errorf("of %d equal items: %v %v %v", n, x, y, err)
 		}
 	}
-	if _, _, _, err := Scale(mat.NewSymDense(2, []float64{0, math.NaN(), math.NaN(), 0})); err == nil {
+	if _, _, _, err := planar(mat.NewSymDense(2, []float64{0, math.NaN(), math.NaN(), 0})); err == nil {
 		t.Error("NaN has a place")
 	}
 }
 
 func TestSample(t *testing.T) {
-	if got := Sample(3, 5, 1); !slices.Equal(got, []int{0, 1, 2}) {
+	if got := sampleOf(3, 5, 1); !slices.Equal(got, []int{0, 1, 2}) {
 		t.Errorf("more than there are: %v", got)
 	}
-	a, b := Sample(1000, 50, 7), Sample(1000, 50, 7)
-	if !slices.Equal(a, b) || slices.Equal(a, Sample(1000, 50, 8)) || len(slices.Compact(a)) != 50 || !slices.IsSorted(a) {
+	a, b := sampleOf(1000, 50, 7), sampleOf(1000, 50, 7)
+	if !slices.Equal(a, b) || slices.Equal(a, sampleOf(1000, 50, 8)) || len(slices.Compact(a)) != 50 || !slices.IsSorted(a) {
 		t.Errorf("a sample of 50: %v, and again %v", a, b)
 	}
 	counts := make([]int, 10)
 	for seed := range uint64(3000) {
-		for _, r := range Sample(10, 3, seed) {
+		for _, r := range sampleOf(10, 3, seed) {
 			counts[r]++
 		}
 	}
@@ -149,7 +149,7 @@ func TestSample(t *testing.T) {
 
 func TestSplit(t *testing.T) {
 	d := mat.NewSymDense(4, []float64{0, 1, 2, 3, 1, 0, 4, 5, 2, 4, 0, 6, 3, 5, 6, 0})
-	within, between := Split(d, []string{"a", "b", "a", ""})
+	within, between := splitByLabel(d, []string{"a", "b", "a", ""})
 	if !slices.Equal(within, []float64{2}) || !slices.Equal(between, []float64{1, 4}) {
 		t.Errorf("within %v, between %v", within, between)
 	}

@@ -9,52 +9,47 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// Range is a value with the range around it, from Low to High; those equal to Value are no
+// span is a value with the range around it, from Low to High; those equal to Value are no
 // range. A Value of NaN is none at all.
-type Range struct{ Value, Low, High float64 }
+type span struct{ Value, Low, High float64 }
 
-// Dot is one measure of every row, in the order of the rows. Across is a single value of
+// dotSeries is one measure of every row, in the order of the rows. Across is a single value of
 // another kind for comparison, drawn as a line across all rows.
-type Dot struct {
+type dotSeries struct {
 	Name   string
-	Values []Range
+	Values []span
 	Across bool
 }
 
-// Dots draws a row for every name, first to last from the top, with a mark for each
+// dotChart draws a row for every name, first to last from the top, with a mark for each
 // measure and a line over its range. On a logarithmic axis 0 stands a step before the
-// smallest value. Axes.Y has no meaning.
-func Dots(stem string, a Axes, rows []string, dots ...Dot) (*Figure, error) {
+// smallest value. axisTitles.Y has no meaning.
+func dotChart(stem string, a axisTitles, rows []string, dots ...dotSeries) (*Figure, error) {
 	if len(rows) == 0 || len(dots) == 0 {
 		return nil, noData(stem)
 	}
-	if len(rows) > maxSites {
-		return nil, fmt.Errorf("drawing the figure %s: %d rows; a chart holds %d", stem, len(rows), maxSites)
-	}
 	n := len(rows)
+	if n > maxSites {
+		return nil, fmt.Errorf("drawing the figure %s: %d rows; a chart holds %d", stem, n, maxSites)
+	}
 	low, high, zero, err := reach(stem, a.LogX, n, dots)
 	if err != nil {
 		return nil, err
 	}
 	p := newPlot(a.X, "")
-	grid := plotter.NewGrid()
-	grid.Horizontal.Color, grid.Horizontal.Width = rule, 0.5
-	grid.Vertical.Color, grid.Vertical.Width = rule, 0.5
-	p.Add(grid)
+	p.Add(grid(0.5, 0.5))
 	at := func(v float64) float64 { return math.Max(v, low) }
 	alt := fmt.Sprintf("Chart of %s for %d rows.", a.X, n)
 	var l legend
 	for i, d := range dots {
-		apart := 0.0
-		if len(dots) > 1 {
-			apart = (float64(len(dots)-1)/2 - float64(i)) * 0.6 / float64(len(dots))
-		}
+		apart := (float64(len(dots)-1)/2 - float64(i)) * 0.6 / float64(len(dots)) // 0 of one measure
 		if d.Across {
-			line, _ := plotter.NewLine(plotter.XYs{{X: at(d.Values[0].Value), Y: -0.5}, {X: at(d.Values[0].Value), Y: float64(n) - 0.5}})
+			v := d.Values[0].Value
+			line, _ := plotter.NewLine(plotter.XYs{{X: at(v), Y: -0.5}, {X: at(v), Y: float64(n) - 0.5}})
 			line.LineStyle = lineOf(i)
 			p.Add(line)
-			l = append(l, entry{name(d.Name, 40), []plot.Thumbnailer{line}})
-			alt += fmt.Sprintf(" %s: %.4g.", d.Name, d.Values[0].Value)
+			l = append(l, entry{name(d.Name, 40), line})
+			alt += fmt.Sprintf(" %s: %.4g.", d.Name, v)
 			continue
 		}
 		var marks plotter.XYs
@@ -80,36 +75,27 @@ func Dots(stem string, a Axes, rows []string, dots ...Dot) (*Figure, error) {
 		s, _ := plotter.NewScatter(marks)
 		s.GlyphStyle = glyphOf(i, 3.5)
 		p.Add(s)
-		l = append(l, entry{name(d.Name, 40), []plot.Thumbnailer{s}})
+		l = append(l, entry{name(d.Name, 40), s})
 		alt += fmt.Sprintf(" %s: largest %.4g (%s).", d.Name, d.Values[best].Value, rows[best])
 	}
-	if len(l) == 1 {
-		l = nil
-	}
-	names := make([]string, n)
-	for i, s := range rows {
-		names[n-1-i] = name(s, 26)
-	}
-	p.NominalY(names...)
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = low, high, -0.5, float64(n)-0.5
-	if !a.LogX {
+	nominal(p, rows)
+	if p.X.Min, p.X.Max = low, high; !a.LogX {
 		p.X.Max += (high - low) / 50 // the marks at the end stay whole
-	}
-	if a.LogX {
+	} else {
 		logarithmic(&p.X, low, high)
 		if zero {
 			p.X.Tick.Marker = plot.ConstantTicks(append([]plot.Tick{{Value: low, Label: "0"}}, logTicks(low*zeroStep, high)...))
 		}
 	}
 	f := Figure{Name: stem, Alt: alt, height: 60 + vg.Length(n)*vg.Length(12+4*len(dots))}
-	return single(f, p, l), nil
+	return single(f, p, l.unlessOne()), nil
 }
 
 // zeroStep is how far before the smallest value 0 stands on a logarithmic axis.
 const zeroStep = 5
 
 // reach is the part of the axis that the values take; zero says that low stands for 0.
-func reach(stem string, log bool, n int, dots []Dot) (low, high float64, zero bool, err error) {
+func reach(stem string, log bool, n int, dots []dotSeries) (low, high float64, zero bool, err error) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for _, d := range dots {
 		if want := map[bool]int{true: 1, false: n}[d.Across]; len(d.Values) != want {
@@ -139,15 +125,11 @@ func reach(stem string, log bool, n int, dots []Dot) (low, high float64, zero bo
 		low, high = 0.5, 1
 	case low == high && log:
 		low, high = low/2, high*2
-	case low == high:
-		pad := math.Max(math.Abs(low)/10, 1e-3)
-		low, high = low-pad, high+pad
+	case !log:
+		low, high = room(low, high)
 	}
 	if zero {
 		low /= zeroStep
-	}
-	if !log && low > 0 && low < high/2 { // near enough to show how far from nothing it is
-		low = 0
 	}
 	return low, high, zero, nil
 }

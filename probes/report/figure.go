@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -55,9 +54,9 @@ func (f *Figure) PNG(w io.Writer) error {
 
 // SVG writes the figure as an SVG file on white.
 func (f *Figure) SVG(w io.Writer) error {
-	b, err := f.svg(true)
+	s, err := f.svg(true)
 	if err == nil {
-		_, err = w.Write(b)
+		_, err = io.WriteString(w, s)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the figure %s: %w", f.Name, err)
@@ -65,7 +64,12 @@ func (f *Figure) SVG(w io.Writer) error {
 	return nil
 }
 
-func (f *Figure) svg(background bool) ([]byte, error) {
+// svgFixes name fonts that are at hand, leave pictures unblurred, and name their type right.
+var svgFixes = strings.NewReplacer("font-family:Liberation Sans",
+	"font-family:Liberation Sans,Arial,Helvetica,sans-serif", "<image ", "<image preserveAspectRatio=\"none\" ",
+	"data:image/jpg;", "data:image/png;")
+
+func (f *Figure) svg(background bool) (string, error) {
 	c := vgsvg.New(f.width, f.height)
 	d := draw.New(c)
 	if background {
@@ -73,14 +77,9 @@ func (f *Figure) svg(background bool) ([]byte, error) {
 		d.Fill(d.Rectangle.Path())
 	}
 	f.draw(d)
-	var b bytes.Buffer
-	if _, err := c.WriteTo(&b); err != nil {
-		return nil, err
-	}
-	s := b.Bytes()
-	s = bytes.ReplaceAll(s, []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif"))
-	s = bytes.ReplaceAll(s, []byte("<image "), []byte("<image preserveAspectRatio=\"none\" "))
-	return bytes.ReplaceAll(s, []byte("data:image/jpg;"), []byte("data:image/png;")), nil
+	var b strings.Builder
+	_, err := c.WriteTo(&b)
+	return svgFixes.Replace(b.String()), err
 }
 
 var svgOpening = regexp.MustCompile(`(?s)^.*?<svg[^>]*>`)
@@ -88,12 +87,11 @@ var svgOpening = regexp.MustCompile(`(?s)^.*?<svg[^>]*>`)
 // inline is the figure as an element of a page: without a background, and the colours of
 // what is not data left to the page's style.
 func (f *Figure) inline() (string, error) {
-	b, err := f.svg(false)
+	s, err := f.svg(false)
 	if err != nil {
 		return "", fmt.Errorf("drawing the figure %s: %w", f.Name, err)
 	}
-	s := string(svgOpening.ReplaceAll(b, nil))
-	s = strings.ReplaceAll(s, "xlink:href=", "href=")
+	s = strings.ReplaceAll(svgOpening.ReplaceAllString(s, ""), "xlink:href=", "href=")
 	for name, c := range map[string][3]uint8{"ink": {ink.R, ink.G, ink.B}, "muted": {muted.R, muted.G, muted.B}, "rule": {rule.R, rule.G, rule.B}, "paper": {paper.R, paper.G, paper.B}} {
 		for _, property := range []string{"fill", "stroke"} {
 			s = strings.ReplaceAll(s, fmt.Sprintf("%s:#%02X%02X%02X", property, c[0], c[1], c[2]), fmt.Sprintf("%s:var(--%s)", property, name))

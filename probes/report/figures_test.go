@@ -18,39 +18,39 @@ var hostile = `<script>alert(1)</script>&"' ` + "\x00\x1b" + strings.Repeat("x",
 // drawn are all kinds of figures, with names as a hostile file could have them.
 func drawn(t *testing.T) map[string]*Figure {
 	t.Helper()
-	wave := Series{Name: "train"}
-	other := Series{Name: hostile}
+	wave := lineSeries{Name: "train"}
+	other := lineSeries{Name: hostile}
 	for i := range 12 {
 		x := math.Round(math.Pow(10, float64(i)/3)) - 1
-		wave.Points = append(wave.Points, Point{x, 50 + 10*math.Sin(x), 45 + 10*math.Sin(x), 60})
-		other.Points = append(other.Points, Point{x, 20 + float64(i), 20 + float64(i), 20 + float64(i)})
+		wave.Points = append(wave.Points, curvePoint{x, 50 + 10*math.Sin(x), 45 + 10*math.Sin(x), 60})
+		other.Points = append(other.Points, curvePoint{x, 20 + float64(i), 20 + float64(i), 20 + float64(i)})
 	}
 	picture := image.NewGray(image.Rect(0, 0, 28, 28))
 	for i := range picture.Pix {
 		picture.Pix[i] = uint8(i)
 	}
-	axes := Axes{X: "training step (logarithmic)", Y: "local complexity (units)", LogX: true}
+	axes := axisTitles{X: "training step (logarithmic)", Y: "local complexity (units)", LogX: true}
 	figures := map[string]*Figure{}
 	for name, make := range map[string]func() (*Figure, error){
-		"curves": func() (*Figure, error) { return Curves("curves", axes, wave, other) },
+		"curves": func() (*Figure, error) { return curveChart("curves", axes, wave, other) },
 		"panels": func() (*Figure, error) {
-			return Panels("panels", axes, Panel{"relu", []Series{wave}}, Panel{hostile, []Series{wave, other}}, Panel{"layer3.0.relu", []Series{other}})
+			return panelChart("panels", axes, panel{"relu", []lineSeries{wave}}, panel{hostile, []lineSeries{wave, other}}, panel{"layer3.0.relu", []lineSeries{other}})
 		},
 		"histogram": func() (*Figure, error) {
-			return Histogram("histogram", "Hamming distance (of 64 bits)", Values{"within", []float64{1, 2, 2, 3}}, Values{hostile, []float64{9, 10, 30}})
+			return histogram("histogram", "Hamming distance (of 64 bits)", binned{"within", []float64{1, 2, 2, 3}}, binned{hostile, []float64{9, 10, 30}})
 		},
 		"bars": func() (*Figure, error) {
-			return Bars("bars", "bits (%)", []string{"relu", hostile}, Bar{"dead", []float64{3, 0}}, Bar{"saturated", []float64{1, 2}})
+			return barChart("bars", "bits (%)", []string{"relu", hostile}, barSeries{"dead", []float64{3, 0}}, barSeries{"saturated", []float64{1, 2}})
 		},
-		"map": func() (*Figure, error) { return Map("map", []Marked{{0, 1, "7"}, {1, 0, hostile}, {-1, -1, "7"}}) },
+		"map": func() (*Figure, error) { return placeMap("map", []marked{{0, 1, "7"}, {1, 0, hostile}, {-1, -1, "7"}}) },
 		"phases": func() (*Figure, error) {
-			return PhaseChart("phases", Axes{X: "width (units)", Y: "training step", LogX: true}, true, []Marked{{10, 0, "under-expressive"}, {40, 100, "critically-expressive"}})
+			return phaseChart("phases", axisTitles{X: "width (units)", Y: "training step", LogX: true}, true, []marked{{10, 0, "under-expressive"}, {40, 100, "critically-expressive"}})
 		},
 		"dots": func() (*Figure, error) {
-			return Dots("dots", Axes{X: "distance", LogX: true}, []string{"relu", hostile}, Dot{Name: "ahead", Values: []Range{{0, 0, 0}, {0.01, 0.001, 0.1}}}, Dot{Name: hostile, Values: []Range{{math.NaN(), 0, 0}, {3, 3, 3}}}, Dot{Name: "network", Values: []Range{{1, 1, 1}}, Across: true})
+			return dotChart("dots", axisTitles{X: "distance", LogX: true}, []string{"relu", hostile}, dotSeries{Name: "ahead", Values: []span{{0, 0, 0}, {0.01, 0.001, 0.1}}}, dotSeries{Name: hostile, Values: []span{{math.NaN(), 0, 0}, {3, 3, 3}}}, dotSeries{Name: "network", Values: []span{{1, 1, 1}}, Across: true})
 		},
 		"pictures": func() (*Figure, error) {
-			return Pictures("pictures", "units that change", []Tile{{hostile, picture, 0.25}, {"b", picture, math.NaN()}})
+			return pictureChart("pictures", "units that change", []tile{{hostile, picture, 0.25}, {"b", picture, math.NaN()}})
 		},
 	} {
 		f, err := make()
@@ -130,39 +130,49 @@ func TestFiguresAreTheSameBytes(t *testing.T) {
 
 func TestFiguresRefuse(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
-	axes := Axes{X: "x", Y: "y", LogX: true}
-	point := func(x, y, low, high float64) []Series { return []Series{{"s", []Point{{x, y, low, high}}}} }
+	axes := axisTitles{X: "x", Y: "y", LogX: true}
+	point := func(x, y, low, high float64) []lineSeries {
+		return []lineSeries{{"s", []curvePoint{{x, y, low, high}}}}
+	}
 	for name, c := range map[string]struct {
 		make func() (*Figure, error)
 		want string
 		none bool
 	}{
-		"no series":            {func() (*Figure, error) { return Curves("f", axes) }, "no data", true},
-		"no points":            {func() (*Figure, error) { return Curves("f", axes, Series{Name: "s"}) }, `"s" has no points`, true},
-		"NaN in a curve":       {func() (*Figure, error) { return Curves("f", axes, point(1, nan, 0, 1)...) }, "is NaN", false},
-		"infinite x":           {func() (*Figure, error) { return Curves("f", axes, point(inf, 1, 0, 1)...) }, "is +Inf", false},
-		"NaN in a band":        {func() (*Figure, error) { return Curves("f", axes, point(1, 1, nan, 1)...) }, "is NaN", false},
-		"a band beside":        {func() (*Figure, error) { return Curves("f", axes, point(1, 1, 2, 3)...) }, "does not hold", false},
-		"a logarithm of less":  {func() (*Figure, error) { return Curves("f", axes, point(-1, 1, 1, 1)...) }, "begins at 0", false},
-		"no panels":            {func() (*Figure, error) { return Panels("f", axes) }, "0 panels", true},
-		"no groups":            {func() (*Figure, error) { return Histogram("f", "x") }, "no data", true},
-		"an empty group":       {func() (*Figure, error) { return Histogram("f", "x", Values{Name: "g"}) }, `"g" is empty`, true},
-		"NaN in a group":       {func() (*Figure, error) { return Histogram("f", "x", Values{"g", []float64{nan}}) }, "is NaN", false},
-		"no sites":             {func() (*Figure, error) { return Bars("f", "x", nil) }, "no data", true},
-		"too few values":       {func() (*Figure, error) { return Bars("f", "x", []string{"a", "b"}, Bar{"m", []float64{1}}) }, "1 values for 2 sites", false},
-		"NaN in a bar":         {func() (*Figure, error) { return Bars("f", "x", []string{"a"}, Bar{"m", []float64{nan}}) }, "is NaN", false},
-		"no places":            {func() (*Figure, error) { return Map("f", nil) }, "no data", true},
-		"a place nowhere":      {func() (*Figure, error) { return Map("f", []Marked{{nan, 0, "g"}}) }, "is NaN", false},
-		"a setting below zero": {func() (*Figure, error) { return PhaseChart("f", axes, true, []Marked{{1, -1, "g"}}) }, "begins at 0", false},
-		"no dots":              {func() (*Figure, error) { return Dots("f", axes, []string{"a"}) }, "no data", true},
-		"dots of nothing":      {func() (*Figure, error) { return Dots("f", axes, []string{"a"}, Dot{Values: []Range{{Value: nan}}}) }, "no data", true},
+		"no series":            {func() (*Figure, error) { return curveChart("f", axes) }, "no data", true},
+		"no points":            {func() (*Figure, error) { return curveChart("f", axes, lineSeries{Name: "s"}) }, `"s" has no points`, true},
+		"NaN in a curve":       {func() (*Figure, error) { return curveChart("f", axes, point(1, nan, 0, 1)...) }, "is NaN", false},
+		"infinite x":           {func() (*Figure, error) { return curveChart("f", axes, point(inf, 1, 0, 1)...) }, "is +Inf", false},
+		"NaN in a band":        {func() (*Figure, error) { return curveChart("f", axes, point(1, 1, nan, 1)...) }, "is NaN", false},
+		"a band beside":        {func() (*Figure, error) { return curveChart("f", axes, point(1, 1, 2, 3)...) }, "does not hold", false},
+		"a logarithm of less":  {func() (*Figure, error) { return curveChart("f", axes, point(-1, 1, 1, 1)...) }, "begins at 0", false},
+		"no panels":            {func() (*Figure, error) { return panelChart("f", axes) }, "0 panels", true},
+		"no groups":            {func() (*Figure, error) { return histogram("f", "x") }, "no data", true},
+		"an empty group":       {func() (*Figure, error) { return histogram("f", "x", binned{Name: "g"}) }, `"g" is empty`, true},
+		"NaN in a group":       {func() (*Figure, error) { return histogram("f", "x", binned{"g", []float64{nan}}) }, "is NaN", false},
+		"no sites":             {func() (*Figure, error) { return barChart("f", "x", nil) }, "no data", true},
+		"too few values":       {func() (*Figure, error) { return barChart("f", "x", []string{"a", "b"}, barSeries{"m", []float64{1}}) }, "1 values for 2 sites", false},
+		"NaN in a bar":         {func() (*Figure, error) { return barChart("f", "x", []string{"a"}, barSeries{"m", []float64{nan}}) }, "is NaN", false},
+		"no places":            {func() (*Figure, error) { return placeMap("f", nil) }, "no data", true},
+		"a place nowhere":      {func() (*Figure, error) { return placeMap("f", []marked{{nan, 0, "g"}}) }, "is NaN", false},
+		"a setting below zero": {func() (*Figure, error) { return phaseChart("f", axes, true, []marked{{1, -1, "g"}}) }, "begins at 0", false},
+		"no dots":              {func() (*Figure, error) { return dotChart("f", axes, []string{"a"}) }, "no data", true},
+		"dots of nothing": {func() (*Figure, error) {
+			return dotChart("f", axes, []string{"a"}, dotSeries{Values: []span{{Value: nan}}})
+		}, "no data", true},
 		"too few dots": {func() (*Figure, error) {
-			return Dots("f", axes, []string{"a", "b"}, Dot{Name: "m", Values: []Range{{1, 1, 1}}})
+			return dotChart("f", axes, []string{"a", "b"}, dotSeries{Name: "m", Values: []span{{1, 1, 1}}})
 		}, "1 values for 2 rows", false},
-		"a dot below zero":  {func() (*Figure, error) { return Dots("f", axes, []string{"a"}, Dot{Values: []Range{{-1, -1, -1}}}) }, "begins at 0", false},
-		"an infinite range": {func() (*Figure, error) { return Dots("f", axes, []string{"a"}, Dot{Values: []Range{{1, 1, inf}}}) }, "is +Inf", false},
-		"no pictures":       {func() (*Figure, error) { return Pictures("f", "u", nil) }, "no data", true},
-		"an empty picture":  {func() (*Figure, error) { return Pictures("f", "u", []Tile{{"a", image.NewGray(image.Rectangle{}), 1}}) }, "is empty", false},
+		"a dot below zero": {func() (*Figure, error) {
+			return dotChart("f", axes, []string{"a"}, dotSeries{Values: []span{{-1, -1, -1}}})
+		}, "begins at 0", false},
+		"an infinite range": {func() (*Figure, error) {
+			return dotChart("f", axes, []string{"a"}, dotSeries{Values: []span{{1, 1, inf}}})
+		}, "is +Inf", false},
+		"no pictures": {func() (*Figure, error) { return pictureChart("f", "u", nil) }, "no data", true},
+		"an empty picture": {func() (*Figure, error) {
+			return pictureChart("f", "u", []tile{{"a", image.NewGray(image.Rectangle{}), 1}})
+		}, "is empty", false},
 	} {
 		f, err := c.make()
 		switch {
@@ -177,20 +187,20 @@ func TestFiguresRefuse(t *testing.T) {
 // One value, equal values and very large ones have scales too.
 func TestFiguresOfExtremes(t *testing.T) {
 	for _, v := range []float64{0, 1, -3, 1e-300, 1e300, math.MaxFloat64 / 4, 123456789012} {
-		f, err := Curves("f", Axes{X: "x", Y: "y"}, Series{"s", []Point{{1, v, v, v}, {2, v, v, v}}})
+		f, err := curveChart("f", axisTitles{X: "x", Y: "y"}, lineSeries{"s", []curvePoint{{1, v, v, v}, {2, v, v, v}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		wellFormed(t, "curve", svgOf(t, f))
-		if f, err = Histogram("f", "x", Values{"g", []float64{v, v}}); err != nil {
+		if f, err = histogram("f", "x", binned{"g", []float64{v, v}}); err != nil {
 			t.Fatal(err)
 		}
 		wellFormed(t, "histogram", svgOf(t, f))
-		if f, err = Map("f", []Marked{{v, v, "a"}}); err != nil {
+		if f, err = placeMap("f", []marked{{v, v, "a"}}); err != nil {
 			t.Fatal(err)
 		}
 		wellFormed(t, "map of one place", svgOf(t, f))
-		if f, err = Bars("f", "x", []string{"a"}, Bar{"m", []float64{v}}); err != nil {
+		if f, err = barChart("f", "x", []string{"a"}, barSeries{"m", []float64{v}}); err != nil {
 			t.Fatal(err)
 		}
 		wellFormed(t, "bars", svgOf(t, f))

@@ -5,20 +5,19 @@ import (
 	"math"
 	"strings"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 )
 
-// Values are the numbers of one group of a histogram.
-type Values struct {
+// binned are the numbers of one group of a histogram.
+type binned struct {
 	Name   string
 	Values []float64
 }
 
-// Histogram draws how the values of each group are spread, as shares of the group, so
+// histogram draws how the values of each group are spread, as shares of the group, so
 // that groups of different sizes can be compared. All groups share the bins; those of
 // whole numbers hold equally many whole numbers each.
-func Histogram(stem, x string, groups ...Values) (*Figure, error) {
+func histogram(stem, x string, groups ...binned) (*Figure, error) {
 	low, high, whole := math.Inf(1), math.Inf(-1), true
 	for _, g := range groups {
 		if len(g.Values) == 0 {
@@ -37,12 +36,11 @@ func Histogram(stem, x string, groups ...Values) (*Figure, error) {
 	start, width, bins := binsOf(low, high, whole)
 	p := newPlot(x, "share of values (%)")
 	p.X.Tick.Marker = linear{whole}
-	p.Add(gridLines())
+	p.Add(grid(0.5, 0))
 	var l legend
 	alt := fmt.Sprintf("Histogram of %s.", x)
 	for i, g := range groups {
-		counts := make([]float64, bins)
-		sum := 0.0
+		counts, sum := make([]float64, bins), 0.0
 		for _, v := range g.Values {
 			counts[min(max(int((v-start)/width), 0), bins-1)]++
 			sum += v
@@ -50,14 +48,15 @@ func Histogram(stem, x string, groups ...Values) (*Figure, error) {
 		outline := plotter.XYs{{X: start, Y: 0}}
 		for b, n := range counts {
 			share := 100 * n / float64(len(g.Values))
-			outline = append(outline, plotter.XY{X: start + float64(b)*width, Y: share}, plotter.XY{X: start + float64(b+1)*width, Y: share})
+			outline = append(outline, plotter.XY{X: start + float64(b)*width, Y: share},
+				plotter.XY{X: start + float64(b+1)*width, Y: share})
 		}
 		outline = append(outline, plotter.XY{X: start + float64(bins)*width, Y: 0})
 		line, _ := plotter.NewLine(outline)
 		line.LineStyle = lineOf(i)
 		line.FillColor = fade(category(i), 48)
 		p.Add(line)
-		l = append(l, entry{fmt.Sprintf("%s (%d)", name(g.Name, 40), len(g.Values)), []plot.Thumbnailer{line}})
+		l = append(l, entry{fmt.Sprintf("%s (%d)", name(g.Name, 40), len(g.Values)), line})
 		alt += fmt.Sprintf(" %s: %d values, mean %.4g.", g.Name, len(g.Values), sum/float64(len(g.Values)))
 	}
 	p.Y.Min = 0

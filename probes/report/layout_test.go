@@ -25,7 +25,7 @@ func recorded(f *Figure) []recorder.Action {
 func TestTitlesOfAxes(t *testing.T) {
 	title := "training step, of which the title is nearly as wide"
 	for _, log := range []bool{false, true} {
-		f, err := Curves("f", Axes{X: title, Y: "y", LogX: log}, Series{"s", []Point{{1, 1, 1, 1}, {1e6, 2, 2, 2}}})
+		f, err := curveChart("f", axisTitles{X: title, Y: "y", LogX: log}, lineSeries{"s", []curvePoint{{1, 1, 1, 1}, {1e6, 2, 2, 2}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,12 +8,20 @@ import (
 
 // entry is one line of a legend.
 type entry struct {
-	name   string
-	thumbs []plot.Thumbnailer
+	name  string
+	thumb plot.Thumbnailer
 }
 
 // legend is a strip above the data, which it can never cover.
 type legend []entry
+
+// unlessOne is the legend where there are things to tell apart, else none.
+func (l legend) unlessOne() legend {
+	if len(l) == 1 {
+		return nil
+	}
+	return l
+}
 
 const (
 	thumbWidth = 22
@@ -32,18 +40,15 @@ func (l legend) rows(width vg.Length) (x []vg.Length, row []int, rows int) {
 		x, row = append(x, at), append(row, r)
 		at += w + entryGap
 	}
-	if len(l) == 0 {
-		return nil, nil, 0
-	}
 	return x, row, r + 1
 }
 
 // height is that of the strip.
 func (l legend) height(width vg.Length) vg.Length {
-	_, _, rows := l.rows(width)
-	if rows == 0 {
+	if len(l) == 0 {
 		return 0
 	}
+	_, _, rows := l.rows(width)
 	return vg.Length(rows)*rowHeight + 6
 }
 
@@ -59,9 +64,7 @@ func (l legend) over(c draw.Canvas) draw.Canvas {
 			Min: vg.Point{X: c.Min.X + x[i], Y: y - 5},
 			Max: vg.Point{X: c.Min.X + x[i] + thumbWidth, Y: y + 5},
 		}}
-		for _, t := range e.thumbs {
-			t.Thumbnail(&box)
-		}
+		e.thumb.Thumbnail(&box)
 		c.FillText(s, vg.Point{X: box.Max.X + 5, Y: y}, e.name)
 	}
 	return draw.Crop(c, 0, 0, 0, -l.height(width))

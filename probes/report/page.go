@@ -58,12 +58,10 @@ type Unshown struct {
 
 // Unshown groups Skipped by the reason, that of most files first.
 func (p *Page) Unshown() (groups []Unshown) {
-	at := map[string]int{}
 	for _, s := range p.Skipped {
-		i, ok := at[s.Reason]
-		if !ok {
-			i = len(groups)
-			at[s.Reason], groups = i, append(groups, Unshown{Reason: s.Reason})
+		i := slices.IndexFunc(groups, func(u Unshown) bool { return u.Reason == s.Reason })
+		if i < 0 {
+			i, groups = len(groups), append(groups, Unshown{Reason: s.Reason})
 		}
 		groups[i].Paths = append(groups[i].Paths, s.Path)
 	}

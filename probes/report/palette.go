@@ -1,8 +1,6 @@
 package report
 
-import (
-	"image/color"
-)
+import "image/color"
 
 // The colours of what is not data. In a page they are CSS variables of these names,
 // which follow the reader's choice of light or dark.

@@ -12,17 +12,17 @@ import (
 	regiondraw "github.com/onnxprobe/onnxprobe/probes/internal/draw"
 )
 
-// Tile is a picture with a heat map over it, whose brightest place stands for Largest, a
+// tile is a picture with a heat map over it, whose brightest place stands for Largest, a
 // share; NaN where that is not known.
-type Tile struct {
+type tile struct {
 	Title   string
 	Picture image.Image
 	Largest float64
 }
 
-// Pictures draws heat maps over pictures, three in a row, each with its own scale from
+// pictureChart draws heat maps over pictures, three in a row, each with its own scale from
 // nothing on.
-func Pictures(stem, unit string, tiles []Tile) (*Figure, error) {
+func pictureChart(stem, unit string, tiles []tile) (*Figure, error) {
 	return pictures(stem, pictureKey{unit, "none", "the picture's largest"}, tiles, func(i int) string { return share(tiles[i].Largest) })
 }
 
@@ -30,7 +30,7 @@ func Pictures(stem, unit string, tiles []Tile) (*Figure, error) {
 type pictureKey struct{ unit, from, to string }
 
 // pictures draws heat maps over pictures under a key, each above its range in words.
-func pictures(stem string, key pictureKey, tiles []Tile, span func(i int) string) (*Figure, error) {
+func pictures(stem string, key pictureKey, tiles []tile, span func(i int) string) (*Figure, error) {
 	if len(tiles) == 0 {
 		return nil, noData(stem)
 	}

@@ -20,9 +20,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
-// show makes a section of a result.
-type show func(c *collector, r *shown) error
-
 // shown is a file or folder that is being shown, or what a verb has just printed.
 type shown struct {
 	Section
@@ -30,6 +27,7 @@ type shown struct {
 	settings settingsOf
 	path     string
 	used     map[string]bool // columns that figures show
+	failed   error           // of the first figure that could not be drawn
 }
 
 // settingsOf are those of a manifest that figures need.
@@ -62,25 +60,24 @@ func (r *shown) use(names ...string) {
 	}
 }
 
-func (c *collector) add(path string, how show) error {
+// add makes a section of a result.
+func (c *collector) add(path string, how func(c *collector, r *shown) error) error {
 	if c.Say != nil {
 		c.Say(path)
 	}
 	r := newShown(path)
 	err := r.readManifest()
 	if err == nil {
-		err = how(c, r)
+		err = cmp.Or(how(c, r), r.failed)
 	}
 	if c.ctx.Err() != nil {
 		return c.ctx.Err()
 	}
 	if err != nil {
-		c.skip(path, err)
-		return nil
+		return c.skip(path, err)
 	}
 	if len(r.Figures) == 0 && len(r.Tables) == 0 {
-		c.skip(path, ErrNoData)
-		return nil
+		return c.skip(path, ErrNoData)
 	}
 	c.page.Sections = append(c.page.Sections, r.Section)
 	return nil
@@ -96,20 +93,16 @@ func (c *collector) file(path string) error {
 	case ".json":
 		return c.add(path, document)
 	default:
-		c.skip(path, fmt.Errorf("its extension, %q, is of no result", ext))
-		return nil
+		return c.skip(path, fmt.Errorf("its extension, %q, is of no result", ext))
 	}
 }
 
-// kindOfTable is of tables that verbs make, with columns all of which there are.
-type kindOfTable struct {
-	verbs, columns []string
-	show           show
-}
-
 // kinds are the tables that can be shown: those of the verbs whose manifest is with them,
-// or by their columns alone where there is none.
-var kinds = []kindOfTable{
+// or by their columns alone, all of which there are, where there is none.
+var kinds = []struct {
+	verbs, columns []string
+	show           func(c *collector, r *shown) error
+}{
 	{[]string{"dynamics"}, []string{"measure", "value", "step"}, long},
 	{[]string{"phases"}, []string{"regime"}, phases},
 	{[]string{"compare"}, []string{"site", "bits", "flips", "margin"}, comparisonTable},
@@ -132,11 +125,9 @@ func tabular(c *collector, r *shown) error {
 	}
 	defer t.Close()
 	if r.manifest.Kind == "" { // beside it there is none
-		m, err := t.Manifest()
-		if err != nil {
+		if m, err := t.Manifest(); err != nil {
 			return err
-		}
-		if m != nil {
+		} else if m != nil {
 			r.know(m)
 		}
 	}
@@ -149,15 +140,17 @@ func tabular(c *collector, r *shown) error {
 			return c.Name == name || strings.HasPrefix(c.Name, name+".")
 		})
 	}
-	how := slices.IndexFunc(kinds, func(k kindOfTable) bool {
+	for _, k := range kinds {
 		lacks := slices.ContainsFunc(k.columns, func(n string) bool { return !has(n) })
-		return !lacks && (kind == "" || slices.Contains(k.verbs, kind))
-	})
-	switch {
-	case how >= 0:
-		if err := kinds[how].show(c, r); err != nil {
+		if lacks || kind != "" && !slices.Contains(k.verbs, kind) {
+			continue
+		}
+		if err := k.show(c, r); err != nil {
 			return err
 		}
+		return r.restOf(t)
+	}
+	switch {
 	case t.Rows() == 0 || len(t.Columns()) == 0:
 		return ErrNoData
 	case kind == "":
@@ -297,16 +290,34 @@ func stem(parts ...string) string {
 	return cmp.Or(s[:min(len(s), 80)], "figure")
 }
 
-// figure adds one that could be drawn; of one without data nothing is said.
-func (r *shown) figure(title, caption string, f *Figure, err error) error {
-	if errors.Is(err, ErrNoData) {
-		return nil
+// figure adds one that could be drawn; of one without data nothing is said, and of errors
+// the first is kept.
+func (r *shown) figure(title, caption string) func(*Figure, error) {
+	return func(f *Figure, err error) {
+		switch {
+		case err == nil:
+			f.Title, f.Caption, f.Alt = title, caption, title+". "+f.Alt
+			r.Figures = append(r.Figures, f)
+		case !errors.Is(err, ErrNoData):
+			r.failed = cmp.Or(r.failed, err)
+		}
 	}
-	if err != nil {
-		return err
+}
+
+// table adds a table.
+func (r *shown) table(caption string, head []string, rows ...[]string) {
+	r.Tables = append(r.Tables, Table{caption, head, rows})
+}
+
+// note adds what is to be known of the result.
+func (r *shown) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// cells are the texts of values.
+func cells(values ...any) (texts []string) {
+	for _, v := range values {
+		texts = append(texts, fmt.Sprint(v))
 	}
-	f.Title, f.Caption = title, caption
-	f.Alt = title + ". " + f.Alt
-	r.Figures = append(r.Figures, f)
-	return nil
+	return texts
 }

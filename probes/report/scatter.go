@@ -10,29 +10,29 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Marked is a place in the plane with the group it belongs to, such as a label or a
+// marked is a place in the plane with the group it belongs to, such as a label or a
 // regime.
-type Marked struct {
+type marked struct {
 	X, Y  float64
 	Group string
 }
 
-// Map draws places without units, such as codes laid out by their distances, to one
+// placeMap draws places without units, such as codes laid out by their distances, to one
 // scale on both axes. Groups come in the order of their first place.
-func Map(stem string, points []Marked) (*Figure, error) {
-	return scatter(stem, Axes{X: "coordinate 1 (no unit)", Y: "coordinate 2 (no unit)"}, false, points, 3, true)
+func placeMap(stem string, points []marked) (*Figure, error) {
+	return scatter(stem, axisTitles{X: "coordinate 1 (no unit)", Y: "coordinate 2 (no unit)"}, false, points, 3, true)
 }
 
-// PhaseChart draws the regime at each place over two quantities, such as model size and
+// phaseChart draws the regime at each place over two quantities, such as model size and
 // training time; see "Neural networks behave as hash encoders". logY spaces the y axis as
-// Axes.LogX does the x axis. Groups are the regimes.
-func PhaseChart(stem string, a Axes, logY bool, points []Marked) (*Figure, error) {
+// axisTitles.LogX does the x axis. Groups are the regimes.
+func phaseChart(stem string, a axisTitles, logY bool, points []marked) (*Figure, error) {
 	return scatter(stem, a, logY, points, 5, false)
 }
 
 const maxGroups = 42 // that colours and shapes tell apart
 
-func scatter(stem string, a Axes, logY bool, points []Marked, radius vg.Length, square bool) (*Figure, error) {
+func scatter(stem string, a axisTitles, logY bool, points []marked, radius vg.Length, square bool) (*Figure, error) {
 	if len(points) == 0 {
 		return nil, noData(stem)
 	}
@@ -52,14 +52,12 @@ func scatter(stem string, a Axes, logY bool, points []Marked, radius vg.Length, 
 		groups[m.Group] = append(groups[m.Group], plotter.XY{X: m.X, Y: m.Y})
 	}
 	if len(order) > maxGroups {
-		rest := order[maxGroups-1:]
 		const others = "others"
 		var all plotter.XYs
-		for _, g := range rest {
+		for _, g := range order[maxGroups-1:] {
 			all = append(all, groups[g]...)
 		}
-		order = append(order[:maxGroups-1:maxGroups-1], others)
-		groups[others] = all
+		order, groups[others] = append(order[:maxGroups-1:maxGroups-1], others), all
 	}
 	var l legend
 	alt := fmt.Sprintf("Scatter chart of %d places, %s across and %s up, in %d groups:", len(points), a.X, a.Y, len(order))
@@ -72,7 +70,7 @@ func scatter(stem string, a Axes, logY bool, points []Marked, radius vg.Length, 
 		p.Add(s)
 		thumb := *s
 		thumb.Radius = max(radius, 4)
-		l = append(l, entry{name(g, 30), []plot.Thumbnailer{&thumb}})
+		l = append(l, entry{name(g, 30), &thumb})
 		if i < 12 {
 			alt += fmt.Sprintf(" %s (%d)", g, len(groups[g]))
 		}

@@ -26,35 +26,40 @@ func affine(r *shown, b []byte) error {
 	if n := len(a.Rows); len(a.Bias) != n || len(a.Value) != n || len(a.Norm) != n {
 		return fmt.Errorf("reading the affine map: %d rows with %d values, %d norms and %d biases", n, len(a.Value), len(a.Norm), len(a.Bias))
 	}
-	t := Table{Caption: fmt.Sprintf("Rows of %q: value = <A, x> + b", a.Output), Head: []string{"row", "value", "norm of A", "b"}}
+	var rows [][]string
 	for i, k := range a.Rows {
-		t.Rows = append(t.Rows, []string{fmt.Sprint(k), num(a.Value[i]), num(a.Norm[i]), num(a.Bias[i])})
+		rows = append(rows, cells(k, num(a.Value[i]), num(a.Norm[i]), num(a.Bias[i])))
 	}
-	r.Tables = append(r.Tables, t)
+	r.table(fmt.Sprintf("Rows of %q: value = <A, x> + b", a.Output),
+		[]string{"row", "value", "norm of A", "b"}, rows...)
 	switch {
 	case len(a.Bent) > 0:
-		r.Notes = append(r.Notes, "Not exact: the network is not piecewise linear, so this is its tangent.")
+		r.note("Not exact: the network is not piecewise linear, so this is its tangent.")
 	case a.Check != nil && a.Check.Exact:
-		r.Notes = append(r.Notes, fmt.Sprintf("Exact: inside the region the map is the network, to within %.0e.", a.Check.Tolerance))
+		r.note("Exact: inside the region the map is the network, to within %.0e.", a.Check.Tolerance)
 	}
 	if a.OnKnot > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d units lie exactly on a knot.", a.OnKnot))
+		r.note("%d units lie exactly on a knot.", a.OnKnot)
 	}
 	var sites []string
-	ahead, behind := Dot{Name: "ahead"}, Dot{Name: "behind"}
+	ahead, behind := dotSeries{Name: "ahead"}, dotSeries{Name: "behind"}
 	for _, s := range a.Sites {
 		sites = append(sites, s.Site)
 		ahead.Values, behind.Values = append(ahead.Values, to(s.Ahead)), append(behind.Values, to(s.Behind))
 	}
-	f, err := Dots("boundaries", Axes{X: "distance to the nearest boundary (units of the input)", LogX: true}, sites, ahead, behind)
-	return r.figure("Distances to the boundaries of the linear region, by site",
-		fmt.Sprintf("From the item along the unit direction in which row %d grows fastest (ahead), and against it (behind). The nearest of all sites is exact; further ones are where they would be if the map went on.", a.Along), f, err)
+	r.figure("Distances to the boundaries of the linear region, by site",
+		fmt.Sprintf("From the item along the unit direction in which row %d grows fastest (ahead), and against "+
+			"it (behind). The nearest of all sites is exact; further ones are where they would be if the map went "+
+			"on.", a.Along))(
+		dotChart("boundaries", axisTitles{X: "distance to the nearest boundary (units of the input)", LogX: true}, sites,
+			ahead, behind))
+	return nil
 }
 
 // to is the distance to a crossing, none where there is none.
-func to(c *partition.Crossing) Range {
+func to(c *partition.Crossing) span {
 	if c == nil || !finite(c.Distance) || c.Distance < 0 {
-		return Range{Value: math.NaN()}
+		return span{Value: math.NaN()}
 	}
-	return Range{c.Distance, c.Distance, c.Distance}
+	return span{c.Distance, c.Distance, c.Distance}
 }

@@ -20,36 +20,40 @@ func benchmark(r *shown, b []byte) error {
 	if m.Threads > 0 {
 		threads = fmt.Sprintf("%d threads", m.Threads)
 	}
-	r.Notes = append(r.Notes, fmt.Sprintf("Model %s, engine %s on %s, %s of %d: %s.", filepath.Base(m.Model), m.Backend, m.Device, threads, m.Machine.Cores, name(m.Machine.CPU, 80)))
+	r.note("Model %s, engine %s on %s, %s of %d: %s.", filepath.Base(m.Model), m.Backend, m.Device, threads,
+		m.Machine.Cores, name(m.Machine.CPU, 80))
 	if m.Noisy {
-		r.Notes = append(r.Notes, "The machine was noisy: rates vary by more than a fifth of their median. Read the ratio.")
+		r.note("The machine was noisy: rates vary by more than a fifth of their median. Read the ratio.")
 	}
 	t := Table{Caption: "Images a second, medians of the turns", Head: []string{"batch", "plain", "with codes", "ratio", "turns"}}
 	var rows []string
-	plain, coded, ratio, points := Dot{Name: "plain"}, Dot{Name: "with codes"}, Dot{Name: "ratio"}, Dot{Name: "points"}
+	plain, coded := dotSeries{Name: "plain"}, dotSeries{Name: "with codes"}
+	ratio, points := dotSeries{Name: "ratio"}, dotSeries{Name: "points"}
+	add := func(to *dotSeries, s bench.Spread) { to.Values = append(to.Values, span{s.Median, s.P10, s.P90}) }
 	for _, x := range m.Results {
 		if x == nil {
 			return errors.New("a result of the benchmark is empty")
 		}
 		rows = append(rows, fmt.Sprintf("batch %d", x.Batch))
-		plain.Values, coded.Values, ratio.Values = append(plain.Values, rangeOf(x.Plain.Rate)), append(coded.Values, rangeOf(x.Codes.Rate)), append(ratio.Values, rangeOf(x.Ratio))
-		if x.Complexity != nil {
-			points.Values = append(points.Values, rangeOf(x.Complexity.Rate))
+		add(&plain, x.Plain.Rate)
+		add(&coded, x.Codes.Rate)
+		if add(&ratio, x.Ratio); x.Complexity != nil {
+			add(&points, x.Complexity.Rate)
 		}
-		t.Rows = append(t.Rows, []string{fmt.Sprint(x.Batch), num(x.Plain.Rate.Median), num(x.Codes.Rate.Median), fmt.Sprintf("%.3f", x.Ratio.Median), fmt.Sprint(x.Turns)})
+		t.Rows = append(t.Rows, cells(x.Batch, num(x.Plain.Rate.Median), num(x.Codes.Rate.Median),
+			fmt.Sprintf("%.3f", x.Ratio.Median), x.Turns))
 	}
 	r.Tables = append(r.Tables, t)
 	const lines = " Lines reach from the 10th to the 90th percentile of the turns."
-	f, err := Dots("ratio", Axes{X: "rate with codes / plain rate"}, rows, ratio)
-	if err := r.figure("What codes cost", "The rate with the codes of all sites over that of plain inference, turn by turn; 1 is no cost."+lines, f, err); err != nil {
-		return err
+	r.figure("What codes cost",
+		"The rate with the codes of all sites over that of plain inference, turn by turn; 1 is no cost."+lines)(
+		dotChart("ratio", axisTitles{X: "rate with codes / plain rate"}, rows, ratio))
+	r.figure("Images a second", "Plain inference, and with the codes of all sites packed in the graph."+lines)(
+		dotChart("rates", axisTitles{X: "images a second"}, rows, plain, coded))
+	if len(points.Values) != len(rows) {
+		return nil
 	}
-	f, err = Dots("rates", Axes{X: "images a second"}, rows, plain, coded)
-	if err := r.figure("Images a second", "Plain inference, and with the codes of all sites packed in the graph."+lines, f, err); err != nil || len(points.Values) != len(rows) {
-		return err
-	}
-	f, err = Dots("points", Axes{X: "points a second"}, rows, points)
-	return r.figure("Points a second of local complexity", "A point is an item with all its vertices."+lines, f, err)
+	r.figure("Points a second of local complexity", "A point is an item with all its vertices."+lines)(
+		dotChart("points", axisTitles{X: "points a second"}, rows, points))
+	return nil
 }
-
-func rangeOf(s bench.Spread) Range { return Range{s.Median, s.P10, s.P90} }

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/result"
@@ -29,32 +31,33 @@ func codes(c *collector, r *shown) error {
 	}
 	r.Notes = append(r.Notes, set.Notes...)
 	red := encoding.Redundant(set)
-	t := Table{Caption: fmt.Sprintf("Items and linear regions, by their %s", map[string]string{encoding.Code: "codes", encoding.Sketch: "sketches", encoding.Digest: "digests", encoding.Channels: "channels"}[set.On]),
-		Head: []string{"items", "without a code", "regions", "redundancy", "bits"},
-		Rows: [][]string{{fmt.Sprint(red.Items), fmt.Sprint(set.Failed), fmt.Sprint(red.Regions), fmt.Sprintf("%.4f", red.Ratio), fmt.Sprint(set.Bits)}}}
+	kinds := map[string]string{encoding.Code: "codes", encoding.Sketch: "sketches", encoding.Digest: "digests",
+		encoding.Channels: "channels"}[set.On]
+	t := Table{Caption: "Items and linear regions, by their " + kinds,
+		Head: []string{"items", "without a code", "regions", "redundancy"},
+		Rows: [][]string{cells(red.Items, set.Failed, red.Regions, fmt.Sprintf("%.4f", red.Ratio))}}
 	if set.On != encoding.Digest {
 		u := encoding.Use(set, c.Threads)
-		t.Head = append(t.Head, "dead", "saturated", "entropy")
-		t.Rows[0] = append(t.Rows[0], fmt.Sprint(u.Dead), fmt.Sprint(u.Saturated), fmt.Sprintf("%.3f", u.Entropy))
-	} else {
-		t.Head, t.Rows[0] = t.Head[:4], t.Rows[0][:4]
+		t.Head = append(t.Head, "bits", "dead", "saturated", "entropy")
+		t.Rows[0] = append(t.Rows[0], cells(set.Bits, u.Dead, u.Saturated, fmt.Sprintf("%.3f", u.Entropy))...)
 	}
 	r.Tables = append(r.Tables, t)
 	if set.On == encoding.Digest {
-		r.Notes = append(r.Notes, "Digests are equal or not: they have no distances to draw.")
+		r.note("Digests are equal or not: they have no distances to draw.")
 	} else if err := c.distances(r, set); err != nil {
 		return err
 	}
 	if err := c.sitesOf(r, set); err != nil {
 		return err
 	}
-	return regionSizes(r, set, red)
+	regionSizes(r, set, red)
+	return nil
 }
 
 // regionSizes draws how many items the linear regions hold.
-func regionSizes(r *shown, set *encoding.Codes, red encoding.Redundancy) error {
+func regionSizes(r *shown, set *encoding.Codes, red encoding.Redundancy) {
 	if set.On != encoding.Digest && red.Regions == red.Items {
-		return nil
+		return
 	}
 	var sizes []float64
 	for _, g := range encoding.Equal(set) {
@@ -63,8 +66,9 @@ func regionSizes(r *shown, set *encoding.Codes, red encoding.Redundancy) error {
 	for len(sizes) < red.Regions { // those of one item
 		sizes = append(sizes, 1)
 	}
-	f, err := Histogram("regions", "items of a region", Values{"regions", sizes})
-	return r.figure("Items of a linear region", "Items with equal codes lie in one region; 1 where every item has a region of its own.", f, err)
+	r.figure("Items of a linear region",
+		"Items with equal codes lie in one region; 1 where every item has a region of its own.")(
+		histogram("regions", "items of a region", binned{"regions", sizes}))
 }
 
 // sitesOf draws how each site's bits are used.
@@ -75,7 +79,6 @@ func (c *collector) sitesOf(r *shown, set *encoding.Codes) error {
 	}
 	var sites []string
 	var entropy, dead, saturated, redundancy []float64
-	shared := false
 	for _, p := range parts {
 		if err := c.ctx.Err(); err != nil {
 			return err
@@ -85,19 +88,19 @@ func (c *collector) sitesOf(r *shown, set *encoding.Codes) error {
 		bits := float64(max(u.Bits, 1))
 		sites, entropy = append(sites, p.Site), append(entropy, u.Entropy)
 		dead, saturated = append(dead, 100*float64(u.Dead)/bits), append(saturated, 100*float64(u.Saturated)/bits)
-		ratio := encoding.Redundant(one).Ratio
-		redundancy, shared = append(redundancy, ratio), shared || ratio > 0
+		redundancy = append(redundancy, encoding.Redundant(one).Ratio)
 	}
-	f, err := Bars("entropy", "entropy (bits per unit)", sites, Bar{"entropy", entropy})
-	if err := r.figure("Entropy of the bits, by site", "1 where every bit is on for half of the items, 0 where none tells items apart.", f, err); err != nil {
-		return err
+	r.figure("Entropy of the bits, by site",
+		"1 where every bit is on for half of the items, 0 where none tells items apart.")(
+		barChart("entropy", "entropy (bits per unit)", sites, barSeries{"entropy", entropy}))
+	r.figure("Dead and saturated bits, by site", "Bits with one value for all items say nothing about them.")(
+		barChart("dead", "bits (%)", sites, barSeries{"dead (0 for every item)", dead},
+			barSeries{"saturated (1 for every item)", saturated}))
+	if slices.Max(redundancy) > 0 {
+		r.figure("Redundancy, by site", "0 where the site's code alone gives every item a region of its own.")(
+			barChart("redundancy", "redundancy (items - regions) / items", sites, barSeries{"redundancy", redundancy}))
 	}
-	f, err = Bars("dead", "bits (%)", sites, Bar{"dead (0 for every item)", dead}, Bar{"saturated (1 for every item)", saturated})
-	if err := r.figure("Dead and saturated bits, by site", "Bits with one value for all items say nothing about them.", f, err); err != nil || !shared {
-		return err
-	}
-	f, err = Bars("redundancy", "redundancy (items - regions) / items", sites, Bar{"redundancy", redundancy})
-	return r.figure("Redundancy, by site", "0 where the site's code alone gives every item a region of its own.", f, err)
+	return nil
 }
 
 // maxWork bounds the bytes that are compared for the distances of a sample.
@@ -109,47 +112,43 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 	for n > 100 && int64(n)*int64(n)/2*int64(set.Width()) > maxWork {
 		n = n * 9 / 10
 	}
-	rows := Sample(set.Len(), n, c.Seed)
+	rows := sampleOf(set.Len(), n, c.Seed)
 	of := fmt.Sprintf("All %d items.", n)
 	if n < set.Len() {
 		of = fmt.Sprintf("A sample of %d of %d items, seed %d.", n, set.Len(), c.Seed)
 	}
-	d, err := Distances(c.ctx, set, rows)
+	d, err := pairDistances(c.ctx, set, rows)
 	if err != nil {
 		return err
 	}
-	labels := make([]string, n)
-	labelled := false
+	labels, labelled := make([]string, n), false
 	for i, row := range rows {
 		if l, ok := set.Label(row); ok {
-			labelled = true
-			labels[i] = fmt.Sprint(l)
+			labels[i], labelled = fmt.Sprint(l), true
 			if of := r.manifest.Dataset; of != nil && l >= 0 && l < int64(len(of.Classes)) {
 				labels[i] = of.Classes[l]
 			}
 		}
 	}
-	unit := fmt.Sprintf("Hamming distance (of %d bits)", set.Bits)
 	if set.On == encoding.Sketch && set.FullBits > 0 {
 		of += fmt.Sprintf(" The %d bits are a sample of codes of %d.", set.Bits, set.FullBits)
 	}
 	groups, caption := pairsOf(d, labels, labelled)
-	f, err := Histogram("hamming", unit, groups...)
-	if err := r.figure("Hamming distances between items", caption+" "+of, f, err); err != nil {
-		return err
-	}
-	x, y, share, err := Scale(d)
+	r.figure("Hamming distances between items", caption+" "+of)(
+		histogram("hamming", fmt.Sprintf("Hamming distance (of %d bits)", set.Bits), groups...))
+	x, y, share, err := planar(d)
 	if err != nil {
 		return err
 	}
-	points := make([]Marked, n)
+	points, unlabelled := make([]marked, n), map[bool]string{true: "no label", false: "items"}[labelled]
 	for i := range points {
-		points[i] = Marked{x[i], y[i], labels[i]}
-		if labels[i] == "" {
-			points[i].Group = map[bool]string{true: "no label", false: "items"}[labelled]
-		}
+		points[i] = marked{x[i], y[i], cmp.Or(labels[i], unlabelled)}
 	}
 	sortByGroup(points)
-	f, err = Map("map", points)
-	return r.figure("Map of the codes", fmt.Sprintf("Items are near each other where their codes are alike: classical scaling of the Hamming distances to the plane, which keeps %.0f %% of their spread. The coordinates have no unit. %s", 100*(share[0]+share[1]), of), f, err)
+	r.figure("Map of the codes",
+		fmt.Sprintf("Items are near each other where their codes are alike: classical scaling of the Hamming "+
+			"distances to the plane, which keeps %.0f %% of their spread. The coordinates have no unit. %s",
+			100*(share[0]+share[1]), of))(
+		placeMap("map", points))
+	return nil
 }

@@ -20,25 +20,23 @@ const (
 // values of bytes, which can be very many, are not read.
 func (r *shown) restOf(t *result.Table) error {
 	var all []*summed
+	by := map[string]*summed{}
 	for _, c := range t.Columns() {
 		if r.used[c.Name] || slices.ContainsFunc(partsOf(c), func(p part) bool { return r.used[p.name] }) {
 			continue
 		}
 		if len(all) == maxRest {
-			said := fmt.Sprintf("Of the columns that no figure shows, the first %d are in the table.", maxRest)
-			r.Notes = append(r.Notes, said)
+			r.note("Of the columns that no figure shows, the first %d are in the table.", maxRest)
 			break
 		}
-		all = append(all, &summed{Column: c, least: math.Inf(1), largest: math.Inf(-1), distinct: map[string]bool{}})
-	}
-	if all == nil {
-		return nil
-	}
-	by := map[string]*summed{}
-	for _, s := range all {
+		s := &summed{Column: c, least: math.Inf(1), largest: math.Inf(-1), distinct: map[string]bool{}}
+		all = append(all, s)
 		if _, octets := s.Values.([]uint8); !octets || s.Width == 0 {
 			by[s.Name] = s
 		}
+	}
+	if all == nil {
+		return nil
 	}
 	err := t.Read(func(name string) bool { return by[name] != nil }, func(cols []result.Column) error {
 		for _, c := range cols {
@@ -49,12 +47,12 @@ func (r *shown) restOf(t *result.Table) error {
 	if err != nil {
 		return err
 	}
-	table := Table{Caption: "Columns that no figure shows", Head: []string{"column", "holds", "rows", "without a value",
-		"smallest", "mean", "largest", "distinct values"}}
+	var rows [][]string
 	for _, s := range all {
-		table.Rows = append(table.Rows, s.row(by[s.Name] != nil, t.Rows()))
+		rows = append(rows, s.row(by[s.Name] != nil, t.Rows()))
 	}
-	r.Tables = append(r.Tables, table)
+	r.table("Columns that no figure shows", []string{"column", "holds", "rows", "without a value",
+		"smallest", "mean", "largest", "distinct values"}, rows...)
 	return nil
 }
 

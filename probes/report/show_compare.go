@@ -43,7 +43,7 @@ func comparisonTable(c *collector, r *shown) error {
 		d.Sites = append(d.Sites, s)
 	}
 	if r.settings.A != "" {
-		r.Notes = append(r.Notes, fmt.Sprintf("Side a: %s. Side b: %s.", r.settings.A, r.settings.B))
+		r.note("Side a: %s. Side b: %s.", r.settings.A, r.settings.B)
 	}
 	return determinism(r, &d)
 }
@@ -58,9 +58,9 @@ func determinism(r *shown, d *probes.Diff) error {
 	t := Table{Caption: fmt.Sprintf("Bits that differ, of %d items; the outputs differ by at most %.3g", d.Items, d.Outputs),
 		Head: []string{"site", "bits", "differ", "items", "largest margin", "of scale"}}
 	var sites []string
-	var margins []Range
-	differ := Bar{Name: "bits that differ"}
-	forA, forB := Bar{Name: "side a is right"}, Bar{Name: "side b is right"}
+	var margins []span
+	differ := barSeries{Name: "bits that differ"}
+	forA, forB := barSeries{Name: "side a is right"}, barSeries{Name: "side b is right"}
 	flips, judged := int64(0), true
 	for _, s := range d.Sites {
 		million := func(n int64) float64 { return 1e6 * float64(n) / float64(max(s.Bits, 1)) }
@@ -73,7 +73,7 @@ func determinism(r *shown, d *probes.Diff) error {
 				row[5] = fmt.Sprintf("%.3g", of)
 			}
 		}
-		margins = append(margins, Range{of, of, of})
+		margins = append(margins, span{of, of, of})
 		if s.ForA != nil && s.ForB != nil {
 			forA.Values, forB.Values = append(forA.Values, million(*s.ForA)), append(forB.Values, million(*s.ForB))
 		} else if judged = judged && s.Flips == 0; judged {
@@ -82,18 +82,20 @@ func determinism(r *shown, d *probes.Diff) error {
 		t.Rows = append(t.Rows, row)
 	}
 	r.Tables = append(r.Tables, t)
-	bars, caption := []Bar{differ}, "Bits flip where a value lies within rounding of its knot."
+	bars, caption := []barSeries{differ}, "Bits flip where a value lies within rounding of its knot."
 	switch {
 	case flips == 0:
 		caption = "No bit differs: here codes do not depend on the setting."
 	case judged && (d.Judge != "" || d.Sites[0].ForA != nil):
-		bars = []Bar{forA, forB}
+		bars = []barSeries{forA, forB}
 		caption += " The judge's float64 value decides which side is right."
 	}
-	f, err := Bars("flips", "bits that differ (per million)", sites, bars...)
-	if err := r.figure("Determinism map: bits that differ between the two settings, by site", caption, f, err); err != nil {
-		return err
-	}
-	f, err = Dots("margins", Axes{X: "largest margin (share of the site's scale)", LogX: true}, sites, Dot{Name: "margin", Values: margins})
-	return r.figure("How far from their knot the values of flipped bits lie, by site", "The largest distance to the knot among the bits that differ, over the largest value of the site. Rounding of float32 is some 1e-7 an operation.", f, err)
+	r.figure("Determinism map: bits that differ between the two settings, by site", caption)(
+		barChart("flips", "bits that differ (per million)", sites, bars...))
+	r.figure("How far from their knot the values of flipped bits lie, by site",
+		"The largest distance to the knot among the bits that differ, over the largest value of the site. "+
+			"Rounding of float32 is some 1e-7 an operation.")(
+		dotChart("margins", axisTitles{X: "largest margin (share of the site's scale)", LogX: true}, sites,
+			dotSeries{Name: "margin", Values: margins}))
+	return nil
 }

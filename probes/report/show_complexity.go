@@ -12,7 +12,7 @@ import (
 func complexity(c *collector, r *shown) error { return c.complexityOf(r, []string{r.path}) }
 
 func (c *collector) complexityOf(r *shown, files []string) error {
-	all := newColumns()
+	var all *columns
 	for _, path := range files {
 		t, err := readTable(path, func(n string) bool {
 			return n == "complexity" || strings.HasPrefix(n, "complexity.") || strings.HasPrefix(n, "fraction.")
@@ -21,21 +21,25 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 			return err
 		}
 		r.use(t.order...)
-		if all.rows == 0 {
-			all.order = t.order
+		if all == nil || all.rows == 0 {
+			all = t
+			continue
 		}
 		for n, v := range t.numbers {
 			all.numbers[n] = append(all.numbers[n], v...)
 		}
 		all.rows += t.rows
 	}
+	if all == nil {
+		return ErrNoData
+	}
 	radii, totals := totalsOf(all, r.radii())
 	if len(radii) == 0 {
 		return ErrNoData
 	}
 	table := Table{Caption: "Local complexity: units that change their side around an item", Head: []string{"radius", "items", "without", "mean", "standard deviation", "smallest", "median", "largest"}}
-	var groups []Values
-	var curve []Point
+	var groups []binned
+	var curve []curvePoint
 	for i, radius := range radii {
 		values, missing := present(totals[i])
 		if len(values) == 0 {
@@ -43,10 +47,11 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		}
 		m, sd := moments(values)
 		s := slices.Sorted(slices.Values(values))
-		table.Rows = append(table.Rows, []string{radius, fmt.Sprint(len(values)), fmt.Sprint(missing), fmt.Sprintf("%.2f", m), fmt.Sprintf("%.2f", sd), num(s[0]), num((s[(len(s)-1)/2] + s[len(s)/2]) / 2), num(s[len(s)-1])})
-		groups = append(groups, Values{"radius " + radius, values})
+		table.Rows = append(table.Rows, cells(radius, len(values), missing, fmt.Sprintf("%.2f", m),
+			fmt.Sprintf("%.2f", sd), num(s[0]), num((s[(len(s)-1)/2]+s[len(s)/2])/2), num(s[len(s)-1])))
+		groups = append(groups, binned{"radius " + radius, values})
 		if x, err := strconv.ParseFloat(radius, 64); err == nil {
-			curve = append(curve, Point{x, m, m - sd, m + sd})
+			curve = append(curve, curvePoint{x, m, m - sd, m + sd})
 		}
 	}
 	if len(groups) == 0 {
@@ -54,18 +59,20 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 	}
 	r.Tables = append(r.Tables, table)
 	for i := 0; i < len(groups) && i < 12; i += 3 {
-		f, err := Histogram(stem("complexity", strconv.Itoa(i/3+1)), "local complexity (units)", groups[i:min(len(groups), i+3)]...)
-		if err := r.figure("Local complexity of the items", "How many units change their side among the vertices around an item; more units, more linear regions nearby.", f, err); err != nil {
-			return err
-		}
+		r.figure("Local complexity of the items",
+			"How many units change their side among the vertices around an item; more units, more linear "+
+				"regions nearby.")(
+			histogram(stem("complexity", strconv.Itoa(i/3+1)), "local complexity (units)",
+				groups[i:min(len(groups), i+3)]...))
 	}
 	if len(curve) >= 3 {
-		f, err := Curves("complexity-radius", Axes{X: "radius (units of the input)", Y: "local complexity (units)", LogX: true}, Series{"mean", curve})
-		if err := r.figure("Local complexity against the radius", "Mean over the items, with one standard deviation to either side.", f, err); err != nil {
-			return err
-		}
+		r.figure("Local complexity against the radius",
+			"Mean over the items, with one standard deviation to either side.")(
+			curveChart("complexity-radius", axisTitles{X: "radius (units of the input)", Y: "local complexity (units)",
+				LogX: true}, lineSeries{"mean", curve}))
 	}
-	return siteFractions(r, all, radii)
+	siteFractions(r, all, radii)
+	return nil
 }
 
 // totalsOf are the totals for each radius, which is named as the file names it.
@@ -84,7 +91,7 @@ func totalsOf(t *columns, known []float64) (radii []string, totals [][]float64) 
 }
 
 // siteFractions draws the mean fraction of each site's units, for three radii at the most.
-func siteFractions(r *shown, t *columns, radii []string) error {
+func siteFractions(r *shown, t *columns, radii []string) {
 	shown := radii
 	if len(radii) > 3 {
 		shown = []string{radii[0], radii[len(radii)/2], radii[len(radii)-1]}
@@ -99,15 +106,15 @@ func siteFractions(r *shown, t *columns, radii []string) error {
 			sites = append(sites, site)
 		}
 		if len(sites) > maxSites {
-			return nil
+			return
 		}
 	}
 	if len(sites) == 0 {
-		return nil
+		return
 	}
-	var bars []Bar
+	var bars []barSeries
 	for _, radius := range shown {
-		b := Bar{Name: "radius " + radius}
+		b := barSeries{Name: "radius " + radius}
 		for _, site := range sites {
 			column := "fraction." + site
 			if len(radii) > 1 {
@@ -119,20 +126,15 @@ func siteFractions(r *shown, t *columns, radii []string) error {
 		}
 		bars = append(bars, b)
 	}
-	f, err := Bars("fractions", "units that change their side (%)", sites, bars...)
-	return r.figure("Local complexity, by site", "Mean over the items of the share of a site's units that change their side around an item.", f, err)
+	r.figure("Local complexity, by site",
+		"Mean over the items of the share of a site's units that change their side around an item.")(
+		barChart("fractions", "units that change their side (%)", sites, bars...))
 }
 
 // present are the finite values.
 func present(values []float64) (there []float64, missing int) {
-	for _, v := range values {
-		if finite(v) {
-			there = append(there, v)
-		} else {
-			missing++
-		}
-	}
-	return there, missing
+	there = slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return !finite(v) })
+	return there, len(values) - len(there)
 }
 
 // moments are the mean and the standard deviation; 0 of nothing.

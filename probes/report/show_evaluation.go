@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 )
@@ -36,10 +37,10 @@ func evaluation(r *shown, b []byte) error {
 		return fmt.Errorf("it is of %d sites; %d are shown at the most", len(all), maxSites)
 	}
 	r.Tables = append(r.Tables, encodings(all))
-	if e.Churn != nil {
-		text := fmt.Sprintf("Churn: %d of %d items moved to another region.", e.Churn.Moved, e.Churn.Items)
-		if e.Churn.Mean != nil {
-			text += fmt.Sprintf(" Codes differ in %.1f bits on average.", *e.Churn.Mean)
+	if c := e.Churn; c != nil {
+		text := fmt.Sprintf("Churn: %d of %d items moved to another region.", c.Moved, c.Items)
+		if c.Mean != nil {
+			text += fmt.Sprintf(" Codes differ in %.1f bits on average.", *c.Mean)
 		}
 		r.Notes = append(r.Notes, text)
 	}
@@ -50,13 +51,10 @@ func evaluation(r *shown, b []byte) error {
 	for _, x := range all {
 		sites = append(sites, x.Name)
 	}
-	if err := accuracy(r, sites, all); err != nil {
-		return err
-	}
-	if err := redundancy(r, sites, all); err != nil {
-		return err
-	}
-	return unlabelled(r, all)
+	accuracy(r, sites, all)
+	redundancy(r, sites, all)
+	unlabelled(r, all)
+	return nil
 }
 
 // encodings is the table of all sets.
@@ -73,18 +71,15 @@ func encodings(all []encoding.Evaluation) Table {
 	for i := range all {
 		x := &all[i]
 		row := func(set string, test bool, d encoding.Redundancy, u *encoding.Units) {
-			cells := []string{x.Name, set, fmt.Sprint(d.Items), fmt.Sprint(d.Regions), fmt.Sprintf("%.4f", d.Ratio), "", "", "", ""}
+			line := cells(x.Name, set, d.Items, d.Regions, fmt.Sprintf("%.4f", d.Ratio), "", "", "", "")
 			if u != nil {
-				copy(cells[5:], []string{fmt.Sprint(u.Bits), fmt.Sprint(u.Dead), fmt.Sprint(u.Saturated), fmt.Sprintf("%.3f", u.Entropy)})
+				copy(line[5:], cells(u.Bits, u.Dead, u.Saturated, fmt.Sprintf("%.3f", u.Entropy)))
 			}
 			for _, k := range shown {
-				text := ""
-				if v := accuracies[k].of(x.Accuracies(test)); finite(v) {
-					text = fmt.Sprintf("%.4f", v)
-				}
-				cells = append(cells, text)
+				share := fmt.Sprintf("%.4f", accuracies[k].of(x.Accuracies(test)))
+				line = append(line, strings.TrimPrefix(share, "NaN"))
 			}
-			t.Rows = append(t.Rows, cells)
+			t.Rows = append(t.Rows, line)
 		}
 		units := encoding.Pair[*encoding.Units]{Test: new(*encoding.Units)}
 		if u := x.Units; u != nil {
@@ -100,56 +95,57 @@ func encodings(all []encoding.Evaluation) Table {
 
 // accuracy draws how well labels follow from the codes, on the test set where there is
 // one, beside the network's own answers.
-func accuracy(r *shown, sites []string, all []encoding.Evaluation) error {
-	var dots []Dot
+func accuracy(r *shown, sites []string, all []encoding.Evaluation) {
+	var dots []dotSeries
 	for _, m := range accuracies {
-		d := Dot{Name: m.name, Across: m.name == networkItself && len(all) > 1}
-		any := false
+		d := dotSeries{Name: m.name, Across: m.name == networkItself && len(all) > 1}
 		for i := range all {
 			v := m.of(all[i].Accuracies(true))
 			if math.IsNaN(v) {
 				v = m.of(all[i].Accuracies(false))
 			}
-			any = any || !math.IsNaN(v)
-			d.Values = append(d.Values, Range{100 * v, 100 * v, 100 * v})
+			d.Values = append(d.Values, span{100 * v, 100 * v, 100 * v})
 		}
 		if d.Across {
 			d.Values = d.Values[:1] // it is of the whole codes
 		}
-		if any && !(d.Across && math.IsNaN(d.Values[0].Value)) {
+		if slices.ContainsFunc(d.Values, func(v span) bool { return !math.IsNaN(v.Value) }) {
 			dots = append(dots, d)
 		}
 	}
-	f, err := Dots("accuracy", Axes{X: "accuracy (%)"}, sites, dots...)
-	return r.figure("Accuracy from the codes alone", "How well the labels follow from the codes: on the test set, clusters on the set that they are of. What the network itself answers is for comparison.", f, err)
+	r.figure("Accuracy from the codes alone",
+		"How well the labels follow from the codes: on the test set, clusters on the set that they are of. What "+
+			"the network itself answers is for comparison.")(
+		dotChart("accuracy", axisTitles{X: "accuracy (%)"}, sites, dots...))
 }
 
-func redundancy(r *shown, sites []string, all []encoding.Evaluation) error {
-	train, test := Bar{Name: "training set"}, Bar{Name: "test set"}
+func redundancy(r *shown, sites []string, all []encoding.Evaluation) {
+	train, test := barSeries{Name: "training set"}, barSeries{Name: "test set"}
 	for _, x := range all {
 		train.Values = append(train.Values, x.Redundancy.Train.Ratio)
 		if x.Redundancy.Test != nil {
 			test.Values = append(test.Values, x.Redundancy.Test.Ratio)
 		}
 	}
-	bars := []Bar{train}
+	bars := []barSeries{train}
 	if len(test.Values) == len(sites) {
 		bars = append(bars, test)
 	}
 	if slices.Max(slices.Concat(train.Values, test.Values)) == 0 {
-		if r.Notes = append(r.Notes, "Every item has a linear region of its own: redundancy is 0."); len(r.Figures) > 0 {
-			return nil
+		if r.note("Every item has a linear region of its own: redundancy is 0."); len(r.Figures) > 0 {
+			return
 		}
 	}
-	f, err := Bars("redundancy", "redundancy (items - regions) / items", sites, bars...)
-	return r.figure("Redundancy of the codes", "0 where every item has a linear region of its own.", f, err)
+	r.figure("Redundancy of the codes", "0 where every item has a linear region of its own.")(
+		barChart("redundancy", "redundancy (items - regions) / items", sites, bars...))
 }
 
 // unlabelled shows the clusters that codes have by themselves, and their rates.
-func unlabelled(r *shown, all []encoding.Evaluation) error {
+func unlabelled(r *shown, all []encoding.Evaluation) {
 	t := Table{Caption: "Without labels: spectral clusters of the affinity of codes (UMLC)", Head: []string{"code", "items", "of", "clusters", "sizes", "coding length (nats)", "rate", "conditional", "reduction", "purity", "one-to-one"}}
 	var sites []string
-	rate, conditional, length := Bar{Name: "rate of all items"}, Bar{Name: "given the clusters"}, Bar{Name: "coding length"}
+	rate, conditional := barSeries{Name: "rate of all items"}, barSeries{Name: "given the clusters"}
+	length := barSeries{Name: "coding length"}
 	for i := range all {
 		u := all[i].Unlabelled
 		if u == nil {
@@ -161,19 +157,20 @@ func unlabelled(r *shown, all []encoding.Evaluation) error {
 			}
 			return fmt.Sprintf("%.4f", *v)
 		}
-		sizes := fmt.Sprint(u.Sizes)
-		t.Rows = append(t.Rows, []string{all[i].Name, fmt.Sprint(u.Items), fmt.Sprint(u.Of), fmt.Sprint(u.Clusters), name(sizes, 60), num(u.CodingLength), num(u.Rate), num(u.Conditional), num(u.Reduction), part(u.Purity), part(u.Matched)})
+		t.Rows = append(t.Rows, cells(all[i].Name, u.Items, u.Of, u.Clusters, name(fmt.Sprint(u.Sizes), 60),
+			num(u.CodingLength), num(u.Rate), num(u.Conditional), num(u.Reduction), part(u.Purity), part(u.Matched)))
 		sites = append(sites, all[i].Name)
 		rate.Values, conditional.Values, length.Values = append(rate.Values, u.Rate), append(conditional.Values, u.Conditional), append(length.Values, u.CodingLength)
 	}
 	if sites == nil {
-		return nil
+		return
 	}
 	r.Tables = append(r.Tables, t)
-	f, err := Bars("rates", "rate (nats)", sites, rate, conditional)
-	if err := r.figure("Rate reduction of clusters found without labels", "The difference of the two bars is the rate reduction: large where the clusters lie apart and each is tight.", f, err); err != nil {
-		return err
-	}
-	f, err = Bars("coding-length", "coding length (nats)", sites, length)
-	return r.figure("Coding length of the clusters", "What it takes to code the items cluster by cluster, labels included; of several numbers of clusters the one with the least is taken.", f, err)
+	r.figure("Rate reduction of clusters found without labels",
+		"The difference of the two bars is the rate reduction: large where the clusters lie apart and each is tight.")(
+		barChart("rates", "rate (nats)", sites, rate, conditional))
+	r.figure("Coding length of the clusters",
+		"What it takes to code the items cluster by cluster, labels included; of several numbers of clusters "+
+			"the one with the least is taken.")(
+		barChart("coding-length", "coding length (nats)", sites, length))
 }

@@ -10,31 +10,30 @@ import (
 
 // found shows what a search found, or the groups of duplicates, and says whether printed
 // is one of these.
-func (c *collector) found(r *shown, printed any) (known bool, err error) {
+func (c *collector) found(r *shown, printed any) (known bool) {
 	switch x := printed.(type) {
 	case *encoding.Matches:
 		r.Kind, r.Notes = "search", append(r.Notes, x.String())
-		return true, c.matches(r, x)
+		c.matches(r, x)
 	case *encoding.Groups:
 		r.Kind, r.Notes = "dedup", append(r.Notes, x.Summary().String()+".")
-		return true, c.groups(r, x)
+		c.groups(r, x)
+	default:
+		return false
 	}
-	return false, nil
+	return true
 }
 
-func (c *collector) matches(r *shown, m *encoding.Matches) error {
+func (c *collector) matches(r *shown, m *encoding.Matches) {
 	var s sought
 	for q, neighbors := range m.Found {
 		s.add(m.Queries.ID(q), q < c.Pictures)
 		s.show("the query", m.Queries.Picture(q))
 		for i, n := range neighbors {
-			s.far(i == 0, float64(n.Distance))
-			if row := int(n.Row); s.shown {
-				s.show(m.Base.ID(row)+": "+m.Base.DistanceText(int(n.Distance)), m.Base.Picture(row))
-			}
+			s.item(m.Base, m.Base.Picture(int(n.Row)), i, float64(n.Distance))
 		}
 	}
-	return r.neighbors(&s)
+	r.neighbors(&s)
 }
 
 // search shows the file of a search.
@@ -46,53 +45,46 @@ func search(c *collector, r *shown) error {
 	var s sought
 	base, queries := c.sets(r)
 	for i := range t.rows {
-		first := t.number("rank", i) == 1
-		if first || i == 0 {
+		place := 1
+		if t.number("rank", i) == 1 {
+			place = 0
+		}
+		if place == 0 || i == 0 {
 			s.add(t.text("query", i), s.n < c.Pictures)
 			s.show("the query", encoding.Picture{ID: t.text("query", i)})
 		}
-		d := t.number("distance", i)
-		if s.far(first, d); s.shown {
-			id := t.text("id", i)
-			s.show(id+": "+base.DistanceText(int(d)), encoding.Picture{ID: id, Path: t.text("path", i)})
-		}
+		s.item(base, t.picture(i), place, t.number("distance", i))
 	}
 	s.locate(base, queries)
-	return r.neighbors(&s)
+	r.neighbors(&s)
+	return nil
 }
 
-func (r *shown) neighbors(s *sought) error {
-	r.Tables = append(r.Tables, Table{Caption: "Search", Head: []string{"queries", "neighbors"},
-		Rows: [][]string{{fmt.Sprint(s.n), fmt.Sprint(s.items)}}})
+// picture is that of a row, as far as the file of a result says.
+func (c *columns) picture(row int) encoding.Picture {
+	return encoding.Picture{ID: c.text("id", row), Path: c.text("path", row)}
+}
+
+func (r *shown) neighbors(s *sought) {
+	r.table("Search", []string{"queries", "neighbors"}, cells(s.n, s.items))
 	r.strips(s, "queries")
-	var groups []Values
-	for _, g := range []Values{{"the nearest", s.first}, {"the others found", s.rest}} {
-		if g.Values != nil {
-			groups = append(groups, g)
-		}
-	}
-	f, err := Histogram("neighbors", "Hamming distance (bits)", groups...)
-	return r.figure("Distances of the neighbors found",
-		"Bits in which a neighbor's code differs from its query's.", f, err)
+	groups := filled(binned{"the nearest", s.first}, binned{"the others found", s.rest})
+	r.figure("Distances of the neighbors found", "Bits in which a neighbor's code differs from its query's.")(
+		histogram("neighbors", "Hamming distance (bits)", groups...))
 }
 
 // mostTogether is how many items of a group are shown.
 const mostTogether = 100
 
-func (c *collector) groups(r *shown, g *encoding.Groups) error {
-	var s sought
-	var sizes []float64
+func (c *collector) groups(r *shown, g *encoding.Groups) {
+	s := sought{grouped: true}
 	for i, rows := range g.Members {
-		sizes = append(sizes, float64(len(rows)))
-		s.add(groupTitle(i, len(rows)), i < c.Pictures)
+		s.group(i, float64(len(rows)), i < c.Pictures)
 		for place, row := range rows {
-			d := g.Codes.Distance(rows[0], row)
-			if s.far(place == 0, float64(d)); s.shown && place < mostTogether {
-				s.show(duplicate(g.Codes, g.Codes.ID(row), place, d), g.Codes.Picture(row))
-			}
+			s.item(g.Codes, g.Codes.Picture(row), place, float64(g.Codes.Distance(rows[0], row)))
 		}
 	}
-	return r.duplicates(&s, sizes)
+	r.duplicates(&s)
 }
 
 // dedup shows the file of groups of duplicates.
@@ -101,64 +93,41 @@ func dedup(c *collector, r *shown) error {
 	if err != nil {
 		return err
 	}
-	var s sought
-	var sizes []float64
+	s := sought{grouped: true}
 	set, _ := c.sets(r)
 	place := 0
 	for i := range t.rows {
-		group, size, d := t.number("group", i), t.number("size", i), t.number("distance", i)
+		group := t.number("group", i)
 		if place++; i == 0 || group != t.number("group", i-1) {
 			place = 0
-			s.add(groupTitle(int(group), int(size)), s.n < c.Pictures)
-			if finite(size) {
-				sizes = append(sizes, size)
-			}
+			s.group(int(group), t.number("size", i), s.n < c.Pictures)
 		}
-		if s.far(place == 0, d); s.shown && place < mostTogether {
-			id := t.text("id", i)
-			s.show(duplicate(set, id, place, int(d)), encoding.Picture{ID: id, Path: t.text("path", i)})
-		}
+		s.item(set, t.picture(i), place, t.number("distance", i))
 	}
 	s.locate(set, set)
-	return r.duplicates(&s, sizes)
+	r.duplicates(&s)
+	return nil
 }
 
-func groupTitle(group, size int) string {
-	s := fmt.Sprintf("Group %d: %d items", group, size)
-	if size > mostTogether {
-		s += fmt.Sprintf(", of which %d are shown", mostTogether)
-	}
-	return s
-}
-
-// duplicate is the caption of an item of a group, by its place in it.
-func duplicate(set *encoding.Codes, id string, place, distance int) string {
-	if place == 0 {
-		return id
-	}
-	return id + ": " + set.DistanceText(distance) + " from the first"
-}
-
-func (r *shown) duplicates(s *sought, sizes []float64) error {
-	r.Tables = append(r.Tables, Table{Caption: "Duplicates", Head: []string{"groups", "items in them", "items too many"},
-		Rows: [][]string{{fmt.Sprint(s.n), fmt.Sprint(s.items), fmt.Sprint(s.items - s.n)}}})
+func (r *shown) duplicates(s *sought) {
+	r.table("Duplicates", []string{"groups", "items in them", "items too many"}, cells(s.n, s.items, s.items-s.n))
 	r.strips(s, "groups")
-	slices.Sort(sizes)
-	f, err := Histogram("groups", "items of a group", Values{"groups", sizes})
-	err = r.figure("Sizes of the groups of duplicates", "Items of a group have equal or nearly equal codes.", f, err)
-	if far := append(s.first, s.rest...); err == nil && slices.Max(append(far, 0)) > 0 {
-		f, err = Histogram("group-distances", "Hamming distance from the group's first (bits)", Values{"items", far})
-		return r.figure("Distances within the groups",
-			"Bits in which an item's code differs from that of its group's first.", f, err)
+	slices.Sort(s.sizes)
+	r.figure("Sizes of the groups of duplicates", "Items of a group have equal or nearly equal codes.")(
+		histogram("groups", "items of a group", binned{"groups", s.sizes}))
+	if far := append(s.first, s.rest...); slices.Max(append(far, 0)) > 0 {
+		r.figure("Distances within the groups", "Bits in which an item's code differs from that of its group's first.")(
+			histogram("group-distances", "Hamming distance from the group's first (bits)", binned{"items", far}))
 	}
-	return err
 }
 
 // sought gathers what was found: n queries with their neighbors, or n groups with their
 // items.
 type sought struct {
+	grouped     bool
 	n, items    int
 	first, rest []float64 // distances, of the first of each and of the others
+	sizes       []float64 // of groups
 	strips      []Strip
 	shown       bool // the last is to be shown
 }
@@ -170,7 +139,17 @@ func (s *sought) add(title string, shown bool) {
 	}
 }
 
-// show adds an item to the last query or group.
+func (s *sought) group(group int, size float64, shown bool) {
+	title := fmt.Sprintf("Group %d: %d items", group, int(size))
+	if size > mostTogether {
+		title += fmt.Sprintf(", of which %d are shown", mostTogether)
+	}
+	if s.add(title, shown); finite(size) {
+		s.sizes = append(s.sizes, size)
+	}
+}
+
+// show adds a picture to the last query or group.
 func (s *sought) show(caption string, p encoding.Picture) {
 	if s.shown {
 		last := &s.strips[len(s.strips)-1]
@@ -178,14 +157,26 @@ func (s *sought) show(caption string, p encoding.Picture) {
 	}
 }
 
-func (s *sought) far(first bool, distance float64) {
+// item is what was found at a place: a neighbor in set, or an item of a group.
+func (s *sought) item(set *encoding.Codes, p encoding.Picture, place int, distance float64) {
 	s.items++
 	switch {
 	case !finite(distance):
-	case first:
+	case place == 0:
 		s.first = append(s.first, distance)
 	default:
 		s.rest = append(s.rest, distance)
+	}
+	if !s.shown {
+		return
+	}
+	switch far := set.DistanceText(int(distance)); {
+	case !s.grouped:
+		s.show(p.ID+": "+far, p)
+	case place == 0:
+		s.show(p.ID, p)
+	case place < mostTogether:
+		s.show(p.ID+": "+far+" from the first", p)
 	}
 }
 
@@ -229,7 +220,7 @@ func (s *sought) locate(rest, firsts *encoding.Codes) {
 func (r *shown) strips(s *sought, what string) {
 	r.Strips = s.strips
 	if n := len(s.strips); n > 0 && n < s.n {
-		r.Notes = append(r.Notes, fmt.Sprintf("The first %d %s of %d are shown with their pictures.", n, what, s.n))
+		r.note("The first %d %s of %d are shown with their pictures.", n, what, s.n)
 	}
 }
 

@@ -31,10 +31,12 @@ func job(c *collector, r *shown) error {
 		return err
 	}
 	r.Kind = "hash"
-	r.Tables = append(r.Tables, Table{Caption: "The batch job", Head: []string{"shards", "done", "set aside", "missing", "items", "done", "failed", "bytes", "items a second"},
-		Rows: [][]string{{fmt.Sprint(s.Shards), fmt.Sprint(s.Done), fmt.Sprint(len(s.Aside)), fmt.Sprint(len(s.Missing)), fmt.Sprint(s.Items), fmt.Sprint(s.Finished), fmt.Sprint(s.Failed), fmt.Sprint(s.Bytes), fmt.Sprintf("%.1f", s.ItemsPerSecond)}}})
+	r.table("The batch job",
+		[]string{"shards", "done", "set aside", "missing", "items", "done", "failed", "bytes", "items a second"},
+		cells(s.Shards, s.Done, len(s.Aside), len(s.Missing), s.Items, s.Finished, s.Failed, s.Bytes,
+			fmt.Sprintf("%.1f", s.ItemsPerSecond)))
 	if !s.Success {
-		r.Notes = append(r.Notes, "The job is not finished.")
+		r.note("The job is not finished.")
 	}
 	for _, e := range s.Errors {
 		r.Notes = append(r.Notes, name(e, 300))
@@ -52,15 +54,15 @@ func job(c *collector, r *shown) error {
 		return nil
 	}
 	r.settings.Radius = p.Settings.Complexity.Radii
-	var files []string
 	entries, err := os.ReadDir(r.path)
 	if err != nil {
 		return err
 	}
+	var files []string
 	for _, e := range entries {
-		n := e.Name()
-		if shard := strings.TrimSuffix(n, "."+p.Settings.Format); shard != n && strings.Trim(shard, "0123456789") == "" {
-			if p.Settings.Format == "npy" {
+		n, is := strings.CutSuffix(e.Name(), "."+p.Settings.Format)
+		if is && strings.Trim(n, "0123456789") == "" {
+			if n = e.Name(); p.Settings.Format == "npy" {
 				n += ".items.jsonl"
 			}
 			files = append(files, filepath.Join(r.path, n))

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	gomaps "maps"
 	"math"
 	"regexp"
 	"slices"
@@ -23,7 +24,7 @@ func long(c *collector, r *shown) error {
 		return fmt.Errorf("no row has a step and a value: %w", ErrNoData)
 	}
 	if skipped > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d rows without a value are left out.", skipped))
+		r.note("%d rows without a value are left out.", skipped)
 	}
 	for i := range t.rows {
 		if why := t.text("error", i); why != "" && len(r.Notes) < 10 {
@@ -32,38 +33,33 @@ func long(c *collector, r *shown) error {
 	}
 	summary := Table{Caption: "First and last step, all sites together", Head: []string{"measure", "set", "first step", "value", "last step", "value"}}
 	for _, m := range charts {
-		axes := Axes{X: "training step (logarithmic)", Y: unitOf(m.measure), LogX: true}
+		axes := axisTitles{X: "training step (logarithmic)", Y: unitOf(m.measure), LogX: true}
 		title := capital(m.title)
 		if whole := m.sites[""]; len(whole) > 0 {
 			for _, s := range whole {
 				a, b := s.Points[0], s.Points[len(s.Points)-1]
 				summary.Rows = append(summary.Rows, []string{m.title, s.Name, num(a.X), num(a.Y), num(b.X), num(b.Y)})
 			}
-			f, err := Curves(stem(m.title), axes, whole...)
-			if err := r.figure(title+" during training", capital(m.bandsOf(whole)), f, err); err != nil {
-				return err
-			}
+			r.figure(title+" during training", capital(m.bandsOf(whole...)))(curveChart(stem(m.title), axes, whole...))
 		}
-		var panels []Panel
+		var panels []panel
+		var all []lineSeries
 		for _, site := range m.order {
 			if site != "" && len(panels) < 40 {
-				panels = append(panels, Panel{site, m.sites[site]})
+				panels, all = append(panels, panel{site, m.sites[site]}), append(all, m.sites[site]...)
 			}
 		}
 		if len(panels) == 0 {
 			continue
 		}
 		caption := "One panel a site, all with the same axes."
-		if said := m.bandsOf(slices.Concat(seriesOf(panels)...)); said != "" {
+		if said := m.bandsOf(all...); said != "" {
 			caption += " " + capital(said)
 		}
 		if n := len(m.order); n > 41 {
 			caption += fmt.Sprintf(" The first %d of %d sites.", len(panels), n)
 		}
-		f, err := Panels(stem(m.title, "sites"), axes, panels...)
-		if err := r.figure(title+", by site", caption, f, err); err != nil {
-			return err
-		}
+		r.figure(title+", by site", caption)(panelChart(stem(m.title, "sites"), axes, panels...))
 	}
 	if summary.Rows != nil {
 		r.Tables = append(r.Tables, summary)
@@ -75,24 +71,17 @@ func long(c *collector, r *shown) error {
 type measured struct {
 	measure, title, bands string
 	order                 []string
-	sites                 map[string][]Series
+	sites                 map[string][]lineSeries
 }
 
 // bandsOf says what the bands of some curves are, nothing where they have none.
-func (m *measured) bandsOf(series []Series) string {
+func (m *measured) bandsOf(series ...lineSeries) string {
 	for _, s := range series {
-		if slices.ContainsFunc(s.Points, func(p Point) bool { return p.High > p.Low }) {
+		if slices.ContainsFunc(s.Points, func(p curvePoint) bool { return p.High > p.Low }) {
 			return m.bands
 		}
 	}
 	return ""
-}
-
-func seriesOf(panels []Panel) (all [][]Series) {
-	for _, p := range panels {
-		all = append(all, p.Series)
-	}
-	return all
 }
 
 func chartsOf(t *columns) (charts []*measured, skipped int) {
@@ -103,40 +92,35 @@ func chartsOf(t *columns) (charts []*measured, skipped int) {
 			skipped++
 			continue
 		}
-		measure, set, site := t.text("measure", i), t.text("set", i), t.text("site", i)
-		if measure == "" {
-			measure = "value"
-		}
+		measure, set, site := cmp.Or(t.text("measure", i), "value"), t.text("set", i), t.text("site", i)
 		title := titleOfMeasure(measure)
 		if r := t.number("radius", i); finite(r) && r != 0 {
 			title += ", radius " + num(r)
 		}
 		m := by[title]
 		if m == nil {
-			m = &measured{measure: measure, title: title, bands: "bands are one standard error of the mean to either side.", sites: map[string][]Series{}}
+			m = &measured{measure: measure, title: title, sites: map[string][]lineSeries{},
+				bands: "bands are one standard error of the mean to either side."}
 			by[title], charts = m, append(charts, m)
 		}
 		if _, ok := m.sites[site]; !ok {
 			m.order = append(m.order, site)
 		}
-		spread := t.number("stderr", i)
+		spread := math.Abs(t.number("stderr", i))
 		if !finite(spread) {
 			spread = 0
 		}
-		spread = math.Abs(spread)
 		series := m.sites[site]
-		at := slices.IndexFunc(series, func(s Series) bool { return s.Name == set })
+		at := slices.IndexFunc(series, func(s lineSeries) bool { return s.Name == set })
 		if at < 0 {
-			at, series = len(series), append(series, Series{Name: set})
+			at, series = len(series), append(series, lineSeries{Name: set})
 		}
-		series[at].Points = append(series[at].Points, Point{step, value, value - spread, value + spread})
+		series[at].Points = append(series[at].Points, curvePoint{step, value, value - spread, value + spread})
 		m.sites[site] = series
 	}
 	for _, m := range charts {
-		for _, series := range m.sites {
-			for _, s := range series {
-				byX(s.Points)
-			}
+		for _, s := range slices.Concat(slices.Collect(gomaps.Values(m.sites))...) {
+			byX(s.Points)
 		}
 	}
 	return quantiles(charts), skipped
@@ -176,29 +160,25 @@ func (m *measured) between(low, high *measured) {
 		for _, s := range all {
 			for i := range s.Points {
 				q := &s.Points[i]
-				q.Low = min(q.Y, low.at(site, s.Name, q.X, q.Y))
-				q.High = max(q.Y, high.at(site, s.Name, q.X, q.Y))
+				q.Low, q.High = min(q.Y, low.at(site, s.Name, *q)), max(q.Y, high.at(site, s.Name, *q))
 			}
 		}
 	}
 }
 
-// at is the value of a set at a step, or missing.
-func (m *measured) at(site, set string, step, missing float64) float64 {
+// at is the value of a set at the step of a point, or the point's own.
+func (m *measured) at(site, set string, p curvePoint) float64 {
 	for _, s := range m.sites[site] {
-		if s.Name == set {
-			for _, q := range s.Points {
-				if q.X == step {
-					return q.Y
-				}
-			}
+		i := slices.IndexFunc(s.Points, func(q curvePoint) bool { return q.X == p.X })
+		if s.Name == set && i >= 0 {
+			return s.Points[i].Y
 		}
 	}
-	return missing
+	return p.Y
 }
 
-func byX(points []Point) {
-	slices.SortStableFunc(points, func(a, b Point) int { return cmp.Compare(a.X, b.X) })
+func byX(points []curvePoint) {
+	slices.SortStableFunc(points, func(a, b curvePoint) int { return cmp.Compare(a.X, b.X) })
 }
 
 // capital writes the first letter of a title large.
@@ -210,54 +190,35 @@ func capital(s string) string {
 	return string(r)
 }
 
+// measures are those whose titles, or units on an axis, do not follow from their names.
+var measures = map[string]struct{ title, unit string }{
+	"mse":                   {"mean squared error", ""},
+	"knn_accuracy":          {"K-NN accuracy", ""},
+	"regions":               {"linear regions", ""},
+	"dead":                  {"dead bits", ""},
+	"saturated":             {"saturated bits", ""},
+	"churn":                 {"share of bits that changed", "bits changed since the last step (share)"},
+	"churn_bits":            {"number of bits that changed", "bits changed since the last step"},
+	"moved":                 {"items that moved to another region", "items in another region (share)"},
+	"robust_clean_accuracy": {"clean accuracy of the attacked items", "accuracy (share)"},
+	"complexity":            {"", "local complexity (units)"},
+	"redundancy":            {"", "redundancy (share of items)"},
+	"entropy":               {"", "entropy (bits per unit)"},
+	"margin":                {"", "margin (units of the logits)"},
+	"cross_entropy":         {"", "cross entropy (nats)"},
+	"robust_cross_entropy":  {"", "robust cross entropy (nats)"},
+}
+
 // titleOfMeasure is a measure in words.
 func titleOfMeasure(measure string) string {
-	switch measure {
-	case "mse":
-		return "mean squared error"
-	case "knn_accuracy":
-		return "K-NN accuracy"
-	case "regions":
-		return "linear regions"
-	case "dead", "saturated":
-		return measure + " bits"
-	case "churn":
-		return "share of bits that changed"
-	case "churn_bits":
-		return "number of bits that changed"
-	case "moved":
-		return "items that moved to another region"
-	case "robust_clean_accuracy":
-		return "clean accuracy of the attacked items"
-	}
-	return strings.ReplaceAll(measure, "_", " ")
+	return cmp.Or(measures[measure].title, strings.ReplaceAll(measure, "_", " "))
 }
 
 // unitOf is the title of the axis of a measure.
 func unitOf(measure string) string {
-	switch measure {
-	case "complexity":
-		return "local complexity (units)"
-	case "redundancy":
-		return "redundancy (share of items)"
-	case "entropy":
-		return "entropy (bits per unit)"
-	case "churn":
-		return "bits changed since the last step (share)"
-	case "churn_bits":
-		return "bits changed since the last step"
-	case "moved":
-		return "items in another region (share)"
-	case "margin":
-		return "margin (units of the logits)"
-	case "cross_entropy", "robust_cross_entropy":
-		return titleOfMeasure(measure) + " (nats)"
-	case "robust_clean_accuracy":
-		return "accuracy (share)"
-	}
 	title := titleOfMeasure(measure)
 	if strings.HasSuffix(measure, "accuracy") {
-		return title + " (share)"
+		title += " (share)"
 	}
-	return title
+	return cmp.Or(measures[measure].unit, title)
 }

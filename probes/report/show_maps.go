@@ -1,12 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"image"
 	_ "image/png" // the format of the maps
 	"math"
-	"os"
 	"path/filepath"
 
 	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
@@ -15,7 +15,7 @@ import (
 const (
 	maxMaps    = 24       // that a page shows
 	mapsOfOne  = 12       // in a figure
-	maxMapSize = 64 << 20 // bytes of a file, and dots of a picture
+	maxMapSize = 64 << 20 // dots of a picture
 )
 
 // maps shows the heat maps over pictures that complexity --map and codes --region-agree --map
@@ -25,42 +25,6 @@ func maps(c *collector, r *shown) error {
 	if err != nil {
 		return err
 	}
-	r.Path = filepath.Dir(r.path)
-	show := complexityMaps
-	if r.Kind = "complexity, maps"; t.rows > 0 && t.text("measure", 0) == overlay.Agreement {
-		r.Kind, show = "codes, agreement", agreementMaps
-	}
-	var tiles []Tile
-	var rows []int
-	for i := range t.rows {
-		if len(tiles) == maxMaps {
-			r.Notes = append(r.Notes, fmt.Sprintf("The first %d of %d pictures.", maxMaps, t.rows))
-			break
-		}
-		m, err := readPicture(filepath.Dir(r.path), t.text("map", i))
-		if err != nil {
-			r.Notes = append(r.Notes, name(fmt.Sprintf("%s is not shown: %v", t.text("map", i), err), 200))
-			continue
-		}
-		tiles, rows = append(tiles, Tile{t.text("id", i), m, t.number("largest", i)}), append(rows, i)
-	}
-	for i := 0; i < len(tiles); i += mapsOfOne {
-		to := min(i+mapsOfOne, len(tiles))
-		if err := show(r, fmt.Sprintf("maps-%d", i/mapsOfOne+1), t, tiles[i:to], rows[i:to]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// complexityMaps is a figure of maps of local complexity.
-func complexityMaps(r *shown, stem string, _ *columns, tiles []Tile, _ []int) error {
-	f, err := Pictures(stem, "units that change (share of a position's)", tiles)
-	return r.figure("Local complexity over the picture", "Bright where many of the units that stand for a place change their side around the picture: the share of a position's units, mean over the sites. Each picture has its own scale, up to the share below it.", f, err)
-}
-
-// agreementMaps is a figure of maps of agreement with a region.
-func agreementMaps(r *shown, stem string, t *columns, tiles []Tile, rows []int) error {
 	percent := func(column string, row int) string {
 		v := t.number(column, row)
 		if !finite(v) {
@@ -68,10 +32,49 @@ func agreementMaps(r *shown, stem string, t *columns, tiles []Tile, rows []int) 
 		}
 		return num(math.Round(1e3*v)/10) + " %"
 	}
-	reference := name(t.text("reference", rows[0]), 80)
-	key := pictureKey{"bits as in the reference (share of a position's)", percent("from", rows[0]), percent("to", rows[0])}
-	f, err := pictures(stem, key, tiles, func(i int) string { return percent("least", rows[i]) + " to " + percent("largest", rows[i]) })
-	return r.figure("Agreement with "+reference, "Bright where the channels of the code are as in "+reference+", which is outlined in its picture: the share of a position's bits that are set where at half or more of the positions inside the reference they are, and not set where they are not, mean over the sites. One scale for all pictures, that of the reference's; below each picture its least and largest agreement.", f, err)
+	r.Path, r.Kind = filepath.Dir(r.path), "complexity, maps"
+	agreement := t.rows > 0 && t.text("measure", 0) == overlay.Agreement
+	if agreement {
+		r.Kind = "codes, agreement"
+	}
+	var tiles []tile
+	var rows []int
+	for i := range t.rows {
+		if len(tiles) == maxMaps {
+			r.note("The first %d of %d pictures.", maxMaps, t.rows)
+			break
+		}
+		m, err := readPicture(filepath.Dir(r.path), t.text("map", i))
+		if err != nil {
+			r.Notes = append(r.Notes, name(fmt.Sprintf("%s is not shown: %v", t.text("map", i), err), 200))
+			continue
+		}
+		tiles, rows = append(tiles, tile{t.text("id", i), m, t.number("largest", i)}), append(rows, i)
+	}
+	for i := 0; i < len(tiles); i += mapsOfOne {
+		to := min(i+mapsOfOne, len(tiles))
+		stem, shown, places := fmt.Sprintf("maps-%d", i/mapsOfOne+1), tiles[i:to], rows[i:to]
+		if !agreement {
+			r.figure("Local complexity over the picture",
+				"Bright where many of the units that stand for a place change their side around the picture: the "+
+					"share of a position's units, mean over the sites. Each picture has its own scale, up to the "+
+					"share below it.")(
+				pictureChart(stem, "units that change (share of a position's)", shown))
+			continue
+		}
+		reference := name(t.text("reference", places[0]), 80)
+		key := pictureKey{"bits as in the reference (share of a position's)",
+			percent("from", places[0]), percent("to", places[0])}
+		r.figure("Agreement with "+reference,
+			"Bright where the channels of the code are as in "+reference+", which is outlined in its picture: the "+
+				"share of a position's bits that are set where at half or more of the positions inside the reference "+
+				"they are, and not set where they are not, mean over the sites. One scale for all pictures, that of "+
+				"the reference's; below each picture its least and largest agreement.")(
+			pictures(stem, key, shown, func(i int) string {
+				return percent("least", places[i]) + " to " + percent("largest", places[i])
+			}))
+	}
+	return nil
 }
 
 // mapsIn are the pictures in a folder that its index of maps shows.
@@ -92,31 +95,17 @@ func readPicture(dir, base string) (image.Image, error) {
 	if base == "" || base != filepath.Base(base) || base == ".." {
 		return nil, errors.New("it is no name of a file in the folder of maps")
 	}
-	path := filepath.Join(dir, base)
-	st, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !st.Mode().IsRegular():
-		return nil, errors.New("it is no file")
-	case st.Size() > maxMapSize:
-		return nil, fmt.Errorf("it has %d bytes, more than the %d that are read", st.Size(), maxMapSize)
-	}
-	f, err := os.Open(path)
+	b, err := readSmall(filepath.Join(dir, base))
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	head, _, err := image.DecodeConfig(f)
+	head, _, err := image.DecodeConfig(bytes.NewReader(b))
 	if err != nil {
 		return nil, err
 	}
 	if head.Width < 1 || head.Height < 1 || head.Width > maxMapSize/head.Height {
 		return nil, fmt.Errorf("it is %d x %d dots, more than the %d that are read", head.Width, head.Height, maxMapSize)
 	}
-	if _, err := f.Seek(0, 0); err != nil {
-		return nil, err
-	}
-	m, _, err := image.Decode(f)
+	m, _, err := image.Decode(bytes.NewReader(b))
 	return m, err
 }

@@ -9,34 +9,26 @@ import (
 )
 
 // pairsOf are the groups of a histogram of distances.
-func pairsOf(d mat.Symmetric, labels []string, labelled bool) (groups []Values, caption string) {
+func pairsOf(d mat.Symmetric, labels []string, labelled bool) (groups []binned, caption string) {
+	const what = "Bits in which the codes of two items differ"
 	if labelled {
-		within, between := Split(d, labels)
-		if len(within) > 0 {
-			groups = append(groups, Values{"within a class", within})
-		}
-		if len(between) > 0 {
-			groups = append(groups, Values{"between classes", between})
-		}
-		if groups != nil {
-			return groups, "Bits in which the codes of two items differ; the further apart the two curves, the better codes tell classes apart."
+		within, between := splitByLabel(d, labels)
+		if groups = filled(binned{"within a class", within}, binned{"between classes", between}); len(groups) > 0 {
+			return groups, what + "; the further apart the two curves, the better codes tell classes apart."
 		}
 	}
-	var all []float64
-	for i := range d.SymmetricDim() {
-		for j := i + 1; j < d.SymmetricDim(); j++ {
-			all = append(all, d.At(i, j))
-		}
-	}
-	if all != nil {
-		groups = []Values{{"pairs of items", all}}
-	}
-	return groups, "Bits in which the codes of two items differ."
+	all, _ := splitByLabel(d, slices.Repeat([]string{"any"}, d.SymmetricDim()))
+	return filled(binned{"pairs of items", all}), what + "."
+}
+
+// filled are the groups that have values.
+func filled(groups ...binned) []binned {
+	return slices.DeleteFunc(groups, func(g binned) bool { return g.Values == nil })
 }
 
 // sortByGroup orders places by their groups: numbers by size, then names.
-func sortByGroup(points []Marked) {
-	slices.SortStableFunc(points, func(a, b Marked) int { return byNumber(a.Group, b.Group) })
+func sortByGroup(points []marked) {
+	slices.SortStableFunc(points, func(a, b marked) int { return byNumber(a.Group, b.Group) })
 }
 
 func byNumber(a, b string) int {

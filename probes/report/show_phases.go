@@ -39,9 +39,7 @@ func phases(c *collector, r *shown) error {
 	}
 	r.Kind = "phases"
 	for _, pair := range pairsIn(t) {
-		if err := phasesOf(r, t, pair); err != nil {
-			return err
-		}
+		phasesOf(r, t, pair)
 	}
 	if len(r.Figures) == 0 {
 		return fmt.Errorf("it has no two columns of settings, such as size and samples, with numbers: %w", ErrNoData)
@@ -84,49 +82,37 @@ func pairsIn(t *columns) (pairs []pair) {
 	return pairs[:min(len(pairs), 6)]
 }
 
-func titleOf(column string) string {
-	for _, s := range settings {
-		if s.column == column {
-			return s.title
-		}
-	}
-	return column
-}
+// titleOf is a setting in words, and axisOf with its unit.
+func titleOf(column string) string { title, _ := setting(column); return title }
+func axisOf(column string) string  { title, unit := setting(column); return title + unit }
 
-// axisOf is the title of a setting's axis, with its unit.
-func axisOf(column string) string {
+func setting(column string) (title, unit string) {
 	for _, s := range settings {
 		if s.column == column {
-			return s.title + s.unit
+			return s.title, s.unit
 		}
 	}
-	return column
+	return column, ""
 }
 
 // byRegime puts places in the order of the regimes, and says what those that occur mean.
-func byRegime(points []Marked) (meaning string) {
-	rank := func(m Marked) int {
-		for i, r := range regimes {
-			if r.name == m.Group {
-				return i
-			}
-		}
-		return len(regimes)
-	}
-	slices.SortStableFunc(points, func(a, b Marked) int { return rank(a) - rank(b) })
-	for _, r := range regimes {
-		if slices.ContainsFunc(points, func(m Marked) bool { return m.Group == r.name }) {
+func byRegime(points []marked) (meaning string) {
+	rank := map[string]int{}
+	for i, r := range regimes {
+		rank[r.name] = i - len(regimes)
+		if slices.ContainsFunc(points, func(m marked) bool { return m.Group == r.name }) {
 			meaning += fmt.Sprintf(" %s: %s.", capital(r.name), r.means)
 		}
 	}
+	slices.SortStableFunc(points, func(a, b marked) int { return rank[a.Group] - rank[b.Group] })
 	return meaning
 }
 
-func phasesOf(r *shown, t *columns, p pair) error {
-	var points []Marked
+func phasesOf(r *shown, t *columns, p pair) {
+	var points []marked
 	lowX, lowY := math.Inf(1), math.Inf(1)
 	for _, i := range p.rows {
-		m := Marked{X: t.number(p.x, i), Group: t.text("regime", i)}
+		m := marked{X: t.number(p.x, i), Group: t.text("regime", i)}
 		if p.y != "" {
 			m.Y = t.number(p.y, i)
 		}
@@ -136,30 +122,27 @@ func phasesOf(r *shown, t *columns, p pair) error {
 	r.Tables = append(r.Tables, tableOf(t, p))
 	if p.y != "" {
 		caption := "The regime at each setting." + byRegime(points)
-		f, err := PhaseChart(stem("phases", p.x, p.y), Axes{X: axisOf(p.x), Y: axisOf(p.y), LogX: lowX >= 0}, lowY >= 0, points)
-		if err := r.figure(fmt.Sprintf("Phases of the activation hash: %s and %s", titleOf(p.x), titleOf(p.y)), caption, f, err); err != nil {
-			return err
-		}
+		r.figure(fmt.Sprintf("Phases of the activation hash: %s and %s", titleOf(p.x), titleOf(p.y)), caption)(
+			phaseChart(stem("phases", p.x, p.y), axisTitles{X: axisOf(p.x), Y: axisOf(p.y), LogX: lowX >= 0},
+				lowY >= 0, points))
 	}
 	for _, property := range properties {
 		series, of := along(t, p, property.column)
-		f, err := Curves(stem(property.column, p.x, p.y), Axes{X: axisOf(p.x), Y: property.title + property.unit, LogX: lowX >= 0}, series...)
 		caption := "The mean over the networks of a setting."
 		if p.y != "" {
 			if caption = fmt.Sprintf("One curve for each %s.", titleOf(p.y)); of > len(series) {
 				caption = fmt.Sprintf("One curve for each of %d of the %d values of the %s.", len(series), of, titleOf(p.y))
 			}
 		}
-		if err := r.figure(fmt.Sprintf("%s against %s", capital(property.title), titleOf(p.x)), caption, f, err); err != nil {
-			return err
-		}
+		axes := axisTitles{X: axisOf(p.x), Y: property.title + property.unit, LogX: lowX >= 0}
+		r.figure(fmt.Sprintf("%s against %s", capital(property.title), titleOf(p.x)), caption)(
+			curveChart(stem(property.column, p.x, p.y), axes, series...))
 	}
-	return nil
 }
 
 // along are the curves of a property along the first setting, for up to six values of the
 // second, and of is how many it has: the means where several rows are at one place.
-func along(t *columns, p pair, property string) (curves []Series, of int) {
+func along(t *columns, p pair, property string) (curves []lineSeries, of int) {
 	type place struct{ y, x float64 }
 	sum, n := map[place]float64{}, map[place]float64{}
 	var places []place
@@ -188,11 +171,11 @@ func along(t *columns, p pair, property string) (curves []Series, of int) {
 		if len(ys) > most {
 			y = ys[k*(len(ys)-1)/(most-1)]
 		}
-		s := Series{Name: fmt.Sprintf("%s %s", titleOf(p.y), num(y))}
+		s := lineSeries{Name: fmt.Sprintf("%s %s", titleOf(p.y), num(y))}
 		for _, at := range places {
 			if at.y == y {
 				v := sum[at] / n[at]
-				s.Points = append(s.Points, Point{at.x, v, v, v})
+				s.Points = append(s.Points, curvePoint{at.x, v, v, v})
 			}
 		}
 		byX(s.Points)
@@ -204,18 +187,19 @@ func along(t *columns, p pair, property string) (curves []Series, of int) {
 // tableOf lists the settings of a pair, with what was measured of their networks.
 func tableOf(t *columns, p pair) Table {
 	const most = 200
-	out := Table{Caption: "Settings of " + titleOf(p.x), Head: []string{titleOf(p.x)}}
-	columns := []string{p.x}
-	if p.y != "" {
+	out := Table{Caption: "Settings of " + titleOf(p.x)}
+	var columns []string
+	add := func(column, title string) { columns, out.Head = append(columns, column), append(out.Head, title) }
+	if add(p.x, titleOf(p.x)); p.y != "" {
 		out.Caption += " and " + titleOf(p.y)
-		columns, out.Head = append(columns, p.y), append(out.Head, titleOf(p.y))
+		add(p.y, titleOf(p.y))
 	}
 	if t.has("models") {
-		columns, out.Head = append(columns, "models"), append(out.Head, "networks")
+		add("models", "networks")
 	}
 	for _, property := range properties {
 		if t.has(property.column) {
-			columns, out.Head = append(columns, property.column), append(out.Head, property.title)
+			add(property.column, property.title)
 		}
 	}
 	out.Head = append(out.Head, "regime")

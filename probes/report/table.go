@@ -22,18 +22,7 @@ type columns struct {
 	order   []string
 }
 
-func newColumns() *columns {
-	return &columns{numbers: map[string][]float64{}, texts: map[string][]string{}}
-}
-
-func (c *columns) has(names ...string) bool {
-	for _, n := range names {
-		if !slices.Contains(c.order, n) {
-			return false
-		}
-	}
-	return true
-}
+func (c *columns) has(name string) bool { return slices.Contains(c.order, name) }
 
 // below are the names of the parts of a column, in their order.
 func (c *columns) below(prefix string) (parts []string) {
@@ -47,18 +36,15 @@ func (c *columns) below(prefix string) (parts []string) {
 
 // text is a column as texts, whatever it holds.
 func (c *columns) text(name string, row int) string {
-	if t, ok := c.texts[name]; ok && row < len(t) {
+	if t := c.texts[name]; row < len(t) {
 		return t[row]
 	}
-	if v, ok := c.numbers[name]; ok && row < len(v) && !math.IsNaN(v[row]) {
-		return strconv.FormatFloat(v[row], 'g', -1, 64)
-	}
-	return ""
+	return strings.TrimPrefix(strconv.FormatFloat(c.number(name, row), 'g', -1, 64), "NaN")
 }
 
 // number is a value, NaN where there is none.
 func (c *columns) number(name string, row int) float64 {
-	if v, ok := c.numbers[name]; ok && row < len(v) {
+	if v := c.numbers[name]; row < len(v) {
 		return v[row]
 	}
 	return math.NaN()
@@ -74,7 +60,7 @@ func readTable(path string, want func(name string) bool) (*columns, error) {
 		return nil, err
 	}
 	defer t.Close()
-	c := newColumns()
+	c := &columns{numbers: map[string][]float64{}, texts: map[string][]string{}}
 	some := map[string]bool{}
 	for _, col := range t.Columns() {
 		for _, p := range partsOf(col) {

@@ -108,8 +108,12 @@ func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum
 		if err := use(p); err != nil {
 			return sum, err
 		}
-		if err := s.draw(i, p, truth); err != nil {
-			return sum, err
+		if s.Draw != "" {
+			if m, err := dataset.Picture(s.Pictures, i); err != nil {
+				s.fault(err)
+			} else if err := overlay.SaveRegions(s.Draw, i, p.Name, m, p.Regions, truth); err != nil {
+				return sum, err
+			}
 		}
 		if s.Progress != nil {
 			s.Progress(result.Summary{Items: i + 1, Failed: s.Failed})
@@ -128,18 +132,6 @@ func (s *Survey) regions(source region.Source, i int, size picture.Size) []regio
 		s.fault(err)
 	}
 	return rs
-}
-
-func (s *Survey) draw(i int, p annotate.Picture, truth []region.Region) error {
-	if s.Draw == "" {
-		return nil
-	}
-	m, err := dataset.Picture(s.Pictures, i)
-	if err != nil {
-		s.fault(err)
-		return nil
-	}
-	return overlay.SaveRegions(s.Draw, i, p.Name, m, p.Regions, truth)
 }
 
 // add counts a picture's regions, and scores them.
