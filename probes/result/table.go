@@ -135,6 +135,17 @@ func rescue(err *error) {
 	}
 }
 
+// usesError is one of whoever uses the rows.
+type usesError struct{ error }
+
+// usersOwn is the error of whoever uses the rows where err comes of one.
+func usersOwn(err error) error {
+	if own := (usesError{}); errors.As(err, &own) {
+		return own.error
+	}
+	return err
+}
+
 // rowBytes is about what a row of a column takes in memory.
 func rowBytes(c Column) int {
 	size := 8

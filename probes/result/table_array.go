@@ -54,8 +54,7 @@ func openArray(t *Table) error {
 	if a.rows > maxRows || a.column.Width > maxRow || empty && a.rows > 0 {
 		return fmt.Errorf("an array of shape %v is no array of items", h.Shape)
 	}
-	items := &textTable{path: ItemsPath(t.path)}
-	err = items.scan()
+	items, err := scanText(ItemsPath(t.path))
 	if err == nil && items.rows != a.rows {
 		err = fmt.Errorf("the array has %d rows, and %s has %d", a.rows, items.path, items.rows)
 	}

@@ -195,17 +195,11 @@ func (p *parquetTable) read(places []int, use func([]Column) error) error {
 	step := rowsOf(each...)
 	for g, group := range p.file.RowGroups() {
 		if err := p.group(group, cols, each, step, use); err != nil {
-			if other, ok := err.(usesError); ok {
-				return other.error
-			}
-			return fmt.Errorf("row group %d: %w", g, err)
+			return usersOwn(fmt.Errorf("row group %d: %w", g, err))
 		}
 	}
 	return nil
 }
-
-// usesError is one of whoever uses the rows.
-type usesError struct{ error }
 
 // group reads a row group in batches of step rows at the most; batch is reused.
 func (p *parquetTable) group(group parquet.RowGroup, cols []cursor, batch []Column, step int,
