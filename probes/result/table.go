@@ -169,14 +169,14 @@ func rowsOf(cols ...Column) int {
 
 // resized gives a column room for rows, all of them zero and none null.
 func resized(c *Column, rows int) {
-	n := rows * max(c.Width, 1)
-	c.Null = nil
-	if have, _ := length(c.Values); have >= n {
-		c.Values = slice(c.Values, 0, n)
-		reflect.ValueOf(c.Values).Clear()
-		return
+	n, v := rows*max(c.Width, 1), reflect.ValueOf(c.Values)
+	if c.Null = nil; v.Cap() >= n {
+		v = v.Slice(0, n)
+		v.Clear()
+	} else {
+		v = reflect.MakeSlice(v.Type(), n, n)
 	}
-	c.Values = reflect.MakeSlice(reflect.TypeOf(c.Values), n, n).Interface()
+	c.Values = v.Interface()
 }
 
 // setNull marks a row of a column with rows of them.
