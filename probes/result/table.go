@@ -78,6 +78,14 @@ func regular(path string) error {
 	return err
 }
 
+// openRegular opens what is a file.
+func openRegular(path string) (*os.File, error) {
+	if err := regular(path); err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}
+
 // manifestBeside is the manifest of a result file; nil where there is none.
 func manifestBeside(path string) (*Manifest, error) {
 	m, err := ReadManifest(ManifestPath(path))
@@ -146,23 +154,18 @@ func usersOwn(err error) error {
 	return err
 }
 
-// rowBytes is about what a row of a column takes in memory.
-func rowBytes(c Column) int {
-	size := 8
-	switch c.Values.(type) {
-	case []uint8, []bool:
-		size = 1
-	case []string:
-		size = 64
-	}
-	return max(c.Width, 1)*size + 1
-}
-
-// rowsOf is how many rows of columns a batch holds.
+// rowsOf is how many rows of columns a batch holds, by about what they take in memory.
 func rowsOf(cols ...Column) int {
 	bytes := 1
 	for _, c := range cols {
-		bytes += rowBytes(c)
+		size := 8
+		switch c.Values.(type) {
+		case []uint8, []bool:
+			size = 1
+		case []string:
+			size = 64
+		}
+		bytes += max(c.Width, 1)*size + 1
 	}
 	return min(max(batchBytes/bytes, 1), batchRows)
 }

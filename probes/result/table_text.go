@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -99,10 +98,7 @@ func (x *textTable) place(name string) (int, error) {
 
 // each gives the cells of every row in the order of the columns, "" where there is no value.
 func (x *textTable) each(use func(cells []string) error) error {
-	if err := regular(x.path); err != nil {
-		return err
-	}
-	f, err := os.Open(x.path)
+	f, err := openRegular(x.path)
 	if err != nil {
 		return err
 	}
