@@ -10,25 +10,28 @@ import (
 	"os"
 )
 
-// faissMagic begins a file of FAISS's IndexBinaryFlat. What follows is
-// little-endian: bits of a code int32, bytes of a code int32, codes int64, trained
-// uint8, metric int32 (1 is L2), bytes that follow uint64, and the codes, row by
-// row (faiss/impl/index_write.cpp).
+// faissMagic begins a file of FAISS's IndexBinaryFlat (faiss/impl/index_write.cpp).
 const (
 	faissMagic  = "IBxF"
 	faissHeader = 4 + 4 + 4 + 8 + 1 + 4 + 8
 )
 
+// faissHead is what comes before the codes, little-endian.
+type faissHead struct {
+	Magic       [len(faissMagic)]byte
+	Bits, Bytes int32 // of a code
+	Codes       int64
+	Trained     uint8
+	Metric      int32  // 1 is L2
+	All         uint64 // bytes that follow
+}
+
 // FaissHeader is how the file of an IndexBinaryFlat of n codes of width bytes
 // begins; the codes follow it.
 func FaissHeader(width, n int) []byte {
-	h := []byte(faissMagic)
-	h = binary.LittleEndian.AppendUint32(h, uint32(width*8))
-	h = binary.LittleEndian.AppendUint32(h, uint32(width))
-	h = binary.LittleEndian.AppendUint64(h, uint64(n))
-	h = append(h, 1)
-	h = binary.LittleEndian.AppendUint32(h, 1)
-	return binary.LittleEndian.AppendUint64(h, uint64(n)*uint64(width))
+	h := faissHead{[4]byte([]byte(faissMagic)), int32(width * 8), int32(width), int64(n), 1, 1, uint64(n) * uint64(width)}
+	b, _ := binary.Append(nil, binary.LittleEndian, h) // its size is fixed
+	return b
 }
 
 // WriteFaiss writes n codes of width bytes each as a file that
@@ -67,15 +70,15 @@ func WriteFaiss(w io.Writer, width, n int, rows iter.Seq2[[]byte, error]) error 
 // readFaissHeader reads up to the codes. What it says of them is what the file of
 // size bytes holds.
 func readFaissHeader(r io.Reader, size int64) (n, width int, err error) {
-	var h [faissHeader]byte
-	if _, err := io.ReadFull(r, h[:]); err != nil {
+	var h faissHead
+	if err := binary.Read(r, binary.LittleEndian, &h); err != nil {
 		return 0, 0, fmt.Errorf("a FAISS index of %d bytes is cut short in its header", size)
 	}
-	if magic := string(h[:4]); magic != faissMagic {
-		return 0, 0, fmt.Errorf("it begins with %q, and a FAISS IndexBinaryFlat with %q; other FAISS indexes are not read", magic, faissMagic)
+	if magic := string(h.Magic[:]); magic != faissMagic {
+		return 0, 0, fmt.Errorf("it begins with %q, and a FAISS IndexBinaryFlat with %q; other FAISS indexes are not read",
+			magic, faissMagic)
 	}
-	bits, bytes := int64(int32(binary.LittleEndian.Uint32(h[4:]))), int64(int32(binary.LittleEndian.Uint32(h[8:])))
-	codes, all := int64(binary.LittleEndian.Uint64(h[12:])), binary.LittleEndian.Uint64(h[25:])
+	bits, bytes, codes, all := int64(h.Bits), int64(h.Bytes), h.Codes, h.All
 	switch {
 	case bytes < 1 || bits != bytes*8:
 		err = fmt.Errorf("it says that its codes have %d bits in %d bytes", bits, bytes)

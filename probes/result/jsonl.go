@@ -45,16 +45,12 @@ func (j *jsonl) end([]byte) error { return nil }
 // write ends with a flush, so that whoever reads a pipe has whole rows.
 func (j *jsonl) write(cols []Column, rows int) error {
 	for row := range rows {
-		j.buf.WriteByte('{')
-		for i, c := range cols {
-			if i > 0 {
-				j.buf.WriteByte(',')
-			}
-			j.string(c.Name)
+		j.list("{}", len(cols), func(i int) {
+			j.string(cols[i].Name)
 			j.buf.WriteByte(':')
-			j.value(c, row)
-		}
-		j.buf.WriteString("}\n")
+			j.value(cols[i], row)
+		})
+		j.buf.WriteByte('\n')
 		if j.buf.Len() >= jsonlBuffer {
 			if err := j.flush(); err != nil {
 				return err
@@ -62,6 +58,18 @@ func (j *jsonl) write(cols []Column, rows int) error {
 		}
 	}
 	return j.flush()
+}
+
+// list writes n things, parted by commas, between two marks.
+func (j *jsonl) list(marks string, n int, write func(i int)) {
+	j.buf.WriteByte(marks[0])
+	for i := range n {
+		if i > 0 {
+			j.buf.WriteByte(',')
+		}
+		write(i)
+	}
+	j.buf.WriteByte(marks[1])
 }
 
 func (j *jsonl) flush() error {
@@ -80,17 +88,13 @@ func (j *jsonl) value(c Column, row int) {
 	case c.Null != nil && c.Null[row]:
 		j.buf.WriteString("null")
 	case c.Parts != nil:
-		j.buf.WriteByte('{')
-		for i, p := range c.Parts {
-			if i > 0 {
-				j.buf.WriteByte(',')
-			}
+		j.list("{}", len(c.Parts), func(i int) {
+			p := c.Parts[i]
 			j.string(p.Name)
 			j.buf.WriteByte(':')
 			j.span(c, lo, lo+p.Width, p.Width == 1)
 			lo += p.Width
-		}
-		j.buf.WriteByte('}')
+		})
 	default:
 		j.span(c, lo, lo+max(c.Width, 1), c.Width == 0)
 	}
@@ -98,21 +102,15 @@ func (j *jsonl) value(c Column, row int) {
 
 // span writes c.Values[lo:hi] as hex, as one scalar or as an array.
 func (j *jsonl) span(c Column, lo, hi int, scalar bool) {
-	if isBinary(c) {
+	switch {
+	case isBinary(c):
 		j.buf.WriteByte('"')
 		hex.NewEncoder(&j.buf).Write(c.Values.([]uint8)[lo:hi])
 		j.buf.WriteByte('"')
-		return
-	}
-	if !scalar {
-		j.buf.WriteByte('[')
-		defer j.buf.WriteByte(']')
-	}
-	for i := lo; i < hi; i++ {
-		if i > lo {
-			j.buf.WriteByte(',')
-		}
-		j.element(c.Values, i)
+	case scalar:
+		j.element(c.Values, lo)
+	default:
+		j.list("[]", hi-lo, func(i int) { j.element(c.Values, lo+i) })
 	}
 }
 

@@ -91,9 +91,9 @@ func sameLayout(want, got []Column) error {
 	}
 	for i, w := range want {
 		g := got[i]
-		wt, gt := fmt.Sprintf("%q %T width %d", w.Name, w.Values, w.Width), fmt.Sprintf("%q %T width %d", g.Name, g.Values, g.Width)
-		if wt != gt {
-			return fmt.Errorf("column %d is %s in this batch, and was %s in the first", i, gt, wt)
+		text := func(c Column) string { return fmt.Sprintf("%q %T width %d", c.Name, c.Values, c.Width) }
+		if text(w) != text(g) {
+			return fmt.Errorf("column %d is %s in this batch, and was %s in the first", i, text(g), text(w))
 		}
 		if !slices.Equal(w.Parts, g.Parts) {
 			return fmt.Errorf("column %q has other parts than in the first batch", g.Name)

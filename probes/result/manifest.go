@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -137,14 +136,11 @@ const maxManifest = 64 << 20
 // is zero, as is what has another type; only what is no JSON object is an error, and a file
 // that there is not is fs.ErrNotExist.
 func ReadManifest(path string) (*Manifest, error) {
-	err := regular(path)
+	f, err := openRegular(path)
 	var text []byte
 	if err == nil {
-		var f *os.File
-		if f, err = os.Open(path); err == nil {
-			text, err = io.ReadAll(io.LimitReader(f, maxManifest+1))
-			f.Close()
-		}
+		defer f.Close()
+		text, err = io.ReadAll(io.LimitReader(f, maxManifest+1))
 	}
 	if len(text) > maxManifest {
 		err = fmt.Errorf("it has more than the %d bytes that are read", maxManifest)
@@ -257,23 +253,19 @@ func UnwatchedNote(all []site.Unwatched) string {
 				continue
 			}
 			n++
-			name := u.Name
-			if u.Module != "" {
-				name = u.Module
-			}
-			if name = fmt.Sprintf("%s (%s)", name, u.Op); slices.Contains(names, name) || k.kind == site.KindSmooth {
-				continue
-			}
-			if len(names) < most {
+			name := fmt.Sprintf("%s (%s)", cmp.Or(u.Module, u.Name), u.Op)
+			switch {
+			case slices.Contains(names, name) || k.kind == site.KindSmooth:
+			case len(names) < most:
 				names = append(names, name)
-			} else {
+			default:
 				more++
 			}
 		}
-		switch {
-		case n == 1:
-			parts = append(parts, "1 "+k.one)
-		case n > 1:
+		if n == 1 {
+			k.other = k.one
+		}
+		if n > 0 {
 			parts = append(parts, fmt.Sprint(n, " ", k.other))
 		}
 	}

@@ -1,7 +1,7 @@
 package result
 
 import (
-	"encoding/json"
+	"bytes"
 	"reflect"
 	"slices"
 )
@@ -10,62 +10,57 @@ import (
 // Read are those of the batches written so far, Manifest what Commit was given.
 type InMemory struct {
 	Table
-	batches [][]Column
-	about   any
-	done    error
+	sink
 }
 
 // Memory makes a sink that keeps a result in memory, as it was written.
 func Memory() *InMemory {
 	m := &InMemory{}
-	m.Table.source, m.Table.manifest = m, m.said
+	kept := &batches{table: &m.Table}
+	m.sink.path, m.enc = "a result in memory", kept
+	m.source, m.Table.manifest = kept, func() (*Manifest, error) { return nil, nil }
 	return m
-}
-
-// Write keeps a copy of a batch.
-func (m *InMemory) Write(cols []Column) error {
-	if m.done != nil {
-		return m.done
-	}
-	rows, err := check(cols)
-	if err == nil && m.layout == nil {
-		m.layout = layoutOf(cols)
-	} else if err == nil {
-		err = sameLayout(m.layout, cols)
-	}
-	if err != nil {
-		m.done = err
-		return err
-	}
-	batch := layoutOf(cols)
-	for i, c := range cols {
-		values := reflect.ValueOf(c.Values)
-		batch[i].Values = reflect.AppendSlice(reflect.MakeSlice(values.Type(), 0, values.Len()), values).Interface()
-		batch[i].Null = slices.Clone(c.Null)
-	}
-	m.batches, m.rows = append(m.batches, batch), m.rows+rows
-	return nil
-}
-
-// Commit keeps the manifest.
-func (m *InMemory) Commit(manifest any) error {
-	if m.done != nil {
-		return m.done
-	}
-	m.about, m.done = manifest, errCommitted
-	return nil
 }
 
 // Abort forgets what was written; after Commit it does nothing.
 func (m *InMemory) Abort() error {
 	if m.done == nil {
-		m.batches, m.layout, m.rows, m.done = nil, nil, 0, errAborted
+		m.source, m.Table.layout, m.rows = &batches{}, nil, 0
+	}
+	return m.sink.Abort()
+}
+
+// batches are those that were written.
+type batches struct {
+	table *Table
+	all   [][]Column
+}
+
+func (b *batches) begin(cols []Column) error {
+	b.table.layout = cols
+	return nil
+}
+
+func (b *batches) write(cols []Column, rows int) error {
+	batch := layoutOf(cols)
+	for i, c := range cols {
+		values := reflect.ValueOf(c.Values)
+		batch[i].Values = reflect.AppendSlice(reflect.Zero(values.Type()), values).Interface()
+		batch[i].Null = slices.Clone(c.Null)
+	}
+	b.all, b.table.rows = append(b.all, batch), b.table.rows+rows
+	return nil
+}
+
+func (b *batches) end(manifest []byte) error {
+	if !bytes.HasPrefix(manifest, []byte("null")) {
+		b.table.manifest = func() (*Manifest, error) { return parseManifest(manifest, "of a result in memory") }
 	}
 	return nil
 }
 
-func (m *InMemory) read(places []int, use func([]Column) error) error {
-	for _, batch := range m.batches {
+func (b *batches) read(places []int, use func([]Column) error) error {
+	for _, batch := range b.all {
 		cols := make([]Column, len(places))
 		for k, i := range places {
 			cols[k] = batch[i]
@@ -77,15 +72,4 @@ func (m *InMemory) read(places []int, use func([]Column) error) error {
 	return nil
 }
 
-func (m *InMemory) close() error { return nil }
-
-func (m *InMemory) said() (*Manifest, error) {
-	if about, ok := m.about.(*Manifest); ok || m.about == nil {
-		return about, nil
-	}
-	text, err := json.Marshal(m.about)
-	if err != nil {
-		return nil, err
-	}
-	return parseManifest(text, "of a result in memory")
-}
+func (b *batches) close() error { return nil }

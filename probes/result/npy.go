@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -50,20 +51,12 @@ func (a *array) begin(cols []Column) error {
 	}
 	c := cols[a.col]
 	a.width, a.scalar = c.Width, c.Width == 0
-	switch c.Values.(type) {
-	case []uint8:
-		a.dtype = tensor.Uint8
-	case []int32:
-		a.dtype = tensor.Int32
-	case []int64:
-		a.dtype = tensor.Int64
-	case []float32:
-		a.dtype = tensor.Float32
-	case []float64:
-		a.dtype = tensor.Float64
-	case []bool:
-		a.dtype = tensor.Bool
-	default:
+	for dtype, values := range arrayTypes {
+		if reflect.TypeOf(values) == reflect.TypeOf(c.Values) {
+			a.dtype = dtype
+		}
+	}
+	if a.dtype == tensor.Undefined {
 		return fmt.Errorf("column %q holds %T; a .npy array holds numbers or booleans", c.Name, c.Values)
 	}
 	if err := a.header(); err != nil {

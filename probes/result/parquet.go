@@ -53,6 +53,8 @@ type field struct {
 	col           int
 	offset, width int
 	kind          kind
+	node          parquet.Node // of one value
+	value         func(values any, i int) parquet.Value
 }
 
 type kind int
@@ -85,13 +87,15 @@ func (t *table) begin(cols []Column) error {
 		if root.Group[f.name] != nil {
 			return fmt.Errorf("two columns would be named %q: a part's column is NAME.PART", f.name)
 		}
-		node := leafOf(cols[f.col].Values)
+		node := f.node
 		t.row += f.width * 8
 		switch f.kind {
 		case list:
 			node = parquet.List(node)
 		case bytesKind:
-			node = bytesOf(f.width)
+			if node = parquet.Leaf(parquet.FixedLenByteArrayType(min(f.width, maxFixed))); f.width > maxFixed {
+				node = parquet.Encoded(parquet.Leaf(parquet.ByteArrayType), &parquet.Plain)
+			}
 			t.row += f.width - f.width*8
 			// The bounds of a code are as long as the code, for every row group.
 			options = append(options, parquet.SkipPageBounds(f.name), parquet.SkipPageStatistics(f.name))
@@ -107,52 +111,50 @@ func (t *table) begin(cols []Column) error {
 // fieldsOf spreads columns with parts.
 func fieldsOf(cols []Column) (fields []field) {
 	for i, c := range cols {
-		kindOf := func(width int, one bool) kind {
-			switch {
-			case isBinary(c):
-				return bytesKind
-			case one:
-				return scalar
-			}
-			return list
-		}
-		if c.Parts == nil {
-			fields = append(fields, field{c.Name, i, 0, max(c.Width, 1), kindOf(c.Width, c.Width == 0)})
-			continue
+		name, parts := c.Name+".", c.Parts
+		if parts == nil {
+			name, parts = c.Name, []Part{{Width: max(c.Width, 1)}}
 		}
 		offset := 0
-		for _, p := range c.Parts {
-			fields = append(fields, field{c.Name + "." + p.Name, i, offset, p.Width, kindOf(p.Width, p.Width == 1)})
-			offset += p.Width
+		for _, p := range parts {
+			f := field{name: name + p.Name, col: i, offset: offset, width: p.Width, kind: list}
+			switch {
+			case isBinary(c):
+				f.kind = bytesKind
+			case c.Width == 0, c.Parts != nil && p.Width == 1:
+				f.kind = scalar
+			}
+			f.node, f.value = typeOf(c.Values)
+			fields, offset = append(fields, f), offset+p.Width
 		}
 	}
 	return fields
 }
 
-func bytesOf(width int) parquet.Node {
-	if width > maxFixed {
-		return parquet.Encoded(parquet.Leaf(parquet.ByteArrayType), &parquet.Plain)
-	}
-	return parquet.Leaf(parquet.FixedLenByteArrayType(width))
-}
-
-func leafOf(values any) parquet.Node {
+// typeOf is how values of a slice's type are written.
+func typeOf(values any) (parquet.Node, func(values any, i int) parquet.Value) {
 	switch values.(type) {
 	case []string:
-		return parquet.Encoded(parquet.String(), &parquet.Plain)
+		return parquet.Encoded(parquet.String(), &parquet.Plain), at(func(s string) parquet.Value {
+			return parquet.ByteArrayValue([]byte(strings.ToValidUTF8(s, "\uFFFD")))
+		})
 	case []int64:
-		return parquet.Int(64)
+		return parquet.Int(64), at(parquet.Int64Value)
 	case []int32:
-		return parquet.Int(32)
+		return parquet.Int(32), at(parquet.Int32Value)
 	case []float64:
-		return parquet.Leaf(parquet.DoubleType)
+		return parquet.Leaf(parquet.DoubleType), at(parquet.DoubleValue)
 	case []float32:
-		return parquet.Leaf(parquet.FloatType)
+		return parquet.Leaf(parquet.FloatType), at(parquet.FloatValue)
 	case []uint8:
-		return parquet.Uint(8)
+		return parquet.Uint(8), at(func(v uint8) parquet.Value { return parquet.Int32Value(int32(v)) })
 	default:
-		return parquet.Leaf(parquet.BooleanType)
+		return parquet.Leaf(parquet.BooleanType), at(parquet.BooleanValue)
 	}
+}
+
+func at[T any](value func(T) parquet.Value) func(values any, i int) parquet.Value {
+	return func(values any, i int) parquet.Value { return value(values.([]T)[i]) }
 }
 
 func (t *table) write(cols []Column, rows int) error {
@@ -168,7 +170,9 @@ func (t *table) write(cols []Column, rows int) error {
 				return err
 			}
 			for _, v := range t.values {
-				t.held += sizeOf(v)
+				if t.held += 8; v.Kind() == parquet.ByteArray {
+					t.held += len(v.ByteArray()) - 8
+				}
 			}
 			clear(t.values) // they point into cols
 		}
@@ -198,38 +202,12 @@ func (t *table) appendRow(c Column, f field, leaf, row int) {
 		b := c.Values.([]uint8)[lo : lo+f.width]
 		t.values = append(t.values, parquet.ByteArrayValue(b).Level(0, 1, leaf))
 	case f.kind == scalar:
-		t.values = append(t.values, valueAt(c.Values, lo).Level(0, 1, leaf))
+		t.values = append(t.values, f.value(c.Values, lo).Level(0, 1, leaf))
 	default:
 		for i := range f.width {
-			t.values = append(t.values, valueAt(c.Values, lo+i).Level(min(i, 1), 2, leaf))
+			t.values = append(t.values, f.value(c.Values, lo+i).Level(min(i, 1), 2, leaf))
 		}
 	}
-}
-
-func valueAt(values any, i int) parquet.Value {
-	switch v := values.(type) {
-	case []string:
-		return parquet.ByteArrayValue([]byte(strings.ToValidUTF8(v[i], "\uFFFD")))
-	case []int64:
-		return parquet.Int64Value(v[i])
-	case []int32:
-		return parquet.Int32Value(v[i])
-	case []float64:
-		return parquet.DoubleValue(v[i])
-	case []float32:
-		return parquet.FloatValue(v[i])
-	case []uint8:
-		return parquet.Int32Value(int32(v[i]))
-	default:
-		return parquet.BooleanValue(v.([]bool)[i])
-	}
-}
-
-func sizeOf(v parquet.Value) int {
-	if v.Kind() == parquet.ByteArray {
-		return len(v.ByteArray())
-	}
-	return 8
 }
 
 func (t *table) end(manifest []byte) error {

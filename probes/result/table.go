@@ -78,6 +78,14 @@ func regular(path string) error {
 	return err
 }
 
+// openRegular opens what is a file.
+func openRegular(path string) (*os.File, error) {
+	if err := regular(path); err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}
+
 // manifestBeside is the manifest of a result file; nil where there is none.
 func manifestBeside(path string) (*Manifest, error) {
 	m, err := ReadManifest(ManifestPath(path))
@@ -135,37 +143,43 @@ func rescue(err *error) {
 	}
 }
 
-// rowBytes is about what a row of a column takes in memory.
-func rowBytes(c Column) int {
-	size := 8
-	switch c.Values.(type) {
-	case []uint8, []bool:
-		size = 1
-	case []string:
-		size = 64
+// usesError is one of whoever uses the rows.
+type usesError struct{ error }
+
+// usersOwn is the error of whoever uses the rows where err comes of one.
+func usersOwn(err error) error {
+	if own := (usesError{}); errors.As(err, &own) {
+		return own.error
 	}
-	return max(c.Width, 1)*size + 1
+	return err
 }
 
-// rowsOf is how many rows of columns a batch holds.
+// rowsOf is how many rows of columns a batch holds, by about what they take in memory.
 func rowsOf(cols ...Column) int {
 	bytes := 1
 	for _, c := range cols {
-		bytes += rowBytes(c)
+		size := 8
+		switch c.Values.(type) {
+		case []uint8, []bool:
+			size = 1
+		case []string:
+			size = 64
+		}
+		bytes += max(c.Width, 1)*size + 1
 	}
 	return min(max(batchBytes/bytes, 1), batchRows)
 }
 
 // resized gives a column room for rows, all of them zero and none null.
 func resized(c *Column, rows int) {
-	n := rows * max(c.Width, 1)
-	c.Null = nil
-	if have, _ := length(c.Values); have >= n {
-		c.Values = slice(c.Values, 0, n)
-		reflect.ValueOf(c.Values).Clear()
-		return
+	n, v := rows*max(c.Width, 1), reflect.ValueOf(c.Values)
+	if c.Null = nil; v.Cap() >= n {
+		v = v.Slice(0, n)
+		v.Clear()
+	} else {
+		v = reflect.MakeSlice(v.Type(), n, n)
 	}
-	c.Values = reflect.MakeSlice(reflect.TypeOf(c.Values), n, n).Interface()
+	c.Values = v.Interface()
 }
 
 // setNull marks a row of a column with rows of them.

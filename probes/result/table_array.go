@@ -54,8 +54,7 @@ func openArray(t *Table) error {
 	if a.rows > maxRows || a.column.Width > maxRow || empty && a.rows > 0 {
 		return fmt.Errorf("an array of shape %v is no array of items", h.Shape)
 	}
-	items := &textTable{path: ItemsPath(t.path)}
-	err = items.scan()
+	items, err := scanText(ItemsPath(t.path))
 	if err == nil && items.rows != a.rows {
 		err = fmt.Errorf("the array has %d rows, and %s has %d", a.rows, items.path, items.rows)
 	}
@@ -114,53 +113,37 @@ func (a *arrayTable) settle(t *Table) error {
 func (a *arrayTable) close() error { return a.f.Close() }
 
 func (a *arrayTable) read(places []int, use func([]Column) error) error {
-	own := len(places) > 0 && (a.items == nil || places[len(places)-1] == len(a.items.layout))
-	step := batchRows
-	if own {
-		places, step = places[:len(places)-1], rowsOf(a.column)
+	last := len(places) - 1
+	if a.items != nil && places[last] < len(a.items.layout) {
+		return a.items.read(places, use)
 	}
-	width := max(a.column.Width, 1)
-	column, row := a.column, width*int(reflect.TypeOf(a.column.Values).Elem().Size())
+	column, step, at := a.column, rowsOf(a.column), 0
+	row := max(column.Width, 1) * int(reflect.TypeOf(column.Values).Elem().Size())
 	data := bufio.NewReaderSize(io.NewSectionReader(a.f, a.offset, int64(a.rows)*int64(row)), 1<<18)
-	var raw []byte
-	next := func(at, rows int) error {
-		if need := rows * row; cap(raw) < need {
-			raw = make([]byte, need)
+	raw := make([]byte, min(step, a.rows)*row)
+	next := func(cols []Column, rows int) error {
+		if at+rows > a.rows {
+			return fmt.Errorf("the array has %d rows, and %s more", a.rows, a.items.path)
 		}
 		resized(&column, rows)
 		if _, err := io.ReadFull(data, raw[:rows*row]); err != nil {
 			return fmt.Errorf("row %d: %w", at, err)
 		}
-		_, err := binary.Decode(raw[:rows*row], a.order, column.Values)
-		return err
-	}
-	if len(places) == 0 {
-		for at := 0; at < a.rows; at += step {
-			rows := min(step, a.rows-at)
-			if err := next(at, rows); err != nil {
-				return err
-			}
-			if err := use([]Column{column}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	at := 0
-	return a.items.batches(places, step, func(cols []Column) error {
-		rows := rowCount(cols[0])
-		if own {
-			if at+rows > a.rows {
-				return fmt.Errorf("the array has %d rows, and %s more", a.rows, a.items.path)
-			}
-			if err := next(at, rows); err != nil {
-				return err
-			}
-			cols = append(cols[:len(cols):len(cols)], column)
+		if _, err := binary.Decode(raw[:rows*row], a.order, column.Values); err != nil {
+			return err
 		}
 		at += rows
-		return use(cols)
-	})
+		return use(append(cols[:len(cols):len(cols)], column))
+	}
+	if last > 0 {
+		return a.items.batches(places[:last], step, func(cols []Column) error { return next(cols, rowCount(cols[0])) })
+	}
+	for at < a.rows {
+		if err := next(nil, min(step, a.rows-at)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rowCount is the number of a batch's rows, by one of its columns.

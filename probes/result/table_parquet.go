@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
@@ -17,7 +18,7 @@ type parquetTable struct {
 	f      *os.File
 	file   *parquet.File
 	layout []Column
-	leaves [][]leaf // of each column
+	leaves [][]*leaf // of each column
 }
 
 // leaf is a column of the file: all of a Column, or a part of it.
@@ -27,10 +28,20 @@ type leaf struct {
 	levels int  // the definition level of a value that is there
 	list   bool // whose rows have their own lengths
 	holes  bool // its lists may hold nulls
-	width  int  // of a row, -1 where only the rows say it
-	offset int  // of a part in a row of the Column
-	values any  // an empty slice
 	bytes  bool
+	width  int // of a row, -1 where only the rows say it
+	offset int // of a part in a row of the Column
+	values any // an empty slice
+	col    int // of those that are read, the place of the Column
+	// read reads the rows lo to hi of a batch of n rows into a Column.
+	read  func(c *Column, lo, hi, n int) error
+	texts strings.Builder // where texts lie
+	held  int             // bytes of the texts that were read last
+
+	pages parquet.Pages // of the row group that is read
+	page  parquet.ValueReader
+	buf   []parquet.Value
+	at, n int // in buf
 }
 
 func openParquetTable(t *Table) (err error) {
@@ -69,14 +80,14 @@ func (p *parquetTable) close() error { return p.f.Close() }
 // columns makes Columns of the file's: neighbors NAME.PART of one type become parts of one.
 func (p *parquetTable) columns() error {
 	schema := p.file.Schema()
-	var all []leaf
+	var all []*leaf
 	whole := map[string]bool{}
 	for _, path := range schema.Columns() {
 		at, ok := schema.Lookup(path...)
 		if !ok || at.MaxRepetitionLevel > 1 {
 			continue
 		}
-		if l, ok := leafAt(schema.Name(), path, at); ok {
+		if l := leafAt(schema.Name(), path, at); l != nil {
 			if whole[l.name] {
 				return fmt.Errorf("two columns are named %q", l.name)
 			}
@@ -84,358 +95,134 @@ func (p *parquetTable) columns() error {
 		}
 	}
 	taken := map[string]bool{}
-	for i := 0; i < len(all); {
-		l := all[i]
-		c, n := Column{Name: l.name, Values: l.values, Width: l.width}, 1
-		base, _, _ := strings.Cut(l.name, ".")
-		if base != "" && isPart(l) && !whole[base] && !taken[base] {
-			for i+n < len(all) && strings.HasPrefix(all[i+n].name, base+".") && l.alike(all[i+n]) {
+	for n := 1; len(all) > 0; all, n = all[n:], 1 {
+		c := Column{Name: all[0].name, Values: all[0].values}
+		base, _, dot := strings.Cut(c.Name, ".")
+		if _, text := c.Values.([]string); dot && base != "" && !text && !whole[base] && !taken[base] {
+			c.Name = base
+			for n < len(all) && strings.HasPrefix(all[n].name, base+".") && all[0].alike(all[n]) {
 				n++
 			}
-			c.Name, c.Width = base, 0
-			for k := range all[i : i+n] {
-				part := &all[i+k]
-				if !part.list && !part.bytes {
+			for _, part := range all[:n] {
+				if part.width == 0 {
 					part.width = 1
 				}
-				c.Parts = append(c.Parts, Part{strings.TrimPrefix(part.name, base+"."), part.width})
+				c.Parts = append(c.Parts, Part{Name: part.name[len(base)+1:]})
 			}
 		}
 		taken[c.Name] = true
-		p.layout, p.leaves = append(p.layout, c), append(p.leaves, all[i:i+n])
+		p.layout, p.leaves = append(p.layout, c), append(p.leaves, all[:n])
 		p.place(len(p.layout) - 1)
-		i += n
 	}
 	return nil
 }
 
 // alike says of two columns that they can be parts of one.
-func (l leaf) alike(m leaf) bool {
+func (l *leaf) alike(m *leaf) bool {
 	return reflect.TypeOf(l.values) == reflect.TypeOf(m.values) && l.bytes == m.bytes
-}
-
-// isPart says whether a column with a dot in its name is one of a Column's parts.
-func isPart(l leaf) bool {
-	_, text := l.values.([]string)
-	return !text && strings.Contains(l.name, ".")
 }
 
 // place works out the widths and offsets of a Column's parts.
 func (p *parquetTable) place(i int) {
-	c, leaves := &p.layout[i], p.leaves[i]
-	if c.Parts == nil {
-		c.Width = leaves[0].width
-		return
-	}
+	c, known := &p.layout[i], true
 	c.Width = 0
-	for k := range leaves {
-		c.Parts[k].Width, leaves[k].offset = leaves[k].width, c.Width
-		if leaves[k].width < 0 {
-			c.Width = -1
-			return
+	for k, l := range p.leaves[i] {
+		l.offset = c.Width
+		c.Width += l.width
+		known = known && l.width >= 0
+		if c.Parts != nil {
+			c.Parts[k].Width = l.width
 		}
-		c.Width += leaves[k].width
+	}
+	if !known {
+		c.Width = -1
 	}
 }
 
-// leafAt is what can be read of a column of a schema; ok is false of what cannot.
-func leafAt(schema string, path []string, at parquet.LeafColumn) (l leaf, ok bool) {
-	l = leaf{name: path[0], index: at.ColumnIndex, levels: at.MaxDefinitionLevel,
+// leafAt is what can be read of a column of a schema; nil of what cannot.
+func leafAt(schema string, path []string, at parquet.LeafColumn) *leaf {
+	l := &leaf{name: path[0], index: at.ColumnIndex, levels: at.MaxDefinitionLevel,
 		holes: at.Node.Optional(), list: at.MaxRepetitionLevel == 1}
 	if !l.list {
 		l.name = strings.Join(path, ".")
 	} else {
 		l.width = -1
 	}
-	of := at.Node.Type()
 	if l.name == "" {
 		l.name = unnamed
 	}
+	of := at.Node.Type()
 	base, _, _ := strings.Cut(l.name, ".")
 	switch of.Kind() {
 	case parquet.Boolean:
-		l.values = []bool(nil)
+		numbers(l, (*parquet.Value).Boolean)
 	case parquet.Int32:
-		if l.values = []int32(nil); of.LogicalType() != nil && of.String() == parquet.Uint(8).Type().String() {
-			l.values = []uint8(nil)
+		if of.LogicalType() != nil && of.String() == parquet.Uint(8).Type().String() {
+			numbers(l, func(v *parquet.Value) uint8 { return uint8(v.Int32()) })
+		} else {
+			numbers(l, (*parquet.Value).Int32)
 		}
 	case parquet.Int64:
-		l.values = []int64(nil)
+		numbers(l, (*parquet.Value).Int64)
 	case parquet.Float:
-		l.values = []float32(nil)
+		numbers(l, (*parquet.Value).Float)
 	case parquet.Double:
-		l.values = []float64(nil)
+		numbers(l, (*parquet.Value).Double)
 	case parquet.FixedLenByteArray:
-		l.values, l.bytes, l.width = []uint8(nil), true, of.Length()
-		return l, !l.list && l.width > 0
+		if l.width = of.Length(); l.list || l.width <= 0 {
+			return nil
+		}
+		l.bytes = true
+		read(l, l.bytesOf)
 	case parquet.ByteArray:
-		l.values = []string(nil)
 		if of.LogicalType() == nil && !l.list && (holdsBytes(base) || schema == schemaName) {
-			l.values, l.bytes, l.width = []uint8(nil), true, -1
+			l.width, l.bytes = -1, true
+			read(l, l.bytesOf)
+		} else {
+			read(l, l.textOf)
 		}
 	default:
-		return l, false
+		return nil
 	}
-	return l, true
+	return l
 }
 
-func (p *parquetTable) read(places []int, use func([]Column) error) error {
-	for _, i := range places {
-		if err := p.widths(i); err != nil {
-			return err
-		}
-	}
-	cols := make([]cursor, len(places))
-	each := make([]Column, len(places))
-	for k, i := range places {
-		leaves := p.leaves[i]
-		cols[k] = cursor{Column: layoutOf(p.layout[i : i+1])[0], leaves: leaves, open: make([]values, len(leaves))}
-		each[k] = cols[k].Column
-	}
-	step := rowsOf(each...)
-	for g, group := range p.file.RowGroups() {
-		if err := p.group(group, cols, each, step, use); err != nil {
-			if other, ok := err.(usesError); ok {
-				return other.error
-			}
-			return fmt.Errorf("row group %d: %w", g, err)
-		}
-	}
-	return nil
-}
-
-// usesError is one of whoever uses the rows.
-type usesError struct{ error }
-
-// group reads a row group in batches of step rows at the most; batch is reused.
-func (p *parquetTable) group(group parquet.RowGroup, cols []cursor, batch []Column, step int,
-	use func([]Column) error) error {
-	defer func() {
-		for i := range cols {
-			cols[i].end()
-		}
-	}()
-	if err := begin(group, cols); err != nil {
-		return err
-	}
-	for at, all := int64(0), group.NumRows(); at < all; {
-		rows, err := fill(cols, batch, int(min(int64(step), all-at)))
-		if err != nil {
-			return fmt.Errorf("row %d: %w", at, err)
-		}
-		if err := use(batch); err != nil {
-			return usesError{err}
-		}
-		at += int64(rows)
-	}
-	return beyond(cols)
-}
-
-// beyond is an error where the last row of a group has more than was read of it.
-func beyond(cols []cursor) (err error) {
-	defer rescue(&err)
-	for i := range cols {
-		for k := range cols[i].open {
-			l := &cols[i].open[k]
-			if !l.list {
-				continue
-			}
-			if v, err := l.next(); err == nil && v.RepetitionLevel() > 0 {
-				return fmt.Errorf("column %s: a list of more values than those before it", l.name)
-			}
-		}
-	}
-	return nil
-}
-
-func begin(group parquet.RowGroup, cols []cursor) (err error) {
-	defer rescue(&err)
-	chunks := group.ColumnChunks()
-	for i := range cols {
-		for k, l := range cols[i].leaves {
-			if l.index >= len(chunks) {
-				return errors.New("it lacks columns that the file says it has")
-			}
-			cols[i].open[k] = values{leaf: l, pages: chunks[l.index].Pages()}
-		}
-	}
-	return nil
-}
-
-// fill makes the next batch of n rows, or fewer where texts are long.
-func fill(cols []cursor, batch []Column, n int) (rows int, err error) {
-	defer rescue(&err)
-	rows = n
-	for i := range cols {
-		c := &cols[i]
-		if c.at == c.have {
-			if err := c.fill(n); err != nil {
-				return 0, err
-			}
-		}
-		rows = min(rows, c.have-c.at)
-	}
-	for i := range cols {
-		c := &cols[i]
-		batch[i] = rowsIn(c.Column, c.at, c.at+rows)
-		c.at += rows
-	}
-	return rows, nil
-}
-
-// widths finds how wide the rows of a column are where the file does not say it: as wide as
-// the first that is there.
-func (p *parquetTable) widths(i int) error {
-	for k := range p.leaves[i] {
-		l := &p.leaves[i][k]
-		if l.width >= 0 {
-			continue
-		}
-		for g, group := range p.file.RowGroups() {
-			n, err := firstWidth(group, *l)
+// read makes of a leaf one whose rows hold what set sets.
+func read[T any](l *leaf, set func(to []T, v *parquet.Value) error) {
+	l.values = []T(nil)
+	l.read = func(c *Column, lo, hi, n int) error {
+		values, stride := c.Values.([]T), max(c.Width, 1)
+		for row := lo; row < hi; row++ {
+			v, err := l.next()
 			if err != nil {
-				return fmt.Errorf("row group %d: %w", g, err)
+				return err
 			}
-			if l.width = n; n > 0 {
-				break
+			to := values[row*stride+l.offset:][:max(l.width, 1)]
+			switch {
+			case l.list && l.there(v):
+				err = readList(l, v, to, set)
+			case v.IsNull():
+				setNull(c, row, n)
+			default:
+				err = set(to, v)
 			}
-		}
-		l.width = max(l.width, 1)
-	}
-	p.place(i)
-	return nil
-}
-
-func firstWidth(group parquet.RowGroup, l leaf) (n int, err error) {
-	defer rescue(&err)
-	one := []cursor{{leaves: []leaf{l}, open: make([]values, 1)}}
-	defer one[0].end()
-	if err := begin(group, one); err != nil {
-		return 0, err
-	}
-	v := &one[0].open[0]
-	for {
-		x, err := v.next()
-		switch {
-		case err == io.EOF:
-			return n, nil
-		case err != nil:
-			return 0, err
-		case n > 0 && x.RepetitionLevel() == 0:
-			return n, nil
-		case l.bytes && !x.IsNull():
-			b, err := v.of(x)
-			return len(b), err
-		case l.list && v.there(x):
-			if n++; n > maxList {
-				return 0, fmt.Errorf("column %s has lists of more than %d values", l.name, maxList)
+			if err != nil {
+				return fmt.Errorf("row %d of a batch: %w", row, err)
 			}
 		}
+		return nil
 	}
 }
 
-// maxList bounds the values of a list, and maxRow those of a row.
-const maxList, maxRow = 1 << 24, 1 << 28
-
-// cursor reads one Column.
-type cursor struct {
-	Column
-	leaves   []leaf
-	open     []values
-	at, have int // rows given, and rows there
-	text     int // bytes of the last batch of texts
-	ends     []int
+func numbers[T any](l *leaf, get func(*parquet.Value) T) {
+	read(l, func(to []T, v *parquet.Value) error {
+		to[0] = get(v)
+		return nil
+	})
 }
 
-func (c *cursor) end() {
-	for i := range c.open {
-		if c.open[i].pages != nil {
-			c.open[i].pages.Close()
-		}
-		c.open[i] = values{}
-	}
-	c.at, c.have = 0, 0
-}
-
-// fill reads n rows, of texts perhaps fewer.
-func (c *cursor) fill(n int) (err error) {
-	c.at, c.have = 0, 0
-	if c.Values, err = c.room(n); err != nil {
-		return err
-	}
-	for k := range c.open {
-		l := &c.open[k]
-		read := n
-		switch into := c.Values.(type) {
-		case []string:
-			read, err = c.texts(l, n, into)
-		case []uint8:
-			if l.bytes {
-				err = c.bytes(l, n, into)
-			} else {
-				err = numbers(c, l, n, into, func(v *parquet.Value) uint8 { return uint8(v.Int32()) })
-			}
-		case []int32:
-			err = numbers(c, l, n, into, (*parquet.Value).Int32)
-		case []int64:
-			err = numbers(c, l, n, into, (*parquet.Value).Int64)
-		case []float32:
-			err = numbers(c, l, n, into, (*parquet.Value).Float)
-		case []float64:
-			err = numbers(c, l, n, into, (*parquet.Value).Double)
-		case []bool:
-			err = numbers(c, l, n, into, (*parquet.Value).Boolean)
-		}
-		if err == io.EOF {
-			err = errors.New("the column ends too early")
-		}
-		if err != nil {
-			return fmt.Errorf("column %s: %w", l.name, err)
-		}
-		c.have = read
-	}
-	return nil
-}
-
-// room is the slice that n rows are read into; its values are all to be set or zeroed.
-func (c *cursor) room(n int) (any, error) {
-	c.Null = nil
-	if c.Width > maxRow {
-		return nil, fmt.Errorf("rows of %d values", c.Width)
-	}
-	need := n * max(c.Width, 1)
-	if have, _ := length(c.Values); have < need {
-		return reflect.MakeSlice(reflect.TypeOf(c.Values), need, need).Interface(), nil
-	}
-	return c.Values, nil
-}
-
-func numbers[T any](c *cursor, l *values, n int, into []T, get func(*parquet.Value) T) error {
-	stride := max(c.Width, 1)
-	for row := range n {
-		v, err := l.next()
-		if err != nil {
-			return err
-		}
-		to := into[row*stride+l.offset:]
-		switch {
-		case l.list && l.there(v):
-			err = listRow(l, v, to[:l.width], get)
-		case v.IsNull():
-			clear(to[:max(l.width, 1)])
-			setNull(&c.Column, row, n)
-		default:
-			to[0] = get(v)
-		}
-		if err != nil {
-			return fmt.Errorf("row %d of a batch: %w", row, err)
-		}
-	}
-	return nil
-}
-
-// listRow reads a row of a column of lists, whose first value is there.
-func listRow[T any](l *values, v *parquet.Value, to []T, get func(*parquet.Value) T) (err error) {
+// readList reads a row of a column of lists, whose first value is there.
+func readList[T any](l *leaf, v *parquet.Value, to []T, set func([]T, *parquet.Value) error) (err error) {
 	for i := range to {
 		if i > 0 {
 			if v, err = l.next(); err != nil {
@@ -445,107 +232,63 @@ func listRow[T any](l *values, v *parquet.Value, to []T, get func(*parquet.Value
 		if (i > 0) != (v.RepetitionLevel() > 0) || !l.there(v) {
 			return fmt.Errorf("a list of another length than %d, which those before it have", len(to))
 		}
-		if v.IsNull() {
-			if to[i], err = none[T](); err != nil {
-				return err
-			}
-			continue
+		if !v.IsNull() {
+			err = set(to[i:], v)
+		} else {
+			err = noNumber(&to[i])
 		}
-		to[i] = get(v)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// none stands for a null in a list of numbers.
-func none[T any]() (v T, err error) {
-	switch p := any(&v).(type) {
+// noNumber stands for a null in a list of numbers.
+func noNumber(v any) error {
+	switch v := v.(type) {
 	case *float64:
-		*p = math.NaN()
+		*v = math.NaN()
 	case *float32:
-		*p = float32(math.NaN())
+		*v = float32(math.NaN())
 	default:
-		err = errors.New("a null within a list")
-	}
-	return v, err
-}
-
-// bytes reads n rows of bytes.
-func (c *cursor) bytes(l *values, n int, into []uint8) error {
-	for row := range n {
-		v, err := l.next()
-		if err != nil {
-			return err
-		}
-		to := into[row*c.Width+l.offset:][:l.width]
-		if v.IsNull() {
-			clear(to)
-			setNull(&c.Column, row, n)
-			continue
-		}
-		b, err := l.of(v)
-		if err != nil {
-			return err
-		}
-		if len(b) != l.width {
-			return fmt.Errorf("%d bytes; those before it have %d", len(b), l.width)
-		}
-		copy(to, b)
+		return errors.New("a null within a list")
 	}
 	return nil
 }
 
-// texts reads up to n rows of texts: those of a batch lie in one string.
-func (c *cursor) texts(l *values, n int, into []string) (rows int, err error) {
-	stride := max(c.Width, 1)
-	var text strings.Builder
-	text.Grow(c.text) // as the batch before it
-	c.ends = c.ends[:0]
-	add := func(v *parquet.Value) {
-		b, fault := l.of(v)
-		if fault != nil {
-			err = fault
-		}
-		text.Write(b)
-		c.ends = append(c.ends, text.Len())
+// held are the bytes of a value.
+func held(v *parquet.Value) ([]byte, error) {
+	if k := v.Kind(); k != parquet.ByteArray && k != parquet.FixedLenByteArray {
+		return nil, fmt.Errorf("it holds %s; want bytes", k)
 	}
-	for ; rows < n && text.Len() < batchBytes && err == nil; rows++ {
-		v, fault := l.next()
-		switch {
-		case fault != nil:
-			return 0, fault
-		case l.list && l.there(v):
-			fault = listRow(l, v, into[:stride], func(v *parquet.Value) string { add(v); return "" })
-			if fault != nil {
-				return 0, fault
-			}
-		case v.IsNull():
-			setNull(&c.Column, rows, n)
-			for range stride {
-				c.ends = append(c.ends, text.Len())
-			}
-		default:
-			add(v)
-		}
-	}
-	c.text = text.Len()
-	all, from := text.String(), 0
-	for i, to := range c.ends {
-		into[i], from = all[from:to], to
-	}
-	return rows, err
+	return v.ByteArray(), nil
 }
 
-// values reads the values of a leaf in a row group.
-type values struct {
-	leaf
-	pages parquet.Pages
-	page  parquet.ValueReader
-	buf   []parquet.Value
-	at, n int
+func (l *leaf) bytesOf(to []uint8, v *parquet.Value) error {
+	b, err := held(v)
+	if err == nil && len(b) != l.width {
+		err = fmt.Errorf("%d bytes; those before it have %d", len(b), l.width)
+	}
+	copy(to, b)
+	return err
+}
+
+func (l *leaf) textOf(to []string, v *parquet.Value) error {
+	b, err := held(v)
+	if l.texts.Cap()-l.texts.Len() < len(b) {
+		l.texts.Reset()
+		l.texts.Grow(max(len(b), 1<<16))
+	}
+	at := l.texts.Len()
+	l.texts.Write(b)
+	to[0] = l.texts.String()[at:]
+	l.held += len(b)
+	return err
 }
 
 // next is the next value, good until it is asked for again.
-func (l *values) next() (*parquet.Value, error) {
+func (l *leaf) next() (*parquet.Value, error) {
 	for l.at == l.n {
 		if l.page == nil {
 			page, err := l.pages.ReadPage()
@@ -555,7 +298,7 @@ func (l *values) next() (*parquet.Value, error) {
 			l.page = page.Values()
 		}
 		if l.buf == nil {
-			l.buf = make([]parquet.Value, 64)
+			l.buf = make([]parquet.Value, 128)
 		}
 		n, err := l.page.ReadValues(l.buf)
 		l.at, l.n = 0, n
@@ -573,14 +316,180 @@ func (l *values) next() (*parquet.Value, error) {
 }
 
 // there says of a value that it is an element of a list, be it null.
-func (l *values) there(v *parquet.Value) bool {
+func (l *leaf) there(v *parquet.Value) bool {
 	return !v.IsNull() || l.holes && v.DefinitionLevel() == l.levels-1
 }
 
-// of are the bytes of a value.
-func (l *values) of(v *parquet.Value) ([]byte, error) {
-	if k := v.Kind(); k != parquet.ByteArray && k != parquet.FixedLenByteArray {
-		return nil, fmt.Errorf("it holds %s; want bytes", k)
+// begin reads a row group from its beginning.
+func (l *leaf) begin(group parquet.RowGroup) (err error) {
+	defer rescue(&err)
+	chunks := group.ColumnChunks()
+	if l.index >= len(chunks) {
+		return errors.New("it lacks columns that the file says it has")
 	}
-	return v.ByteArray(), nil
+	l.pages = chunks[l.index].Pages()
+	return nil
+}
+
+func (l *leaf) end() {
+	if l.pages != nil {
+		l.pages.Close()
+	}
+	l.pages, l.page, l.buf = nil, nil, nil
+	l.at, l.n = 0, 0
+}
+
+// maxList bounds the values of a list, and maxRow those of a row.
+const maxList, maxRow = 1 << 24, 1 << 28
+
+// widths finds how wide the rows of a column are where the file does not say it: as wide as
+// the first that is there.
+func (p *parquetTable) widths(i int) error {
+	for _, l := range p.leaves[i] {
+		if l.width >= 0 {
+			continue
+		}
+		n := 0
+		for g, group := range p.file.RowGroups() {
+			var err error
+			if n, err = l.firstWidth(group); err != nil {
+				return fmt.Errorf("row group %d: column %s: %w", g, l.name, err)
+			}
+			if n > 0 {
+				break
+			}
+		}
+		l.width = max(n, 1)
+	}
+	if p.place(i); p.layout[i].Width > maxRow {
+		return fmt.Errorf("column %s: rows of %d values", p.layout[i].Name, p.layout[i].Width)
+	}
+	return nil
+}
+
+func (l *leaf) firstWidth(group parquet.RowGroup) (n int, err error) {
+	defer rescue(&err)
+	defer l.end()
+	if err := l.begin(group); err != nil {
+		return 0, err
+	}
+	for {
+		v, err := l.next()
+		switch {
+		case err == io.EOF:
+			return n, nil
+		case err != nil:
+			return 0, err
+		case n > 0 && v.RepetitionLevel() == 0:
+			return n, nil
+		case l.bytes && !v.IsNull():
+			b, err := held(v)
+			return len(b), err
+		case l.list && l.there(v):
+			if n++; n > maxList {
+				return 0, fmt.Errorf("lists of more than %d values", maxList)
+			}
+		}
+	}
+}
+
+func (p *parquetTable) read(places []int, use func([]Column) error) error {
+	cols := make([]Column, len(places))
+	var texts, others []*leaf
+	for k, i := range places {
+		if err := p.widths(i); err != nil {
+			return err
+		}
+		cols[k] = layoutOf(p.layout[i : i+1])[0]
+		for _, l := range p.leaves[i] {
+			if l.col = k; reflect.TypeOf(l.values) == reflect.TypeFor[[]string]() {
+				texts = append(texts, l)
+			} else {
+				others = append(others, l)
+			}
+		}
+	}
+	for g, group := range p.file.RowGroups() {
+		if err := readGroup(group, cols, texts, others, use); err != nil {
+			return usersOwn(fmt.Errorf("row group %d: %w", g, err))
+		}
+	}
+	return nil
+}
+
+// readGroup reads a row group in batches.
+func readGroup(group parquet.RowGroup, cols []Column, texts, others []*leaf, use func([]Column) error) error {
+	leaves := slices.Concat(texts, others)
+	for _, l := range leaves {
+		defer l.end()
+		if err := l.begin(group); err != nil {
+			return err
+		}
+	}
+	batch, step := make([]Column, len(cols)), int64(rowsOf(cols...))
+	for at, all := int64(0), group.NumRows(); at < all; {
+		rows, err := fill(cols, texts, others, int(min(step, all-at)))
+		if err != nil {
+			return fmt.Errorf("row %d: %w", at, err)
+		}
+		for k, c := range cols {
+			batch[k] = rowsIn(c, 0, rows)
+		}
+		if err := use(batch); err != nil {
+			return usesError{err}
+		}
+		at += int64(rows)
+	}
+	return beyond(leaves)
+}
+
+// fill reads n rows, or fewer where texts are long: these come first, row by row.
+func fill(cols []Column, texts, others []*leaf, n int) (rows int, err error) {
+	defer rescue(&err)
+	for k := range cols {
+		resized(&cols[k], n)
+	}
+	held := 0
+	for rows = 0; len(texts) > 0 && rows < n && held < batchBytes; rows++ {
+		for _, l := range texts {
+			if err := l.rows(cols, rows, rows+1, n); err != nil {
+				return 0, err
+			}
+			held += l.held
+		}
+	}
+	if texts == nil {
+		rows = n
+	}
+	for _, l := range others {
+		if err := l.rows(cols, 0, rows, n); err != nil {
+			return 0, err
+		}
+	}
+	return rows, nil
+}
+
+func (l *leaf) rows(cols []Column, lo, hi, n int) error {
+	l.held = 0
+	err := l.read(&cols[l.col], lo, hi, n)
+	if err == io.EOF {
+		err = errors.New("it ends too early")
+	}
+	if err != nil {
+		return fmt.Errorf("column %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// beyond is an error where the last row of a group has more than was read of it.
+func beyond(leaves []*leaf) (err error) {
+	defer rescue(&err)
+	for _, l := range leaves {
+		if l.list {
+			if v, err := l.next(); err == nil && v.RepetitionLevel() > 0 {
+				return fmt.Errorf("column %s: a list of more values than those before it", l.name)
+			}
+		}
+	}
+	return nil
 }
