@@ -69,7 +69,8 @@ func newCifar(fsys fs.FS, kind int, path string) (*records, error) {
 		f.Close()
 		return nil, err
 	}
-	s := &records{path: path, format: fmt.Sprintf("cifar%d", kind), r: f, offset: int64(k.labels), stride: record, n: int(size / record), c: 3, h: 32, w: 32}
+	s := &records{part: part{path: path, format: fmt.Sprintf("cifar%d", kind), n: int(size / record)},
+		r: f, offset: int64(k.labels), stride: record, c: 3, h: 32, w: 32}
 	labels, err := s.lastLabels(k.labels)
 	if err != nil {
 		f.Close()

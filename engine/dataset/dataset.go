@@ -141,11 +141,6 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// limits bound what one image may cost.
-type limits struct{ pixels, bytes int64 }
-
-func (o Options) limits() limits { return limits{o.MaxPixels, o.MaxFileBytes} }
-
 func (o Options) render() picture.RenderOptions {
 	return picture.RenderOptions{Preprocess: o.Preprocess, Input: o.Input, MaxPixels: o.MaxPixels}
 }

@@ -74,22 +74,8 @@ func (l *labelling) name(word string) int32 {
 	return i
 }
 
-// settle is the labels of all items and the classes' names, nil without. Words
-// that are all different are no classes.
-func (l *labelling) settle() ([]int32, []string) {
-	of, class := l.packed()
-	if of.n == 0 {
-		return nil, class
-	}
-	all := make([]int32, of.n)
-	for i := range all {
-		all[i] = int32(of.at(i))
-	}
-	return all, class
-}
-
-// packed is settle in less memory.
-func (l *labelling) packed() (of labels, class []string) {
+// settle is the labels of all items and the classes' names, empty without.
+func (l *labelling) settle() (of labels, class []string) {
 	if l.lost || !l.said {
 		return labels{}, nil
 	}

@@ -3,8 +3,6 @@ package dataset
 import (
 	"fmt"
 	"io"
-	"sync/atomic"
-	"time"
 )
 
 // Origin is a source of a dataset with what opens it again by itself, in another
@@ -89,13 +87,4 @@ func Expand(sources []string, stdin io.Reader) ([]string, error) {
 		return nil, fmt.Errorf("looking for %q: %w", sources, lost)
 	}
 	return paths, err
-}
-
-// clock adds up the time spent in reading; nil counts nothing.
-type clock = *atomic.Int64
-
-func tick(c clock, since time.Time) {
-	if c != nil {
-		c.Add(int64(time.Since(since)))
-	}
 }

@@ -40,15 +40,9 @@ func ownGeometry(shape []int) (picture.Geometry, error) {
 func (e *encoded) Geometry(i int) (picture.Geometry, error) {
 	s, ok := e.sizes.get(i)
 	if !ok {
-		b, err := e.read(i)
-		if err == nil {
-			s.W, s.H, err = picture.SizeOf(b, e.limits.pixels)
-		}
-		if err != nil {
+		var err error
+		if s.W, s.H, err = e.size(i); err != nil {
 			return picture.Geometry{}, fmt.Errorf("reading the size of image %q: %w", e.where(i), err)
-		}
-		if e.exif && picture.Orientation(b) >= 5 {
-			s.W, s.H = s.H, s.W
 		}
 	}
 	return e.renderer.Pre.Geometry(s.W, s.H)

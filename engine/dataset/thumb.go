@@ -45,15 +45,12 @@ func Picture(ds Dataset, i int) (image.Image, error) {
 
 func (e *encoded) picture(i int) (*picture.Picture, error) {
 	b, err := e.read(i)
+	var p *picture.Picture
+	if err == nil {
+		p, err = picture.Decode(b, e.o.MaxPixels, nil)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}
-	p, err := picture.Decode(b, e.limits.pixels, nil)
-	if err != nil {
-		return nil, fmt.Errorf("reading image %q: %w", e.where(i), err)
-	}
-	if e.exif {
-		p = p.Upright(picture.Orientation(b))
-	}
-	return p, nil
+	return p.Upright(e.turn(b)), nil
 }
