@@ -13,38 +13,38 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 )
 
-// Page is a page of BN-HTRd with its lines, from the top.
-type Page struct {
+// page is a page of BN-HTRd with its lines, from the top.
+type page struct {
 	// Document and Number are the two parts of the page's ID, as 7 and 1 of 7_1.
 	Document, Number int
 	// Image and Boxes are the files of the whole page, "" where there is none.
 	Image, Boxes string
-	Lines        []Line
+	Lines        []textLine
 }
 
 // ID is the page's name in the data set.
-func (p Page) ID() string { return fmt.Sprintf("%d_%d", p.Document, p.Number) }
+func (p page) ID() string { return fmt.Sprintf("%d_%d", p.Document, p.Number) }
 
-// Line is a line of a page.
-type Line struct {
+// textLine is a line of a page.
+type textLine struct {
 	Number int
 	// Image is the file of the line's picture, Boxes that of its YOLO boxes; "" where
 	// there is none.
 	Image, Boxes string
-	Words        []Word
+	Words        []word
 }
 
-// Word is a word of a line.
-type Word struct {
+// word is a word of a line.
+type word struct {
 	Number int
 	// Text is the ground truth, Image the file of the word's picture; "" where there is
 	// none.
 	Text, Image string
 }
 
-// BNHTRd is what OpenBNHTRd finds, sorted by document and page.
-type BNHTRd struct {
-	Pages  []Page
+// handwriting is what openBNHTRd finds, sorted by document and page.
+type handwriting struct {
+	Pages  []page
 	Faults Faults
 }
 
@@ -53,24 +53,15 @@ var bnFolders = struct{ lines, words, texts string }{
 	"Segmentation_Images/Lines", "Segmentation_Images/Words", "Recognition_Ground_Truth_Texts",
 }
 
-// OpenBNHTRd reads the folders of BN-HTRd (Rahman et al., A dataset of Bangla
+// openBNHTRd reads the folders of BN-HTRd (Rahman et al., A dataset of Bangla
 // handwriting, Mendeley Data 743k6dm543): pictures of lines and words, named
 // DOCUMENT_PAGE_LINE and DOCUMENT_PAGE_LINE_WORD, of pages where they are there too,
 // named DOCUMENT_PAGE, the boxes beside them, and the ground truth of words in a sheet a
-// document with the columns Id and Word. Pictures are not
-// opened. Files whose names or rows are not understood are faults; other files are
-// passed over. It is an error when root has none of the three folders.
-func OpenBNHTRd(root string) (*BNHTRd, error) {
-	disk := disk{dataset.NewWitness(dataset.Local)}
-	d, err := openBNHTRd(disk, root)
-	if lost := disk.Fault(); lost != nil {
-		return nil, fmt.Errorf("reading BN-HTRd in %q: %w", root, lost)
-	}
-	return d, err
-}
-
-func openBNHTRd(disk disk, root string) (*BNHTRd, error) {
-	r := bnReader{disk: disk, words: map[[4]int]*Word{}, lines: map[[3]int]*Line{}, pages: map[[2]int]*Page{}, out: &BNHTRd{}}
+// document with the columns Id and Word. Pictures are not opened. Files whose names or
+// rows are not understood are faults; other files are passed over. It is an error when
+// root has none of the three folders.
+func openBNHTRd(disk disk, root string) (*handwriting, error) {
+	r := bnReader{disk: disk, words: map[[4]int]*word{}, lines: map[[3]int]*textLine{}, pages: map[[2]int]*page{}, out: &handwriting{}}
 	found := false
 	for _, f := range []struct {
 		folder string
@@ -108,25 +99,22 @@ func openBNHTRd(disk disk, root string) (*BNHTRd, error) {
 // bnReader holds pages, lines and words by the numbers in their names.
 type bnReader struct {
 	disk  disk
-	pages map[[2]int]*Page
-	lines map[[3]int]*Line
-	words map[[4]int]*Word
-	out   *BNHTRd
+	pages map[[2]int]*page
+	lines map[[3]int]*textLine
+	words map[[4]int]*word
+	out   *handwriting
 }
 
 // ids are the numbers of a name: 7_1_3_2.
 func ids(name string, want int) ([]int, error) {
 	fields := strings.Split(name, "_")
-	if len(fields) != want {
-		return nil, fmt.Errorf("got the name %.60q, want %d numbers as in %s", name, want, "7_1_3_2"[:2*want-1])
-	}
-	out := make([]int, want)
+	out, ok := make([]int, len(fields)), len(fields) == want
 	for i, f := range fields {
 		n, err := strconv.Atoi(f)
-		if err != nil || n < 0 || n > 1<<30 {
-			return nil, fmt.Errorf("got the name %.60q, want %d numbers as in %s", name, want, "7_1_3_2"[:2*want-1])
-		}
-		out[i] = n
+		out[i], ok = n, ok && err == nil && n >= 0 && n <= 1<<30
+	}
+	if !ok {
+		return nil, fmt.Errorf("got the name %.60q, want %d numbers as in %s", name, want, "7_1_3_2"[:2*want-1])
 	}
 	return out, nil
 }
@@ -141,43 +129,40 @@ func (r bnReader) line(file string) error {
 	if !isPicture(file) && !boxes || filepath.Base(file) == classesFile {
 		return nil
 	}
-	var image, text *string
+	put := func(image, text *string) error {
+		if boxes {
+			image = text
+		}
+		*image = file
+		return nil
+	}
 	name := stem(filepath.Base(file))
 	if n, err := ids(name, 2); err == nil {
 		p := r.pageOf([2]int(n))
-		image, text = &p.Image, &p.Boxes
-	} else if n, err := ids(name, 3); err == nil {
-		l := r.lineOf([3]int(n))
-		image, text = &l.Image, &l.Boxes
-	} else {
+		return put(&p.Image, &p.Boxes)
+	}
+	n, err := ids(name, 3)
+	if err != nil {
 		return err
 	}
-	if boxes {
-		image = text
-	}
-	*image = file
-	return nil
+	l := r.lineOf([3]int(n))
+	return put(&l.Image, &l.Boxes)
 }
 
-func (r bnReader) pageOf(n [2]int) *Page {
-	if r.pages[n] == nil {
-		r.pages[n] = &Page{Document: n[0], Number: n[1]}
-	}
-	return r.pages[n]
+func (r bnReader) pageOf(n [2]int) *page {
+	return entry(r.pages, n, page{Document: n[0], Number: n[1]})
 }
 
-func (r bnReader) lineOf(n [3]int) *Line {
-	if r.lines[n] == nil {
-		r.lines[n] = &Line{Number: n[2]}
-	}
-	return r.lines[n]
-}
+func (r bnReader) lineOf(n [3]int) *textLine { return entry(r.lines, n, textLine{Number: n[2]}) }
 
-func (r bnReader) wordOf(n [4]int) *Word {
-	if r.words[n] == nil {
-		r.words[n] = &Word{Number: n[3]}
+func (r bnReader) wordOf(n [4]int) *word { return entry(r.words, n, word{Number: n[3]}) }
+
+// entry is what a map has for a key, v where it has nothing yet.
+func entry[K comparable, V any](m map[K]*V, k K, v V) *V {
+	if m[k] == nil {
+		m[k] = &v
 	}
-	return r.words[n]
+	return m[k]
 }
 
 func (r bnReader) word(file string) error {
@@ -200,12 +185,13 @@ func (r bnReader) texts(file string) error {
 	if err != nil {
 		return err
 	}
-	id, word := -1, -1
+	id, text := -1, -1
 	for i, row := range rows {
 		if i == 0 {
-			id = slices.IndexFunc(row, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), "id") })
-			word = slices.IndexFunc(row, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), "word") })
-			if id < 0 || word < 0 {
+			find := func(name string) int {
+				return slices.IndexFunc(row, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), name) })
+			}
+			if id, text = find("id"), find("word"); id < 0 || text < 0 {
 				return fmt.Errorf("the sheet's first row got %q, want the columns Id and Word", row)
 			}
 			continue
@@ -218,8 +204,8 @@ func (r bnReader) texts(file string) error {
 			r.out.Faults.add(file, i+1, err)
 			continue
 		}
-		if word < len(row) {
-			r.wordOf([4]int(n)).Text = row[word]
+		if text < len(row) {
+			r.wordOf([4]int(n)).Text = row[text]
 		}
 	}
 	return nil
@@ -232,15 +218,15 @@ func (r bnReader) gather() {
 		l.Words = append(l.Words, *w)
 	}
 	for n, l := range r.lines {
-		slices.SortFunc(l.Words, func(a, b Word) int { return a.Number - b.Number })
+		slices.SortFunc(l.Words, func(a, b word) int { return a.Number - b.Number })
 		p := r.pageOf([2]int(n[:2]))
 		p.Lines = append(p.Lines, *l)
 	}
 	for _, p := range r.pages {
-		slices.SortFunc(p.Lines, func(a, b Line) int { return a.Number - b.Number })
+		slices.SortFunc(p.Lines, func(a, b textLine) int { return a.Number - b.Number })
 		r.out.Pages = append(r.out.Pages, *p)
 	}
-	slices.SortFunc(r.out.Pages, func(a, b Page) int {
+	slices.SortFunc(r.out.Pages, func(a, b page) int {
 		return cmp.Or(a.Document-b.Document, a.Number-b.Number)
 	})
 }

@@ -2,11 +2,11 @@ package annotate
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 )
@@ -29,26 +29,14 @@ var csvColumns = struct {
 // otherCorners are further names of the columns of xyxy.
 var otherCorners = [][4]string{{"x0", "y0", "x1", "y1"}, {"xmin", "ymin", "xmax", "ymax"}}
 
-// openCSV reads a table with a header: the columns path, x1, y1, x2, y2 (or x, y, w, h,
+// readCSV reads a table with a header: the columns path, x1, y1, x2, y2 (or x, y, w, h,
 // or cx, cy, w, h) and perhaps label and id, in any order.
-func openCSV(s *Set, path string) error {
-	return s.eachFile(path, ".csv", func(s *Set, f fs.File, file, _ string) error {
-		return s.readCSV(f, file)
-	})
-}
-
-// table is where a CSV file's columns are; -1 is none.
-type table struct {
-	path, label, id int
-	box             [4]int
-	meaning         string
-}
-
 func (s *Set) readCSV(r io.Reader, file string) error {
 	text := bufio.NewReader(&shortLines{r: decodeText(r)})
 	c := csv.NewReader(text)
 	c.FieldsPerRecord, c.ReuseRecord = -1, true
-	if head, _ := text.Peek(4096); strings.Contains(firstLine(head), "\t") {
+	head, _ := text.Peek(4096)
+	if first, _, _ := bytes.Cut(head, []byte("\n")); bytes.Contains(first, []byte("\t")) {
 		c.Comma = '\t'
 	}
 	header, err := c.Read()
@@ -80,9 +68,11 @@ func (s *Set) readCSV(r io.Reader, file string) error {
 	}
 }
 
-func firstLine(b []byte) string {
-	line, _, _ := strings.Cut(string(b), "\n")
-	return line
+// table is where a CSV file's columns are; -1 is none.
+type table struct {
+	path, label, id int
+	box             [4]int
+	meaning         string
 }
 
 func newTable(header []string, meaning string) (table, error) {
@@ -136,16 +126,13 @@ func (s *Set) csvRow(t table, row []string, width int, file string, line int) er
 	}
 	fields := make([]string, 4)
 	for i, c := range t.box {
-		fields[i] = strings.TrimSpace(row[c])
+		fields[i] = row[c]
 	}
 	v, err := numbers(fields)
 	if err != nil {
 		return err
 	}
-	m := mark{line: line, box: corners([4]float64(v), t.meaning)}
-	if s.o.Normalised {
-		m.scale = 1
-	}
+	m := s.boxMark(line, v, t.meaning)
 	if t.label >= 0 {
 		m.label = strings.Clone(row[t.label])
 	}

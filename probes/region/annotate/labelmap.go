@@ -6,7 +6,6 @@ import (
 	"image"
 	"image/png"
 	"io"
-	"io/fs"
 	"slices"
 	"strconv"
 
@@ -19,15 +18,13 @@ import (
 // maxMapBytes bounds a label map's file.
 const maxMapBytes = 256 << 20
 
-// openLabels finds label maps: PNG files named as the pictures, whose palette index or
+// readLabels finds label maps: PNG files named as the pictures, whose palette index or
 // grey value, of 1 to 16 bits, is the region that a pixel is in. They are read when the
 // picture's regions are asked for.
-func openLabels(s *Set, path string) error {
-	return s.eachFile(path, ".png", func(s *Set, _ fs.File, file, name string) error {
-		p := s.picture(name, file, 0)
-		p.bare, p.labels = true, file
-		return nil
-	})
+func (s *Set) readLabels(_ io.Reader, file, name string) error {
+	p := s.picture(name, file, 0)
+	p.bare, p.labels = true, file
+	return nil
 }
 
 // labelMap reads the regions of a picture's label map.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -103,10 +104,11 @@ func (s *shortLines) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// numbers parses finite numbers.
+// numbers parses finite numbers, which may have blanks around them.
 func numbers(fields []string) ([]float64, error) {
 	out := make([]float64, len(fields))
 	for i, f := range fields {
+		f = strings.TrimSpace(f)
 		v, err := strconv.ParseFloat(f, 64)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			return nil, fmt.Errorf("got %.40q, want a finite number", f)
