@@ -100,7 +100,7 @@ func pictureValue(fit *probes.Fit, shape []int64) (*value, error) {
 func (mp *mapper) run(g *onnx.Graph, sites []site.Site) {
 	left := map[string]int{}
 	for i := range sites {
-		left[source(&sites[i])]++
+		left[sites[i].Place()]++
 	}
 	for _, n := range g.Nodes {
 		for _, in := range n.Inputs {
@@ -120,11 +120,6 @@ func (mp *mapper) run(g *onnx.Graph, sites []site.Site) {
 			}
 		}
 	}
-}
-
-// source is the value whose positions are a site's.
-func source(s *site.Site) string {
-	return s.Place()
 }
 
 // call is one node with what is known of its inputs.

@@ -17,7 +17,7 @@ func init() {
 		"Pad": pad, "Resize": resize, "Upsample": resize, "SpaceToDepth": blocks, "DepthToSpace": blocks,
 		"MatMul": matMul, "Gemm": gemm, "BatchNormalization": firstOnly, "Dropout": firstOnly,
 		"Softmax": overFrom, "LogSoftmax": overFrom, "LayerNormalization": overRest, "RMSNormalization": overRest,
-		"InstanceNormalization": overAll, "GroupNormalization": overAll, "LRN": overChannels, "LpNormalization": over, "CumSum": overGiven,
+		"InstanceNormalization": overAll, "GroupNormalization": overAll, "LRN": overChannels, "LpNormalization": over, "CumSum": overAll,
 	}
 	for _, op := range []string{"Relu", "LeakyRelu", "PRelu", "ThresholdedRelu", "Clip", "HardSwish", "HardSigmoid", "Abs", "Elu", "Selu", "Celu",
 		"Gelu", "FastGelu", "QuickGelu", "BiasGelu", "Swish", "Mish", "Softplus", "Softsign", "Shrink", "Sigmoid", "Tanh", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Neg",
@@ -161,8 +161,6 @@ func (c call) normalised(from, to int) []*value {
 }
 
 func over(c call) []*value { return c.overAxis(c.n.Int("axis", -1), false) }
-
-func overGiven(c call) []*value { return c.normalised(0, len(c.inShape(0))) }
 
 func overAll(c call) []*value { return c.normalised(0, len(c.inShape(0))) }
 

@@ -175,13 +175,6 @@ func (v *value) mixless(ax int) *value {
 
 // chain is the grid of h's places after g's, nil where the other axis differs in size.
 func (g *grid) chain(h *grid, r role) *grid {
-	hull := func(g *grid) field {
-		t := g.terms[0]
-		for _, s := range g.terms[1:] {
-			t = field{union(t.y, s.y), union(t.x, s.x)}
-		}
-		return t
-	}
 	wide := g.wide || h.wide || len(g.terms) > 1 || len(h.terms) > 1
 	do := func(a, b field) (field, bool) {
 		if r == column {
@@ -197,7 +190,7 @@ func (g *grid) chain(h *grid, r role) *grid {
 		}
 		return f, true
 	}
-	t, ok1 := do(hull(g), hull(h))
+	t, ok1 := do(g.hull(), h.hull())
 	cell, ok2 := do(g.cell, h.cell)
 	if !ok1 || !ok2 {
 		return nil
