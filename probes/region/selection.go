@@ -204,16 +204,9 @@ func (s *Selection) Changed(changed []byte) (n int) {
 		}
 		return n
 	}
-	s.runs(func(r stretch) {
-		for u := r.unit; u < r.unit+r.length; u++ {
-			for p := range s.layout.planes {
-				if probes.Bit(changed, p*s.layout.units+u) {
-					n++
-					break
-				}
-			}
-		}
-	})
+	for _, k := range s.PerPosition(changed) {
+		n += k
+	}
 	return n
 }
 
