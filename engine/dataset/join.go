@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -51,19 +50,16 @@ func (j *joined) mergeClasses() {
 	if same {
 		return
 	}
-	all := map[string]int{}
+	j.names = nil
 	for _, p := range j.parts {
-		for _, c := range p.classes() {
-			all[c] = 0
-		}
+		j.names = append(j.names, p.classes()...)
 	}
-	j.names = slices.Sorted(maps.Keys(all))
-	for i, c := range j.names {
-		all[c] = i
-	}
+	slices.Sort(j.names)
+	j.names = slices.Compact(j.names)
 	for i, p := range j.parts {
 		for _, c := range p.classes() {
-			j.relabel[i] = append(j.relabel[i], all[c])
+			at, _ := slices.BinarySearch(j.names, c)
+			j.relabel[i] = append(j.relabel[i], at)
 		}
 	}
 }

@@ -216,14 +216,18 @@ func formatNamed(name string) (*Format, error) {
 	if name == "" || name == "auto" {
 		return nil, nil
 	}
-	names := []string{"auto"}
-	for i := range Formats {
-		if Formats[i].Name == name {
-			return &Formats[i], nil
-		}
-		names = append(names, Formats[i].Name)
+	if i := slices.IndexFunc(Formats, func(f Format) bool { return f.Name == name }); i >= 0 {
+		return &Formats[i], nil
 	}
-	return nil, fmt.Errorf("format %q is not known, want one of %s", name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("format %q is not known, want one of auto, %s", name, formatNames())
+}
+
+func formatNames() string {
+	var names []string
+	for _, f := range Formats {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func formatOf(fsys fs.FS, path string) (*Format, error) {
@@ -248,12 +252,7 @@ func formatOf(fsys fs.FS, path string) (*Format, error) {
 			return f, nil
 		}
 	}
-	names = nil
-	for _, f := range Formats {
-		names = append(names, f.Name)
-	}
-	err = fmt.Errorf("cannot tell its format by its name or first bytes; give the format, one of %s",
-		strings.Join(names, ", "))
+	err = fmt.Errorf("cannot tell its format by its name or first bytes; give the format, one of %s", formatNames())
 	return nil, onnx.Remedy(err, "dataset.Options.Format")
 }
 

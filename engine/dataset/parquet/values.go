@@ -133,13 +133,17 @@ func hybrid(data []byte, width int) func() (uint64, error) {
 		if bit+width > 8*len(data) {
 			return 0, io.ErrUnexpectedEOF
 		}
-		x := uint64(0)
-		for i := range width {
-			x |= uint64(data[(bit+i)/8]>>((bit+i)%8)&1) << i
-		}
 		bit += width
-		return x, nil
+		return packedAt(data, bit-width, width), nil
 	}
+}
+
+// packedAt is the number of some bits that begins at a bit of data.
+func packedAt(data []byte, bit, width int) (x uint64) {
+	for i := range width {
+		x |= uint64(data[(bit+i)/8]>>((bit+i)%8)&1) << i
+	}
+	return x
 }
 
 // delta reads DELTA_BINARY_PACKED numbers one by one, and tells how many bytes
@@ -196,13 +200,9 @@ func delta(data []byte, n int64) (func() (int64, error), int, error) {
 				mini = (mini + 1) % minis
 			}
 			width := int(widths[(mini+minis-1)%minis])
-			x := uint64(0)
-			for i := range width {
-				x |= uint64(data[(bit+i)/8]>>((bit+i)%8)&1) << i
-			}
+			v += least + int64(packedAt(data, bit, width))
 			bit += width
 			inMini--
-			v += least + int64(x)
 			return v, at, nil
 		}
 	}
