@@ -6,8 +6,6 @@ import (
 	"image"
 	"image/png"
 	"io"
-	"slices"
-	"strconv"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -67,22 +65,7 @@ func (s *Set) readLabelMap(b []byte, size picture.Size) ([]region.Region, error)
 	if err := fillLabels(labels.Of, m, size.W); err != nil {
 		return nil, err
 	}
-	all, err := labels.Regions()
-	if err != nil {
-		return nil, err
-	}
-	var rs []region.Region
-	for _, r := range all {
-		k, _ := strconv.Atoi(r.ID)
-		if slices.Contains(s.o.Ignore, k) {
-			continue
-		}
-		if r.Label = r.ID; k < len(s.o.Names) {
-			r.Label = s.o.Names[k]
-		}
-		rs = append(rs, r)
-	}
-	return rs, nil
+	return labels.Named(s.o.Names, s.o.Ignore...)
 }
 
 // fillLabels takes the values of a map's pixels.

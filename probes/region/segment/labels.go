@@ -91,3 +91,20 @@ func (l *Labels) Regions() ([]region.Region, error) {
 	}
 	return rs, nil
 }
+
+// Named is Regions without those of labels to ignore, each called by the name of its
+// label, or its number where that has none.
+func (l *Labels) Named(names []string, ignore ...int) ([]region.Region, error) {
+	rs, err := l.Regions()
+	rs = slices.DeleteFunc(rs, func(r region.Region) bool {
+		k, _ := strconv.Atoi(r.ID)
+		return slices.Contains(ignore, k)
+	})
+	for i := range rs {
+		rs[i].Label = rs[i].ID
+		if k, _ := strconv.Atoi(rs[i].ID); k >= 0 && k < len(names) {
+			rs[i].Label = names[k]
+		}
+	}
+	return rs, err
+}
