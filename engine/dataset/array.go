@@ -3,6 +3,7 @@ package dataset
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
@@ -209,34 +210,35 @@ func (a *array) axes() error {
 	if len(whole) == 1 {
 		sample = whole // one point
 	}
-	settle := func(sample, shape, order []int) error {
-		a.shape, a.order, a.stored = shape, order, sample
-		a.count = tensor.Count(sample)
-		a.n = tensor.Count(whole) / a.count
+	orders := [][]int{nil, {2, 0, 1}, {1, 2, 0}} // as it is, to [C,H,W] and to [H,W,C]
+	nhwc := o.Layout == "nhwc" && len(sample) == 3 && !picture.PlanesOf(o.Input).Last
+	switch {
+	case nhwc:
+		orders = orders[1:2]
+	case len(sample) != 3 || o.Layout != "":
+		orders = orders[:1]
+	}
+	fits := func(sample, order []int) (err error) {
+		turned := slices.Clone(sample)
+		for i, k := range order {
+			turned[i] = sample[k]
+		}
+		if a.shape, err = picture.ShapeFor(turned, o.Input); err == nil {
+			a.order, a.stored, a.count = order, sample, tensor.Count(sample)
+			a.n = tensor.Count(whole) / a.count
+		}
+		return err
+	}
+	var fault error
+	for _, order := range orders {
+		err := fits(sample, order)
+		if err == nil {
+			return nil
+		}
+		fault = cmp.Or(fault, err)
+	}
+	if !nhwc && fits(whole, nil) == nil {
 		return nil
-	}
-	turns := [][]int{{2, 0, 1}, {1, 2, 0}} // to [C,H,W] and to [H,W,C]
-	turned := func(order []int) []int { return []int{sample[order[0]], sample[order[1]], sample[order[2]]} }
-	if o.Layout == "nhwc" && len(sample) == 3 && !picture.PlanesOf(o.Input).Last {
-		shape, err := picture.ShapeFor(turned(turns[0]), o.Input)
-		if err != nil {
-			return err
-		}
-		return settle(sample, shape, turns[0])
-	}
-	shape, fault := picture.ShapeFor(sample, o.Input)
-	if fault == nil {
-		return settle(sample, shape, nil)
-	}
-	for _, order := range turns {
-		if len(sample) == 3 && o.Layout == "" {
-			if shape, err := picture.ShapeFor(turned(order), o.Input); err == nil {
-				return settle(sample, shape, order)
-			}
-		}
-	}
-	if shape, err := picture.ShapeFor(whole, o.Input); err == nil {
-		return settle(whole, shape, nil)
 	}
 	return fault
 }

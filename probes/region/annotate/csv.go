@@ -12,22 +12,21 @@ import (
 )
 
 // csvColumns are the names that a table's columns may have.
-var csvColumns = struct {
-	path, label, id []string
-	boxes           map[string][4]string
-}{
+var csvColumns = struct{ path, label, id []string }{
 	path:  []string{"path", "image", "image_path", "file_name", "filename", "file"},
 	label: []string{"label", "class", "name"},
 	id:    []string{"id", "region"},
-	boxes: map[string][4]string{
-		"xyxy":   {"x1", "y1", "x2", "y2"},
-		"xywh":   {"x", "y", "w", "h"},
-		"cxcywh": {"cx", "cy", "w", "h"},
-	},
 }
 
-// otherCorners are further names of the columns of xyxy.
-var otherCorners = [][4]string{{"x0", "y0", "x1", "y1"}, {"xmin", "ymin", "xmax", "ymax"}}
+// boxColumns are the names of the four columns of a box, by what they mean.
+var boxColumns = []struct {
+	meaning string
+	names   [4]string
+}{
+	{"xyxy", [4]string{"x1", "y1", "x2", "y2"}}, {"xywh", [4]string{"x", "y", "w", "h"}},
+	{"cxcywh", [4]string{"cx", "cy", "w", "h"}}, {"xyxy", [4]string{"x0", "y0", "x1", "y1"}},
+	{"xyxy", [4]string{"xmin", "ymin", "xmax", "ymax"}},
+}
 
 // readCSV reads a table with a header: the columns path, x1, y1, x2, y2 (or x, y, w, h,
 // or cx, cy, w, h) and perhaps label and id, in any order.
@@ -87,15 +86,13 @@ func newTable(header []string, meaning string) (table, error) {
 	if t.path < 0 {
 		return t, fmt.Errorf("the header got %q, want a column %s", header, strings.Join(csvColumns.path, " or "))
 	}
-	for _, kind := range []string{"xyxy", "xywh", "cxcywh"} {
-		if four := csvColumns.boxes[kind]; t.boxAt(names, four) {
-			t.meaning = kind
-			break
+	for _, c := range boxColumns {
+		for i, n := range c.names {
+			t.box[i] = slices.Index(names, n)
 		}
-	}
-	for i := 0; t.meaning == "" && i < len(otherCorners); i++ {
-		if t.boxAt(names, otherCorners[i]) {
-			t.meaning = "xyxy"
+		if !slices.Contains(t.box[:], -1) {
+			t.meaning = c.meaning
+			break
 		}
 	}
 	if t.meaning == "" {
@@ -105,15 +102,6 @@ func newTable(header []string, meaning string) (table, error) {
 		t.meaning = meaning
 	}
 	return t, nil
-}
-
-func (t *table) boxAt(names []string, four [4]string) bool {
-	for i, n := range four {
-		if t.box[i] = slices.Index(names, n); t.box[i] < 0 {
-			return false
-		}
-	}
-	return true
 }
 
 func (s *Set) csvRow(t table, row []string, width int, file string, line int) error {
