@@ -130,7 +130,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.FS = Local
 	}
 	w := NewWitness(o.FS)
-	o.FS, o.shared = w, &commons{fsys: w}
+	o.FS, o.shared = w, &commons{fsys: w, renderers: map[string]*picture.Renderer{}}
 	switch o.Layout {
 	case "", "auto":
 		o.Layout = ""

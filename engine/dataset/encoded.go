@@ -18,9 +18,6 @@ func (s *commons) renderer(o Options, size func() (w, h int, err error)) (*pictu
 	asked := false
 	r, err := picture.NewRenderer(o.render(), 3, func() (int, int, error) { asked = true; return size() })
 	if err == nil && !asked {
-		if s.renderers == nil {
-			s.renderers = map[string]*picture.Renderer{}
-		}
 		s.renderers[key] = r
 	}
 	return r, err

@@ -178,24 +178,18 @@ func (l *labels) change(to func(v int32) int32) {
 
 // pack takes perPack labels.
 func pack(v []int32) []byte {
-	most := slices.Max(v) // and one more has to fit
-	if most < math.MaxUint8 {
-		b := make([]byte, len(v))
-		for i, v := range v {
-			b[i] = byte(v + 1)
-		}
-		return b
+	size := 4
+	switch most := slices.Max(v); { // and one more has to fit
+	case most < math.MaxUint8:
+		size = 1
+	case most < math.MaxUint16:
+		size = 2
 	}
-	if most < math.MaxUint16 {
-		b := make([]byte, 2*len(v))
-		for i, v := range v {
-			binary.LittleEndian.PutUint16(b[2*i:], uint16(v+1))
-		}
-		return b
-	}
-	b := make([]byte, 4*len(v))
-	for i, v := range v {
-		binary.LittleEndian.PutUint32(b[4*i:], uint32(v)+1)
+	b := make([]byte, 0, size*len(v))
+	var whole [4]byte
+	for _, v := range v {
+		binary.LittleEndian.PutUint32(whole[:], uint32(v)+1)
+		b = append(b, whole[:size]...)
 	}
 	return b
 }

@@ -16,17 +16,11 @@ import (
 
 // Local is the local disk as a file system: names are the machine's paths, relative
 // to where the program runs or absolute.
-var Local fs.FS = local{}
+var Local fs.FS = local{elsewhere{func(name string) string { return name }}}
 
-type local struct{}
+type local struct{ elsewhere }
 
-func (local) Open(name string) (fs.File, error)          { return os.Open(name) }
-func (local) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
-func (local) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(name) }
-func (local) ReadLink(name string) (string, error)       { return os.Readlink(name) }
-func (local) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
-func (local) Glob(pattern string) ([]string, error)      { return filepath.Glob(pattern) }
-func (local) real(name string) (string, error)           { return filepath.EvalSymlinks(name) }
+func (local) Glob(pattern string) ([]string, error) { return filepath.Glob(pattern) }
 
 // file is a regular file that is read at any place, from many goroutines.
 type file interface {
@@ -147,7 +141,7 @@ func Elsewhere(find func(name string) string) fs.FS { return elsewhere{find} }
 
 type elsewhere struct{ find func(string) string }
 
-func (e elsewhere) Open(name string) (fs.File, error)          { return Local.Open(e.find(name)) }
+func (e elsewhere) Open(name string) (fs.File, error)          { return os.Open(e.find(name)) }
 func (e elsewhere) Stat(name string) (fs.FileInfo, error)      { return os.Stat(e.find(name)) }
 func (e elsewhere) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(e.find(name)) }
 func (e elsewhere) ReadLink(name string) (string, error)       { return os.Readlink(e.find(name)) }
