@@ -123,13 +123,19 @@ func (p *part) describe() Description {
 // A fault of the machine while it looks is a *MachineError, whatever it was that could
 // not be seen.
 func Open(sources []string, o Options) (Dataset, error) {
+	return watched(fmt.Sprintf("%q", sources), o, func(o Options) (Dataset, error) { return openAll(sources, o) })
+}
+
+// watched opens with the options settled; a fault of the machine that was seen meanwhile
+// is the error.
+func watched(what string, o Options, open func(o Options) (Dataset, error)) (Dataset, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("opening a dataset: %w", err)
 	}
-	ds, err := openAll(sources, o)
+	ds, err := open(o)
 	if lost := o.shared.fsys.Fault(); lost != nil {
-		return nil, fmt.Errorf("opening dataset %q: %w", sources, lost)
+		return nil, fmt.Errorf("opening dataset %s: %w", what, lost)
 	}
 	return ds, err
 }

@@ -34,15 +34,7 @@ func Origins(ds Dataset) []Origin {
 // its own classes. It is an error when the number of its items has changed, and a
 // *MachineError as with Open.
 func (s Origin) Open(o Options) (Dataset, error) {
-	o, err := o.withDefaults()
-	if err != nil {
-		return nil, fmt.Errorf("opening a dataset: %w", err)
-	}
-	ds, err := s.open(o)
-	if lost := o.shared.fsys.Fault(); lost != nil {
-		return nil, fmt.Errorf("opening dataset %q as %s: %w", s.Paths, s.Format, lost)
-	}
-	return ds, err
+	return watched(fmt.Sprintf("%q as %s", s.Paths, s.Format), o, s.open)
 }
 
 func (s Origin) open(o Options) (Dataset, error) {

@@ -34,10 +34,15 @@ func init() {
 
 // firstOnly passes on the first input's positions.
 func firstOnly(c call) *value {
-	if c.v == nil || slices.ContainsFunc(c.in[1:], func(v *value) bool { return v != nil }) {
+	if c.v == nil || !c.alone() {
 		return nil
 	}
 	return c.v
+}
+
+// alone reports whether no input but the first follows from the picture.
+func (c call) alone() bool {
+	return !slices.ContainsFunc(c.in[1:], func(v *value) bool { return v != nil })
 }
 
 func convTransposed(c call) *value {
@@ -100,7 +105,7 @@ func placed(v *value, besides int) bool {
 }
 
 func gemm(c call) *value {
-	if c.v == nil || len(c.v.axes) != 2 || c.n.Int("transA", 0) != 0 || slices.ContainsFunc(c.in[1:], func(v *value) bool { return v != nil }) {
+	if c.v == nil || len(c.v.axes) != 2 || c.n.Int("transA", 0) != 0 || !c.alone() {
 		return nil
 	}
 	return c.v.mix(1, c.shape(0)[1])

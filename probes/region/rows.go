@@ -208,14 +208,12 @@ func (r *Rows) item(in batch, k int) error {
 		return nil
 	}
 	whole := entry{id: in.id[k], image: in.id[k], path: in.path[k]}
+	var g picture.Geometry
+	var err error
 	if in.status[k] != "ok" {
-		r.sum.Pictures++
-		r.rows.fail(whole, errors.New(in.message[k]))
-		return nil
-	}
-	g, err := r.where(i)
-	if lost := machine(err); lost != nil {
-		return lost
+		err = errors.New(in.message[k])
+	} else if g, err = r.where(i); machine(err) != nil {
+		return err
 	}
 	if err != nil {
 		r.sum.Pictures++
