@@ -104,7 +104,8 @@ func (l *sharedFile) acquire() (file, error) {
 		}
 		if is.Size() != l.is.Size() || !is.ModTime().Equal(l.is.ModTime()) {
 			f.Close()
-			return nil, fmt.Errorf("the file has changed since the dataset was opened: it had %d bytes, now %d", l.is.Size(), is.Size())
+			return nil, fmt.Errorf("the file has changed since the dataset was opened: it had %d bytes, now %d",
+				l.is.Size(), is.Size())
 		}
 		l.f = f
 	}

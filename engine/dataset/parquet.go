@@ -61,7 +61,8 @@ func openParquet(path string, o Options) ([]source, error) {
 
 func newRows(file *sharedFile, o Options) (_ source, err error) {
 	defer safe.Rescue(&err)
-	s := &rows{encoded: encoded{part: part{path: file.path, format: "parquet", name: filepath.Base(file.path)}}, file: file}
+	s := &rows{file: file}
+	s.part = part{path: file.path, format: "parquet", name: filepath.Base(file.path)}
 	size := file.is.Size()
 	f, err := parquet.Open(file, size)
 	if err != nil {
@@ -89,7 +90,8 @@ func newRows(file *sharedFile, o Options) (_ source, err error) {
 			return nil, fmt.Errorf("row group %d has no column %q", i, s.image.Name)
 		}
 		if c := g.Columns[s.image.Index].MetaData.Codec; !slices.Contains(parquet.Codecs, c) {
-			return nil, fmt.Errorf("column %q is compressed with %s, which is not read; want one of %v", s.image.Name, c, parquet.Codecs)
+			return nil, fmt.Errorf("column %q is compressed with %s, which is not read; want one of %v",
+				s.image.Name, c, parquet.Codecs)
 		}
 	}
 	s.where = func(i int) string { return fmt.Sprintf("%s[%d]", s.path, i) }

@@ -87,7 +87,8 @@ func eachFile(o Options, path string, is func(name string) bool, open func(path 
 
 // eachShared is eachFile of files that are open only while they are in use. Those after
 // the first have its shape.
-func eachShared(o Options, path string, is func(name string) bool, open func(f *sharedFile, o Options) (source, error)) ([]source, error) {
+func eachShared(o Options, path string, is func(name string) bool,
+	open func(f *sharedFile, o Options) (source, error)) ([]source, error) {
 	return eachFile(o, path, is, func(file string) (source, error) {
 		f, err := o.shared.file(file)
 		if err != nil {

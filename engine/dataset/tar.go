@@ -137,7 +137,8 @@ const (
 )
 
 func newShard(file *sharedFile, o Options) (source, error) {
-	s := &shard{encoded: encoded{part: part{o: o, path: file.path, format: "webdataset", name: filepath.Base(file.path)}}, file: file}
+	s := &shard{file: file}
+	s.part = part{o: o, path: file.path, format: "webdataset", name: filepath.Base(file.path)}
 	s.where = func(i int) string { return s.path + "/" + s.samples.keyAt(i) }
 	s.root = func() string { return s.path }
 	x := tarIndexer{limit: o.MaxFileBytes, column: strings.TrimPrefix(strings.ToLower(o.Column), ".")}

@@ -62,7 +62,8 @@ func Items(ds dataset.Dataset, from Source, in BoxInput) (dataset.Dataset, error
 // what is no region; IMAGE#REGION~2 where a name comes again within its picture. Of each it
 // calls use with the numbers of the picture and of the region in it. Without any the error
 // is ErrNone.
-func choose(ds dataset.Dataset, from Source, use func(g picture.Geometry, picture, k int, r *Region, err error)) (dataset.Dataset, error) {
+func choose(ds dataset.Dataset, from Source,
+	use func(g picture.Geometry, picture, k int, r *Region, err error)) (dataset.Dataset, error) {
 	var choices []dataset.Choice
 	for i := range ds.Len() {
 		if !from.Has(i) {

@@ -62,7 +62,10 @@ var bnFolders = struct{ lines, words, texts string }{
 // rows are not understood are faults; other files are passed over. It is an error when
 // root has none of the three folders.
 func openBNHTRd(disk disk, root string) (*handwriting, error) {
-	r := bnReader{disk: disk, words: map[[4]int]*word{}, lines: map[[3]int]*textLine{}, pages: map[[2]int]*page{}, out: &handwriting{}}
+	r := bnReader{
+		disk: disk, out: &handwriting{},
+		words: map[[4]int]*word{}, lines: map[[3]int]*textLine{}, pages: map[[2]int]*page{},
+	}
 	found := false
 	for _, f := range []struct {
 		folder string

@@ -27,8 +27,10 @@ var Formats = []Format{
 	{"yolo", "YOLO text files: class and box or polygon in fractions, a file a picture", openYOLO},
 	{"csv", "table with a header: path, four box columns, label, id; comma or tab", rows(".csv", (*Set).readCSV)},
 	{"voc", "Pascal VOC XML, a file a picture", files(".xml", (*Set).readVOC)},
-	{"medrega", "a language model's <ref>label</ref><box>[[x1, y1, x2, y2]]</box> in 0..999, as PICTURE<tab>ANSWER lines or JSON Lines", rows(".txt", (*Set).readAnswers)},
-	{"boxes", "JSON Lines with a picture and its boxes, as a detector's run writes them", rows(".jsonl", (*Set).readBoxes)},
+	{"medrega", "a language model's <ref>label</ref><box>[[x1, y1, x2, y2]]</box> in 0..999, as PICTURE<tab>ANSWER lines or JSON Lines",
+		rows(".txt", (*Set).readAnswers)},
+	{"boxes", "JSON Lines with a picture and its boxes, as a detector's run writes them",
+		rows(".jsonl", (*Set).readBoxes)},
 	{"labels", "label maps: PNG files named as the pictures, a value a region", files(".png", (*Set).readLabels)},
 	{"bnhtrd", "the folder of BN-HTRd: YOLO boxes beside pictures of lines; the others are a region each, whose label is their text", openHandwriting},
 }
