@@ -3,6 +3,7 @@ package dataset
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
@@ -173,8 +173,8 @@ func newArray(h tensor.NpyHeader, r io.ReaderAt, path, name string, labels []int
 		if err != nil {
 			return nil, err
 		}
-		s := &records{path: path, format: "npy", name: id, r: r, offset: h.Offset, stride: int64(l.c) * int64(l.h) * int64(l.w),
-			n: l.n, c: l.c, h: l.h, w: l.w, last: l.last}
+		s := &records{part: part{path: path, format: "npy", name: id, n: l.n}, r: r, offset: h.Offset,
+			stride: int64(l.c) * int64(l.h) * int64(l.w), c: l.c, h: l.h, w: l.w, last: l.last}
 		if s.label, err = label(l.n); err != nil {
 			return nil, err
 		}
@@ -183,8 +183,8 @@ func newArray(h tensor.NpyHeader, r io.ReaderAt, path, name string, labels []int
 		}
 		return s.ready(o)
 	}
-	a := &array{path: path, name: id, r: r, h: h, fsys: o.FS}
-	if err := a.axes(o); err != nil {
+	a := &array{part: part{o: o, path: path, format: "npy", name: id}, r: r, h: h}
+	if err := a.axes(); err != nil {
 		return nil, err
 	}
 	var err error
@@ -194,69 +194,56 @@ func newArray(h tensor.NpyHeader, r io.ReaderAt, path, name string, labels []int
 
 // array is samples that are model inputs already.
 type array struct {
-	path, name, before string
-	r                  io.ReaderAt
-	fsys               fs.FS
-	h                  tensor.NpyHeader
-	n, count           int   // samples, and elements of one
-	shape              []int // of a sample, as the model takes it
-	stored             []int // of a sample in the file, where it must be turned
-	order              []int // the stored axis that each axis of shape is
-	label              func(i int) int
+	part
+	r      io.ReaderAt
+	h      tensor.NpyHeader
+	count  int   // elements of a sample
+	shape  []int // of a sample, as the model takes it
+	stored []int // of a sample in the file, where it must be turned
+	order  []int // the stored axis that each axis of shape is
 }
 
 // axes tells which axis counts samples, and whether channels must move.
-func (a *array) axes(o Options) error {
-	whole := a.h.Shape
+func (a *array) axes() error {
+	whole, o := a.h.Shape, &a.o
 	sample := whole[1:]
 	if len(whole) == 1 {
 		sample = whole // one point
 	}
-	settle := func(sample, shape, order []int) error {
-		a.shape, a.order, a.stored = shape, order, sample
-		a.count = tensor.Count(sample)
-		a.n = tensor.Count(whole) / a.count
+	orders := [][]int{nil, {2, 0, 1}, {1, 2, 0}} // as it is, to [C,H,W] and to [H,W,C]
+	nhwc := o.Layout == "nhwc" && len(sample) == 3 && !picture.PlanesOf(o.Input).Last
+	switch {
+	case nhwc:
+		orders = orders[1:2]
+	case len(sample) != 3 || o.Layout != "":
+		orders = orders[:1]
+	}
+	fits := func(sample, order []int) (err error) {
+		turned := slices.Clone(sample)
+		for i, k := range order {
+			turned[i] = sample[k]
+		}
+		if a.shape, err = picture.ShapeFor(turned, o.Input); err == nil {
+			a.order, a.stored, a.count = order, sample, tensor.Count(sample)
+			a.n = tensor.Count(whole) / a.count
+		}
+		return err
+	}
+	var fault error
+	for _, order := range orders {
+		err := fits(sample, order)
+		if err == nil {
+			return nil
+		}
+		fault = cmp.Or(fault, err)
+	}
+	if !nhwc && fits(whole, nil) == nil {
 		return nil
-	}
-	turns := [][]int{{2, 0, 1}, {1, 2, 0}} // to [C,H,W] and to [H,W,C]
-	turned := func(order []int) []int { return []int{sample[order[0]], sample[order[1]], sample[order[2]]} }
-	if o.Layout == "nhwc" && len(sample) == 3 && !picture.PlanesOf(o.Input).Last {
-		shape, err := picture.ShapeFor(turned(turns[0]), o.Input)
-		if err != nil {
-			return err
-		}
-		return settle(sample, shape, turns[0])
-	}
-	shape, fault := picture.ShapeFor(sample, o.Input)
-	if fault == nil {
-		return settle(sample, shape, nil)
-	}
-	for _, order := range turns {
-		if len(sample) == 3 && o.Layout == "" {
-			if shape, err := picture.ShapeFor(turned(order), o.Input); err == nil {
-				return settle(sample, shape, order)
-			}
-		}
-	}
-	if shape, err := picture.ShapeFor(whole, o.Input); err == nil {
-		return settle(whole, shape, nil)
 	}
 	return fault
 }
 
-func (a *array) prefix(p string)          { a.before = p }
-func (a *array) classes() []string        { return nil }
-func (a *array) distinct() (string, bool) { return plain(a.before+a.name) + "[", true }
-func (a *array) Len() int                 { return a.n }
-func (a *array) Shape() []int             { return slices.Clone(a.shape) }
-
-func (a *array) Item(i int) Item {
-	it := Item{ID: fmt.Sprintf("%s[%d]", plain(a.before+a.name), i), Path: a.path, Label: -1}
-	if a.label != nil {
-		it.Label = a.label(i)
-	}
-	return it
-}
+func (a *array) Shape() []int { return slices.Clone(a.shape) }
 
 func (a *array) Sample(i int, dst []float32) error {
 	if len(dst) != a.count {
@@ -264,8 +251,7 @@ func (a *array) Sample(i int, dst []float32) error {
 	}
 	size := a.h.DType.Bits() / 8
 	raw := make([]byte, a.count*size)
-	err := patiently(a.fsys, func() string { return a.path }, func() error { return safe.ReadAt(a.r, raw, a.h.Offset+int64(i)*int64(len(raw))) })
-	if err != nil {
+	if err := a.readAt(a.r, raw, a.h.Offset+int64(i)*int64(len(raw))); err != nil {
 		return fmt.Errorf("reading sample %d of %q: %w", i, a.path, err)
 	}
 	if a.order == nil {
@@ -286,11 +272,11 @@ func (a *array) Sample(i int, dst []float32) error {
 }
 
 func (a *array) describe() Description {
-	s := Source{Path: a.path, Format: "npy", Items: a.n}
+	d := a.part.describe()
 	if a.h.DType == tensor.Float64 {
-		s.RoundedFrom = a.h.DType.String()
+		d.Sources[0].RoundedFrom = a.h.DType.String()
 	}
-	return Description{Sources: []Source{s}}
+	return d
 }
 
 // floats converts elements of any numeric type.

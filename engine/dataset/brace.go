@@ -12,70 +12,62 @@ const maxBraces = 1 << 20
 // braces expands {000..150}, {000..150..10}, {a..f} and {train,val}, nested too,
 // as bash does; what is none of these stays as it is.
 func braces(s string) ([]string, error) {
-	open, end := -1, -1
-	var cuts []int // commas of the group
-	var alternatives []string
-	for at := 0; at < len(s) && alternatives == nil; at++ {
-		if s[at] != '{' {
+	for open := range len(s) {
+		alternatives, end, err := group(s, open)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", s, err)
+		}
+		if alternatives == nil {
 			continue
 		}
-		depth := 0
-		open, end, cuts = at, -1, cuts[:0]
-		for i := at; i < len(s) && end < 0; i++ {
-			switch s[i] {
-			case '{':
-				depth++
-			case '}':
-				if depth--; depth == 0 {
-					end = i
-				}
-			case ',':
-				if depth == 1 {
-					cuts = append(cuts, i)
-				}
-			}
+		tails, err := braces(s[end+1:])
+		if err != nil {
+			return nil, err
 		}
-		if end < 0 {
-			continue
-		}
-		if len(cuts) == 0 {
-			var err error
-			if alternatives, err = span(s[open+1 : end]); err != nil {
-				return nil, fmt.Errorf("%q: %w", s, err)
-			}
-			continue
-		}
-		from := open + 1
-		for _, c := range append(cuts, end) {
-			alternatives = append(alternatives, s[from:c])
-			from = c + 1
-		}
-	}
-	if alternatives == nil {
-		return []string{s}, nil
-	}
-	var out []string
-	tails, err := braces(s[end+1:])
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range alternatives {
-		heads := []string{a}
-		if strings.Contains(a, "{") {
-			if heads, err = braces(a); err != nil {
+		var out []string
+		for _, a := range alternatives {
+			heads, err := braces(a)
+			if err != nil {
 				return nil, err
 			}
-		}
-		if len(out)+len(heads)*len(tails) > maxBraces {
-			return nil, fmt.Errorf("%q stands for more than %d names", s, maxBraces)
-		}
-		for _, h := range heads {
-			for _, t := range tails {
-				out = append(out, s[:open]+h+t)
+			if len(out)+len(heads)*len(tails) > maxBraces {
+				return nil, fmt.Errorf("%q stands for more than %d names", s, maxBraces)
+			}
+			for _, h := range heads {
+				for _, t := range tails {
+					out = append(out, s[:open]+h+t)
+				}
 			}
 		}
+		return out, nil
 	}
-	return out, nil
+	return []string{s}, nil
+}
+
+// group is the alternatives of the braces that are opened at a place, nil where there are
+// none, and where these are closed.
+func group(s string, open int) (alternatives []string, end int, err error) {
+	depth, from := 0, open+1
+	for i := open; i < len(s) && s[open] == '{'; i++ {
+		switch {
+		case s[i] == '{':
+			depth++
+		case s[i] == '}':
+			depth--
+		}
+		switch {
+		case depth == 0 && alternatives == nil:
+			alternatives, err = span(s[from:i])
+			return alternatives, i, err
+		case depth == 0, depth == 1 && s[i] == ',':
+			alternatives = append(alternatives, s[from:i])
+			from = i + 1
+		}
+		if depth == 0 {
+			return alternatives, i, nil
+		}
+	}
+	return nil, 0, nil
 }
 
 // span is the members of a range a..b or a..b..step; nil where it is none.

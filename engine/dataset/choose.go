@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
 // Choice is an item made of another: with other arrays beside it, a box say.
@@ -27,10 +29,7 @@ func Choose(ds Dataset, choices []Choice) (Dataset, error) {
 		}
 		c.of[k], c.names[k] = choice.Of, plain(choice.Name)
 	}
-	size := 1
-	for _, d := range ds.Shape() {
-		size *= d
-	}
+	size := tensor.Count(ds.Shape())
 	c.read = recent[[]float32]{make: func(i int) ([]float32, error) {
 		x := make([]float32, size)
 		return x, ds.Sample(i, x)

@@ -47,32 +47,34 @@ func looksCifar(kind int) func(fs.FS, string) bool {
 }
 
 // newCifar checks a file's layout.
-func newCifar(fsys fs.FS, kind int, path string) (*records, error) {
+func newCifar(fsys fs.FS, kind int, path string) (_ *records, err error) {
 	k := cifarKinds[kind]
 	record := int64(k.labels + 3*32*32)
 	f, size, err := openRegular(fsys, path)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
 	if size == 0 || size%record != 0 {
-		f.Close()
 		return nil, fmt.Errorf("it has %d bytes, want a multiple of %d", size, record)
 	}
 	label := make([]byte, k.labels)
-	err = safe.ReadAt(f, label, 0)
-	for i, v := range label {
-		if err == nil && v >= k.limits[i] {
-			err = fmt.Errorf("label byte %d of the first picture is %d, want less than %d", i, v, k.limits[i])
-		}
-	}
-	if err != nil {
-		f.Close()
+	if err := safe.ReadAt(f, label, 0); err != nil {
 		return nil, err
 	}
-	s := &records{path: path, format: fmt.Sprintf("cifar%d", kind), r: f, offset: int64(k.labels), stride: record, n: int(size / record), c: 3, h: 32, w: 32}
+	for i, v := range label {
+		if v >= k.limits[i] {
+			return nil, fmt.Errorf("label byte %d of the first picture is %d, want less than %d", i, v, k.limits[i])
+		}
+	}
+	s := &records{part: part{path: path, format: fmt.Sprintf("cifar%d", kind), n: int(size / record)},
+		r: f, offset: int64(k.labels), stride: record, c: 3, h: 32, w: 32}
 	labels, err := s.lastLabels(k.labels)
 	if err != nil {
-		f.Close()
 		return nil, err
 	}
 	s.label = func(i int) int { return int(labels[i]) }

@@ -130,7 +130,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.FS = Local
 	}
 	w := NewWitness(o.FS)
-	o.FS, o.shared = w, &commons{fsys: w}
+	o.FS, o.shared = w, &commons{fsys: w, renderers: map[string]*picture.Renderer{}}
 	switch o.Layout {
 	case "", "auto":
 		o.Layout = ""
@@ -140,11 +140,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	return o, nil
 }
-
-// limits bound what one image may cost.
-type limits struct{ pixels, bytes int64 }
-
-func (o Options) limits() limits { return limits{o.MaxPixels, o.MaxFileBytes} }
 
 func (o Options) render() picture.RenderOptions {
 	return picture.RenderOptions{Preprocess: o.Preprocess, Input: o.Input, MaxPixels: o.MaxPixels}

@@ -3,8 +3,6 @@ package dataset
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"slices"
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -20,9 +18,6 @@ func (s *commons) renderer(o Options, size func() (w, h int, err error)) (*pictu
 	asked := false
 	r, err := picture.NewRenderer(o.render(), 3, func() (int, int, error) { asked = true; return size() })
 	if err == nil && !asked {
-		if s.renderers == nil {
-			s.renderers = map[string]*picture.Renderer{}
-		}
 		s.renderers[key] = r
 	}
 	return r, err
@@ -30,23 +25,18 @@ func (s *commons) renderer(o Options, size func() (w, h int, err error)) (*pictu
 
 // encoded is samples that are image files, wherever the bytes of these lie.
 type encoded struct {
-	renderer *picture.Renderer
-	n        int
-	limits   limits
-	exif     bool
-	reading  clock
-	sizes    sizes
+	part
+	sizes sizes
 	// load is the image file of sample i, where says in messages what that is.
 	load  func(i int) ([]byte, error)
 	where func(i int) string
 	// root is what can be reached as long as the source can.
 	root func() string
-	fsys fs.FS
 }
 
 // read is load, under the rules of patiently.
 func (e *encoded) read(i int) (b []byte, err error) {
-	err = patiently(e.fsys, e.root, func() (err error) {
+	err = patiently(e.o.FS, e.root, func() (err error) {
 		b, err = e.load(i)
 		return err
 	})
@@ -54,11 +44,30 @@ func (e *encoded) read(i int) (b []byte, err error) {
 }
 
 // settle makes ready to read n samples.
-func (e *encoded) settle(o Options, n int) error {
-	e.n, e.limits, e.exif, e.reading, e.fsys = n, o.limits(), o.EXIF, o.ReadTime, o.FS
-	var err error
+func (e *encoded) settle(o Options, n int) (err error) {
+	e.n, e.o = n, o
 	e.renderer, err = o.shared.renderer(o, e.firstSize)
 	return err
+}
+
+// size reads the size of picture i in its header.
+func (e *encoded) size(i int) (w, h int, err error) {
+	b, err := e.read(i)
+	if err == nil {
+		w, h, err = picture.SizeOf(b, e.o.MaxPixels)
+	}
+	if err == nil && e.turn(b) >= 5 {
+		w, h = h, w
+	}
+	return w, h, err
+}
+
+// turn is the orientation of an image file, 1 where that is not asked for.
+func (e *encoded) turn(b []byte) int {
+	if !e.o.EXIF {
+		return 1
+	}
+	return picture.Orientation(b)
 }
 
 // firstSize is the size of the first picture that has one.
@@ -66,14 +75,7 @@ func (e *encoded) firstSize() (w, h int, err error) {
 	const tries = 100
 	first := errors.New("there is none")
 	for i := range min(tries, e.n) {
-		b, err := e.read(i)
-		if err == nil {
-			w, h, err = picture.SizeOf(b, e.limits.pixels)
-		}
-		if err == nil {
-			if e.exif && picture.Orientation(b) >= 5 {
-				w, h = h, w
-			}
+		if w, h, err = e.size(i); err == nil {
 			return w, h, nil
 		}
 		if FaultOf(err) == MachineFault {
@@ -86,26 +88,20 @@ func (e *encoded) firstSize() (w, h int, err error) {
 	return 0, 0, fmt.Errorf("the preprocessing does not say a size and none of the first pictures can be read: %w", first)
 }
 
-func (e *encoded) rendering() *picture.Renderer { return e.renderer }
-
-func (e *encoded) Len() int     { return e.n }
-func (e *encoded) Shape() []int { return slices.Clone(e.renderer.Shape) }
-
 func (e *encoded) Sample(i int, dst []float32) error {
 	start := time.Now()
 	b, err := e.read(i)
-	tick(e.reading, start)
+	if e.o.ReadTime != nil {
+		e.o.ReadTime.Add(int64(time.Since(start)))
+	}
 	if err != nil {
 		return fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}
-	turn, seen := 1, e.renderer.Pre.Seen
-	if e.exif {
-		turn = picture.Orientation(b)
-	}
+	turn, seen := e.turn(b), e.renderer.Pre.Seen
 	if turn != 1 {
 		seen = nil
 	}
-	p, err := picture.Decode(b, e.limits.pixels, seen)
+	p, err := picture.Decode(b, e.o.MaxPixels, seen)
 	if err == nil {
 		up := p.Upright(turn)
 		e.sizes.put(i, picture.Size{H: up.H, W: up.W})

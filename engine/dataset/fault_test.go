@@ -251,7 +251,7 @@ func TestMediumFaults(t *testing.T) {
 		}
 		list := ds.(*joined).parts[0].(*imageList)
 		fsys := NewWitness(&failing{FS: memory, at: 1, to: 1 << 30, name: name, err: no})
-		list.fsys = fsys
+		list.o.FS = fsys
 		list.load = func(i int) ([]byte, error) { return readRegular(fsys, list.file(i), 1<<20) }
 		for b, err := range Batches(context.Background(), ds, 5, 2) {
 			if err != nil {

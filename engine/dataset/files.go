@@ -3,9 +3,12 @@ package dataset
 import (
 	"fmt"
 	"io"
+	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // commons is what the sources of one dataset have in common, so that a thousand
@@ -28,25 +31,28 @@ const (
 type sharedFile struct {
 	all   *commons
 	path  string
-	is    version
+	is    fs.FileInfo
 	f     file // nil while closed
 	users int
 }
 
-func (s *commons) open(path string) (file, error) {
+func (s *commons) open(path string) (file, fs.FileInfo, error) {
 	f, _, err := openRegular(s.fsys, path)
-	return f, err
+	if err != nil {
+		return nil, nil, err
+	}
+	is, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, nil, safe.Reason(err)
+	}
+	return f, is, nil
 }
 
 // file opens a file for the first time.
 func (s *commons) file(path string) (*sharedFile, error) {
-	f, err := s.open(path)
+	f, is, err := s.open(path)
 	if err != nil {
-		return nil, err
-	}
-	is, err := versionOf(f)
-	if err != nil {
-		f.Close()
 		return nil, err
 	}
 	l := &sharedFile{all: s, path: path, is: is, f: f}
@@ -63,22 +69,16 @@ func (s *commons) use(l *sharedFile) {
 		if old := s.files[i]; old.users == 0 {
 			old.f.Close()
 			old.f = nil
-			s.files = append(s.files[:i], s.files[i+1:]...)
+			s.files = slices.Delete(s.files, i, i+1)
 		}
 	}
 }
 
 // front moves x to the front of list, or puts it there.
 func front[T comparable](list []T, x T) []T {
-	at := len(list)
-	for i, y := range list {
-		if x == y {
-			at = i
-			break
-		}
-	}
-	if at == len(list) {
-		list = append(list, x)
+	at := slices.Index(list, x)
+	if at < 0 {
+		at, list = len(list), append(list, x)
 	}
 	copy(list[1:at+1], list[:at])
 	list[0] = x
@@ -98,17 +98,14 @@ func (l *sharedFile) acquire() (file, error) {
 	l.all.mu.Lock()
 	defer l.all.mu.Unlock()
 	if l.f == nil {
-		f, err := l.all.open(l.path)
+		f, is, err := l.all.open(l.path)
 		if err != nil {
 			return nil, err
 		}
-		is, err := versionOf(f)
-		if err == nil && (is.size != l.is.size || !is.time.Equal(l.is.time)) {
-			err = fmt.Errorf("the file has changed since the dataset was opened: it had %d bytes, now %d", l.is.size, is.size)
-		}
-		if err != nil {
+		if is.Size() != l.is.Size() || !is.ModTime().Equal(l.is.ModTime()) {
 			f.Close()
-			return nil, err
+			return nil, fmt.Errorf("the file has changed since the dataset was opened: it had %d bytes, now %d",
+				l.is.Size(), is.Size())
 		}
 		l.f = f
 	}
@@ -132,12 +129,7 @@ func (l *sharedFile) forget() {
 	}
 	l.f.Close()
 	l.f = nil
-	for i, f := range l.all.files {
-		if f == l {
-			l.all.files = append(l.all.files[:i], l.all.files[i+1:]...)
-			break
-		}
-	}
+	l.all.files = slices.DeleteFunc(l.all.files, func(f *sharedFile) bool { return f == l })
 }
 
-func (l *sharedFile) section() *io.SectionReader { return io.NewSectionReader(l, 0, l.is.size) }
+func (l *sharedFile) section() *io.SectionReader { return io.NewSectionReader(l, 0, l.is.Size()) }

@@ -16,14 +16,15 @@ import (
 
 // imageList is image files, in a folder or on their own.
 type imageList struct {
-	path   string // the source
-	folder string // what names are relative to; "" for files given one by one
-	before string // the IDs' prefix
-	names  texts
-	labels []int32 // nil where no file has a class
-	class  []string
-	left   leftFiles
 	encoded
+	folder string // what names are relative to; "" for files given one by one
+	names  texts
+	labels labels // empty where no file has a class
+	left   leftFiles
+}
+
+func newImageList(path, folder string) *imageList {
+	return &imageList{encoded: encoded{part: part{path: path, format: "images"}}, folder: folder, left: leftFiles{}}
 }
 
 // openImages lists a folder as torchvision's ImageFolder does: its sub-folders,
@@ -31,7 +32,7 @@ type imageList struct {
 // class folders have no label. A folder without sub-folders has no classes.
 // Names that begin with a dot are passed over.
 func openImages(path string, o Options) ([]source, error) {
-	l := &imageList{path: path, folder: path, left: leftFiles{}}
+	l := newImageList(path, path)
 	entries, err := fs.ReadDir(o.FS, path)
 	if err != nil {
 		return nil, safe.Reason(err)
@@ -48,7 +49,9 @@ func openImages(path string, o Options) ([]source, error) {
 				return nil, err
 			}
 			found := l.names.len() - before
-			l.labels = append(l.labels, slices.Repeat([]int32{int32(len(l.class))}, found)...)
+			for range found {
+				l.labels.add(int32(len(l.class)))
+			}
 			l.class, labelled = append(l.class, name), labelled || found > 0
 		case picture.IsName(name):
 			loose = append(loose, name)
@@ -57,11 +60,12 @@ func openImages(path string, o Options) ([]source, error) {
 		}
 	}
 	if !labelled {
-		l.labels, l.class = nil, nil
-	} else {
-		l.labels = append(l.labels, slices.Repeat([]int32{-1}, len(loose))...)
+		l.labels, l.class = labels{}, nil
 	}
 	for _, name := range loose {
+		if labelled {
+			l.labels.add(-1)
+		}
 		if err := l.names.add(name); err != nil {
 			return nil, err
 		}
@@ -138,7 +142,7 @@ func looksImage(fsys fs.FS, path string) bool {
 
 // openImageFiles makes one source of image files given one by one.
 func openImageFiles(paths []string, o Options) ([]source, error) {
-	l := &imageList{path: paths[0]}
+	l := newImageList(paths[0], "")
 	if len(paths) > 1 {
 		l.path = fmt.Sprintf("%s and %d more files", paths[0], len(paths)-1)
 	}
@@ -153,7 +157,7 @@ func openImageFiles(paths []string, o Options) ([]source, error) {
 // openImagesBelow makes a source of some of a folder's pictures, whose names are
 // known: what openImages would make of the folder if it held no others.
 func openImagesBelow(folder string, names []string, o Options) ([]source, error) {
-	l := &imageList{path: folder, folder: folder}
+	l := newImageList(folder, folder)
 	classOf := func(name string) string {
 		class, _, deep := strings.Cut(name, string(filepath.Separator))
 		if !deep {
@@ -173,21 +177,21 @@ func openImagesBelow(folder string, names []string, o Options) ([]source, error)
 			return nil, err
 		}
 		if l.class != nil {
-			l.labels = append(l.labels, labels[classOf(name)])
+			l.labels.add(labels[classOf(name)])
 		}
 	}
 	return l.ready(o)
 }
 
 func (l *imageList) ready(o Options) ([]source, error) {
-	l.where = l.file
+	l.where, l.label = l.file, l.labels.at
 	l.root = sync.OnceValue(func() string {
 		if l.folder != "" {
 			return l.folder
 		}
 		return common(l.names.len(), l.names.at)
 	})
-	l.load = func(i int) ([]byte, error) { return readRegular(o.FS, l.file(i), l.limits.bytes) }
+	l.load = func(i int) ([]byte, error) { return readRegular(o.FS, l.file(i), l.o.MaxFileBytes) }
 	return []source{l}, l.settle(o, l.names.len())
 }
 
@@ -198,22 +202,14 @@ func (l *imageList) file(i int) string {
 	return filepath.Join(l.folder, l.names.at(i))
 }
 
-func (l *imageList) prefix(s string)          { l.before = plain(s) }
-func (l *imageList) classes() []string        { return l.class }
-func (l *imageList) distinct() (string, bool) { return l.before, l.folder != "" }
+func (l *imageList) distinct() (string, bool) { return plain(l.before), l.folder != "" }
 
 func (l *imageList) Item(i int) Item {
-	it := Item{ID: plain(l.names.at(i)), Path: l.file(i), Label: -1}
+	id := l.names.at(i)
 	if l.folder != "" {
-		it.ID = l.before + it.ID
+		id = l.before + id
 	}
-	if l.labels != nil && l.labels[i] >= 0 {
-		it.Label = int(l.labels[i])
-		it.Class = l.class[it.Label]
-	}
+	it := l.item(id, i)
+	it.Path = l.file(i)
 	return it
-}
-
-func (l *imageList) describe() Description {
-	return Description{Sources: []Source{{Path: l.path, Format: "images", Items: l.n, Preprocess: &l.renderer.Pre}}}
 }

@@ -38,8 +38,8 @@ func openIdx(path string, o Options) ([]source, error) {
 			}
 			return nil, fmt.Errorf("it has %d axes, want 3: pictures, rows, columns%s", len(dims), hint)
 		}
-		s := &records{path: file, format: "mnist", r: r, offset: at, stride: int64(dims[1]) * int64(dims[2]), n: dims[0],
-			c: 1, h: dims[1], w: dims[2]}
+		s := &records{part: part{path: file, format: "mnist", n: dims[0]},
+			r: r, offset: at, stride: int64(dims[1]) * int64(dims[2]), c: 1, h: dims[1], w: dims[2]}
 		labels, err := idxLabels(o.FS, file, dims[0], o.MaxUnpacked)
 		if err != nil {
 			return nil, err

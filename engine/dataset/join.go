@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -51,19 +50,16 @@ func (j *joined) mergeClasses() {
 	if same {
 		return
 	}
-	all := map[string]int{}
+	j.names = nil
 	for _, p := range j.parts {
-		for _, c := range p.classes() {
-			all[c] = 0
-		}
+		j.names = append(j.names, p.classes()...)
 	}
-	j.names = slices.Sorted(maps.Keys(all))
-	for i, c := range j.names {
-		all[c] = i
-	}
+	slices.Sort(j.names)
+	j.names = slices.Compact(j.names)
 	for i, p := range j.parts {
 		for _, c := range p.classes() {
-			j.relabel[i] = append(j.relabel[i], all[c])
+			at, _ := slices.BinarySearch(j.names, c)
+			j.relabel[i] = append(j.relabel[i], at)
 		}
 	}
 }
@@ -91,10 +87,26 @@ func (j *joined) uniqueIDs() {
 			return
 		}
 	}
-	sums := make([]uint64, j.Len()) // 8 bytes an item, where a set of the IDs takes a hundred
-	for i := range sums {
-		sums[i] = xxh3.HashString(j.Item(i).ID)
+	var room []byte
+	for _, r := range repeated(j.Len(), func(do func(i int, id []byte)) {
+		for i := range j.Len() {
+			room = append(room[:0], j.Item(i).ID...)
+			do(i, room)
+		}
+	}) {
+		j.again[r.item] = j.Item(r.item).ID + "#" + strconv.Itoa(r.suffix)
 	}
+}
+
+// repeat is an item whose ID came before, and the suffix that makes it unlike all others.
+type repeat struct{ item, suffix int }
+
+// repeated finds the repeats among n IDs, which each gives in order as often as it is
+// called.
+func repeated(n int, each func(do func(i int, id []byte))) (again []repeat) {
+	// Two IDs of one hash, should they ever meet, only cost the later one a suffix.
+	sums := make([]uint64, n) // 8 bytes each, where a set takes a hundred
+	each(func(i int, id []byte) { sums[i] = xxh3.Hash(id) })
 	slices.Sort(sums)
 	twice := map[uint64]bool{}
 	for i := 1; i < len(sums); i++ {
@@ -102,25 +114,26 @@ func (j *joined) uniqueIDs() {
 			twice[sums[i]] = true
 		}
 	}
-	if len(twice) == 0 {
-		return
+	if sums = nil; len(twice) == 0 {
+		return nil
 	}
-	taken := map[string]int{} // the suffix that comes next
-	for i := range j.Len() {
-		id := j.Item(i).ID
-		if !twice[xxh3.HashString(id)] && !numbered.MatchString(id) {
-			continue // no other item's, and none that another could get
+	taken := map[uint64]int{} // a hash of each ID to the suffix that comes next
+	each(func(i int, id []byte) {
+		sum := xxh3.Hash(id)
+		if !twice[sum] && !numbered.Match(id) {
+			return // no other's, and none that another could get
 		}
-		if n := taken[id]; n > 0 {
-			again := id
-			for ; taken[again] > 0; n++ {
-				again = id + "#" + strconv.Itoa(n)
+		if n := taken[sum]; n > 0 {
+			other := sum
+			for ; taken[other] > 0; n++ {
+				other = xxh3.HashString(string(id) + "#" + strconv.Itoa(n))
 			}
-			taken[id], id = n, again
-			j.again[i] = id
+			again = append(again, repeat{i, n - 1})
+			taken[sum], sum = n, other
 		}
-		taken[id] = 2
-	}
+		taken[sum] = 2
+	})
+	return slices.Clip(again)
 }
 
 func (j *joined) Item(i int) Item {

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -74,22 +75,8 @@ func (l *labelling) name(word string) int32 {
 	return i
 }
 
-// settle is the labels of all items and the classes' names, nil without. Words
-// that are all different are no classes.
-func (l *labelling) settle() ([]int32, []string) {
-	of, class := l.packed()
-	if of.n == 0 {
-		return nil, class
-	}
-	all := make([]int32, of.n)
-	for i := range all {
-		all[i] = int32(of.at(i))
-	}
-	return all, class
-}
-
-// packed is settle in less memory.
-func (l *labelling) packed() (of labels, class []string) {
+// settle is the labels of all items and the classes' names, empty without.
+func (l *labelling) settle() (of labels, class []string) {
 	if l.lost || !l.said {
 		return labels{}, nil
 	}
@@ -191,24 +178,58 @@ func (l *labels) change(to func(v int32) int32) {
 
 // pack takes perPack labels.
 func pack(v []int32) []byte {
-	most := slices.Max(v) // and one more has to fit
-	if most < math.MaxUint8 {
-		b := make([]byte, len(v))
-		for i, v := range v {
-			b[i] = byte(v + 1)
-		}
-		return b
+	size := 4
+	switch most := slices.Max(v); { // and one more has to fit
+	case most < math.MaxUint8:
+		size = 1
+	case most < math.MaxUint16:
+		size = 2
 	}
-	if most < math.MaxUint16 {
-		b := make([]byte, 2*len(v))
-		for i, v := range v {
-			binary.LittleEndian.PutUint16(b[2*i:], uint16(v+1))
-		}
-		return b
-	}
-	b := make([]byte, 4*len(v))
-	for i, v := range v {
-		binary.LittleEndian.PutUint32(b[4*i:], uint32(v)+1)
+	b := make([]byte, 0, size*len(v))
+	var whole [4]byte
+	for _, v := range v {
+		binary.LittleEndian.PutUint32(whole[:], uint32(v)+1)
+		b = append(b, whole[:size]...)
 	}
 	return b
+}
+
+// texts is very many strings, in the memory of their bytes and four more each.
+type texts struct {
+	b    []byte
+	ends []uint32
+}
+
+var errTexts = errors.New("the names of its files take more than 4 GiB; give it in parts")
+
+func (t *texts) add(parts ...string) error {
+	for _, s := range parts {
+		t.b = append(t.b, s...)
+	}
+	if len(t.b) > math.MaxUint32 {
+		return errTexts
+	}
+	t.ends = append(t.ends, uint32(len(t.b)))
+	return nil
+}
+
+func (t *texts) len() int { return len(t.ends) }
+
+func (t *texts) at(i int) string {
+	from := uint32(0)
+	if i > 0 {
+		from = t.ends[i-1]
+	}
+	return string(t.b[from:t.ends[i]])
+}
+
+// clip gives back what of the memory is not used.
+func (t *texts) clip() texts {
+	if cap(t.b) > len(t.b)+len(t.b)/4 {
+		t.b = slices.Clip(slices.Clone(t.b))
+	}
+	if cap(t.ends) > len(t.ends)+len(t.ends)/4 {
+		t.ends = slices.Clip(slices.Clone(t.ends))
+	}
+	return *t
 }

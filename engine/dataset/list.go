@@ -80,7 +80,7 @@ func openListed(path string, o Options) ([]source, error) {
 	}
 	defer f.forget()
 	x := &listing{column: o.Column}
-	x.names.b = make([]byte, 0, min(f.is.size, 1<<30)) // what the paths can take, and nearly do
+	x.names.b = make([]byte, 0, min(f.is.Size(), 1<<30)) // what the paths can take, and nearly do
 	r := bufio.NewReaderSize(f.section(), 1<<16)
 	if b, _ := r.Peek(3); string(b) == "\xef\xbb\xbf" { // a byte order mark
 		_, _ = r.Discard(3)
@@ -88,36 +88,34 @@ func openListed(path string, o Options) ([]source, error) {
 	if err := read(r, x); err != nil {
 		return nil, err
 	}
-	l := &listed{path: path, dir: filepath.Dir(path), names: x.names.clip(), bad: x.bad}
+	l := &listed{encoded: encoded{part: part{path: path, format: "list"}}, names: x.names.clip(), bad: x.bad}
 	l.labels, l.class = x.labels.settle()
 	of, names := x.class.settle()
 	switch {
-	case l.labels == nil:
+	case l.labels.n == 0:
 		l.labels, l.class = of, names
 	case l.class == nil: // numbers, with names beside them
 		l.beside, l.besides = of, names
 	}
-	l.where = l.file
+	l.where, l.label = l.file, l.labels.at
 	l.root = sync.OnceValue(func() string { return common(l.names.len(), l.file) })
 	l.load = func(i int) ([]byte, error) {
 		if err := l.bad[i]; err != nil {
 			return nil, err
 		}
-		return readRegular(o.FS, l.file(i), l.limits.bytes)
+		return readRegular(o.FS, l.file(i), l.o.MaxFileBytes)
 	}
 	return []source{l}, l.settle(o, l.names.len())
 }
 
 // listed is the image files that a file names.
 type listed struct {
-	path, dir, before string
-	names             texts
-	bad               map[int]error
-	labels            []int32 // nil where no line has one
-	class             []string
-	beside            []int32 // of the names in besides, which are not the labels'
-	besides           []string
 	encoded
+	names   texts
+	bad     map[int]error
+	labels  labels
+	beside  labels // of the names in besides, which are not the labels'
+	besides []string
 }
 
 func (l *listed) file(i int) string {
@@ -127,34 +125,25 @@ func (l *listed) file(i int) string {
 	if filepath.IsAbs(l.names.at(i)) {
 		return l.names.at(i)
 	}
-	return filepath.Join(l.dir, l.names.at(i))
+	return filepath.Join(filepath.Dir(l.path), l.names.at(i))
 }
 
-func (l *listed) prefix(s string)          { l.before = s }
-func (l *listed) classes() []string        { return l.class }
 func (l *listed) distinct() (string, bool) { return "", false }
 
 func (l *listed) Item(i int) Item {
-	it := Item{ID: plain(l.names.at(i)), Path: l.file(i), Label: -1}
+	id := l.names.at(i)
 	if l.bad[i] != nil {
-		it.ID, it.Path = plain(l.before+filepath.Base(l.path)+" "+l.names.at(i)), l.path
-	} else if !filepath.IsAbs(l.names.at(i)) {
-		it.ID = plain(l.before + l.names.at(i))
+		return l.item(l.before+filepath.Base(l.path)+" "+id, i)
 	}
-	if l.labels != nil && l.labels[i] >= 0 {
-		it.Label = int(l.labels[i])
-		if it.Label < len(l.class) {
-			it.Class = l.class[it.Label]
-		}
+	if !filepath.IsAbs(id) {
+		id = l.before + id
 	}
-	if l.beside != nil && l.beside[i] >= 0 {
-		it.Class = l.besides[l.beside[i]]
+	it := l.item(id, i)
+	it.Path = l.file(i)
+	if k := l.beside.at(i); k >= 0 {
+		it.Class = l.besides[k]
 	}
 	return it
-}
-
-func (l *listed) describe() Description {
-	return Description{Sources: []Source{{Path: l.path, Format: "list", Items: l.n, Preprocess: &l.renderer.Pre}}}
 }
 
 // limited is a reader that ends with an error when one record is too long.
@@ -308,27 +297,19 @@ func readJSONLines(r *bufio.Reader, l *listing) error {
 		if err := json.Unmarshal(line, &fields); err != nil {
 			return l.fail(fmt.Errorf("it is not a JSON object: %w", err))
 		}
-		pick := func(usual []string) string {
+		pick := func(usual []string, text func(json.RawMessage) string) string {
 			for _, name := range usual {
-				if w := jsonText(fields[name]); w != "" {
+				if w := text(fields[name]); w != "" {
 					return w
 				}
 			}
 			return ""
 		}
-		path := pick(usual)
+		path := pick(usual, jsonText)
 		if path == "" {
 			return l.fail(fmt.Errorf("it has no path: none of the fields %s is a string", strings.Join(usual, ", ")))
 		}
-		word := func(usual []string) string {
-			for _, name := range usual {
-				if w := jsonWord(fields[name]); w != "" {
-					return w
-				}
-			}
-			return ""
-		}
-		return l.add(path, word(labelColumns), word(classColumns))
+		return l.add(path, pick(labelColumns, jsonWord), pick(classColumns, jsonWord))
 	})
 }
 

@@ -39,9 +39,9 @@ func init() { // openImages reads Formats
 		{"mnist", "MNIST's IDX files, plain or .gz: the images file, its labels found beside it, or their folder",
 			looksIdx, isIdxImages, openIdx},
 		{"webdataset", "WebDataset shards: .tar, .tar.gz, .tgz, .tar.zst, or their folder; members KEY.jpg and KEY.cls or KEY.json (label, cls)",
-			looksTar, isTarName, openTars},
+			looksTar, isTarName, openTar},
 		{"parquet", "Parquet with image files in a column, as Hugging Face writes it (image, label): .parquet, or their folder",
-			looksParquet, isParquetName, openParquets},
+			looksParquet, isParquetName, openParquet},
 		{"list", "lists of image files: .csv and .tsv (path, label, class), .jsonl and .ndjson (path or file_name, label), .txt (a path a line)",
 			looksListed, nil, openListed},
 		{"images", "JPEG, PNG, WebP, GIF, BMP and TIFF: files, or a folder whose sub-folders are the classes",
@@ -70,6 +70,50 @@ type source interface {
 	distinct() (begin string, ok bool)
 }
 
+// part is what sources have in common.
+type part struct {
+	o            Options
+	path, format string
+	name, before string // of the IDs: the file's, and what tells several sources apart
+	n            int
+	label        func(i int) int // nil without
+	class        []string
+	renderer     *picture.Renderer // nil of model inputs
+}
+
+func (p *part) prefix(s string)              { p.before = s }
+func (p *part) classes() []string            { return p.class }
+func (p *part) distinct() (string, bool)     { return plain(p.before+p.name) + "[", true }
+func (p *part) Len() int                     { return p.n }
+func (p *part) Shape() []int                 { return slices.Clone(p.renderer.Shape) }
+func (p *part) rendering() *picture.Renderer { return p.renderer }
+func (p *part) Item(i int) Item              { return p.item(fmt.Sprintf("%s%s[%d]", p.before, p.name, i), i) }
+
+// item is that of a sample with an ID.
+func (p *part) item(id string, i int) Item {
+	it := Item{ID: plain(id), Path: p.path, Label: -1}
+	if p.label != nil {
+		it.Label = p.label(i)
+	}
+	if it.Label >= 0 && it.Label < len(p.class) {
+		it.Class = p.class[it.Label]
+	}
+	return it
+}
+
+// readAt reads of a file that holds the samples.
+func (p *part) readAt(r io.ReaderAt, b []byte, at int64) error {
+	return patiently(p.o.FS, func() string { return p.path }, func() error { return safe.ReadAt(r, b, at) })
+}
+
+func (p *part) describe() Description {
+	s := Source{Path: p.path, Format: p.format, Items: p.n}
+	if p.renderer != nil {
+		s.Preprocess = &p.renderer.Pre
+	}
+	return Description{Sources: []Source{s}}
+}
+
 // Open makes a dataset of files and folders, one after the other: folders of
 // images, image files, array files and the other Formats, glob patterns, ranges
 // and alternatives in braces, and "-" for a list of these on o.Stdin. What is wrong with one picture shows when
@@ -79,13 +123,19 @@ type source interface {
 // A fault of the machine while it looks is a *MachineError, whatever it was that could
 // not be seen.
 func Open(sources []string, o Options) (Dataset, error) {
+	return watched(fmt.Sprintf("%q", sources), o, func(o Options) (Dataset, error) { return openAll(sources, o) })
+}
+
+// watched opens with the options settled; a fault of the machine that was seen meanwhile
+// is the error.
+func watched(what string, o Options, open func(o Options) (Dataset, error)) (Dataset, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("opening a dataset: %w", err)
 	}
-	ds, err := openAll(sources, o)
+	ds, err := open(o)
 	if lost := o.shared.fsys.Fault(); lost != nil {
-		return nil, fmt.Errorf("opening dataset %q: %w", sources, lost)
+		return nil, fmt.Errorf("opening dataset %s: %w", what, lost)
 	}
 	return ds, err
 }
@@ -172,14 +222,18 @@ func formatNamed(name string) (*Format, error) {
 	if name == "" || name == "auto" {
 		return nil, nil
 	}
-	names := []string{"auto"}
-	for i := range Formats {
-		if Formats[i].Name == name {
-			return &Formats[i], nil
-		}
-		names = append(names, Formats[i].Name)
+	if i := slices.IndexFunc(Formats, func(f Format) bool { return f.Name == name }); i >= 0 {
+		return &Formats[i], nil
 	}
-	return nil, fmt.Errorf("format %q is not known, want one of %s", name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("format %q is not known, want one of auto, %s", name, formatNames())
+}
+
+func formatNames() string {
+	var names []string
+	for _, f := range Formats {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func formatOf(fsys fs.FS, path string) (*Format, error) {
@@ -204,12 +258,7 @@ func formatOf(fsys fs.FS, path string) (*Format, error) {
 			return f, nil
 		}
 	}
-	names = nil
-	for _, f := range Formats {
-		names = append(names, f.Name)
-	}
-	err = fmt.Errorf("cannot tell its format by its name or first bytes; give the format, one of %s",
-		strings.Join(names, ", "))
+	err = fmt.Errorf("cannot tell its format by its name or first bytes; give the format, one of %s", formatNames())
 	return nil, onnx.Remedy(err, "dataset.Options.Format")
 }
 

@@ -3,8 +3,6 @@ package dataset
 import (
 	"fmt"
 	"io"
-	"sync/atomic"
-	"time"
 )
 
 // Origin is a source of a dataset with what opens it again by itself, in another
@@ -36,15 +34,7 @@ func Origins(ds Dataset) []Origin {
 // its own classes. It is an error when the number of its items has changed, and a
 // *MachineError as with Open.
 func (s Origin) Open(o Options) (Dataset, error) {
-	o, err := o.withDefaults()
-	if err != nil {
-		return nil, fmt.Errorf("opening a dataset: %w", err)
-	}
-	ds, err := s.open(o)
-	if lost := o.shared.fsys.Fault(); lost != nil {
-		return nil, fmt.Errorf("opening dataset %q as %s: %w", s.Paths, s.Format, lost)
-	}
-	return ds, err
+	return watched(fmt.Sprintf("%q as %s", s.Paths, s.Format), o, s.open)
 }
 
 func (s Origin) open(o Options) (Dataset, error) {
@@ -89,13 +79,4 @@ func Expand(sources []string, stdin io.Reader) ([]string, error) {
 		return nil, fmt.Errorf("looking for %q: %w", sources, lost)
 	}
 	return paths, err
-}
-
-// clock adds up the time spent in reading; nil counts nothing.
-type clock = *atomic.Int64
-
-func tick(c clock, since time.Time) {
-	if c != nil {
-		c.Add(int64(time.Since(since)))
-	}
 }

@@ -28,19 +28,6 @@ func looksParquet(fsys fs.FS, path string) bool {
 	return isParquetName(path) || bytes.HasPrefix(firstBytes(fsys, path), []byte("PAR1"))
 }
 
-func openParquets(path string, o Options) ([]source, error) {
-	return eachFile(o, path, isParquetName, func(file string) (source, error) {
-		s, err := openParquet(file, o)
-		if err != nil {
-			return nil, err
-		}
-		if o.Input == nil {
-			o.Input = s.Shape()
-		}
-		return s, nil
-	})
-}
-
 // pictureColumns and numberColumns are the usual names of columns.
 var (
 	pictureColumns = []string{"image", "img", "picture", "photo", "images", "image_bytes", "jpg", "jpeg", "png", "webp"}
@@ -49,18 +36,15 @@ var (
 
 // rows is the samples of a Parquet file.
 type rows struct {
-	file         *sharedFile
-	name, before string
-	groups       []format.RowGroup
-	columns      *parquet.Reader
-	starts       []int // the first row of each group, and the number of all
-	image        parquet.Leaf
-	labels       []int32
-	class        []string
-	unlabelled   map[int]error // of groups whose labels cannot be read
-	paths        []byte
-	pathEnds     []uint32 // nil where no row has a path
 	encoded
+	file       *sharedFile
+	groups     []format.RowGroup
+	columns    *parquet.Reader
+	starts     []int // the first row of each group, and the number of all
+	image      parquet.Leaf
+	labels     labels
+	unlabelled map[int]error // of groups whose labels cannot be read
+	paths      texts         // empty where no row has a path
 }
 
 const (
@@ -71,53 +55,47 @@ const (
 	maxPaths    = 1 << 30
 )
 
-func openParquet(file string, o Options) (source, error) {
-	f, err := o.shared.file(file)
-	if err != nil {
-		return nil, err
-	}
-	s := &rows{file: f, name: filepath.Base(file)}
-	if err := s.open(o); err != nil {
-		f.forget()
-		return nil, err
-	}
-	return s, nil
+func openParquet(path string, o Options) ([]source, error) {
+	return eachShared(o, path, isParquetName, newRows)
 }
 
-func (s *rows) open(o Options) (err error) {
+func newRows(file *sharedFile, o Options) (_ source, err error) {
 	defer safe.Rescue(&err)
-	f, err := parquet.Open(s.file, s.file.is.size)
+	s := &rows{file: file}
+	s.part = part{path: file.path, format: "parquet", name: filepath.Base(file.path)}
+	size := file.is.Size()
+	f, err := parquet.Open(file, size)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.groups, s.starts = f.Metadata().RowGroups, []int{0}
-	s.columns = parquet.NewReader(s.file, s.file.is.size, o.MaxUnpacked, s.groups)
-	most := s.file.is.size * rowsPerByte
+	s.columns = parquet.NewReader(file, size, o.MaxUnpacked, s.groups)
+	most := size * rowsPerByte
 	n := int64(0)
 	for i, g := range s.groups {
 		if n += g.NumRows; g.NumRows < 0 || n > most || n > 1<<31 {
-			return fmt.Errorf("row group %d claims %d rows, which a file of %d bytes does not have", i, g.NumRows, s.file.is.size)
+			return nil, fmt.Errorf("row group %d claims %d rows, which a file of %d bytes does not have", i, g.NumRows, size)
 		}
 		s.starts = append(s.starts, int(n))
 	}
 	picture, err := pictureColumn(f.Root(), o.Column)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if s.image, err = parquet.LeafOf(picture); err != nil {
-		return err
+		return nil, err
 	}
 	for i, g := range s.groups {
 		if s.image.Index >= len(g.Columns) {
-			return fmt.Errorf("row group %d has no column %q", i, s.image.Name)
+			return nil, fmt.Errorf("row group %d has no column %q", i, s.image.Name)
 		}
 		if c := g.Columns[s.image.Index].MetaData.Codec; !slices.Contains(parquet.Codecs, c) {
-			return fmt.Errorf("column %q is compressed with %s, which is not read; want one of %v", s.image.Name, c, parquet.Codecs)
+			return nil, fmt.Errorf("column %q is compressed with %s, which is not read; want one of %v",
+				s.image.Name, c, parquet.Codecs)
 		}
 	}
-	s.limits = o.limits()
-	s.where = func(i int) string { return fmt.Sprintf("%s[%d]", s.file.path, i) }
-	s.root = func() string { return s.file.path }
+	s.where = func(i int) string { return fmt.Sprintf("%s[%d]", s.path, i) }
+	s.root = func() string { return s.path }
 	w := &window{all: o.shared, start: func() (cursor, error) { return &rowCursor{s: s, group: -1}, nil }}
 	s.load = func(i int) ([]byte, error) {
 		if err := s.unlabelled[s.group(i)]; err != nil {
@@ -129,7 +107,8 @@ func (s *rows) open(o Options) (err error) {
 		s.readPaths(f.Root())
 	}
 	s.readLabels(f)
-	return s.settle(o, int(n))
+	s.label = s.labels.at
+	return s, s.settle(o, int(n))
 }
 
 // pictureColumn is the column of image files: the one asked for, one of a usual
@@ -219,19 +198,22 @@ func (s *rows) readPaths(root *parquetgo.Column) {
 	if err != nil || l.Physical != format.ByteArray {
 		return
 	}
+	some := false
 	for g := range s.groups {
 		err := s.each(l, g, func(v parquet.Value, ok bool) {
-			if ok && len(v.Bytes) <= maxPath && len(s.paths)+len(v.Bytes) <= maxPaths {
-				s.paths = append(s.paths, v.Bytes...)
+			text := ""
+			if ok && len(v.Bytes) <= maxPath && len(s.paths.b)+len(v.Bytes) <= maxPaths {
+				text = string(v.Bytes)
 			}
-			s.pathEnds = append(s.pathEnds, uint32(len(s.paths)))
+			some = some || text != ""
+			_ = s.paths.add(text) // which are at most maxPaths bytes
 		})
-		for err != nil && len(s.pathEnds) < s.starts[g+1] {
-			s.pathEnds = append(s.pathEnds, uint32(len(s.paths)))
+		for err != nil && s.paths.len() < s.starts[g+1] {
+			_ = s.paths.add("")
 		}
 	}
-	if len(s.paths) == 0 {
-		s.pathEnds = nil
+	if !some {
+		s.paths = texts{}
 	}
 }
 
@@ -328,12 +310,12 @@ func (c *rowCursor) read(i int) ([]byte, error) {
 	switch {
 	case c.err != nil:
 		return nil, c.err
-	case !ok && c.s.path(i) != "":
-		return nil, fmt.Errorf("the file holds no bytes for it, only the path %q", c.s.path(i))
+	case !ok && c.s.rowPath(i) != "":
+		return nil, fmt.Errorf("the file holds no bytes for it, only the path %q", c.s.rowPath(i))
 	case !ok:
 		return nil, errors.New("the picture is null")
-	case int64(len(v.Bytes)) > c.s.limits.bytes:
-		return nil, fmt.Errorf("it has more than %d bytes, the limit for one image", c.s.limits.bytes)
+	case int64(len(v.Bytes)) > c.s.o.MaxFileBytes:
+		return nil, fmt.Errorf("it has more than %d bytes, the limit for one image", c.s.o.MaxFileBytes)
 	}
 	return slices.Clone(v.Bytes), nil
 }
@@ -352,35 +334,17 @@ func (s *rows) group(i int) int {
 	return g
 }
 
-func (s *rows) path(i int) string {
-	if s.pathEnds == nil {
+func (s *rows) rowPath(i int) string {
+	if s.paths.len() == 0 {
 		return ""
 	}
-	from := uint32(0)
-	if i > 0 {
-		from = s.pathEnds[i-1]
-	}
-	return string(s.paths[from:s.pathEnds[i]])
+	return s.paths.at(i)
 }
-
-func (s *rows) prefix(p string)          { s.before = p }
-func (s *rows) classes() []string        { return s.class }
-func (s *rows) distinct() (string, bool) { return plain(s.before+s.name) + "[", true }
 
 func (s *rows) Item(i int) Item {
-	it := Item{ID: fmt.Sprintf("%s[%d]", plain(s.before+s.name), i), Path: s.file.path, Label: -1}
-	if p := s.path(i); p != "" {
+	it := s.part.Item(i)
+	if p := s.rowPath(i); p != "" {
 		it.Path = plain(p)
 	}
-	if s.labels != nil && s.labels[i] >= 0 {
-		it.Label = int(s.labels[i])
-		if it.Label < len(s.class) {
-			it.Class = s.class[it.Label]
-		}
-	}
 	return it
-}
-
-func (s *rows) describe() Description {
-	return Description{Sources: []Source{{Path: s.file.path, Format: "parquet", Items: s.n, Preprocess: &s.renderer.Pre}}}
 }

@@ -9,30 +9,23 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // records is pictures of 8-bit pixels at equal distances in a file: CIFAR, IDX
 // and uint8 arrays.
 type records struct {
-	path, format   string
-	name, before   string // of the IDs
+	part
 	r              io.ReaderAt
 	offset, stride int64 // of the first picture's pixels, and between pictures
-	n              int
 	c, h, w        int
 	last           bool // pixels lie as [H,W,C]
-	label          func(i int) int
-	class          []string
-	renderer       *picture.Renderer
-	fsys           fs.FS
 }
 
 // ready settles what samples look like. Pictures of a wrong size, which here are
 // all of them, are an error at once.
 func (s *records) ready(o Options) (*records, error) {
 	var err error
-	s.fsys = o.FS
+	s.o = o
 	s.renderer, err = picture.NewRenderer(o.render(), s.c, func() (int, int, error) { return s.w, s.h, nil })
 	if err != nil {
 		return nil, err
@@ -41,24 +34,6 @@ func (s *records) ready(o Options) (*records, error) {
 		s.name = filepath.Base(s.path)
 	}
 	return s, s.renderer.CheckSize(s.renderer.Pre.OutputSize(s.w, s.h))
-}
-
-func (s *records) rendering() *picture.Renderer { return s.renderer }
-func (s *records) prefix(p string)              { s.before = p }
-func (s *records) classes() []string            { return s.class }
-func (s *records) distinct() (string, bool)     { return plain(s.before+s.name) + "[", true }
-func (s *records) Len() int                     { return s.n }
-func (s *records) Shape() []int                 { return slices.Clone(s.renderer.Shape) }
-
-func (s *records) Item(i int) Item {
-	it := Item{ID: fmt.Sprintf("%s[%d]", plain(s.before+s.name), i), Path: s.path, Label: -1}
-	if s.label != nil {
-		it.Label = s.label(i)
-	}
-	if it.Label >= 0 && it.Label < len(s.class) {
-		it.Class = s.class[it.Label]
-	}
-	return it
 }
 
 func (s *records) Sample(i int, dst []float32) error {
@@ -79,8 +54,7 @@ func (s *records) picture(i int) (*picture.Picture, error) {
 	if s.c > 1 && !s.last {
 		raw = make([]uint8, len(p.Pix))
 	}
-	err := patiently(s.fsys, func() string { return s.path }, func() error { return safe.ReadAt(s.r, raw, s.offset+int64(i)*s.stride) })
-	if err != nil {
+	if err := s.readAt(s.r, raw, s.offset+int64(i)*s.stride); err != nil {
 		return nil, err
 	}
 	if s.c > 1 && !s.last {
@@ -89,10 +63,6 @@ func (s *records) picture(i int) (*picture.Picture, error) {
 		}
 	}
 	return p, nil
-}
-
-func (s *records) describe() Description {
-	return Description{Sources: []Source{{Path: s.path, Format: s.format, Items: s.n, Preprocess: &s.renderer.Pre}}}
 }
 
 // eachFile opens the files of a source one by one.
@@ -113,6 +83,27 @@ func eachFile(o Options, path string, is func(name string) bool, open func(path 
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// eachShared is eachFile of files that are open only while they are in use. Those after
+// the first have its shape.
+func eachShared(o Options, path string, is func(name string) bool,
+	open func(f *sharedFile, o Options) (source, error)) ([]source, error) {
+	return eachFile(o, path, is, func(file string) (source, error) {
+		f, err := o.shared.file(file)
+		if err != nil {
+			return nil, err
+		}
+		s, err := open(f, o)
+		if err != nil {
+			f.forget()
+			return nil, err
+		}
+		if o.Input == nil {
+			o.Input = s.Shape()
+		}
+		return s, nil
+	})
 }
 
 // readLines is the lines of a small text file beside the data; nil without it.

@@ -10,24 +10,17 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 )
 
 // Local is the local disk as a file system: names are the machine's paths, relative
 // to where the program runs or absolute.
-var Local fs.FS = local{}
+var Local fs.FS = local{elsewhere{func(name string) string { return name }}}
 
-type local struct{}
+type local struct{ elsewhere }
 
-func (local) Open(name string) (fs.File, error)          { return os.Open(name) }
-func (local) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
-func (local) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(name) }
-func (local) ReadLink(name string) (string, error)       { return os.Readlink(name) }
-func (local) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
-func (local) Glob(pattern string) ([]string, error)      { return filepath.Glob(pattern) }
-func (local) real(name string) (string, error)           { return filepath.EvalSymlinks(name) }
+func (local) Glob(pattern string) ([]string, error) { return filepath.Glob(pattern) }
 
 // file is a regular file that is read at any place, from many goroutines.
 type file interface {
@@ -35,43 +28,47 @@ type file interface {
 	io.ReaderAt
 }
 
-// openRegular opens a file for reading in place, and gives its size. Pipes and
-// devices, which may never open, are an error.
-func openRegular(fsys fs.FS, name string) (file, int64, error) {
+var errIrregular = errors.New("it is not a regular file")
+
+// regular opens a file and gives its size. Pipes and devices, which may never open, are
+// an error.
+func regular(fsys fs.FS, name string) (fs.File, int64, error) {
 	st, err := fs.Stat(fsys, name)
 	if err != nil {
 		return nil, 0, safe.Reason(err)
 	}
 	if !st.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%q is not a regular file", name)
+		return nil, 0, errIrregular
 	}
 	f, err := fsys.Open(name)
+	return f, st.Size(), safe.Reason(err)
+}
+
+// openRegular opens a file for reading in place.
+func openRegular(fsys fs.FS, name string) (file, int64, error) {
+	f, size, err := regular(fsys, name)
+	if err == errIrregular {
+		err = fmt.Errorf("%q is not a regular file", name)
+	}
 	if err != nil {
-		return nil, 0, safe.Reason(err)
+		return nil, 0, err
 	}
 	at, ok := f.(file)
 	if !ok {
 		f.Close()
 		return nil, 0, fmt.Errorf("%q is in a file system whose files are no io.ReaderAt", name)
 	}
-	return at, st.Size(), nil
+	return at, size, nil
 }
 
 // readRegular reads a whole file of at most limit bytes.
 func readRegular(fsys fs.FS, name string, limit int64) ([]byte, error) {
-	st, err := fs.Stat(fsys, name)
+	f, size, err := regular(fsys, name)
 	if err != nil {
-		return nil, safe.Reason(err)
-	}
-	if !st.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, safe.Reason(err)
+		return nil, err
 	}
 	defer f.Close()
-	b := bytes.NewBuffer(make([]byte, 0, min(st.Size(), limit)+bytes.MinRead))
+	b := bytes.NewBuffer(make([]byte, 0, min(size, limit)+bytes.MinRead))
 	if _, err := b.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, safe.Reason(err)
 	}
@@ -83,11 +80,7 @@ func readRegular(fsys fs.FS, name string, limit int64) ([]byte, error) {
 
 // firstBytes is how a regular file begins; empty where it cannot be read.
 func firstBytes(fsys fs.FS, name string) []byte {
-	st, err := fs.Stat(fsys, name)
-	if err != nil || !st.Mode().IsRegular() {
-		return nil
-	}
-	f, err := fsys.Open(name)
+	f, _, err := regular(fsys, name)
 	if err != nil {
 		return nil
 	}
@@ -143,26 +136,12 @@ func filesOf(fsys fs.FS, name string, is func(name string) bool) ([]string, erro
 	return out, nil
 }
 
-type version struct {
-	size int64
-	time time.Time
-}
-
-// versionOf tells one content of a file from a later one.
-func versionOf(f fs.File) (version, error) {
-	st, err := f.Stat()
-	if err != nil {
-		return version{}, safe.Reason(err)
-	}
-	return version{st.Size(), st.ModTime()}, nil
-}
-
 // Elsewhere is the local disk under other names: find gives the path of each.
 func Elsewhere(find func(name string) string) fs.FS { return elsewhere{find} }
 
 type elsewhere struct{ find func(string) string }
 
-func (e elsewhere) Open(name string) (fs.File, error)          { return Local.Open(e.find(name)) }
+func (e elsewhere) Open(name string) (fs.File, error)          { return os.Open(e.find(name)) }
 func (e elsewhere) Stat(name string) (fs.FileInfo, error)      { return os.Stat(e.find(name)) }
 func (e elsewhere) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(e.find(name)) }
 func (e elsewhere) ReadLink(name string) (string, error)       { return os.Readlink(e.find(name)) }

@@ -20,7 +20,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/zeebo/xxh3"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
@@ -57,25 +56,15 @@ func looksTar(fsys fs.FS, path string) bool {
 	return size >= 512 && safe.ReadAt(f, magic[:], 257) == nil && string(magic[:]) == "ustar"
 }
 
-func openTars(path string, o Options) ([]source, error) {
-	return eachFile(o, path, isTarName, func(file string) (source, error) {
-		s, err := openTar(file, o)
-		if err != nil {
-			return nil, err
-		}
-		if o.Input == nil { // the shards after the first have its shape
-			o.Input = s.Shape()
-		}
-		return s, nil
-	})
+func openTar(path string, o Options) ([]source, error) {
+	return eachShared(o, path, isTarName, newShard)
 }
 
 // shard is the samples of a tar file.
 type shard struct {
-	file         *sharedFile
-	name, before string
-	tarIndex
 	encoded
+	file *sharedFile
+	tarIndex
 }
 
 // tarIndex is where the samples of a tar file are.
@@ -84,7 +73,7 @@ type tarIndex struct {
 	labels  labels
 	class   []string
 	// again holds, in order, the IDs' suffixes of keys that came before.
-	again []tarAgain
+	again []repeat
 	// broken is why the file cannot be read further, for the last item.
 	broken error
 }
@@ -93,8 +82,6 @@ type tarItem struct {
 	at, size int64 // of the image's bytes in the unpacked tar file
 	fault    tarFault
 }
-
-type tarAgain struct{ item, suffix int }
 
 // tarFault is what is wrong with a sample, in one byte.
 type tarFault uint8
@@ -126,7 +113,7 @@ func (s *shard) fault(f tarFault) error {
 	case tarSparse:
 		return errors.New("the image is a sparse file, which is not read; write the tar file without its option sparse")
 	case tarLarge:
-		return fmt.Errorf("it has more than %d bytes, the limit for one image", s.limits.bytes)
+		return fmt.Errorf("it has more than %d bytes, the limit for one image", s.o.MaxFileBytes)
 	case tarBadLabel:
 		return errors.New("its .cls is neither a number nor the name of a class")
 	case tarLongName:
@@ -149,32 +136,19 @@ const (
 	maxZstdWindow = 128 << 20
 )
 
-func openTar(file string, o Options) (source, error) {
-	f, err := o.shared.file(file)
+func newShard(file *sharedFile, o Options) (source, error) {
+	s := &shard{file: file}
+	s.part = part{o: o, path: file.path, format: "webdataset", name: filepath.Base(file.path)}
+	s.where = func(i int) string { return s.path + "/" + s.samples.keyAt(i) }
+	s.root = func() string { return s.path }
+	x := tarIndexer{limit: o.MaxFileBytes, column: strings.TrimPrefix(strings.ToLower(o.Column), ".")}
+	unpack, err := unpacker(file)
 	if err != nil {
 		return nil, err
-	}
-	s := &shard{file: f, name: filepath.Base(file)}
-	if err := s.open(o); err != nil {
-		f.forget()
-		return nil, err
-	}
-	return s, nil
-}
-
-func (s *shard) open(o Options) error {
-	s.limits = o.limits()
-	s.where = func(i int) string { return s.file.path + "/" + s.key(i) }
-	s.root = func() string { return s.file.path }
-	x := tarIndexer{limit: s.limits.bytes, column: strings.TrimPrefix(strings.ToLower(o.Column), ".")}
-	var err error
-	unpack, err := unpacker(s.file)
-	if err != nil {
-		return err
 	}
 	if unpack == nil {
-		r := s.file.section()
-		err = x.index(r, func() int64 { at, _ := r.Seek(0, io.SeekCurrent); return at }, s.file.is.size)
+		r := file.section()
+		err = x.index(r, func() int64 { at, _ := r.Seek(0, io.SeekCurrent); return at }, file.is.Size())
 		s.load = s.loadAt
 	} else {
 		err = x.indexPacked(unpack)
@@ -185,10 +159,11 @@ func (s *shard) open(o Options) error {
 		s.load = w.get
 	}
 	if x.samples.len() == 0 && !x.open && err != nil {
-		return fmt.Errorf("it is not a tar file: %w", err)
+		return nil, fmt.Errorf("it is not a tar file: %w", err)
 	}
 	s.tarIndex = x.finish(err)
-	return s.settle(o, s.samples.len())
+	s.part.class, s.label = s.tarIndex.class, s.labels.at
+	return s, s.settle(o, s.samples.len())
 }
 
 // unpacker tells by its first bytes how a file is compressed; nil when it is not.
@@ -491,46 +466,11 @@ func (x *tarIndexer) finish(err error) tarIndex {
 	if err != nil && !cut {
 		x.item("(unreadable)", tarItem{fault: tarBroken}, "")
 	}
-	x.labels, x.class = x.words.packed()
+	x.labels, x.class = x.words.settle()
 	if x.samples.settle(); x.unsorted {
-		x.again = repeated(&x.samples)
+		x.again = repeated(x.samples.len(), x.samples.each)
 	}
 	return x.tarIndex
-}
-
-// repeated finds the keys that came before, and suffixes that make their IDs
-// unlike all others.
-func repeated(s *samples) (again []tarAgain) {
-	// Two keys of one hash, should they ever meet, only cost the later one a suffix.
-	sums := make([]uint64, s.len()) // 8 bytes each, where a set takes forty
-	s.each(func(i int, key []byte) { sums[i] = xxh3.Hash(key) })
-	slices.Sort(sums)
-	twice := map[uint64]bool{}
-	for i := 1; i < len(sums); i++ {
-		if sums[i] == sums[i-1] {
-			twice[sums[i]] = true
-		}
-	}
-	if sums = nil; len(twice) == 0 {
-		return nil
-	}
-	taken := map[uint64]int{} // a hash of each ID to the suffix that comes next
-	s.each(func(i int, key []byte) {
-		id := xxh3.Hash(key)
-		if !twice[id] && !numbered.Match(key) {
-			return // no other's, and none that another could get
-		}
-		if n := taken[id]; n > 0 {
-			other := id
-			for ; taken[other] > 0; n++ {
-				other = xxh3.HashString(string(key) + "#" + strconv.Itoa(n))
-			}
-			again = append(again, tarAgain{i, n - 1})
-			taken[id], id = n, other
-		}
-		taken[id] = 2
-	})
-	return slices.Clip(again)
 }
 
 // labelIn is the word that a JSON object has for cls or label; "" without.
@@ -575,27 +515,13 @@ func jsonWord(raw json.RawMessage) string {
 	return ""
 }
 
-func (s *shard) prefix(p string)          { s.before = p }
-func (s *shard) classes() []string        { return s.class }
 func (s *shard) distinct() (string, bool) { return plain(s.before+s.name) + "/", true }
 
-func (s *shard) key(i int) string { return s.samples.keyAt(i) }
-
 func (s *shard) Item(i int) Item {
-	it := Item{ID: plain(s.before + s.name + "/" + s.key(i)), Path: s.file.path, Label: -1}
-	at, ok := slices.BinarySearchFunc(s.again, i, func(a tarAgain, i int) int { return a.item - i })
+	it := s.item(s.before+s.name+"/"+s.samples.keyAt(i), i)
+	at, ok := slices.BinarySearchFunc(s.again, i, func(a repeat, i int) int { return a.item - i })
 	if ok {
 		it.ID += "#" + strconv.Itoa(s.again[at].suffix)
 	}
-	if v := s.labels.at(i); v >= 0 {
-		it.Label = v
-		if it.Label < len(s.class) {
-			it.Class = s.class[it.Label]
-		}
-	}
 	return it
-}
-
-func (s *shard) describe() Description {
-	return Description{Sources: []Source{{Path: s.file.path, Format: "webdataset", Items: s.n, Preprocess: &s.renderer.Pre}}}
 }

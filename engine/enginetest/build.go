@@ -5,8 +5,8 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
-// Opset is the version of ONNX's operators that the suite's models import.
-const Opset = 17
+// opset is the version of ONNX's operators that the suite's models import.
+const opset = 17
 
 // builder makes a model node by node. Values that nothing made are inputs.
 type builder struct {
@@ -17,7 +17,7 @@ type builder struct {
 func build(f func(b *builder)) *onnx.Model {
 	b := &builder{g: &onnx.Graph{Name: "test"}}
 	f(b)
-	return &onnx.Model{IR: 8, Producer: "enginetest", Opsets: []onnx.Opset{{Version: Opset}}, Graph: b.g}
+	return &onnx.Model{IR: 8, Producer: "enginetest", Opsets: []onnx.Opset{{Version: opset}}, Graph: b.g}
 }
 
 // in declares an input; a dimension of -1 is the symbol N.

@@ -322,7 +322,7 @@ func ReadTensors(pattern string) ([]*tensor.Tensor, error) {
 		graph = protowire.AppendBytes(protowire.AppendTag(graph, 5, protowire.BytesType), append(pb, "\x42\x01x"...)) // named x
 		model = protowire.AppendVarint(protowire.AppendTag(model, 1, protowire.VarintType), 8)
 		model = protowire.AppendBytes(protowire.AppendTag(model, 7, protowire.BytesType), graph)
-		model = protowire.AppendBytes(protowire.AppendTag(model, 8, protowire.BytesType), []byte{0x10, Opset})
+		model = protowire.AppendBytes(protowire.AppendTag(model, 8, protowire.BytesType), []byte{0x10, opset})
 		v, err := constantOf(model)
 		if err != nil {
 			return nil, err

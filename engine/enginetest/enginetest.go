@@ -16,20 +16,20 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
-// EnvRequire, set to 1, turns a missing ONNX Runtime from a skipped test into a
+// envRequire, set to 1, turns a missing ONNX Runtime from a skipped test into a
 // failed one. CI sets it.
-const EnvRequire = "ONNXPROBE_REQUIRE_ORT"
+const envRequire = "ONNXPROBE_REQUIRE_ORT"
 
 // Need skips the test, saying why, when the backend cannot run here; it fails
-// the test where EnvRequire says so and the device is the CPU.
+// the test where envRequire says so and the device is the CPU.
 func Need(t testing.TB, b engine.Backend, o engine.Options) {
 	t.Helper()
 	err := b.Available(o)
 	if err == nil {
 		return
 	}
-	if os.Getenv(EnvRequire) == "1" && o.Device.Kind != "cuda" {
-		t.Fatalf("%s=1, and %v", EnvRequire, err)
+	if os.Getenv(envRequire) == "1" && o.Device.Kind != "cuda" {
+		t.Fatalf("%s=1, and %v", envRequire, err)
 	}
 	t.Skip(err)
 }

@@ -23,6 +23,23 @@ type grid struct {
 func (g *grid) h() int { return len(g.cell.y) }
 func (g *grid) w() int { return len(g.cell.x) }
 
+// size is the number of rows or of columns.
+func (g *grid) size(r role) int {
+	if r == column {
+		return g.w()
+	}
+	return g.h()
+}
+
+// hull is the product that holds all terms.
+func (g *grid) hull() field {
+	t := g.terms[0]
+	for _, s := range g.terms[1:] {
+		t = field{union(t.y, s.y), union(t.x, s.x)}
+	}
+	return t
+}
+
 // pixels is the grid of the input itself.
 func pixels(h, w int) *grid {
 	f := field{identity(h), identity(w)}
@@ -71,11 +88,7 @@ func (g *grid) join(o *grid) *grid {
 		out.add(t)
 	}
 	if len(out.terms) > maxTerms {
-		hull := field{out.terms[0].y, out.terms[0].x}
-		for _, t := range out.terms[1:] {
-			hull = field{union(hull.y, t.y), union(hull.x, t.x)}
-		}
-		out.terms, out.wide = []field{hull}, true
+		out.terms, out.wide = []field{out.hull()}, true
 	}
 	return out
 }

@@ -38,55 +38,70 @@ func Items(ds dataset.Dataset, from Source, in BoxInput) (dataset.Dataset, error
 	if !in.DType.IsFloat() {
 		return nil, fmt.Errorf("a box for the input %q, which takes %s: want floats", in.Name, in.DType)
 	}
-	var choices []dataset.Choice
 	var values []float64
 	var errs []error
-	taken := map[string]int{} // names within a picture
-	add := func(of int, name string, box [4]float64, err error) {
-		if taken[name]++; taken[name] > 1 {
-			name = fmt.Sprintf("%s~%d", name, taken[name])
+	chosen, err := choose(ds, from, func(g picture.Geometry, _, _ int, r *Region, err error) {
+		var box [4]float64
+		if err == nil {
+			box, err = in.box(g, *r)
 		}
-		choices = append(choices, dataset.Choice{Of: of, Name: "#" + name})
 		values, errs = append(values, box[:]...), append(errs, err)
+	})
+	if err != nil {
+		return nil, err
 	}
+	side, err := dataset.NewSide(in.Name, in.DType, tensor.Of(values, len(errs), 4))
+	if err != nil {
+		return nil, err
+	}
+	side.Errs, side.From = errs, "regions, "+in.Units
+	return dataset.Beside(chosen, side)
+}
+
+// choose makes an item of each region of the pictures, IMAGE#REGION, and of each error of
+// what is no region; IMAGE#REGION~2 where a name comes again within its picture. Of each it
+// calls use with the numbers of the picture and of the region in it. Without any the error
+// is ErrNone.
+func choose(ds dataset.Dataset, from Source,
+	use func(g picture.Geometry, picture, k int, r *Region, err error)) (dataset.Dataset, error) {
+	var choices []dataset.Choice
 	for i := range ds.Len() {
 		if !from.Has(i) {
 			continue
 		}
-		clear(taken)
+		taken := map[string]int{}
+		add := func(name string) {
+			if taken[name]++; taken[name] > 1 {
+				name = fmt.Sprintf("%s~%d", name, taken[name])
+			}
+			choices = append(choices, dataset.Choice{Of: i, Name: "#" + name})
+		}
 		g, err := dataset.GeometryOf(ds, i)
 		if lost := machine(err); lost != nil {
 			return nil, fmt.Errorf("looking for regions: %w", lost)
 		}
 		if err != nil {
-			add(i, "unread", [4]float64{}, err)
+			add("unread")
+			use(g, i, 0, nil, err)
 			continue
 		}
 		regions, faults := from.Regions(i, g.Picture)
 		if lost := machine(faults...); lost != nil {
 			return nil, fmt.Errorf("looking for regions: %w", lost)
 		}
-		for _, r := range regions {
-			box, err := in.box(g, r)
-			add(i, r.ID, box, err)
+		for k := range regions {
+			add(regions[k].ID)
+			use(g, i, k, &regions[k], nil)
 		}
 		for k, err := range faults {
-			add(i, fmt.Sprintf("fault%d", k), [4]float64{}, err)
+			add(fmt.Sprintf("fault%d", k))
+			use(g, i, k, nil, err)
 		}
 	}
 	if len(choices) == 0 {
 		return nil, ErrNone
 	}
-	chosen, err := dataset.Choose(ds, choices)
-	if err != nil {
-		return nil, err
-	}
-	side, err := dataset.NewSide(in.Name, in.DType, tensor.Of(values, len(choices), 4))
-	if err != nil {
-		return nil, err
-	}
-	side.Errs, side.From = errs, "regions, "+in.Units
-	return dataset.Beside(chosen, side)
+	return dataset.Choose(ds, choices)
 }
 
 // box is a region's box as the model takes it.

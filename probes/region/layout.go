@@ -76,7 +76,7 @@ type Layout struct {
 // layout makes a site's layout of what is known of its value.
 func (mp *mapper) layout(s *site.Site, in *grid) Layout {
 	l := Layout{Site: s.Name, InputH: in.h(), InputW: in.w(), units: s.Units, planes: s.Planes()}
-	v := mp.values[source(s)]
+	v := mp.values[s.Place()]
 	switch {
 	case v == nil:
 		l.Reason = "it does not follow from the picture"

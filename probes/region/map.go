@@ -100,7 +100,7 @@ func pictureValue(fit *probes.Fit, shape []int64) (*value, error) {
 func (mp *mapper) run(g *onnx.Graph, sites []site.Site) {
 	left := map[string]int{}
 	for i := range sites {
-		left[source(&sites[i])]++
+		left[sites[i].Place()]++
 	}
 	for _, n := range g.Nodes {
 		for _, in := range n.Inputs {
@@ -120,11 +120,6 @@ func (mp *mapper) run(g *onnx.Graph, sites []site.Site) {
 			}
 		}
 	}
-}
-
-// source is the value whose positions are a site's.
-func source(s *site.Site) string {
-	return s.Place()
 }
 
 // call is one node with what is known of its inputs.
@@ -157,6 +152,9 @@ func (mp *mapper) node(n *onnx.Node) []*value {
 		return c.all(lost(data.why))
 	}
 	rule, known := rules[n.Op]
+	if n.Op == "Split" {
+		rule, known = nil, true
+	}
 	if !known || n.Domain != "" && n.Domain != "ai.onnx" && n.Domain != "com.microsoft" {
 		return c.all(lost("positions are not followed through node " + n.String()))
 	}
@@ -169,7 +167,12 @@ func (mp *mapper) node(n *onnx.Node) []*value {
 	if mp.work > maxWork {
 		return c.all(lost("the maps from units to pixels up to node " + n.String() + " are too large to follow"))
 	}
-	outs := rule(c)
+	var outs []*value
+	if rule == nil {
+		outs = split(c)
+	} else if v := rule(c); v != nil {
+		outs = []*value{v}
+	}
 	if len(outs) == 0 {
 		return c.all(lost("positions are not followed through node " + n.String()))
 	}
@@ -246,5 +249,3 @@ func axisOf(a int64, rank int) (int, bool) {
 	}
 	return int(a), a >= 0 && a < int64(rank)
 }
-
-func one(v *value) []*value { return []*value{v} }

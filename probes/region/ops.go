@@ -4,20 +4,20 @@ import "slices"
 
 // rules say for each operator where its outputs' positions are. An operator without
 // one, or whose rule gives nothing, loses them; a residual connection then brings them
-// back, marked Global.
-var rules map[string]func(call) []*value
+// back, marked Global. Further outputs have none; Split, which has several, is split's.
+var rules map[string]func(call) *value
 
 func init() {
-	rules = map[string]func(call) []*value{
+	rules = map[string]func(call) *value{
 		"Conv": conv, "ConvTranspose": convTransposed,
 		"MaxPool": pool, "AveragePool": pool, "LpPool": pool,
 		"GlobalAveragePool": globalPool, "GlobalMaxPool": globalPool, "GlobalLpPool": globalPool,
 		"Concat": concat, "Reshape": reshape, "Flatten": reshape, "Squeeze": reshape, "Unsqueeze": reshape,
-		"Transpose": transpose, "Expand": expand, "Tile": tile, "Slice": slice, "Split": split, "Gather": gather,
+		"Transpose": transpose, "Expand": expand, "Tile": tile, "Slice": slice, "Gather": gather,
 		"Pad": pad, "Resize": resize, "Upsample": resize, "SpaceToDepth": blocks, "DepthToSpace": blocks,
 		"MatMul": matMul, "Gemm": gemm, "BatchNormalization": firstOnly, "Dropout": firstOnly,
 		"Softmax": overFrom, "LogSoftmax": overFrom, "LayerNormalization": overRest, "RMSNormalization": overRest,
-		"InstanceNormalization": overAll, "GroupNormalization": overAll, "LRN": overChannels, "LpNormalization": over, "CumSum": overGiven,
+		"InstanceNormalization": overAll, "GroupNormalization": overAll, "LRN": overChannels, "LpNormalization": over, "CumSum": overAll,
 	}
 	for _, op := range []string{"Relu", "LeakyRelu", "PRelu", "ThresholdedRelu", "Clip", "HardSwish", "HardSigmoid", "Abs", "Elu", "Selu", "Celu",
 		"Gelu", "FastGelu", "QuickGelu", "BiasGelu", "Swish", "Mish", "Softplus", "Softsign", "Shrink", "Sigmoid", "Tanh", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Neg",
@@ -32,15 +32,20 @@ func init() {
 	}
 }
 
-// firstOnly passes on the first input's positions; further outputs have none.
-func firstOnly(c call) []*value {
-	if c.v == nil || slices.ContainsFunc(c.in[1:], func(v *value) bool { return v != nil }) {
+// firstOnly passes on the first input's positions.
+func firstOnly(c call) *value {
+	if c.v == nil || !c.alone() {
 		return nil
 	}
-	return one(c.v)
+	return c.v
 }
 
-func convTransposed(c call) []*value {
+// alone reports whether no input but the first follows from the picture.
+func (c call) alone() bool {
+	return !slices.ContainsFunc(c.in[1:], func(v *value) bool { return v != nil })
+}
+
+func convTransposed(c call) *value {
 	w := c.inShape(1)
 	if c.v == nil || len(w) < 3 || len(w) != len(c.v.axes) || len(c.in) > 1 && c.in[1] != nil {
 		return nil
@@ -52,7 +57,7 @@ func convTransposed(c call) []*value {
 // matMul keeps the positions of the left operand's rows, or of the right one's columns
 // where the left has none. The axis that is summed over is mixed; a product of two
 // values that follow from the picture, as attention's, depends on all of it.
-func matMul(c call) []*value {
+func matMul(c call) *value {
 	if len(c.in) != 2 {
 		return nil
 	}
@@ -86,7 +91,7 @@ func matMul(c call) []*value {
 	if both {
 		v = v.everywhere()
 	}
-	return one(v)
+	return v
 }
 
 // placed reports whether an axis besides one holds some of the grid.
@@ -99,15 +104,15 @@ func placed(v *value, besides int) bool {
 	return false
 }
 
-func gemm(c call) []*value {
-	if c.v == nil || len(c.v.axes) != 2 || c.n.Int("transA", 0) != 0 || slices.ContainsFunc(c.in[1:], func(v *value) bool { return v != nil }) {
+func gemm(c call) *value {
+	if c.v == nil || len(c.v.axes) != 2 || c.n.Int("transA", 0) != 0 || !c.alone() {
 		return nil
 	}
-	return one(c.v.mix(1, c.shape(0)[1]))
+	return c.v.mix(1, c.shape(0)[1])
 }
 
 // reduce mixes the axes that it reduces.
-func reduce(c call) []*value {
+func reduce(c call) *value {
 	if c.v == nil {
 		return nil
 	}
@@ -121,7 +126,7 @@ func reduce(c call) []*value {
 	v, rank := c.v, len(c.v.axes)
 	if len(axes) == 0 {
 		if c.n.Int("noop_with_empty_axes", 0) != 0 {
-			return one(v)
+			return v
 		}
 		for i := range rank {
 			axes = append(axes, int64(i))
@@ -142,12 +147,12 @@ func reduce(c call) []*value {
 			}
 		}
 	}
-	return one(v)
+	return v
 }
 
 // normalised keeps the positions; where the axes that are normalised over hold some of
 // the grid, each element depends on all of it.
-func (c call) normalised(from, to int) []*value {
+func (c call) normalised(from, to int) *value {
 	v := c.v
 	if v == nil || from < 0 || to > len(v.axes) {
 		return nil
@@ -157,28 +162,26 @@ func (c call) normalised(from, to int) []*value {
 			v = v.everywhere()
 		}
 	}
-	return one(v)
+	return v
 }
 
-func over(c call) []*value { return c.overAxis(c.n.Int("axis", -1), false) }
+func over(c call) *value { return c.overAxis(c.n.Int("axis", -1), false) }
 
-func overGiven(c call) []*value { return c.normalised(0, len(c.inShape(0))) }
+func overAll(c call) *value { return c.normalised(0, len(c.inShape(0))) }
 
-func overAll(c call) []*value { return c.normalised(0, len(c.inShape(0))) }
+func overChannels(c call) *value { return c.normalised(1, 2) }
 
-func overChannels(c call) []*value { return c.normalised(1, 2) }
-
-func overRest(c call) []*value { return c.overAxis(c.n.Int("axis", -1), true) }
+func overRest(c call) *value { return c.overAxis(c.n.Int("axis", -1), true) }
 
 // overFrom is Softmax: of one axis, before opset 13 of all from it on.
-func overFrom(c call) []*value {
+func overFrom(c call) *value {
 	if c.opset < 13 {
 		return c.overAxis(c.n.Int("axis", 1), true)
 	}
 	return c.overAxis(c.n.Int("axis", -1), false)
 }
 
-func (c call) overAxis(a int64, rest bool) []*value {
+func (c call) overAxis(a int64, rest bool) *value {
 	rank := len(c.inShape(0))
 	ax, ok := axisOf(a, rank)
 	if !ok {

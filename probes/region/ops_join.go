@@ -8,7 +8,7 @@ import (
 // those of the input with the most; what another input with the same positions depends
 // on is added; one that lies otherwise, or has no place on some axis of the grid, makes
 // the result depend on all.
-func elementwise(c call) []*value {
+func elementwise(c call) *value {
 	out := c.shape(0)
 	main := -1
 	lead := make([]*value, len(c.in))
@@ -50,7 +50,7 @@ func elementwise(c call) []*value {
 			u.grid, u.global = g, u.global || o.global
 		}
 	}
-	return one(u)
+	return u
 }
 
 func places(v *value) int { return v.grid.h() * v.grid.w() }
@@ -91,7 +91,7 @@ func strides(a axis) (out []struct{ digit, step int }) {
 
 // concat puts inputs one after the other: of channels, whose positions join; of
 // tokens, where constants stand for no place; or along an axis of the grid.
-func concat(c call) []*value {
+func concat(c call) *value {
 	out := c.shape(0)
 	ax, ok := axisOf(c.n.Int("axis", 1), len(out))
 	if !ok || out[ax] > maxTokens {
@@ -115,13 +115,13 @@ func concat(c call) []*value {
 		return c.beside(first, ax, out[ax])
 	}
 	if v := c.strip(ax); v != nil {
-		return one(v)
+		return v
 	}
 	return c.tokens(ax)
 }
 
 // beside concatenates channels.
-func (c call) beside(first *value, ax, size int) []*value {
+func (c call) beside(first *value, ax, size int) *value {
 	u := first.set(ax, plain(size))
 	for _, v := range c.in {
 		switch {
@@ -134,7 +134,7 @@ func (c call) beside(first *value, ax, size int) []*value {
 			u.grid, u.global = g, u.global || v.global
 		}
 	}
-	return one(u)
+	return u
 }
 
 // strip concatenates maps along an axis of the grid; nil where they are none.
@@ -175,13 +175,6 @@ func (v *value) mixless(ax int) *value {
 
 // chain is the grid of h's places after g's, nil where the other axis differs in size.
 func (g *grid) chain(h *grid, r role) *grid {
-	hull := func(g *grid) field {
-		t := g.terms[0]
-		for _, s := range g.terms[1:] {
-			t = field{union(t.y, s.y), union(t.x, s.x)}
-		}
-		return t
-	}
 	wide := g.wide || h.wide || len(g.terms) > 1 || len(h.terms) > 1
 	do := func(a, b field) (field, bool) {
 		if r == column {
@@ -197,7 +190,7 @@ func (g *grid) chain(h *grid, r role) *grid {
 		}
 		return f, true
 	}
-	t, ok1 := do(hull(g), hull(h))
+	t, ok1 := do(g.hull(), h.hull())
 	cell, ok2 := do(g.cell, h.cell)
 	if !ok1 || !ok2 {
 		return nil
@@ -207,7 +200,7 @@ func (g *grid) chain(h *grid, r role) *grid {
 
 // tokens concatenates tokens of one grid with others of it or with such as stand for
 // no place.
-func (c call) tokens(ax int) []*value {
+func (c call) tokens(ax int) *value {
 	var u *value
 	var table []int
 	for i, v := range c.in {
@@ -240,7 +233,7 @@ func (c call) tokens(ax int) []*value {
 	}
 	u = u.set(ax, axis{{token, len(table), 1}})
 	u.tokens = table
-	return one(u.untoken(ax))
+	return u.untoken(ax)
 }
 
 // enumerate is the position of each place of an axis that holds all of the grid.

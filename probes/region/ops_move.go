@@ -2,14 +2,11 @@ package region
 
 import "slices"
 
-func reshape(c call) []*value {
+func reshape(c call) *value {
 	if c.v == nil {
 		return nil
 	}
-	if v := c.v.reshaped(c.shape(0)); v != nil {
-		return one(v)
-	}
-	return nil
+	return c.v.reshaped(c.shape(0))
 }
 
 // reshaped hands v's digits to the axes of another shape, splitting them where an
@@ -52,7 +49,7 @@ func (v *value) reshaped(shape []int) *value {
 	return v.with(axes)
 }
 
-func transpose(c call) []*value {
+func transpose(c call) *value {
 	if c.v == nil {
 		return nil
 	}
@@ -68,17 +65,17 @@ func transpose(c call) []*value {
 		}
 		axes[i] = c.v.axes[from]
 	}
-	return one(c.v.with(axes))
+	return c.v.with(axes)
 }
 
 // expand repeats axes of 1.
-func expand(c call) []*value {
+func expand(c call) *value {
 	c.in = c.in[:1]
 	return elementwise(c)
 }
 
 // tile repeats along axes that hold nothing of the grid.
-func tile(c call) []*value {
+func tile(c call) *value {
 	out := c.shape(0)
 	if c.v == nil || len(out) != len(c.v.axes) {
 		return nil
@@ -92,10 +89,10 @@ func tile(c call) []*value {
 			v = v.set(i, plain(d))
 		}
 	}
-	return one(v)
+	return v
 }
 
-func slice(c call) []*value {
+func slice(c call) *value {
 	starts, ok1 := c.ints(1, "starts")
 	axes, ok2 := c.ints(3, "axes")
 	steps, ok3 := c.ints(4, "")
@@ -133,7 +130,7 @@ func slice(c call) []*value {
 			return nil
 		}
 	}
-	return one(v)
+	return v
 }
 
 // stride chooses n places of an axis.
@@ -179,7 +176,7 @@ func split(c call) []*value {
 }
 
 // gather takes places of an axis that a constant names.
-func gather(c call) []*value {
+func gather(c call) *value {
 	idx := c.facts[c.n.Input(1)]
 	if c.v == nil || len(c.in) < 2 || c.in[1] != nil || !idx.Known() || len(idx.Shape) > 1 {
 		return nil
@@ -207,20 +204,20 @@ func gather(c call) []*value {
 		v = v.set(ax, plain(sizes(idx.Shape)[0]))
 	}
 	if len(idx.Shape) == 1 {
-		return one(v)
+		return v
 	}
 	if len(v.tokens) == 1 && v.tokens[0] < 0 {
-		return one(lost("its units belong to a token that stands for no place, taken by node " + c.n.String()))
+		return lost("its units belong to a token that stands for no place, taken by node " + c.n.String())
 	}
 	if v.tokens != nil {
-		return one(v.mix(ax, 1).drop(ax))
+		return v.mix(ax, 1).drop(ax)
 	}
-	return one(v.drop(ax))
+	return v.drop(ax)
 }
 
 func (v *value) drop(ax int) *value { return v.with(slices.Delete(slices.Clone(v.axes), ax, ax+1)) }
 
-func pad(c call) []*value {
+func pad(c call) *value {
 	pads, ok1 := c.ints(1, "pads")
 	axes, ok2 := c.ints(3, "")
 	out := c.shape(0)
@@ -270,11 +267,11 @@ func pad(c call) []*value {
 			use(i)
 		})
 	}
-	return one(v)
+	return v
 }
 
 // blocks is SpaceToDepth and DepthToSpace, as the reshapes and transposes that they are.
-func blocks(c call) []*value {
+func blocks(c call) *value {
 	b, in := int(min(c.n.Int("blocksize", 0), 1<<20)), c.inShape(0)
 	if c.v == nil || len(in) != 4 || b < 1 {
 		return nil
@@ -299,11 +296,8 @@ func blocks(c call) []*value {
 	default:
 		v = via(c.v, []int{n, b, b, ch / b / b, h, w}, 0, 3, 4, 1, 5, 2)
 	}
-	if v != nil {
-		v = v.reshaped(c.shape(0))
-	}
 	if v == nil {
 		return nil
 	}
-	return one(v)
+	return v.reshaped(c.shape(0))
 }

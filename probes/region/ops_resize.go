@@ -5,7 +5,7 @@ import "math"
 // resize samples rows and columns anew. A place depends on the two (linear), four
 // (cubic) or one (nearest) that its interpolation reads; its cell is that of the
 // nearest.
-func resize(c call) []*value {
+func resize(c call) *value {
 	out := c.shape(0)
 	mode, trans := c.n.Str("mode", "nearest"), c.n.Str("coordinate_transformation_mode", "half_pixel")
 	if c.n.IsOp("Upsample") || c.opset < 11 {
@@ -73,7 +73,7 @@ func resize(c call) []*value {
 		v = u.set(i, axis{{r, out[i], 1}})
 		v.grid = u.grid.along(r, func(l line) line { return l.pick(out[i], fields) }, func(l line) line { return l.pick(out[i], cell) })
 	}
-	return one(v)
+	return v
 }
 
 // scale is the factor by which axis i grows: as given, else the ratio of sizes.

@@ -80,7 +80,7 @@ func (s sliding) transposed(o int, use func(int)) {
 func (s sliding) transposedCell(o int, use func(int)) { use(floorDiv(o-s.middle(), s.stride)) }
 
 // followWindows applies windows to the axes from 2 on.
-func (c call) followWindows(kernel func(i int) int) []*value {
+func (c call) followWindows(kernel func(i int) int) *value {
 	v, in, out := c.v, c.inShape(0), c.shape(0)
 	if v == nil || len(in) < 3 || len(in) != len(out) {
 		return nil
@@ -116,11 +116,11 @@ func (c call) followWindows(kernel func(i int) int) []*value {
 		}
 		v.grid = u.grid.along(r, func(l line) line { return l.pick(out[i], s.field) }, func(l line) line { return l.pick(out[i], s.cell) })
 	}
-	return one(v)
+	return v
 }
 
 // conv also mixes the channels; which groups read which does not move a position.
-func conv(c call) []*value {
+func conv(c call) *value {
 	w := c.inShape(1)
 	if c.v == nil || len(w) < 3 || len(c.in) > 1 && c.in[1] != nil {
 		return nil
@@ -133,7 +133,7 @@ func conv(c call) []*value {
 	return c.followWindows(func(i int) int { return w[2+i] })
 }
 
-func pool(c call) []*value {
+func pool(c call) *value {
 	k := c.n.Ints("kernel_shape")
 	if len(k) != len(c.inShape(0))-2 {
 		return nil
@@ -141,7 +141,7 @@ func pool(c call) []*value {
 	return c.followWindows(func(i int) int { return int(min(k[i], 1<<24)) })
 }
 
-func globalPool(c call) []*value {
+func globalPool(c call) *value {
 	v := c.v
 	if v == nil {
 		return nil
@@ -149,5 +149,5 @@ func globalPool(c call) []*value {
 	for i := 2; i < len(v.axes); i++ {
 		v = v.mix(i, 1)
 	}
-	return one(v)
+	return v
 }

@@ -1,11 +1,11 @@
 package region
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
 )
 
@@ -33,45 +33,14 @@ type part struct {
 // whose frame is its error; pictures without regions are no items.
 func NewParts(ds dataset.Dataset, from Source) (*Parts, error) {
 	p := &Parts{of: ds, from: from, refs: map[string]part{}}
-	var choices []dataset.Choice
 	var refs []part
-	for i := range ds.Len() {
-		if !from.Has(i) {
-			continue
-		}
-		taken := map[string]int{}
-		add := func(name string, r part) {
-			if taken[name]++; taken[name] > 1 {
-				name = fmt.Sprintf("%s~%d", name, taken[name])
-			}
-			choices, refs = append(choices, dataset.Choice{Of: i, Name: "#" + name}), append(refs, r)
-		}
-		g, err := dataset.GeometryOf(ds, i)
-		if lost := machine(err); lost != nil {
-			return nil, fmt.Errorf("looking for regions: %w", lost)
-		}
-		if err != nil {
-			add("unread", part{err: err})
-			continue
-		}
-		regions, faults := from.Regions(i, g.Picture)
-		if lost := machine(faults...); lost != nil {
-			return nil, fmt.Errorf("looking for regions: %w", lost)
-		}
-		for k, r := range regions {
-			add(r.ID, part{picture: i, region: k})
-		}
-		for k, err := range faults {
-			add(fmt.Sprintf("fault%d", k), part{err: err})
-		}
-	}
-	if len(choices) == 0 {
-		return nil, errors.New("no picture of the dataset has a region")
-	}
-	var err error
-	if p.Items, err = dataset.Choose(ds, choices); err != nil {
+	items, err := choose(ds, from, func(_ picture.Geometry, i, k int, _ *Region, err error) {
+		refs = append(refs, part{picture: i, region: k, err: err})
+	})
+	if err != nil {
 		return nil, err
 	}
+	p.Items = items
 	for k, r := range refs {
 		p.refs[p.Items.Item(k).ID] = r
 	}

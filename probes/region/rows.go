@@ -208,14 +208,12 @@ func (r *Rows) item(in batch, k int) error {
 		return nil
 	}
 	whole := entry{id: in.id[k], image: in.id[k], path: in.path[k]}
+	var g picture.Geometry
+	var err error
 	if in.status[k] != "ok" {
-		r.sum.Pictures++
-		r.rows.fail(whole, errors.New(in.message[k]))
-		return nil
-	}
-	g, err := r.where(i)
-	if lost := machine(err); lost != nil {
-		return lost
+		err = errors.New(in.message[k])
+	} else if g, err = r.where(i); machine(err) != nil {
+		return err
 	}
 	if err != nil {
 		r.sum.Pictures++
@@ -293,3 +291,13 @@ func (r *Rows) region(at entry, g picture.Geometry, of Region, code, changed []b
 	r.rows.add(at, selected, code, changed)
 	return nil
 }
+
+// Scored says whether a source gives regions with a Score: it has a method of that name
+// then, which says so before any region is asked for.
+func Scored(from any) bool {
+	s, ok := from.(interface{ Scored() bool })
+	return ok && s.Scored()
+}
+
+// Scored is that of the pictures' source.
+func (s *tileSource) Scored() bool { return Scored(s.from) }

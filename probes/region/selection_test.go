@@ -81,8 +81,8 @@ func TestSelectionsBitByBit(t *testing.T) {
 			if got, want := Digest([]*Selection{s, s}, append(bytes.Clone(code), other...)), probes.DigestOf(append(s.Append(nil, code), s.Append(nil, other)...)); got != want {
 				t.Errorf("%s: site %s: digest %s, want %s", file, site.Name, got, want)
 			}
-			all := s.Sketch(code, 1<<20, 7)
-			if !bytes.Equal(all, packed(own)) || !bytes.Equal(s.Sketch(code, 9, 7), s.Sketch(code, 9, 7)) || len(s.Sketch(code, 9, 7)) != (min(9, len(own))+7)/8 {
+			all := Sketch([]*Selection{s}, code, 1<<20, 7)
+			if !bytes.Equal(all, packed(own)) || !bytes.Equal(Sketch([]*Selection{s}, code, 9, 7), Sketch([]*Selection{s}, code, 9, 7)) || len(Sketch([]*Selection{s}, code, 9, 7)) != (min(9, len(own))+7)/8 {
 				t.Errorf("%s: site %s: sketches", file, site.Name)
 			}
 		}

@@ -140,10 +140,7 @@ func each(n int, use func(int)) {
 // merge numbers the places of a role anew by the digits that are left; u is the
 // caller's own.
 func (v *value) merge(r role) {
-	n := v.grid.h()
-	if r == column {
-		n = v.grid.w()
-	}
+	n := v.grid.size(r)
 	type at struct{ axis, place int }
 	var left []at
 	total := 1
@@ -205,10 +202,7 @@ func (v *value) straight(i int) (u *value, r role, ok bool) {
 		}
 		covered *= d.size
 	}
-	n := v.grid.h()
-	if r == column {
-		n = v.grid.w()
-	}
+	n := v.grid.size(r)
 	if covered != n || a.size() > maxLine {
 		return nil, r, false
 	}
@@ -226,14 +220,10 @@ func (v *value) singular(i int) (*value, role, bool) {
 		return nil, other, false
 	}
 	for _, r := range []role{row, column} {
-		n := v.grid.h()
-		if r == column {
-			n = v.grid.w()
-		}
 		has := slices.ContainsFunc(v.axes, func(a axis) bool {
 			return slices.ContainsFunc(a, func(d digit) bool { return d.role == r || d.role == token })
 		})
-		if n == 1 && !has {
+		if v.grid.size(r) == 1 && !has {
 			return v.set(i, axis{{r, 1, 1}}), r, true
 		}
 	}

@@ -54,24 +54,26 @@ func (f *Reader) Column(l Leaf, group int) (*Column, error) {
 func (c *Column) Next() (v Value, ok bool, err error) {
 	for c.left == 0 {
 		if err := c.page(c.row); err != nil {
-			return v, false, fmt.Errorf("column %q, row %d of its group: %w", c.leaf.Name, c.row, err)
+			return v, false, c.fault(c.row, err)
 		}
 	}
 	c.left--
 	c.row++
 	if c.level != nil {
-		d, err := c.level()
-		if err != nil {
-			return v, false, fmt.Errorf("column %q, row %d of its group: %w", c.leaf.Name, c.row-1, err)
-		}
-		if d != uint64(c.leaf.Defined) {
-			return v, false, nil
+		if d, err := c.level(); err != nil || d != uint64(c.leaf.Defined) {
+			return v, false, c.fault(c.row-1, err)
 		}
 	}
-	if v, err = c.decode(); err != nil {
-		return v, false, fmt.Errorf("column %q, row %d of its group: %w", c.leaf.Name, c.row-1, err)
+	v, err = c.decode()
+	return v, err == nil, c.fault(c.row-1, err)
+}
+
+// fault says where an error is; nil for none.
+func (c *Column) fault(row int64, err error) error {
+	if err != nil {
+		err = fmt.Errorf("column %q, row %d of its group: %w", c.leaf.Name, row, err)
 	}
-	return v, true, nil
+	return err
 }
 
 // SkipTo makes row the next one; pages before it are not unpacked.
@@ -79,7 +81,7 @@ func (c *Column) SkipTo(row int) error {
 	for c.row < int64(row) {
 		if c.left == 0 {
 			if err := c.page(int64(row)); err != nil {
-				return fmt.Errorf("column %q, row %d of its group: %w", c.leaf.Name, c.row, err)
+				return c.fault(c.row, err)
 			}
 			continue
 		}

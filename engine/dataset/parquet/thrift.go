@@ -113,15 +113,7 @@ func (t *thriftWalk) value(kind byte, element bool, depth int) error {
 				return err
 			}
 		}
-		if n > uint64(len(t.b)-t.at) { // every element takes a byte
-			return errThriftShort
-		}
-		for range n {
-			if err := t.value(h&15, true, depth+1); err != nil {
-				return err
-			}
-		}
-		return nil
+		return t.elements(n, depth, h&15)
 	case 11:
 		n, err := t.varint()
 		if err != nil || n == 0 {
@@ -131,21 +123,25 @@ func (t *thriftWalk) value(kind byte, element bool, depth int) error {
 		if err != nil {
 			return err
 		}
-		if n > uint64(len(t.b)-t.at) {
-			return errThriftShort
-		}
-		for range n {
-			if err := t.value(kinds>>4, true, depth+1); err != nil {
-				return err
-			}
-			if err := t.value(kinds&15, true, depth+1); err != nil {
-				return err
-			}
-		}
-		return nil
+		return t.elements(n, depth, kinds>>4, kinds&15)
 	case 12:
 		t.structs++
 		return t.structure(depth + 1)
 	}
 	return fmt.Errorf("type %d is none of Thrift's", kind)
+}
+
+// elements walks n times values of some kinds, each of which takes a byte.
+func (t *thriftWalk) elements(n uint64, depth int, kinds ...byte) error {
+	if n > uint64(len(t.b)-t.at) {
+		return errThriftShort
+	}
+	for range n {
+		for _, k := range kinds {
+			if err := t.value(k, true, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

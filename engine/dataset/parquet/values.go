@@ -133,13 +133,17 @@ func hybrid(data []byte, width int) func() (uint64, error) {
 		if bit+width > 8*len(data) {
 			return 0, io.ErrUnexpectedEOF
 		}
-		x := uint64(0)
-		for i := range width {
-			x |= uint64(data[(bit+i)/8]>>((bit+i)%8)&1) << i
-		}
 		bit += width
-		return x, nil
+		return packedAt(data, bit-width, width), nil
 	}
+}
+
+// packedAt is the number of some bits that begins at a bit of data.
+func packedAt(data []byte, bit, width int) (x uint64) {
+	for i := range width {
+		x |= uint64(data[(bit+i)/8]>>((bit+i)%8)&1) << i
+	}
+	return x
 }
 
 // delta reads DELTA_BINARY_PACKED numbers one by one, and tells how many bytes
@@ -162,57 +166,58 @@ func delta(data []byte, n int64) (func() (int64, error), int, error) {
 	if size <= 0 {
 		return nil, 0, io.ErrUnexpectedEOF
 	}
-	at += size
-	reader := func() func() (int64, int, error) { // gives where it has come to, too
-		at, left, v := at, total, first
-		var least int64
-		var widths []byte
-		inMini, mini, bit := uint64(0), uint64(0), 0
-		begun := false
-		return func() (int64, int, error) {
-			if left == 0 {
-				return 0, at, io.ErrUnexpectedEOF
-			}
-			left--
-			if !begun {
-				begun = true
-				return v, at, nil
-			}
-			if inMini == 0 {
-				if mini == 0 {
-					m, size := binary.Varint(data[at:])
-					if size <= 0 || at+size+int(minis) > len(data) {
-						return 0, at, io.ErrUnexpectedEOF
-					}
-					least, at = m, at+size
-					widths, at = data[at:at+int(minis)], at+int(minis)
-				}
-				inMini = block / minis
-				width := int(widths[mini])
-				if width > 64 || at+width*int(inMini)/8 > len(data) {
-					return 0, at, io.ErrUnexpectedEOF
-				}
-				bit, at = at*8, at+width*int(inMini)/8
-				mini = (mini + 1) % minis
-			}
-			width := int(widths[(mini+minis-1)%minis])
-			x := uint64(0)
-			for i := range width {
-				x |= uint64(data[(bit+i)/8]>>((bit+i)%8)&1) << i
-			}
-			bit += width
-			inMini--
-			v += least + int64(x)
-			return v, at, nil
-		}
-	}
-	end := at
-	for next, i := reader(), uint64(0); i < total; i++ {
-		var err error
-		if _, end, err = next(); err != nil {
+	d := deltas{data: data, at: at + size, left: total, v: first, block: block, minis: minis}
+	walk := d
+	for range total {
+		if _, err := walk.next(); err != nil {
 			return nil, 0, err
 		}
 	}
-	next := reader()
-	return func() (int64, error) { v, _, err := next(); return v, err }, end, nil
+	return d.next, walk.at, nil
+}
+
+// deltas reads numbers that are stored as the differences between them.
+type deltas struct {
+	data         []byte
+	at           int    // where the next block or miniblock begins
+	left         uint64 // numbers
+	v            int64  // the first, then the last one read
+	begun        bool
+	block, minis uint64
+
+	least        int64  // of the block's differences
+	widths       []byte // of the numbers of each miniblock
+	mini, inMini uint64 // the next miniblock, and the numbers left in this one
+	width, bit   int    // of this one's numbers, and where the next begins
+}
+
+func (d *deltas) next() (int64, error) {
+	if d.left == 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	d.left--
+	if !d.begun {
+		d.begun = true
+		return d.v, nil
+	}
+	if d.inMini == 0 {
+		if d.mini == 0 {
+			m, size := binary.Varint(d.data[d.at:])
+			if size <= 0 || d.at+size+int(d.minis) > len(d.data) {
+				return 0, io.ErrUnexpectedEOF
+			}
+			d.least, d.at = m, d.at+size+int(d.minis)
+			d.widths = d.data[d.at-int(d.minis) : d.at]
+		}
+		d.inMini, d.width, d.bit = d.block/d.minis, int(d.widths[d.mini]), d.at*8
+		size := d.width * int(d.inMini) / 8
+		if d.width > 64 || d.at+size > len(d.data) {
+			return 0, io.ErrUnexpectedEOF
+		}
+		d.at, d.mini = d.at+size, (d.mini+1)%d.minis
+	}
+	d.v += d.least + int64(packedAt(d.data, d.bit, d.width))
+	d.bit += d.width
+	d.inMini--
+	return d.v, nil
 }

@@ -91,22 +91,15 @@ func (p *Picture) Upright(orientation int) *Picture {
 	q := New(w, h, p.C)
 	for y := range h {
 		for x := range w {
-			var sx, sy int
-			switch orientation {
-			case 2:
-				sx, sy = w-1-x, y
-			case 3:
-				sx, sy = w-1-x, h-1-y
-			case 4:
-				sx, sy = x, h-1-y
-			case 5:
-				sx, sy = y, x
-			case 6:
-				sx, sy = y, w-1-x
-			case 7:
-				sx, sy = h-1-y, w-1-x
-			case 8:
-				sx, sy = h-1-y, x
+			sx, sy := x, y
+			if orientation&2 != 0 { // 2, 3, 6 and 7
+				sx = w - 1 - x
+			}
+			if (orientation-1)&2 != 0 { // 3, 4, 7 and 8
+				sy = h - 1 - y
+			}
+			if orientation >= 5 {
+				sx, sy = sy, sx
 			}
 			copy(q.Pix[(y*w+x)*p.C:(y*w+x+1)*p.C], p.Pix[(sy*p.W+sx)*p.C:])
 		}

@@ -56,17 +56,28 @@ func unpack(archive string, a artifact, dir string) error {
 		return fmt.Errorf("reading %q: %w", archive, err)
 	}
 	defer z.Close()
-	for i := len(a.members) - 1; i >= 0; i-- { // the library last: it marks the install as whole
-		m := a.members[i]
+	return a.put(dir, func(m member) (io.ReadCloser, string, error) {
 		at := slices.IndexFunc(z.File, func(f *zip.File) bool { return f.Name == m.path })
 		if at < 0 {
-			return fmt.Errorf("reading %q: it has no %s, so it is not %s", archive, m.path, a.file)
+			return nil, "", fmt.Errorf("reading %q: it has no %s, so it is not %s", archive, m.path, a.file)
 		}
 		r, err := z.File[at].Open()
 		if err != nil {
-			return fmt.Errorf("reading %s in %q: %w", m.path, archive, err)
+			err = fmt.Errorf("reading %s in %q: %w", m.path, archive, err)
 		}
-		err = putFile(r, m, archive, a.target(dir, i))
+		return r, archive, err
+	})
+}
+
+// put puts a's members into dir, which open opens and says where they come from. The
+// library is the last: it marks the install as whole.
+func (a artifact) put(dir string, open func(m member) (r io.ReadCloser, from string, err error)) error {
+	for i, m := range slices.Backward(a.members) {
+		r, from, err := open(m)
+		if err != nil {
+			return err
+		}
+		err = putFile(r, m, from, a.target(dir, i))
 		r.Close()
 		if err != nil {
 			return err

@@ -40,39 +40,15 @@ type artifact struct {
 // system. To move to another release: change Pinned, download each archive once,
 // and write down the hashes of it and of its members.
 var artifacts = []artifact{
-	{
-		goos: "linux", goarch: "amd64", client: "pip", pkg: "onnxruntime", platform: "manylinux_2_28_x86_64",
-		file:    "onnxruntime-1.30.0-cp312-cp312-manylinux_2_28_x86_64.whl",
-		sha256:  "fa688e7891a6aa206636fe7372e27ee75fd17713289f6b4fc7b190e0a7de9328",
-		members: []member{{"onnxruntime/capi/libonnxruntime.so.1.30.0", 28985152, "c902c70b3003c0e99fada202f37478c515ae9bba7944c2b2abd0017bae0c82ed"}},
-	},
-	{
-		goos: "linux", goarch: "amd64", client: "npm", pkg: "onnxruntime-node",
-		file: "onnxruntime-node-1.30.0.tgz", sha256: npmArchive,
-		members: []member{{"package/bin/napi-v6/linux/x64/libonnxruntime.so.1", 45828512, "ffb75a925ba05e47b235bb66e3e3911714a80b328a9c9425539feb204aa32a23"}},
-	},
-	{
-		goos: "linux", goarch: "arm64", client: "pip", pkg: "onnxruntime", platform: "manylinux_2_28_aarch64",
-		file:    "onnxruntime-1.30.0-cp312-cp312-manylinux_2_28_aarch64.whl",
-		sha256:  "6c32a000d5139a38ba9349030b0032e3331acb559d596b22738d9d2b343a2b83",
-		members: []member{{"onnxruntime/capi/libonnxruntime.so.1.30.0", 25135496, "8a218e1e446880131115c368ec7005969a5022af9a15a26173de648fef0b7789"}},
-	},
-	{
-		goos: "linux", goarch: "arm64", client: "npm", pkg: "onnxruntime-node",
-		file: "onnxruntime-node-1.30.0.tgz", sha256: npmArchive,
-		members: []member{{"package/bin/napi-v6/linux/arm64/libonnxruntime.so.1", 25135496, "1f549d46250b005580b597f4164984aaf75b3bcb9f3aeb07c7f8a8fe60b23c76"}},
-	},
-	{
-		goos: "darwin", goarch: "arm64", client: "pip", pkg: "onnxruntime", platform: "macosx_14_0_arm64",
-		file:    "onnxruntime-1.30.0-cp312-cp312-macosx_14_0_arm64.whl",
-		sha256:  "001ed726c9bd5e2bc92faade7d37d889e9606a350b7d5529f0227df2e3bb57fd",
-		members: []member{{"onnxruntime/capi/libonnxruntime.1.30.0.dylib", 33209560, "b46713ea6a25a5227541c21001f6422c1ccdeaecc369aa026a61b752520325c3"}},
-	},
-	{
-		goos: "darwin", goarch: "arm64", client: "npm", pkg: "onnxruntime-node",
-		file: "onnxruntime-node-1.30.0.tgz", sha256: npmArchive,
-		members: []member{{"package/bin/napi-v6/darwin/arm64/libonnxruntime.1.30.0.dylib", 44589928, "685d2be5dba1309c89d3a5324b7fd06a5c42f1a61bfea32d14c4cc28d072121d"}},
-	},
+	fromPip("linux", "amd64", "manylinux_2_28_x86_64", "fa688e7891a6aa206636fe7372e27ee75fd17713289f6b4fc7b190e0a7de9328",
+		member{"onnxruntime/capi/libonnxruntime.so.1.30.0", 28985152, "c902c70b3003c0e99fada202f37478c515ae9bba7944c2b2abd0017bae0c82ed"}),
+	fromNpm("linux", "amd64", member{"package/bin/napi-v6/linux/x64/libonnxruntime.so.1", 45828512, "ffb75a925ba05e47b235bb66e3e3911714a80b328a9c9425539feb204aa32a23"}),
+	fromPip("linux", "arm64", "manylinux_2_28_aarch64", "6c32a000d5139a38ba9349030b0032e3331acb559d596b22738d9d2b343a2b83",
+		member{"onnxruntime/capi/libonnxruntime.so.1.30.0", 25135496, "8a218e1e446880131115c368ec7005969a5022af9a15a26173de648fef0b7789"}),
+	fromNpm("linux", "arm64", member{"package/bin/napi-v6/linux/arm64/libonnxruntime.so.1", 25135496, "1f549d46250b005580b597f4164984aaf75b3bcb9f3aeb07c7f8a8fe60b23c76"}),
+	fromPip("darwin", "arm64", "macosx_14_0_arm64", "001ed726c9bd5e2bc92faade7d37d889e9606a350b7d5529f0227df2e3bb57fd",
+		member{"onnxruntime/capi/libonnxruntime.1.30.0.dylib", 33209560, "b46713ea6a25a5227541c21001f6422c1ccdeaecc369aa026a61b752520325c3"}),
+	fromNpm("darwin", "arm64", member{"package/bin/napi-v6/darwin/arm64/libonnxruntime.1.30.0.dylib", 44589928, "685d2be5dba1309c89d3a5324b7fd06a5c42f1a61bfea32d14c4cc28d072121d"}),
 	{
 		goos: "linux", goarch: "amd64", cuda: true, client: "pip", pkg: "onnxruntime-gpu", platform: "manylinux_2_28_x86_64",
 		file: "onnxruntime_gpu-1.30.0-cp312-cp312-manylinux_2_28_x86_64.whl",
@@ -85,18 +61,26 @@ var artifacts = []artifact{
 	},
 	// The Node package's Windows library wants three more DLLs beside it, so
 	// Windows has the wheels alone.
-	{
-		goos: "windows", goarch: "amd64", client: "pip", pkg: "onnxruntime", platform: "win_amd64",
-		file:    "onnxruntime-1.30.0-cp312-cp312-win_amd64.whl",
-		sha256:  "f3501472571f1b1eee50e017851e7929f5ea37312d2d8c2494a19e8fc58b4a38",
-		members: []member{{"onnxruntime/capi/onnxruntime.dll", 18446176, "e42c5c917207ff706530315177e39dca2539695a6a8d968a22225e34291b1f12"}},
-	},
-	{
-		goos: "windows", goarch: "arm64", client: "pip", pkg: "onnxruntime", platform: "win_arm64",
-		file:    "onnxruntime-1.30.0-cp312-cp312-win_arm64.whl",
-		sha256:  "dc4c706f1935ebb62356e6a095b047859badd854482c40560888e95c328ed262",
-		members: []member{{"onnxruntime/capi/onnxruntime.dll", 18351456, "73f0a1ed25a088da5dbc5f76af9c32f8b7dd88033715078b0c04632a9d11f745"}},
-	},
+	fromPip("windows", "amd64", "win_amd64", "f3501472571f1b1eee50e017851e7929f5ea37312d2d8c2494a19e8fc58b4a38",
+		member{"onnxruntime/capi/onnxruntime.dll", 18446176, "e42c5c917207ff706530315177e39dca2539695a6a8d968a22225e34291b1f12"}),
+	fromPip("windows", "arm64", "win_arm64", "dc4c706f1935ebb62356e6a095b047859badd854482c40560888e95c328ed262",
+		member{"onnxruntime/capi/onnxruntime.dll", 18351456, "73f0a1ed25a088da5dbc5f76af9c32f8b7dd88033715078b0c04632a9d11f745"}),
+}
+
+// fromPip is ONNX Runtime for one system from pip.
+func fromPip(goos, goarch, platform, sum string, library member) artifact {
+	return artifact{
+		goos: goos, goarch: goarch, client: "pip", pkg: "onnxruntime", platform: platform, sha256: sum,
+		file: "onnxruntime-" + Pinned + "-cp312-cp312-" + platform + ".whl", members: []member{library},
+	}
+}
+
+// fromNpm is ONNX Runtime for one system from npm, whose archive has those of all.
+func fromNpm(goos, goarch string, library member) artifact {
+	return artifact{
+		goos: goos, goarch: goarch, client: "npm", pkg: "onnxruntime-node",
+		file: "onnxruntime-node-" + Pinned + ".tgz", sha256: npmArchive, members: []member{library},
+	}
 }
 
 const npmArchive = "6e3390d6b783e7be946fad629292799da28d0b42f84856e50d2c1b0383291e75"

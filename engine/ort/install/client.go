@@ -61,7 +61,7 @@ func download(ctx context.Context, cmd []string, a artifact, dir string, log fun
 	}
 	got := filepath.Join(tmp, a.file)
 	if !exists(got) {
-		names, _ := filepath.Glob(filepath.Join(tmp, "*"))
+		names := glob(tmp, "*")
 		for i := range names {
 			names[i] = filepath.Base(names[i])
 		}

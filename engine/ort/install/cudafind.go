@@ -166,17 +166,18 @@ func search(parts []Part, rules []rule) []Found {
 				continue
 			}
 			for i := range found {
-				if p := &found[i]; p.Missing() {
-					p.try(dir, r.from)
-				}
+				found[i].try(dir, r.from)
 			}
 		}
 	}
 	return found
 }
 
-// try takes the part from dir if it is there, whole and fit.
+// try takes a part that is still missing from dir if it is there, whole and fit.
 func (p *Found) try(dir, from string) {
+	if !p.Missing() {
+		return
+	}
 	version, err := p.fits(dir, from)
 	switch {
 	case err == nil:
@@ -262,11 +263,7 @@ func (p *Part) versionIn(dir string) (string, error) {
 			}
 		}
 	}
-	path := filepath.Join(dir, p.Libs[0])
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	_, version, _ := strings.Cut(filepath.Base(path), ".so.")
+	_, version, _ := strings.Cut(filepath.Base(realPath(filepath.Join(dir, p.Libs[0]))), ".so.")
 	if !strings.Contains(version, ".") {
 		version = ""
 	}
@@ -303,7 +300,7 @@ func FindCUDA(provider string) (found []Found, major int, err error) {
 			return nil, 0, err
 		}
 	}
-	root, _ := Root() // without a cache folder nothing is installed
+	root, _ := cacheRoot() // without a cache folder nothing is installed
 	return findParts(parts, cudaRules(root, provider)), major, nil
 }
 

@@ -92,7 +92,7 @@ func TestPartsOf(t *testing.T) {
 // The table says what the real provider links to.
 func TestPinnedProvider(t *testing.T) {
 	needLinux(t)
-	root, err := Root()
+	root, err := cacheRoot()
 	if err != nil {
 		t.Skip(err)
 	}

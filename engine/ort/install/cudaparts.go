@@ -135,14 +135,11 @@ func soMajor(soname string) int {
 
 // dynamic reads what a shared library calls itself and what it links to.
 func dynamic(path string) (soname string, needed []string, err error) {
-	f, err := elf.Open(path)
+	f, err := openLibrary(path)
 	if err != nil {
-		return "", nil, fmt.Errorf("%s is not a shared library: %w", path, err)
+		return "", nil, err
 	}
 	defer f.Close()
-	if want, ok := machines[runtime.GOARCH]; ok && f.Machine != want {
-		return "", nil, fmt.Errorf("%s is built for %v, this program for %v", path, f.Machine, want)
-	}
 	if needed, err = f.ImportedLibraries(); err != nil {
 		return "", nil, fmt.Errorf("reading what %s links to: %w", path, err)
 	}

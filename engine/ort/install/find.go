@@ -57,7 +57,7 @@ func Find(library string) []Candidate {
 		seen[real] = true
 		out = append(out, inspect(path, from))
 	}
-	if root, err := Root(); err == nil {
+	if root, err := cacheRoot(); err == nil {
 		for _, cuda := range []bool{true, false} {
 			if p := LibraryPath(root, cuda); exists(p) {
 				add(p, FromInstall)
@@ -82,7 +82,7 @@ func librariesIn(dir string) []string {
 	case "darwin":
 		pattern = "libonnxruntime*.dylib"
 	}
-	found, _ := filepath.Glob(filepath.Join(dir, pattern))
+	found := glob(dir, pattern)
 	slices.SortFunc(found, func(a, b string) int { return slices.Compare(numbers(b), numbers(a)) })
 	return found
 }
@@ -141,8 +141,7 @@ func ldconfDirs(path string, depth int) []string {
 			if !filepath.IsAbs(pattern) {
 				pattern = filepath.Join(filepath.Dir(path), pattern)
 			}
-			files, _ := filepath.Glob(pattern)
-			for _, f := range files {
+			for _, f := range glob(pattern) {
 				out = append(out, ldconfDirs(f, depth+1)...)
 			}
 		} else if line != "" {
@@ -173,14 +172,11 @@ func inspect(path, from string) Candidate {
 
 // CUDAProvider is where the CUDA half of the library at path would be.
 func CUDAProvider(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
 	name := "libonnxruntime_providers_cuda.so"
 	if runtime.GOOS == "windows" {
 		name = "onnxruntime_providers_cuda.dll"
 	}
-	return filepath.Join(filepath.Dir(path), name)
+	return filepath.Join(filepath.Dir(realPath(path)), name)
 }
 
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
@@ -190,41 +186,54 @@ var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AA
 // tells. A library for another processor is an error.
 func fileVersion(path string) (string, error) {
 	if runtime.GOOS == "linux" {
-		f, err := elf.Open(path)
+		f, err := openLibrary(path)
 		if err != nil {
-			return "", fmt.Errorf("%s is not a shared library: %w", path, err)
+			return "", err
 		}
 		defer f.Close()
-		if want, ok := machines[runtime.GOARCH]; ok && f.Machine != want {
-			return "", fmt.Errorf("%s is built for %v, this program for %v", path, f.Machine, want)
-		}
-		versions, err := f.DynamicVersions()
-		if err == nil {
-			for _, v := range versions {
-				if s, ok := strings.CutPrefix(v.Name, "VERS_"); ok {
-					return s, nil
-				}
+		versions, _ := f.DynamicVersions()
+		for _, v := range versions {
+			if s, ok := strings.CutPrefix(v.Name, "VERS_"); ok {
+				return s, nil
 			}
 		}
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	return versionInName.FindString(filepath.Base(realPath(path))), nil
+}
+
+// openLibrary opens a shared library for this processor.
+func openLibrary(path string) (*elf.File, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a shared library: %w", path, err)
 	}
-	return versionInName.FindString(filepath.Base(path)), nil
+	if want, ok := machines[runtime.GOARCH]; ok && f.Machine != want {
+		f.Close()
+		return nil, fmt.Errorf("%s is built for %v, this program for %v", path, f.Machine, want)
+	}
+	return f, nil
+}
+
+// realPath is a path without links, as it is where that cannot be told.
+func realPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
 }
 
 var versionInName = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+`)
 
 // CheckVersion is nil when a release can be used.
 func CheckVersion(version string) error {
-	parts := strings.Split(version, ".")
-	if len(parts) >= 2 {
+	if parts := strings.Split(version, "."); len(parts) >= 2 {
 		major, err1 := strconv.Atoi(parts[0])
 		minor, err2 := strconv.Atoi(parts[1])
-		if err1 == nil && err2 == nil && major == 1 {
-			if minor >= MinMinor {
-				return nil
-			}
+		switch {
+		case err1 != nil || err2 != nil || major != 1:
+		case minor >= MinMinor:
+			return nil
+		default:
 			return fmt.Errorf("it is ONNX Runtime %s, too old: this program needs 1.%d or newer", version, MinMinor)
 		}
 	}

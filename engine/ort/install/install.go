@@ -1,3 +1,7 @@
+// Package install finds ONNX Runtime's library and what its CUDA provider needs on this
+// machine, and gets them: Find and FindCUDA look, in the order in which package ort
+// tries, and load nothing; Install downloads through pip or npm, checks SHA-256 sums
+// that are part of this program, and keeps the files in the user's cache folder.
 package install
 
 import (
@@ -8,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -41,9 +46,9 @@ func (o Options) logf(format string, args ...any) {
 	}
 }
 
-// Root is the folder that Install fills, onnxprobe/runtime in the user's cache
+// cacheRoot is the folder that Install fills, onnxprobe/runtime in the user's cache
 // folder.
-func Root() (string, error) {
+func cacheRoot() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("finding the user's cache folder: %w; set HOME or XDG_CACHE_HOME", err)
@@ -79,17 +84,13 @@ func Install(ctx context.Context, o Options) (string, error) {
 		return "", fmt.Errorf("installing ONNX Runtime: no package client is called %q; the choices are pip and npm", o.Client)
 	}
 	if o.Root == "" {
-		if o.Root, err = Root(); err != nil {
+		if o.Root, err = cacheRoot(); err != nil {
 			return "", err
 		}
 	}
 	if o.CUDA {
 		return installCUDA(ctx, o, arts, pinnedParts())
 	}
-	return installCPU(ctx, o, arts)
-}
-
-func installCPU(ctx context.Context, o Options, arts []artifact) (string, error) {
 	return ensure(ctx, o, arts, folder(o.Root, o.CUDA))
 }
 
@@ -113,11 +114,8 @@ func ensure(ctx context.Context, o Options, arts []artifact, dir string) (string
 		return arts[0].target(dir, 0), nil
 	}
 	// Whoever left these is gone: the lock is ours.
-	for _, pattern := range []string{"*.tmp", "download-*"} {
-		stale, _ := filepath.Glob(filepath.Join(dir, pattern))
-		for _, f := range stale {
-			os.RemoveAll(f)
-		}
+	for _, stale := range append(glob(dir, "*.tmp"), glob(dir, "download-*")...) {
+		os.RemoveAll(stale)
 	}
 	if o.From != "" {
 		err = installFrom(o, arts, dir)
@@ -134,16 +132,14 @@ func ensure(ctx context.Context, o Options, arts []artifact, dir string) (string
 
 // installed reports whether dir holds every file of one of arts, unchanged.
 func installed(dir string, arts []artifact) bool {
-	for _, a := range arts {
-		ok := true
+	return slices.ContainsFunc(arts, func(a artifact) bool {
 		for i, m := range a.members {
-			ok = ok && checkFile(a.target(dir, i), m.size, m.sha256) == nil
+			if checkFile(a.target(dir, i), m.size, m.sha256) != nil {
+				return false
+			}
 		}
-		if ok {
-			return true
-		}
-	}
-	return false
+		return true
+	})
 }
 
 // installClient downloads the first artifact that a client here can get.
@@ -174,20 +170,16 @@ func installClient(ctx context.Context, o Options, arts []artifact, dir string) 
 				continue
 			}
 		}
-		if err := unpack(archive, a, dir); err != nil {
-			os.Remove(archive)
-			return err
-		}
+		err := unpack(archive, a, dir)
 		os.Remove(archive)
-		return nil
+		return err
 	}
 	err := fmt.Errorf("installing %s %s: %w", arts[0].pkg, arts[0].release(), errors.Join(faults...))
+	way := ""
 	if !tried {
-		err = fmt.Errorf("%w; install pip or npm,", err)
-	} else {
-		err = fmt.Errorf("%w;", err)
+		way = " install pip or npm,"
 	}
-	err = fmt.Errorf("%w or bring %s from another machine and install from it", err, arts[0].file)
+	err = fmt.Errorf("%w;%s or bring %s from another machine and install from it", err, way, arts[0].file)
 	return onnx.Remedy(err, "install.Options.From")
 }
 
@@ -206,14 +198,13 @@ func installFrom(o Options, arts []artifact, dir string) error {
 			return installFile(f, arts, dir)
 		}
 	}
-	for _, a := range arts {
-		if exists(filepath.Join(o.From, filepath.Base(a.members[0].path))) {
-			return installFile(filepath.Join(o.From, filepath.Base(a.members[0].path)), arts, dir)
-		}
-	}
 	var want []string
 	for _, a := range arts {
-		want = append(want, a.file, filepath.Base(a.members[0].path))
+		library := filepath.Base(a.members[0].path)
+		if f := filepath.Join(o.From, library); exists(f) {
+			return installFile(f, arts, dir)
+		}
+		want = append(want, a.file, library)
 	}
 	return fmt.Errorf("installing from the folder %q: it holds none of %q", o.From, want)
 }
@@ -257,22 +248,17 @@ func copyMembers(path string, a artifact, dir string) error {
 	if err := checkFile(path, a.members[0].size, a.members[0].sha256); err != nil {
 		return fmt.Errorf("installing %s %s: %w", a.pkg, a.release(), err)
 	}
-	for i := len(a.members) - 1; i >= 0; i-- { // the library last: it marks the install as whole
+	return a.put(dir, func(m member) (io.ReadCloser, string, error) {
 		from := path
-		if i > 0 {
-			from = filepath.Join(filepath.Dir(path), filepath.Base(a.members[i].path))
+		if m != a.members[0] {
+			from = filepath.Join(filepath.Dir(path), filepath.Base(m.path))
 		}
 		f, err := os.Open(from)
 		if err != nil {
-			return fmt.Errorf("installing %q: %w", from, err)
+			err = fmt.Errorf("installing %q: %w", from, err)
 		}
-		err = putFile(f, a.members[i], from, a.target(dir, i))
-		f.Close()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return f, from, err
+	})
 }
 
 func exists(path string) bool {

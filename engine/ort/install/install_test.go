@@ -131,7 +131,9 @@ done
 echo "$0 $*" >> `+x.calls+"\n"+body+"\n"))
 }
 
-func (x *fixture) install(ctx context.Context) (string, error) { return installCPU(ctx, x.o, x.arts) }
+func (x *fixture) install(ctx context.Context) (string, error) {
+	return ensure(ctx, x.o, x.arts, folder(x.o.Root, x.o.CUDA))
+}
 
 // whole fails the test unless the library, and nothing but what belongs to it,
 // is in place.

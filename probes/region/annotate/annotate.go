@@ -11,6 +11,7 @@ package annotate
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -231,7 +232,7 @@ func withoutExt(name, ext string) string {
 // eachFile calls read with the files below a folder that have an extension, or with
 // the one file that path is. name is the path relative to the folder, with slashes and
 // without the extension.
-func (s *Set) eachFile(path, ext string, read func(s *Set, f fs.File, file, name string) error) error {
+func (s *Set) eachFile(path, ext string, read func(s *Set, r io.Reader, file, name string) error) error {
 	files, root, err := s.disk.filesOf(path, ext)
 	if err != nil {
 		return err

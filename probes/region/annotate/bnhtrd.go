@@ -11,40 +11,41 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
-// Page is a page of BN-HTRd with its lines, from the top.
-type Page struct {
+// page is a page of BN-HTRd with its lines, from the top.
+type page struct {
 	// Document and Number are the two parts of the page's ID, as 7 and 1 of 7_1.
 	Document, Number int
 	// Image and Boxes are the files of the whole page, "" where there is none.
 	Image, Boxes string
-	Lines        []Line
+	Lines        []textLine
 }
 
 // ID is the page's name in the data set.
-func (p Page) ID() string { return fmt.Sprintf("%d_%d", p.Document, p.Number) }
+func (p page) ID() string { return fmt.Sprintf("%d_%d", p.Document, p.Number) }
 
-// Line is a line of a page.
-type Line struct {
+// textLine is a line of a page.
+type textLine struct {
 	Number int
 	// Image is the file of the line's picture, Boxes that of its YOLO boxes; "" where
 	// there is none.
 	Image, Boxes string
-	Words        []Word
+	Words        []word
 }
 
-// Word is a word of a line.
-type Word struct {
+// word is a word of a line.
+type word struct {
 	Number int
 	// Text is the ground truth, Image the file of the word's picture; "" where there is
 	// none.
 	Text, Image string
 }
 
-// BNHTRd is what OpenBNHTRd finds, sorted by document and page.
-type BNHTRd struct {
-	Pages  []Page
+// handwriting is what openBNHTRd finds, sorted by document and page.
+type handwriting struct {
+	Pages  []page
 	Faults Faults
 }
 
@@ -53,24 +54,18 @@ var bnFolders = struct{ lines, words, texts string }{
 	"Segmentation_Images/Lines", "Segmentation_Images/Words", "Recognition_Ground_Truth_Texts",
 }
 
-// OpenBNHTRd reads the folders of BN-HTRd (Rahman et al., A dataset of Bangla
+// openBNHTRd reads the folders of BN-HTRd (Rahman et al., A dataset of Bangla
 // handwriting, Mendeley Data 743k6dm543): pictures of lines and words, named
 // DOCUMENT_PAGE_LINE and DOCUMENT_PAGE_LINE_WORD, of pages where they are there too,
 // named DOCUMENT_PAGE, the boxes beside them, and the ground truth of words in a sheet a
-// document with the columns Id and Word. Pictures are not
-// opened. Files whose names or rows are not understood are faults; other files are
-// passed over. It is an error when root has none of the three folders.
-func OpenBNHTRd(root string) (*BNHTRd, error) {
-	disk := disk{dataset.NewWitness(dataset.Local)}
-	d, err := openBNHTRd(disk, root)
-	if lost := disk.Fault(); lost != nil {
-		return nil, fmt.Errorf("reading BN-HTRd in %q: %w", root, lost)
+// document with the columns Id and Word. Pictures are not opened. Files whose names or
+// rows are not understood are faults; other files are passed over. It is an error when
+// root has none of the three folders.
+func openBNHTRd(disk disk, root string) (*handwriting, error) {
+	r := bnReader{
+		disk: disk, out: &handwriting{},
+		words: map[[4]int]*word{}, lines: map[[3]int]*textLine{}, pages: map[[2]int]*page{},
 	}
-	return d, err
-}
-
-func openBNHTRd(disk disk, root string) (*BNHTRd, error) {
-	r := bnReader{disk: disk, words: map[[4]int]*Word{}, lines: map[[3]int]*Line{}, pages: map[[2]int]*Page{}, out: &BNHTRd{}}
 	found := false
 	for _, f := range []struct {
 		folder string
@@ -108,25 +103,22 @@ func openBNHTRd(disk disk, root string) (*BNHTRd, error) {
 // bnReader holds pages, lines and words by the numbers in their names.
 type bnReader struct {
 	disk  disk
-	pages map[[2]int]*Page
-	lines map[[3]int]*Line
-	words map[[4]int]*Word
-	out   *BNHTRd
+	pages map[[2]int]*page
+	lines map[[3]int]*textLine
+	words map[[4]int]*word
+	out   *handwriting
 }
 
 // ids are the numbers of a name: 7_1_3_2.
 func ids(name string, want int) ([]int, error) {
 	fields := strings.Split(name, "_")
-	if len(fields) != want {
-		return nil, fmt.Errorf("got the name %.60q, want %d numbers as in %s", name, want, "7_1_3_2"[:2*want-1])
-	}
-	out := make([]int, want)
+	out, ok := make([]int, len(fields)), len(fields) == want
 	for i, f := range fields {
 		n, err := strconv.Atoi(f)
-		if err != nil || n < 0 || n > 1<<30 {
-			return nil, fmt.Errorf("got the name %.60q, want %d numbers as in %s", name, want, "7_1_3_2"[:2*want-1])
-		}
-		out[i] = n
+		out[i], ok = n, ok && err == nil && n >= 0 && n <= 1<<30
+	}
+	if !ok {
+		return nil, fmt.Errorf("got the name %.60q, want %d numbers as in %s", name, want, "7_1_3_2"[:2*want-1])
 	}
 	return out, nil
 }
@@ -141,43 +133,40 @@ func (r bnReader) line(file string) error {
 	if !isPicture(file) && !boxes || filepath.Base(file) == classesFile {
 		return nil
 	}
-	var image, text *string
+	put := func(image, text *string) error {
+		if boxes {
+			image = text
+		}
+		*image = file
+		return nil
+	}
 	name := stem(filepath.Base(file))
 	if n, err := ids(name, 2); err == nil {
 		p := r.pageOf([2]int(n))
-		image, text = &p.Image, &p.Boxes
-	} else if n, err := ids(name, 3); err == nil {
-		l := r.lineOf([3]int(n))
-		image, text = &l.Image, &l.Boxes
-	} else {
+		return put(&p.Image, &p.Boxes)
+	}
+	n, err := ids(name, 3)
+	if err != nil {
 		return err
 	}
-	if boxes {
-		image = text
-	}
-	*image = file
-	return nil
+	l := r.lineOf([3]int(n))
+	return put(&l.Image, &l.Boxes)
 }
 
-func (r bnReader) pageOf(n [2]int) *Page {
-	if r.pages[n] == nil {
-		r.pages[n] = &Page{Document: n[0], Number: n[1]}
-	}
-	return r.pages[n]
+func (r bnReader) pageOf(n [2]int) *page {
+	return entry(r.pages, n, page{Document: n[0], Number: n[1]})
 }
 
-func (r bnReader) lineOf(n [3]int) *Line {
-	if r.lines[n] == nil {
-		r.lines[n] = &Line{Number: n[2]}
-	}
-	return r.lines[n]
-}
+func (r bnReader) lineOf(n [3]int) *textLine { return entry(r.lines, n, textLine{Number: n[2]}) }
 
-func (r bnReader) wordOf(n [4]int) *Word {
-	if r.words[n] == nil {
-		r.words[n] = &Word{Number: n[3]}
+func (r bnReader) wordOf(n [4]int) *word { return entry(r.words, n, word{Number: n[3]}) }
+
+// entry is what a map has for a key, v where it has nothing yet.
+func entry[K comparable, V any](m map[K]*V, k K, v V) *V {
+	if m[k] == nil {
+		m[k] = &v
 	}
-	return r.words[n]
+	return m[k]
 }
 
 func (r bnReader) word(file string) error {
@@ -200,12 +189,13 @@ func (r bnReader) texts(file string) error {
 	if err != nil {
 		return err
 	}
-	id, word := -1, -1
+	id, text := -1, -1
 	for i, row := range rows {
 		if i == 0 {
-			id = slices.IndexFunc(row, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), "id") })
-			word = slices.IndexFunc(row, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), "word") })
-			if id < 0 || word < 0 {
+			find := func(name string) int {
+				return slices.IndexFunc(row, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), name) })
+			}
+			if id, text = find("id"), find("word"); id < 0 || text < 0 {
 				return fmt.Errorf("the sheet's first row got %q, want the columns Id and Word", row)
 			}
 			continue
@@ -218,8 +208,8 @@ func (r bnReader) texts(file string) error {
 			r.out.Faults.add(file, i+1, err)
 			continue
 		}
-		if word < len(row) {
-			r.wordOf([4]int(n)).Text = row[word]
+		if text < len(row) {
+			r.wordOf([4]int(n)).Text = row[text]
 		}
 	}
 	return nil
@@ -232,15 +222,79 @@ func (r bnReader) gather() {
 		l.Words = append(l.Words, *w)
 	}
 	for n, l := range r.lines {
-		slices.SortFunc(l.Words, func(a, b Word) int { return a.Number - b.Number })
+		slices.SortFunc(l.Words, func(a, b word) int { return a.Number - b.Number })
 		p := r.pageOf([2]int(n[:2]))
 		p.Lines = append(p.Lines, *l)
 	}
 	for _, p := range r.pages {
-		slices.SortFunc(p.Lines, func(a, b Line) int { return a.Number - b.Number })
+		slices.SortFunc(p.Lines, func(a, b textLine) int { return a.Number - b.Number })
 		r.out.Pages = append(r.out.Pages, *p)
 	}
-	slices.SortFunc(r.out.Pages, func(a, b Page) int {
+	slices.SortFunc(r.out.Pages, func(a, b page) int {
 		return cmp.Or(a.Document-b.Document, a.Number-b.Number)
 	})
+}
+
+// isBNHTRd reports whether a folder has one of the folders of BN-HTRd.
+func isBNHTRd(disk disk, root string) bool {
+	for _, folder := range []string{bnFolders.lines, bnFolders.words, bnFolders.texts} {
+		if info, err := disk.Stat(filepath.Join(root, filepath.FromSlash(folder))); err == nil && info.IsDir() {
+			return true
+		}
+	}
+	return false
+}
+
+// openHandwriting makes the pictures of BN-HTRd regions. A picture of a page or a line
+// has the boxes in the file beside it, which are taken to be of that picture. One of a
+// word, or of a line without such a file, is one region as a whole: its label is the
+// ground truth, of a line the words that are known, and its ID is the one of the data
+// set, 7_1_3_2.
+func openHandwriting(s *Set, path string) error {
+	d, err := openBNHTRd(s.disk, path)
+	if err != nil {
+		return err
+	}
+	s.Faults = d.Faults
+	for _, p := range d.Pages {
+		s.boxesBeside(path, p.Boxes)
+		for _, l := range p.Lines {
+			id := fmt.Sprintf("%s_%d", p.ID(), l.Number)
+			var words []string
+			for _, w := range l.Words {
+				if w.Text != "" {
+					words = append(words, w.Text)
+				}
+				s.whole(path, w.Image, fmt.Sprintf("%s_%d", id, w.Number), w.Text)
+			}
+			if l.Boxes != "" {
+				s.boxesBeside(path, l.Boxes)
+			} else {
+				s.whole(path, l.Image, id, strings.Join(words, " "))
+			}
+		}
+	}
+	return nil
+}
+
+// boxesBeside takes the boxes of a file for the picture of its name.
+func (s *Set) boxesBeside(root, file string) {
+	if file == "" {
+		return
+	}
+	f, err := s.disk.openRegular(file)
+	if err == nil {
+		err = s.readYOLO(f, file, withoutExt(relative(root, file), filepath.Ext(file)))
+		f.Close()
+	}
+	if err != nil {
+		s.Faults.add(file, 0, err)
+	}
+}
+
+// whole makes a picture one region.
+func (s *Set) whole(root, image, id, text string) {
+	if image != "" {
+		s.add(relative(root, image), image, mark{id: id, label: text, box: region.Box{X1: 1, Y1: 1}, scale: 1})
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 )
 
 // workbook writes a sheet of words with shared ("s") or inline strings.
@@ -65,7 +67,7 @@ func TestBNHTRd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := OpenBNHTRd(root)
+		d, err := openBNHTRd(disk{dataset.NewWitness(dataset.Local)}, root)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,14 +109,14 @@ func TestBNHTRd(t *testing.T) {
 		os.MkdirAll(filepath.Dir(path), 0o755)
 		os.WriteFile(path, []byte("0 .5 .5 .1 .1\n"), 0o644)
 	}
-	d, err := OpenBNHTRd(page)
+	d, err := openBNHTRd(disk{dataset.NewWitness(dataset.Local)}, page)
 	if err != nil || len(d.Pages) != 1 || d.Pages[0].Image == "" || d.Pages[0].Boxes == "" || len(d.Pages[0].Lines) != 1 || d.Faults.Count > 0 {
 		t.Errorf("a whole page: %+v, %v", d, err)
 	}
 	if s, err := Open(page, Options{}); err != nil || s.Regions() != 2 {
 		t.Errorf("the regions of a whole page: %v, %v", s, err)
 	}
-	if _, err := OpenBNHTRd(t.TempDir()); err == nil || !strings.Contains(err.Error(), "got none of the folders") {
+	if _, err := openBNHTRd(disk{dataset.NewWitness(dataset.Local)}, t.TempDir()); err == nil || !strings.Contains(err.Error(), "got none of the folders") {
 		t.Errorf("an empty folder: %v", err)
 	}
 }

@@ -1,22 +1,16 @@
 package annotate
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 )
 
-// openBoxes reads JSON Lines of pictures and their boxes: {"id" or "path" or "image":
+// readBoxes reads JSON Lines of pictures and their boxes: {"id" or "path" or "image":
 // NAME, "boxes": [[x1, y1, x2, y2], ...] or the same numbers in one list, "labels":
 // [...], "ids": [...]}, the last two where there are some.
-func openBoxes(s *Set, path string) error {
-	return s.eachFile(path, ".jsonl", func(s *Set, f fs.File, file, _ string) error {
-		return s.readBoxes(f, file)
-	})
-}
-
 func (s *Set) readBoxes(r io.Reader, file string) error {
 	return eachLine(r, func(line int, text []byte) {
 		var v struct {
@@ -25,7 +19,7 @@ func (s *Set) readBoxes(r io.Reader, file string) error {
 			Labels, IDs     []name
 		}
 		err := json.Unmarshal(text, &v)
-		picture := firstOf(string(v.ID), string(v.Path), string(v.Image))
+		picture := cmp.Or(string(v.ID), string(v.Path), string(v.Image))
 		var boxes [][]float64
 		if err == nil {
 			boxes, err = boxList(v.Boxes)
@@ -46,10 +40,7 @@ func (s *Set) readBoxes(r io.Reader, file string) error {
 				s.Faults.add(file, line, fmt.Errorf("box %d got %d numbers, want 4", i, len(b)))
 				continue
 			}
-			m := mark{line: line, box: corners([4]float64(b), s.o.Boxes)}
-			if s.o.Normalised {
-				m.scale = 1
-			}
+			m := s.boxMark(line, b, s.o.Boxes)
 			if v.Labels != nil {
 				m.label = string(v.Labels[i])
 			}

@@ -4,23 +4,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"math"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
-// openCOCO reads COCO's object annotations
+// readCOCO reads COCO's object annotations
 // (https://cocodataset.org/#format-data): images, annotations and categories in any
 // order. Memory grows with what is kept, not with the file.
-func openCOCO(s *Set, path string) error {
-	return s.eachFile(path, ".json", func(s *Set, f fs.File, file, _ string) error {
-		c := &coco{s: s, file: file, images: map[name]int{}, categories: map[name]string{}}
-		err := c.read(newJSONStream(f))
-		c.finish()
-		return err
-	})
+func (s *Set) readCOCO(r io.Reader, file string) error {
+	c := &coco{s: s, file: file, images: map[name]int{}, categories: map[name]string{}}
+	err := c.read(newJSONStream(r))
+	c.finish()
+	return err
 }
 
 // coco gathers a file's annotations by image id until all of it is read.

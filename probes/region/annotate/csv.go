@@ -2,53 +2,40 @@ package annotate
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 )
 
 // csvColumns are the names that a table's columns may have.
-var csvColumns = struct {
-	path, label, id []string
-	boxes           map[string][4]string
-}{
+var csvColumns = struct{ path, label, id []string }{
 	path:  []string{"path", "image", "image_path", "file_name", "filename", "file"},
 	label: []string{"label", "class", "name"},
 	id:    []string{"id", "region"},
-	boxes: map[string][4]string{
-		"xyxy":   {"x1", "y1", "x2", "y2"},
-		"xywh":   {"x", "y", "w", "h"},
-		"cxcywh": {"cx", "cy", "w", "h"},
-	},
 }
 
-// otherCorners are further names of the columns of xyxy.
-var otherCorners = [][4]string{{"x0", "y0", "x1", "y1"}, {"xmin", "ymin", "xmax", "ymax"}}
+// boxColumns are the names of the four columns of a box, by what they mean.
+var boxColumns = []struct {
+	meaning string
+	names   [4]string
+}{
+	{"xyxy", [4]string{"x1", "y1", "x2", "y2"}}, {"xywh", [4]string{"x", "y", "w", "h"}},
+	{"cxcywh", [4]string{"cx", "cy", "w", "h"}}, {"xyxy", [4]string{"x0", "y0", "x1", "y1"}},
+	{"xyxy", [4]string{"xmin", "ymin", "xmax", "ymax"}},
+}
 
-// openCSV reads a table with a header: the columns path, x1, y1, x2, y2 (or x, y, w, h,
+// readCSV reads a table with a header: the columns path, x1, y1, x2, y2 (or x, y, w, h,
 // or cx, cy, w, h) and perhaps label and id, in any order.
-func openCSV(s *Set, path string) error {
-	return s.eachFile(path, ".csv", func(s *Set, f fs.File, file, _ string) error {
-		return s.readCSV(f, file)
-	})
-}
-
-// table is where a CSV file's columns are; -1 is none.
-type table struct {
-	path, label, id int
-	box             [4]int
-	meaning         string
-}
-
 func (s *Set) readCSV(r io.Reader, file string) error {
 	text := bufio.NewReader(&shortLines{r: decodeText(r)})
 	c := csv.NewReader(text)
 	c.FieldsPerRecord, c.ReuseRecord = -1, true
-	if head, _ := text.Peek(4096); strings.Contains(firstLine(head), "\t") {
+	head, _ := text.Peek(4096)
+	if first, _, _ := bytes.Cut(head, []byte("\n")); bytes.Contains(first, []byte("\t")) {
 		c.Comma = '\t'
 	}
 	header, err := c.Read()
@@ -80,9 +67,11 @@ func (s *Set) readCSV(r io.Reader, file string) error {
 	}
 }
 
-func firstLine(b []byte) string {
-	line, _, _ := strings.Cut(string(b), "\n")
-	return line
+// table is where a CSV file's columns are; -1 is none.
+type table struct {
+	path, label, id int
+	box             [4]int
+	meaning         string
 }
 
 func newTable(header []string, meaning string) (table, error) {
@@ -97,15 +86,13 @@ func newTable(header []string, meaning string) (table, error) {
 	if t.path < 0 {
 		return t, fmt.Errorf("the header got %q, want a column %s", header, strings.Join(csvColumns.path, " or "))
 	}
-	for _, kind := range []string{"xyxy", "xywh", "cxcywh"} {
-		if four := csvColumns.boxes[kind]; t.boxAt(names, four) {
-			t.meaning = kind
-			break
+	for _, c := range boxColumns {
+		for i, n := range c.names {
+			t.box[i] = slices.Index(names, n)
 		}
-	}
-	for i := 0; t.meaning == "" && i < len(otherCorners); i++ {
-		if t.boxAt(names, otherCorners[i]) {
-			t.meaning = "xyxy"
+		if !slices.Contains(t.box[:], -1) {
+			t.meaning = c.meaning
+			break
 		}
 	}
 	if t.meaning == "" {
@@ -115,15 +102,6 @@ func newTable(header []string, meaning string) (table, error) {
 		t.meaning = meaning
 	}
 	return t, nil
-}
-
-func (t *table) boxAt(names []string, four [4]string) bool {
-	for i, n := range four {
-		if t.box[i] = slices.Index(names, n); t.box[i] < 0 {
-			return false
-		}
-	}
-	return true
 }
 
 func (s *Set) csvRow(t table, row []string, width int, file string, line int) error {
@@ -136,16 +114,13 @@ func (s *Set) csvRow(t table, row []string, width int, file string, line int) er
 	}
 	fields := make([]string, 4)
 	for i, c := range t.box {
-		fields[i] = strings.TrimSpace(row[c])
+		fields[i] = row[c]
 	}
 	v, err := numbers(fields)
 	if err != nil {
 		return err
 	}
-	m := mark{line: line, box: corners([4]float64(v), t.meaning)}
-	if s.o.Normalised {
-		m.scale = 1
-	}
+	m := s.boxMark(line, v, t.meaning)
 	if t.label >= 0 {
 		m.label = strings.Clone(row[t.label])
 	}

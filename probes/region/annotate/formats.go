@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -22,14 +23,26 @@ type Format struct {
 
 // Formats lists what Open reads.
 var Formats = []Format{
-	{"coco", "COCO JSON: boxes, polygons and run-length masks", openCOCO},
+	{"coco", "COCO JSON: boxes, polygons and run-length masks", rows(".json", (*Set).readCOCO)},
 	{"yolo", "YOLO text files: class and box or polygon in fractions, a file a picture", openYOLO},
-	{"csv", "table with a header: path, four box columns, label, id; comma or tab", openCSV},
-	{"voc", "Pascal VOC XML, a file a picture", openVOC},
-	{"medrega", "a language model's <ref>label</ref><box>[[x1, y1, x2, y2]]</box> in 0..999, as PICTURE<tab>ANSWER lines or JSON Lines", openMedRegA},
-	{"boxes", "JSON Lines with a picture and its boxes, as a detector's run writes them", openBoxes},
-	{"labels", "label maps: PNG files named as the pictures, a value a region", openLabels},
+	{"csv", "table with a header: path, four box columns, label, id; comma or tab", rows(".csv", (*Set).readCSV)},
+	{"voc", "Pascal VOC XML, a file a picture", files(".xml", (*Set).readVOC)},
+	{"medrega", "a language model's <ref>label</ref><box>[[x1, y1, x2, y2]]</box> in 0..999, as PICTURE<tab>ANSWER lines or JSON Lines",
+		rows(".txt", (*Set).readAnswers)},
+	{"boxes", "JSON Lines with a picture and its boxes, as a detector's run writes them",
+		rows(".jsonl", (*Set).readBoxes)},
+	{"labels", "label maps: PNG files named as the pictures, a value a region", files(".png", (*Set).readLabels)},
 	{"bnhtrd", "the folder of BN-HTRd: YOLO boxes beside pictures of lines; the others are a region each, whose label is their text", openHandwriting},
+}
+
+// files opens a format by what reads one of its files: see eachFile.
+func files(ext string, read func(s *Set, r io.Reader, file, name string) error) func(s *Set, path string) error {
+	return func(s *Set, path string) error { return s.eachFile(path, ext, read) }
+}
+
+// rows is files of a format whose rows name their pictures.
+func rows(ext string, read func(s *Set, r io.Reader, file string) error) func(s *Set, path string) error {
+	return files(ext, func(s *Set, r io.Reader, file, _ string) error { return read(s, r, file) })
 }
 
 // byExtension is the format of a file by its extension, where that settles it.

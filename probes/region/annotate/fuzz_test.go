@@ -154,7 +154,7 @@ func FuzzYAMLNames(f *testing.F) {
 		f.Add([]byte(c.text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if names, err := ReadYAMLNames(bytes.NewReader(b)); err != nil && names != nil {
+		if names, err := yamlNames(bytes.NewReader(b)); err != nil && names != nil {
 			t.Errorf("got %q and %v", names, err)
 		}
 	})

@@ -6,9 +6,6 @@ import (
 	"image"
 	"image/png"
 	"io"
-	"io/fs"
-	"slices"
-	"strconv"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -19,15 +16,13 @@ import (
 // maxMapBytes bounds a label map's file.
 const maxMapBytes = 256 << 20
 
-// openLabels finds label maps: PNG files named as the pictures, whose palette index or
+// readLabels finds label maps: PNG files named as the pictures, whose palette index or
 // grey value, of 1 to 16 bits, is the region that a pixel is in. They are read when the
 // picture's regions are asked for.
-func openLabels(s *Set, path string) error {
-	return s.eachFile(path, ".png", func(s *Set, _ fs.File, file, name string) error {
-		p := s.picture(name, file, 0)
-		p.bare, p.labels = true, file
-		return nil
-	})
+func (s *Set) readLabels(_ io.Reader, file, name string) error {
+	p := s.picture(name, file, 0)
+	p.bare, p.labels = true, file
+	return nil
 }
 
 // labelMap reads the regions of a picture's label map.
@@ -70,22 +65,7 @@ func (s *Set) readLabelMap(b []byte, size picture.Size) ([]region.Region, error)
 	if err := fillLabels(labels.Of, m, size.W); err != nil {
 		return nil, err
 	}
-	all, err := labels.Regions()
-	if err != nil {
-		return nil, err
-	}
-	var rs []region.Region
-	for _, r := range all {
-		k, _ := strconv.Atoi(r.ID)
-		if slices.Contains(s.o.Ignore, k) {
-			continue
-		}
-		if r.Label = r.ID; k < len(s.o.Names) {
-			r.Label = s.o.Names[k]
-		}
-		rs = append(rs, r)
-	}
-	return rs, nil
+	return labels.Named(s.o.Names, s.o.Ignore...)
 }
 
 // fillLabels takes the values of a map's pixels.

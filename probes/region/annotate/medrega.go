@@ -2,59 +2,22 @@ package annotate
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"regexp"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
-// openMedRegA reads a language model's answers with regions in the text, as MedRegA
+// readAnswers reads a language model's answers with regions in the text, as MedRegA
 // (arXiv 2410.18387) and other InternVL models write them:
 // <ref>label</ref><box>[[x1, y1, x2, y2], ...]</box>, whole numbers from 0 to 999, which
 // is the picture's far edge. A line is PICTURE<tab>ANSWER, or a JSON object with a
 // picture and an answer.
-func openMedRegA(s *Set, path string) error {
-	return s.eachFile(path, ".txt", func(s *Set, f fs.File, file, _ string) error {
-		return s.readAnswers(f, file)
-	})
-}
-
-// answer is a line of JSON Lines: who asked calls the two what they like.
-type answer struct {
-	Image, Path, ID                    name
-	Answer, Text, Response, Prediction string
-	Conversations                      []struct{ From, Value string }
-}
-
-func (a answer) picture() string { return firstOf(string(a.Image), string(a.Path), string(a.ID)) }
-
-func (a answer) text() string {
-	if t := firstOf(a.Answer, a.Text, a.Response, a.Prediction); t != "" {
-		return t
-	}
-	var all []string
-	for _, c := range a.Conversations {
-		if c.From != "human" && c.From != "system" {
-			all = append(all, c.Value)
-		}
-	}
-	return strings.Join(all, "\n")
-}
-
-func firstOf(s ...string) string {
-	for _, t := range s {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
-}
-
 func (s *Set) readAnswers(r io.Reader, file string) error {
 	return eachLine(r, func(line int, text []byte) {
 		var a answer
@@ -67,34 +30,52 @@ func (s *Set) readAnswers(r io.Reader, file string) error {
 				err = errors.New("got no tab, want PICTURE<tab>ANSWER or a JSON object")
 			}
 		}
-		if err == nil && a.picture() == "" {
+		picture := string(cmp.Or(a.Image, a.Path, a.ID))
+		if err == nil && picture == "" {
 			err = errNoName
 		}
 		if err != nil {
 			s.Faults.add(file, line, err)
 			return
 		}
-		marks, faults := ParseAnswer(a.text(), s.o.Scale)
+		marks, faults := parseAnswer(a.text(), s.o.Scale)
 		for _, err := range faults {
 			s.Faults.add(file, line, err)
 		}
 		for _, m := range marks {
-			s.add(a.picture(), file, mark{label: m.Label, line: line, box: m.Box, scale: float64(s.o.Scale)})
+			m.line = line
+			s.add(picture, file, m)
 		}
 	})
+}
+
+// answer is a line of JSON Lines: who asked calls the two what they like.
+type answer struct {
+	Image, Path, ID                    name
+	Answer, Text, Response, Prediction string
+	Conversations                      []struct{ From, Value string }
+}
+
+func (a answer) text() string {
+	if t := cmp.Or(a.Answer, a.Text, a.Response, a.Prediction); t != "" {
+		return t
+	}
+	var all []string
+	for _, c := range a.Conversations {
+		if c.From != "human" && c.From != "system" {
+			all = append(all, c.Value)
+		}
+	}
+	return strings.Join(all, "\n")
 }
 
 // tagged is a label, where there is one, and its boxes.
 var tagged = regexp.MustCompile(`(?s)(?:<ref>(.*?)</ref>\s*)?<box>(.*?)(</box>|<box>|<ref>|$)`)
 
-// ParseAnswer reads the regions in a language model's answer, in order. Coordinates
-// are left as they are, whole numbers from 0 to scale; 0 is 999. The rest of the text
-// is passed over. What is in a <box> and no list of boxes is a fault; the other boxes
-// stay.
-func ParseAnswer(text string, scale int) (regions []region.Region, faults []error) {
-	if scale <= 0 {
-		scale = 999
-	}
+// parseAnswer reads the regions in a language model's answer, in order. Coordinates are
+// whole numbers from 0 to scale. The rest of the text is passed over. What is in a <box>
+// and no list of boxes is a fault; the other boxes stay.
+func parseAnswer(text string, scale int) (marks []mark, faults []error) {
 	for _, t := range tagged.FindAllStringSubmatch(text, -1) {
 		label := strings.TrimSpace(t[1])
 		if t[3] != "</box>" {
@@ -112,10 +93,10 @@ func ParseAnswer(text string, scale int) (regions []region.Region, faults []erro
 				faults = append(faults, fmt.Errorf("%q: %w", label, err))
 				continue
 			}
-			regions = append(regions, region.Region{ID: fmt.Sprint(len(regions)), Label: label, Box: b})
+			marks = append(marks, mark{label: label, box: b, scale: float64(scale)})
 		}
 	}
-	return regions, faults
+	return marks, faults
 }
 
 func answerBox(raw json.RawMessage, scale int) (region.Box, error) {

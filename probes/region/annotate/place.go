@@ -19,6 +19,15 @@ func corners(v [4]float64, meaning string) region.Box {
 	return region.Box{X0: v[0], Y0: v[1], X1: v[2], Y1: v[3]}
 }
 
+// boxMark is a region that is the box of four numbers.
+func (s *Set) boxMark(line int, v []float64, meaning string) mark {
+	m := mark{line: line, box: corners([4]float64(v), meaning)}
+	if s.o.Normalised {
+		m.scale = 1
+	}
+	return m
+}
+
 // numbersOf is the inverse of corners.
 func numbersOf(b region.Box, meaning string) [4]float64 {
 	switch w, h := b.X1-b.X0, b.Y1-b.Y0; meaning {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -13,25 +12,9 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
-// openVOC reads Pascal VOC's XML. Its corners are pixels counted from 1, both
+// readVOC reads Pascal VOC's XML. Its corners are pixels counted from 1, both
 // inclusive: xmin, ymin, xmax, ymax become the box xmin-1, ymin-1, xmax, ymax
 // (https://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf).
-func openVOC(s *Set, path string) error {
-	return s.eachFile(path, ".xml", func(s *Set, f fs.File, file, name string) error {
-		return s.readVOC(f, file, name)
-	})
-}
-
-type vocObject struct {
-	Name string `xml:"name"`
-	Box  *struct {
-		XMin string `xml:"xmin"`
-		YMin string `xml:"ymin"`
-		XMax string `xml:"xmax"`
-		YMax string `xml:"ymax"`
-	} `xml:"bndbox"`
-}
-
 func (s *Set) readVOC(r io.Reader, file, stem string) error {
 	d := xml.NewDecoder(&shortLines{r: decodeText(r)})
 	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
@@ -66,6 +49,16 @@ func (s *Set) readVOC(r io.Reader, file, stem string) error {
 	return err
 }
 
+type vocObject struct {
+	Name string `xml:"name"`
+	Box  *struct {
+		XMin string `xml:"xmin"`
+		YMin string `xml:"ymin"`
+		XMax string `xml:"xmax"`
+		YMax string `xml:"ymax"`
+	} `xml:"bndbox"`
+}
+
 func (s *Set) vocElement(d *xml.Decoder, e xml.StartElement, p *annotated, line int) error {
 	switch e.Name.Local {
 	case "filename":
@@ -85,7 +78,7 @@ func (s *Set) vocElement(d *xml.Decoder, e xml.StartElement, p *annotated, line 
 			return err
 		}
 		// Some tools write zeros, which say nothing.
-		n, err := numbers([]string{strings.TrimSpace(v.Width), strings.TrimSpace(v.Height)})
+		n, err := numbers([]string{v.Width, v.Height})
 		if err == nil && n[0] > 0 && n[1] > 0 {
 			p.size = picture.Size{W: int(n[0]), H: int(n[1])}
 		}
@@ -111,11 +104,7 @@ func (v vocObject) mark(line int) (mark, error) {
 	if v.Box == nil {
 		return m, errors.New("the object got no bndbox")
 	}
-	fields := []string{v.Box.XMin, v.Box.YMin, v.Box.XMax, v.Box.YMax}
-	for i := range fields {
-		fields[i] = strings.TrimSpace(fields[i])
-	}
-	n, err := numbers(fields)
+	n, err := numbers([]string{v.Box.XMin, v.Box.YMin, v.Box.XMax, v.Box.YMax})
 	if err != nil {
 		return m, fmt.Errorf("the bndbox: %w", err)
 	}

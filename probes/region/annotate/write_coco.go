@@ -38,11 +38,6 @@ type cocoAnnotation struct {
 	Score        *float64   `json:"score,omitempty"`
 }
 
-type cocoCategory struct {
-	ID   int    `json:"id"`
-	Name string `json:"name"`
-}
-
 // newCOCOWriter writes a line for each annotation. A region keeps its ID where that is
 // a number from 1 on which no region before it has; the others get free numbers, since
 // COCO's are unique in the file. Categories are numbered from 1 on as they come.
@@ -103,9 +98,9 @@ func (c *cocoWriter) add(before string, v any) error {
 }
 
 func (c *cocoWriter) Close() error {
-	categories := []cocoCategory{}
+	categories := []map[string]any{}
 	for k, l := range c.labels.names {
-		categories = append(categories, cocoCategory{k + 1, l})
+		categories = append(categories, map[string]any{"id": k + 1, "name": l})
 	}
 	if c.images == nil {
 		c.images = []cocoImage{}

@@ -1,7 +1,6 @@
 package annotate
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/xml"
 	"fmt"
@@ -88,16 +87,14 @@ func newYOLOWriter(dir string) Writer {
 
 func newVOCWriter(dir string) Writer {
 	return perPicture{dir: dir, ext: ".xml", of: func(p Picture) ([]byte, error) {
-		var out bytes.Buffer
-		b := bufio.NewWriter(&out)
-		fmt.Fprintf(b, "<annotation>\n  <filename>%s</filename>\n  <size><width>%d</width><height>%d</height><depth>3</depth></size>\n", escape(p.Name), p.Size.W, p.Size.H)
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "<annotation>\n  <filename>%s</filename>\n  <size><width>%d</width><height>%d</height><depth>3</depth></size>\n", escape(p.Name), p.Size.W, p.Size.H)
 		for _, r := range p.Regions {
-			fmt.Fprintf(b, "  <object>\n    <name>%s</name>\n    <bndbox><xmin>%v</xmin><ymin>%v</ymin><xmax>%v</xmax><ymax>%v</ymax></bndbox>\n  </object>\n",
+			fmt.Fprintf(&b, "  <object>\n    <name>%s</name>\n    <bndbox><xmin>%v</xmin><ymin>%v</ymin><xmax>%v</xmax><ymax>%v</ymax></bndbox>\n  </object>\n",
 				escape(r.Label), r.Box.X0+1, r.Box.Y0+1, r.Box.X1, r.Box.Y1)
 		}
-		fmt.Fprintln(b, "</annotation>")
-		err := b.Flush()
-		return out.Bytes(), err
+		fmt.Fprintln(&b, "</annotation>")
+		return b.Bytes(), nil
 	}}
 }
 

@@ -15,8 +15,7 @@ type csvWriter struct{ *csv.Writer }
 
 func newCSVWriter(w io.Writer) Writer {
 	c := csvWriter{csv.NewWriter(w)}
-	four := csvColumns.boxes["xyxy"]
-	c.Writer.Write([]string{"path", four[0], four[1], four[2], four[3], "label", "id"}) // Close reports errors
+	c.Writer.Write([]string{"path", "x1", "y1", "x2", "y2", "label", "id"}) // Close reports errors
 	return c
 }
 

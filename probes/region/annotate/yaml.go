@@ -12,12 +12,12 @@ import (
 // maxYAML bounds a data.yaml, whose nodes take up to 200 times its bytes.
 const maxYAML = 2 << 20
 
-// ReadYAMLNames reads class names by number from the top-level key names of a data.yaml,
+// yamlNames reads class names by number from the top-level key names of a data.yaml,
 // as Ultralytics writes it (https://docs.ultralytics.com/datasets/detect): a list, or a map
 // from 0 to the number of names less one. It is nil where there is no such key. Of several
 // documents it reads the first. A name is the text as it is written: yes, 1 and null are
 // names like others.
-func ReadYAMLNames(r io.Reader) ([]string, error) {
+func yamlNames(r io.Reader) ([]string, error) {
 	bounded := &io.LimitedReader{R: decodeText(r), N: maxYAML + 1}
 	// Nodes rather than values: nothing is expanded, so anchors cost what their text does.
 	var doc yaml.Node
@@ -46,7 +46,7 @@ func ReadYAMLNames(r io.Reader) ([]string, error) {
 	if key == nil {
 		return nil, nil
 	}
-	return yamlNames(names)
+	return namesIn(names)
 }
 
 // pairs goes over the keys and values of a map.
@@ -57,8 +57,8 @@ func pairs(m *yaml.Node) func(yield func(key, value *yaml.Node) bool) {
 	}
 }
 
-// yamlNames are the names of a list or a map.
-func yamlNames(n *yaml.Node) ([]string, error) {
+// namesIn are the names of a list or a map.
+func namesIn(n *yaml.Node) ([]string, error) {
 	at := n.Line
 	n = target(n)
 	byNumber := map[int]string{}

@@ -77,7 +77,7 @@ var bomb = func() string {
 
 func TestYAMLNames(t *testing.T) {
 	for _, c := range yamlCases {
-		got, err := ReadYAMLNames(strings.NewReader(c.text))
+		got, err := yamlNames(strings.NewReader(c.text))
 		if !slices.Equal(got, c.want) || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%q: got %q, %v; want %q, %q", c.text, got, err, c.want, c.err)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -33,11 +32,11 @@ func openYOLO(s *Set, path string) error {
 			return err
 		}
 	}
-	return s.eachFile(path, ".txt", func(s *Set, f fs.File, file, name string) error {
+	return s.eachFile(path, ".txt", func(s *Set, r io.Reader, file, name string) error {
 		if filepath.Base(file) == classesFile {
 			return nil
 		}
-		return s.readYOLO(f, file, name)
+		return s.readYOLO(r, file, name)
 	})
 }
 
@@ -51,12 +50,12 @@ func (s *Set) readNames(path string) error {
 	if err != nil {
 		return err
 	}
-	if found, err := s.namesFrom(filepath.Join(dir, classesFile), ReadNames); found || err != nil {
+	if found, err := s.namesFrom(filepath.Join(dir, classesFile), listNames); found || err != nil {
 		return err
 	}
 	for range yamlAbove + 1 {
 		for _, name := range yamlFiles {
-			if found, err := s.namesFrom(filepath.Join(dir, name), ReadYAMLNames); found || err != nil {
+			if found, err := s.namesFrom(filepath.Join(dir, name), yamlNames); found || err != nil {
 				return err
 			}
 		}
@@ -85,8 +84,8 @@ func (s *Set) namesFrom(file string, read func(io.Reader) ([]string, error)) (fo
 	return names != nil, nil
 }
 
-// ReadNames reads class names, one a line; the first stands for class 0.
-func ReadNames(r io.Reader) ([]string, error) {
+// listNames reads class names, one a line; the first stands for class 0.
+func listNames(r io.Reader) ([]string, error) {
 	var names []string
 	sc := bufio.NewScanner(decodeText(r))
 	for sc.Scan() {

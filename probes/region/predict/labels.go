@@ -5,7 +5,6 @@ import (
 	"image"
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -25,20 +24,7 @@ func (f *Finder) labels(out []*tensor.Tensor, g picture.Geometry, p image.Image)
 	if err != nil {
 		return nil, err
 	}
-	all, err := labels.Regions()
-	if err != nil {
-		return nil, err
-	}
-	var rs []region.Region
-	for _, r := range all {
-		k, _ := strconv.Atoi(r.ID)
-		if k == unseen || slices.Contains(f.Ignore, k) {
-			continue
-		}
-		r.Label = f.name(k)
-		rs = append(rs, r)
-	}
-	return rs, nil
+	return labels.Named(f.Names, append(slices.Clone(f.Ignore), unseen)...)
 }
 
 // labelMap is the label of each pixel of the picture.

@@ -11,8 +11,8 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
-// MaxPixels bounds the pictures that are segmented.
-const MaxPixels = 1 << 28
+// maxPixels bounds the pictures that are segmented.
+const maxPixels = 1 << 28
 
 // MaxMaskBytes bounds what the masks of one picture take.
 const MaxMaskBytes = 1 << 30
@@ -27,10 +27,10 @@ type Labels struct {
 }
 
 // NewLabels makes labels of 0. It is an error when an edge is not positive or there
-// are more than MaxPixels pixels.
+// are more than maxPixels pixels.
 func NewLabels(h, w int) (*Labels, error) {
-	if h < 1 || w < 1 || h > MaxPixels/w {
-		return nil, fmt.Errorf("labels for a picture of %d x %d (height x width): want positive edges and at most %d pixels", h, w, MaxPixels)
+	if h < 1 || w < 1 || h > maxPixels/w {
+		return nil, fmt.Errorf("labels for a picture of %d x %d (height x width): want positive edges and at most %d pixels", h, w, maxPixels)
 	}
 	return &Labels{h, w, make([]int32, h*w)}, nil
 }
@@ -90,4 +90,21 @@ func (l *Labels) Regions() ([]region.Region, error) {
 		}
 	}
 	return rs, nil
+}
+
+// Named is Regions without those of labels to ignore, each called by the name of its
+// label, or its number where that has none.
+func (l *Labels) Named(names []string, ignore ...int) ([]region.Region, error) {
+	rs, err := l.Regions()
+	rs = slices.DeleteFunc(rs, func(r region.Region) bool {
+		k, _ := strconv.Atoi(r.ID)
+		return slices.Contains(ignore, k)
+	})
+	for i := range rs {
+		rs[i].Label = rs[i].ID
+		if k, _ := strconv.Atoi(rs[i].ID); k >= 0 && k < len(names) {
+			rs[i].Label = names[k]
+		}
+	}
+	return rs, err
 }
