@@ -297,7 +297,7 @@ func (t *Tap) attach(nan string, emit emitter) error {
 
 // attachCode adds the packed bits.
 func (t *Tap) attachCode(nan string, emit emitter) error {
-	pk, s := t.pk, t.Site
+	pk, s := t.pk(), t.Site
 	code := func(kind string, v string) error { return emit(output(kind, s), v, tensor.Uint8, s.Bytes()) }
 	switch {
 	case !t.code:

@@ -32,21 +32,38 @@ type Batch struct {
 }
 
 // Len is the number of items.
-func (s *Batch) Len() int { return s.rows.n }
+func (s *Batch) Len() int { return len(s.items) }
 
 // Items are the items.
 func (s *Batch) Items() []dataset.Item { return s.items }
 
+// Input is the samples of the items, [Len, Sample...], and the further rows that fill a
+// run up. It is for Runner.Run, and nil afterwards.
+func (s *Batch) Input() *tensor.Tensor {
+	if s.batch == nil {
+		return nil
+	}
+	return s.batch.Input
+}
+
 // Failed marks the items that could not be read, or have no code: the rows without a
-// value.
-func (s *Batch) Failed() []bool { return s.rows.failed }
+// value. In Runner.Run those are not among them for which the network returned NaN.
+func (s *Batch) Failed() []bool {
+	if s.rows.n == 0 {
+		for _, err := range s.errs {
+			s.rows.failed = append(s.rows.failed, err != nil)
+		}
+	}
+	return s.rows.failed
+}
 
 // Fail gives item i an error, which becomes its row's. It is for Runner.Run.
 func (s *Batch) Fail(i int, err error) { s.errs[i] = err }
 
 // Outputs are the network's own, as it gives them: with rows for as many samples as a run
-// takes, of which the first Len are of items.
-func (s *Batch) Outputs() []*tensor.Tensor { return s.out[:s.session.Plan.Own] }
+// takes, of which the first Len are of items. They and codes are nil where the items did
+// not go through it, since all probes of the run are Runners.
+func (s *Batch) Outputs() []*tensor.Tensor { return s.out[:min(s.session.Plan.Own, len(s.out))] }
 
 // Site is the output of a kind that Tap.Output added at each of the plan's sites, nil
 // where it added none. Rows are as in Outputs.
@@ -65,25 +82,30 @@ func (s *Batch) size() int { return s.session.Batch }
 // failed are zero.
 func (s *Batch) Codes() []byte {
 	width := s.session.Plan.CodeBytes()
+	if s.out == nil {
+		return nil
+	}
 	if !s.coded {
 		if s.packed == nil {
 			s.packed = make([]byte, s.session.Batch*width)
 		}
 		s.session.codes(s.packed, s.out, "code")
-		for i := range s.rows.n {
-			if s.rows.failed[i] {
+		for i, failed := range s.Failed() {
+			if failed {
 				clear(s.packed[i*width : (i+1)*width])
 			}
 		}
 		s.coded = true
 	}
-	return s.packed[:s.rows.n*width]
+	return s.packed[:s.Len()*width]
 }
 
 // infer is the part of a step that needs the engine.
 func (s *Batch) infer(ctx context.Context, l *lane) (err error) {
 	b := s.batch
+	defer func() { s.batch = nil }()
 	s.session, s.makers = l.r, l.makers
+	s.rows.reset()
 	s.items, s.errs = append(s.items[:0], b.Items...), append(s.errs[:0], b.Errs...)
 	s.states, s.coded = s.states[:0], false
 	if l.runs {
@@ -94,6 +116,7 @@ func (s *Batch) infer(ctx context.Context, l *lane) (err error) {
 	for _, m := range l.makers {
 		var state any
 		if r, ok := m.(Runner); ok {
+			s.rows.failed, s.coded = s.rows.failed[:0], false // of errors that the last one gave too
 			if state, err = r.Run(ctx, s); err != nil {
 				return err
 			}
@@ -107,6 +130,7 @@ func (s *Batch) infer(ctx context.Context, l *lane) (err error) {
 func (s *Batch) write(sink result.Sink, sum *result.Summary) error {
 	nan := s.session.nan(s.out)
 	s.rows.reset()
+	s.coded = false
 	for i, it := range s.items {
 		err := s.errs[i]
 		if err == nil && i < len(nan) && nan[i] {

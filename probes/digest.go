@@ -33,10 +33,6 @@ func (Digest) Columns(b *Batch) ([]result.Column, error) {
 	return []result.Column{{Name: "digest", Values: digests, Null: b.Failed()}}, nil
 }
 
-// Settings are what the manifest says where no other probe says more: results of codes
-// have no sketch and no count of fragile bits unless they are asked for.
-func (Digest) Settings() map[string]any { return map[string]any{"sketch": 0, "fragile": 0.0} }
-
 // Hash is the 128-bit XXH3 hash of a packed code.
 type Hash [16]byte
 

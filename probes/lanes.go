@@ -141,6 +141,7 @@ type lane struct {
 
 // lanes readies the probes on each session, and says how many items are a batch.
 func (r *Prober) lanes(ctx context.Context, probes []Probe) (lanes []*lane, size int, err error) {
+	defer engine.Catch(&err)
 	for _, p := range probes {
 		if err := r.Plan.gives(p); err != nil {
 			return nil, 0, err

@@ -269,7 +269,7 @@ func (values) About() About { return About{Name: "value"} }
 
 func (values) Attach(t *Tap) error {
 	if !t.Site.Winner() { // its code is no side of a value
-		t.Output("value", float(t.Site), []int{valuesOf(t.Site)}, func() string { return t.pk.row(t.Site, &t.plan.Fit) })
+		t.Output("value", float(t.Site), []int{valuesOf(t.Site)}, func() string { return t.pk().row(t.Site, &t.plan.Fit) })
 	}
 	return nil
 }

@@ -3,7 +3,9 @@ package probes
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/result"
@@ -75,7 +77,7 @@ type Tap struct {
 	Site *site.Site
 
 	plan        *Plan
-	pk          *packer
+	made        *packer
 	x           string // the values that are read, once made
 	code, below bool
 	outputs     []tapped
@@ -110,10 +112,10 @@ func (t *Tap) Distances() (all []string) {
 	case t.Site.Winner():
 		return nil
 	case t.Site.Compared() != nil:
-		return t.pk.differences(t.Site)
+		return t.pk().differences(t.Site)
 	}
 	for _, k := range t.Site.Knots {
-		all = append(all, t.pk.e.Op("Sub", nil, t.Values(), t.Number(k)))
+		all = append(all, t.pk().e.Op("Sub", nil, t.Values(), t.Number(k)))
 	}
 	return all
 }
@@ -121,44 +123,72 @@ func (t *Tap) Distances() (all []string) {
 // Values are the values before the activation: floats [batch, ...].
 func (t *Tap) Values() string {
 	if t.x == "" {
-		t.x = t.plan.Fit.items(t.pk.e, t.Site.Pre, t.pk.wide(t.Site, t.Site.Pre))
+		t.x = t.plan.Fit.items(t.pk().e, t.Site.Pre, t.pk().wide(t.Site, t.Site.Pre))
 	}
 	return t.x
 }
 
 // Op adds a node of a standard operator and names its output.
 func (t *Tap) Op(op string, attrs map[string]any, inputs ...string) string {
-	return t.pk.e.Op(op, attrs, inputs...)
+	return t.pk().e.Op(op, attrs, inputs...)
 }
 
 // Number is a constant of the type of Distances.
-func (t *Tap) Number(v float64) string { return t.pk.number(t.Site, v) }
+func (t *Tap) Number(v float64) string { return t.pk().number(t.Site, v) }
 
 // Float is x as float32.
-func (t *Tap) Float(x string) string { return t.pk.cast(x, tensor.Float32) }
+func (t *Tap) Float(x string) string { return t.pk().cast(x, tensor.Float32) }
 
 // Rows is x with one row an item, [batch, n].
-func (t *Tap) Rows(x string) string { return t.pk.e.Op("Reshape", nil, x, t.pk.ints(t.pk.lead, -1)) }
+func (t *Tap) Rows(x string) string {
+	return t.pk().e.Op("Reshape", nil, x, t.pk().ints(t.pk().lead, -1))
+}
 
 // Sum adds up the rows of [batch, n] to [batch].
-func (t *Tap) Sum(x string) string { return t.pk.sum(x) }
+func (t *Tap) Sum(x string) string { return t.pk().sum(x) }
 
 // Least is the smallest entry of each row of [batch, n], [batch].
-func (t *Tap) Least(x string) string { return t.pk.reduce("ReduceMin", 18, x) }
+func (t *Tap) Least(x string) string { return t.pk().reduce("ReduceMin", 18, x) }
 
 // taps asks the probes what they want of each site.
-func (p *Plan) taps(e *rewrite.Edit) ([]*Tap, error) {
-	all := make([]*Tap, len(p.Sites))
+func (p *Plan) taps(e *rewrite.Edit) (all []*Tap, err error) {
+	defer engine.Catch(&err)
+	all = make([]*Tap, len(p.Sites))
 	for i := range p.Sites {
 		s := &p.Sites[i]
-		all[i] = &Tap{Site: s, plan: p, pk: p.packer(e.In("onnxprobe").In(s.Name))}
+		t := &Tap{Site: s, plan: p}
 		for _, probe := range p.options.Probes {
-			if err := probe.Attach(all[i]); err != nil {
+			before := len(t.outputs)
+			if err = probe.Attach(t); err == nil {
+				err = t.apart(before)
+			}
+			if err != nil {
 				return nil, fmt.Errorf("attaching the probe %s to site %s: %w", probe.About().Name, s.Name, err)
 			}
 		}
+		t.made = p.packer(e.In("onnxprobe").In(s.Name))
+		all[i] = t
 	}
 	return all, nil
+}
+
+// apart is an error where an output from the n-th on has the kind of another one.
+func (t *Tap) apart(n int) error {
+	for i, o := range t.outputs[n:] {
+		same := func(other tapped) bool { return other.kind == o.kind }
+		if o.kind == "code" || o.kind == "below" || slices.ContainsFunc(t.outputs[:n+i], same) {
+			return fmt.Errorf("the site has an output of the kind %q already; give each probe of a run kinds of its own", o.kind)
+		}
+	}
+	return nil
+}
+
+// pk makes nodes. There is none before all probes have said what they want.
+func (t *Tap) pk() *packer {
+	if t.made == nil {
+		panic("a probe made a node in Attach; make it in the function that it gives Tap.Output")
+	}
+	return t.made
 }
 
 // gives is an error where the plan was attached without what a probe reads: columns would be

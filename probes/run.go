@@ -218,7 +218,11 @@ func (r *Prober) say(n string) {
 
 // Run is the function Run of a prober that Open gave, over one dataset.
 func (r *Prober) Run(ctx context.Context, ds dataset.Dataset, to result.Sink, o RunOptions) (result.Summary, error) {
-	sum, err := r.run(ctx, ds, to, o)
+	var sum result.Summary
+	err := caught(func() (err error) {
+		sum, err = r.run(ctx, ds, to, o)
+		return err
+	})
 	if err != nil {
 		return sum, aborted(err, to)
 	}
@@ -245,6 +249,9 @@ func (r *Prober) run(ctx context.Context, ds dataset.Dataset, to result.Sink, o 
 		return result.Summary{}, err
 	}
 	m, settings := *q.Manifest, map[string]any{"seed": q.Seed}
+	if q.coded() { // where no probe says more
+		settings["sketch"], settings["fragile"] = 0, 0.0
+	}
 	m.Kind, m.Command, m.Settings = q.kind(), q.Command, settings
 	for _, made := range lanes[0].makers {
 		if s, ok := made.(Recorder); ok {
@@ -279,16 +286,20 @@ func (q *Request) kind() string {
 	if q.Kind != "" {
 		return q.Kind
 	}
-	kind := "run"
 	for _, p := range q.Probes {
-		switch a := p.About(); {
-		case a.Around:
+		if a := p.About(); a.Around {
 			return a.Name
-		case !a.Siteless:
-			kind = "codes"
 		}
 	}
-	return kind
+	if q.coded() {
+		return "codes"
+	}
+	return "run"
+}
+
+// coded says that items go through a network with sites.
+func (q *Request) coded() bool {
+	return slices.ContainsFunc(q.Probes, func(p Probe) bool { return !p.About().Siteless && !p.About().Around })
 }
 
 // Write puts a dataset through the network and writes a row for every item, in order:

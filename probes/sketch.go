@@ -116,4 +116,4 @@ func (s *sampler) Columns(b *Batch) ([]result.Column, error) {
 }
 
 // Settings are what the manifest says of the probe.
-func (s Sketch) Settings() map[string]any { return map[string]any{"sketch": s.Bits} }
+func (s Sketch) Settings() map[string]any { return map[string]any{"sketch": s.Bits, "seed": s.Seed} }

@@ -117,7 +117,7 @@ func (p *Plan) join(old *Plan, frame *probes.Frame) error {
 		if err := p.mend(old, frame); err != nil {
 			return err
 		}
-		p.Command, p.Sources, p.Shards = old.Command, old.Sources, old.Shards
+		p.Command, p.Sources, p.Shards, p.Manifest = old.Command, old.Sources, old.Shards, old.Manifest
 		p.Names, p.naming = old.Names, naming{}
 		var lost *UnreachableError
 		if err := old.Reach(); !errors.As(err, &lost) {
