@@ -33,8 +33,9 @@ type leaf struct {
 	offset int // of a part in a row of the Column
 	values any // an empty slice
 	col    int // of those that are read, the place of the Column
-	// read reads the rows lo to hi of a batch of n rows into a Column.
-	read  func(c *Column, lo, hi, n int) error
+	// read reads the rows lo to hi of a batch of n rows into a Column, or fewer where texts
+	// are long, and says where it ended.
+	read  func(c *Column, lo, hi, n int) (int, error)
 	texts strings.Builder // where texts lie
 	held  int             // bytes of the texts that were read last
 
@@ -98,9 +99,12 @@ func (p *parquetTable) columns() error {
 	for n := 1; len(all) > 0; all, n = all[n:], 1 {
 		c := Column{Name: all[0].name, Values: all[0].values}
 		base, _, dot := strings.Cut(c.Name, ".")
+		alike := func(l *leaf) bool {
+			return reflect.TypeOf(l.values) == reflect.TypeOf(c.Values) && l.bytes == all[0].bytes
+		}
 		if _, text := c.Values.([]string); dot && base != "" && !text && !whole[base] && !taken[base] {
 			c.Name = base
-			for n < len(all) && strings.HasPrefix(all[n].name, base+".") && all[0].alike(all[n]) {
+			for n < len(all) && strings.HasPrefix(all[n].name, base+".") && alike(all[n]) {
 				n++
 			}
 			for _, part := range all[:n] {
@@ -115,11 +119,6 @@ func (p *parquetTable) columns() error {
 		p.place(len(p.layout) - 1)
 	}
 	return nil
-}
-
-// alike says of two columns that they can be parts of one.
-func (l *leaf) alike(m *leaf) bool {
-	return reflect.TypeOf(l.values) == reflect.TypeOf(m.values) && l.bytes == m.bytes
 }
 
 // place works out the widths and offsets of a Column's parts.
@@ -142,7 +141,7 @@ func (p *parquetTable) place(i int) {
 // leafAt is what can be read of a column of a schema; nil of what cannot.
 func leafAt(schema string, path []string, at parquet.LeafColumn) *leaf {
 	l := &leaf{name: path[0], index: at.ColumnIndex, levels: at.MaxDefinitionLevel,
-		holes: at.Node.Optional(), list: at.MaxRepetitionLevel == 1}
+		list: at.MaxRepetitionLevel == 1, holes: at.MaxRepetitionLevel == 1 && at.Node.Optional()}
 	if !l.list {
 		l.name = strings.Join(path, ".")
 	} else {
@@ -155,19 +154,19 @@ func leafAt(schema string, path []string, at parquet.LeafColumn) *leaf {
 	base, _, _ := strings.Cut(l.name, ".")
 	switch of.Kind() {
 	case parquet.Boolean:
-		numbers(l, (*parquet.Value).Boolean)
+		read(l, func(to []bool, v *parquet.Value) error { to[0] = v.Boolean(); return nil })
 	case parquet.Int32:
 		if of.LogicalType() != nil && of.String() == parquet.Uint(8).Type().String() {
-			numbers(l, func(v *parquet.Value) uint8 { return uint8(v.Int32()) })
+			read(l, func(to []uint8, v *parquet.Value) error { to[0] = uint8(v.Int32()); return nil })
 		} else {
-			numbers(l, (*parquet.Value).Int32)
+			read(l, func(to []int32, v *parquet.Value) error { to[0] = v.Int32(); return nil })
 		}
 	case parquet.Int64:
-		numbers(l, (*parquet.Value).Int64)
+		read(l, func(to []int64, v *parquet.Value) error { to[0] = v.Int64(); return nil })
 	case parquet.Float:
-		numbers(l, (*parquet.Value).Float)
+		read(l, func(to []float32, v *parquet.Value) error { to[0] = v.Float(); return nil })
 	case parquet.Double:
-		numbers(l, (*parquet.Value).Double)
+		read(l, func(to []float64, v *parquet.Value) error { to[0] = v.Double(); return nil })
 	case parquet.FixedLenByteArray:
 		if l.width = of.Length(); l.list || l.width <= 0 {
 			return nil
@@ -190,35 +189,28 @@ func leafAt(schema string, path []string, at parquet.LeafColumn) *leaf {
 // read makes of a leaf one whose rows hold what set sets.
 func read[T any](l *leaf, set func(to []T, v *parquet.Value) error) {
 	l.values = []T(nil)
-	l.read = func(c *Column, lo, hi, n int) error {
-		values, stride := c.Values.([]T), max(c.Width, 1)
-		for row := lo; row < hi; row++ {
+	l.read = func(c *Column, lo, hi, n int) (row int, err error) {
+		values, stride, width := c.Values.([]T), max(c.Width, 1), max(l.width, 1)
+		for row = lo; row < hi && l.held < batchBytes; row++ {
 			v, err := l.next()
 			if err != nil {
-				return err
+				return row, err
 			}
-			to := values[row*stride+l.offset:][:max(l.width, 1)]
+			to := values[row*stride+l.offset:][:width]
 			switch {
-			case l.list && l.there(v):
-				err = readList(l, v, to, set)
-			case v.IsNull():
+			case v.IsNull() && !l.there(v):
 				setNull(c, row, n)
+			case l.list:
+				err = readList(l, v, to, set)
 			default:
 				err = set(to, v)
 			}
 			if err != nil {
-				return fmt.Errorf("row %d of a batch: %w", row, err)
+				return row, fmt.Errorf("row %d of a batch: %w", row, err)
 			}
 		}
-		return nil
+		return row, nil
 	}
-}
-
-func numbers[T any](l *leaf, get func(*parquet.Value) T) {
-	read(l, func(to []T, v *parquet.Value) error {
-		to[0] = get(v)
-		return nil
-	})
 }
 
 // readList reads a row of a column of lists, whose first value is there.
@@ -229,13 +221,13 @@ func readList[T any](l *leaf, v *parquet.Value, to []T, set func([]T, *parquet.V
 				return err
 			}
 		}
-		if (i > 0) != (v.RepetitionLevel() > 0) || !l.there(v) {
+		switch {
+		case (i > 0) != (v.RepetitionLevel() > 0) || v.IsNull() && !l.there(v):
 			return fmt.Errorf("a list of another length than %d, which those before it have", len(to))
-		}
-		if !v.IsNull() {
-			err = set(to[i:], v)
-		} else {
+		case v.IsNull():
 			err = noNumber(&to[i])
+		default:
+			err = set(to[i:], v)
 		}
 		if err != nil {
 			return err
@@ -315,7 +307,7 @@ func (l *leaf) next() (*parquet.Value, error) {
 	return &l.buf[l.at-1], nil
 }
 
-// there says of a value that it is an element of a list, be it null.
+// there says of a value that it is one, or a null that is an element of a list.
 func (l *leaf) there(v *parquet.Value) bool {
 	return !v.IsNull() || l.holes && v.DefinitionLevel() == l.levels-1
 }
@@ -335,7 +327,7 @@ func (l *leaf) end() {
 	if l.pages != nil {
 		l.pages.Close()
 	}
-	l.pages, l.page, l.buf = nil, nil, nil
+	l.pages, l.page = nil, nil
 	l.at, l.n = 0, 0
 }
 
@@ -443,16 +435,19 @@ func readGroup(group parquet.RowGroup, cols []Column, texts, others []*leaf, use
 	return beyond(leaves)
 }
 
-// fill reads n rows, or fewer where texts are long: these come first, row by row.
+// fill reads n rows, or fewer where texts are long: these come first, several row by row.
 func fill(cols []Column, texts, others []*leaf, n int) (rows int, err error) {
 	defer rescue(&err)
 	for k := range cols {
 		resized(&cols[k], n)
 	}
-	held := 0
-	for rows = 0; len(texts) > 0 && rows < n && held < batchBytes; rows++ {
+	step, held := n, 0
+	if len(texts) > 1 {
+		step = 1
+	}
+	for end := 0; len(texts) > 0 && rows < n && held < batchBytes; rows = end {
 		for _, l := range texts {
-			if err := l.rows(cols, rows, rows+1, n); err != nil {
+			if end, err = l.rows(cols, rows, rows+step, n); err != nil {
 				return 0, err
 			}
 			held += l.held
@@ -462,23 +457,23 @@ func fill(cols []Column, texts, others []*leaf, n int) (rows int, err error) {
 		rows = n
 	}
 	for _, l := range others {
-		if err := l.rows(cols, 0, rows, n); err != nil {
+		if _, err := l.rows(cols, 0, rows, n); err != nil {
 			return 0, err
 		}
 	}
 	return rows, nil
 }
 
-func (l *leaf) rows(cols []Column, lo, hi, n int) error {
+func (l *leaf) rows(cols []Column, lo, hi, n int) (int, error) {
 	l.held = 0
-	err := l.read(&cols[l.col], lo, hi, n)
+	end, err := l.read(&cols[l.col], lo, hi, n)
 	if err == io.EOF {
 		err = errors.New("it ends too early")
 	}
 	if err != nil {
-		return fmt.Errorf("column %s: %w", l.name, err)
+		return 0, fmt.Errorf("column %s: %w", l.name, err)
 	}
-	return nil
+	return end, nil
 }
 
 // beyond is an error where the last row of a group has more than was read of it.
