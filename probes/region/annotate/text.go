@@ -8,9 +8,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
-
-	"golang.org/x/text/encoding/unicode"
-	"golang.org/x/text/transform"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // maxLine bounds a line of a text file.
@@ -19,7 +18,53 @@ const maxLine = 16 << 20
 // decodeText reads text as UTF-8: a byte order mark is dropped, and UTF-16 with one is
 // converted.
 func decodeText(r io.Reader) io.Reader {
-	return transform.NewReader(r, unicode.BOMOverride(transform.Nop))
+	b := bufio.NewReader(r)
+	head, _ := b.Peek(3)
+	switch {
+	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
+		b.Discard(3)
+	case bytes.HasPrefix(head, []byte("\xff\xfe")):
+		b.Discard(2)
+		return &wide{r: b, low: 0}
+	case bytes.HasPrefix(head, []byte("\xfe\xff")):
+		b.Discard(2)
+		return &wide{r: b, low: 1}
+	}
+	return b
+}
+
+// wide reads UTF-16 as UTF-8; low is which byte of a pair is the less significant.
+type wide struct {
+	r       *bufio.Reader
+	low     int
+	pending []byte
+	high    rune // a first surrogate, or 0
+}
+
+func (w *wide) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(w.pending) > 0 {
+			k := copy(p[n:], w.pending)
+			n, w.pending = n+k, w.pending[k:]
+			continue
+		}
+		var pair [2]byte
+		if _, err = io.ReadFull(w.r, pair[:]); err != nil {
+			if n > 0 {
+				return n, nil
+			}
+			return 0, err
+		}
+		c := rune(pair[w.low]) | rune(pair[1-w.low])<<8
+		if w.high != 0 {
+			c, w.high = utf16.DecodeRune(w.high, c), 0
+		} else if c >= 0xd800 && c < 0xdc00 {
+			w.high = c
+			continue
+		}
+		w.pending = utf8.AppendRune(w.pending[:0], c)
+	}
+	return n, nil
 }
 
 // eachLine calls use with the lines of a text that hold more than blanks; use must not

@@ -42,39 +42,35 @@ func parseWorkbook(r io.ReaderAt, size int64) ([][]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the workbook: %w", err)
 	}
-	var shared struct {
-		Texts []richText `xml:"si"`
-	}
-	if err := workbookPart(z, "xl/sharedStrings.xml", &shared); err != nil && !errors.Is(err, errNoPart) {
+	var strs []string
+	err = workbookPart(z, "xl/sharedStrings.xml", func(d *xml.Decoder) (err error) {
+		strs, err = sharedStrings(d)
+		return err
+	})
+	if err != nil && !errors.Is(err, errNoPart) {
 		return nil, err
 	}
-	var sheet struct {
-		Rows []sheetRow `xml:"sheetData>row"`
-	}
-	const name = "xl/worksheets/sheet1.xml"
-	if err := workbookPart(z, name, &sheet); err != nil {
-		return nil, err
-	}
-	rows, err := sheetRows(sheet.Rows, shared.Texts)
-	if err != nil {
-		err = fmt.Errorf("the workbook's %s: %w", name, err)
-	}
+	var rows [][]string
+	err = workbookPart(z, "xl/worksheets/sheet1.xml", func(d *xml.Decoder) (err error) {
+		rows, err = sheetRows(d, strs)
+		return err
+	})
 	return rows, err
 }
 
 var errNoPart = errors.New("the workbook has no such part")
 
-func workbookPart(z *zip.Reader, name string, v any) error {
+func workbookPart(z *zip.Reader, name string, read func(*xml.Decoder) error) error {
 	for _, f := range z.File {
 		if f.Name != name {
 			continue
 		}
 		r, err := f.Open()
-		if err == nil {
-			defer r.Close()
-			err = xml.NewDecoder(io.LimitReader(r, maxSheet)).Decode(v)
-		}
 		if err != nil {
+			return fmt.Errorf("the workbook's %s: %w", name, err)
+		}
+		defer r.Close()
+		if err := read(xml.NewDecoder(io.LimitReader(r, maxSheet))); err != nil {
 			return fmt.Errorf("the workbook's %s: %w", name, err)
 		}
 		return nil
@@ -90,6 +86,35 @@ type richText struct {
 
 func (t richText) String() string { return t.T + strings.Join(t.R, "") }
 
+func sharedStrings(d *xml.Decoder) ([]string, error) {
+	var out []string
+	err := eachElement(d, "si", func(e xml.StartElement) error {
+		var t richText
+		err := d.DecodeElement(&t, &e)
+		out = append(out, t.String())
+		return err
+	})
+	return out, err
+}
+
+// eachElement calls use with the elements of a name until the file ends.
+func eachElement(d *xml.Decoder, name string, use func(xml.StartElement) error) error {
+	for {
+		t, err := d.Token()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if e, ok := t.(xml.StartElement); ok && e.Name.Local == name {
+			if err := use(e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 type sheetRow struct {
 	Number int `xml:"r,attr"`
 	Cells  []struct {
@@ -100,16 +125,20 @@ type sheetRow struct {
 	} `xml:"c"`
 }
 
-func sheetRows(all []sheetRow, shared []richText) ([][]string, error) {
+func sheetRows(d *xml.Decoder, strs []string) ([][]string, error) {
 	var rows [][]string
 	cells := 0
-	for _, r := range all {
+	err := eachElement(d, "row", func(e xml.StartElement) error {
+		var r sheetRow
+		if err := d.DecodeElement(&r, &e); err != nil {
+			return err
+		}
 		at := len(rows)
 		if r.Number > 0 {
 			at = r.Number - 1
 		}
 		if at < len(rows) || at >= maxRows {
-			return nil, fmt.Errorf("got row %d after %d rows, want rows in order and at most %d", at+1, len(rows), maxRows)
+			return fmt.Errorf("got row %d after %d rows, want rows in order and at most %d", at+1, len(rows), maxRows)
 		}
 		for len(rows) < at {
 			rows = append(rows, nil)
@@ -121,7 +150,7 @@ func sheetRows(all []sheetRow, shared []richText) ([][]string, error) {
 				k = column(c.At)
 			}
 			if k < len(row) || k >= maxColumns {
-				return nil, fmt.Errorf("row %d got cell %.20q, want cells in order and at most %d", at+1, c.At, maxColumns)
+				return fmt.Errorf("row %d got cell %.20q, want cells in order and at most %d", at+1, c.At, maxColumns)
 			}
 			for len(row) < k {
 				row = append(row, "")
@@ -130,21 +159,22 @@ func sheetRows(all []sheetRow, shared []richText) ([][]string, error) {
 			switch c.Type {
 			case "s":
 				i, err := strconv.Atoi(text)
-				if err != nil || i < 0 || i >= len(shared) {
-					return nil, fmt.Errorf("row %d got string %.20q, want one of the %d shared ones", at+1, text, len(shared))
+				if err != nil || i < 0 || i >= len(strs) {
+					return fmt.Errorf("row %d got string %.20q, want one of the %d shared ones", at+1, text, len(strs))
 				}
-				text = shared[i].String()
+				text = strs[i]
 			case "inlineStr":
 				text = c.Inline.String()
 			}
 			row = append(row, text)
 		}
 		if cells += len(row); cells > maxCells {
-			return nil, fmt.Errorf("got more than %d cells", maxCells)
+			return fmt.Errorf("got more than %d cells", maxCells)
 		}
 		rows = append(rows, row)
-	}
-	return rows, nil
+		return nil
+	})
+	return rows, err
 }
 
 // column is the number of a cell's column from 0 on: that of B7 is 1.
