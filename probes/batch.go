@@ -127,7 +127,7 @@ func (s *Batch) infer(ctx context.Context, l *lane) (err error) {
 }
 
 // write is the part of a step that does not.
-func (s *Batch) write(sink result.Sink, sum *result.Summary) error {
+func (s *Batch) write(sink result.Sink, sum *result.Summary, o RunOptions) error {
 	nan := s.session.nan(s.out)
 	s.rows.reset()
 	s.coded = false
@@ -136,6 +136,7 @@ func (s *Batch) write(sink result.Sink, sum *result.Summary) error {
 		if err == nil && i < len(nan) && nan[i] {
 			err = errNaN
 		}
+		err = o.worded(err)
 		s.rows.add(it, err)
 		sum.Count(err)
 	}

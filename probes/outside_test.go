@@ -1,7 +1,10 @@
 package probes_test
 
 import (
+	"context"
+	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +12,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
@@ -123,5 +127,150 @@ func TestRunSaysWhatItLacks(t *testing.T) {
 		if _, err := probes.Run(t.Context(), q, result.Memory()); err == nil {
 			t.Errorf("%v runs", q.Probes)
 		}
+	}
+}
+
+// outsider is a probe that does what its functions say.
+type outsider struct {
+	attach func(*probes.Tap) error
+	start  func() probes.Maker
+}
+
+func (outsider) About() probes.About { return probes.About{Name: "outsider"} }
+
+func (o outsider) Attach(t *probes.Tap) error {
+	if o.attach == nil {
+		t.Code()
+		return nil
+	}
+	return o.attach(t)
+}
+
+func (o outsider) Start(context.Context, *probes.Prober) (probes.Maker, error) {
+	if o.start == nil {
+		return nil, nil
+	}
+	return o.start(), nil
+}
+
+// aborted counts how often a sink was aborted.
+type aborted struct {
+	columns
+	n *int
+}
+
+func (a aborted) Abort() error { *a.n++; return nil }
+
+// mlp is a network, data for it and an engine.
+func mlp(t *testing.T) probes.Request {
+	t.Helper()
+	m, err := onnx.Load("../testdata/models/mlp_dynamo.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := backends.Choose(backends.Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return probes.Request{Model: m, Data: dataset.Random(10, []int{1, 8, 8}, 0, 1, 0), Backend: b, Batch: 4}
+}
+
+// What a probe of another package does wrong is an error that names it, never a crash, and
+// the sink is aborted.
+func TestProbeDoesWrong(t *testing.T) {
+	twice := func(t *probes.Tap) error {
+		for range 2 {
+			t.Output("mine", tensor.Float32, nil, func() string { return t.Sum(t.Rows(t.Float(t.Values()))) })
+		}
+		return nil
+	}
+	for want, p := range map[string]probes.Probe{
+		"a bug in Attach":          outsider{attach: func(*probes.Tap) error { panic("a bug in Attach") }},
+		"a bug in Start":           outsider{start: func() probes.Maker { panic("a bug in Start") }},
+		"invalid memory":           outsider{},
+		"made a node in Attach":    outsider{attach: func(t *probes.Tap) error { t.Values(); return nil }},
+		"the probe outsider to":    outsider{attach: twice},
+		"kind \"nearest\" already": outsider{attach: nearest{}.Attach},
+		"kind \"code\" already":    outsider{attach: func(t *probes.Tap) error { t.Output("code", tensor.Uint8, nil, nil); return nil }},
+		"a bug in Columns":         outsider{start: func() probes.Maker { return &runner{bug: "Columns"} }},
+		"a bug in Run":             outsider{start: func() probes.Maker { return &runner{bug: "Run"} }},
+		"ended in Finish: a bug":   nil,
+	} {
+		q, n := mlp(t), 0
+		q.Probes = []probes.Probe{nearest{}, p}
+		if p == nil {
+			q.Probes, q.Finish = q.Probes[:1], func(*result.Manifest) (any, error) { panic("ended in Finish: a bug") }
+		}
+		_, err := probes.Run(t.Context(), q, aborted{columns{}, &n})
+		if err == nil || !strings.Contains(err.Error(), want) || n == 0 {
+			t.Errorf("%s: %v, aborted %d times", want, err, n)
+		}
+	}
+}
+
+// runner is a probe of another package that looks at the batch before the items run on.
+type runner struct {
+	bug  string
+	seen []int
+	t    *testing.T
+}
+
+func (r *runner) Items() int { return 4 }
+
+func (r *runner) Run(_ context.Context, b *probes.Batch) (any, error) {
+	if r.bug == "Run" {
+		panic("a bug in Run")
+	}
+	if r.t != nil {
+		in, failed := b.Input(), b.Failed()
+		if len(b.Items()) != b.Len() || len(failed) != b.Len() || in == nil || in.Shape[0] < b.Len() {
+			r.t.Errorf("in Run a batch of %d has %d items, marks %d failed, and the input %v", b.Len(), len(b.Items()), len(failed), in)
+		}
+		if b.Codes() != nil || len(b.Outputs()) != 0 {
+			r.t.Error("there are codes of items that went through no network")
+		}
+	}
+	b.Fail(0, errors.New("not this one"))
+	return b.Len(), nil
+}
+
+func (r *runner) Columns(b *probes.Batch) ([]result.Column, error) {
+	if r.bug == "Columns" {
+		panic("a bug in Columns")
+	}
+	if r.t != nil && (b.Ran() != b.Len() || !b.Failed()[0] || b.Input() != nil) {
+		r.t.Errorf("in Columns a batch of %d gives %v, failed %v", b.Len(), b.Ran(), b.Failed())
+	}
+	r.seen = append(r.seen, b.Len())
+	return nil, nil
+}
+
+// In Runner.Run a batch is the one at hand, not what is left of the one before.
+func TestBatchOfARunner(t *testing.T) {
+	q := mlp(t)
+	r := &runner{t: t}
+	q.Probes = []probes.Probe{outsider{start: func() probes.Maker { return r }}}
+	sum, err := probes.Run(t.Context(), q, columns{})
+	if err != nil || sum.Items != 10 || sum.Failed != 3 || !slices.Equal(r.seen, []int{4, 4, 2}) {
+		t.Errorf("%+v, %v, batches of %d", sum, err, r.seen)
+	}
+}
+
+// The order of probes is that of columns; the manifest says of each the same in any.
+func TestOrderOfProbes(t *testing.T) {
+	list := []probes.Probe{probes.Digest{}, probes.Sketch{Bits: 8, Seed: 5}, probes.Fragile{Within: 0.5}}
+	for range 2 {
+		q := mlp(t)
+		q.Probes = list
+		q.Finish = func(m *result.Manifest) (any, error) {
+			if s := m.Settings.(map[string]any); s["sketch"] != 8 || s["fragile"] != 0.5 || s["seed"] != uint64(5) {
+				t.Errorf("settings %v", s)
+			}
+			return m, nil
+		}
+		if _, err := probes.Run(t.Context(), q, columns{}); err != nil {
+			t.Error(err)
+		}
+		slices.Reverse(list)
 	}
 }

@@ -68,6 +68,9 @@ type RunOptions struct {
 	Decoders int
 	// Progress is told how far the run is, after every batch was written.
 	Progress func(result.Summary)
+	// Words, when not nil, say an error of an item in its row and in the summary: a program
+	// can name its own options there, see onnx.RemedyError. nil takes the error's text.
+	Words func(error) string
 	// Times, when not nil, is given where the time went.
 	Times *Times
 	// Finish, when not nil, is called when all rows are written, before they are
@@ -90,6 +93,14 @@ func (o RunOptions) decoders() int {
 		return o.Decoders
 	}
 	return runtime.GOMAXPROCS(0)
+}
+
+// worded is an item's error in the words of the program.
+func (o RunOptions) worded(err error) error {
+	if err == nil || o.Words == nil {
+		return err
+	}
+	return errors.New(o.Words(err))
 }
 
 func (o RunOptions) progress(s result.Summary) {
@@ -344,7 +355,7 @@ func (r *Prober) write(ctx context.Context, ds dataset.Dataset, sink result.Sink
 	go func() {
 		written <- gather(lanes, free, stop, func(s *Batch) error {
 			start := time.Now()
-			err := s.write(sink, &sum)
+			err := s.write(sink, &sum, o)
 			if err == nil {
 				times.Write += time.Since(start)
 				o.progress(sum)

@@ -199,5 +199,6 @@ func (f *foundFlags) tell(
 	case f.output == "":
 		err = print(c.OutOrStdout())
 	}
+	f.plot.manifest = m
 	return f.plot.printed(c, err, name, r)
 }

@@ -42,6 +42,7 @@ func newCompare() *cobra.Command {
 	f.addOptions(fs)
 	f.addAllowRandom(fs)
 	f.addBatch(fs)
+	f.addDecoders(fs)
 	f.dataFlags.add(fs)
 	fs.StringVarP(&f.a, "a", "a", "ort", "one `SETTING`")
 	fs.StringVarP(&f.b, "b", "b", "ort,optimize=none", "the other `SETTING`")
@@ -113,7 +114,7 @@ func (f *compareFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	sa.Batch, sb.Batch = a.batchFor(sample, ds.Len()), b.batchFor(sample, ds.Len())
-	o := probes.CompareOptions{RunOptions: probes.RunOptions{Decoders: f.decoders}}
+	o := probes.CompareOptions{RunOptions: probes.RunOptions{Decoders: f.decoders, Words: withFlags}}
 	if o.Judge, err = f.judged(c, m); err != nil {
 		return err
 	}

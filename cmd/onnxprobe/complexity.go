@@ -107,6 +107,7 @@ func (o *complexityOptions) check(c *cobra.Command, args []string) error {
 // measured is what complexity measures.
 func (o *complexityOptions) measured(c *cobra.Command) *measured {
 	what := &measured{array: "count", settings: map[string]any{}}
+	var used *probes.Frame
 	what.probes = func(m *onnx.Model, ds dataset.Dataset) ([]probes.Probe, error) {
 		shape, err := probes.FrameShape(m, o.around, ds.Shape())
 		if err != nil {
@@ -116,12 +117,10 @@ func (o *complexityOptions) measured(c *cobra.Command) *measured {
 			o.directions = n // of a box there are 4
 		}
 		f, err := openFrame(o.frame, o.directions, shape, o.seed)
-		if err == nil && o.save != "" {
-			err = saveFrame(o.save, f)
-		}
 		if err != nil {
 			return nil, err
 		}
+		used = f
 		p := probes.Complexity{Frame: f, Radii: o.radii, Center: o.center, Sign3: o.sign3, Input: o.around,
 			Changed: o.regions.path != "" || o.maps != ""}
 		if parts := o.others.parts; parts != nil {
@@ -129,8 +128,13 @@ func (o *complexityOptions) measured(c *cobra.Command) *measured {
 		}
 		return []probes.Probe{p}, nil
 	}
-	if o.maps != "" {
+	if o.maps != "" || o.save != "" {
 		what.through = func(r *probes.Prober, ds dataset.Dataset, _ *region.Rows, to result.Sink) (result.Sink, error) {
+			if o.save != "" {
+				if err := saveFrame(o.save, used); err != nil || o.maps == "" {
+					return to, err
+				}
+			}
 			var where *locate.Regions
 			if o.regions.path != "" {
 				var err error

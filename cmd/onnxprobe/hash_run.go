@@ -123,7 +123,7 @@ func (h *hashRun) run(c *cobra.Command, p *jobs.Plan, shards iter.Seq[int], all 
 	}
 	show, end := jobProgress(c, left)
 	w, err := p.NewWorker(r, jobs.WorkerOptions{Layouts: layouts, Regions: find, Decoders: h.decoders,
-		MaxTries: h.maxTries, Retry: h.retry, RetryErrors: h.retryErrors, Name: h.name, Progress: show})
+		MaxTries: h.maxTries, Retry: h.retry, RetryErrors: h.retryErrors, Name: h.name, Words: withFlags, Progress: show})
 	if err != nil {
 		return err
 	}

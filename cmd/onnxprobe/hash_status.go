@@ -64,6 +64,9 @@ func newHashVerify() *cobra.Command {
 		if err != nil && len(v.Findings) == 0 {
 			return err
 		}
+		for i, b := range v.Findings {
+			v.Findings[i].Remedy += flags(b.RemedyOptions())
+		}
 		if asJSON {
 			if err := json.NewEncoder(c.OutOrStdout()).Encode(v); err != nil {
 				return err

@@ -96,7 +96,7 @@ func (f *inference) run(c *cobra.Command, args []string, what *measured) error {
 	show, done := progress(c, q.Data.Len(), c.Name())
 	end := closing{inference: f, c: c, rows: rows}
 	start := time.Now()
-	sum, err := r.Run(c.Context(), q.Data, to, probes.RunOptions{Decoders: f.decoders, Progress: show,
+	sum, err := r.Run(c.Context(), q.Data, to, probes.RunOptions{Decoders: f.decoders, Words: withFlags, Progress: show,
 		Finish: func(m *result.Manifest) (any, error) {
 			done()
 			return m, end.check(m)

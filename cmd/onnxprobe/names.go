@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -13,8 +12,9 @@ import (
 var renamed = []struct {
 	old, new string
 	verbs    []string // nil for all that have the new one
-}{
+}{ // without a new one the flag does nothing
 	{"workers", "decoders", nil},
+	{"workers", "", []string{"affine", "plan"}},
 	{"per-site", "by-site", []string{"codes"}},
 	{"overwrite", "force", []string{"hash", "plan"}},
 	{"include-centre", "include-center", nil},
@@ -27,32 +27,54 @@ var renamed = []struct {
 	{"channel-share", "region-share", nil},
 }
 
+// Annotations: of a flag the old name that it was given by, of an old name what is said of it.
+const (
+	givenAs = "given as"
+	isNow   = "is now"
+)
+
 // addRenamed adds the old names of the flags of a command and of those below it.
 func addRenamed(c *cobra.Command) {
 	for _, r := range renamed {
-		f := c.Flags().Lookup(r.new)
-		if f == nil || c.Flags().Lookup(r.old) != nil || r.verbs != nil && !slices.Contains(r.verbs, c.Name()) {
+		if c.Flags().Lookup(r.old) != nil || r.verbs != nil && !slices.Contains(r.verbs, c.Name()) {
 			continue
 		}
-		c.Flags().AddFlag(&pflag.Flag{
-			Name: r.old, Usage: f.Usage, NoOptDefVal: f.NoOptDefVal, DefValue: f.DefValue, Hidden: true,
-			Value: oldValue{Value: f.Value, set: func(text string) error {
-				if n := fmt.Sprintf("--%s is --%s now", r.old, r.new); !f.Changed {
-					note(c, "%s", n)
-				}
-				return c.Flags().Set(r.new, text)
-			}},
-		})
+		if r.new == "" {
+			c.Flags().String(r.old, "", "")
+			c.Flags().Lookup(r.old).Hidden = true
+			_ = c.Flags().SetAnnotation(r.old, isNow, []string{"does nothing here any more"})
+		} else if f := c.Flags().Lookup(r.new); f != nil {
+			c.Flags().AddFlag(&pflag.Flag{Name: r.old, Usage: f.Usage, NoOptDefVal: f.NoOptDefVal, DefValue: f.DefValue,
+				Hidden: true, Annotations: map[string][]string{isNow: {"is --" + r.new + " now"}}, Value: oldValue{f.Value, func() { // Set of the new one would say twice what is wrong
+					f.Changed = true
+					_ = c.Flags().SetAnnotation(r.new, givenAs, []string{r.old})
+				}}})
+		}
 	}
 	for _, below := range c.Commands() {
 		addRenamed(below)
 	}
 }
 
+// sayRenamed says of the flags of a command that were given by an old name what it is now.
+func sayRenamed(c *cobra.Command) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed && f.Annotations[isNow] != nil {
+			note(c, "--%s %s", f.Name, f.Annotations[isNow][0])
+		}
+	})
+}
+
 // oldValue is the value of a flag under an old name.
 type oldValue struct {
 	pflag.Value
-	set func(text string) error
+	given func()
 }
 
-func (v oldValue) Set(text string) error { return v.set(text) }
+func (v oldValue) Set(text string) error {
+	err := v.Value.Set(text)
+	if err == nil {
+		v.given()
+	}
+	return err
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"io"
 	"strings"
 	"testing"
@@ -38,8 +39,15 @@ func TestOldNamesOfFlags(t *testing.T) {
 			if err := c.Flags().Set(r.old, value); err != nil {
 				t.Errorf("%s --%s=%s: %v", path, r.old, value, err)
 			}
-			if !c.Flags().Changed(r.new) || !strings.Contains(said.String(), "--"+r.new) {
+			if r.new == "" != (c.Flags().Lookup("decoders") == nil) && r.old == "workers" {
+				continue // the other row's
+			}
+			sayRenamed(c)
+			if r.new != "" && !c.Flags().Changed(r.new) || !strings.Contains(said.String(), "--"+cmp.Or(r.new, r.old)) {
 				t.Errorf("%s --%s does not set --%s, or says %q", path, r.old, r.new, said.String())
+			}
+			if err := c.Flags().Set(r.old, "\x00"); err != nil && r.new != "" && strings.Contains(err.Error(), "--"+r.new) {
+				t.Errorf("%s --%s says of a bad value twice what is wrong: %v", path, r.old, err)
 			}
 			if strings.Contains(c.UsageString(), "--"+r.old+" ") {
 				t.Errorf("%s shows --%s", path, r.old)

@@ -18,12 +18,25 @@ type plotFlag struct {
 	path  string
 	force bool
 	rows  int // of pictures, on a page
+	// flag is --plot itself: of one given as --html every file is a page.
+	flag *pflag.Flag
+	// manifest is beside the plot; nil for one of nothing but the command.
+	manifest *result.Manifest
 }
 
 var plotFormats = []string{".svg", ".png", ".html"}
 
 func (f *plotFlag) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.path, "plot", "", "draw the result too, as report does, to a `FILE`: .svg or .png takes the main figure, .html all figures and tables")
+	f.flag = fs.Lookup("plot")
+}
+
+// kind is the extension of what is drawn.
+func (f *plotFlag) kind() string {
+	if slices.Contains(f.flag.Annotations[givenAs], "html") {
+		return ".html"
+	}
+	return strings.ToLower(filepath.Ext(f.path))
 }
 
 // check reports what is wrong with --plot before anything is done. output is where the
@@ -33,7 +46,7 @@ func (f *plotFlag) check(output string, force bool, inputs ...string) error {
 		return nil
 	}
 	f.force = force
-	if ext := strings.ToLower(filepath.Ext(f.path)); !slices.Contains(plotFormats, ext) {
+	if ext := f.kind(); !slices.Contains(plotFormats, ext) {
 		return usagef("--plot %q: its extension, %q, is of no figure; the choices are %s", f.path, ext, strings.Join(plotFormats, ", "))
 	}
 	if output == "-" {
@@ -90,11 +103,14 @@ func (f *plotFlag) save(c *cobra.Command, p *report.Page) error {
 		}
 		return report.ErrNoData
 	}
-	write, said, err := p.Draw(strings.ToLower(filepath.Ext(f.path)))
+	write, said, err := p.Draw(f.kind())
 	if err != nil {
 		return err
 	}
-	if err := save(f.path, f.force, result.NewManifest(c.Name(), commandLine(c)), write); err != nil {
+	if f.manifest == nil {
+		f.manifest = result.NewManifest(c.Name(), commandLine(c))
+	}
+	if err := save(f.path, f.force, f.manifest, write); err != nil {
 		return err
 	}
 	note(c, "plot: %s%s", f.path, said)

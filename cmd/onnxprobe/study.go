@@ -77,7 +77,7 @@ func (f *studyFlags) study(c *cobra.Command, models []string) (*dynamics.Study, 
 	if err != nil {
 		return nil, err
 	}
-	s := &dynamics.Study{Load: f.load, Threads: f.threads, MaxBytes: int64(f.memory * (1 << 30)),
+	s := &dynamics.Study{Load: f.load, Threads: f.threads, MaxBytes: int64(f.memory * (1 << 30)), Words: withFlags,
 		Say: func(format string, args ...any) { note(c, format, args...) }}
 	d := f.dataFlags
 	d.random = 0

@@ -115,7 +115,7 @@ func (s *Study) Follow(ctx context.Context, dir, fingerprint string, cs []Checkp
 				return &out, err
 			}
 			s.say("step %d: %s: %v", c.Step, c.Path, err)
-			r = &Record{Path: c.Path, SHA256: c.SHA256, Error: err.Error()}
+			r = &Record{Path: c.Path, SHA256: c.SHA256, Error: s.words(err)}
 		} else {
 			before, last = c, codes
 			s.say("step %d: %s in %.1f s", c.Step, c.Path, r.Seconds)

@@ -35,12 +35,19 @@ type Study struct {
 	Workers, Threads int
 	// MaxBytes bounds the memory that codes take; 0 is no bound.
 	MaxBytes int64
+	// Words, when not nil, are as in probes.RunOptions, for the errors of records.
+	Words func(error) string
 	// Say is told what is being done.
 	Say func(format string, args ...any)
 }
 
 func (s *Study) say(format string, args ...any) {
 	if s.Say != nil {
+		for i, a := range args {
+			if err, ok := a.(error); ok {
+				args[i] = s.words(err)
+			}
+		}
 		s.Say(format, args...)
 	}
 }
@@ -323,4 +330,12 @@ func (s *Study) measure(ctx context.Context, path, sum string, before sets) (*Re
 func fatal(ctx context.Context, err error) bool {
 	var u *engine.UnavailableError
 	return ctx.Err() != nil || errors.As(err, &u)
+}
+
+// words is an error in the words of the program.
+func (s *Study) words(err error) string {
+	if s.Words == nil {
+		return err.Error()
+	}
+	return s.Words(err)
 }

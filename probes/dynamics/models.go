@@ -116,7 +116,7 @@ func (s *Study) Evaluate(ctx context.Context, dir, fingerprint string, models []
 				return &out, err
 			}
 			s.say("%s: %v", m.Path, err)
-			r = &Record{Path: m.Path, Error: err.Error()}
+			r = &Record{Path: m.Path, Error: s.words(err)}
 		}
 		out.record(r, kept)
 	}

@@ -255,6 +255,43 @@ func TestWipe(t *testing.T) {
 	}
 }
 
+// A plan that another version made, which words its manifest otherwise, is gone on with:
+// what a worker and Finish write of it then is what verification wants.
+func TestPlanOfOtherWords(t *testing.T) {
+	old, _ := drafted(t)
+	dir := filepath.Join(t.TempDir(), "job")
+	old.Manifest.Notes = append(old.Manifest.Notes, "a note of then")
+	if err := old.Save(dir, Incremental, nil); err != nil {
+		t.Fatal(err)
+	}
+	p, _ := drafted(t)
+	if err := p.Save(dir, Incremental, nil); err != nil {
+		t.Fatal(err)
+	}
+	m, err := onnx.Load(p.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.Open(t.Context(), probes.Request{Model: m, Backend: faulty{fail: func() error { return nil }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w, err := p.NewWorker(r, WorkerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Run(t.Context(), p.Slice(0, 1), func(Result) {}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Finish(false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := Verify(dir, nil); err != nil || len(v.Findings) > 0 || !v.Finished {
+		t.Errorf("verified: %+v, %v", v, err)
+	}
+}
+
 // Two planners at once leave one plan, and only one of unlike ones is right.
 func TestPlannersAtOnce(t *testing.T) {
 	p, _ := drafted(t)

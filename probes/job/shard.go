@@ -140,7 +140,8 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 		w.progress(s)
 	}
 	print := p.fingerprint(i)
-	sum, err := w.prober.Run(ctx, items, out, probes.RunOptions{Decoders: w.options.Decoders, Progress: progress, Times: &times,
+	sum, err := w.prober.Run(ctx, items, out, probes.RunOptions{Decoders: w.options.Decoders, Progress: progress,
+		Words: w.options.Words, Times: &times,
 		Finish: func(m *result.Manifest) (any, error) {
 			// A picture that vanished while it was needed is not a bad picture.
 			if err := p.unchanged(i, ds); err != nil {

@@ -28,6 +28,14 @@ func (m Mismatch) String() string {
 	return fmt.Sprintf("%s%s: %s; %s", of, m.File, m.Why, m.Remedy)
 }
 
+// RemedyOptions is as in an onnx.RemedyError.
+func (m Mismatch) RemedyOptions() []string {
+	if m.Remedy == planAgain {
+		return []string{"job.Overwrite"}
+	}
+	return nil
+}
+
 // The remedies there are.
 const (
 	runAgain    = "hash run makes the shard anew, then hash finish"

@@ -32,6 +32,8 @@ type WorkerOptions struct {
 	Name string
 	// Progress is told how far the worker is, after every batch.
 	Progress func(Progress)
+	// Words is as in probes.RunOptions, and for the errors of shards.
+	Words func(error) string
 	// Layouts are those of the sites, of region.Map, where the job is of regions.
 	Layouts []region.Layout
 	// Regions finds them in pictures, where the job's are found by a model.
@@ -226,6 +228,9 @@ func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Resu
 				return InterruptedError{w.done.Shards}
 			}
 			res.Error, res.Seconds = err.Error(), time.Since(start).Seconds()
+			if w.options.Words != nil {
+				res.Error = w.options.Words(err)
+			}
 			failed++
 			var un *UnreachableError
 			if errors.As(err, &un) {

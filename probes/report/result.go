@@ -125,10 +125,10 @@ func tabular(c *collector, r *shown) error {
 	}
 	defer t.Close()
 	if r.manifest.Kind == "" { // beside it there is none
-		if m, err := t.Manifest(); err != nil {
-			return err
-		} else if m != nil {
+		if m, err := t.Manifest(); m != nil {
 			r.know(m)
+		} else if err != nil {
+			return err
 		}
 	}
 	kind := r.manifest.Kind
@@ -258,7 +258,7 @@ func (r *shown) readManifest() error {
 			continue
 		}
 		m, err := result.ReadManifest(path)
-		if err != nil {
+		if m == nil {
 			return err
 		}
 		r.know(m)

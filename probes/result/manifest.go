@@ -133,8 +133,8 @@ func NewManifest(kind string, command []string) *Manifest {
 const maxManifest = 64 << 20
 
 // ReadManifest reads a manifest of this version or an earlier one. What there is not in it
-// is zero, as is what has another type; only what is no JSON object is an error, and a file
-// that there is not is fs.ErrNotExist.
+// is zero. Where a member has another type the error says so, and comes with the manifest
+// of the others; a file that there is not is fs.ErrNotExist.
 func ReadManifest(path string) (*Manifest, error) {
 	f, err := openRegular(path)
 	var text []byte
@@ -155,9 +155,12 @@ func parseManifest(text []byte, path string) (*Manifest, error) {
 	settings, summary := new(json.RawMessage), new(json.RawMessage)
 	m := &Manifest{Settings: settings, Summary: summary}
 	err := json.Unmarshal(text, m)
-	var other *json.UnmarshalTypeError
-	if err != nil && (!errors.As(err, &other) || other.Field == "") {
-		return nil, fmt.Errorf("reading the manifest %s: %w", path, err)
+	if err != nil {
+		var other *json.UnmarshalTypeError
+		if !errors.As(err, &other) || other.Field == "" {
+			m = nil
+		}
+		return m, fmt.Errorf("reading the manifest %s: %w", path, err)
 	}
 	if len(*settings) == 0 {
 		m.Settings = nil

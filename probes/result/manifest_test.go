@@ -71,7 +71,8 @@ func TestReadManifest(t *testing.T) {
 	}
 	write(`{"verb": "codes", "model": 5, "batch": "x", "sha256": {"m": "ab"}, "settings": {"seed": 3}, "summary": {"items": 7}, "later": []}`)
 	m, err := ReadManifest(path)
-	if err != nil || m.Kind != "codes" || m.SHA256["m"] != "ab" {
+	var other *json.UnmarshalTypeError
+	if !errors.As(err, &other) || m == nil || m.Kind != "codes" || m.SHA256["m"] != "ab" {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	var s struct{ Seed int }

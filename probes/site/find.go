@@ -322,7 +322,7 @@ func Choose(sites []Site, globs []string) ([]Site, error) {
 		for i, s := range sites {
 			names[i] = s.Name
 		}
-		return nil, &PatternError{fmt.Errorf("no site matches %q; this model has %d: %q", missed, len(sites), names)}
+		return nil, &PatternError{fmt.Errorf("no site matches %q; there are %d: %q", missed, len(sites), names)}
 	}
 	var out []Site
 	for i, s := range sites {
