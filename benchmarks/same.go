@@ -342,7 +342,8 @@ func networks() {
 	picture := value(11, "x", "n", "1", "h", "w")
 	model("networks/detector.onnx", node("ReduceMax", "x", "most"), node("Reshape", "most one", "flat"), node("Mul", "flat zero", "nothing"),
 		node("Add", "base nothing", "boxes"), node("Add", "scores_ nothing", "scores"),
-		constant("base", []float32{0, 0, 8, 8, 0, 0, 4, 8}, 2, 4), constant("scores_", []float32{.9, .6}, 2), constant("one", []int64{1}, 1), constant("zero", []float32{0}, 1),
+		constant("base", []float32{0, 0, 8, 8, 0, 0, 4, 8}, 2, 4), constant("scores_", []float32{.9, .6}, 2),
+		constant("one", []int64{1}, 1), constant("zero", []float32{0}, 1),
 		picture, value(12, "boxes", "2", "4"), value(12, "scores", "2"))
 	model("networks/segmenter.onnx", node("Conv", "x weight bias", "logits"),
 		constant("weight", []float32{-1, 1}, 2, 1, 1, 1), constant("bias", []float32{.5, -.5}, 2), picture, value(12, "logits", "n", "2", "h", "w"))
@@ -376,16 +377,18 @@ func texts(digits []string) {
 		boxes += of(i) + ",0,0,8,8,whole,all\n" + of(i) + ",0,0,4,8,half,left\n"
 	}
 	for path, text := range map[string]string{
-		"lists/names.txt":       strings.ReplaceAll(list, "digits/", "../digits/"),
-		"lists/here.txt":        list,
-		"lists/table.csv":       csv,
-		"lists/table.tsv":       tsv,
-		"lists/lines.jsonl":     jsonl,
-		"lists/gone.csv":        "path,label\n../digits/nowhere.png,1\n../digits/" + of(0) + ",0\n",
-		"lists/digits.txt":      "zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n",
-		"lists/phases.csv":      "path,size,time\n../models/mlp_torchscript.onnx,1,1\n../models/mlp_dynamo.onnx,1,2\n../models/resnet_basic_dynamo.onnx,2,1\n../models/cnn_dynamo.onnx,2,2\n",
-		"lists/fault.csv":       "path,size\n../models/mlp_dynamo.onnx,1\n../networks/half.onnx,2\n",
-		"lists/processor.json":  `{"do_resize": true, "size": {"height": 32, "width": 32}, "resample": 2, "do_normalize": true, "image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.5, 0.75], "do_rescale": true, "rescale_factor": 0.00392156862745098}`,
+		"lists/names.txt":   strings.ReplaceAll(list, "digits/", "../digits/"),
+		"lists/here.txt":    list,
+		"lists/table.csv":   csv,
+		"lists/table.tsv":   tsv,
+		"lists/lines.jsonl": jsonl,
+		"lists/gone.csv":    "path,label\n../digits/nowhere.png,1\n../digits/" + of(0) + ",0\n",
+		"lists/digits.txt":  "zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n",
+		"lists/phases.csv": "path,size,time\n../models/mlp_torchscript.onnx,1,1\n../models/mlp_dynamo.onnx,1,2\n" +
+			"../models/resnet_basic_dynamo.onnx,2,1\n../models/cnn_dynamo.onnx,2,2\n",
+		"lists/fault.csv": "path,size\n../models/mlp_dynamo.onnx,1\n../networks/half.onnx,2\n",
+		"lists/processor.json": `{"do_resize": true, "size": {"height": 32, "width": 32}, "resample": 2, "do_normalize": true, "image_mean": [0.5, 0.4, ` +
+			`0.3], "image_std": [0.25, 0.5, 0.75], "do_rescale": true, "rescale_factor": 0.00392156862745098}`,
 		"regions/digits.csv":    boxes,
 		"regions/faulty.csv":    boxes + of(0) + ",5,5,5,9,empty,e\n" + of(0) + ",0,0,99,8,far,f\nnowhere.png,0,0,1,1,x,x\n",
 		"regions/beyond.csv":    "path,x,y,w,h,label\n" + of(0) + ",-2,3,9,9,far\n",
@@ -393,14 +396,22 @@ func texts(digits []string) {
 		"regions/fractions.csv": "path,cx,cy,w,h,label\na.png,.5,.5,.4,.4,cat\nb.png,.25,.25,.2,.2,dog\n",
 		"regions/tiles.csv":     "path,id,x0,y0,x1,y1\ntall.png,all,0,0,20,60\nwide.png,left,0,0,20,20\nwide.png,two,10,5,30,15\nsquare.png,far,90,0,95,9\n",
 		"regions/page.csv":      "path,x1,y1,x2,y2,label\npage.png,20,20,172,32,text\npage.png,20,52,172,64,text\npage.png,20,84,172,90,text\n",
-		"regions/coco.json":     `{"images": [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}], "categories": [{"id": 4, "name": "star"}, {"id": 2, "name": "box"}], "annotations": [{"id": 3, "image_id": 1, "category_id": 4, "segmentation": [[3, 2, 30, 5, 22, 20, 6, 18]]}, {"id": 5, "image_id": 2, "category_id": 2, "bbox": [10, 8, 20, 16]}, {"id": 6, "image_id": 2, "category_id": 4, "iscrowd": 1, "segmentation": {"size": [25, 40], "counts": [30, 10, 15, 10, 15, 10, 910]}}]}`,
-		"regions/results.json":  `[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 20, 10], "score": 0.75}]`,
-		"regions/answers.jsonl": `{"image": "a.png", "answer": "<ref>cat</ref><box>[[0, 0, 500, 800]]</box> <ref>dog</ref><box>[[200, 200, 999, 900]]</box><ref>bird</ref><box>[[7, 7, 90, 90]]</box>"}` + "\n",
-		"regions/found.jsonl":   `{"image": "a.png", "boxes": [[0, 0, 18, 24], [20, 2, 40, 25]], "labels": ["cat", "dog"], "scores": [0.5, 0.25]}` + "\n" + `{"image": "b.png", "boxes": [[10, 5, 30, 21]], "labels": ["cat"], "scores": [1]}` + "\n",
-		"yolo/labels/a.txt":     "1 .5 .5 .4 .4\n0 .1 .1 .9 .1 .5 .8\n",
-		"yolo/labels/b.txt":     "0 .25 .25 .2 .2\n",
-		"yolo/data.yaml":        "names: [cat, dog]\n",
-		"voc/a.xml":             `<annotation><filename>a.png</filename><size><width>40</width><height>25</height><depth>3</depth></size><object><name>cat</name><bndbox><xmin>3</xmin><ymin>4</ymin><xmax>20</xmax><ymax>21</ymax></bndbox></object></annotation>`,
+		"regions/coco.json": `{"images": [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}], "categories": [{"id": 4, ` +
+			`"name": "star"}, {"id": 2, "name": "box"}], "annotations": [{"id": 3, "image_id": 1, "category_id": 4, ` +
+			`"segmentation": [[3, 2, 30, 5, 22, 20, 6, 18]]}, {"id": 5, "image_id": 2, "category_id": 2, "bbox": [10, 8, 20, 16]}, ` +
+			`{"id": 6, "image_id": 2, "category_id": 4, "iscrowd": 1, "segmentation": {"size": [25, 40], "counts": [30, 10, 15, 10, ` +
+			`15, 10, 910]}}]}`,
+		"regions/results.json": `[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 20, 10], "score": 0.75}]`,
+		"regions/answers.jsonl": `{"image": "a.png", "answer": "<ref>cat</ref><box>[[0, 0, 500, 800]]</box> <ref>dog</ref><box>[[200, 200, 999, ` +
+			`900]]</box><ref>bird</ref><box>[[7, 7, 90, 90]]</box>"}` +
+			"\n",
+		"regions/found.jsonl": `{"image": "a.png", "boxes": [[0, 0, 18, 24], [20, 2, 40, 25]], "labels": ["cat", "dog"], "scores": [0.5, 0.25]}` +
+			"\n" + `{"image": "b.png", "boxes": [[10, 5, 30, 21]], "labels": ["cat"], "scores": [1]}` + "\n",
+		"yolo/labels/a.txt": "1 .5 .5 .4 .4\n0 .1 .1 .9 .1 .5 .8\n",
+		"yolo/labels/b.txt": "0 .25 .25 .2 .2\n",
+		"yolo/data.yaml":    "names: [cat, dog]\n",
+		"voc/a.xml": `<annotation><filename>a.png</filename><size><width>40</width><height>25</height><depth>3</depth></size><object><name>` +
+			`cat</name><bndbox><xmin>3</xmin><ymin>4</ymin><xmax>20</xmax><ymax>21</ymax></bndbox></object></annotation>`,
 		"broken/picture.jpg":    "\xff\xd8\xff\xe0no more",
 		"broken/empty.parquet":  "",
 		"broken/half.parquet":   "PAR1PAR1",
@@ -409,7 +420,8 @@ func texts(digits []string) {
 		"broken/codes.jsonl":    "{\"id\": \"a\"\n",
 		"handwriting/notes.txt": "left out\n",
 		"full/x":                "x",
-		"lists/timm.json":       `{"architecture": "x", "pretrained_cfg": {"input_size": [3, 32, 32], "interpolation": "bicubic", "crop_pct": 0.9, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.25, 0.5]}}`,
+		"lists/timm.json": `{"architecture": "x", "pretrained_cfg": {"input_size": [3, 32, 32], "interpolation": "bicubic", "crop_pct": 0.9, ` +
+			`"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.25, 0.5]}}`,
 		"handwriting/Segmentation_Images/Lines/7/7_1/7_1_1.txt": "0 .5 .5 .2 1\n0 .8 .5 .2 1\nx\n",
 	} {
 		write(path, []byte(text))

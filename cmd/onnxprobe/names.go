@@ -45,10 +45,11 @@ func addRenamed(c *cobra.Command) {
 			_ = c.Flags().SetAnnotation(r.old, isNow, []string{"does nothing here any more"})
 		} else if f := c.Flags().Lookup(r.new); f != nil {
 			c.Flags().AddFlag(&pflag.Flag{Name: r.old, Usage: f.Usage, NoOptDefVal: f.NoOptDefVal, DefValue: f.DefValue,
-				Hidden: true, Annotations: map[string][]string{isNow: {"is --" + r.new + " now"}}, Value: oldValue{f.Value, func() { // Set of the new one would say twice what is wrong
-					f.Changed = true
-					_ = c.Flags().SetAnnotation(r.new, givenAs, []string{r.old})
-				}}})
+				Hidden: true, Annotations: map[string][]string{isNow: {"is --" + r.new + " now"}}, Value: oldValue{f.Value,
+					func() { // Set of the new one would say twice what is wrong
+						f.Changed = true
+						_ = c.Flags().SetAnnotation(r.new, givenAs, []string{r.old})
+					}}})
 		}
 	}
 	for _, below := range c.Commands() {

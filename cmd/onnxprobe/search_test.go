@@ -14,6 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // searchResult is what search prints with --json.
@@ -168,6 +169,14 @@ func TestContactSheet(t *testing.T) {
 		t.Errorf("the sheet:\n%.2000s", page)
 	}
 	// The old names of the flags go on working, with a word.
+	other := filepath.Join(filepath.Dir(html), "page.htm")
+	if r := do("dedup", path, "--html", other, "--quiet"); r.code != 0 || r.messages != "" || !strings.Contains(slurp(t, other), "<html") {
+		t.Errorf("--html %s --quiet: exit code %d, says %q", other, r.code, r.messages)
+	}
+	m, err := result.ReadManifest(result.ManifestPath(html))
+	if err != nil || m.Kind != "dedup" || len(m.Inputs) != 1 || m.Settings == nil || m.Summary == nil {
+		t.Errorf("the manifest of the page: %+v, %v", m, err)
+	}
 	if r := do("dedup", path, "--radius", "0.2", "--html", html, "--force"); r.code != 0 ||
 		!strings.Contains(r.messages, "--html is --plot now") || !strings.Contains(r.messages, "--radius is --distance now") ||
 		strings.Count(slurp(t, html), `class="strip"`) < 2 {

@@ -253,7 +253,8 @@ func (t *tiled) Sample(i int, dst []float32) error {
 		return err
 	}
 	if p.W != g.Picture.W || p.H != g.Picture.H {
-		return fmt.Errorf("reading the tile %q: the picture has %d x %d pixels (width x height), it had %d x %d when the dataset was opened", t.Item(i).ID, p.W, p.H, g.Picture.W, g.Picture.H)
+		return fmt.Errorf("reading the tile %q: the picture has %d x %d pixels (width x height), it had %d x %d when "+
+			"the dataset was opened", t.Item(i).ID, p.W, p.H, g.Picture.W, g.Picture.H)
 	}
 	in, _, _ := find[scene](t.Dataset, k)
 	r := in.rendering()

@@ -89,7 +89,8 @@ func agree(t testing.TB, a, b Runner, m *onnx.Model, in []*tensor.Tensor, within
 		}
 	}
 	if off != nil {
-		t.Errorf("%s and %s disagree on %d of %d values, the first of them:\n%s", a.Name(), b.Name(), len(off), len(outs[0]), strings.Join(off[:min(len(off), 5)], "\n"))
+		t.Errorf("%s and %s disagree on %d of "+
+			"%d values, the first of them:\n%s", a.Name(), b.Name(), len(off), len(outs[0]), strings.Join(off[:min(len(off), 5)], "\n"))
 	}
 	return len(outs[0])
 }

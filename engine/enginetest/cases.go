@@ -62,7 +62,8 @@ func typeCases() []Case {
 	same("an empty float16 batch through", &tensor.Tensor{DType: tensor.Float16, Shape: []int{0, 2}, Data: []uint16{}})
 	same("five dimensions through", count(0, 1, 2, 1, 2, 3))
 	for _, c := range []*tensor.Tensor{
-		tensor.Of([]float64{1, -2}, 2), tensor.Of([]uint8{1, 255}, 2), tensor.Of([]int8{1, -128}, 2), tensor.Of([]uint16{1, 65535}, 2), tensor.Of([]int16{1, -32768}, 2),
+		tensor.Of([]float64{1, -2}, 2), tensor.Of([]uint8{1, 255}, 2), tensor.Of([]int8{1, -128}, 2),
+		tensor.Of([]uint16{1, 65535}, 2), tensor.Of([]int16{1, -32768}, 2),
 		tensor.Of([]uint32{1, 1 << 31}, 2), tensor.Of([]int32{1, -2}, 2), tensor.Of([]uint64{1, 1 << 40}, 2), i64(1, -1<<40), bits(1, 0),
 		{DType: tensor.Float16, Shape: []int{2}, Data: []uint16{0x3c00, 0xc000}}, {DType: tensor.BFloat16, Shape: []int{2}, Data: []uint16{0x3f80, 0xc000}}, vec(),
 	} {

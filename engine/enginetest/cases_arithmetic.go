@@ -65,7 +65,8 @@ func arithmeticCases() []Case {
 	for _, o := range []struct {
 		op   string
 		want []float32
-	}{{"Add", []float32{-2, 4}}, {"Sub", []float32{0, 0}}, {"Mul", []float32{1, 4}}, {"Div", []float32{1, 1}}, {"Max", []float32{-1, 2}}, {"Pow", []float32{-1, 4}}} {
+	}{{"Add", []float32{-2, 4}}, {"Sub", []float32{0, 0}}, {"Mul", []float32{1, 4}}, {"Div", []float32{1, 1}},
+		{"Max", []float32{-1, 2}}, {"Pow", []float32{-1, 4}}} {
 		k := cs.op(o.op+" of a value with itself", o.op, ts{vec(-1, 2)}, vec(o.want...))
 		k.Model.Graph.Nodes[0].Inputs = []string{"x", "x"}
 		if o.op == "Pow" {
@@ -82,7 +83,8 @@ func arithmeticCases() []Case {
 	cs.both("where", "Where", ts{shaped(bits(1, 0), 2, 1), f([]int{1, 3}, 1, 2, 3), scalar(-1)}, f([]int{2, 3}, 1, 2, 3, -1, -1, -1))
 	cs.both("fmod has the sign of the dividend", "Mod", ts{vec(-5, 5, -5), vec(3, -3, -3)}, vec(-2, 2, -2), integer("fmod", 1))
 	cs.op("cumsum", "CumSum", ts{count(1, 2, 3), tensor.Scalar(int64(1))}, f([]int{2, 3}, 1, 3, 6, 4, 9, 15))
-	cs.op("cumsum from behind, exclusive", "CumSum", ts{count(1, 2, 3), tensor.Scalar(int64(-1))}, f([]int{2, 3}, 5, 3, 0, 11, 6, 0), integer("reverse", 1), integer("exclusive", 1))
+	cs.op("cumsum from behind, exclusive", "CumSum", ts{count(1, 2, 3), tensor.Scalar(int64(-1))}, f([]int{2, 3}, 5,
+		3, 0, 11, 6, 0), integer("reverse", 1), integer("exclusive", 1))
 	return cs
 }
 

@@ -39,8 +39,10 @@ func convCases() []Case {
 	cs.op("conv 3-D", "Conv", ts{count(1, 1, 1, 2, 2, 2), fill(1, 1, 1, 2, 2, 2)}, f([]int{1, 1, 1, 1, 1}, 36))
 	cs.op("conv SAME_UPPER", "Conv", ts{four, f([]int{1, 1, 2}, 1, 10)}, f([]int{1, 1, 4}, 21, 32, 43, 4), text("auto_pad", "SAME_UPPER"))
 	cs.op("conv SAME_LOWER", "Conv", ts{four, f([]int{1, 1, 2}, 1, 10)}, f([]int{1, 1, 4}, 10, 21, 32, 43), text("auto_pad", "SAME_LOWER"))
-	cs.op("conv SAME_UPPER, stride 2", "Conv", ts{four, f([]int{1, 1, 3}, 1, 10, 100)}, f([]int{1, 1, 2}, 321, 43), text("auto_pad", "SAME_UPPER"), ints("strides", 2))
-	cs.op("conv SAME_LOWER, stride 2", "Conv", ts{four, f([]int{1, 1, 3}, 1, 10, 100)}, f([]int{1, 1, 2}, 210, 432), text("auto_pad", "SAME_LOWER"), ints("strides", 2))
+	cs.op("conv SAME_UPPER, stride 2", "Conv", ts{four, f([]int{1, 1, 3}, 1, 10, 100)}, f([]int{1, 1, 2}, 321, 43),
+		text("auto_pad", "SAME_UPPER"), ints("strides", 2))
+	cs.op("conv SAME_LOWER, stride 2", "Conv", ts{four, f([]int{1, 1, 3}, 1, 10, 100)}, f([]int{1, 1, 2}, 210, 432),
+		text("auto_pad", "SAME_LOWER"), ints("strides", 2))
 	cs.op("conv VALID", "Conv", ts{four, f([]int{1, 1, 3}, 1, 10, 100)}, f([]int{1, 1, 2}, 321, 432), text("auto_pad", "VALID"))
 	cs.both("conv by weights that are inputs", "Conv", ts{nine, ones, f([]int{1}, 10)}, f([]int{1, 1, 2, 2}, 22, 26, 34, 38))
 	cs.op("conv 1x1", "Conv", ts{mixed(4, 3, 2, 5, 3, 7), mixed(4, 4, 9, 5, 1, 1)}, direct(mixed(4, 3, 2, 5, 3, 7), mixed(4, 4, 9, 5, 1, 1), nil, 1, 1, 0))
@@ -71,7 +73,8 @@ func transposedCases() []Case {
 	op(" channels", ts{count(1, 1, 2, 1, 1), f([]int{2, 3, 1, 1}, 1, 2, 3, 10, 20, 30)}, f([]int{1, 3, 1, 1}, 21, 42, 63))
 	// An odd pad goes before, but for SAME_UPPER.
 	op(" output_shape", ts{x, ones}, f([]int{1, 1, 3, 3}, 1, 2, 2, 3, 4, 4, 3, 4, 4), ints("strides", 2, 2), ints("output_shape", 3, 3))
-	op(" output_shape, SAME_UPPER", ts{x, ones}, f([]int{1, 1, 3, 3}, 1, 1, 2, 1, 1, 2, 3, 3, 4), ints("strides", 2, 2), ints("output_shape", 3, 3), text("auto_pad", "SAME_UPPER"))
+	op(" output_shape, SAME_UPPER", ts{x, ones}, f([]int{1, 1, 3, 3}, 1, 1, 2, 1, 1, 2, 3, 3, 4), ints("strides", 2,
+		2), ints("output_shape", 3, 3), text("auto_pad", "SAME_UPPER"))
 	op(" 1-D", ts{count(1, 1, 1, 3), f([]int{1, 1, 2}, 1, 10)}, f([]int{1, 1, 4}, 1, 12, 23, 30))
 	return cs
 }

@@ -142,7 +142,8 @@ func graphCases() []Case {
 	}), ts{f([]int{1, 16}, 1, -1, 0, negz, nan, 2, -3, inf, 9, 9, 9, 9, 9, 9, 9, -inf)}, tensor.Of([]uint8{0x85, 0xfe}, 1, 2))
 	dropout := cs.add("dropout of older opsets, its mask unread", build(func(b *builder) {
 		b.in("x", f32, -1, 2)
-		b.g.Nodes = append(b.g.Nodes, &onnx.Node{Name: "drop", Op: "Dropout", Inputs: []string{"x"}, Outputs: []string{"d", "mask"}, Attrs: []*onnx.Attr{float("ratio", 0.5)}})
+		b.g.Nodes = append(b.g.Nodes, &onnx.Node{Name: "drop", Op: "Dropout", Inputs: []string{"x"},
+			Outputs: []string{"d", "mask"}, Attrs: []*onnx.Attr{float("ratio", 0.5)}})
 		b.op("Relu", "y", []string{"d"})
 		b.outAny("y", f32)
 	}), ts{x}, relu)

@@ -32,7 +32,8 @@ func poolCases() []Case {
 		ts{f([]int{1, 1, 2, 2}, 5, 6, 8, 9), shaped(i64(4, 5, 7, 8), 1, 1, 2, 2)}, k2, s2, integer("ceil_mode", 1))
 	cs.op("averagepool", "AveragePool", ts{sixteen}, f([]int{1, 1, 2, 2}, 3.5, 5.5, 11.5, 13.5), k2, s2)
 	cs.op("averagepool without its padding", "AveragePool", ts{four}, f([]int{1, 1, 3, 3}, 1, 1.5, 2, 2, 2.5, 3, 3, 3.5, 4), k2, around)
-	cs.op("averagepool with its padding", "AveragePool", ts{four}, f([]int{1, 1, 3, 3}, 0.25, 0.75, 0.5, 1, 2.5, 1.5, 0.75, 1.75, 1), k2, around, integer("count_include_pad", 1))
+	cs.op("averagepool with its padding", "AveragePool", ts{four}, f([]int{1, 1, 3, 3}, 0.25, 0.75, 0.5, 1, 2.5, 1.5,
+		0.75, 1.75, 1), k2, around, integer("count_include_pad", 1))
 	cs.op("averagepool ceil", "AveragePool", ts{nine}, f([]int{1, 1, 2, 2}, 3, 4.5, 7.5, 9), k2, s2, integer("ceil_mode", 1))
 	cs.op("averagepool SAME_UPPER", "AveragePool", ts{nine}, f([]int{1, 1, 2, 2}, 3, 4.5, 7.5, 9), k2, s2, text("auto_pad", "SAME_UPPER"))
 	cs.op("averagepool dilated", "AveragePool", ts{sixteen}, f([]int{1, 1, 2, 2}, 6, 7, 10, 11), k2, ints("dilations", 2, 2)).opset(19)

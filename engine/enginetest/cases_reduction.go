@@ -32,7 +32,8 @@ func reductionCases() []Case {
 	cs.op("reducel2", "ReduceL2", ts{f([]int{1, 3}, -3, 4, 0)}, vec(5), ints("axes", 1), no)
 	cs.op("reducesumsquare", "ReduceSumSquare", ts{f([]int{1, 3}, -3, 4, 0)}, vec(25), ints("axes", 1), no)
 	ln3 := float32(math.Log(3))
-	cs.op("reducelogsumexp", "ReduceLogSumExp", ts{f([]int{2, 2}, 0, ln3, 1000, 1000+ln3)}, f([]int{2}, float32(math.Log(4)), float32(1000+math.Log(4))), ints("axes", 1), no).
+	cs.op("reducelogsumexp", "ReduceLogSumExp", ts{f([]int{2, 2}, 0, ln3, 1000, 1000+ln3)}, f([]int{2},
+		float32(math.Log(4)), float32(1000+math.Log(4))), ints("axes", 1), no).
 		near(1e-4, "exp and log are rounded, and a float32 near 1000 has steps of 6e-5")
 
 	in := f([]int{2, 3}, 1, 3, 3, 9, 8, 7)
@@ -49,11 +50,13 @@ func reductionCases() []Case {
 	cs.op("softmax over the last axis", "Softmax", ts{logits}, f([]int{1, 2, 2}, 0.5, 0.5, 0.25, 0.75), integer("axis", -1)).near(1e-6, why)
 	cs.op("softmax, axis left out", "Softmax", ts{logits}, f([]int{1, 2, 2}, 0.5, 0.5, 0.25, 0.75)).near(1e-6, why)
 	cs.op("softmax over an inner axis", "Softmax", ts{logits}, f([]int{1, 2, 2}, 0.5, 0.25, 0.5, 0.75), integer("axis", 1)).near(1e-6, why)
-	cs.op("softmax over the channels of pictures", "Softmax", ts{f([]int{1, 2, 1, 2}, 0, ln3, 0, 0)}, f([]int{1, 2, 1, 2}, 0.5, 0.75, 0.5, 0.25), integer("axis", 1)).near(1e-6, why)
+	cs.op("softmax over the channels of pictures", "Softmax", ts{f([]int{1, 2, 1, 2}, 0, ln3, 0, 0)}, f([]int{1, 2,
+		1, 2}, 0.5, 0.75, 0.5, 0.25), integer("axis", 1)).near(1e-6, why)
 	cs.op("softmax over the first axis", "Softmax", ts{f([]int{2, 2}, 0, 0, 0, ln3)}, f([]int{2, 2}, 0.5, 0.25, 0.5, 0.75), integer("axis", 0)).near(1e-6, why)
 	// Before opset 13 everything from the axis on is one row.
 	cs.op("softmax of older opsets", "Softmax", ts{logits}, f([]int{1, 2, 2}, 1.0/6, 1.0/6, 1.0/6, 0.5)).opset(12).near(1e-6, why)
-	cs.op("softmax of older opsets over the last axis", "Softmax", ts{logits}, f([]int{1, 2, 2}, 0.5, 0.5, 0.25, 0.75), integer("axis", 2)).opset(12).near(1e-6, why)
+	cs.op("softmax of older opsets over the last axis", "Softmax", ts{logits}, f([]int{1, 2, 2}, 0.5, 0.5, 0.25,
+		0.75), integer("axis", 2)).opset(12).near(1e-6, why)
 	cs.op("softmax of large numbers", "Softmax", ts{f([]int{1, 3}, 1000, 1000, -1000)}, f([]int{1, 3}, 0.5, 0.5, 0)).near(1e-6, why)
 	cs.op("softmax of a mask", "Softmax", ts{f([]int{1, 3}, 0, -inf, 0)}, f([]int{1, 3}, 0.5, 0, 0.5)).near(1e-6, why)
 	lg := func(p ...float64) []float32 {
@@ -80,25 +83,36 @@ func normCases() []Case {
 	// (x - mean) / sqrt(var) * scale + bias: x + 7 and 3x - 9.
 	bn := ts{f([]int{1, 2, 1, 2}, 1, 5, -1, 2), vec(2, 9), vec(10, 0), vec(3, 3), vec(4, 9)}
 	cs.op("batchnormalization", "BatchNormalization", bn, f([]int{1, 2, 1, 2}, 8, 12, -12, -3), eps).near(1e-5, why)
-	cs.op("batchnormalization, epsilon counts", "BatchNormalization", ts{bn[0], bn[1], bn[2], bn[3], vec(3, 8)}, f([]int{1, 2, 1, 2}, 8, 12, -12, -3), float("epsilon", 1)).near(1e-5, why)
-	cs.op("batchnormalization of rows", "BatchNormalization", ts{f([]int{2, 2}, 1, -1, 5, 2), bn[1], bn[2], bn[3], bn[4]}, f([]int{2, 2}, 8, -12, 12, -3), eps).near(1e-5, why)
-	cs.op("batchnormalization of sequences", "BatchNormalization", ts{f([]int{1, 2, 2}, 1, 5, -1, 2), bn[1], bn[2], bn[3], bn[4]}, f([]int{1, 2, 2}, 8, 12, -12, -3), eps).near(1e-5, why)
+	cs.op("batchnormalization, epsilon counts", "BatchNormalization", ts{bn[0], bn[1], bn[2], bn[3], vec(3, 8)},
+		f([]int{1, 2, 1, 2}, 8, 12, -12, -3), float("epsilon", 1)).near(1e-5, why)
+	cs.op("batchnormalization of rows", "BatchNormalization", ts{f([]int{2, 2}, 1, -1, 5, 2), bn[1], bn[2], bn[3],
+		bn[4]}, f([]int{2, 2}, 8, -12, 12, -3), eps).near(1e-5, why)
+	cs.op("batchnormalization of sequences", "BatchNormalization", ts{f([]int{1, 2, 2}, 1, 5, -1, 2), bn[1], bn[2],
+		bn[3], bn[4]}, f([]int{1, 2, 2}, 8, 12, -12, -3), eps).near(1e-5, why)
 	cs.both("batchnormalization by inputs", "BatchNormalization", bn, f([]int{1, 2, 1, 2}, 8, 12, -12, -3), eps).near(1e-5, why)
-	cs.op("batchnormalization, epsilon left out", "BatchNormalization", ts{f([]int{1, 1, 1, 1}, 1), vec(1), vec(0), vec(0), vec(0)}, f([]int{1, 1, 1, 1}, float32(1/math.Sqrt(1e-5)))).near(1e-3, why)
+	cs.op("batchnormalization, epsilon left out", "BatchNormalization", ts{f([]int{1, 1, 1, 1}, 1), vec(1), vec(0),
+		vec(0), vec(0)}, f([]int{1, 1, 1, 1}, float32(1/math.Sqrt(1e-5)))).near(1e-3, why)
 
 	rows := f([]int{2, 2}, 1, 3, -2, 6) // mean 2, deviation 1; mean 2, deviation 4
 	cs.op("layernormalization", "LayerNormalization", ts{rows, vec(2, 3), vec(10, 20)}, f([]int{2, 2}, 8, 23, 8, 23), eps).near(1e-5, why)
 	cs.op("layernormalization without a bias", "LayerNormalization", ts{rows, vec(2, 3)}, f([]int{2, 2}, -2, 3, -2, 3), eps).near(1e-5, why)
-	cs.op("layernormalization, epsilon counts", "LayerNormalization", ts{rows, vec(1, 1)}, f([]int{2, 2}, -0.5, 0.5, float32(-4/math.Sqrt(19)), float32(4/math.Sqrt(19))), float("epsilon", 3)).near(1e-5, why)
-	cs.op("layernormalization of two axes", "LayerNormalization", ts{f([]int{1, 2, 2}, 1, 1, 3, 3), f([]int{2, 2}, 1, 2, 3, 4)}, f([]int{1, 2, 2}, -1, -2, 3, 4), eps, integer("axis", 1)).near(1e-5, why)
-	cs.op("layernormalization of a far-off mean", "LayerNormalization", ts{f([]int{1, 2}, 10001, 10003), vec(1, 1)}, f([]int{1, 2}, -1, 1), eps).near(1e-3, "the variance of large numbers cancels")
+	cs.op("layernormalization, epsilon counts", "LayerNormalization", ts{rows, vec(1, 1)}, f([]int{2, 2}, -0.5, 0.5,
+		float32(-4/math.Sqrt(19)), float32(4/math.Sqrt(19))), float("epsilon", 3)).near(1e-5, why)
+	cs.op("layernormalization of two axes", "LayerNormalization", ts{f([]int{1, 2, 2}, 1, 1, 3, 3), f([]int{2, 2}, 1,
+		2, 3, 4)}, f([]int{1, 2, 2}, -1, -2, 3, 4), eps, integer("axis", 1)).near(1e-5, why)
+	cs.op("layernormalization of a far-off mean", "LayerNormalization", ts{f([]int{1, 2}, 10001, 10003), vec(1, 1)},
+		f([]int{1, 2}, -1, 1), eps).near(1e-3, "the variance of large numbers cancels")
 	pic := f([]int{1, 2, 1, 2}, 1, 3, -2, 6)
 	cs.op("instancenormalization", "InstanceNormalization", ts{pic, vec(2, 3), vec(10, 20)}, f([]int{1, 2, 1, 2}, 8, 12, 17, 23), eps).near(1e-5, why)
-	cs.op("groupnormalization, one group", "GroupNormalization", ts{f([]int{1, 2, 1, 2}, 1, 1, 3, 3), vec(2, 3), vec(10, 20)}, f([]int{1, 2, 1, 2}, 8, 8, 23, 23), eps, integer("num_groups", 1)).opset(21).near(1e-5, why)
-	cs.op("groupnormalization, two groups", "GroupNormalization", ts{f([]int{1, 4, 1, 1}, 1, 3, -2, 6), vec(1, 2, 3, 4), vec(0, 0, 0, 10)}, f([]int{1, 4, 1, 1}, -1, 2, -3, 14), eps, integer("num_groups", 2)).opset(21).near(1e-5, why)
-	cs.op("lpnormalization", "LpNormalization", ts{f([]int{2, 2}, 3, 4, 0, -2)}, f([]int{2, 2}, 0.6, 0.8, 0, -1), integer("axis", 1), integer("p", 2)).near(1e-6, why)
+	cs.op("groupnormalization, one group", "GroupNormalization", ts{f([]int{1, 2, 1, 2}, 1, 1, 3, 3), vec(2, 3),
+		vec(10, 20)}, f([]int{1, 2, 1, 2}, 8, 8, 23, 23), eps, integer("num_groups", 1)).opset(21).near(1e-5, why)
+	cs.op("groupnormalization, two groups", "GroupNormalization", ts{f([]int{1, 4, 1, 1}, 1, 3, -2, 6), vec(1, 2, 3,
+		4), vec(0, 0, 0, 10)}, f([]int{1, 4, 1, 1}, -1, 2, -3, 14), eps, integer("num_groups", 2)).opset(21).near(1e-5, why)
+	cs.op("lpnormalization", "LpNormalization", ts{f([]int{2, 2}, 3, 4, 0, -2)}, f([]int{2, 2}, 0.6, 0.8, 0, -1),
+		integer("axis", 1), integer("p", 2)).near(1e-6, why)
 	// alpha/size = 1, bias 1, beta 1: x / (1 + the sum of squares of neighbours).
-	cs.op("lrn", "LRN", ts{f([]int{1, 3, 1, 1}, 1, 2, 3)}, f([]int{1, 3, 1, 1}, 1.0/6, 2.0/15, 3.0/14), integer("size", 3), float("alpha", 3), float("beta", 1), float("bias", 1)).near(1e-6, "quotients are rounded")
+	cs.op("lrn", "LRN", ts{f([]int{1, 3, 1, 1}, 1, 2, 3)}, f([]int{1, 3, 1, 1}, 1.0/6, 2.0/15, 3.0/14),
+		integer("size", 3), float("alpha", 3), float("beta", 1), float("bias", 1)).near(1e-6, "quotients are rounded")
 	return cs
 }
 
@@ -116,15 +130,18 @@ func matrixCases() []Case {
 		bias *tensor.Tensor
 		want []float32
 	}{
-		{"whole", count(10, 2, 2), []float32{11, 13, 15, 17}}, {"row", vec(10, 20), []float32{11, 22, 13, 24}}, {"1xN", f([]int{1, 2}, 10, 20), []float32{11, 22, 13, 24}},
-		{"column", f([]int{2, 1}, 10, 20), []float32{11, 12, 23, 24}}, {"scalar", scalar(10), []float32{11, 12, 13, 14}}, {"single", vec(10), []float32{11, 12, 13, 14}},
+		{"whole", count(10, 2, 2), []float32{11, 13, 15, 17}}, {"row", vec(10, 20), []float32{11, 22, 13, 24}}, {"1xN",
+			f([]int{1, 2}, 10, 20), []float32{11, 22, 13, 24}},
+		{"column", f([]int{2, 1}, 10, 20), []float32{11, 12, 23, 24}}, {"scalar", scalar(10), []float32{11, 12, 13,
+			14}}, {"single", vec(10), []float32{11, 12, 13, 14}},
 	} {
 		cs.op("gemm with a "+c.name+" bias", "Gemm", ts{two, f([]int{2, 2}, 1, 0, 0, 1), c.bias}, f([]int{2, 2}, c.want...))
 	}
 	cs.both("gemm by inputs", "Gemm", ts{two, two, vec(100, 200)}, f([]int{2, 2}, 107, 210, 115, 222))
 	cs.both("matmul of stacks", "MatMul", ts{count(1, 2, 1, 2), count(1, 2, 2, 1)}, f([]int{2, 1, 1}, 5, 25))
 	cs.both("matmul of heads", "MatMul", ts{mixed(4, 1, 2, 3, 4, 5), mixed(4, 2, 2, 3, 5, 2)}, product(mixed(4, 1, 2, 3, 4, 5), mixed(4, 2, 2, 3, 5, 2)))
-	cs.both("matmul of stacks that broadcast", "MatMul", ts{mixed(4, 1, 2, 1, 2, 3), mixed(4, 2, 1, 3, 3, 2)}, product(mixed(4, 1, 2, 1, 2, 3), mixed(4, 2, 1, 3, 3, 2)))
+	cs.both("matmul of stacks that broadcast", "MatMul", ts{mixed(4, 1, 2, 1, 2, 3), mixed(4, 2, 1, 3, 3, 2)},
+		product(mixed(4, 1, 2, 1, 2, 3), mixed(4, 2, 1, 3, 3, 2)))
 	cs.op("matmul of a stack by one matrix", "MatMul", ts{mixed(4, 1, 2, 3, 4), mixed(4, 2, 4, 5)}, product(mixed(4, 1, 2, 3, 4), mixed(4, 2, 4, 5)))
 	cs.both("matmul of one matrix by a stack", "MatMul", ts{mixed(4, 1, 3, 4), mixed(4, 2, 2, 4, 5)}, product(mixed(4, 1, 3, 4), mixed(4, 2, 2, 4, 5)))
 	cs.op("matmul of no round size", "MatMul", ts{mixed(4, 3, 37, 131), mixed(4, 4, 131, 67)}, product(mixed(4, 3, 37, 131), mixed(4, 4, 131, 67)))
@@ -136,8 +153,10 @@ func matrixCases() []Case {
 	cs.both("matmul over nothing", "MatMul", ts{f([]int{2, 0}), f([]int{0, 2})}, f([]int{2, 2}, 0, 0, 0, 0))
 	u, s := tensor.Of([]uint8{200, 3, 1, 255}, 2, 2), tensor.Of([]int8{-1, 2, 3, -128}, 2, 2)
 	cs.op("matmulinteger", "MatMulInteger", ts{u, s}, tensor.Of([]int32{-191, 16, 764, -32638}, 2, 2))
-	cs.op("matmulinteger with zero points", "MatMulInteger", ts{u, s, tensor.Scalar(uint8(100)), tensor.Scalar(int8(1))}, tensor.Of([]int32{-394, 12613, 508, -20094}, 2, 2))
-	cs.op("matmulinteger, zero point of a alone", "MatMulInteger", ts{u, tensor.Of([]uint8{1, 0, 0, 1}, 2, 2), tensor.Scalar(uint8(100))}, tensor.Of([]int32{100, -97, -99, 155}, 2, 2))
+	cs.op("matmulinteger with zero points", "MatMulInteger", ts{u, s, tensor.Scalar(uint8(100)),
+		tensor.Scalar(int8(1))}, tensor.Of([]int32{-394, 12613, 508, -20094}, 2, 2))
+	cs.op("matmulinteger, zero point of a alone", "MatMulInteger", ts{u, tensor.Of([]uint8{1, 0, 0, 1}, 2, 2),
+		tensor.Scalar(uint8(100))}, tensor.Of([]int32{100, -97, -99, 155}, 2, 2))
 	cs.both("einsum", "Einsum", ts{count(1, 1, 2, 2), count(1, 1, 2, 2)}, f([]int{1, 2, 2}, 5, 11, 11, 25), text("equation", "bij,bkj->bik"))
 	return cs
 }

@@ -42,7 +42,8 @@ func shapeCases() []Case {
 	cs.parts("split unevenly", "Split", ts{six, i64(1, 2)}, ts{f([]int{2, 1}, 0, 3), f([]int{2, 2}, 1, 2, 4, 5)}, integer("axis", -1))
 	cs.parts("split rows", "Split", ts{count(0, 3, 2), i64(1, 2)}, ts{count(0, 1, 2), count(2, 2, 2)})
 	cs.parts("split of older opsets", "Split", ts{six}, ts{f([]int{2, 2}, 0, 1, 3, 4), f([]int{2, 1}, 2, 5)}, integer("axis", 1), ints("split", 2, 1)).opset(11)
-	cs.parts("split into a number that does not divide", "Split", ts{six}, ts{f([]int{2, 2}, 0, 1, 3, 4), f([]int{2, 1}, 2, 5)}, integer("axis", 1), integer("num_outputs", 2)).opset(18)
+	cs.parts("split into a number that does not divide", "Split", ts{six}, ts{f([]int{2, 2}, 0, 1, 3, 4), f([]int{2,
+		1}, 2, 5)}, integer("axis", 1), integer("num_outputs", 2)).opset(18)
 	cs.op("expand", "Expand", ts{f([]int{2, 1}, 1, 2), i64(2, 3)}, f([]int{2, 3}, 1, 1, 1, 2, 2, 2))
 	cs.op("expand by more axes", "Expand", ts{vec(1, 2), i64(2, 1, 2)}, f([]int{2, 1, 2}, 1, 2, 1, 2))
 	cs.op("expand where the shape has 1", "Expand", ts{count(1, 2, 2), i64(1, 1)}, count(1, 2, 2))
@@ -153,11 +154,13 @@ func resizeCases() []Case {
 	bySize := resize("nearest to a size", ts{four, none, none, i64(1, 1, 4, 4)}, quads)
 	bySize.Model.Graph.Nodes[0].Inputs = []string{"x", "", "", "c"}
 	resize("linear", ts{four, none, twice}, f([]int{1, 1, 4, 4}, 1, 1.25, 1.75, 2, 1.5, 1.75, 2.25, 2.5, 2.5, 2.75, 3.25, 3.5, 3, 3.25, 3.75, 4), mode("linear"))
-	resize("linear as PyTorch asks for it", ts{four, none, twice}, f([]int{1, 1, 4, 4}, 1, 1.25, 1.75, 2, 1.5, 1.75, 2.25, 2.5, 2.5, 2.75, 3.25, 3.5, 3, 3.25, 3.75, 4),
+	resize("linear as PyTorch asks for it", ts{four, none, twice}, f([]int{1, 1, 4, 4}, 1, 1.25, 1.75, 2, 1.5, 1.75,
+		2.25, 2.5, 2.5, 2.75, 3.25, 3.5, 3, 3.25, 3.75, 4),
 		mode("linear"), at("pytorch_half_pixel"))
 	resize("linear down", ts{row, none, vec(1, 1, 1, 0.5)}, f([]int{1, 1, 1, 2}, 1.5, 3.5), mode("linear"))
 	resize("linear, asymmetric", ts{count(1, 1, 1, 1, 2), none, vec(1, 1, 1, 2)}, f([]int{1, 1, 1, 4}, 1, 1.5, 2, 2), mode("linear"), at("asymmetric"))
-	corners := resize("linear, corners aligned", ts{count(1, 1, 1, 1, 2), none, none, i64(1, 1, 1, 5)}, f([]int{1, 1, 1, 5}, 1, 1.25, 1.5, 1.75, 2), mode("linear"), at("align_corners"))
+	corners := resize("linear, corners aligned", ts{count(1, 1, 1, 1, 2), none, none, i64(1, 1, 1, 5)}, f([]int{1, 1,
+		1, 5}, 1, 1.25, 1.5, 1.75, 2), mode("linear"), at("align_corners"))
 	corners.Model.Graph.Nodes[0].Inputs = []string{"x", "", "", "c"}
 	resize("of older opsets", ts{four, twice}, quads, mode("nearest")).opset(10)
 	cs.op("upsample", "Upsample", ts{four, twice}, quads, text("mode", "nearest")).opset(9)

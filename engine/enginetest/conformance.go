@@ -70,7 +70,8 @@ func (y Tally) String() string {
 		}
 		return n
 	}
-	s := fmt.Sprintf("%d passed, %d more with constants, %d refused, %d wrong, %d skipped", len(y.Passed), len(y.Fixed), total(y.Refused), len(y.Wrong), total(y.Skipped))
+	s := fmt.Sprintf("%d passed, %d more with "+
+		"constants, %d refused, %d wrong, %d skipped", len(y.Passed), len(y.Fixed), total(y.Refused), len(y.Wrong), total(y.Skipped))
 	for i, op := range slices.Sorted(maps.Keys(y.Refused)) {
 		s += []string{", ", "; refused: "}[max(0, 1-i)] + fmt.Sprintf("%s %d", op, len(y.Refused[op]))
 		if n := y.Ran[op]; n > 0 {

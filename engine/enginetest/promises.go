@@ -25,7 +25,8 @@ var promises = []struct {
 	{"inputs are only read", inputsAreRead}, {"outputs are the caller's", outputsAreOwned},
 	{"cancelled before", cancelledBefore}, {"cancelled during", cancelledDuring},
 	{"preparing is cancelled", preparingCancelled}, {"closed", closed},
-	{"two at once", twoAtOnce}, {"every unsupported node is named", unsupported}, {"another domain's operator is not ONNX's", foreign}, {"the model is not changed", modelKept},
+	{"two at once", twoAtOnce}, {"every unsupported node is named", unsupported},
+	{"another domain's operator is not ONNX's", foreign}, {"the model is not changed", modelKept},
 }
 
 // affine is y = relu(x * w + b), then y again plus one: [N,3] to [N,2] twice.

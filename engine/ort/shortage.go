@@ -14,7 +14,8 @@ import (
 // noMemory is what ONNX Runtime and the libraries of CUDA say when there is no more
 // memory: of an arena that cannot grow, one at its limit, the CUDA runtime, cuDNN and
 // cuBLAS, and of the host.
-var noMemory = regexp.MustCompile(`(?i)failed to allocate memory|smaller than requested bytes|out of memory|ALLOC(ATION)?_FAILED|ErrorMemoryAllocation|bad_alloc|bad allocation`)
+var noMemory = regexp.MustCompile(`(?i)failed to allocate memory|smaller than requested bytes|out of memory|` +
+	`ALLOC(ATION)?_FAILED|ErrorMemoryAllocation|bad_alloc|bad allocation`)
 
 // shortage is an error of want of memory: the machine's, which errors.Is tells as ENOMEM.
 type shortage struct{ error }

@@ -131,7 +131,8 @@ func Survey(files []string, load Loader, o site.Options, sample []int) ([]Checkp
 		cs = append(cs, c)
 	}
 	if unclear != nil {
-		return nil, fmt.Errorf("the step of %d checkpoints is not clear; make it the last number of the file's name, as in step-001000.onnx, or the entry %q of its metadata:\n  %s", len(unclear), stepKey, strings.Join(unclear, "\n  "))
+		return nil, fmt.Errorf("the step of %d checkpoints is not clear; make it the last number of the file's name, "+
+			"as in step-001000.onnx, or the entry %q of its metadata:\n  %s", len(unclear), stepKey, strings.Join(unclear, "\n  "))
 	}
 	slices.SortStableFunc(cs, func(a, b Checkpoint) int { return int(min(max(a.Step-b.Step, -1), 1)) })
 	if err := distinct(cs); err != nil {
@@ -180,7 +181,8 @@ func distinct(cs []Checkpoint) error {
 		}
 	}
 	if twice != nil {
-		return fmt.Errorf("%d steps have several checkpoints; the step is the last number of a file's name, or %q of its metadata:\n  %s", len(twice), stepKey, strings.Join(twice, "\n  "))
+		return fmt.Errorf("%d steps have several checkpoints; the step is the last number of a file's name, or %q of "+
+			"its metadata:\n  %s", len(twice), stepKey, strings.Join(twice, "\n  "))
 	}
 	return nil
 }

@@ -86,7 +86,8 @@ func (s *Study) open(ctx context.Context, path, sum string) (*subject, error) {
 	p := r.Plan
 	if need := 2 * int64(s.Train.Len()+s.Test.Len()) * int64(p.CodeBytes()); s.MaxBytes > 0 && need > s.MaxBytes {
 		r.Close()
-		return nil, fmt.Errorf("codes of %d bytes for %d items, of this checkpoint and the one before, take %d bytes of memory, more than the %d allowed; choose fewer items or sites, or allow more", p.CodeBytes(), s.Train.Len()+s.Test.Len(), need, s.MaxBytes)
+		return nil, fmt.Errorf("codes of %d bytes for %d items, of this checkpoint and the one before, take %d bytes "+
+			"of memory, more than the %d allowed; choose fewer items or sites, or allow more", p.CodeBytes(), s.Train.Len()+s.Test.Len(), need, s.MaxBytes)
 	}
 	if n := engine.RandomNote(m.RandomNodes()); n != "" {
 		s.say("%s: %s", path, n)

@@ -42,7 +42,8 @@ var DefaultThresholds = Thresholds{0.05, 0.001, 0.01}
 // Check reports thresholds that make no sense.
 func (t Thresholds) Check() error {
 	if !(t.Unique >= 0) || !(t.Redundant >= t.Unique) || !(t.Redundant <= 1) || !(t.Saturated >= 0) {
-		return fmt.Errorf("thresholds: unique %g, redundant %g, saturated %g; want 0 <= unique <= redundant <= 1, and saturated 0 or more", t.Unique, t.Redundant, t.Saturated)
+		return fmt.Errorf("thresholds: unique %g, redundant %g, saturated %g; want 0 <= unique <= redundant <= 1, and "+
+			"saturated 0 or more", t.Unique, t.Redundant, t.Saturated)
 	}
 	return nil
 }

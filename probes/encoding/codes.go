@@ -182,7 +182,8 @@ func (c *Codes) FailedWhy(id string) (message string, ok bool) {
 // Pick is a new set of some of the rows.
 func (c *Codes) Pick(rows []int) *Codes {
 	p, _ := NewCodes(c.width)
-	p.Name, p.On, p.Bits, p.FullBits, p.Origin, p.parts = c.Name, c.On, c.Bits, c.FullBits, c.Origin, c.parts
+	p.Name, p.On, p.Origin = c.Name, c.On, c.Origin
+	p.Bits, p.FullBits, p.parts = c.Bits, c.FullBits, c.parts
 	p.grow(len(rows))
 	code := make([]byte, c.width)
 	for _, r := range rows {

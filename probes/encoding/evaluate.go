@@ -151,7 +151,8 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 	all, _ := classes(labels)
 	if len(all) < 2 {
 		if o.KMeans || o.Logistic {
-			return nil, fmt.Errorf("evaluating %s: its items have %d different labels, and K-means and logistic regression are judged by two or more", train.Name, len(all))
+			return nil, fmt.Errorf("evaluating %s: its items have %d different labels, and K-means and logistic "+
+				"regression are judged by two or more", train.Name, len(all))
 		}
 		return e, nil
 	}

@@ -155,7 +155,8 @@ func (e *RowError) Error() string {
 type SizeError struct{ Rows, Columns int }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("a map of %d rows and %d columns takes %.3g GiB, more than 4; ask for fewer rows", e.Rows, e.Columns, float64(e.Rows)*float64(e.Columns)/(1<<27))
+	return fmt.Sprintf("a map of %d rows and %d columns takes "+
+		"%.3g GiB, more than 4; ask for fewer rows", e.Rows, e.Columns, float64(e.Rows)*float64(e.Columns)/(1<<27))
 }
 
 // At finds the map of the region that holds x, one sample in row-major order
@@ -256,7 +257,8 @@ func (m *Mapper) weights(ctx context.Context, x []float64, a *Affine, shape []in
 			norm := 0.0
 			for j, v := range row {
 				if v-v != 0 {
-					return fmt.Errorf("the derivative of output %q, row %d, by element %d of the input is %g here, as a square root's is at 0, so it has no map", m.output, k, j, v)
+					return fmt.Errorf("the derivative of output %q, row %d, by element %d of the input is %g here, as a square "+
+						"root's is at 0, so it has no map", m.output, k, j, v)
 				}
 				bias -= v * x[j]
 				norm = math.Hypot(norm, v)

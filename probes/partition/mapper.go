@@ -128,7 +128,8 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 	}
 	for i := range mp.Plan.Sites {
 		if s := &mp.Plan.Sites[i]; !mp.Plan.Fit.Leads(s) {
-			return nil, fmt.Errorf("the export fixes the batch at %d, which is not the first axis of site %s; export the model with a free batch or one of 1", mp.Plan.Fit.Batch, s.Name)
+			return nil, fmt.Errorf("the export fixes the batch at %d, which is not the first axis of site %s; export the "+
+				"model with a free batch or one of 1", mp.Plan.Fit.Batch, s.Name)
 		}
 	}
 	mp.moves(o.Input)
@@ -278,7 +279,8 @@ func (m *Mapper) evaluate(ctx context.Context, x []float64) ([]float64, []int, e
 	case tensor.Count(f.Shape) == 0:
 		return nil, nil, fmt.Errorf("the output %q is empty: its shape is %v", m.output, f.Shape)
 	case n > 1 && (len(f.Shape) == 0 || f.Shape[0] != n):
-		return nil, nil, fmt.Errorf("the output %q has shape %v for a batch of %d; its first axis has to be the batch; find the map of a value where it is", m.output, f.Shape, n)
+		return nil, nil, fmt.Errorf("the output %q has shape %v for a batch of %d; its first axis has to be the "+
+			"batch; find the map of a value where it is", m.output, f.Shape, n)
 	}
 	return item(f, n), f.Shape, nil
 }

@@ -97,8 +97,8 @@ func (mp *mapper) layout(s *site.Site, in *grid) Layout {
 		l.Reason = fmt.Sprintf("its shape %v does not fit the shape %v that was followed", s.Shape, v.dims())
 		return l
 	}
-	l.grid, l.axes, l.tokens, l.Global, l.Wide = v.grid, v.axes[skip:], v.tokens, v.global, v.grid.wide
-	l.H, l.W = v.grid.h(), v.grid.w()
+	l.axes, l.tokens, l.Global = v.axes[skip:], v.tokens, v.global
+	l.grid, l.Wide, l.H, l.W = v.grid, v.grid.wide, v.grid.h(), v.grid.w()
 	l.Channels = 1
 	for _, a := range l.axes {
 		for _, d := range a {
@@ -240,7 +240,8 @@ func (l *Layout) mask(y, x int, fs ...field) *Mask {
 // an error when the mask's size is not the input's.
 func (l *Layout) Positions(m *Mask, r Rule) (*Mask, error) {
 	if m.H != l.InputH || m.W != l.InputW {
-		return nil, fmt.Errorf("site %s: a mask of %d x %d (height x width) for an input of %d x %d; make it with Project and the geometry of the model's preprocessing", l.Site, m.H, m.W, l.InputH, l.InputW)
+		return nil, fmt.Errorf("site %s: a mask of %d x %d (height x width) for an input of %d x %d; make it with "+
+			"Project and the geometry of the model's preprocessing", l.Site, m.H, m.W, l.InputH, l.InputW)
 	}
 	out := newMask(max(l.H, 1), max(l.W, 1))
 	switch {

@@ -74,7 +74,8 @@ func pictureValue(fit *probes.Fit, shape []int64) (*value, error) {
 		y, x = 0, 1
 	case len(s) == 3, len(s) == 2 && s[0] > 1 && s[1] > 1:
 	default:
-		return nil, fmt.Errorf("mapping units to the picture: the input %q takes samples of shape %v, which are no pictures; want [C,H,W], [H,W,C] or [H,W]", fit.Input, s)
+		return nil, fmt.Errorf("mapping units to the picture: the input %q takes samples of shape %v, which are no "+
+			"pictures; want [C,H,W], [H,W,C] or [H,W]", fit.Input, s)
 	}
 	h, w := s[y], s[x]
 	if h < 1 || w < 1 || h > maxEdge || w > maxEdge {

@@ -20,8 +20,10 @@ func init() {
 		"InstanceNormalization": overAll, "GroupNormalization": overAll, "LRN": overChannels, "LpNormalization": over, "CumSum": overAll,
 	}
 	for _, op := range []string{"Relu", "LeakyRelu", "PRelu", "ThresholdedRelu", "Clip", "HardSwish", "HardSigmoid", "Abs", "Elu", "Selu", "Celu",
-		"Gelu", "FastGelu", "QuickGelu", "BiasGelu", "Swish", "Mish", "Softplus", "Softsign", "Shrink", "Sigmoid", "Tanh", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Neg",
-		"Sign", "Floor", "Ceil", "Round", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Not", "IsNaN", "IsInf", "Cast", "CastLike", "Identity",
+		"Gelu", "FastGelu", "QuickGelu", "BiasGelu", "Swish", "Mish", "Softplus", "Softsign", "Shrink", "Sigmoid",
+		"Tanh", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Neg",
+		"Sign", "Floor", "Ceil", "Round", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh",
+		"Atanh", "Not", "IsNaN", "IsInf", "Cast", "CastLike", "Identity",
 		"Add", "Sub", "Mul", "Div", "Pow", "Mod", "Max", "Min", "Sum", "Mean", "Where", "And", "Or", "Xor",
 		"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"} {
 		rules[op] = elementwise

@@ -193,7 +193,8 @@ func (r *Rows) batch(cols []result.Column) (b batch, err error) {
 	n := len(b.id)
 	if b.code == nil && b.changed == nil || len(b.path) != n || len(b.status) != n || len(b.message) != n ||
 		b.code != nil && len(b.code) != n*r.width || b.changed != nil && len(b.changed) != n*r.width*len(r.o.Radii) {
-		return b, fmt.Errorf("rows of regions: the batch does not hold %d whole codes of %d bytes, or what changed at %d radii; want those of Code, or of Complexity with Changed", n, r.width, len(r.o.Radii))
+		return b, fmt.Errorf("rows of regions: the batch does not hold %d whole codes of %d bytes, or what changed at "+
+			"%d radii; want those of Code, or of Complexity with Changed", n, r.width, len(r.o.Radii))
 	}
 	r.needed, r.rows.coded, r.rows.crossed = true, b.code != nil, b.changed != nil
 	return b, nil
@@ -276,7 +277,8 @@ func (r *Rows) region(at entry, g picture.Geometry, of Region, code, changed []b
 		return err
 	}
 	if at.kept = kept; kept == 0 {
-		return fmt.Errorf("region %q: nothing of it is in the %s pixels (height x width) that the model sees: it lies outside, or the crop cuts it off", of.ID, g.Input)
+		return fmt.Errorf("region %q: nothing of it is in the %s pixels (height x width) that the model sees: it lies "+
+			"outside, or the crop cuts it off", of.ID, g.Input)
 	}
 	selected := make([]*Selection, len(r.sites))
 	for i, s := range r.sites {

@@ -113,7 +113,8 @@ func newChart(stem string, a axisTitles, panels []panel) (*chart, error) {
 					}
 				}
 				if q.Low > q.Y || q.High < q.Y {
-					return nil, fmt.Errorf("drawing the figure %s: the series %q has at %v a band from %v to %v that does not hold its value %v", stem, s.Name, q.X, q.Low, q.High, q.Y)
+					return nil, fmt.Errorf("drawing the figure %s: the series %q has at %v a band from %v to %v that does not "+
+						"hold its value %v", stem, s.Name, q.X, q.Low, q.High, q.Y)
 				}
 				c.xmin, c.xmax = min(c.xmin, q.X), max(c.xmax, q.X)
 				c.ymin, c.ymax = min(c.ymin, q.Low), max(c.ymax, q.High)

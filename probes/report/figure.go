@@ -92,7 +92,8 @@ func (f *Figure) inline() (string, error) {
 		return "", fmt.Errorf("drawing the figure %s: %w", f.Name, err)
 	}
 	s = strings.ReplaceAll(svgOpening.ReplaceAllString(s, ""), "xlink:href=", "href=")
-	for name, c := range map[string][3]uint8{"ink": {ink.R, ink.G, ink.B}, "muted": {muted.R, muted.G, muted.B}, "rule": {rule.R, rule.G, rule.B}, "paper": {paper.R, paper.G, paper.B}} {
+	for name, c := range map[string][3]uint8{"ink": {ink.R, ink.G, ink.B}, "muted": {muted.R, muted.G, muted.B},
+		"rule": {rule.R, rule.G, rule.B}, "paper": {paper.R, paper.G, paper.B}} {
 		for _, property := range []string{"fill", "stroke"} {
 			s = strings.ReplaceAll(s, fmt.Sprintf("%s:#%02X%02X%02X", property, c[0], c[1], c[2]), fmt.Sprintf("%s:var(--%s)", property, name))
 		}

@@ -35,7 +35,8 @@ func comparisonTable(c *collector, r *shown) error {
 		return 0
 	}
 	for i := range t.rows {
-		s := probes.SiteDiff{Site: t.text("site", i), Bits: whole("bits", i), Flips: whole("flips", i), Items: int(whole("items", i)), Margin: t.number("margin", i), Scale: t.number("scale", i)}
+		s := probes.SiteDiff{Site: t.text("site", i), Bits: whole("bits", i), Flips: whole("flips", i),
+			Items: int(whole("items", i)), Margin: t.number("margin", i), Scale: t.number("scale", i)}
 		if finite(t.number("for_a", i)) && finite(t.number("for_b", i)) {
 			a, b := whole("for_a", i), whole("for_b", i)
 			s.ForA, s.ForB = &a, &b

@@ -37,7 +37,8 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 	if len(radii) == 0 {
 		return ErrNoData
 	}
-	table := Table{Caption: "Local complexity: units that change their side around an item", Head: []string{"radius", "items", "without", "mean", "standard deviation", "smallest", "median", "largest"}}
+	table := Table{Caption: "Local complexity: units that " +
+		"change their side around an item", Head: []string{"radius", "items", "without", "mean", "standard deviation", "smallest", "median", "largest"}}
 	var groups []binned
 	var curve []curvePoint
 	for i, radius := range radii {

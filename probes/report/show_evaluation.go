@@ -142,7 +142,9 @@ func redundancy(r *shown, sites []string, all []encoding.Evaluation) {
 
 // unlabelled shows the clusters that codes have by themselves, and their rates.
 func unlabelled(r *shown, all []encoding.Evaluation) {
-	t := Table{Caption: "Without labels: spectral clusters of the affinity of codes (UMLC)", Head: []string{"code", "items", "of", "clusters", "sizes", "coding length (nats)", "rate", "conditional", "reduction", "purity", "one-to-one"}}
+	t := Table{Caption: "Without labels: spectral " +
+		"clusters of the affinity of codes (UMLC)", Head: []string{"code", "items", "of", "clusters", "sizes",
+		"coding length (nats)", "rate", "conditional", "reduction", "purity", "one-to-one"}}
 	var sites []string
 	rate, conditional := barSeries{Name: "rate of all items"}, barSeries{Name: "given the clusters"}
 	length := barSeries{Name: "coding length"}

@@ -14,7 +14,8 @@ var settings = []struct{ column, title, unit string }{
 
 // properties are the columns that are drawn against an axis.
 var properties = []struct{ column, title, unit string }{
-	{"redundancy_train", "redundancy, training set", " (share of items)"}, {"redundancy_test", "redundancy, test set", " (share of items)"}, {"redundancy", "redundancy", " (share of items)"},
+	{"redundancy_train", "redundancy, training set", " (share of items)"}, {"redundancy_test",
+		"redundancy, test set", " (share of items)"}, {"redundancy", "redundancy", " (share of items)"},
 	{"knn_accuracy", "K-NN accuracy", " (share)"}, {"accuracy", "accuracy", " (share)"},
 }
 

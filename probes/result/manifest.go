@@ -236,7 +236,8 @@ func (s *Summary) Count(err error) {
 
 // SmoothNote is what every output says about sites that bend everywhere.
 func SmoothNote(smooth, all int) string {
-	return fmt.Sprintf("%d of %d sites are", smooth, all) + " smooth (GELU, SiLU and their like bend everywhere): their bits are sign codes, not sides of linear regions"
+	return fmt.Sprintf("%d of %d sites are", smooth, all) + " smooth (GELU, SiLU and their like bend everywhere): " +
+		"their bits are sign codes, not sides of linear regions"
 }
 
 // UnwatchedNote says in a line what no site shows, with at most five names: what bends

@@ -132,5 +132,6 @@ func (t SiteTable) Differences(u SiteTable) string {
 	if a, b := max(t.Rule, 1), max(u.Rule, 1); a != b {
 		said = append(said, fmt.Sprintf("found by rules %d and %d, of two versions", a, b))
 	}
-	return fmt.Sprintf("the sites (%d and %d of them; %s; make both with one version of onnxprobe and the same choice of sites)", len(t.Names), len(u.Names), strings.Join(said, ", "))
+	return fmt.Sprintf("the sites (%d and %d of them; %s; make both with "+
+		"one version of onnxprobe and the same choice of sites)", len(t.Names), len(u.Names), strings.Join(said, ", "))
 }

@@ -60,7 +60,8 @@ func Open(path string) (*Table, error) {
 		open = openIndex
 	}
 	if open == nil {
-		return nil, fmt.Errorf("extension %q names no format; results are read from .parquet, .npy, .jsonl, .csv, .tsv, FAISS IndexBinaryFlat, and codes from folders of those too", ext)
+		return nil, fmt.Errorf("extension %q names no format; results are read from .parquet, .npy, .jsonl, .csv, "+
+			".tsv, FAISS IndexBinaryFlat, and codes from folders of those too", ext)
 	}
 	t := &Table{path: path, rows: -1, manifest: func() (*Manifest, error) { return manifestBeside(path) }}
 	if err := open(t); err != nil {

@@ -26,7 +26,8 @@ func ParsePreprocess(arg string) (Preprocess, error) {
 		names = append(names, p.Name)
 	}
 	if _, err := os.Stat(arg); err != nil && !strings.HasSuffix(arg, ".json") && filepath.Base(arg) == arg {
-		return Preprocess{}, fmt.Errorf("no preprocessing preset is named %q and no such file is here; the presets are %s; or give a Hugging Face preprocessor_config.json or a timm config.json",
+		return Preprocess{}, fmt.Errorf("no preprocessing preset is named %q and no such file is here; the presets "+
+			"are %s; or give a Hugging Face preprocessor_config.json or a timm config.json",
 			arg, strings.Join(names, ", "))
 	}
 	b, err := readConfig(arg)

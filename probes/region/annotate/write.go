@@ -65,7 +65,8 @@ var Outputs = []Output{
 	{Name: "boxes", Ext: ".jsonl", Doc: "JSON Lines with a picture and its boxes, labels and ids", file: newBoxesWriter},
 	{Name: "yolo", Doc: "folder of text files, and the classes' names in data.yaml", folder: newYOLOWriter},
 	{Name: "voc", Doc: "folder of Pascal VOC XML files", folder: newVOCWriter},
-	{Name: "labels", Doc: "folder of PNG label maps: a region's pixels have its ID, or its place from 1 on where IDs are no different numbers from 1 to 65535; a later region covers an earlier one", Masks: true, folder: newLabelsWriter},
+	{Name: "labels", Doc: "folder of PNG label maps: a region's pixels have its ID, or its place from 1 on where " +
+		"IDs are no different numbers from 1 to 65535; a later region covers an earlier one", Masks: true, folder: newLabelsWriter},
 }
 
 // OutputOf finds the output for a path: that of a name, or with "" or "auto" the first
@@ -83,7 +84,8 @@ func OutputOf(path, name string) (Output, error) {
 		}
 	}
 	if name == "" || name == "auto" {
-		return Output{}, fmt.Errorf("the format to write %q in cannot be told by its name; want %s, or name the format: %s", path, strings.Join(exts, ", "), strings.Join(names, ", "))
+		return Output{}, fmt.Errorf("the format to write %q in cannot be told "+
+			"by its name; want %s, or name the format: %s", path, strings.Join(exts, ", "), strings.Join(names, ", "))
 	}
 	return Output{}, fmt.Errorf("regions cannot be written as %q; want %s", name, strings.Join(names, ", "))
 }

@@ -42,7 +42,8 @@ func (f perPicture) Write(p Picture) error {
 	}
 	out, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if os.IsExist(err) {
-		return fmt.Errorf("picture %q: two pictures would be written to %s, which differ in their extension alone; write a format of one file", p.Name, filepath.Base(name))
+		return fmt.Errorf("picture %q: two pictures would be written to %s, which differ in their extension alone; "+
+			"write a format of one file", p.Name, filepath.Base(name))
 	}
 	if err != nil {
 		return err
@@ -88,7 +89,8 @@ func newYOLOWriter(dir string) Writer {
 func newVOCWriter(dir string) Writer {
 	return perPicture{dir: dir, ext: ".xml", of: func(p Picture) ([]byte, error) {
 		var b bytes.Buffer
-		fmt.Fprintf(&b, "<annotation>\n  <filename>%s</filename>\n  <size><width>%d</width><height>%d</height><depth>3</depth></size>\n", escape(p.Name), p.Size.W, p.Size.H)
+		fmt.Fprintf(&b, "<annotation>\n  <filename>%s</filename>\n  "+
+			"<size><width>%d</width><height>%d</height><depth>3</depth></size>\n", escape(p.Name), p.Size.W, p.Size.H)
 		for _, r := range p.Regions {
 			fmt.Fprintf(&b, "  <object>\n    <name>%s</name>\n    <bndbox><xmin>%v</xmin><ymin>%v</ymin><xmax>%v</xmax><ymax>%v</ymax></bndbox>\n  </object>\n",
 				escape(r.Label), r.Box.X0+1, r.Box.Y0+1, r.Box.X1, r.Box.Y1)

@@ -144,7 +144,8 @@ func NewAgreement(to result.Sink, dir string, ref *region.Reference, ds dataset.
 		}
 	}
 	m.about = func(line *indexed, least float64) {
-		line.Measure, line.Reference, line.Least, line.From, line.To = Agreement, ref.ID, &least, &low, &high
+		line.Measure, line.Reference = Agreement, ref.ID
+		line.Least, line.From, line.To = &least, &low, &high
 	}
 	return m, m.begin()
 }

@@ -42,7 +42,8 @@ func (f *Finder) labelMap(t *tensor.Tensor, g picture.Geometry, p image.Image) (
 	}
 	shape := single(t.Shape, 3)
 	if !t.DType.IsFloat() || len(shape) != 3 || shape[0] < 2 || shape[1] < 1 || shape[2] < 1 {
-		return nil, fmt.Errorf("its output is %s of shape %v; want labels [1,H,W] of integers, or values of two or more classes [1,C,H,W] in floats", t.DType, t.Shape)
+		return nil, fmt.Errorf("its output is %s of shape %v; want labels [1,H,W] of integers, or values of two or "+
+			"more classes [1,C,H,W] in floats", t.DType, t.Shape)
 	}
 	m := newClassMap(t.Float64s(), shape, g)
 	if super == nil {

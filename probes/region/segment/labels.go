@@ -63,7 +63,8 @@ func (l *Labels) extents() map[int32]*extent {
 func (l *Labels) Regions() ([]region.Region, error) {
 	extents := l.extents()
 	if n := MaskBytes(l.H, l.W) * int64(len(extents)); n > MaxMaskBytes {
-		return nil, fmt.Errorf("a label map of %d x %d (height x width) has %d labels: their masks would take %d bytes, want at most %d", l.H, l.W, len(extents), n, MaxMaskBytes)
+		return nil, fmt.Errorf("a label map of %d x %d (height x width) has %d labels: their masks would take %d "+
+			"bytes, want at most %d", l.H, l.W, len(extents), n, MaxMaskBytes)
 	}
 	order := make([]int32, 0, len(extents))
 	for k := range extents {

@@ -34,7 +34,8 @@ func (o SLICOptions) withDefaults(h, w int) (SLICOptions, error) {
 		return o, fmt.Errorf("super-pixels of a picture of %d x %d (height x width): want positive edges and at most %d pixels", h, w, maxSLIC)
 	}
 	if o.Segments < 1 || o.Segments > h*w || !(o.Compactness > 0 && o.Compactness <= 1e6) || o.Iterations < 1 || o.Iterations > 1000 {
-		return o, fmt.Errorf("super-pixels: got %d segments, compactness %g and %d iterations; want 1 to %d, more than 0, and 1 to 1000", o.Segments, o.Compactness, o.Iterations, h*w)
+		return o, fmt.Errorf("super-pixels: got %d segments, compactness %g and %d iterations; want 1 to %d, more "+
+			"than 0, and 1 to 1000", o.Segments, o.Compactness, o.Iterations, h*w)
 	}
 	return o, nil
 }

@@ -28,7 +28,8 @@ func NewSmoothing(super *Labels, classes int) (*Smoothing, error) {
 		s.part[i] = p
 	}
 	if classes < 1 || classes > maxSums/max(len(index), 1) {
-		return nil, fmt.Errorf("smoothing over super-pixels: got %d classes and %d super-pixels, want at least one class and at most %d of both multiplied", classes, len(index), maxSums)
+		return nil, fmt.Errorf("smoothing over super-pixels: got %d classes and %d super-pixels, want at least one "+
+			"class and at most %d of both multiplied", classes, len(index), maxSums)
 	}
 	s.sums = make([]float64, len(index)*classes)
 	return s, nil
@@ -64,7 +65,8 @@ func (s *Smoothing) Classes() func(pixel int) int32 {
 // count; a super-pixel that has no others gets 0.
 func SmoothLabels(labels, super *Labels) (*Labels, error) {
 	if labels.H != super.H || labels.W != super.W {
-		return nil, fmt.Errorf("smoothing over super-pixels: got labels of %d x %d and super-pixels of %d x %d (height x width), want one size", labels.H, labels.W, super.H, super.W)
+		return nil, fmt.Errorf("smoothing over super-pixels: got labels of %d x %d and super-pixels of %d x %d "+
+			"(height x width), want one size", labels.H, labels.W, super.H, super.W)
 	}
 	type pair struct{ part, label int32 }
 	counts := map[pair]int{}
