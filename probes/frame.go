@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 
@@ -115,6 +116,23 @@ func newFrame(q [][]float64) *Frame {
 	}
 	return f
 }
+
+// ReadFrame is FrameOf the array in a .npy file.
+func ReadFrame(path string) (*Frame, error) {
+	t, err := tensor.ReadNpyFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the frame %q: %w", path, err)
+	}
+	f, err := FrameOf(t)
+	if err != nil {
+		return nil, fmt.Errorf("the frame %q: %w", path, err)
+	}
+	f.File = path
+	return f, nil
+}
+
+// WriteNpy writes the frame as a .npy file.
+func (f *Frame) WriteNpy(w io.Writer) error { return tensor.WriteNpy(w, f.Tensor()) }
 
 // FrameOf takes directions from an array [P, ...], such as a frame that the
 // authors' code drew. The rows must be orthonormal to within float32 rounding.

@@ -6,8 +6,6 @@ import (
 	"io"
 	"maps"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -82,10 +80,7 @@ func (f *affineFlags) checkOutput(inputs []string) error {
 	if ext := strings.ToLower(filepath.Ext(f.output)); ext != ".npz" && ext != ".npy" {
 		return usagef("writing %q: extension %q names no format; use .npz, or .npy for the weight alone", f.output, ext)
 	}
-	if err := newFile(f.output, f.force); err != nil {
-		return usageError{err}
-	}
-	return keep(f.output, inputs)
+	return newOutput("-o", f.output, f.force, inputs)
 }
 
 func (f *affineFlags) run(c *cobra.Command, model string, sources []string) error {
@@ -114,6 +109,9 @@ func (f *affineFlags) run(c *cobra.Command, model string, sources []string) erro
 	}
 	mp, err := partition.Open(c.Context(), m, d, eo, partition.Options{
 		Sites: f.sites, Sample: sample, Input: f.frameInput, Output: f.value, Float32: f.precision == "float32"})
+	if none := new(partition.OutputError); errors.As(err, &none) {
+		return usagef("--value: %w", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -156,28 +154,11 @@ func (f *affineFlags) checkModel(m *onnx.Model) error {
 			return err
 		}
 	}
-	if f.value != "" && m.Graph.Index().Maker[f.value] == nil {
-		return usagef("--value %q: no node of the model makes a value of that name; the last that they make: %s",
-			f.value, strings.Join(lastValues(m), ", "))
-	}
 	v, ports, err := probes.Inputs(m)
 	if err == nil && f.frameInput != "" && f.frameInput != v.Name {
 		_, err = portNamed("frame-input", f.frameInput, ports)
 	}
 	return err
-}
-
-// lastValues names the values that the last nodes make, the last first: what lies
-// before a Softmax is among them.
-func lastValues(m *onnx.Model) (names []string) {
-	for _, n := range slices.Backward(m.Graph.Nodes) {
-		for _, o := range n.Outputs {
-			if o != "" && len(names) < 8 {
-				names = append(names, strconv.Quote(o))
-			}
-		}
-	}
-	return names
 }
 
 // one is the one item of a dataset that was asked for.
@@ -210,9 +191,7 @@ func (f *affineFlags) save(c *cobra.Command, m *onnx.Model, p *probes.Prober, ds
 	if f.frameInput != "" {
 		settings["frame_input"] = f.frameInput
 	}
-	if f.random > 0 {
-		settings["random"], settings["low"], settings["high"] = f.random, f.low, f.high
-	}
+	f.record(settings)
 	return save(f.output, f.force, mf, func(w io.Writer) error {
 		arrays := a.Arrays(x, sample)
 		if strings.EqualFold(filepath.Ext(f.output), ".npy") {

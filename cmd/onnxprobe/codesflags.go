@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -138,15 +137,6 @@ func manifestOfCodes(c *cobra.Command, settings map[string]any, codes ...*encodi
 	return m
 }
 
-// asJSON writes v, for people too.
-func asJSON(v any) func(io.Writer) error {
-	return func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
-	}
-}
-
 // share is how far a comparison is, for someone who looks.
 func shareDone(c *cobra.Command, what string) (func(float64), func()) {
 	show, done := progress(c, 1000, what)
@@ -195,7 +185,7 @@ func (f *foundFlags) tell(
 	var err error
 	switch {
 	case f.json && f.output != "-":
-		err = asJSON(r)(c.OutOrStdout())
+		err = printJSON(c.OutOrStdout(), r)
 	case f.output == "":
 		err = print(c.OutOrStdout())
 	}

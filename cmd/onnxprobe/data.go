@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"runtime"
@@ -240,17 +241,9 @@ func (f *dataFlags) record(settings map[string]any) {
 
 // check reports names that nothing has.
 func (f *dataFlags) check() error {
-	formats := []string{"auto"}
-	for _, k := range dataset.Formats {
-		formats = append(formats, k.Name)
-	}
-	if !slices.Contains(formats, f.format) {
-		return usagef("--format %q; the formats are %s", f.format, strings.Join(formats, ", "))
-	}
-	if layouts := []string{"auto", "nchw", "nhwc"}; !slices.Contains(layouts, f.layout) {
-		return usagef("--layout %q; the layouts are %s", f.layout, strings.Join(layouts, ", "))
-	}
-	return nil
+	formats := namesOf(dataset.Formats, func(k dataset.Format) string { return k.Name })
+	return cmp.Or(oneOf("--format", f.format, "formats", append(formats, "auto")...),
+		oneOf("--layout", f.layout, "layouts", "auto", "nchw", "nhwc"))
 }
 
 // distance checks a flag that is a distance, 0 for none.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -127,14 +128,14 @@ func (f *evaluateFlags) run(c *cobra.Command, path string) error {
 		"k": f.K, "clusters": f.Clusters, "c": f.C, "seed": f.Seed, "sites": f.Sites, "together": f.Together,
 		"unlabelled": f.Unlabelled != nil, "sample": f.unlabeled.Sample, "eta": f.unlabeled.Eta,
 	}, sets...)
+	show, asJSON := r.Text, func(w io.Writer) error { return printJSON(w, r) }
 	if f.output != "" {
-		if err := save(f.output, f.force, m, asJSON(r)); err != nil {
+		if err := save(f.output, f.force, m, asJSON); err != nil {
 			return err
 		}
 	}
-	show := r.Text
 	if f.json {
-		show = asJSON(r)
+		show = asJSON
 	}
 	return f.plot.printed(c, show(c.OutOrStdout()), path, r)
 }

@@ -91,7 +91,7 @@ func TestExitCodes(t *testing.T) {
 		{"affine of an item that is not there", []string{"affine", resnet, digits, "--preprocess", "mnist-01", "--index", "100"}, 2, "the data has 100 items"},
 		{"affine of a negative item", []string{"affine", resnet, digits, "--preprocess", "mnist-01", "--index", "-1"}, 2, "counted from 0"},
 		{"affine of a row that is not there", with(affine, "--row", "10"), 2, "the output has no row 10; it has 10"},
-		{"affine of a value that is not there", with(affine, "--value", "nope"), 2, "no node of the model makes a value of that name; the last that they make: \"logits\""},
+		{"affine of a value that is not there", with(affine, "--value", "nope"), 2, "no node of the model makes a value of that name; the last that they make: [\"logits\""},
 		{"affine of rows twice", with(affine, "--row", "1", "--all"), 2, "not both"},
 		{"affine to an unknown format", with(affine, "-o", "$T/a.parquet"), 2, "use .npz, or .npy"},
 		{"affine over its input", []string{"affine", mlp, "$T/x.npy", "--force", "-o", "$T/x.npy"}, 1, "no such file"},

@@ -135,13 +135,11 @@ func (f *engineFlags) options() (engine.Options, error) {
 	if f.threads < 0 || f.batch < 0 {
 		return engine.Options{}, usagef("--threads and --batch are 0 or more")
 	}
-	switch f.optimize {
-	case "", "all", "extended", "basic", "none":
-	default:
+	if !slices.Contains([]string{"", "all", "extended", "basic", "none"}, f.optimize) {
 		return engine.Options{}, usagef("--optimize %q; the levels are all, extended, basic and none", f.optimize)
 	}
-	if !slices.Contains([]string{"", "float32", "float64"}, f.precision) {
-		return engine.Options{}, usagef("--precision %q; the precisions are float32 and float64", f.precision)
+	if f.precision != "" && !slices.Contains(probes.Precisions, f.precision) {
+		return engine.Options{}, usagef("--precision %q; the precisions are %s", f.precision, strings.Join(probes.Precisions, " and "))
 	}
 	o := engine.Options{Threads: f.threads, Device: f.devices[0], Library: f.library, NoArena: f.noArena, Optimize: f.optimize, AllowRandom: f.allowRandom}
 	o.MaxMemory = engine.DefaultMemory()
@@ -176,11 +174,7 @@ func (f *engineFlags) parseDevices() (err error) {
 
 // deviceList names the devices as Prober.Devices does.
 func (f *engineFlags) deviceList() string {
-	var names []string
-	for _, d := range f.devices {
-		names = append(names, d.String())
-	}
-	return strings.Join(names, ",")
+	return strings.Join(namesOf(f.devices, engine.Device.String), ",")
 }
 
 // choose finds the engine; auto says on standard error which it took.
@@ -261,6 +255,22 @@ func (f *engineFlags) batchFor(sample []int, items int) int {
 		n = min(n, items)
 	}
 	return n
+}
+
+// oneOf is an error where a flag is none of its choices, which are called what.
+func oneOf(flag, value, what string, choices ...string) error {
+	if slices.Contains(choices, value) {
+		return nil
+	}
+	return usagef("%s %q; the %s are %s", flag, value, what, strings.Join(choices, ", "))
+}
+
+// namesOf are the names of the rows of a table.
+func namesOf[T any](rows []T, name func(T) string) (all []string) {
+	for _, r := range rows {
+		all = append(all, name(r))
+	}
+	return all
 }
 
 func quiet(c *cobra.Command) bool {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -93,12 +92,9 @@ func (h *hashPlan) check() error {
 	if !slices.Contains(jobs.Modes, jobs.Mode(h.mode)) {
 		return usagef("--mode %q; the modes are incremental and extend; --force begins anew", h.mode)
 	}
-	forms := make([]string, 0, len(result.Formats))
-	for _, f := range result.Formats {
-		forms = append(forms, f.Name)
-	}
-	if !slices.Contains(forms, h.asked.Format) {
-		return usagef("--output-format %q; the formats are %s", h.asked.Format, strings.Join(forms, ", "))
+	forms := namesOf(result.Formats, func(f result.Format) string { return f.Name })
+	if err := oneOf("--output-format", h.asked.Format, "formats", forms...); err != nil {
+		return err
 	}
 	if h.shardSize < 1 && h.changed("shard-size") {
 		return usagef("--shard-size %d: 1 or more", h.shardSize)
@@ -273,11 +269,8 @@ func (h *hashPlan) askRegions(c *cobra.Command, s *jobs.Settings, ds dataset.Dat
 	if err != nil {
 		return nil, err
 	}
-	matched, err := where.Match(ds)
-	if n := h.regions.set.Faults.Count; err == nil && n > 0 {
-		note(c, "%s of %s cannot be read and %s left out: %v", text.Count(n, "row"), h.regions.path, text.Are(n), h.regions.set.Faults.Rows[0])
-	}
-	return matched, err
+	h.regions.noteFaults(c)
+	return where.Match(ds)
 }
 
 // extend adds to the job that is there what of the sources it does not have; without

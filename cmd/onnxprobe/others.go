@@ -12,7 +12,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/region"
-	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // otherFlags say what goes into a model's other inputs, and how pictures are cut.
@@ -137,34 +136,26 @@ func (f *otherFlags) feedBoxes(c *cobra.Command, ds dataset.Dataset, ports []pro
 	if err != nil {
 		return nil, err
 	}
-	if err := f.readRegions(c); err != nil {
-		return nil, err
-	}
 	f.settings["box_input"] = map[string]string{"name": in.Name, "units": in.Units}
-	from, err := f.boxes.source(c, ds)
+	from, err := f.regions(c, ds)
 	if err != nil {
 		return nil, err
 	}
 	return region.Items(ds, from, in)
 }
 
-// readRegions reads the regions that are items.
-func (f *otherFlags) readRegions(c *cobra.Command) error {
+// regions reads those that are items.
+func (f *otherFlags) regions(c *cobra.Command, ds dataset.Dataset) (region.Source, error) {
 	if err := f.boxes.read(c, f.settings); err != nil {
-		return err
+		return nil, err
 	}
-	if n := f.boxes.set.Faults.Count; n > 0 {
-		note(c, "%s of %s cannot be read and %s left out: %v", text.Count(n, "row"), f.boxes.path, text.Are(n), f.boxes.set.Faults.Rows[0])
-	}
-	return nil
+	f.boxes.noteFaults(c)
+	return f.boxes.source(c, ds)
 }
 
 func (f *otherFlags) feedParts(c *cobra.Command, ds dataset.Dataset) (_ dataset.Dataset, err error) {
-	if err := f.readRegions(c); err != nil {
-		return nil, err
-	}
 	f.settings["region_frame"] = true
-	from, err := f.boxes.source(c, ds)
+	from, err := f.regions(c, ds)
 	if err != nil {
 		return nil, err
 	}

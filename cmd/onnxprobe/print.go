@@ -59,20 +59,11 @@ func openFrame(path string, directions int, sample []int, seed uint64) (*probes.
 		}
 		return f, nil
 	}
-	t, err := tensor.ReadNpyFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the frame %q: %w", path, err)
-	}
-	f, err := probes.FrameOf(t)
-	if err != nil {
-		return nil, fmt.Errorf("the frame %q: %w", path, err)
-	}
-	f.File = path
-	return f, nil
+	return probes.ReadFrame(path)
 }
 
 func saveFrame(path string, f *probes.Frame) error {
-	if err := result.Put(path, func(w io.Writer) error { return tensor.WriteNpy(w, f.Tensor()) }); err != nil {
+	if err := result.Put(path, f.WriteNpy); err != nil {
 		return fmt.Errorf("saving the frame: %w", err)
 	}
 	return nil

@@ -177,14 +177,11 @@ func plannedModel(p *jobs.Plan, b engine.Backend, o engine.Options) (r regionMod
 
 // regionNames reads the names of labels; without a file there are none.
 func regionNames(path string) ([]string, error) {
-	if path == "" {
-		return nil, nil
-	}
 	names, err := readLabels(path)
 	if err != nil {
-		return nil, usageError{err}
+		err = usageError{err}
 	}
-	return names, nil
+	return names, err
 }
 
 // ignored are the labels that are no region.

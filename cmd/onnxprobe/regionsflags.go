@@ -31,10 +31,7 @@ type regionFlags struct {
 const rowForEach = "write a row for each region of a picture: "
 
 func (f *regionFlags) add(fs *pflag.FlagSet) {
-	var forms []string
-	for _, k := range annotate.Formats {
-		forms = append(forms, k.Name)
-	}
+	forms := namesOf(annotate.Formats, func(k annotate.Format) string { return k.Name })
 	fs.StringVar(&f.path, "regions", "", rowForEach+"boxes or masks in a `FILE|DIR`, or found in the picture "+
 		"itself: slic:N (about N super-pixels), lines (lines of text of a page), boxes:MODEL.onnx (a detector) or "+
 		"labels:MODEL.onnx (a segmentation network or human parser); a file of such a name is ./lines")
@@ -146,6 +143,13 @@ func (f *regionFlags) read(c *cobra.Command, settings map[string]any) error {
 	settings["regions"] = map[string]any{"file": f.path, "sha256": sum, "format": f.set.Format, "rule": f.rule}
 	note(c, "%s of %s in %s, read as %s", text.Count(f.set.Regions(), "region"), text.Count(f.set.Len(), "picture"), f.path, f.set.Format)
 	return nil
+}
+
+// noteFaults says how many rows of the annotations cannot be read, once read was called.
+func (f *regionFlags) noteFaults(c *cobra.Command) {
+	if bad := f.set.Faults; bad.Count > 0 {
+		note(c, "%s of %s cannot be read and %s left out: %v", text.Count(bad.Count, "row"), f.path, text.Are(bad.Count), bad.Rows[0])
+	}
 }
 
 // located are the regions, once read was called; the model that finds them is made ready.

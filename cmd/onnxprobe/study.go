@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -55,12 +56,11 @@ func (f *studyFlags) check() error {
 		return usagef("say where to work: -o DIR")
 	case len(f.train) == 0 || len(f.test) == 0:
 		return usagef("give --train DATA and --test DATA")
-	case !slices.Contains(dynamics.Formats, f.to):
-		return usagef("--table %q; the formats are %s", f.to, strings.Join(dynamics.Formats, ", "))
 	case f.k < 1 || !(f.memory > 0):
 		return usagef("-k %d, --memory %g: want 1 or more, and more than 0", f.k, f.memory)
 	}
-	return f.plot.check(f.output, true, slices.Concat(f.train, f.test)...) // the same command goes on, and draws anew
+	return cmp.Or(oneOf("--table", f.to, "formats", dynamics.Formats...),
+		f.plot.check(f.output, true, slices.Concat(f.train, f.test)...)) // the same command goes on, and draws anew
 }
 
 // study opens the data for the first of the models that can be read, chooses the engine,

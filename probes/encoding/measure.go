@@ -126,6 +126,9 @@ func (c *Codes) groups(o MeasureOptions) (all [][]Part, err error) {
 			named[i].Name = p.Site
 		}
 		chosen, err := site.Choose(named, o.Sites)
+		if none := new(site.PatternError); errors.As(err, &none) {
+			none.Codes = true
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
-	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
@@ -89,7 +88,7 @@ func (p *Plan) checkFrame() (why, err error) {
 		return err, nil
 	}
 	var want bytes.Buffer
-	if err := tensor.WriteNpy(&want, f.Tensor()); err != nil {
+	if err := f.WriteNpy(&want); err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(b, want.Bytes()) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
@@ -194,7 +193,7 @@ func (s *Settings) Check(probed *probes.Plan) error {
 }
 
 func writeFrame(at store.Store, f *probes.Frame) error {
-	if err := store.Put(at, frameName, false, func(w io.Writer) error { return tensor.WriteNpy(w, f.Tensor()) }); err != nil {
+	if err := store.Put(at, frameName, false, f.WriteNpy); err != nil {
 		return fmt.Errorf("writing the frame: %w", err)
 	}
 	return nil

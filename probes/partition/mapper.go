@@ -106,6 +106,9 @@ func Open(ctx context.Context, m *onnx.Model, d engine.Differentiator, eo engine
 			return nil, err
 		}
 	}
+	if o.Output != "" && m.Graph.Index().Maker[o.Output] == nil {
+		return nil, &OutputError{o.Output, lastValues(m)}
+	}
 	o.Output = cmp.Or(o.Output, wide.Graph.Outputs[0].Name)
 	for _, v := range wide.Graph.Outputs {
 		if v.Name == o.Output && v.DType != tensor.Undefined && !v.DType.IsFloat() {
@@ -283,4 +286,27 @@ func (m *Mapper) evaluate(ctx context.Context, x []float64) ([]float64, []int, e
 			"batch; find the map of a value where it is", m.output, f.Shape, n)
 	}
 	return item(f, n), f.Shape, nil
+}
+
+// OutputError says that no node makes the value of Options.Output.
+type OutputError struct {
+	Name string
+	// Last are the values that the last nodes make, the last first: what lies before a
+	// Softmax is among them.
+	Last []string
+}
+
+func (e *OutputError) Error() string {
+	return fmt.Sprintf("the output %q: no node of the model makes a value of that name; the last that they make: %q", e.Name, e.Last)
+}
+
+func lastValues(m *onnx.Model) (names []string) {
+	for _, n := range slices.Backward(m.Graph.Nodes) {
+		for _, o := range n.Outputs {
+			if o != "" && len(names) < 8 {
+				names = append(names, o)
+			}
+		}
+	}
+	return names
 }

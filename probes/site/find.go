@@ -287,7 +287,28 @@ func linear(n *onnx.Node, g *Graph) bool {
 
 // PatternError says what is wrong with a glob of Options: it matches nothing,
 // or it is not a pattern.
-type PatternError struct{ error }
+type PatternError struct {
+	// Missed are the globs that match nothing, none where one is ill-formed, and Names all
+	// sites.
+	Missed, Names []string
+	// Codes says that the sites are those of codes, not of a model.
+	Codes bool
+
+	err error
+}
+
+func (e *PatternError) Error() string {
+	whose := "this model has"
+	if e.Codes {
+		whose = "the codes have"
+	}
+	if e.err != nil {
+		return e.err.Error()
+	}
+	return fmt.Sprintf("no site matches %q; %s %d: %q", e.Missed, whose, len(e.Names), e.Names)
+}
+
+func (e *PatternError) Unwrap() error { return e.err }
 
 // Match says whether a site's name matches a glob, as path.Match does, but that a
 // * crosses slashes: names of odd models have some.
@@ -308,7 +329,7 @@ func Choose(sites []Site, globs []string) ([]Site, error) {
 		for i, s := range sites {
 			ok, err := Match(glob, s.Name)
 			if err != nil {
-				return nil, &PatternError{fmt.Errorf("site pattern %q: %w", glob, err)}
+				return nil, &PatternError{err: fmt.Errorf("site pattern %q: %w", glob, err)}
 			}
 			hit = hit || ok
 			keep[i] = keep[i] || ok
@@ -322,7 +343,7 @@ func Choose(sites []Site, globs []string) ([]Site, error) {
 		for i, s := range sites {
 			names[i] = s.Name
 		}
-		return nil, &PatternError{fmt.Errorf("no site matches %q; there are %d: %q", missed, len(sites), names)}
+		return nil, &PatternError{Missed: missed, Names: names}
 	}
 	var out []Site
 	for i, s := range sites {
