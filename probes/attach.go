@@ -288,7 +288,11 @@ func (t *Tap) attach(nan string, emit emitter) error {
 		return err
 	}
 	for _, o := range t.outputs {
-		if err := emit(output(o.kind, t.Site), o.value(), o.dtype, o.dims...); err != nil {
+		value, err := t.make(o)
+		if err == nil {
+			err = emit(output(o.kind, t.Site), value, o.dtype, o.dims...)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -50,6 +50,7 @@ func (s *Batch) Input() *tensor.Tensor {
 // value. In Runner.Run those are not among them for which the network returned NaN.
 func (s *Batch) Failed() []bool {
 	if s.rows.n == 0 {
+		s.rows.failed = s.rows.failed[:0]
 		for _, err := range s.errs {
 			s.rows.failed = append(s.rows.failed, err != nil)
 		}
@@ -116,7 +117,7 @@ func (s *Batch) infer(ctx context.Context, l *lane) (err error) {
 	for _, m := range l.makers {
 		var state any
 		if r, ok := m.(Runner); ok {
-			s.rows.failed, s.coded = s.rows.failed[:0], false // of errors that the last one gave too
+			s.coded = false // of errors that the last one gave too
 			if state, err = r.Run(ctx, s); err != nil {
 				return err
 			}

@@ -191,7 +191,12 @@ func TestProbeDoesWrong(t *testing.T) {
 		"made a node in Attach":    outsider{attach: func(t *probes.Tap) error { t.Values(); return nil }},
 		"the probe outsider to":    outsider{attach: twice},
 		"kind \"nearest\" already": outsider{attach: nearest{}.Attach},
-		"kind \"code\" already":    outsider{attach: func(t *probes.Tap) error { t.Output("code", tensor.Uint8, nil, nil); return nil }},
+		"kind \"code\" already":    outsider{attach: func(t *probes.Tap) error { t.Output("code", tensor.Uint8, nil, func() string { return "" }); return nil }},
+		"probe outsider to site relu2: internal error: a bug in value": outsider{attach: func(t *probes.Tap) error {
+			t.Output("mine", tensor.Uint8, nil, func() string { panic("a bug in value") })
+			return nil
+		}},
+		"nothing makes the output": outsider{attach: func(t *probes.Tap) error { t.Output("mine", tensor.Uint8, nil, nil); return nil }},
 		"a bug in Columns":         outsider{start: func() probes.Maker { return &runner{bug: "Columns"} }},
 		"a bug in Run":             outsider{start: func() probes.Maker { return &runner{bug: "Run"} }},
 		"ended in Finish: a bug":   nil,
@@ -210,9 +215,10 @@ func TestProbeDoesWrong(t *testing.T) {
 
 // runner is a probe of another package that looks at the batch before the items run on.
 type runner struct {
-	bug  string
-	seen []int
-	t    *testing.T
+	bug   string
+	seen  []int
+	t     *testing.T
+	codes bool // there are
 }
 
 func (r *runner) Items() int { return 4 }
@@ -226,11 +232,19 @@ func (r *runner) Run(_ context.Context, b *probes.Batch) (any, error) {
 		if len(b.Items()) != b.Len() || len(failed) != b.Len() || in == nil || in.Shape[0] < b.Len() {
 			r.t.Errorf("in Run a batch of %d has %d items, marks %d failed, and the input %v", b.Len(), len(b.Items()), len(failed), in)
 		}
-		if b.Codes() != nil || len(b.Outputs()) != 0 {
-			r.t.Error("there are codes of items that went through no network")
+		if r.codes != (b.Codes() != nil) || r.codes != (len(b.Outputs()) != 0) {
+			r.t.Errorf("codes of items that went through a network: %v", !r.codes)
 		}
 	}
 	b.Fail(0, errors.New("not this one"))
+	if r.t != nil {
+		if failed := b.Failed(); len(failed) != b.Len() || !failed[0] {
+			r.t.Errorf("after Fail %v of %d failed", failed, b.Len())
+		}
+		if codes := b.Codes(); r.codes != (len(codes) == b.Len()*b.CodeBytes()) {
+			r.t.Errorf("%d bytes of codes of %d items", len(codes), b.Len())
+		}
+	}
 	return b.Len(), nil
 }
 
@@ -247,12 +261,17 @@ func (r *runner) Columns(b *probes.Batch) ([]result.Column, error) {
 
 // In Runner.Run a batch is the one at hand, not what is left of the one before.
 func TestBatchOfARunner(t *testing.T) {
-	q := mlp(t)
-	r := &runner{t: t}
-	q.Probes = []probes.Probe{outsider{start: func() probes.Maker { return r }}}
-	sum, err := probes.Run(t.Context(), q, columns{})
-	if err != nil || sum.Items != 10 || sum.Failed != 3 || !slices.Equal(r.seen, []int{4, 4, 2}) {
-		t.Errorf("%+v, %v, batches of %d", sum, err, r.seen)
+	for _, codes := range []bool{false, true} {
+		q := mlp(t)
+		r := &runner{t: t, codes: codes}
+		q.Probes = []probes.Probe{outsider{start: func() probes.Maker { return r }}}
+		if codes {
+			q.Probes = append(q.Probes, probes.Digest{})
+		}
+		sum, err := probes.Run(t.Context(), q, columns{})
+		if err != nil || sum.Items != 10 || sum.Failed != 3 || !slices.Equal(r.seen, []int{4, 4, 2}) {
+			t.Errorf("%+v, %v, batches of %d", sum, err, r.seen)
+		}
 	}
 }
 

@@ -86,6 +86,7 @@ type Tap struct {
 // tapped is an output that a probe asked for.
 type tapped struct {
 	kind  string
+	probe string // its name
 	dtype tensor.DType
 	dims  []int
 	value func() string
@@ -102,7 +103,7 @@ func (t *Tap) Below() { t.code, t.below = true, true }
 // kind; value adds the nodes that make it, by the methods below, and names their result.
 // It is called when all probes have said what they want.
 func (t *Tap) Output(kind string, d tensor.DType, dims []int, value func() string) {
-	t.outputs = append(t.outputs, tapped{kind, d, dims, value})
+	t.outputs = append(t.outputs, tapped{kind: kind, dtype: d, dims: dims, value: value})
 }
 
 // Distances are how far the values before the activation lie above each knot, or above
@@ -159,11 +160,15 @@ func (p *Plan) taps(e *rewrite.Edit) (all []*Tap, err error) {
 		t := &Tap{Site: s, plan: p}
 		for _, probe := range p.options.Probes {
 			before := len(t.outputs)
+			name := probe.About().Name
 			if err = probe.Attach(t); err == nil {
 				err = t.apart(before)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("attaching the probe %s to site %s: %w", probe.About().Name, s.Name, err)
+				return nil, attaching(name, s.Name, err)
+			}
+			for i := range t.outputs[before:] {
+				t.outputs[before+i].probe = name
 			}
 		}
 		t.made = p.packer(e.In("onnxprobe").In(s.Name))
@@ -172,9 +177,27 @@ func (p *Plan) taps(e *rewrite.Edit) (all []*Tap, err error) {
 	return all, nil
 }
 
+func attaching(probe, site string, err error) error {
+	return fmt.Errorf("attaching the probe %s to site %s: %w", probe, site, err)
+}
+
+// make makes the value of an output.
+func (t *Tap) make(o tapped) (name string, err error) {
+	defer func() {
+		if err != nil {
+			err = attaching(o.probe, t.Site.Name, err)
+		}
+	}()
+	defer engine.Catch(&err)
+	return o.value(), nil
+}
+
 // apart is an error where an output from the n-th on has the kind of another one.
 func (t *Tap) apart(n int) error {
 	for i, o := range t.outputs[n:] {
+		if o.value == nil {
+			return fmt.Errorf("nothing makes the output of the kind %q", o.kind)
+		}
 		same := func(other tapped) bool { return other.kind == o.kind }
 		if o.kind == "code" || o.kind == "below" || slices.ContainsFunc(t.outputs[:n+i], same) {
 			return fmt.Errorf("the site has an output of the kind %q already; give each probe of a run kinds of its own", o.kind)

@@ -35,7 +35,7 @@ type leaf struct {
 	col    int // of those that are read, the place of the Column
 	// read reads the rows lo to hi of a batch of n rows into a Column, or fewer where texts
 	// are long, and says where it ended.
-	read  func(c *Column, lo, hi, n int) (int, error)
+	read  func(l *leaf, c *Column, lo, hi, n int) (int, error)
 	texts strings.Builder // where texts lie
 	held  int             // bytes of the texts that were read last
 
@@ -154,31 +154,31 @@ func leafAt(schema string, path []string, at parquet.LeafColumn) *leaf {
 	base, _, _ := strings.Cut(l.name, ".")
 	switch of.Kind() {
 	case parquet.Boolean:
-		read(l, func(to []bool, v *parquet.Value) error { to[0] = v.Boolean(); return nil })
+		read(l, func(_ *leaf, to []bool, v *parquet.Value) error { to[0] = v.Boolean(); return nil })
 	case parquet.Int32:
 		if of.LogicalType() != nil && of.String() == parquet.Uint(8).Type().String() {
-			read(l, func(to []uint8, v *parquet.Value) error { to[0] = uint8(v.Int32()); return nil })
+			read(l, func(_ *leaf, to []uint8, v *parquet.Value) error { to[0] = uint8(v.Int32()); return nil })
 		} else {
-			read(l, func(to []int32, v *parquet.Value) error { to[0] = v.Int32(); return nil })
+			read(l, func(_ *leaf, to []int32, v *parquet.Value) error { to[0] = v.Int32(); return nil })
 		}
 	case parquet.Int64:
-		read(l, func(to []int64, v *parquet.Value) error { to[0] = v.Int64(); return nil })
+		read(l, func(_ *leaf, to []int64, v *parquet.Value) error { to[0] = v.Int64(); return nil })
 	case parquet.Float:
-		read(l, func(to []float32, v *parquet.Value) error { to[0] = v.Float(); return nil })
+		read(l, func(_ *leaf, to []float32, v *parquet.Value) error { to[0] = v.Float(); return nil })
 	case parquet.Double:
-		read(l, func(to []float64, v *parquet.Value) error { to[0] = v.Double(); return nil })
+		read(l, func(_ *leaf, to []float64, v *parquet.Value) error { to[0] = v.Double(); return nil })
 	case parquet.FixedLenByteArray:
 		if l.width = of.Length(); l.list || l.width <= 0 {
 			return nil
 		}
 		l.bytes = true
-		read(l, l.bytesOf)
+		read(l, (*leaf).bytesOf)
 	case parquet.ByteArray:
 		if of.LogicalType() == nil && !l.list && (holdsBytes(base) || schema == schemaName) {
 			l.width, l.bytes = -1, true
-			read(l, l.bytesOf)
+			read(l, (*leaf).bytesOf)
 		} else {
-			read(l, l.textOf)
+			read(l, (*leaf).textOf)
 		}
 	default:
 		return nil
@@ -187,15 +187,18 @@ func leafAt(schema string, path []string, at parquet.LeafColumn) *leaf {
 }
 
 // read makes of a leaf one whose rows hold what set sets.
-func read[T any](l *leaf, set func(to []T, v *parquet.Value) error) {
+func read[T any](l *leaf, set func(l *leaf, to []T, v *parquet.Value) error) {
 	l.values = []T(nil)
-	l.read = func(c *Column, lo, hi, n int) (row int, err error) {
+	l.read = func(l *leaf, c *Column, lo, hi, n int) (row int, err error) {
 		values, stride, width := c.Values.([]T), max(c.Width, 1), max(l.width, 1)
 		for row = lo; row < hi && l.held < batchBytes; row++ {
-			v, err := l.next()
-			if err != nil {
-				return row, err
+			if l.at == l.n {
+				if err := l.more(); err != nil {
+					return row, err
+				}
 			}
+			v := &l.buf[l.at]
+			l.at++
 			to := values[row*stride+l.offset:][:width]
 			switch {
 			case v.IsNull() && !l.there(v):
@@ -203,7 +206,7 @@ func read[T any](l *leaf, set func(to []T, v *parquet.Value) error) {
 			case l.list:
 				err = readList(l, v, to, set)
 			default:
-				err = set(to, v)
+				err = set(l, to, v)
 			}
 			if err != nil {
 				return row, fmt.Errorf("row %d of a batch: %w", row, err)
@@ -214,7 +217,7 @@ func read[T any](l *leaf, set func(to []T, v *parquet.Value) error) {
 }
 
 // readList reads a row of a column of lists, whose first value is there.
-func readList[T any](l *leaf, v *parquet.Value, to []T, set func([]T, *parquet.Value) error) (err error) {
+func readList[T any](l *leaf, v *parquet.Value, to []T, set func(*leaf, []T, *parquet.Value) error) (err error) {
 	for i := range to {
 		if i > 0 {
 			if v, err = l.next(); err != nil {
@@ -227,7 +230,7 @@ func readList[T any](l *leaf, v *parquet.Value, to []T, set func([]T, *parquet.V
 		case v.IsNull():
 			err = noNumber(&to[i])
 		default:
-			err = set(to[i:], v)
+			err = set(l, to[i:], v)
 		}
 		if err != nil {
 			return err
@@ -281,11 +284,22 @@ func (l *leaf) textOf(to []string, v *parquet.Value) error {
 
 // next is the next value, good until it is asked for again.
 func (l *leaf) next() (*parquet.Value, error) {
+	if l.at == l.n {
+		if err := l.more(); err != nil {
+			return nil, err
+		}
+	}
+	l.at++
+	return &l.buf[l.at-1], nil
+}
+
+// more gets the next values.
+func (l *leaf) more() error {
 	for l.at == l.n {
 		if l.page == nil {
 			page, err := l.pages.ReadPage()
 			if err != nil {
-				return nil, err
+				return err
 			}
 			l.page = page.Values()
 		}
@@ -298,13 +312,12 @@ func (l *leaf) next() (*parquet.Value, error) {
 		case err == io.EOF:
 			l.page = nil
 		case err != nil:
-			return nil, err
+			return err
 		case n == 0:
-			return nil, errors.New("a page gives no values")
+			return errors.New("a page gives no values")
 		}
 	}
-	l.at++
-	return &l.buf[l.at-1], nil
+	return nil
 }
 
 // there says of a value that it is one, or a null that is an element of a list.
@@ -393,7 +406,9 @@ func (p *parquetTable) read(places []int, use func([]Column) error) error {
 			return err
 		}
 		cols[k] = layoutOf(p.layout[i : i+1])[0]
-		for _, l := range p.leaves[i] {
+		for _, of := range p.leaves[i] {
+			own := *of // another reading may go on meanwhile
+			l := &own
 			if l.col = k; reflect.TypeOf(l.values) == reflect.TypeFor[[]string]() {
 				texts = append(texts, l)
 			} else {
@@ -466,7 +481,7 @@ func fill(cols []Column, texts, others []*leaf, n int) (rows int, err error) {
 
 func (l *leaf) rows(cols []Column, lo, hi, n int) (int, error) {
 	l.held = 0
-	end, err := l.read(&cols[l.col], lo, hi, n)
+	end, err := l.read(l, &cols[l.col], lo, hi, n)
 	if err == io.EOF {
 		err = errors.New("it ends too early")
 	}
