@@ -191,7 +191,10 @@ func TestProbeDoesWrong(t *testing.T) {
 		"made a node in Attach":    outsider{attach: func(t *probes.Tap) error { t.Values(); return nil }},
 		"the probe outsider to":    outsider{attach: twice},
 		"kind \"nearest\" already": outsider{attach: nearest{}.Attach},
-		"kind \"code\" already":    outsider{attach: func(t *probes.Tap) error { t.Output("code", tensor.Uint8, nil, func() string { return "" }); return nil }},
+		"kind \"code\" already": outsider{attach: func(t *probes.Tap) error {
+			t.Output("code", tensor.Uint8, nil, func() string { return "" })
+			return nil
+		}},
 		"probe outsider to site relu2: internal error: a bug in value": outsider{attach: func(t *probes.Tap) error {
 			t.Output("mine", tensor.Uint8, nil, func() string { panic("a bug in value") })
 			return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -93,6 +94,9 @@ func (o *complexityOptions) check(c *cobra.Command, args []string) error {
 		return err
 	}
 	if o.save != "" {
+		if filepath.Clean(o.save) == filepath.Clean(o.output) {
+			return usagef("--save-frame and -o name one file, %s", o.output)
+		}
 		if _, err := os.Lstat(o.save); err == nil && !o.force {
 			return usagef("--save-frame: %s exists; --force replaces it", o.save)
 		}

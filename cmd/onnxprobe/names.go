@@ -27,7 +27,8 @@ var renamed = []struct {
 	{"channel-share", "region-share", nil},
 }
 
-// Annotations: of a flag the old name that it was given by, of an old name what is said of it.
+// Annotations: of a flag the old name that it was given by and its text, of an old name what
+// is said of it.
 const (
 	givenAs = "given as"
 	isNow   = "is now"
@@ -46,9 +47,9 @@ func addRenamed(c *cobra.Command) {
 		} else if f := c.Flags().Lookup(r.new); f != nil {
 			c.Flags().AddFlag(&pflag.Flag{Name: r.old, Usage: f.Usage, NoOptDefVal: f.NoOptDefVal, DefValue: f.DefValue,
 				Hidden: true, Annotations: map[string][]string{isNow: {"is --" + r.new + " now"}}, Value: oldValue{f.Value,
-					func() { // Set of the new one would say twice what is wrong
+					func(text string) { // Set of the new one would say twice what is wrong
 						f.Changed = true
-						_ = c.Flags().SetAnnotation(r.new, givenAs, []string{r.old})
+						_ = c.Flags().SetAnnotation(r.new, givenAs, []string{r.old, text})
 					}}})
 		}
 	}
@@ -69,13 +70,13 @@ func sayRenamed(c *cobra.Command) {
 // oldValue is the value of a flag under an old name.
 type oldValue struct {
 	pflag.Value
-	given func()
+	given func(text string)
 }
 
 func (v oldValue) Set(text string) error {
 	err := v.Value.Set(text)
 	if err == nil {
-		v.given()
+		v.given(text)
 	}
 	return err
 }

@@ -33,7 +33,7 @@ func (f *plotFlag) add(fs *pflag.FlagSet) {
 
 // kind is the extension of what is drawn.
 func (f *plotFlag) kind() string {
-	if slices.Contains(f.flag.Annotations[givenAs], "html") {
+	if slices.Equal(f.flag.Annotations[givenAs], []string{"html", f.path}) {
 		return ".html"
 	}
 	return strings.ToLower(filepath.Ext(f.path))

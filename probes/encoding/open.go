@@ -476,6 +476,13 @@ func (b *batch) codeAt(row int, buf []byte) ([]byte, error) {
 		if c.Name == Digest && c.Width == 0 {
 			return append(buf, v[row]...), nil
 		}
+		if c.Width == 0 { // of other lengths, which is said of the first one, or no hex
+			code, err := hex.DecodeString(v[row])
+			if err != nil {
+				return nil, fmt.Errorf("a code %.40q, which is not in hex: %w", v[row], err)
+			}
+			return code, nil
+		}
 	}
 	return nil, fmt.Errorf("column %s holds %T of %d a row; codes are bytes, of one length or in hex",
 		c.Name, c.Values, max(c.Width, 1))

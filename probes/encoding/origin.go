@@ -3,7 +3,6 @@ package encoding
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -169,7 +168,7 @@ func originOf(m *result.Manifest) (*Origin, error) {
 		}
 	}
 	var from settings
-	if err := errors.Join(m.Setting(&o.Settings), m.Setting(&from)); err != nil {
+	if err := cmp.Or(m.Setting(&o.Settings), m.Setting(&from)); err != nil {
 		return nil, err
 	}
 	o.column, o.exif = cmp.Or(from.Column, from.Data.Column), from.EXIF || from.Data.EXIF

@@ -18,6 +18,9 @@ type source struct {
 	array  []string // the kinds of codes that its array may be
 }
 
+// originMembers are those of a manifest that an origin is of.
+var originMembers = []string{"model", "sha256", "sites", "sites_rule", "sites_hash", "code_bytes"}
+
 // openFile opens a result file that may have codes.
 func openFile(path string) (*source, error) {
 	switch strings.ToLower(filepath.Ext(path)) {
@@ -31,6 +34,10 @@ func openFile(path string) (*source, error) {
 	}
 	f := &source{Table: t, shard: -1}
 	m, err := t.Manifest()
+	var odd *result.MembersError
+	if errors.As(err, &odd) && !slices.ContainsFunc(odd.Members, func(name string) bool { return slices.Contains(originMembers, name) }) {
+		err = nil
+	}
 	if err == nil {
 		f.origin, err = originOf(m)
 	}

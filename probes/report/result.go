@@ -126,7 +126,7 @@ func tabular(c *collector, r *shown) error {
 	defer t.Close()
 	if r.manifest.Kind == "" { // beside it there is none
 		if m, err := t.Manifest(); m != nil {
-			r.know(m)
+			r.knowPart(m, err)
 		} else if err != nil {
 			return err
 		}
@@ -250,6 +250,13 @@ func newShown(path string) *shown {
 	return &shown{path: path, Section: Section{Path: path}, manifest: &result.Manifest{}, used: map[string]bool{}}
 }
 
+// knowPart is know of a manifest, of which err says what could not be read.
+func (r *shown) knowPart(m *result.Manifest, err error) {
+	if r.know(m); err != nil {
+		r.note("not all of the manifest is known: %v", err)
+	}
+}
+
 // readManifest reads the manifest beside a file, or the one in a folder.
 func (r *shown) readManifest() error {
 	for _, path := range []string{result.ManifestPath(r.path), filepath.Join(r.path, "manifest.json")} {
@@ -261,7 +268,7 @@ func (r *shown) readManifest() error {
 		if m == nil {
 			return err
 		}
-		r.know(m)
+		r.knowPart(m, err)
 		var out bytes.Buffer
 		if json.Indent(&out, b, "", "  ") == nil {
 			b = out.Bytes()

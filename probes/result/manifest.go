@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -133,8 +134,7 @@ func NewManifest(kind string, command []string) *Manifest {
 const maxManifest = 64 << 20
 
 // ReadManifest reads a manifest of this version or an earlier one. What there is not in it
-// is zero. Where a member has another type the error says so, and comes with the manifest
-// of the others; a file that there is not is fs.ErrNotExist.
+// is zero. Members of another type are a *MembersError, with the manifest of the others; a file that there is not is fs.ErrNotExist.
 func ReadManifest(path string) (*Manifest, error) {
 	f, err := openRegular(path)
 	var text []byte
@@ -158,9 +158,9 @@ func parseManifest(text []byte, path string) (*Manifest, error) {
 	if err != nil {
 		var other *json.UnmarshalTypeError
 		if !errors.As(err, &other) || other.Field == "" {
-			m = nil
+			return nil, fmt.Errorf("reading the manifest %s: %w", path, err)
 		}
-		return m, fmt.Errorf("reading the manifest %s: %w", path, err)
+		return m, oddMembers(text, path)
 	}
 	if len(*settings) == 0 {
 		m.Settings = nil
@@ -169,6 +169,39 @@ func parseManifest(text []byte, path string) (*Manifest, error) {
 		m.Summary = nil
 	}
 	return m, nil
+}
+
+// MembersError says that members of a manifest have other types than they should. It comes
+// with the manifest of the others.
+type MembersError struct {
+	Path    string
+	Members []string // their names, sorted
+	Err     error    // of the first
+}
+
+func (e *MembersError) Error() string {
+	return fmt.Sprintf("reading the manifest %s: of another type: %s: %v", e.Path, strings.Join(e.Members, ", "), e.Err)
+}
+
+func (e *MembersError) Unwrap() error { return e.Err }
+
+// oddMembers finds them.
+func oddMembers(text []byte, path string) error {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		return fmt.Errorf("reading the manifest %s: %w", path, err)
+	}
+	e := &MembersError{Path: path}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		one, err := json.Marshal(map[string]json.RawMessage{name: all[name]})
+		if err == nil {
+			err = json.Unmarshal(one, &Manifest{Settings: new(json.RawMessage), Summary: new(json.RawMessage)})
+		}
+		if err != nil {
+			e.Members, e.Err = append(e.Members, name), cmp.Or(e.Err, err)
+		}
+	}
+	return e
 }
 
 // Setting fills v, a pointer, with what Settings and v have in common; v stays as it is

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -71,8 +72,8 @@ func TestReadManifest(t *testing.T) {
 	}
 	write(`{"verb": "codes", "model": 5, "batch": "x", "sha256": {"m": "ab"}, "settings": {"seed": 3}, "summary": {"items": 7}, "later": []}`)
 	m, err := ReadManifest(path)
-	var other *json.UnmarshalTypeError
-	if !errors.As(err, &other) || m == nil || m.Kind != "codes" || m.SHA256["m"] != "ab" {
+	var other *MembersError
+	if !errors.As(err, &other) || !slices.Equal(other.Members, []string{"batch", "model"}) || m == nil || m.Kind != "codes" || m.SHA256["m"] != "ab" {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	var s struct{ Seed int }

@@ -253,10 +253,13 @@ func (x *textTable) set(c *Column, i, row int, cell string) (err error) {
 		return one(c, row, cell, x.comma == 0)
 	}
 	at, end := row*s.width, (row+1)*s.width
-	put := func(_, v string) error {
+	put := func(_, v string) (err error) {
 		n := 1
 		if s.of == isHex {
-			n = len(v)/2 - 1
+			if v, err = unquoted(v); err != nil {
+				return err
+			}
+			n = len(v) / 2
 		}
 		if at += n; at > end {
 			return errMeanwhile
@@ -296,7 +299,7 @@ func one(c *Column, at int, v string, inJSON bool) (err error) {
 			err = nil // an infinity
 		}
 	case []uint8:
-		_, err = hex.Decode(to[at:], []byte(v[1:len(v)-1]))
+		_, err = hex.Decode(to[at:], []byte(v))
 	case []string:
 		if inJSON && v[0] == '"' {
 			v, err = unquoted(v)
@@ -370,14 +373,17 @@ func (s *shape) merge(v shape) {
 
 // shapeOf is that of a cell of a table, or of a value of JSON, of bytes where it is inHex.
 func shapeOf(v string, cell, inHex bool) shape {
-	e, n := elementOf(v, cell), len(v)/2-1
-	if e == isText && inHex && !cell && n > 0 && len(v)%2 == 0 && strings.Trim(v[1:len(v)-1], hexDigits) == "" {
-		return shape{of: isHex, width: n}
+	e := elementOf(v, cell)
+	if e == isText && inHex && !cell {
+		if text, err := unquoted(v); err == nil && text != "" && len(text)%2 == 0 && strings.Trim(text, hexDigits) == "" {
+			return shape{of: isHex, width: len(text) / 2}
+		}
 	}
 	if e != isOther {
 		return shape{of: e}
 	}
 	var s shape
+	var names map[string]bool
 	_ = members(v, func(key, v string) error {
 		one := shape{of: elementOf(v, false)}
 		if key != "" && v[0] != '{' {
@@ -386,16 +392,21 @@ func shapeOf(v string, cell, inHex bool) shape {
 		width := max(one.width, 1)
 		if key != "" {
 			name, err := unquoted(key)
-			twice := slices.ContainsFunc(s.parts, func(p Part) bool { return p.Name == name })
-			if err != nil || twice || v[0] == '[' && width == 1 {
+			if err != nil || names[name] || v[0] == '[' && width == 1 || len(names) == maxColumns {
 				one.of = isOther
 			}
+			if names == nil {
+				names = map[string]bool{}
+			}
+			names[name] = true
 			s.parts = append(s.parts, Part{name, width})
 		}
 		if one.of == isNull { // it stands for no number
 			one.of = isReal
 		}
-		s.of, s.width = s.of.and(one.of), s.width+width
+		if s.of, s.width = s.of.and(one.of), s.width+width; s.of == isOther {
+			return errors.New("it is no list of one type")
+		}
 		return nil
 	})
 	if s.width == 0 || s.of == isOther {
