@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -242,9 +243,18 @@ type texts struct {
 func (t *texts) len() int { return len(t.ends) }
 
 func (t *texts) add(s string) {
+	if n := len(t.bytes) + len(s); n > cap(t.bytes) {
+		// As much as all that are expected take, if they are as long as those up to now, and
+		// at most twice as much: what is copied often is slow.
+		all := float64(n) / float64(t.len()+1) * float64(cap(t.ends))
+		t.bytes = slices.Grow(t.bytes, len(s)+int(min(max(all*1.01-float64(n), 0), float64(n))))
+	}
 	t.bytes = append(t.bytes, s...)
 	t.ends = append(t.ends, len(t.bytes))
 }
+
+// expect readies for n strings more.
+func (t *texts) expect(n int) { t.ends = slices.Grow(t.ends, n) }
 
 // put is add of row i, with "" for the rows before it that have none.
 func (t *texts) put(i int, s string) {

@@ -330,6 +330,12 @@ func (b *builder) file(f *source, first bool) (err error) {
 		if b.width, err = width, b.start(width); err == nil {
 			err = b.c.reserve(n, b.MaxBytes)
 		}
+		if err == nil {
+			b.c.ids.expect(n)
+		}
+		if _, placed := f.column("path"); err == nil && placed && !b.Names {
+			b.c.paths.expect(n)
+		}
 		if err != nil {
 			return err
 		}
