@@ -90,6 +90,9 @@ type concat[T Dataset] struct {
 }
 
 func (c *concat[T]) part(i int) (p, at int) {
+	if len(c.parts) == 1 { // as most are
+		return 0, i
+	}
 	p = sort.SearchInts(c.starts, i+1) - 1
 	return p, i - c.starts[p]
 }

@@ -134,6 +134,9 @@ func newData(parts []portion, classes []string, again map[int]string) (*data, er
 }
 
 func (d *data) part(i int) (p *portion, at int) {
+	if len(d.parts) == 1 { // as most have
+		return &d.parts[0], i
+	}
 	k := sort.SearchInts(d.starts, i+1) - 1
 	return &d.parts[k], i - d.starts[k]
 }
@@ -154,12 +157,12 @@ func (d *data) Item(i int) dataset.Item {
 	return it
 }
 
-// file is where item i lies; "" for one that is in no file.
-func (d *data) file(i int) string {
+// file is where item i, which is it, lies; "" for one that is in no file.
+func (d *data) file(i int, it dataset.Item) string {
 	if p, _ := d.part(i); p.file != "" {
 		return p.file
 	}
-	return d.Item(i).Path
+	return it.Path
 }
 
 // digest is of the names of a shard's items, and of their files.
@@ -169,7 +172,7 @@ func (p *Plan) digest(d *data) (string, error) {
 	for i := range d.Len() {
 		it := d.Item(i)
 		fmt.Fprintf(h, "%q %q %d %q\n", it.ID, it.Path, it.Label, it.Class)
-		path := d.file(i)
+		path := d.file(i, it)
 		if path == last {
 			continue
 		}
@@ -199,7 +202,7 @@ func (p *Plan) unchanged(i int, d *data) error {
 		return err
 	}
 	for k := range d.Len() {
-		if path := d.file(k); path != "" {
+		if path := d.file(k, d.Item(k)); path != "" {
 			if _, err := os.Stat(p.find(path)); err != nil {
 				if dataset.FaultOf(err) >= dataset.MediumFault {
 					return &dataset.MachineError{Err: err}
@@ -226,8 +229,8 @@ func (p *Plan) unchanged(i int, d *data) error {
 func (p *Plan) newer(d *data) error {
 	if st, err := os.Stat(filepath.Join(p.dir, planName)); err == nil {
 		for k := range d.Len() {
-			if f, err := os.Stat(p.find(d.file(k))); err == nil && f.ModTime().After(st.ModTime()) {
-				return fmt.Errorf("%s was changed at %s, after that", d.file(k), f.ModTime().Format(time.RFC3339))
+			if f, err := os.Stat(p.find(d.file(k, d.Item(k)))); err == nil && f.ModTime().After(st.ModTime()) {
+				return fmt.Errorf("%s was changed at %s, after that", d.file(k, d.Item(k)), f.ModTime().Format(time.RFC3339))
 			}
 		}
 	}
