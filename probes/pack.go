@@ -263,7 +263,7 @@ func (p *packer) row(s *site.Site, f *Fit) string {
 
 // values is the probe that gives the values that decide the bits, in place of codes: for
 // whoever compares bits with what they come from.
-type values struct{ uncoded }
+type values struct{}
 
 func (values) About() About { return About{Name: "value"} }
 

@@ -137,8 +137,9 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 		}
 		return e, ctx.Err()
 	}
-	units, err := pairOf(train, test, func(c *Codes) (Units, error) { return Use(c, o.Threads), nil })
+	units, _ := pairOf(train, test, func(c *Codes) (Units, error) { return Use(c, o.Threads), nil })
 	e.Units = &units
+	var err error
 	if o.Unlabelled != nil {
 		say("clusters without labels")
 		u := *o.Unlabelled
