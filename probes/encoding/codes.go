@@ -253,8 +253,15 @@ func (t *texts) add(s string) {
 	t.ends = append(t.ends, len(t.bytes))
 }
 
-// expect readies for n strings more.
-func (t *texts) expect(n int) { t.ends = slices.Grow(t.ends, n) }
+// expect readies for n strings more. What a file says that it has may not come: made, and
+// not grown, the room takes no memory before it is written to.
+func (t *texts) expect(n int) {
+	if need := len(t.ends) + n; need > cap(t.ends) {
+		ends := make([]int, len(t.ends), max(need, len(t.ends)*3/2))
+		copy(ends, t.ends)
+		t.ends = ends
+	}
+}
 
 // put is add of row i, with "" for the rows before it that have none.
 func (t *texts) put(i int, s string) {
