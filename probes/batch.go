@@ -22,6 +22,7 @@ type Batch struct {
 	makers  []Maker
 	items   []dataset.Item
 	errs    []error
+	warned  []string
 	others  []*tensor.Tensor // the batches of Plan.Fit.Others
 	out     []*tensor.Tensor // nil where no group reads it
 	states  []any
@@ -108,6 +109,7 @@ func (s *Batch) infer(ctx context.Context, l *lane) (err error) {
 	s.session, s.makers = l.r, l.makers
 	s.rows.reset()
 	s.items, s.errs = append(s.items[:0], b.Items...), append(s.errs[:0], b.Errs...)
+	s.warned = append(s.warned[:0], b.Warnings...)
 	s.states, s.coded = s.states[:0], false
 	if l.runs {
 		if s.out, err = s.session.Infer(ctx, b.Input, s.others...); err != nil {
@@ -138,8 +140,11 @@ func (s *Batch) write(sink result.Sink, sum *result.Summary, o RunOptions) error
 			err = errNaN
 		}
 		err = o.worded(err)
-		s.rows.add(it, err)
+		s.rows.add(it, err, s.warned[i])
 		sum.Count(err)
+		if err == nil {
+			sum.Warnings.Add(s.warned[i], it.ID)
+		}
 	}
 	cols := s.rows.columns()
 	for i, m := range s.makers {
@@ -158,6 +163,8 @@ func (s *Batch) write(sink result.Sink, sum *result.Summary, o RunOptions) error
 type rows struct {
 	n                                int
 	id, path, class, status, message []string
+	warning                          []string
+	sound                            []bool // without a warning
 	label                            []int64
 	failed                           []bool
 	unlabelled                       []bool
@@ -166,7 +173,7 @@ type rows struct {
 	untiled                          []bool
 }
 
-func (r *rows) add(it dataset.Item, err error) {
+func (r *rows) add(it dataset.Item, err error, warning string) {
 	r.n++
 	r.id, r.path, r.class = append(r.id, it.ID), append(r.path, it.Path), append(r.class, it.Class)
 	r.label = append(r.label, int64(max(it.Label, 0)))
@@ -177,6 +184,7 @@ func (r *rows) add(it dataset.Item, err error) {
 	}
 	r.status, r.message = append(r.status, status), append(r.message, message)
 	r.failed = append(r.failed, err != nil)
+	r.warning, r.sound = append(r.warning, warning), append(r.sound, warning == "")
 	if r.tiles {
 		r.tile, r.untiled = append(r.tile, it.Tile[:]...), append(r.untiled, it.Tile == [4]float64{})
 	}
@@ -196,6 +204,7 @@ func (r *rows) columns() []result.Column {
 		{Name: "class", Values: r.class},
 		{Name: "status", Values: r.status},
 		{Name: "error", Values: r.message, Null: good},
+		{Name: "warning", Values: r.warning, Null: r.sound},
 	}
 	if r.tiles {
 		cols = append(cols, result.Column{Name: "tile", Values: r.tile, Width: 4, Null: r.untiled,

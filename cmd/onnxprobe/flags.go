@@ -307,4 +307,11 @@ func progress(c *cobra.Command, total int, what string) (func(result.Summary), f
 func elapsed(c *cobra.Command, s result.Summary, start time.Time, unit string) {
 	d := time.Since(start)
 	note(c, "%s in %s, %.4g a second", text.Count(s.Items, unit), d.Round(time.Millisecond), float64(s.Items)/d.Seconds())
+	noteWarnings(c, s.Warnings)
+}
+
+func noteWarnings(c *cobra.Command, ws result.Warnings) {
+	for _, w := range ws {
+		note(c, "warning: %s", w)
+	}
 }

@@ -43,6 +43,7 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 		}
 	}
 	note(c, "%s in %s, %s: %s", text.Count(s.Finished, "item"), text.Count(s.Done, "shard"), text.Size(s.Bytes), filepath.Join(p.Dir(), "manifest.json"))
+	noteWarnings(c, s.Warnings)
 	if n := len(s.Aside); n > 0 {
 		note(c, "without %s that %s set aside: %s", text.Count(n, "shard"), text.Are(n), text.Numbered(s.Aside))
 	}

@@ -23,6 +23,9 @@ type Batch struct {
 	// be read, or has a NaN or an infinity in it; its row is zero.
 	Items []Item
 	Errs  []error
+	// Warnings has N elements too: what is doubtful about a sample that was read, "" of
+	// most. See WarningOf.
+	Warnings []string
 	// Input is float32 of shape [size, sample shape...]. Rows from N on are zero.
 	Input *tensor.Tensor
 	// Others are the rows of Sides, [size, row shape...], in that order. Those of
@@ -64,7 +67,8 @@ func HeldBatches(ctx context.Context, ds Dataset, size, workers, held int) iter.
 				yield(nil, err)
 				return
 			}
-			r.free <- &filling{data: make([]float32, size*width), Batch: Batch{Items: make([]Item, size), Errs: make([]error, size), Others: others}}
+			r.free <- &filling{data: make([]float32, size*width),
+				Batch: Batch{Items: make([]Item, size), Errs: make([]error, size), Warnings: make([]string, size), Others: others}}
 		}
 		ctx, cancel := context.WithCancelCause(ctx)
 		r.stop = cancel
@@ -90,7 +94,8 @@ func HeldBatches(ctx context.Context, ds Dataset, size, workers, held int) iter.
 				return
 			}
 			b := f.Batch
-			b.Items, b.Errs, b.Input = b.Items[:b.N], b.Errs[:b.N], tensor.Of(f.data, shape...)
+			b.Items, b.Errs, b.Warnings = b.Items[:b.N], b.Errs[:b.N], b.Warnings[:b.N]
+			b.Input = tensor.Of(f.data, shape...)
 			if !yield(&b, nil) {
 				return
 			}
@@ -241,8 +246,11 @@ func (r *reader) work(ctx context.Context) {
 		}
 		dst := w.f.data[w.i*r.width : (w.i+1)*r.width]
 		w.f.Items[w.i], w.f.Errs[w.i] = r.read(w, dst)
+		w.f.Warnings[w.i] = ""
 		r.count(w.f.Errs[w.i])
-		if w.f.Errs[w.i] != nil {
+		if w.f.Errs[w.i] == nil {
+			w.f.Warnings[w.i] = WarningOf(r.ds, w.f.Start+w.i)
+		} else {
 			clear(dst)
 			for k := range r.sides {
 				if !r.sides[k].Shared {

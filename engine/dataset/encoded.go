@@ -26,7 +26,7 @@ func (s *commons) renderer(o Options, size func() (w, h int, err error)) (*pictu
 // encoded is samples that are image files, wherever the bytes of these lie.
 type encoded struct {
 	part
-	sizes sizes
+	traits traits
 	// load is the image file of sample i, where says in messages what that is.
 	load  func(i int) ([]byte, error)
 	where func(i int) string
@@ -104,7 +104,7 @@ func (e *encoded) Sample(i int, dst []float32) error {
 	p, err := picture.Decode(b, e.o.MaxPixels, seen)
 	if err == nil {
 		up := p.Upright(turn)
-		e.sizes.put(i, picture.Size{H: up.H, W: up.W})
+		e.traits.put(i, up)
 		err = e.renderer.Render(up, dst)
 		p.Release()
 	}

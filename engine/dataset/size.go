@@ -40,7 +40,8 @@ func ownGeometry(shape []int) (picture.Geometry, error) {
 }
 
 func (e *encoded) Geometry(i int) (picture.Geometry, error) {
-	s, ok := e.sizes.get(i)
+	t, ok := e.traits.get(i)
+	s := t.Size
 	if !ok {
 		var err error
 		if s.W, s.H, err = e.size(i); err != nil {
@@ -50,40 +51,56 @@ func (e *encoded) Geometry(i int) (picture.Geometry, error) {
 	return e.renderer.Pre.Geometry(s.W, s.H)
 }
 
-// sizes remembers those of the pictures read last, so that sources which are read in
-// order need not go back for them.
-type sizes struct {
+// traits remembers what the pictures read last were like, so that sources which are read
+// in order need not go back for it.
+type traits struct {
 	mu   sync.Mutex
-	last []sized
+	last []trait
 }
 
-type sized struct {
+type trait struct {
 	i int
 	picture.Size
+	warning string
 }
 
-// maxSizes is more than the samples that a run reads ahead of its results.
-const maxSizes = 1024
+// maxTraits is more than the samples that a run reads ahead of its results.
+const maxTraits = 1024
 
-func (s *sizes) put(i int, size picture.Size) {
+func (s *traits) put(i int, p *picture.Picture) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.last == nil {
-		s.last = make([]sized, maxSizes)
+		s.last = make([]trait, maxTraits)
 		for k := range s.last {
 			s.last[k].i = -1
 		}
 	}
-	s.last[i%maxSizes] = sized{i, size}
+	s.last[i%maxTraits] = trait{i, picture.Size{H: p.H, W: p.W}, p.Warning}
 }
 
-func (s *sizes) get(i int) (picture.Size, bool) {
+func (s *traits) get(i int) (trait, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last == nil || s.last[i%maxSizes].i != i {
-		return picture.Size{}, false
+	if s.last == nil || s.last[i%maxTraits].i != i {
+		return trait{}, false
 	}
-	return s.last[i%maxSizes].Size, true
+	return s.last[i%maxTraits], true
+}
+
+// WarningOf is what was doubtful about the picture of sample i when Sample gave it just
+// now: damage that its decoder went over, pixels that were clipped. It is "" of most, and
+// of samples that are made of no picture. Batches asks for it, and gives it in Batch.
+func WarningOf(ds Dataset, i int) string {
+	if d, at, ok := find[interface{ warning(i int) string }](ds, i); ok {
+		return d.warning(at)
+	}
+	return ""
+}
+
+func (e *encoded) warning(i int) string {
+	t, _ := e.traits.get(i)
+	return t.warning
 }
 
 // pictured is sources that hold pictures.
@@ -130,5 +147,7 @@ func (e *encoded) picture(i int) (*picture.Picture, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}
-	return p.Upright(e.turn(b)), nil
+	p = p.Upright(e.turn(b))
+	e.traits.put(i, p)
+	return p, nil
 }

@@ -226,6 +226,11 @@ func (t *tiled) Geometry(i int) (picture.Geometry, error) {
 	return picture.Geometry{Picture: s, Resized: picture.Size{H: rows * t.size, W: cols * t.size}}.Tile(tile%cols*t.size, tile/cols*t.size, one), nil
 }
 
+func (t *tiled) warning(i int) string {
+	k, _ := t.at(i)
+	return WarningOf(t.Dataset, k)
+}
+
 func (t *tiled) Item(i int) Item {
 	k, tile := t.at(i)
 	it := t.Dataset.Item(k)

@@ -32,7 +32,9 @@ type Status struct {
 	Seconds        Seconds  `json:"seconds"`
 	ItemsPerSecond float64  `json:"items_per_second"`
 	Errors         []string `json:"errors,omitempty"`
-	Success        bool     `json:"success"`
+	// Warnings are of items that were read all the same.
+	Warnings result.Warnings `json:"warnings,omitempty"`
+	Success  bool            `json:"success"`
 }
 
 // Status looks at every shard's record. An error is of the looking.
@@ -104,6 +106,9 @@ func (s *Status) Print(w io.Writer) {
 	for _, e := range s.Errors[:min(3, len(s.Errors))] {
 		fmt.Fprintln(w, "  "+e)
 	}
+	for _, said := range s.Warnings {
+		fmt.Fprintln(w, "  "+said.String())
+	}
 }
 
 // add counts a shard that is done.
@@ -116,6 +121,7 @@ func (s *Status) add(i int, r *Record) {
 		s.Regions.Add(*r.Regions)
 	}
 	s.Errors = append(s.Errors, r.Errors[:min(len(r.Errors), max(10-len(s.Errors), 0))]...)
+	s.Warnings.Join(r.Warnings)
 }
 
 // success is what _SUCCESS holds.
@@ -188,7 +194,8 @@ func (p *Plan) whole() (w manifest, lacks []int, err error) {
 		first += p.Shards[i].Items
 	}
 	mf := *p.Manifest
-	mf.Model, mf.Command, mf.Summary = p.Model, p.Command, result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}
+	mf.Model, mf.Command = p.Model, p.Command
+	mf.Summary = result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors, Warnings: s.Warnings}
 	mf.Dataset = &result.Data{Description: p.Describe()}
 	w.Manifest, w.Fingerprint, w.Settings, w.Regions = &mf, p.Fingerprint, p.Settings, s.Regions
 	return w, lacks, nil

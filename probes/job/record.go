@@ -21,6 +21,8 @@ type Record struct {
 	Failed      int    `json:"failed"`
 	// Errors are the first errors of items.
 	Errors []string `json:"errors,omitempty"`
+	// Warnings are of items that were read all the same.
+	Warnings result.Warnings `json:"warnings,omitempty"`
 	// Regions counts the rows, where they are of regions.
 	Regions *region.RowSummary `json:"regions,omitempty"`
 	// Tiles is the number of tiles, where pictures are cut into them.

@@ -172,7 +172,7 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	}
 	sum.Items = ds.Len() // what is planned are pictures
 	r := &Record{Shard: i, Fingerprint: print, Items: sum.Items, Failed: sum.Failed, Regions: boxed, Tiles: tiles,
-		Errors: sum.Errors, Files: files, Engine: w.engine,
+		Errors: sum.Errors, Warnings: sum.Warnings, Files: files, Engine: w.engine,
 		Batch: w.prober.Batch, Worker: w.options.Name, Tool: result.Version(), Ended: time.Now().UTC().Format(time.RFC3339)}
 	if rows != nil {
 		s := rows.Summary()

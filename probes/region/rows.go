@@ -47,6 +47,7 @@ type RowOptions struct {
 //	kept             the fraction of it that the model sees: see Project
 //	units            how many units lie inside, of all sites
 //	status, error    "ok", or "error" and why
+//	warning          what is doubtful about the picture, else null
 //	selection        the id of the set of units: region codes, and what is made of them,
 //	                 can be compared only where it is the same
 //	digest           the digest of the region code: see Digest
@@ -173,12 +174,12 @@ func (r *Rows) Write(cols []result.Column) error {
 
 // batch is the columns of a batch that are read.
 type batch struct {
-	id, path, status, message []string
-	code, changed             []byte // nil where they are not there
+	id, path, status, message, warning []string
+	code, changed                      []byte // nil where they are not there
 }
 
 func (r *Rows) batch(cols []result.Column) (b batch, err error) {
-	texts := map[string]*[]string{"id": &b.id, "path": &b.path, "status": &b.status, "error": &b.message}
+	texts := map[string]*[]string{"id": &b.id, "path": &b.path, "status": &b.status, "error": &b.message, "warning": &b.warning}
 	for _, c := range cols {
 		if to := texts[c.Name]; to != nil {
 			*to, _ = c.Values.([]string)
@@ -191,7 +192,7 @@ func (r *Rows) batch(cols []result.Column) (b batch, err error) {
 		}
 	}
 	n := len(b.id)
-	if b.code == nil && b.changed == nil || len(b.path) != n || len(b.status) != n || len(b.message) != n ||
+	if b.code == nil && b.changed == nil || len(b.path) != n || len(b.status) != n || len(b.message) != n || len(b.warning)%max(n, 1) != 0 ||
 		b.code != nil && len(b.code) != n*r.width || b.changed != nil && len(b.changed) != n*r.width*len(r.o.Radii) {
 		return b, fmt.Errorf("rows of regions: the batch does not hold %d whole codes of %d bytes, or what changed at "+
 			"%d radii; want those of Code, or of Complexity with Changed", n, r.width, len(r.o.Radii))
@@ -209,6 +210,9 @@ func (r *Rows) item(in batch, k int) error {
 		return nil
 	}
 	whole := entry{id: in.id[k], image: in.id[k], path: in.path[k]}
+	if len(in.warning) > 0 {
+		whole.warning = in.warning[k]
+	}
 	var g picture.Geometry
 	var err error
 	if in.status[k] != "ok" {

@@ -11,6 +11,7 @@ import (
 // entry is what a row says besides codes.
 type entry struct {
 	id, image, path, region, label string
+	warning                        string
 	box                            *Box // nil where there is no region
 	score                          *float64
 	kept                           float64
@@ -49,6 +50,7 @@ type rowColumns struct {
 
 	id, image, path, region, label  []string
 	status, message, selection      []string
+	warning                         []string
 	digest, code                    []string
 	box                             [4][]float64
 	kept, fraction, agreement       []float64
@@ -57,6 +59,7 @@ type rowColumns struct {
 	units, complexity, count        []int64
 	sketch, channels                []byte
 	noRegion, noBox, failed, worked []bool
+	sound                           []bool // without a warning
 	apart                           []bool // no agreement is known
 }
 
@@ -106,6 +109,7 @@ func (c *rowColumns) head(at entry, err error) {
 	}
 	c.status, c.message = append(c.status, status), append(c.message, message)
 	c.failed, c.worked = append(c.failed, err != nil), append(c.worked, err == nil)
+	c.warning, c.sound = append(c.warning, at.warning), append(c.sound, at.warning == "")
 }
 
 // add adds the row of a region; code and changed are the item's, nil where there are
@@ -205,6 +209,7 @@ func (c *rowColumns) columns() []result.Column {
 	cols = append(cols,
 		result.Column{Name: "kept", Values: c.kept, Null: c.noBox}, result.Column{Name: "units", Values: c.units},
 		result.Column{Name: "status", Values: c.status}, result.Column{Name: "error", Values: c.message, Null: c.worked},
+		result.Column{Name: "warning", Values: c.warning, Null: c.sound},
 		result.Column{Name: "selection", Values: c.selection, Null: c.failed})
 	if c.coded {
 		cols = append(cols, c.codeColumns()...)

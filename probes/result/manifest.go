@@ -255,6 +255,8 @@ type Summary struct {
 	Failed int `json:"failed"`
 	// Errors holds the first few errors of items.
 	Errors []string `json:"errors,omitempty"`
+	// Warnings are of items that were read all the same.
+	Warnings Warnings `json:"warnings,omitempty"`
 }
 
 // Count adds an item, with its error where it has one.

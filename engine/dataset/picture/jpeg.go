@@ -22,6 +22,6 @@ func decodeJPEG(b []byte, window image.Rectangle) (*Picture, error) {
 		p.Release()
 		return nil, err
 	}
-	*p = Picture{c.Width, c.Height, c.Channels, pix}
+	*p = Picture{W: c.Width, H: c.Height, C: c.Channels, Pix: pix}
 	return p, nil
 }

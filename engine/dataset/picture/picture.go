@@ -17,7 +17,16 @@ import (
 type Picture struct {
 	W, H, C int
 	Pix     []uint8
+	// Warning is what is doubtful about the pixels, and its remedy, in words that do not
+	// differ from picture to picture: damage that the decoder went over, pixels that were
+	// clipped. It is "" for most.
+	Warning string
 }
+
+// clippedWarning is of 16-bit grey, of which PIL's convert("RGB") makes white all that is
+// over 255.
+const clippedWarning = "more than 1 % of its pixels, which have 16 bits, are over 255 and were clipped to white, as PIL does; " +
+	"scale such pictures to 8 bits before"
 
 func New(w, h, c int) *Picture {
 	return &Picture{W: w, H: h, C: c, Pix: make([]uint8, w*h*c)}
@@ -26,7 +35,7 @@ func New(w, h, c int) *Picture {
 // scratch is a picture of whatever was in memory before, which release gives back.
 func scratch(w, h, c int) *Picture {
 	p := idle.Get().(*Picture)
-	if p.W, p.H, p.C = w, h, c; cap(p.Pix) < w*h*c {
+	if p.W, p.H, p.C, p.Warning = w, h, c, ""; cap(p.Pix) < w*h*c {
 		p.Pix = make([]uint8, w*h*c)
 	}
 	p.Pix = p.Pix[:w*h*c]
@@ -57,6 +66,7 @@ func (p *Picture) Channels(c int) *Picture {
 		return p
 	}
 	q := New(p.W, p.H, c)
+	q.Warning = p.Warning
 	if c == 1 {
 		for i := range q.Pix {
 			q.Pix[i] = luma(p.Pix[3*i], p.Pix[3*i+1], p.Pix[3*i+2])
@@ -83,15 +93,19 @@ func FromImage(m image.Image) *Picture {
 		}
 		return p
 	case *image.Gray16:
-		p := New(w, h, 1)
+		p, clipped := New(w, h, 1), 0
 		for y := range h {
 			row := m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):]
 			for x := range w {
 				p.Pix[y*w+x] = row[2*x+1]
 				if row[2*x] != 0 {
 					p.Pix[y*w+x] = 255
+					clipped++
 				}
 			}
+		}
+		if clipped*100 > w*h {
+			p.Warning = clippedWarning
 		}
 		return p
 	}

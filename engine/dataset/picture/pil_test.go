@@ -125,7 +125,7 @@ func TestPipelineLikeTorchvision(t *testing.T) {
 	for _, c := range index.Pipeline {
 		t.Run(strings.TrimPrefix(c.Array, "pipeline/"), func(t *testing.T) {
 			source := arrays["decode/"+c.File]
-			p := &Picture{source.Shape[1], source.Shape[0], 3, tensor.Data[uint8](source)}
+			p := &Picture{W: source.Shape[1], H: source.Shape[0], C: 3, Pix: tensor.Data[uint8](source)}
 			o := RenderOptions{MaxPixels: DefaultMaxPixels, Preprocess: &Preprocess{Resize: Resize{Shorter, Size{c.Resize, c.Resize}},
 				Interpolation: Filter(c.Filter), Crop: Size{c.Crop, c.Crop}, Mean: c.Mean, Std: c.Std}}
 			cropped, err := o.Preprocess.scene(p, o.MaxPixels)
@@ -174,7 +174,7 @@ func TestEXIFOrientationLikePIL(t *testing.T) {
 
 // Each orientation undone by the one that turns it back.
 func TestUprightInverts(t *testing.T) {
-	p := &Picture{3, 2, 1, []uint8{1, 2, 3, 4, 5, 6}}
+	p := &Picture{W: 3, H: 2, C: 1, Pix: []uint8{1, 2, 3, 4, 5, 6}}
 	for o, want := range map[int][]uint8{
 		1: {1, 2, 3, 4, 5, 6}, 2: {3, 2, 1, 6, 5, 4}, 3: {6, 5, 4, 3, 2, 1}, 4: {4, 5, 6, 1, 2, 3},
 		5: {1, 4, 2, 5, 3, 6}, 6: {4, 1, 5, 2, 6, 3}, 7: {6, 3, 5, 2, 4, 1}, 8: {3, 6, 2, 5, 1, 4},

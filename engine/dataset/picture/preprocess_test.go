@@ -72,7 +72,7 @@ func TestSizesLikeTorchvision(t *testing.T) {
 
 func TestCropPads(t *testing.T) {
 	p := Preprocess{Crop: Size{3, 4}, Fill: []int{9}}
-	got, err := p.scene(&Picture{1, 2, 1, []uint8{5, 6}}, 100)
+	got, err := p.scene(&Picture{W: 1, H: 2, C: 1, Pix: []uint8{5, 6}}, 100)
 	if want := []uint8{9, 5, 9, 9, 9, 6, 9, 9, 9, 9, 9, 9}; err != nil || !reflect.DeepEqual(got.Pix, want) {
 		t.Errorf("got %v (error %v), want %v", got, err, want)
 	}

@@ -49,7 +49,7 @@ func TestSeenDecides(t *testing.T) {
 		for i := range m.Pix {
 			m.Pix[i] = uint8(r.IntN(256))
 		}
-		n := &Picture{m.W, m.H, m.C, bytes.Clone(m.Pix)}
+		n := &Picture{W: m.W, H: m.H, C: m.C, Pix: bytes.Clone(m.Pix)}
 		seen := p.Seen(m.W, m.H)
 		for i := range n.Pix {
 			if at := i / m.C; !image.Pt(at%m.W, at/m.W).In(seen) {
