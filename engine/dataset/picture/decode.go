@@ -10,7 +10,6 @@ import (
 	"image/png"
 	"io"
 	"slices"
-	"strings"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
@@ -71,14 +70,7 @@ func Is(b []byte) bool {
 
 // IsName reports whether a file is named as an image.
 func IsName(name string) bool {
-	for _, f := range imageFormats {
-		for _, ext := range f.extensions {
-			if len(name) > len(ext) && strings.EqualFold(name[len(name)-len(ext):], ext) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(imageFormats, func(f imageFormat) bool { return hasExtension(name, f.extensions) })
 }
 
 // SizeOf reads an image's size from its header, and checks it. More than maxPixels are an
@@ -93,6 +85,9 @@ func imageSize(b []byte, maxPixels int64) (format int, w, h int, err error) {
 	defer safe.Rescue(&err)
 	if len(b) == 0 {
 		return 0, 0, 0, errors.New("the file is empty")
+	}
+	if k := unread(b); k != nil {
+		return 0, 0, 0, k
 	}
 	format = -1
 	for i, f := range imageFormats {
