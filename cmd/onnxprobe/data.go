@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"maps"
 	"math"
 	"runtime"
 	"slices"
@@ -17,7 +16,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
-	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // dataFlags say what goes into the model.
@@ -195,15 +193,7 @@ func (f *dataFlags) reading(c *cobra.Command, v *onnx.Value, input []int) (datas
 func noteSources(c *cobra.Command, ds dataset.Dataset) {
 	about := dataset.Describe(ds)
 	for _, l := range about.Left {
-		var what []string
-		for _, ext := range slices.Sorted(maps.Keys(l.Files)) {
-			name := ext + " file"
-			if ext == "/" {
-				name = "folder"
-			}
-			what = append(what, text.Count(l.Files[ext], name))
-		}
-		note(c, "%s is read as %s, and what is of another kind is left out: %s", l.Folder, l.Format, strings.Join(what, ", "))
+		note(c, "%s is read as %s, and what is of another kind is left out: %s", l.Folder, l.Format, l)
 	}
 	for _, s := range about.Sources {
 		if s.RoundedFrom != "" {

@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -20,11 +19,11 @@ type imageList struct {
 	folder string // what names are relative to; "" for files given one by one
 	names  texts
 	labels labels // empty where no file has a class
-	left   leftFiles
+	left   *leftFiles
 }
 
 func newImageList(path, folder string) *imageList {
-	return &imageList{encoded: encoded{part: part{path: path, format: "images"}}, folder: folder, left: leftFiles{}}
+	return &imageList{encoded: encoded{part: part{path: path, format: "images"}}, folder: folder, left: newLeft()}
 }
 
 // openImages lists a folder as torchvision's ImageFolder does: its sub-folders,
@@ -56,7 +55,7 @@ func openImages(path string, o Options) ([]source, error) {
 		case picture.IsName(name):
 			loose = append(loose, name)
 		default:
-			leave(l.left, name)
+			l.left.leave(o.FS, filepath.Join(path, name))
 		}
 	}
 	if !labelled {
@@ -71,15 +70,15 @@ func openImages(path string, o Options) ([]source, error) {
 		}
 	}
 	if l.names.len() == 0 {
-		return nil, errors.New("it holds no image: no file here or below is named .jpg, .jpeg, .png, .webp, .gif, .bmp or .tiff")
+		return nil, l.left.holdsNone(path)
 	}
 	return l.ready(o)
 }
 
 // walk adds to out the image files below a folder of root, folder by folder in the
-// order of their paths, and counts in left the files of other kinds. Links are followed; a folder that several lead to is
-// listed once, so there are no circles.
-func walk(fsys fs.FS, root, dir string, out *texts, left leftFiles) error {
+// order of their paths, and counts in left what is passed over. Links are followed; a
+// folder that several lead to is listed once, so there are no circles.
+func walk(fsys fs.FS, root, dir string, out *texts, left *leftFiles) error {
 	seen := map[string]bool{}
 	files := map[string]*texts{} // their base names
 	var folders []string
@@ -112,7 +111,7 @@ func walk(fsys fs.FS, root, dir string, out *texts, left leftFiles) error {
 					return err
 				}
 			default:
-				leave(left, e.Name())
+				left.leave(fsys, filepath.Join(root, name))
 			}
 		}
 		return nil
@@ -134,10 +133,11 @@ func walk(fsys fs.FS, root, dir string, out *texts, left leftFiles) error {
 	return nil
 }
 
-// looksImage tells an image file by its name or its first bytes.
+// looksImage tells an image file by its name or its first bytes; one of a kind that is not
+// read too, whose error names it.
 func looksImage(fsys fs.FS, path string) bool {
 	b := firstBytes(fsys, path)
-	return picture.IsName(path) || picture.Is(b)
+	return picture.IsName(path) || picture.Is(b) || picture.Unread(path) != nil || picture.UnreadAs(b) != nil
 }
 
 // openImageFiles makes one source of image files given one by one.

@@ -185,9 +185,9 @@ func openAll(sources []string, o Options) (Dataset, error) {
 		if o.Input == nil {
 			o.Input = got[0].Shape()
 		}
-		if format == nil && isFolder(o.FS, path) {
-			if files := leftOf(o.FS, path, f, got); len(files) > 0 {
-				left = append(left, Left{path, f.Name, files})
+		if isFolder(o.FS, path) {
+			if l, some := leftOf(o.FS, path, f, format != nil, got); some {
+				left = append(left, l)
 			}
 		}
 		given, prefix := paths[:n:n], ""

@@ -406,14 +406,16 @@ func (x *tarIndexer) member(h *tar.Header, sparse bool, at int64, r io.Reader) e
 func (x *tarIndexer) rank(ext string) int {
 	if x.column != "" {
 		if ext == x.column {
-			return 3
+			return 4
 		}
 		return 0
 	}
-	if picture.IsName("x."+ext) && !strings.Contains(ext, ".") || ext == "img" {
+	switch name := "x." + ext; {
+	case picture.IsName(name) && !strings.Contains(ext, ".") || ext == "img":
+		return 3
+	case picture.IsName(name):
 		return 2
-	}
-	if picture.IsName("x." + ext) {
+	case picture.Unread(name) != nil: // whose error names its kind
 		return 1
 	}
 	return 0

@@ -73,6 +73,14 @@ func IsName(name string) bool {
 	return slices.ContainsFunc(imageFormats, func(f imageFormat) bool { return hasExtension(name, f.extensions) })
 }
 
+// Extensions are those of the files that Decode reads, with the dot, in small letters.
+func Extensions() (all []string) {
+	for _, f := range imageFormats {
+		all = append(all, f.extensions...)
+	}
+	return all
+}
+
 // SizeOf reads an image's size from its header, and checks it. More than maxPixels are an
 // error; 0 is DefaultMaxPixels.
 func SizeOf(b []byte, maxPixels int64) (w, h int, err error) {
@@ -86,7 +94,7 @@ func imageSize(b []byte, maxPixels int64) (format int, w, h int, err error) {
 	if len(b) == 0 {
 		return 0, 0, 0, errors.New("the file is empty")
 	}
-	if k := unread(b); k != nil {
+	if k := UnreadAs(b); k != nil {
 		return 0, 0, 0, k
 	}
 	format = -1

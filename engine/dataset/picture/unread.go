@@ -79,9 +79,9 @@ func Unread(name string) *UnreadKind {
 	return nil
 }
 
-// unread is the kind of a file that begins with b and that Decode does not read, nil for
+// UnreadAs is the kind of a file that begins with b and that Decode does not read, nil for
 // all others.
-func unread(b []byte) *UnreadKind {
+func UnreadAs(b []byte) *UnreadKind {
 	for i := range unreadKinds {
 		if k := &unreadKinds[i]; k.is != nil && k.is(b) || slices.ContainsFunc(k.magic, func(m string) bool { return begins(b, m) }) {
 			return k

@@ -58,7 +58,7 @@ func TestUnread(t *testing.T) {
 	}
 	for _, b := range [][]byte{media("mp42", "isom"), []byte("<?xml version='1.0'?><html/>"), tiffOf([][2]uint32{{0x106, 2}, {0x14a, 64}},
 		[][2]uint32{{0x106, 2}}), []byte("BM"), nil, bytes.Repeat([]byte{'?'}, 200)} {
-		if k := unread(b); k != nil {
+		if k := UnreadAs(b); k != nil {
 			t.Errorf("%q is told as %s", b[:min(len(b), 16)], k.Name)
 		}
 	}
