@@ -247,7 +247,7 @@ func changed(err error) error {
 
 // Describe says what goes into the job.
 func (p *Plan) Describe() dataset.Description {
-	d := dataset.Description{Items: p.Items, Shape: p.Settings.Sample, Classes: p.Classes}
+	d := dataset.Description{Items: p.Items, Shape: p.Settings.Sample, Classes: p.Classes, Left: p.Left}
 	for _, s := range p.Sources {
 		path := s.Folder
 		switch r := p.Settings.Data.Points; {

@@ -118,6 +118,7 @@ func (p *Plan) add(ds dataset.Dataset, limit int) error {
 	if err := flush(); err != nil {
 		return err
 	}
+	p.Left = append(p.Left, dataset.Describe(ds).Left...)
 	p.seal()
 	return nil
 }

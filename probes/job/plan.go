@@ -69,7 +69,9 @@ type Plan struct {
 	// Classes names the labels.
 	Classes []string `json:"classes,omitempty"`
 	Sources []Source `json:"sources"`
-	Shards  []Shard  `json:"shards"`
+	// Left is what the folders held besides when they were listed.
+	Left   []dataset.Left `json:"left_out,omitempty"`
+	Shards []Shard        `json:"shards"`
 	// Names is the file, beside the plan, of the names of pictures.
 	Names string `json:"names,omitempty"`
 	// Manifest is what follows from the model.

@@ -118,6 +118,7 @@ func (p *Plan) join(old *Plan, frame *probes.Frame) error {
 			return err
 		}
 		p.Command, p.Sources, p.Shards, p.Manifest = old.Command, old.Sources, old.Shards, old.Manifest
+		p.Left = old.Left
 		p.Names, p.naming = old.Names, naming{}
 		var lost *UnreachableError
 		if err := old.Reach(); !errors.As(err, &lost) {
