@@ -196,6 +196,9 @@ func noteSources(c *cobra.Command, ds dataset.Dataset) {
 		note(c, "%s is read as %s, and what is of another kind is left out: %s", l.Folder, l.Format, l)
 	}
 	for _, s := range about.Sources {
+		if s.Unlabelled != "" {
+			note(c, "%s: its items have no label: %s", s.Path, s.Unlabelled)
+		}
 		if s.RoundedFrom != "" {
 			note(c, "%s holds %s, which is rounded to float32: inputs are float32 in every precision", s.Path, s.RoundedFrom)
 		}

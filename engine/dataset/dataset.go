@@ -171,6 +171,8 @@ type Source struct {
 	Preprocess *picture.Preprocess `json:"preprocess,omitempty"`
 	// RoundedFrom is float64 for an array of these: samples are float32.
 	RoundedFrom string `json:"rounded_from,omitempty"`
+	// Unlabelled is why its items have no label although the source seems to have some.
+	Unlabelled string `json:"unlabelled,omitempty"`
 }
 
 // Describe says where ds comes from; of a dataset that another package made, and that

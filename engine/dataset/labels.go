@@ -97,8 +97,7 @@ func (l *labelling) settle() (of labels, class []string) {
 	return l.of, class
 }
 
-// wholeNumber reads a label; numbers that cannot be one, such as the -1 of an
-// unlabelled item, give -1. Spreadsheets write 3 as 3.0.
+// wholeNumber reads a label; those below 0, such as the -1 of an unlabelled item, give -1. Spreadsheets write 3 as 3.0.
 func wholeNumber(s string) (int32, bool) {
 	v, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -108,23 +107,20 @@ func wholeNumber(s string) (int32, bool) {
 		}
 		v = int64(f)
 	}
-	if v < 0 || v > math.MaxInt32 {
-		return -1, true
+	if v > math.MaxInt32 {
+		return 0, false // an ID, say, which is a name
 	}
-	return int32(v), true
+	return int32(max(v, -1)), true
 }
 
 // number takes the next item's label.
 func (l *labelling) number(v int64) {
-	if l.index != nil || l.lost {
+	if l.index != nil || l.lost || v > math.MaxInt32 {
 		l.add(strconv.FormatInt(v, 10))
 		return
 	}
-	if v < 0 || v > math.MaxInt32 {
-		v = -1
-	}
 	l.say()
-	l.of.add(int32(v))
+	l.of.add(int32(max(v, -1)))
 }
 
 // labels is very many labels, in the memory of the bytes that they need: one each

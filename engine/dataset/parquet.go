@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	parquetgo "github.com/parquet-go/parquet-go"
@@ -44,6 +45,7 @@ type rows struct {
 	image      parquet.Leaf
 	labels     labels
 	unlabelled map[int]error // of groups whose labels cannot be read
+	without    []string      // why columns of labels were not taken
 	paths      texts         // empty where no row has a path
 }
 
@@ -222,11 +224,19 @@ func (s *rows) readPaths(root *parquetgo.Column) {
 func (s *rows) readLabels(f *parquetgo.File) {
 	for _, name := range numberColumns {
 		c := f.Root().Column(name)
-		if c == nil || !c.Leaf() {
+		if c == nil {
+			continue
+		}
+		if !c.Leaf() {
+			s.without = append(s.without, fmt.Sprintf("column %q is a group of columns", name))
 			continue
 		}
 		l, err := parquet.LeafOf(c)
-		if err != nil || l.Index == s.image.Index {
+		if err != nil {
+			s.without = append(s.without, err.Error())
+			continue
+		}
+		if l.Index == s.image.Index {
 			continue
 		}
 		var words labelling
@@ -237,6 +247,10 @@ func (s *rows) readLabels(f *parquetgo.File) {
 					words.add("")
 				case l.Physical == format.ByteArray:
 					words.add(string(v.Bytes[:min(len(v.Bytes), maxClassName+1)]))
+				case l.Physical == format.Boolean:
+					words.add(strconv.FormatBool(v.Int != 0))
+				case l.IsFloat():
+					words.add(floatLabel(v.Float))
 				default:
 					words.number(v.Int)
 				}
@@ -251,12 +265,33 @@ func (s *rows) readLabels(f *parquetgo.File) {
 				}
 			}
 		}
-		s.labels, s.class = words.settle()
+		if s.labels, s.class = words.settle(); words.lost {
+			s.without = append(s.without, fmt.Sprintf("column %q has more than %d names, or longer ones than %d bytes: they are no classes",
+				l.Name, maxClasses, maxClassName))
+			continue
+		}
 		if s.class == nil {
 			s.class = classNames(f, name)
 		}
 		return
 	}
+}
+
+// floatLabel is a label that is stored as a float: 3 of 3.0, and nothing of a NaN.
+func floatLabel(v float64) string {
+	if v != v {
+		return ""
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
+}
+
+// describe says too that a column of labels was not taken.
+func (s *rows) describe() Description {
+	d := s.part.describe()
+	if s.labels.n == 0 {
+		d.Sources[0].Unlabelled = strings.Join(s.without, "; ")
+	}
+	return d
 }
 
 // classNames is the names of a ClassLabel feature in the file's metadata.

@@ -10,6 +10,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -715,6 +716,71 @@ func TestParquet(t *testing.T) {
 	compare(t, whats(open(t, o, filepath.Join(dir, "two.parquet"))), []string{"two.parquet[0]=-1: 2"})
 	if _, err := Open([]string{filepath.Join(dir, "plain.parquet")}, o); err == nil || !strings.Contains(err.Error(), `column "b" does not hold image files`) {
 		t.Errorf("got error %v", err)
+	}
+}
+
+// labelled is a Parquet file of pictures with labels of a type.
+func labelled[T any](t *testing.T, option string, labels ...T) []byte {
+	t.Helper()
+	type row struct {
+		Label T `parquet:"label"`
+	}
+	group := parquet.Group{"image": parquet.Leaf(parquet.ByteArrayType), "label": parquet.SchemaOf(row{}).Fields()[0]}
+	if option == "split" {
+		group["label"] = parquet.Encoded(group["label"], &parquet.ByteStreamSplit)
+	}
+	if option == "dict" {
+		group["label"] = parquet.Encoded(group["label"], &parquet.RLEDictionary)
+	}
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[map[string]any](&b, parquet.NewSchema("x", group))
+	for i, l := range labels {
+		if _, err := w.Write([]map[string]any{{"image": pngOf(t, 1, 1, uint8(i)), "label": l}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Labels of any integer, float, Boolean or string are read; a column that is not is said.
+func TestParquetLabels(t *testing.T) {
+	dir := tree(t, map[string][]byte{
+		"bool.parquet":   labelled(t, "", true, false, true, true, false, true, true, true, false),
+		"single.parquet": labelled[float32](t, "", 2, 0, 7),
+		"double.parquet": labelled(t, "", 2.0, math.NaN(), 7),
+		"parts.parquet":  labelled(t, "", 0.5, 2, 0.25),
+		"split.parquet":  labelled(t, "split", 3.0, 1, 4, 1, 5),
+		"splits.parquet": labelled[float32](t, "split", 3, 1, 4),
+		"dict.parquet":   labelled(t, "dict", 3.0, 1, 3),
+		"int8.parquet":   labelled[int8](t, "", -1, 5),
+		"uint64.parquet": labelled[uint64](t, "", 1, 2),
+		"long.parquet":   labelled[int64](t, "", 1<<40, 1, 1<<40),
+		"lists.parquet": parquetOf(t, []struct {
+			Image []byte  `parquet:"image"`
+			Label []int64 `parquet:"label,list"`
+		}{{pngOf(t, 1, 1, 0), nil}}),
+	})
+	for name, want := range map[string][]string{
+		"bool":   {"1:true", "0:false", "1:true", "1:true", "0:false", "1:true", "1:true", "1:true", "0:false"},
+		"single": {"2:", "0:", "7:"}, "double": {"2:", "-1:", "7:"}, "parts": {"1:0.5", "2:2", "0:0.25"},
+		"split": {"3:", "1:", "4:", "1:", "5:"}, "splits": {"3:", "1:", "4:"}, "dict": {"3:", "1:", "3:"},
+		"int8": {"-1:", "5:"}, "uint64": {"1:", "2:"}, "long": {"1:1099511627776", "0:1", "1:1099511627776"}, "lists": {"-1:"},
+	} {
+		ds := open(t, raw1, filepath.Join(dir, name+".parquet"))
+		var got []string
+		for i := range ds.Len() {
+			it := ds.Item(i)
+			got = append(got, fmt.Sprintf("%d:%s", it.Label, it.Class))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+		if said := Describe(ds).Sources[0].Unlabelled; (said != "") != (name == "lists") {
+			t.Errorf("%s: unlabelled %q", name, said)
+		}
 	}
 }
 

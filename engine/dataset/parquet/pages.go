@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/binary"
 	"fmt"
@@ -204,7 +205,7 @@ func (c *Column) dictionary(packed []byte, h *format.PageHeader) error {
 		return fmt.Errorf("the dictionary: %w", err)
 	}
 	n := int64(h.DictionaryPageHeader.V.NumValues)
-	if n < 0 || n > int64(len(data))/4 {
+	if n < 0 || n > int64(len(data))/int64(cmp.Or(c.size(), 4)) || c.leaf.Physical == format.Boolean { // which have none
 		return fmt.Errorf("the dictionary claims %d values in %d bytes", n, len(data))
 	}
 	next := c.plain(data)

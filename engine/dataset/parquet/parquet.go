@@ -29,10 +29,17 @@ type Leaf struct {
 	Physical format.Type
 }
 
-// Value is a byte array or a whole number, by the Leaf's Physical.
+// IsFloat reports whether Float of a Value has it.
+func (l Leaf) IsFloat() bool {
+	return l.Physical == format.Float || l.Physical == format.Double
+}
+
+// Value is a byte array, a whole number (of a Boolean 0 or 1) or a float, by the Leaf's
+// Physical.
 type Value struct {
 	Bytes []byte
 	Int   int64
+	Float float64
 }
 
 // Reader reads the columns of a file.
@@ -77,21 +84,21 @@ func Open(f io.ReaderAt, size int64) (*parquet.File, error) {
 }
 
 // LeafOf is a column of the schema; lists, and values that are neither byte arrays nor
-// whole numbers, are an error.
+// numbers nor Booleans, are an error, and so are decimals.
 func LeafOf(c *parquet.Column) (Leaf, error) {
 	if c.MaxRepetitionLevel() > 0 {
 		return Leaf{}, fmt.Errorf("column %q is a list, which is not read", strings.Join(c.Path(), "."))
 	}
 	l := Leaf{Index: c.Index(), Name: strings.Join(c.Path(), "."), Defined: c.MaxDefinitionLevel()}
-	switch c.Type().Kind() {
-	case parquet.ByteArray:
-		l.Physical = format.ByteArray
-	case parquet.Int32:
-		l.Physical = format.Int32
-	case parquet.Int64:
-		l.Physical = format.Int64
-	default:
+	physical, ok := map[parquet.Kind]format.Type{parquet.ByteArray: format.ByteArray, parquet.Int32: format.Int32,
+		parquet.Int64: format.Int64, parquet.Boolean: format.Boolean, parquet.Float: format.Float, parquet.Double: format.Double}[c.Type().Kind()]
+	decimal := false
+	if t := c.Type().LogicalType(); t != nil {
+		_, decimal = t.Value.(*format.DecimalType)
+	}
+	if !ok || decimal {
 		return Leaf{}, fmt.Errorf("column %q holds %s, which is not read", l.Name, c.Type())
 	}
+	l.Physical = physical
 	return l, nil
 }

@@ -1,9 +1,11 @@
 package parquet
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -36,8 +38,23 @@ func (c *Column) decoder(e format.Encoding, data []byte, n int64) (func() (Value
 			}
 			return c.dict[i], nil
 		}, nil
+	case format.RLE:
+		if c.leaf.Physical == format.Boolean {
+			if len(data) < 4 {
+				return c.plain(nil), nil
+			}
+			bit := hybrid(data[4:], 1) // after their length
+			return func() (Value, error) {
+				v, err := bit()
+				return Value{Int: int64(v)}, err
+			}, nil
+		}
+	case format.ByteStreamSplit:
+		if size := c.size(); size > 0 {
+			return c.split(data, len(data)/size), nil
+		}
 	case format.DeltaBinaryPacked:
-		if c.leaf.Physical != format.ByteArray {
+		if c.leaf.Physical == format.Int32 || c.leaf.Physical == format.Int64 {
 			next, _, err := delta(data, n)
 			return func() (Value, error) {
 				v, err := next()
@@ -71,29 +88,72 @@ func (c *Column) decoder(e format.Encoding, data []byte, n int64) (func() (Value
 	return nil, fmt.Errorf("values in %s, which is not read here", e)
 }
 
+// size is the bytes of a number, 0 of what has no such size.
+func (c *Column) size() int {
+	switch c.leaf.Physical {
+	case format.Int32, format.Float:
+		return 4
+	case format.Int64, format.Double:
+		return 8
+	}
+	return 0
+}
+
+// number is that of size bytes.
+func (c *Column) number(b []byte) Value {
+	switch c.leaf.Physical {
+	case format.Int32:
+		return Value{Int: int64(int32(binary.LittleEndian.Uint32(b)))}
+	case format.Float:
+		return Value{Float: float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))}
+	case format.Double:
+		return Value{Float: math.Float64frombits(binary.LittleEndian.Uint64(b))}
+	}
+	return Value{Int: int64(binary.LittleEndian.Uint64(b))}
+}
+
 func (c *Column) plain(data []byte) func() (Value, error) {
-	return func() (v Value, err error) {
-		size := 4
-		if c.leaf.Physical == format.Int64 {
-			size = 8
+	if c.leaf.Physical == format.Boolean {
+		bit := 0
+		return func() (v Value, err error) {
+			if bit >= 8*len(data) {
+				return v, io.ErrUnexpectedEOF
+			}
+			bit++
+			return Value{Int: int64(packedAt(data, bit-1, 1))}, nil
 		}
-		if len(data) < size {
+	}
+	size := c.size()
+	return func() (v Value, err error) {
+		if len(data) < cmp.Or(size, 4) {
 			return v, io.ErrUnexpectedEOF
 		}
-		switch c.leaf.Physical {
-		case format.Int64:
-			v.Int = int64(binary.LittleEndian.Uint64(data))
-		case format.Int32:
-			v.Int = int64(int32(binary.LittleEndian.Uint32(data)))
-		default:
-			n := int64(binary.LittleEndian.Uint32(data))
-			if n > int64(len(data)-4) {
-				return v, fmt.Errorf("a value of %d bytes where %d are left", n, len(data)-4)
-			}
-			v.Bytes, size = data[4:4+n:4+n], 4+int(n)
+		if size > 0 {
+			v, data = c.number(data), data[size:]
+			return v, nil
 		}
-		data = data[size:]
+		n := int64(binary.LittleEndian.Uint32(data))
+		if n > int64(len(data)-4) {
+			return v, fmt.Errorf("a value of %d bytes where %d are left", n, len(data)-4)
+		}
+		v.Bytes, data = data[4:4+n:4+n], data[4+n:]
 		return v, nil
+	}
+}
+
+// split reads n numbers whose first bytes come first, then their second ones, and so on.
+func (c *Column) split(data []byte, n int) func() (Value, error) {
+	at := 0
+	return func() (v Value, err error) {
+		if at >= n {
+			return v, io.ErrUnexpectedEOF
+		}
+		var b [8]byte
+		for k := range c.size() {
+			b[k] = data[k*n+at]
+		}
+		at++
+		return c.number(b[:]), nil
 	}
 }
 
