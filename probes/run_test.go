@@ -71,7 +71,7 @@ func TestGroupsTogether(t *testing.T) {
 			}
 		}
 	}
-	if columns != 6*6+3+1+3+1 {
+	if columns != 6*7+3+1+3+1 {
 		t.Errorf("%d columns", columns)
 	}
 	// Channels, bit by bit: two planes of two channels; the second site has one axis.

@@ -21,6 +21,7 @@ import (
 // dataFlags say what goes into the model.
 type dataFlags struct {
 	preprocess, format, layout, column     string
+	pixels                                 string
 	resize, crop, mean, std, interpolation string
 	scale                                  float64
 	exif                                   bool
@@ -41,7 +42,9 @@ func (f *dataFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.interpolation, "interpolation", "", "override: nearest, box, bilinear, hamming, bicubic or lanczos")
 	fs.Float64Var(&f.scale, "scale", 0, "override: factor for pixels 0 to 255; 1/255 by default")
 	fs.StringVar(&f.format, "format", "auto", "kind of data (see list datasets); told by name and first bytes by default")
-	fs.StringVar(&f.column, "column", "", "what holds the pictures, or their paths: a column of Parquet or CSV, a field of JSON Lines, an extension in tar files")
+	fs.StringVar(&f.pixels, "pixels", "", "what the values of arrays are: pixels from 0 to 255 or to 1, or none: model inputs")
+	fs.StringVar(&f.column, "column", "", "what holds the pictures, or their paths: a column of Parquet or CSV, a field of JSON Lines, "+
+		"an extension in tar files, an array of an .npz file")
 	fs.StringVar(&f.layout, "layout", "auto", "axes of pictures in arrays: nchw or nhwc")
 	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF tag says; PIL and torchvision do not")
 	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse larger pictures before decoding them; 0 takes PIL's limit")
@@ -180,7 +183,7 @@ func (f *dataFlags) reading(c *cobra.Command, v *onnx.Value, input []int) (datas
 		return dataset.Options{}, err
 	}
 	o := dataset.Options{Format: f.format, Layout: f.layout, Preprocess: p, Input: input, EXIF: f.exif,
-		MaxPixels: f.maxPixels, Column: f.column, Stdin: c.InOrStdin()}
+		Pixels: f.pixels, MaxPixels: f.maxPixels, Column: f.column, Stdin: c.InOrStdin()}
 	if v.DType == tensor.Uint8 && p == nil {
 		raw := picture.Preprocess{Name: "pixels", Scale: 1} // the model takes pixels as they are
 		o.Preprocess = &raw
@@ -205,8 +208,11 @@ func noteSources(c *cobra.Command, ds dataset.Dataset) {
 	}
 }
 
-// preprocessed reports pictures that nobody said how to preprocess.
+// preprocessed reports pictures that nobody said how to preprocess, and flags without a use.
 func (f *dataFlags) preprocessed(ds dataset.Dataset, o dataset.Options) error {
+	if err := dataset.Unused(ds, o); err != nil {
+		return usageError{err}
+	}
 	if o.Preprocess != nil {
 		return nil
 	}
@@ -224,6 +230,9 @@ func (f *dataFlags) record(settings map[string]any) {
 	if f.exif {
 		settings["exif"] = true
 	}
+	if f.pixels != "" {
+		settings["pixels"] = f.pixels
+	}
 	if f.column != "" {
 		settings["column"] = f.column
 	}
@@ -236,7 +245,7 @@ func (f *dataFlags) record(settings map[string]any) {
 func (f *dataFlags) check() error {
 	formats := namesOf(dataset.Formats, func(k dataset.Format) string { return k.Name })
 	return cmp.Or(oneOf("--format", f.format, "formats", append(formats, "auto")...),
-		oneOf("--layout", f.layout, "layouts", "auto", "nchw", "nhwc"))
+		oneOf("--layout", f.layout, "layouts", "auto", "nchw", "nhwc"), oneOf("--pixels", f.pixels, "choices", append(dataset.PixelChoices, "")...))
 }
 
 // distance checks a flag that is a distance, 0 for none.

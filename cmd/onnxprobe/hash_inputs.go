@@ -43,7 +43,8 @@ func (h *hashPlan) inputs(c *cobra.Command, s *jobs.Settings, v *onnx.Value, sam
 	if ds, err = dataset.Open(sources, o); err != nil {
 		return nil, nil, err
 	}
-	s.Data = jobs.Data{Layout: h.layout, Column: h.column, Preprocess: o.Preprocess, EXIF: h.exif, MaxPixels: h.maxPixels, IgnoreTime: h.noTimes}
+	s.Data = jobs.Data{Layout: h.layout, Column: h.column, Pixels: h.pixels, Preprocess: o.Preprocess, EXIF: h.exif, MaxPixels: h.maxPixels,
+		IgnoreTime: h.noTimes}
 	if p := o.Preprocess; p != nil {
 		named := *p
 		named.Name = filepath.Base(p.Name)

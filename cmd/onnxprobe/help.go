@@ -31,7 +31,7 @@ var headings = []struct {
 	title string
 	flags []string
 }{
-	{"Data", []string{"preprocess", "resize", "crop", "mean", "std", "interpolation", "scale", "exif", "format", "column",
+	{"Data", []string{"preprocess", "resize", "crop", "mean", "std", "interpolation", "scale", "pixels", "exif", "format", "column",
 		"layout", "input", "input-size", "random", "low", "high", "tiles", "tile-thumbnail", "limit", "max-pixels", "decoders"}},
 	{"Engine", []string{"backend", "device", "threads", "batch", "precision", "library", "optimize", "no-arena", "max-memory",
 		"allow-links", "allow-random"}},

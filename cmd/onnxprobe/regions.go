@@ -57,7 +57,7 @@ func newRegions() *cobra.Command {
 	all := pflag.NewFlagSet("all", pflag.ContinueOnError)
 	f.modelFlags.add(all)
 	f.dataFlags.add(all)
-	for _, name := range []string{"allow-links", "json", "format", "column", "layout", "exif", "max-pixels", "limit"} {
+	for _, name := range []string{"allow-links", "json", "format", "column", "layout", "pixels", "exif", "max-pixels", "limit"} {
 		fs.AddFlag(all.Lookup(name))
 	}
 	fs.BoolVar(&f.force, "force", false, "replace an existing file")
@@ -179,7 +179,7 @@ func (r *regionsRun) open(args []string) error {
 		return err
 	}
 	o := dataset.Options{Format: r.dataFlags.format, Layout: r.layout, Preprocess: &p, EXIF: r.exif,
-		MaxPixels: r.maxPixels, Column: r.column, Stdin: r.c.InOrStdin()}
+		Pixels: r.pixels, MaxPixels: r.maxPixels, Column: r.column, Stdin: r.c.InOrStdin()}
 	if r.Pictures, err = dataset.Open(args, o); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ var flagOf = map[string]string{
 	"dataset.Options.Column":      "--column NAME",
 	"dataset.Options.Format":      "--format NAME",
 	"dataset.Options.Layout":      "--layout NAME",
+	"dataset.Options.Pixels":      "--pixels NAME",
 	"dynamics.Study.Begin.force":  "--force",
 	"engine.Options.AllowRandom":  "--allow-random",
 	"engine.Options.Device":       "--device NAME",

@@ -194,7 +194,7 @@ func TestContactSheet(t *testing.T) {
 	// Elements of an array have pictures too.
 	array, _ := digitsArray(t, "resnet_basic")
 	codes := filepath.Join(t.TempDir(), "array.parquet")
-	stdoutOf(t, with(pictures("codes", resnet, array), "-o", codes)...)
+	stdoutOf(t, with(pictures("codes", resnet, array), "--pixels", "none", "-o", codes)...)
 	stdoutOf(t, "search", codes, "--all", "-k", "1", "--plot", html, "--force", "--sheet", "3", "-o", "-")
 	if page = slurp(t, html); strings.Count(page, "data:image/jpeg") != 6 || !strings.Contains(page, "The first 3 queries") {
 		t.Errorf("the sheet of an array:\n%.1000s", page)

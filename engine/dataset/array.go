@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -29,7 +30,7 @@ func looksNpy(fsys fs.FS, path string) bool {
 // The names of arrays in .npz files.
 var (
 	dataNames  = []string{"x", "images", "data", "input"}
-	labelNames = []string{"y", "labels", "label", "targets"}
+	labelNames = []string{"y", "labels", "label", "targets", "target"}
 )
 
 func openNpy(path string, o Options) ([]source, error) {
@@ -58,37 +59,16 @@ func openNpz(f io.ReaderAt, size int64, path string, o Options) (source, error) 
 	if err != nil {
 		return nil, fmt.Errorf("it is not a zip archive: %w", err)
 	}
-	var arrays []string
 	members := map[string]*zip.File{}
 	for _, m := range z.File {
 		if name, ok := strings.CutSuffix(m.Name, ".npy"); ok {
-			arrays, members[name] = append(arrays, name), m
+			members[name] = m
 		}
 	}
-	pick := func(usual []string) string {
-		for _, want := range usual {
-			for _, name := range arrays {
-				if strings.EqualFold(name, want) {
-					return name
-				}
-			}
-		}
-		return ""
-	}
-	labelled := pick(labelNames)
-	name := pick(dataNames)
-	for _, a := range arrays {
-		if name == "" && a != labelled {
-			name = a
-		}
-	}
-	if name == "" {
-		return nil, fmt.Errorf("it has no array of samples, only %q", arrays)
-	}
-	if labelled == "" { // as in train_images and train_labels
-		if beside := strings.Replace(name, "images", "labels", 1); beside != name && members[beside] != nil {
-			labelled = beside
-		}
+	arrays := slices.Sorted(maps.Keys(members))
+	name, labelled, err := samplesOf(arrays, o.Column)
+	if err != nil {
+		return nil, err
 	}
 	left := o.MaxUnpacked
 	var labels []int
@@ -101,6 +81,8 @@ func openNpz(f io.ReaderAt, size int64, path string, o Options) (source, error) 
 			return nil, fmt.Errorf("labels %q: %w", labelled, err)
 		}
 		left -= used
+	} else if others := slices.DeleteFunc(arrays, func(a string) bool { return a == name || !isLabels(a) }); len(others) > 0 {
+		o.unlabelled = fmt.Sprintf("none of %q is named as the labels of %q", others, name)
 	}
 	m := members[name]
 	if at, err := m.DataOffset(); err == nil && m.Method == zip.Store && at+int64(m.UncompressedSize64) <= size {
@@ -113,14 +95,73 @@ func openNpz(f io.ReaderAt, size int64, path string, o Options) (source, error) 
 	return newArray(tensor.NpyHeader{DType: t.DType, Shape: t.Shape}, bytes.NewReader(t.Bytes()), path, name, labels, o)
 }
 
+// isLabels reports whether an array is named as one of labels.
+func isLabels(name string) bool {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return strings.ContainsRune("_-./", r) })
+	return slices.ContainsFunc(words, func(word string) bool { return slices.Contains(labelNames, word) })
+}
+
+// samplesOf is which of an archive's arrays holds the samples, and which their labels, ""
+// for none. asked is that of the samples if it is not "".
+func samplesOf(arrays []string, asked string) (samples, labels string, err error) {
+	usual := func(name string) bool {
+		return slices.ContainsFunc(dataNames, func(n string) bool { return strings.EqualFold(n, name) })
+	}
+	others := slices.DeleteFunc(slices.Clone(arrays), isLabels)
+	named := slices.DeleteFunc(slices.Clone(others), func(name string) bool { return !usual(name) })
+	switch {
+	case asked != "" && slices.Contains(arrays, asked):
+		samples = asked
+	case asked != "":
+		return "", "", fmt.Errorf("it has no array %q, only %q", asked, arrays)
+	case len(named) == 1:
+		samples = named[0]
+	case len(others) == 1:
+		samples = others[0]
+	case len(others) == 0:
+		return "", "", fmt.Errorf("it has no array of samples, only %q", arrays)
+	default:
+		err := fmt.Errorf("several of its arrays can hold the samples, say which: %s", strings.Join(others, ", "))
+		return "", "", onnx.Remedy(err, "dataset.Options.Column")
+	}
+	// Those of train_images are train_labels, of x_test y_test, and of the only samples there
+	// are the only labels.
+	for _, name := range arrays {
+		if isLabels(name) && name != samples && slices.ContainsFunc(dataNames, func(data string) bool {
+			return slices.ContainsFunc(labelNames, func(l string) bool {
+				return strings.EqualFold(replaceWord(samples, data, l), name)
+			})
+		}) {
+			return samples, name, nil
+		}
+	}
+	of := slices.DeleteFunc(slices.Clone(arrays), func(name string) bool { return !isLabels(name) || name == samples })
+	if len(of) == 1 && len(others) == 1 {
+		return samples, of[0], nil
+	}
+	return samples, "", nil
+}
+
+// replaceWord replaces one of the words of a name, which a _ separates.
+func replaceWord(name, word, by string) string {
+	words := strings.Split(name, "_")
+	for i, w := range words {
+		if strings.EqualFold(w, word) {
+			words[i] = by
+		}
+	}
+	return strings.Join(words, "_")
+}
+
 func labelsOf(t *tensor.Tensor) ([]int, error) {
 	long := slices.DeleteFunc(slices.Clone(t.Shape), func(d int) bool { return d == 1 })
-	if len(long) > 1 || t.DType.IsFloat() {
-		return nil, fmt.Errorf("want one whole number for each sample, got %s %v", t.DType, t.Shape)
-	}
-	var labels []int
+	labels, whole := []int(nil), len(long) <= 1
 	for _, v := range t.Float64s() {
-		labels = append(labels, int(v))
+		whole = whole && v == math.Trunc(v) && math.Abs(v) <= math.MaxInt32
+		labels = append(labels, int(max(v, -1)))
+	}
+	if !whole {
+		return nil, fmt.Errorf("want one whole number for each sample, got %s %v", t.DType, t.Shape)
 	}
 	return labels, nil
 }
@@ -168,26 +209,32 @@ func newArray(h tensor.NpyHeader, r io.ReaderAt, path, name string, labels []int
 		}
 		return func(i int) int { return labels[i] }, nil
 	}
-	if h.DType == tensor.Uint8 {
+	white, err := o.white(h, r)
+	if err != nil {
+		return nil, err
+	}
+	if white > 0 {
 		l, err := pictureAxes(h.Shape, o)
 		if err != nil {
 			return nil, err
 		}
-		s := &records{part: part{path: path, format: "npy", name: id, n: l.n}, r: r, offset: h.Offset,
+		s := &records{part: part{path: path, format: "npy", name: id, n: l.n, unlabelled: o.unlabelled}, r: r, offset: h.Offset,
 			stride: int64(l.c) * int64(l.h) * int64(l.w), c: l.c, h: l.h, w: l.w, last: l.last}
+		if h.DType != tensor.Uint8 || white != 255 {
+			s.levels, s.stride = &levels{h, white}, s.stride*int64(h.DType.Bits()/8)
+		}
 		if s.label, err = label(l.n); err != nil {
 			return nil, err
 		}
-		if s.stride > o.MaxPixels*3 {
+		if int64(l.h)*int64(l.w) > o.MaxPixels {
 			return nil, fmt.Errorf("a picture of %d x %d pixels is over the limit of %d", l.h, l.w, o.MaxPixels)
 		}
 		return s.ready(o)
 	}
-	a := &array{part: part{o: o, path: path, format: "npy", name: id}, r: r, h: h}
+	a := &array{part: part{o: o, path: path, format: "npy", name: id, unlabelled: o.unlabelled}, r: r, h: h}
 	if err := a.axes(); err != nil {
 		return nil, err
 	}
-	var err error
 	a.label, err = label(a.n)
 	return a, err
 }

@@ -115,7 +115,9 @@ func TestInputArrays(t *testing.T) {
 		last  []float32
 	}{
 		{"as they are", npyOf(t, tensor.Of(floats32(12), 2, 3, 2, 1)), Options{Input: []int{3, 2, 1}}, 2, []int{3, 2, 1}, []float32{6, 7, 8, 9, 10, 11}},
-		{"preprocessing does not touch them", npyOf(t, tensor.Of(floats32(4), 2, 2)), Options{Preprocess: &picture.Presets[0].Preprocess}, 2, []int{2}, []float32{2, 3}},
+		{"said to be inputs", npyOf(t, tensor.Of(floats32(4), 2, 2)), Options{Preprocess: &picture.Presets[0].Preprocess, Pixels: PixelsNone}, 2, []int{2}, []float32{2, 3}},
+		{"floats and the preset none", npyOf(t, tensor.Of(floats32(4), 2, 2)), Options{Preprocess: &picture.Preprocess{Scale: 1.0 / 255}}, 2, []int{2}, []float32{2, 3}},
+		{"bytes that are inputs", npyOf(t, tensor.Of(counting(4), 2, 2)), Options{Pixels: PixelsNone}, 2, []int{2}, []float32{2, 3}},
 		{"NHWC for NCHW", npyOf(t, tensor.Of(floats32(24), 2, 2, 2, 3)), Options{Input: []int{3, 2, 2}}, 2, []int{3, 2, 2}, []float32{12, 15, 18, 21, 13, 16, 19, 22, 14, 17, 20, 23}},
 		{"NHWC by flag", npyOf(t, tensor.Of(floats32(12), 1, 2, 2, 3)), Options{Layout: "nhwc"}, 1, []int{3, 2, 2}, []float32{0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11}},
 		{"NCHW for NHWC", npyOf(t, tensor.Of(floats32(12), 1, 3, 2, 2)), Options{Input: []int{2, 2, 3}}, 1, []int{2, 2, 3}, []float32{0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11}},
@@ -136,6 +138,101 @@ func TestInputArrays(t *testing.T) {
 				t.Errorf("source %+v, first item %+v", s, ds.Item(0))
 			}
 		})
+	}
+}
+
+// What is said of arrays that are not bytes is done, or is an error.
+func TestPixelArrays(t *testing.T) {
+	norm := &picture.Preprocess{Mean: []float64{.5}, Std: []float64{.25}}
+	wide := &picture.Preprocess{Scale: 1, Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 1, W: 1}}}
+	crop := &picture.Preprocess{Scale: 1, Crop: picture.Size{H: 1, W: 3}, Fill: []int{9}}
+	at := func(v float64) float32 { return (float32(v) - .5) / .25 }
+	grid := func(v ...float32) []byte { return npyOf(t, tensor.Of(v, 1, 1, 2, len(v)/2)) }
+	many := make([]float32, 4*1001)
+	for i := range many {
+		many[i] = float32(i % 4)
+	}
+	many[4*1000] = 77 // in none of the first 1,000
+	for _, c := range []struct {
+		name string
+		file []byte
+		o    Options
+		want []float32
+		err  string // of Open or of the sample
+	}{
+		{"int64", npyOf(t, tensor.Of([]int64{0, 51, 102, 255}, 1, 1, 2, 2)), Options{Preprocess: norm}, []float32{at(0), at(.2), at(.4), at(1)}, ""},
+		{"int64, CHW to colors", npyOf(t, tensor.Of([]int64{0, 0, 51, 51, 102, 102}, 1, 3, 1, 2)), Options{Preprocess: norm}, []float32{at(0), at(0), at(.2), at(.2), at(.4), at(.4)}, ""},
+		{"int64, HWC", npyOf(t, tensor.Of([]int64{1, 2, 3, 4, 5, 6}, 1, 2, 1, 3)), Options{Preprocess: &picture.Preprocess{Scale: 1}}, []float32{1, 4, 2, 5, 3, 6}, ""},
+		{"int64, both", npyOf(t, tensor.Of(make([]int64, 9), 1, 3, 1, 3)), Options{Preprocess: norm}, nil, "can be read both ways; give the layout"},
+		{"int64, the preset none", npyOf(t, tensor.Of([]int64{0, 51}, 1, 1, 1, 2)), Options{Preprocess: &picture.Preprocess{Scale: 1.0 / 255}}, []float32{0, .2}, ""},
+		{"int64, without", npyOf(t, tensor.Of([]int64{0, 51}, 1, 2)), Options{}, []float32{0, 51}, ""},
+		{"uint16, too large", npyOf(t, tensor.Of([]uint16{0, 256}, 1, 1, 1, 2)), Options{Preprocess: norm}, nil, "element 1 is 256, and pixels are from 0 to 255"},
+		{"int8, negative", npyOf(t, tensor.Of([]int8{0, -1}, 1, 1, 1, 2)), Options{Preprocess: norm}, nil, "element 1 is -1, and"},
+		{"int32, resized", npyOf(t, tensor.Of([]int32{10, 20, 30, 40}, 1, 1, 2, 2)), Options{Preprocess: wide}, []float32{25}, ""},
+		{"bool", npyOf(t, tensor.Of([]bool{true, false}, 1, 1, 1, 2)), Options{Preprocess: norm}, []float32{at(1), at(0)}, ""},
+		{"floats", grid(0, 1), Options{Preprocess: norm}, nil, "it holds float32, from 0 to 1 in its samples, and a preprocessing is for pixels"},
+		{"many floats", npyOf(t, tensor.Of(many, 1001, 1, 2, 2)), Options{Preprocess: norm}, nil, "from 0 to 3 in its first 1000 samples"},
+		{"floats to 1", grid(0, .2, .25, 1), Options{Preprocess: norm, Pixels: Pixels1}, []float32{at(0), at(.2), at(.25), at(1)}, ""},
+		{"floats to 255", grid(0, 51, 12.5, 255), Options{Preprocess: norm, Pixels: Pixels255}, []float32{at(0), at(.2), at(12.5 / 255), at(1)}, ""},
+		{"floats to 1, too large", grid(0, 1.5, 0, 0), Options{Preprocess: norm, Pixels: Pixels1}, nil, "element 1 is 1.5, and pixels are from 0 to 1"},
+		{"floats to 1, resized", grid(0, .2, .4, .6), Options{Preprocess: wide, Pixels: Pixels1}, []float32{77}, ""}, // 76.5
+		{"floats between, resized", grid(0, .2, .25, 1), Options{Preprocess: wide, Pixels: Pixels1}, nil, "lie between the 256 values of a byte, such as 63.75 of 255"},
+		{"floats between, cropped", grid(.25, .2, .25, 1), Options{Preprocess: crop, Pixels: Pixels1}, []float32{63.75, 51, 9}, ""},
+		{"an unknown choice", grid(0, 1), Options{Preprocess: norm, Pixels: "2"}, nil, `pixels "2" is not known, want one of ["255" "1" "none"]`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(tree(t, map[string][]byte{"x.npy": c.file}), "x.npy")
+			ds, err := Open([]string{path}, c.o)
+			if err == nil {
+				x := make([]float32, tensor.Count(ds.Shape()))
+				if err = ds.Sample(0, x); err == nil && c.err == "" {
+					for k, v := range x {
+						if d := v - c.want[k]; len(x) != len(c.want) || d > 1e-6 || d < -1e-6 {
+							t.Errorf("got %v, want %v", x, c.want)
+							break
+						}
+					}
+				}
+			}
+			if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("got the error %v, want %q", err, c.err)
+			}
+		})
+	}
+}
+
+// The array of samples is asked for where several can be it.
+func TestNpzArrays(t *testing.T) {
+	for _, c := range []struct {
+		arrays          []string
+		asked           string
+		samples, labels string
+		err             string
+	}{
+		{[]string{"x", "y"}, "", "x", "y", ""},
+		{[]string{"labels", "other", "x"}, "", "x", "labels", ""},
+		{[]string{"arr_0"}, "", "arr_0", "", ""},
+		{[]string{"features", "label"}, "", "features", "label", ""},
+		{[]string{"test_images", "test_labels"}, "", "test_images", "test_labels", ""},
+		{[]string{"test_images", "test_labels", "train_images", "train_labels"}, "", "", "", "say which: test_images, train_images"},
+		{[]string{"test_images", "test_labels", "train_images", "train_labels"}, "train_images", "train_images", "train_labels", ""},
+		{[]string{"x_test", "x_train", "y_test", "y_train"}, "x_test", "x_test", "y_test", ""},
+		{[]string{"data", "x"}, "", "", "", "say which: data, x"},
+		{[]string{"a", "b"}, "c", "", "", `no array "c", only ["a" "b"]`},
+		{[]string{"a", "b", "y"}, "a", "a", "", ""},
+		{[]string{"y"}, "", "", "", "no array of samples"},
+		{[]string{"y"}, "y", "y", "", ""},
+	} {
+		samples, labels, err := samplesOf(c.arrays, c.asked)
+		if samples != c.samples || labels != c.labels || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%q, asked for %q: %q, %q, %v", c.arrays, c.asked, samples, labels, err)
+		}
+	}
+	// What inflates too much is refused before it takes memory.
+	zeros := npyOf(t, tensor.Of(make([]uint8, 17<<20), 1, 1, 1<<12, 17<<8))
+	path := filepath.Join(tree(t, map[string][]byte{"z.npz": zipOf(t, zip.Deflate, []string{"x"}, map[string][]byte{"x": zeros})}), "z.npz")
+	if _, err := Open([]string{path}, Options{}); err == nil || !strings.Contains(err.Error(), "more than 200 times as many; save it as .npy") {
+		t.Errorf("a bomb: %v", err)
 	}
 }
 

@@ -62,9 +62,15 @@ type Options struct {
 	// Layout is the order of a picture's axes in arrays: "nchw", "nhwc", or ""
 	// and "auto" to tell by which axis has 1 or 3 elements or by the model.
 	Layout string
-	// Preprocess is applied to pictures; nil is the preset none. Arrays of floats
-	// are model inputs already and are not touched.
+	// Preprocess is applied to pictures, and to arrays whose values are pixels; nil is the
+	// preset none.
 	Preprocess *picture.Preprocess
+	// Pixels says what the values of arrays are: pixels from 0 to 255 (Pixels255), from 0 to
+	// 1 (Pixels1), or model inputs that no preprocessing touches (PixelsNone). "" takes
+	// bytes for pixels; other integers too where there is a Preprocess, else for model
+	// inputs; floats for model inputs, and is an error of Open where a Preprocess asks for
+	// more than pixels / 255.
+	Pixels string
 	// Input is the shape of the model's input without the batch axis, with -1 for
 	// sizes that are free; nil when there is no model. Samples get this shape or
 	// Open fails.
@@ -100,14 +106,15 @@ type Options struct {
 	// one is called for every file.
 	FS fs.FS
 
-	shared *commons
+	shared     *commons
+	unlabelled string // of an array that is being opened: why it has no labels
 }
 
 const (
 	// DefaultMaxFileBytes bounds one image file.
 	DefaultMaxFileBytes = 1 << 30
 	// DefaultMaxUnpacked bounds an array file that must be unpacked into memory.
-	DefaultMaxUnpacked = 1 << 30
+	DefaultMaxUnpacked = 3 << 28
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -131,6 +138,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	w := NewWitness(o.FS)
 	o.FS, o.shared = w, &commons{fsys: w, renderers: map[string]*picture.Renderer{}}
+	if err := o.checkPixels(); err != nil {
+		return o, err
+	}
 	switch o.Layout {
 	case "", "auto":
 		o.Layout = ""
@@ -171,6 +181,8 @@ type Source struct {
 	Preprocess *picture.Preprocess `json:"preprocess,omitempty"`
 	// RoundedFrom is float64 for an array of these: samples are float32.
 	RoundedFrom string `json:"rounded_from,omitempty"`
+	// Pixels is the value of white in an array of pixels that are no bytes, "255" or "1".
+	Pixels string `json:"pixels,omitempty"`
 	// Unlabelled is why its items have no label although the source seems to have some.
 	Unlabelled string `json:"unlabelled,omitempty"`
 }

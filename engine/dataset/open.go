@@ -79,6 +79,7 @@ type part struct {
 	label        func(i int) int // nil without
 	class        []string
 	renderer     *picture.Renderer // nil of model inputs
+	unlabelled   string            // why there are no labels where some could be
 }
 
 func (p *part) prefix(s string)              { p.before = s }
@@ -107,7 +108,7 @@ func (p *part) readAt(r io.ReaderAt, b []byte, at int64) error {
 }
 
 func (p *part) describe() Description {
-	s := Source{Path: p.path, Format: p.format, Items: p.n}
+	s := Source{Path: p.path, Format: p.format, Items: p.n, Unlabelled: p.unlabelled}
 	if p.renderer != nil {
 		s.Preprocess = &p.renderer.Pre
 	}
@@ -216,6 +217,21 @@ func openAll(sources []string, o Options) (Dataset, error) {
 		return nil, fmt.Errorf("opening dataset %q: it has no samples", sources)
 	}
 	return ds, nil
+}
+
+// Unused is an error where an option says something of arrays or columns, and ds was
+// opened with it of sources that have none.
+func Unused(ds Dataset, o Options) error {
+	have := func(formats ...string) bool {
+		return slices.ContainsFunc(Origins(ds), func(from Origin) bool { return slices.Contains(formats, from.Format) })
+	}
+	switch {
+	case o.Pixels != "" && !have("npy"):
+		return onnx.Remedy(errors.New("it is said what the values of arrays are, and no source is an array"), "dataset.Options.Pixels="+o.Pixels)
+	case o.Column != "" && !have("npy", "webdataset", "parquet", "list"):
+		return onnx.Remedy(fmt.Errorf("the column %q is asked for, and no source has columns", o.Column), "dataset.Options.Column="+o.Column)
+	}
+	return nil
 }
 
 func formatNamed(name string) (*Format, error) {

@@ -38,15 +38,15 @@ var (
 // rows is the samples of a Parquet file.
 type rows struct {
 	encoded
-	file       *sharedFile
-	groups     []format.RowGroup
-	columns    *parquet.Reader
-	starts     []int // the first row of each group, and the number of all
-	image      parquet.Leaf
-	labels     labels
-	unlabelled map[int]error // of groups whose labels cannot be read
-	without    []string      // why columns of labels were not taken
-	paths      texts         // empty where no row has a path
+	file    *sharedFile
+	groups  []format.RowGroup
+	columns *parquet.Reader
+	starts  []int // the first row of each group, and the number of all
+	image   parquet.Leaf
+	labels  labels
+	misread map[int]error // of groups whose labels cannot be
+	without []string      // why columns of labels were not taken
+	paths   texts         // empty where no row has a path
 }
 
 const (
@@ -100,7 +100,7 @@ func newRows(file *sharedFile, o Options) (_ source, err error) {
 	s.root = func() string { return s.path }
 	w := &window{all: o.shared, start: func() (cursor, error) { return &rowCursor{s: s, group: -1}, nil }}
 	s.load = func(i int) ([]byte, error) {
-		if err := s.unlabelled[s.group(i)]; err != nil {
+		if err := s.misread[s.group(i)]; err != nil {
 			return nil, err
 		}
 		return w.get(i)
@@ -109,7 +109,9 @@ func newRows(file *sharedFile, o Options) (_ source, err error) {
 		s.readPaths(f.Root())
 	}
 	s.readLabels(f)
-	s.label = s.labels.at
+	if s.label = s.labels.at; s.labels.n == 0 {
+		s.unlabelled = strings.Join(s.without, "; ")
+	}
 	return s, s.settle(o, int(n))
 }
 
@@ -256,10 +258,10 @@ func (s *rows) readLabels(f *parquetgo.File) {
 				}
 			})
 			if err != nil {
-				if s.unlabelled == nil {
-					s.unlabelled = map[int]error{}
+				if s.misread == nil {
+					s.misread = map[int]error{}
 				}
-				s.unlabelled[g] = fmt.Errorf("its label, column %q: %w", l.Name, err)
+				s.misread[g] = fmt.Errorf("its label, column %q: %w", l.Name, err)
 				for words.len() < s.starts[g+1] {
 					words.add("")
 				}
@@ -283,15 +285,6 @@ func floatLabel(v float64) string {
 		return ""
 	}
 	return strconv.FormatFloat(v, 'g', -1, 64)
-}
-
-// describe says too that a column of labels was not taken.
-func (s *rows) describe() Description {
-	d := s.part.describe()
-	if s.labels.n == 0 {
-		d.Sources[0].Unlabelled = strings.Join(s.without, "; ")
-	}
-	return d
 }
 
 // classNames is the names of a ClassLabel feature in the file's metadata.

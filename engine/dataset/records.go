@@ -1,11 +1,14 @@
 package dataset
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -18,7 +21,17 @@ type records struct {
 	r              io.ReaderAt
 	offset, stride int64 // of the first picture's pixels, and between pictures
 	c, h, w        int
-	last           bool // pixels lie as [H,W,C]
+	last           bool    // pixels lie as [H,W,C]
+	levels         *levels // nil where they are bytes
+}
+
+// describe says too what stored pixels are.
+func (s *records) describe() Description {
+	d := s.part.describe()
+	if s.levels != nil {
+		d.Sources[0].Pixels = strconv.Itoa(int(s.levels.white))
+	}
+	return d
 }
 
 // ready settles what samples look like. Pictures of a wrong size, which here are
@@ -37,18 +50,39 @@ func (s *records) ready(o Options) (*records, error) {
 }
 
 func (s *records) Sample(i int, dst []float32) error {
-	p, err := s.picture(i)
-	if err == nil {
-		err = s.renderer.Render(p, dst)
-	}
-	if err != nil {
+	if err := s.sample(i, dst); err != nil {
 		return fmt.Errorf("reading picture %d of %q: %w", i, s.path, err)
 	}
 	return nil
 }
 
+func (s *records) sample(i int, dst []float32) error {
+	if s.levels != nil {
+		v, whole, err := s.values(i)
+		if err != nil || !whole {
+			return cmp.Or(err, s.renderer.RenderLevels(v, s.w, s.h, s.c, dst))
+		}
+		return s.renderer.Render(s.pictureOf(v), dst)
+	}
+	p, err := s.picture(i)
+	if err != nil {
+		return err
+	}
+	return s.renderer.Render(p, dst)
+}
+
 // picture is picture i as it is stored.
 func (s *records) picture(i int) (*picture.Picture, error) {
+	if s.levels != nil {
+		v, whole, err := s.values(i)
+		if err == nil && !whole {
+			err = errors.New("its pixels lie between the 256 values of a byte, and are no picture")
+		}
+		if err != nil {
+			return nil, err
+		}
+		return s.pictureOf(v), nil
+	}
 	p := picture.New(s.w, s.h, s.c)
 	raw := p.Pix
 	if s.c > 1 && !s.last {

@@ -41,6 +41,13 @@ func ReadNpz(r io.ReaderAt, size, limit int64) (map[string]*Tensor, error) {
 	return out, nil
 }
 
+// A member over smallMember bytes may have at most maxInflation times its size in the
+// archive: data has not so little in it.
+const (
+	smallMember  = 16 << 20
+	maxInflation = 200
+)
+
 // ReadNpzMember reads one array of an .npz archive, and says how many bytes of
 // memory it takes, which are at most limit.
 func ReadNpzMember(f *zip.File, limit int64) (t *Tensor, used int64, err error) {
@@ -54,8 +61,11 @@ func ReadNpzMember(f *zip.File, limit int64) (t *Tensor, used int64, err error) 
 		err = fmt.Errorf("%s %v unpacks to %d bytes, over the limit of %d that are left; save it as .npy, which need not be unpacked",
 			h.DType, h.Shape, h.DataBytes(), limit)
 	}
+	if n := int64(f.CompressedSize64); err == nil && h.DataBytes() > max(smallMember, n*maxInflation) {
+		err = fmt.Errorf("%d bytes inflate to %d, more than %d times as many; save it as .npy, which need not be unpacked", n, h.DataBytes(), maxInflation)
+	}
 	if err == nil {
-		t, err = h.read(rc, false)
+		t, err = h.read(rc, true)
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("npz: array %q: %w", f.Name, err)

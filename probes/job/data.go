@@ -24,7 +24,7 @@ func (e InputError) Unwrap() error { return e.error }
 // options are those that the job's inputs are opened with.
 func (p *Plan) options(reading *atomic.Int64) dataset.Options {
 	d := p.Settings.Data
-	return dataset.Options{Layout: d.Layout, Column: d.Column, Preprocess: d.Preprocess, Input: p.Settings.Sample,
+	return dataset.Options{Layout: d.Layout, Column: d.Column, Pixels: d.Pixels, Preprocess: d.Preprocess, Input: p.Settings.Sample,
 		EXIF: d.EXIF, MaxPixels: d.MaxPixels, ReadTime: reading, FS: p.files()}
 }
 

@@ -74,6 +74,7 @@ type Data struct {
 	Layout     string              `json:"layout,omitempty"`
 	Preprocess *picture.Preprocess `json:"preprocess,omitempty"`
 	Column     string              `json:"column,omitempty"`
+	Pixels     string              `json:"pixels,omitempty"`
 	EXIF       bool                `json:"exif,omitempty"`
 	MaxPixels  int64               `json:"max_pixels,omitempty"`
 	// JPEG is the decoder, as another may give other pixels.

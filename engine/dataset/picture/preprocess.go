@@ -123,6 +123,13 @@ func (p Preprocess) Check() error {
 	return nil
 }
 
+// Bare reports whether p leaves pixels as they are, but for their scale: what nothing but
+// the preset none, or the pixels of a model of uint8, asks for.
+func (p Preprocess) Bare() bool {
+	return p.Resize == (Resize{}) && p.Crop == (Size{}) && p.Channels == 0 && len(p.Mean) == 0 && !p.BGR &&
+		(p.Scale == 0 || p.Scale == 1 || p.Scale == 1.0/255)
+}
+
 // fixed is the size that every picture comes out with, if that does not depend
 // on the picture.
 func (p Preprocess) fixed() Size {
@@ -220,17 +227,23 @@ func (p Preprocess) scene(m *Picture, limit int64) (*Picture, error) {
 // table is the float32 that each pixel value of a channel becomes. The scaling
 // is Hugging Face's; with 1/255 it gives torchvision's x/255 in every bit.
 func (p Preprocess) table(channel int) (t [256]float32) {
+	for v := range t {
+		t[v] = p.value(float64(v), channel)
+	}
+	return t
+}
+
+// value is that of a level from 0 to 255.
+func (p Preprocess) value(level float64, channel int) float32 {
 	scale := p.Scale
 	if scale == 0 {
 		scale = 1.0 / 255
 	}
-	for v := range t {
-		t[v] = float32(float64(v) * scale)
-		if n := len(p.Mean); n > 0 {
-			t[v] = (t[v] - float32(p.Mean[channel%n])) / float32(p.Std[channel%n])
-		}
+	x := float32(level * scale)
+	if n := len(p.Mean); n > 0 {
+		x = (x - float32(p.Mean[channel%n])) / float32(p.Std[channel%n])
 	}
-	return t
+	return x
 }
 
 // Overrides are preprocessing flags that replace parts of a preset. Zero values

@@ -3,6 +3,7 @@ package picture
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -120,6 +121,49 @@ func (r *Renderer) Render(p *Picture, dst []float32) error {
 		for i := from; i < len(p.Pix); i += p.C {
 			dst[o] = table[p.Pix[i]]
 			o += step
+		}
+	}
+	return nil
+}
+
+// RenderLevels is Render of pixels between the 256 values of a byte: w x h x c values from 0
+// to 255, the channels last. They can be cropped, scaled and normalised; what works on
+// bytes, resampling and the conversion to grey, is an error.
+func (r *Renderer) RenderLevels(v []float32, w, h, c int, dst []float32) error {
+	rw, rh := r.Pre.resized(w, h)
+	if rw != w || rh != h || r.C < c {
+		return fmt.Errorf("its pixels lie between the 256 values of a byte, such as %v of 255, and are not resampled or made grey: do that "+
+			"before, or give bytes", v[slices.IndexFunc(v, func(x float32) bool { return x != float32(int(x)) })])
+	}
+	x0, y0 := 0, 0
+	if r.Pre.Crop != (Size{}) {
+		x0, y0, w, h = r.Pre.offset(w, r.Pre.Crop.W), r.Pre.offset(h, r.Pre.Crop.H), r.Pre.Crop.W, r.Pre.Crop.H
+	}
+	if err := r.CheckSize(w, h); err != nil {
+		return err
+	}
+	if len(dst) != r.C*r.H*r.W {
+		return fmt.Errorf("the buffer has %d elements, want %d", len(dst), r.C*r.H*r.W)
+	}
+	step, plane := 1, r.H*r.W
+	if r.Pre.ChannelsLast {
+		step, plane = r.C, 1
+	}
+	for k := range r.C {
+		from := k
+		if r.Pre.BGR {
+			from = r.C - 1 - k
+		}
+		for i := range w * h {
+			x, y := i%w+x0, i/w+y0
+			level := 0.0
+			switch {
+			case x >= 0 && y >= 0 && x < rw && y < rh:
+				level = float64(v[(y*rw+x)*c+min(from, c-1)])
+			case len(r.Pre.Fill) > 0:
+				level = float64(r.Pre.Fill[from%len(r.Pre.Fill)])
+			}
+			dst[k*plane+i*step] = r.Pre.value(level, k)
 		}
 	}
 	return nil
