@@ -1,16 +1,20 @@
-"""Makes testdata/golden/jpeg: small JPEGs of every kind and the SHA-256 of the pixels
-that Pillow, which is libjpeg-turbo, gives for them.
+"""Makes testdata/golden/jpeg: small JPEGs of every kind, damaged ones too, and the SHA-256
+of the pixels that Pillow, which is libjpeg-turbo, gives for them.
 
     pip install -r testdata/export/requirements.txt
     python testdata/export/jpeg.py --out testdata/golden/jpeg
 
 Pillow writes three kinds of subsampling. Others are made of its files by giving the
 frame other factors with as many blocks in a unit: the same blocks, elsewhere.
+
+Damaged pictures come with a part of the warning that is due. Mutated ones are damaged at
+random: whoever reads one reads these pixels.
 """
 
 import argparse
 import hashlib
 import io
+import itertools
 import json
 import pathlib
 import zipfile
@@ -139,7 +143,6 @@ def pictures():
         four = encode(cmyk, quality=85, progressive=progressive)
         yield f"CMYK{' progressive' * progressive}", four
         yield f"YCCK{' progressive' * progressive}", adobe(four, 2)
-        yield f"unknown transform{' progressive' * progressive}", adobe(four, 1)
     yield "CMYK without Adobe", without(encode(cmyk), 0xEE)
     sub = encode(cmyk, subsampling=2)
     yield "YCCK subsampled", adobe(sub, 2)
@@ -166,6 +169,158 @@ def pictures():
     yield "scans apart, restarts", scans_apart(37, 29, [0x22, 0x11, 0x11], 80, restart_marker_blocks=2)
 
 
+def pieces(b):
+    """What lies between the markers of a file: (marker, its bytes with its codes)."""
+    starts, at = [], 0
+    while at < len(b):
+        starts.append(at)
+        m = b[at + 1]
+        at += 2 if 0xD0 <= m <= 0xD9 else 2 + int.from_bytes(b[at + 2 : at + 4], "big")
+        while at < len(b) and not (b[at] == 0xFF and b[at + 1] != 0):
+            at += 1
+    return [(b[s + 1], b[s:e]) for s, e in zip(starts, starts[1:] + [len(b)])]
+
+
+def join(parts):
+    return b"".join(p for _, p in parts)
+
+
+def lacking(b, n, markers=(0xDA,)):
+    """b without what follows its first n scans, or restart markers."""
+    at = [i for i, (m, _) in enumerate(pieces(b)) if m in markers]
+    return join(pieces(b)[: at[n]]) + b"\xff\xd9"
+
+
+def changed(b, at, *v):
+    return b[:at] + bytes(v) + b[at + len(v) :]
+
+
+def quantised(b, v):
+    """b with v for all but the first value of its tables."""
+    for m, at, end in segments(b):
+        if m == 0xDB:
+            for i in range(at + 4, end, 65):
+                b = changed(b, i + 2, *[v] * 63)
+    return b
+
+
+LEFTOVER = ["K small 49x33", "411 of four 49x33", "Cr large 49x33"]  # whose codes have more blocks than they show
+RESTARTS = range(0xD0, 0xD8)
+EARLY, CODES, TURN, STRAY = "ends early", "codes that are none", "out of turn", "belong to nothing"
+ORDER, SCANS, GREY, SEQUENTIAL, MARKERS = "do not follow", "scans are missing", "without a scan", "in a sequential file", "unknown version"
+
+
+def damaged():
+    """Pictures with a fault as (name, file, part of the warning); some are none to libjpeg."""
+    rgb, grey, cmyk = picture(41, 35, 3, 30), picture(41, 35, 1, 31), picture(27, 19, 4, 32)
+    for name, b in (
+        [(f"{n} {s}", encode(m, progressive=True, subsampling=s, quality=q)) for n, m, q in [("colours", rgb, 85), ("flat", picture(40, 56, 3, 33), 40)] for s in range(3)]
+        + [("grey", encode(grey, progressive=True)), ("CMYK", encode(cmyk, progressive=True))]
+        + [("440", relabelled(encode(picture(64, 48, 3, 25), subsampling=1, progressive=True), 31, 81, [0x12, 0x11, 0x11]))]
+        + [("1x4", relabelled(encode(picture(64, 48, 3, 24), subsampling=2, progressive=True), 31, 95, [0x14, 0x11, 0x11]))]
+        + [("tiny", encode(picture(9, 17, 3, 34), progressive=True, subsampling=2))]
+    ):
+        scans = sum(m == 0xDA for m, _ in pieces(b))
+        for n in range(1, scans):
+            yield f"{name}, {n} scans", lacking(b, n), SCANS
+        for n in [1, scans // 2, scans - 1]:
+            parts = pieces(b)
+            i = [i for i, (m, _) in enumerate(parts) if m == 0xDA][n]
+            codes = parts[i][1]
+            for share in [1, 3]:
+                yield f"{name}, scan {n} cut to {share}/4", join(parts[:i]) + codes[: 10 + (len(codes) - 10) * share // 4] + b"\xff\xd9", None
+            yield f"{name}, scan {n} to 9", join(parts[:i]) + changed(codes, 8, 9) + join(parts[i + 1 :]), None
+            for v in [0x00, 0x55, 0xB3]:
+                worse = codes[:12] + bytes([v]) * (len(codes) - 12)
+                yield f"{name}, scan {n} of {v:#x}", join(parts[:i]) + worse + join(parts[i + 1 :]), None
+    b = encode(rgb, progressive=True, subsampling=2)
+    parts = pieces(b)
+    scans = [i for i, (m, _) in enumerate(parts) if m == 0xDA]
+    for n, i in enumerate(scans[1:], 1):
+        yield f"without scan {n}", join(parts[:i] + parts[i + 1 :]), ORDER if n < 6 else SCANS
+    for name, m, o in [("420", rgb, {"subsampling": 2}), ("444", rgb, {"subsampling": 0}), ("grey", grey, {}), ("CMYK", cmyk, {})]:
+        b = encode(m, **o)
+        scan = find(b, 0xDA)[1]
+        for share in [3, 10, 30, 62]:
+            yield f"{name} cut at {share}/64", b[: scan + (len(b) - scan) * share // 64] + b"\xff\xd9", EARLY
+        yield f"{name}, bytes before a marker", b[: find(b, 0xC0)[0]] + b"\x12\xff\x00\x34" + b[find(b, 0xC0)[0] :], STRAY
+        yield f"{name}, bytes at the end", b[:-2] + bytes(40) + b[-2:], STRAY
+        yield f"{name}, a marker in the codes", changed(b, scan + 200, 0xFF, 0xD3), EARLY
+        yield f"{name}, zeroes", changed(b, scan + 150, *[0] * 60), None
+        yield f"{name}, ones", changed(b, scan + 150, *[0xFE] * 60), None
+        yield f"{name}, large coefficients", quantised(b, 255), ""
+        yield f"{name}, no coefficients", quantised(b, 0), ""
+        yield f"{name}, large coefficients and zeroes", quantised(changed(b, scan + 150, *[0] * 60), 255), None
+    for progressive in [False, True]:
+        b = encode(rgb, restart_marker_blocks=2, subsampling=2, progressive=progressive)
+        parts, name = pieces(b), "progressive" * progressive or "sequential"
+        at = [i for i, (m, _) in enumerate(parts) if m in RESTARTS]
+        for n in [0, 1]:
+            i = at[n]
+            yield f"{name}, restart {n} lost", join(parts[:i]) + parts[i][1][2:] + join(parts[i + 1 :]), TURN
+            yield f"{name}, restart {n} and codes lost", join(parts[:i] + parts[i + 1 :]), TURN
+            yield f"{name}, restart {n} twice", join(parts[: i + 1] + parts[i:]), TURN
+            for off in range(1, 8):
+                m = 0xD0 + (parts[i][0] + off) % 8
+                yield f"{name}, restart {n} {off} on", join(parts[:i] + [(m, bytes([0xFF, m]) + parts[i][1][2:])] + parts[i + 1 :]), TURN
+            for m, due in [(0x11, TURN), (0xC8, None), (0xFE, None)]:
+                yield f"{name}, marker {m:#x} for restart {n}", join(parts[:i] + [(m, bytes([0xFF, m]) + parts[i][1][2:])] + parts[i + 1 :]), due
+            yield f"{name}, bytes before restart {n}", join(parts[:i]) + bytes(30) + join(parts[i:]), STRAY
+            yield f"{name}, codes before restart {n} cut", join(parts[:i])[:-3] + join(parts[i:]), None
+    for name, factors in {"444": [0x11] * 3, "420": [0x22, 0x11, 0x11]}.items():
+        b = scans_apart(37, 29, factors, 80)
+        for n in [1, 2]:
+            yield f"{name}, {n} of 3 scans", lacking(b, n), GREY
+    b = encode(rgb)
+    scan = find(b, 0xDA)[0]
+    yield "a scan without a band", changed(b, scan + 11, 0, 0, 0), SEQUENTIAL
+    yield "JFIF 2", changed(b, find(b, 0xE0)[0] + 9, 2), MARKERS
+    yield "Adobe 7", adobe(encode(rgb, keep_rgb=True), 7), MARKERS
+    for progressive in [False, True]:
+        yield f"unknown transform{' progressive' * progressive}", adobe(encode(cmyk, progressive=progressive), 1), MARKERS
+    yield "one name", named(b, b"\x01\x01\x01"), ""
+    yield "standard tables", join(p for p in pieces(encode(rgb)) if p[0] != 0xC4), ""
+    yield "an unused wrong table", b[:scan] + b"\xff\xc4\x00\x16\x13\x03" + bytes(15) + b"\x01\x02\x03" + b[scan:], ""
+    flat = encode(Image.new("L", (64, 16), 90), qtables=[[1] + [1] * 63])
+    for v in [255, 200, 37]:
+        yield f"flat blocks that overflow by {v}", changed(flat, find(flat, 0xDB)[0] + 5, v), ""
+    wave = encode(Image.fromarray(np.tile(np.uint8(127 + 120 * np.cos(np.arange(64))), (16, 1))), qtables=[[1] * 64])
+    for v in [255, 90]:
+        at = find(wave, 0xDB)[0]
+        yield f"rows that overflow by {v}", changed(wave, at + 5, *[v] * 64), ""
+
+
+def mutated(n):
+    """Small pictures with random faults."""
+    r = np.random.default_rng(40)
+    sound = [b for _, b in pictures() if len(b) < 700]
+    for i in range(n):
+        b = bytearray(sound[r.integers(len(sound))])
+        scan = bytes(b).find(b"\xff\xda")
+        for _ in range(r.integers(1, 4)):
+            at = int(r.integers(scan if r.random() < 0.8 else 2, len(b)))
+            kind = r.integers(5)
+            if kind < 2:
+                b[at] ^= 1 << int(r.integers(8))
+            elif kind == 2:
+                del b[at : at + int(r.integers(1, 9))]
+            elif kind == 3:
+                b[at:at] = r.bytes(int(r.integers(1, 9)))
+            else:
+                b[at] = 0xFF
+        yield f"mutated {i}", bytes(b)
+
+
+def pixels(b):
+    try:
+        m = Image.open(io.BytesIO(b))
+        m = m if m.mode == "L" else m.convert("RGB")
+        m.load()
+    except (OSError, SyntaxError):
+        return {"refused": True}
+    return {"width": m.width, "height": m.height, "channels": len(m.getbands()), "sha256": hashlib.sha256(m.tobytes()).hexdigest()}
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--out", type=pathlib.Path, required=True)
@@ -173,12 +328,11 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     index = []
     with zipfile.ZipFile(out / "pictures.zip", "w", zipfile.ZIP_DEFLATED) as z:
-        for i, (name, b) in enumerate(pictures()):
-            m = Image.open(io.BytesIO(b))
-            m = m if m.mode == "L" else m.convert("RGB")
-            m.load()
+        sound, random = ((n, b, STRAY if n in LEFTOVER else "") for n, b in pictures()), ((n, b, None) for n, b in mutated(200))
+        for name, b, warning in itertools.chain(sound, damaged(), random):
             z.writestr(zipfile.ZipInfo(name + ".jpg"), b)
-            index.append({"name": name, "width": m.width, "height": m.height, "channels": len(m.getbands()), "sha256": hashlib.sha256(m.tobytes()).hexdigest()})
+            due = {"mutated": True} if warning is None else {"warning": warning} if warning else {}
+            index.append({"name": name} | due | pixels(b))
     head = {"pillow": Image.__version__, "libjpeg_turbo": features.version("libjpeg_turbo")}
     rows = ",\n".join(json.dumps(e) for e in index)
     (out / "index.json").write_text(json.dumps(head)[:-1] + ', "pictures": [\n' + rows + "\n]}\n")

@@ -17,11 +17,11 @@ func jpegSize(b []byte) (w, h int, err error) {
 
 func decodeJPEG(b []byte, window image.Rectangle) (*Picture, error) {
 	p := scratch(0, 0, 0)
-	pix, c, err := jpeg.Decode(b, window, p.Pix)
+	pix, c, warning, err := jpeg.Decode(b, window, p.Pix)
 	if err != nil {
 		p.Release()
 		return nil, err
 	}
-	*p = Picture{W: c.Width, H: c.Height, C: c.Channels, Pix: pix}
+	*p = Picture{W: c.Width, H: c.Height, C: c.Channels, Pix: pix, Warning: warning}
 	return p, nil
 }

@@ -24,9 +24,14 @@ const (
 	mEOI   = 0xd9
 	mSOS   = 0xda
 	mDQT   = 0xdb
+	mDNL   = 0xdc
 	mDRI   = 0xdd
+	mDHP   = 0xde
+	mEXP   = 0xdf
 	mAPP0  = 0xe0
 	mAPP14 = 0xee
+	mAPP15 = 0xef
+	mCOM   = 0xfe
 )
 
 var errShort = fmt.Errorf("the file ends before its end-of-image marker: %w", io.ErrUnexpectedEOF)
@@ -47,13 +52,15 @@ func (d *decoder) next() (int, error) {
 		d.bits.marker = 0
 		return m, nil
 	}
-	for {
+	for from := d.at; ; from = -1 {
 		i := bytes.IndexByte(d.data[d.at:], 0xff)
 		if i < 0 {
 			d.at = len(d.data)
 			return 0, errShort
 		}
-		d.at += i
+		if d.at += i; d.at != from {
+			d.damage |= strayBytes
+		}
 		for d.at < len(d.data) && d.data[d.at] == 0xff {
 			d.at++
 		}
@@ -128,36 +135,45 @@ func (d *decoder) marker(m int) error {
 			return broken("its restart interval has %d bytes, want 2", len(s))
 		}
 		d.interval = int(binary.BigEndian.Uint16(s))
-	case m == mAPP0:
-		d.jfif = d.jfif || len(s) >= 12 && string(s[:5]) == "JFIF\x00"
-	case m == mAPP14:
-		if len(s) >= 12 && string(s[:5]) == "Adobe" {
+	case m == mAPP0 && len(s) >= 14 && string(s[:5]) == "JFIF\x00":
+		if s[5] != 1 {
+			d.damage |= strangeMarkers
+		}
+		d.jfif = d.jfif || d.found == 0
+	case m == mAPP14 && len(s) >= 12 && string(s[:5]) == "Adobe":
+		if d.found == 0 {
 			d.adobe, d.transform = true, s[11]
 		}
+	case m >= mAPP0 && m <= mAPP15 || m == mCOM || m == mDNL:
 	case m == mSOF0 || m == mSOF1 || m == mSOF2:
 		d.progressive = m == mSOF2
 		return d.frame(s)
 	case m == mDAC || m > mSOF0+8 && m <= mSOF15:
 		return errors.New("arithmetic coding is not supported")
-	case m > mSOF0 && m <= mSOF0+8:
-		return fmt.Errorf("lossless and hierarchical files are not supported (frame marker %#x)", m)
+	case m > mSOF0 && m <= mSOF0+8 || m == mDHP || m == mEXP:
+		return fmt.Errorf("lossless and hierarchical files are not supported (marker %#x)", m)
+	default:
+		return broken("it has the marker %#x, which means nothing", m)
 	}
 	return nil
 }
 
 func (d *decoder) quantisation(s []byte) error {
 	for len(s) > 0 {
-		wide, id := int(s[0]>>4), int(s[0]&15)
-		n := 64 * (wide + 1)
-		if wide > 1 || id > 3 || len(s) < 1+n {
-			return broken("a quantisation table %d of precision %d in %d bytes", id, wide, len(s))
+		wide, id := s[0]>>4 != 0, int(s[0]&15)
+		n := 64
+		if wide {
+			n = 128
+		}
+		if id > 3 || len(s) < 1+n {
+			return broken("a quantisation table %d in %d bytes, want tables 0 to 3 of %d", id, len(s), 1+n)
 		}
 		q := &d.quantStore[id]
 		for i := range 64 {
-			if wide == 1 {
-				q[zigzag[i]] = binary.BigEndian.Uint16(s[1+2*i:])
+			if wide {
+				q[zigzag[i]] = int16(binary.BigEndian.Uint16(s[1+2*i:]))
 			} else {
-				q[zigzag[i]] = uint16(s[1+i])
+				q[zigzag[i]] = int16(s[1+i])
 			}
 		}
 		d.quant[id], s = q, s[1+n:]
@@ -189,11 +205,6 @@ func (d *decoder) frame(s []byte) error {
 		if c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4 || c.tq > 3 {
 			return broken("component %d has sampling factors %d x %d and quantisation table %d, want 1 to 4 and 0 to 3", i, c.h, c.v, c.tq)
 		}
-		for _, o := range d.components[:i] {
-			if o.id == c.id {
-				return broken("two components have the identifier %d", c.id)
-			}
-		}
 		d.hMax, d.vMax = max(d.hMax, c.h), max(d.vMax, c.v)
 	}
 	for i := range d.components {
@@ -207,6 +218,9 @@ func (d *decoder) frame(s []byte) error {
 
 // prepare takes memory for the planes, all of whose sizes the frame tells.
 func (d *decoder) prepare() error {
+	if err := d.countScans(); err != nil {
+		return err
+	}
 	d.mcusX, d.mcusY = ceil(d.width, 8*d.hMax), ceil(d.height, 8*d.vMax)
 	blocks := 0
 	for i := range d.components {
@@ -226,12 +240,47 @@ func (d *decoder) prepare() error {
 			c.coefs = sized(c.coefs, 64*c.across*c.down)
 			clear(c.coefs)
 		}
-		for k := range c.bitsLeft {
-			c.bitsLeft[k] = -1
+		for k := range c.bits {
+			c.bits[k], c.before[k] = -1, -1
 		}
 	}
 	return nil
 }
+
+// countScans refuses progressive files of more scans than the limit before anything is
+// made of them.
+func (d *decoder) countScans() error {
+	if !d.progressive {
+		return nil
+	}
+	n, limit := 0, d.maxScans()
+	for at := d.at; at < len(d.data); {
+		i := bytes.IndexByte(d.data[at:], 0xff)
+		if i < 0 || at+i+4 > len(d.data) {
+			break
+		}
+		at += i + 1
+		m := d.data[at]
+		if m == mEOI {
+			break
+		}
+		if m == 0 || m == 0xff || m >= mRST0 && m <= mRST7 {
+			continue
+		}
+		if m == mSOS {
+			n++
+		}
+		at += 1 + int(binary.BigEndian.Uint16(d.data[at+1:]))
+	}
+	if n > limit {
+		return fmt.Errorf("it has %d scans of %d x %d pixels, of which at most %d are accepted", n, d.width, d.height, limit)
+	}
+	return nil
+}
+
+// maxScans bounds the passes over a picture: MaxScans where it is small, and no more of
+// a large one than maxPasses pixels have, though always minScans.
+func (d *decoder) maxScans() int { return max(minScans, min(MaxScans, maxPasses/(d.width*d.height))) }
 
 // shown is the blocks that the pixels of a window are made from, where a sample
 // is sx x sy pixels: upsampling looks at the neighbours too.

@@ -6,9 +6,10 @@
 // It reads Huffman-coded files of 8 bits a sample, sequential and progressive,
 // of 1, 3 or 4 components, as in ITU-T T.81; arithmetic coding, lossless and
 // hierarchical files and 12 bits are errors. So is a file that ends before its
-// end-of-image marker, as with PIL, and, other than with PIL, one whose codes end
-// too early or make no sense. libjpeg's smoothing of progressive files that lack
-// scans is not done.
+// end-of-image marker, as with PIL. Other damage that libjpeg goes over with a warning
+// is gone over in the same way and told of: codes that end early or make no sense,
+// restart markers out of turn (jdmarker.c), and progressive files that lack scans, which
+// are smoothed (jdcoefct.c).
 package jpeg
 
 import (
@@ -17,9 +18,14 @@ import (
 	"sync"
 )
 
-// MaxScans is how many scans a file may have. A progressive JPEG has some ten,
-// and each costs a pass over the picture.
+// MaxScans is how many scans a progressive file may have; large pictures may have fewer,
+// though always 32. Encoders write some ten, and each costs a pass over the picture.
 const MaxScans = 1000
+
+const (
+	minScans  = 32
+	maxPasses = 1 << 30
+)
 
 // Config is what a file's header says.
 type Config struct {
@@ -47,24 +53,27 @@ func DecodeConfig(b []byte) (Config, error) {
 //
 // Only the pixels within window are made, and are those of the whole picture to
 // the bit; what is written elsewhere is not defined.
-func Decode(b []byte, window image.Rectangle, pix []byte) ([]byte, Config, error) {
+//
+// The warning tells of damage that was gone over, in words that are the same for all
+// files that have it; it is "" for sound files.
+func Decode(b []byte, window image.Rectangle, pix []byte) (rows []byte, c Config, warning string, err error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	d.start(b)
 	if err := d.header(); err != nil {
-		return nil, Config{}, err
+		return nil, Config{}, "", err
 	}
-	c := d.config()
+	c = d.config()
 	d.window = window.Intersect(image.Rect(0, 0, c.Width, c.Height))
 	if err := d.prepare(); err != nil {
-		return nil, Config{}, err
+		return nil, Config{}, "", err
 	}
 	if err := d.scans(); err != nil {
-		return nil, Config{}, err
+		return nil, Config{}, "", err
 	}
-	pix = sized(pix, c.Width*c.Height*c.Channels)
-	d.paint(pix)
-	return pix, c, nil
+	rows = sized(pix, c.Width*c.Height*c.Channels)
+	d.paint(rows)
+	return rows, c, d.damage.String(), nil
 }
 
 // decoder holds the state of one file and memory for the next.
@@ -78,14 +87,17 @@ type decoder struct {
 	store         [4]component
 	hMax, vMax    int
 	mcusX, mcusY  int
-	quant         [4]*[64]uint16
-	quantStore    [4][64]uint16
+	quant         [4]*[64]int16 // that the file defines
+	quantStore    [4][64]int16
 	tables        [2][4]table // DC and AC
 	interval      int         // restart interval in MCUs, 0 for none
 	jfif, adobe   bool
 	transform     uint8 // of the Adobe marker
 	window        image.Rectangle
 	found         int // scans so far
+	restarts      int // in this scan
+	lastGood      int // the last row of MCUs, in the last scan, that began before its codes were over
+	damage        damage
 
 	bits    bits
 	pending pending
@@ -95,17 +107,17 @@ type decoder struct {
 // component is one plane of the picture.
 type component struct {
 	id, h, v, tq int
-	w, height    int // in samples
-	across, down int // in blocks, up to whole MCUs
-	quant        *[64]uint16
-	latched      [64]uint16
+	w, height    int        // in samples
+	across, down int        // in blocks, up to whole MCUs
+	quant        *[64]int16 // nil before the first scan
+	latched      [64]int16
 	seen         image.Rectangle // the blocks to be shown
 	plane        []byte          // of 8*across x 8*down samples
 	coefs        []int16         // of progressive files: 64 a block, not yet multiplied
-	scanned      bool
-	bitsLeft     [64]int8 // of progressive files: which bit each coefficient has come to, -1 for none
-	dc, ac       *table   // of this scan
-	last         int32    // the DC coefficient before
+	bits         [64]int8        // of progressive files: which bit each coefficient has come to, -1 for none
+	before       [64]int8        // the same before the last scan that may have changed it
+	dc, ac       *table          // of this scan
+	last         int             // the DC coefficient before
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
@@ -128,7 +140,7 @@ func (d *decoder) release() {
 func (d *decoder) start(b []byte) {
 	d.data, d.at = b, 0
 	d.width, d.height, d.components = 0, 0, nil
-	d.quant = [4]*[64]uint16{}
+	d.quant = [4]*[64]int16{}
 	for i := range d.tables {
 		for j := range d.tables[i] {
 			d.tables[i][j].defined = false
@@ -138,6 +150,7 @@ func (d *decoder) start(b []byte) {
 	d.jfif, d.adobe = false, false
 	d.pending.n = 0
 	d.bits.marker = 0
+	d.lastGood, d.damage = 0, 0
 }
 
 func (d *decoder) config() Config {

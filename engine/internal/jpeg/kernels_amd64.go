@@ -13,7 +13,7 @@ var fast = func() kernels {
 // rest is plain Go's.
 
 //go:noescape
-func inverseAVX2(coefs *[2][64]int16, to0, to1 *byte, step0, step1 int, constants *[15][16]int16)
+func inverseAVX2(coefs *[2][64]int16, quant0, quant1 *[64]int16, to0, to1 *byte, step0, step1 int, constants *[13][16]int16)
 
 //go:noescape
 func weighAVX2(sums *int16, near, far *byte, n int)
@@ -24,14 +24,13 @@ func widenAVX2(to *byte, sums *int16, left, right int16, n int)
 //go:noescape
 func coloursAVX2(rgb, y, cb, cr *byte, n int, constants *[5][16]int16, places *[9][16]uint8)
 
-// A product of pairs of samples, (x0, x4), (x2, x6), (x7, x1) and (x5, x3), with
-// these gives what inverse8 calls e0 to e3 and, as sums of two, b0 to b3.
-var inverseConstants = [15][16]int16{
-	pair(1<<13, 1<<13), pair(1<<13, -1<<13), pair(f0541, f0541-f1847), pair(f0541+f0765, f0541),
-	pair(f0298-f0899+f1175-f1961, f1175-f0899), pair(f1175, f1175-f1961),
-	pair(f1175, f1175-f0390), pair(f2053-f2562+f1175-f0390, f1175-f2562),
-	pair(f1175-f1961, f1175), pair(f1175-f2562, f3072-f2562+f1175-f1961),
-	pair(f1175-f0899, f1501-f0899+f1175-f0390), pair(f1175-f0390, f1175),
+// A product with these of pairs of samples, (x0+x4, x0-x4), (x2, x6), (x7+x3, x5+x1),
+// (x7, x1) and (x5, x3), gives what inverse8 calls e0 to e3, z3 and z4, and what b0, b1,
+// b2 and b3 are besides these.
+var inverseConstants = [13][16]int16{
+	pair(1<<13, 0), pair(0, 1<<13), pair(f0541, f0541-f1847), pair(f0541+f0765, f0541),
+	pair(f1175-f1961, f1175), pair(f1175, f1175-f0390),
+	pair(f0298-f0899, -f0899), pair(f2053-f2562, -f2562), pair(-f2562, f3072-f2562), pair(-f0899, f1501-f0899),
 	word(1 << 10), word(1 << 17), word(-0x7f7f7f80),
 }
 
@@ -64,7 +63,7 @@ func word(w int32) [16]int16 { return pair(int16(w), int16(w>>16)) }
 
 func inverseVectors(p *pending) {
 	_, _ = p.to[0][7*p.step[0]+7], p.to[1][7*p.step[1]+7]
-	inverseAVX2(&p.coefs, &p.to[0][0], &p.to[1][0], p.step[0], p.step[1], &inverseConstants)
+	inverseAVX2(&p.coefs, p.quant[0], p.quant[1], &p.to[0][0], &p.to[1][0], p.step[0], p.step[1], &inverseConstants)
 }
 
 func weighVectors(sums []int16, near, far []byte) {

@@ -2,16 +2,21 @@
 
 // The kernels of rows.go and idct.go.
 
-// OUT makes two rows of a half: A has the even part, B1 and B2 are the constants
-// of the odd part. The sum is left in A, the difference in Y14.
-#define OUT(P71, P53, B1, B2, A, SHIFT) \
-	VPMADDWD (32*B1)(DX), P71, Y12 \
-	VPMADDWD (32*B2)(DX), P53, Y13 \
-	VPADDD   Y13, Y12, Y12 \
+// OUT makes two rows of a half: A has the even part, which the product of the pairs P
+// with the constants K, and Z, are added to and taken from. The sum is left in A, the
+// difference in Y14.
+#define OUT(P, K, Z, A, SHIFT) \
+	VPMADDWD (32*K)(DX), P, Y12 \
+	VPADDD   Z, Y12, Y12   \
 	VPSUBD   Y12, A, Y14   \
 	VPADDD   Y12, A, A     \
 	VPSRAD   SHIFT, A, A   \
 	VPSRAD   SHIFT, Y14, Y14
+
+// ODD leaves z3 and z4 of a half, whose pairs of sums are in Y15.
+#define ODD(Z3, Z4) \
+	VPMADDWD 128(DX), Y15, Z3 \
+	VPMADDWD 160(DX), Y15, Z4
 
 // EVEN leaves the even part in Y0 to Y3, rounding included.
 #define EVEN(P26, P04, ROUND) \
@@ -37,36 +42,50 @@
 
 // PASS transforms along the registers Y0 to Y7.
 #define PASS(ROUND, SHIFT) \
-	VPUNPCKLWD Y6, Y2, Y8  \
-	VPUNPCKHWD Y6, Y2, Y6  \
-	VPUNPCKLWD Y4, Y0, Y9  \
-	VPUNPCKHWD Y4, Y0, Y4  \
+	VPADDW Y3, Y7, Y12 \
+	VPADDW Y1, Y5, Y13 \
+	VPUNPCKLWD Y13, Y12, Y14 \
+	VPUNPCKHWD Y13, Y12, Y15 \
+	VMOVDQU Y14, 256(SP) \
+	VPADDW Y4, Y0, Y12 \
+	VPSUBW Y4, Y0, Y13 \
+	VPUNPCKLWD Y6, Y2, Y8    \
+	VPUNPCKHWD Y6, Y2, Y6    \
+	VPUNPCKLWD Y13, Y12, Y9  \
+	VPUNPCKHWD Y13, Y12, Y4  \
 	VPUNPCKLWD Y1, Y7, Y10 \
 	VPUNPCKHWD Y1, Y7, Y7  \
 	VPUNPCKLWD Y3, Y5, Y11 \
 	VPUNPCKHWD Y3, Y5, Y5  \
-	EVEN(Y6, Y4, ROUND)            \
-	OUT(Y7, Y5, 10, 11, Y0, SHIFT) \
-	SAVE(Y0, 0, 7)                 \
-	OUT(Y7, Y5, 8, 9, Y1, SHIFT)   \
-	SAVE(Y1, 1, 6)                 \
-	OUT(Y7, Y5, 6, 7, Y2, SHIFT)   \
-	SAVE(Y2, 2, 5)                 \
-	OUT(Y7, Y5, 4, 5, Y3, SHIFT)   \
-	SAVE(Y3, 3, 4)                 \
-	EVEN(Y8, Y9, ROUND)            \
-	OUT(Y10, Y11, 10, 11, Y0, SHIFT) \
-	PACK(Y0, Y7, 0, 7)               \
-	OUT(Y10, Y11, 8, 9, Y1, SHIFT)   \
-	PACK(Y1, Y6, 1, 6)               \
-	OUT(Y10, Y11, 6, 7, Y2, SHIFT)   \
-	PACK(Y2, Y5, 2, 5)               \
-	OUT(Y10, Y11, 4, 5, Y3, SHIFT)   \
+	EVEN(Y6, Y4, ROUND)        \
+	ODD(Y4, Y6)                \
+	OUT(Y7, 9, Y6, Y0, SHIFT)  \
+	SAVE(Y0, 0, 7)             \
+	OUT(Y5, 8, Y4, Y1, SHIFT)  \
+	SAVE(Y1, 1, 6)             \
+	OUT(Y5, 7, Y6, Y2, SHIFT)  \
+	SAVE(Y2, 2, 5)             \
+	OUT(Y7, 6, Y4, Y3, SHIFT)  \
+	SAVE(Y3, 3, 4)             \
+	EVEN(Y8, Y9, ROUND)        \
+	VMOVDQU 256(SP), Y15       \
+	ODD(Y8, Y9)                \
+	OUT(Y10, 9, Y9, Y0, SHIFT) \
+	PACK(Y0, Y7, 0, 7)         \
+	OUT(Y11, 8, Y8, Y1, SHIFT) \
+	PACK(Y1, Y6, 1, 6)         \
+	OUT(Y11, 7, Y9, Y2, SHIFT) \
+	PACK(Y2, Y5, 2, 5)         \
+	OUT(Y10, 6, Y8, Y3, SHIFT) \
 	PACK(Y3, Y4, 3, 4)
 
+// LOAD multiplies a row of both blocks by its quantisation.
 #define LOAD(I, X, Y) \
+	VMOVDQU (16*I)(R11), X8 \
+	VINSERTI128 $1, (16*I)(R12), Y8, Y8 \
 	VMOVDQU (16*I)(SI), X \
-	VINSERTI128 $1, (128+16*I)(SI), Y, Y
+	VINSERTI128 $1, (128+16*I)(SI), Y, Y \
+	VPMULLW Y8, Y, Y
 
 // STORE writes two rows of both blocks.
 #define STORE(X, Y) \
@@ -79,15 +98,17 @@
 	LEAQ (DI)(R8*2), DI      \
 	LEAQ (R9)(R10*2), R9
 
-// func inverseAVX2(coefs *[2][64]int16, to0, to1 *byte, step0, step1 int, constants *[15][16]int16)
+// func inverseAVX2(coefs *[2][64]int16, quant0, quant1 *[64]int16, to0, to1 *byte, step0, step1 int, constants *[13][16]int16)
 // One block is in the lower lanes, the other in the upper.
-TEXT ·inverseAVX2(SB), NOSPLIT, $256-48
+TEXT ·inverseAVX2(SB), NOSPLIT, $288-64
 	MOVQ coefs+0(FP), SI
-	MOVQ to0+8(FP), DI
-	MOVQ to1+16(FP), R9
-	MOVQ step0+24(FP), R8
-	MOVQ step1+32(FP), R10
-	MOVQ constants+40(FP), DX
+	MOVQ quant0+8(FP), R11
+	MOVQ quant1+16(FP), R12
+	MOVQ to0+24(FP), DI
+	MOVQ to1+32(FP), R9
+	MOVQ step0+40(FP), R8
+	MOVQ step1+48(FP), R10
+	MOVQ constants+56(FP), DX
 	LOAD(0, X0, Y0)
 	LOAD(1, X1, Y1)
 	LOAD(2, X2, Y2)
@@ -96,7 +117,7 @@ TEXT ·inverseAVX2(SB), NOSPLIT, $256-48
 	LOAD(5, X5, Y5)
 	LOAD(6, X6, Y6)
 	LOAD(7, X7, Y7)
-	PASS(12, $11)
+	PASS(10, $11)
 
 	// Rows to columns.
 	VPUNPCKLWD Y1, Y0, Y8
@@ -123,7 +144,7 @@ TEXT ·inverseAVX2(SB), NOSPLIT, $256-48
 	VPUNPCKHQDQ Y10, Y5, Y5
 	VPUNPCKLQDQ Y11, Y7, Y6
 	VPUNPCKHQDQ Y11, Y7, Y7
-	PASS(13, $18)
+	PASS(11, $18)
 
 	// Columns to rows of bytes.
 	VPACKSSWB Y4, Y0, Y0
@@ -142,7 +163,7 @@ TEXT ·inverseAVX2(SB), NOSPLIT, $256-48
 	VPUNPCKHDQ Y2, Y0, Y5
 	VPUNPCKLDQ Y3, Y1, Y6
 	VPUNPCKHDQ Y3, Y1, Y7
-	VMOVDQU (32*14)(DX), Y15
+	VMOVDQU (32*12)(DX), Y15
 	STORE(X4, Y4)
 	STORE(X5, Y5)
 	STORE(X6, Y6)

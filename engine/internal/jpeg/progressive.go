@@ -1,52 +1,51 @@
 package jpeg
 
-// bitsAgree checks that a progressive scan goes on where the ones before left
-// its coefficients.
-func (d *decoder) bitsAgree(s *scan) error {
-	if !d.progressive {
-		return nil
-	}
+// progress notes how far a progressive scan brings its coefficients, and whether it goes
+// on where the ones before left them.
+func (d *decoder) progress(s *scan) {
 	for _, c := range s.components {
-		if s.from > 0 && c.bitsLeft[0] < 0 {
-			return broken("a progressive scan comes before its component's first")
+		if s.from > 0 && c.bits[0] < 0 {
+			d.damage |= strangeOrder
+		}
+		for k := min(s.from, 1); k < 64; k++ {
+			if c.before[k] = c.bits[k]; d.found == 1 {
+				c.before[k] = 0
+			}
 		}
 		for k := s.from; k <= s.to; k++ {
-			c.bitsLeft[k] = int8(s.low)
+			if int(s.high) != max(int(c.bits[k]), 0) {
+				d.damage |= strangeOrder
+			}
+			c.bits[k] = int8(s.low)
 		}
 	}
-	return nil
 }
 
 // refine reads what a progressive scan has of a block, T.81 G.1.2. The
 // coefficients lie in rows, not yet multiplied.
-func (b *bits) refine(s *scan, c *component, block *[64]int16) bool {
+func (b *bits) refine(s *scan, c *component, block *[64]int16) {
 	switch {
 	case s.from == 0 && s.high == 0:
-		if !b.difference(c) {
-			return false
-		}
+		b.difference(c)
+		s.overflow = s.overflow || c.last != int(int32(c.last))
 		block[0] = int16(c.last << s.low)
 	case s.from == 0:
 		block[0] |= int16(b.take(1) << s.low)
 	case s.high == 0:
-		return b.first(s, c.ac, block)
+		b.first(s, c.ac, block)
 	default:
-		return b.correct(s, c.ac, block)
+		b.correct(s, c.ac, block)
 	}
-	return true
 }
 
 // first reads the first bits of a band.
-func (b *bits) first(s *scan, t *table, block *[64]int16) bool {
+func (b *bits) first(s *scan, t *table, block *[64]int16) {
 	if s.run > 0 {
 		s.run--
-		return true
+		return
 	}
 	for k := s.from; k <= s.to; k++ {
-		symbol, ok := b.symbol(t)
-		if !ok {
-			return false
-		}
+		symbol := b.symbol(t)
 		run, size := int(symbol>>4), uint(symbol&15)
 		k += run
 		if size > 0 {
@@ -56,22 +55,19 @@ func (b *bits) first(s *scan, t *table, block *[64]int16) bool {
 			break
 		}
 	}
-	return true
 }
 
 // correct adds one bit to the coefficients of a band, T.81 G.1.2.3: those that
 // are not zero take a bit each as they are passed over, and the codes tell which
 // zeroes become one.
-func (b *bits) correct(s *scan, t *table, block *[64]int16) bool {
+func (b *bits) correct(s *scan, t *table, block *[64]int16) {
 	one := int16(1) << s.low
 	k := s.from
 	for ; s.run == 0 && k <= s.to; k++ {
-		symbol, ok := b.symbol(t)
-		if !ok {
-			return false
-		}
+		symbol := b.symbol(t)
 		run, value := int(symbol>>4), int16(0)
-		if symbol&15 != 0 { // a size other than 1 is taken for 1, as libjpeg does
+		if size := symbol & 15; size != 0 { // one other than 1 is taken for 1, as libjpeg does
+			b.bad = b.bad || size != 1
 			value = -one
 			if b.take(1) == 1 {
 				value = one
@@ -88,7 +84,7 @@ func (b *bits) correct(s *scan, t *table, block *[64]int16) bool {
 				break
 			}
 		}
-		if value != 0 && k < 64 {
+		if value != 0 {
 			block[zigzag[k]] = value
 		}
 	}
@@ -100,7 +96,6 @@ func (b *bits) correct(s *scan, t *table, block *[64]int16) bool {
 		}
 		s.run--
 	}
-	return true
 }
 
 func (b *bits) correctOne(v *int16, one int16) {
@@ -116,21 +111,35 @@ func (b *bits) correctOne(v *int16, one int16) {
 
 // reconstruct transforms the blocks of a progressive file that are to be shown.
 func (d *decoder) reconstruct() {
+	smooth := d.smoothing()
 	for i := range d.components {
 		c := &d.components[i]
 		for y := c.seen.Min.Y; y < c.seen.Max.Y; y++ {
 			for x := c.seen.Min.X; x < c.seen.Max.X; x++ {
-				at := 64 * (y*c.across + x)
-				from, to := (*[64]int16)(c.coefs[at:]), &d.pending.coefs[d.pending.n]
-				var any int16
-				for k, v := range from {
-					to[k] = v * int16(c.quant[k])
-					if k > 0 {
-						any |= v
-					}
+				block := &d.pending.coefs[d.pending.n]
+				copy(block[:], c.coefs[64*(y*c.across+x):])
+				if smooth {
+					d.smooth(c, x, y, block)
 				}
-				d.push(c, x, y, any == 0)
+				d.push(c, x, y, extentOf(block))
 			}
 		}
 	}
+}
+
+func extentOf(block *[64]int16) extent {
+	var row, rest int16
+	for _, v := range block[1:8] {
+		row |= v
+	}
+	for _, v := range block[8:] {
+		rest |= v
+	}
+	switch {
+	case rest != 0:
+		return whole
+	case row != 0:
+		return firstRow
+	}
+	return flat
 }

@@ -127,10 +127,16 @@ func (d *decoder) conversion() func(to []byte, from *[4][]byte) {
 		return func(to []byte, from *[4][]byte) { copy(to, from[0]) }
 	case 3:
 		ids := [3]int{d.components[0].id, d.components[1].id, d.components[2].id}
+		if !d.jfif && d.adobe && d.transform > 1 {
+			d.damage |= strangeMarkers
+		}
 		if !d.jfif && (d.adobe && d.transform == 0 || !d.adobe && ids == [3]int{'R', 'G', 'B'}) {
 			return interleave
 		}
 		return func(to []byte, from *[4][]byte) { fast.colours(to, from[0], from[1], from[2]) }
+	}
+	if d.adobe && d.transform != 0 && d.transform != 2 {
+		d.damage |= strangeMarkers
 	}
 	if d.adobe && d.transform != 0 {
 		return func(to []byte, from *[4][]byte) {

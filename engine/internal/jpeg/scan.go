@@ -3,6 +3,8 @@ package jpeg
 import (
 	"encoding/binary"
 	"fmt"
+	"image"
+	"slices"
 )
 
 // scan is the parameters of a scan, T.81 B.2.3.
@@ -11,6 +13,7 @@ type scan struct {
 	from, to   int  // the band of coefficients of a progressive scan
 	high, low  uint // its bits: the one before, 0 in a first scan, and its own
 	run        int  // blocks that the band is over for
+	overflow   bool
 }
 
 // scans reads to the end of the image.
@@ -22,19 +25,14 @@ func (d *decoder) scans() error {
 		}
 		switch m {
 		case mEOI:
-			for i := range d.components {
-				if !d.components[i].scanned {
-					return broken("component %d has no scan", i)
-				}
+			if d.found == 0 {
+				return broken("it has no scan")
 			}
-			if d.progressive {
-				d.reconstruct()
-			}
-			d.flush()
+			d.finish()
 			return nil
 		case mSOS:
-			if d.found++; d.found > MaxScans {
-				return fmt.Errorf("it has more scans than the limit, at most %d are accepted", MaxScans)
+			if d.found++; d.found > d.maxScans() {
+				return fmt.Errorf("it has more scans than the limit, at most %d are accepted", d.maxScans())
 			}
 			err = d.scan()
 		default:
@@ -46,47 +44,81 @@ func (d *decoder) scans() error {
 	}
 }
 
+// finish makes the planes of what was read.
+func (d *decoder) finish() {
+	for i := range d.components {
+		c := &d.components[i]
+		if c.quant != nil {
+			continue
+		}
+		d.damage |= noScan
+		c.latched = [64]int16{}
+		if c.quant = &c.latched; !d.progressive {
+			for j := range c.plane {
+				c.plane[j] = 128
+			}
+		}
+	}
+	if d.progressive {
+		d.reconstruct()
+	}
+	d.flush()
+}
+
 func (d *decoder) scanHeader() (s scan, err error) {
 	p, err := d.segment()
 	if err != nil {
 		return s, err
 	}
-	if len(p) < 6 || len(p) != 4+2*int(p[0]) {
+	if len(p) < 6 || p[0] > 4 || len(p) != 4+2*int(p[0]) {
 		return s, broken("a scan's header has %d bytes", len(p))
 	}
 	n, blocks := int(p[0]), 0
 	last := p[1+2*n:]
 	s.from, s.to, s.high, s.low = int(last[0]), int(last[1]), uint(last[2]>>4), uint(last[2]&15)
 	if !d.progressive {
+		if s.from != 0 || s.to != 63 || s.high != 0 || s.low != 0 {
+			d.damage |= notSequential
+		}
 		s.from, s.to, s.high, s.low = 0, 63, 0, 0
+		if d.found == 1 {
+			d.standard()
+		}
 	} else if s.from > s.to || s.to > 63 || s.from == 0 && s.to != 0 || s.from > 0 && n > 1 || s.low > 13 || s.high != 0 && s.high != s.low+1 {
 		return s, broken("a progressive scan of %d components has coefficients %d to %d, bits %d to %d", n, s.from, s.to, s.high, s.low)
 	}
+	var slots [4]*component // libjpeg's way to tell components of one identifier apart
 	for i := range n {
 		id, tables := int(p[1+2*i]), p[2+2*i]
 		var c *component
 		for j := range d.components {
-			if d.components[j].id == id {
+			if d.components[j].id == id && slots[j] == nil {
 				c = &d.components[j]
+				break
 			}
 		}
 		if c == nil {
 			return s, broken("a scan has a component %d, which the frame lacks", id)
 		}
-		for _, o := range s.components {
-			if o == c {
-				return s, broken("a scan has component %d twice", id)
-			}
+		if slices.Contains(s.components, c) {
+			return s, broken("a scan has component %d twice", id)
 		}
-		if tables>>4 > 3 || tables&15 > 3 {
-			return s, broken("a scan has Huffman tables %d and %d, want 0 to 3", tables>>4, tables&15)
+		if !d.progressive && c.quant != nil {
+			return s, broken("component %d has two scans", id)
 		}
-		c.dc, c.ac = &d.tables[0][tables>>4], &d.tables[1][tables&15]
-		if s.from == 0 && s.high == 0 && !c.dc.defined || s.to > 0 && !c.ac.defined {
-			return s, broken("a scan has Huffman tables %d and %d, which are not defined", tables>>4, tables&15)
-		}
+		slots[i] = c
 		if err := d.latch(c); err != nil {
 			return s, err
+		}
+		if s.from == 0 && s.high == 0 {
+			if c.dc, err = d.use(0, int(tables>>4)); err != nil {
+				return s, err
+			}
+		}
+		if s.to > 0 {
+			if c.ac, err = d.use(1, int(tables&15)); err != nil {
+				return s, err
+			}
 		}
 		s.components = append(s.components, c)
 		blocks += c.h * c.v
@@ -94,7 +126,10 @@ func (d *decoder) scanHeader() (s scan, err error) {
 	if n > 1 && blocks > 10 {
 		return s, broken("a scan has %d blocks in a unit, want at most 10", blocks)
 	}
-	return s, d.bitsAgree(&s)
+	if d.progressive {
+		d.progress(&s)
+	}
+	return s, nil
 }
 
 // latch keeps the quantisation table that a component has in its first scan.
@@ -119,39 +154,84 @@ func (d *decoder) scan() error {
 	if err := d.load(); err != nil {
 		return err
 	}
-	across, down := d.mcusX, d.mcusY
+	across, down, rows := d.mcusX, d.mcusY, 1
 	if one := s.components[0]; len(s.components) == 1 {
-		across, down = ceil(one.w, 8), ceil(one.height, 8)
+		across, down, rows = ceil(one.w, 8), ceil(one.height, 8), one.v
 	}
 	s.reset()
-	left, restarts := d.interval, 0
+	left := d.interval
+	d.restarts = 0
 	for y := range down {
 		for x := range across {
 			if d.interval > 0 {
 				if left == 0 {
-					if d.bits.marker != mRST0+restarts&7 {
-						return broken("marker %#x where restart marker %#x is due", d.bits.marker, mRST0+restarts&7)
-					}
-					if err := d.load(); err != nil {
+					if err := d.restart(&s); err != nil {
 						return err
 					}
-					s.reset()
-					left, restarts = d.interval, restarts+1
+					left = d.interval
 				}
 				left--
 			}
-			if !d.unit(&s, x, y) {
-				if d.bits.over() {
-					return broken("a scan's codes end too early: %d of %d x %d units are there", y*across+x, across, down)
-				}
-				return broken("a scan has a code that is none")
+			if d.bits.dry {
+				d.blank(&s, x, y)
+				continue
 			}
+			d.lastGood = y / rows
+			d.unit(&s, x, y)
+		}
+		if s.overflow {
+			return broken("its DC coefficients overflow 32 bits")
 		}
 	}
-	for _, c := range s.components {
-		c.scanned = c.scanned || s.from == 0
-	}
+	d.leave()
 	return nil
+}
+
+// leave looks at what the codes of a scan, or of a part between restart markers, left.
+func (d *decoder) leave() {
+	b := &d.bits
+	if b.bad {
+		d.damage |= badCodes
+		b.bad = false
+	}
+	if b.dry {
+		d.damage |= endsEarly
+	}
+	if b.rest() {
+		d.damage |= strayBytes
+	}
+}
+
+// restart goes on behind the restart marker that is due, or goes over one that is
+// missing or out of turn as jdmarker.c's jpeg_resync_to_restart does.
+func (d *decoder) restart(s *scan) error {
+	d.leave()
+	s.reset()
+	b := &d.bits
+	due := mRST0 + d.restarts&7
+	d.restarts++
+	if b.marker == due {
+		return d.load()
+	}
+	d.damage |= outOfTurn
+	for {
+		m := b.marker
+		turn, isRestart := (m-due)&7, m >= mRST0 && m <= mRST7
+		switch {
+		case m < mSOF0 || isRestart && turn >= 6: // none, or one of the two before: the next may be it
+			b.marker = 0
+			var err error
+			if b.marker, err = d.next(); err != nil {
+				return err
+			}
+		case isRestart && (turn == 0 || turn >= 3): // it, or too far off to be believed
+			return d.load()
+		default: // one of the two after it, or the end: this part has no codes
+			b.clear()
+			b.buf = append(b.buf, zeroes[:]...)
+			return nil
+		}
+	}
 }
 
 // reset is what a restart marker does.
@@ -163,58 +243,70 @@ func (s *scan) reset() {
 }
 
 // unit reads one MCU.
-func (d *decoder) unit(s *scan, x, y int) bool {
+func (d *decoder) unit(s *scan, x, y int) {
 	if len(s.components) == 1 {
-		return d.block(s, s.components[0], x, y)
+		d.block(s, s.components[0], x, y)
+		return
 	}
 	for _, c := range s.components {
 		for v := range c.v {
 			for h := range c.h {
-				if !d.block(s, c, x*c.h+h, y*c.v+v) {
-					return false
-				}
+				d.block(s, c, x*c.h+h, y*c.v+v)
 			}
 		}
 	}
-	return true
 }
 
-func (d *decoder) block(s *scan, c *component, x, y int) bool {
-	if d.progressive {
+func (d *decoder) block(s *scan, c *component, x, y int) {
+	b := &d.bits
+	switch {
+	case d.progressive:
 		at := 64 * (y*c.across + x)
-		return d.bits.refine(s, c, (*[64]int16)(c.coefs[at:])) && !d.bits.over()
+		b.refine(s, c, (*[64]int16)(c.coefs[at:]))
+	case !image.Pt(x, y).In(c.seen):
+		b.skip(c)
+	default:
+		p := &d.pending
+		block := &p.coefs[p.n]
+		clear(block[:])
+		d.push(c, x, y, b.sequential(c, block))
 	}
-	if x < c.seen.Min.X || x >= c.seen.Max.X || y < c.seen.Min.Y || y >= c.seen.Max.Y {
-		return d.bits.skip(c) && !d.bits.over()
+	if b.over() {
+		b.starve()
 	}
-	p := &d.pending
-	block := &p.coefs[p.n]
-	clear(block[:])
-	last, ok := d.bits.sequential(c, block)
-	if !ok || d.bits.over() {
-		return false
+}
+
+// blank is an MCU that the codes ended before: it is grey, or what scans before left.
+func (d *decoder) blank(s *scan, x, y int) {
+	if d.progressive {
+		return
 	}
-	d.push(c, x, y, last == 0)
-	return true
+	for _, c := range s.components {
+		h, v := c.h, c.v
+		if len(s.components) == 1 {
+			h, v = 1, 1
+		}
+		for i := range h * v {
+			if at := image.Pt(x*h+i%h, y*v+i/h); at.In(c.seen) {
+				d.pending.coefs[d.pending.n][0] = 0
+				d.push(c, at.X, at.Y, flat)
+			}
+		}
+	}
 }
 
 // difference reads a DC coefficient, T.81 F.2.2.1.
-func (b *bits) difference(c *component) bool {
-	size, ok := b.symbol(c.dc)
-	if ok && size > 0 {
-		c.last += extend(b.take(uint(size)), int32(size))
+func (b *bits) difference(c *component) {
+	if size := b.symbol(c.dc); size > 0 {
+		c.last += int(extend(b.take(uint(size)), int32(size)))
 	}
-	return ok
 }
 
-// sequential reads a block, multiplied by its quantisation table as libjpeg-turbo
-// multiplies, in 16 bits. It gives where the last coefficient lies in zigzag order.
-func (b *bits) sequential(c *component, out *[64]int16) (last int, ok bool) {
-	if !b.difference(c) {
-		return 0, false
-	}
-	t, q := c.ac, c.quant
-	out[0] = int16(c.last) * int16(q[0])
+// sequential reads a block.
+func (b *bits) sequential(c *component, out *[64]int16) extent {
+	b.difference(c)
+	t, used := c.ac, uint8(0)
+	out[0] = int16(c.last)
 	buf, at, acc, n := b.buf, b.at, b.acc, b.n
 	for k := 1; k < 64; k++ {
 		if n < 32 {
@@ -229,15 +321,14 @@ func (b *bits) sequential(c *component, out *[64]int16) (last int, ok bool) {
 			n -= l
 			k += int(e >> 4 & 15)
 			z := zigzag[k&127] & 63
-			out[z] = v * int16(q[z])
-			last = k
+			out[z] = v
+			used |= z
 			continue
 		}
 		s, l := uint8(e), uint(e>>8&15)
 		if l == 0 {
-			if s, l = t.long(int32(acc >> 48)); l == 0 {
-				return 0, false
-			}
+			s, l = t.long(int32(acc >> 48))
+			b.bad = b.bad || l > 16
 		}
 		acc <<= l
 		n -= l
@@ -247,21 +338,19 @@ func (b *bits) sequential(c *component, out *[64]int16) (last int, ok bool) {
 			acc <<= size
 			n -= size
 			z := zigzag[k&127] & 63
-			out[z] = int16(v) * int16(q[z])
-			last = k
+			out[z] = int16(v)
+			used |= z
 		} else if s>>4 < 15 {
 			break
 		}
 	}
 	b.at, b.acc, b.n = at, acc, n
-	return last, true
+	return extent(used)
 }
 
 // skip reads a block that will not be shown.
-func (b *bits) skip(c *component) bool {
-	if !b.difference(c) {
-		return false
-	}
+func (b *bits) skip(c *component) {
+	b.difference(c)
 	t, buf, at := c.ac, b.buf, b.at
 	acc, n := b.acc, b.n
 	for k := 1; k < 64; k++ {
@@ -280,9 +369,8 @@ func (b *bits) skip(c *component) bool {
 		}
 		s, l := uint8(e), uint(e>>8&15)
 		if l == 0 {
-			if s, l = t.long(int32(acc >> 48)); l == 0 {
-				return false
-			}
+			s, l = t.long(int32(acc >> 48))
+			b.bad = b.bad || l > 16
 		}
 		l += uint(s & 15)
 		acc <<= l
@@ -293,5 +381,4 @@ func (b *bits) skip(c *component) bool {
 		}
 	}
 	b.at, b.acc, b.n = at, acc, n
-	return true
 }
