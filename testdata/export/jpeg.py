@@ -207,7 +207,7 @@ def quantised(b, v):
 LEFTOVER = ["K small 49x33", "411 of four 49x33", "Cr large 49x33"]  # whose codes have more blocks than they show
 RESTARTS = range(0xD0, 0xD8)
 EARLY, CODES, TURN, STRAY = "ends early", "codes that are none", "out of turn", "belong to nothing"
-ORDER, SCANS, GREY, SEQUENTIAL, MARKERS = "do not follow", "scans are missing", "without a scan", "in a sequential file", "unknown version"
+ORDER, SCANS, GREY, SEQUENTIAL, MARKERS, END = "do not follow", "scans are missing", "without a scan", "in a sequential file", "unknown version", "no end-of-image"
 
 
 def damaged():
@@ -245,6 +245,7 @@ def damaged():
             yield f"{name} cut at {share}/64", b[: scan + (len(b) - scan) * share // 64] + b"\xff\xd9", EARLY
         yield f"{name}, bytes before a marker", b[: find(b, 0xC0)[0]] + b"\x12\xff\x00\x34" + b[find(b, 0xC0)[0] :], STRAY
         yield f"{name}, bytes at the end", b[:-2] + bytes(40) + b[-2:], STRAY
+        yield f"{name}, a comment in place of the end", b[:-1] + b"\xfe\x00\x09not all", END
         yield f"{name}, a marker in the codes", changed(b, scan + 200, 0xFF, 0xD3), EARLY
         yield f"{name}, zeroes", changed(b, scan + 150, *[0] * 60), None
         yield f"{name}, ones", changed(b, scan + 150, *[0xFE] * 60), None
@@ -263,7 +264,7 @@ def damaged():
             for off in range(1, 8):
                 m = 0xD0 + (parts[i][0] + off) % 8
                 yield f"{name}, restart {n} {off} on", join(parts[:i] + [(m, bytes([0xFF, m]) + parts[i][1][2:])] + parts[i + 1 :]), TURN
-            for m, due in [(0x11, TURN), (0xC8, None), (0xFE, None)]:
+            for m, due in [(0x11, TURN), (0xC8, None), (0xFE, END if not progressive else None)]:
                 yield f"{name}, marker {m:#x} for restart {n}", join(parts[:i] + [(m, bytes([0xFF, m]) + parts[i][1][2:])] + parts[i + 1 :]), due
             yield f"{name}, bytes before restart {n}", join(parts[:i]) + bytes(30) + join(parts[i:]), STRAY
             yield f"{name}, codes before restart {n} cut", join(parts[:i])[:-3] + join(parts[i:]), None

@@ -15,6 +15,7 @@ const (
 	noScan
 	notSequential
 	strangeMarkers
+	noEnd
 )
 
 var faults = []struct {
@@ -30,6 +31,7 @@ var faults = []struct {
 	{noScan, "a component without a scan, which is shown grey"},
 	{notSequential, "the header of a progressive scan in a sequential file"},
 	{strangeMarkers, "a JFIF or Adobe marker of an unknown version"},
+	{noEnd, "no end-of-image marker"},
 }
 
 // String tells of the damage in words that are the same for all files that have it;

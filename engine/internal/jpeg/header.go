@@ -115,11 +115,17 @@ func (d *decoder) header() error {
 // marker reads the parameters of a marker other than those of scans and of the
 // image's end.
 func (d *decoder) marker(m int) error {
-	if m == mTEM || m >= mRST0 && m <= mRST7 {
+	switch {
+	case m == mTEM || m >= mRST0 && m <= mRST7:
 		return nil
-	}
-	if m == mSOI {
+	case m == mSOI:
 		return broken("it has two start-of-image markers")
+	case m == mDAC || m > mSOF0+8 && m <= mSOF15:
+		return errors.New("arithmetic coding is not supported")
+	case m > mSOF2 && m <= mSOF0+8 && m != mDHT || m == mDHP || m == mEXP:
+		return fmt.Errorf("lossless and hierarchical files are not supported (marker %#x)", m)
+	case m > mSOF2 && m != mDHT && m != mDQT && m != mDRI && !remark(m) || m < mSOF0:
+		return broken("it has the marker %#x, which means nothing", m)
 	}
 	s, err := d.segment()
 	if err != nil {
@@ -140,23 +146,17 @@ func (d *decoder) marker(m int) error {
 			d.damage |= strangeMarkers
 		}
 		d.jfif = d.jfif || d.found == 0
-	case m == mAPP14 && len(s) >= 12 && string(s[:5]) == "Adobe":
-		if d.found == 0 {
-			d.adobe, d.transform = true, s[11]
-		}
-	case m >= mAPP0 && m <= mAPP15 || m == mCOM || m == mDNL:
-	case m == mSOF0 || m == mSOF1 || m == mSOF2:
+	case m == mAPP14 && len(s) >= 12 && string(s[:5]) == "Adobe" && d.found == 0:
+		d.adobe, d.transform = true, s[11]
+	case m <= mSOF2:
 		d.progressive = m == mSOF2
 		return d.frame(s)
-	case m == mDAC || m > mSOF0+8 && m <= mSOF15:
-		return errors.New("arithmetic coding is not supported")
-	case m > mSOF0 && m <= mSOF0+8 || m == mDHP || m == mEXP:
-		return fmt.Errorf("lossless and hierarchical files are not supported (marker %#x)", m)
-	default:
-		return broken("it has the marker %#x, which means nothing", m)
 	}
 	return nil
 }
+
+// remark reports whether a marker may be passed over.
+func remark(m int) bool { return m >= mAPP0 && m <= mAPP15 || m == mCOM || m == mDNL }
 
 func (d *decoder) quantisation(s []byte) error {
 	for len(s) > 0 {

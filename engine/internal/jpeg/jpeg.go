@@ -94,9 +94,10 @@ type decoder struct {
 	jfif, adobe   bool
 	transform     uint8 // of the Adobe marker
 	window        image.Rectangle
-	found         int // scans so far
-	restarts      int // in this scan
-	lastGood      int // the last row of MCUs, in the last scan, that began before its codes were over
+	found         int  // scans so far
+	restarts      int  // in this scan
+	lastGood      int  // the last row of MCUs, in the last scan, that began before its codes were over
+	whole         bool // one scan had all
 	damage        damage
 
 	bits    bits
@@ -150,7 +151,7 @@ func (d *decoder) start(b []byte) {
 	d.jfif, d.adobe = false, false
 	d.pending.n = 0
 	d.bits.marker = 0
-	d.lastGood, d.damage = 0, 0
+	d.lastGood, d.whole, d.damage = 0, false, 0
 }
 
 func (d *decoder) config() Config {

@@ -16,27 +16,27 @@ type scan struct {
 	overflow   bool
 }
 
-// scans reads to the end of the image.
+// scans reads to the end of the image, which may be missing behind one scan of all
+// components: PIL does not wait for it then.
 func (d *decoder) scans() error {
 	for {
 		m, err := d.next()
-		if err != nil {
-			return err
-		}
-		switch m {
-		case mEOI:
-			if d.found == 0 {
-				return broken("it has no scan")
-			}
+		switch {
+		case err != nil:
+		case m == mEOI && d.found == 0:
+			err = broken("it has no scan")
+		case m == mEOI:
 			d.finish()
 			return nil
-		case mSOS:
-			if d.found++; d.found > d.maxScans() {
-				return fmt.Errorf("it has more scans than the limit, at most %d are accepted", d.maxScans())
-			}
+		case m == mSOS:
 			err = d.scan()
 		default:
 			err = d.marker(m)
+		}
+		if err == errShort && d.whole && (m == 0 || remark(m)) {
+			d.damage |= noEnd
+			d.finish()
+			return nil
 		}
 		if err != nil {
 			return err
@@ -145,8 +145,11 @@ func (d *decoder) latch(c *component) error {
 	return nil
 }
 
-// scan reads the codes of a scan.
+// scan reads a scan.
 func (d *decoder) scan() error {
+	if d.found++; d.found > d.maxScans() {
+		return fmt.Errorf("it has more scans than the limit, at most %d are accepted", d.maxScans())
+	}
 	s, err := d.scanHeader()
 	if err != nil {
 		return err
@@ -184,6 +187,7 @@ func (d *decoder) scan() error {
 		}
 	}
 	d.leave()
+	d.whole = !d.progressive && len(s.components) == len(d.components)
 	return nil
 }
 
