@@ -36,9 +36,9 @@ def picture(w, h, channels, seed):
     return Image.fromarray(a[:, :, 0] if channels == 1 else a, {1: "L", 3: "RGB", 4: "CMYK"}[channels])
 
 
-def encode(m, **o):
+def encode(m, kind="JPEG", **o):
     b = io.BytesIO()
-    m.save(b, "JPEG", **o)
+    m.save(b, kind, **o)
     return b.getvalue()
 
 
@@ -133,6 +133,7 @@ def pictures():
     yield "wide tables", encode(rgb, qtables=[[16 + 9 * i for i in range(64)], [3 + 17 * i for i in range(64)]], subsampling=2)
     yield "fill bytes", filled(encode(rgb))
     yield "trailing bytes", encode(rgb) + b"\xff\xda\x00\x02 and more"
+    yield "two pictures", encode(rgb, "MPO", save_all=True, append_images=[picture(75, 61, 3, 27)])
     yield "no JFIF", without(encode(rgb), 0xE0)
     yield "RGB by Adobe", encode(rgb, keep_rgb=True)
     yield "RGB by name subsampled", named(without(encode(rgb, subsampling=2), 0xE0), b"RGB")

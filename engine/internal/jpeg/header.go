@@ -121,9 +121,11 @@ func (d *decoder) marker(m int) error {
 	case m == mSOI:
 		return broken("it has two start-of-image markers")
 	case m == mDAC || m > mSOF0+8 && m <= mSOF15:
-		return errors.New("arithmetic coding is not supported")
+		return errors.New("arithmetic coding is not supported; jpegtran writes the file again without loss in codes that are")
+	case m == mSOF0+3:
+		return errors.New("lossless JPEG is not supported; write it as PNG")
 	case m > mSOF2 && m <= mSOF0+8 && m != mDHT || m == mDHP || m == mEXP:
-		return fmt.Errorf("lossless and hierarchical files are not supported (marker %#x)", m)
+		return fmt.Errorf("hierarchical JPEG (marker %#x) is not supported; write it as PNG", m)
 	case m > mSOF2 && m != mDHT && m != mDQT && m != mDRI && !remark(m) || m < mSOF0:
 		return broken("it has the marker %#x, which means nothing", m)
 	}
@@ -189,7 +191,7 @@ func (d *decoder) frame(s []byte) error {
 		return broken("its frame has %d bytes", len(s))
 	}
 	if s[0] != 8 {
-		return fmt.Errorf("%d bits a sample are not supported, 8 are", s[0])
+		return fmt.Errorf("%d bits a sample are not supported, 8 are; write it as PNG", s[0])
 	}
 	height, width, n := int(binary.BigEndian.Uint16(s[1:])), int(binary.BigEndian.Uint16(s[3:])), int(s[5])
 	if height == 0 || width == 0 {

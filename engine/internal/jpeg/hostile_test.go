@@ -52,6 +52,7 @@ func TestErrors(t *testing.T) {
 		{"no scans, progressive", "it has no scan", append(bytes.Clone(late[:lateEnd]), 0xff, mEOI)},
 		{"arithmetic", "arithmetic", change(t, j, mSOF0, 1, 0xc9)},
 		{"lossless", "lossless", change(t, j, mSOF0, 1, 0xc3)},
+		{"hierarchical", "hierarchical", change(t, j, mSOF0, 1, 0xc5)},
 		{"12 bits", "12 bits", change(t, j, mSOF0, 4, 12)},
 		{"no height", "height that follows", change(t, j, mSOF0, 5, 0, 0)},
 		{"two components", "its frame has", change(t, j, mSOF0, 9, 2)},
@@ -130,8 +131,8 @@ func near(t *testing.T, file, pix []byte, c Config) {
 	}
 }
 
-// Of broken files: no panic, no memory beyond what the size asks for, and plain
-// Go's bytes; of others those of image/jpeg, nearly.
+// Of broken files: no panic, no memory beyond what the size asks for, plain Go's bytes,
+// and those of a window; of others those of image/jpeg, nearly.
 func FuzzDecode(f *testing.F) {
 	for i, g := range read(f) {
 		if i%4 == 0 && len(g.file) < 3000 {
@@ -153,6 +154,13 @@ func FuzzDecode(f *testing.F) {
 		}
 		if warning == "" && sane(b) {
 			near(t, b, pix, c)
+		}
+		w := image.Rect(c.Width/3, c.Height/3, c.Width/3+1, c.Height/2+1)
+		part, _, told, err := Decode(b, w, nil)
+		at, end := (w.Min.Y*c.Width+w.Min.X)*c.Channels, ((w.Max.Y-1)*c.Width+w.Max.X)*c.Channels
+		if err != nil || told != warning || !bytes.Equal(part[at:at+c.Channels], pix[at:at+c.Channels]) ||
+			!bytes.Equal(part[end-c.Channels:end], pix[end-c.Channels:end]) {
+			t.Fatalf("the window %v has other pixels, error %v, warning %q, want %q", w, err, told, warning)
 		}
 		chosen := fast
 		defer func() { fast = chosen }()
