@@ -8,7 +8,10 @@ Pillow writes three kinds of subsampling. Others are made of its files by giving
 frame other factors with as many blocks in a unit: the same blocks, elsewhere.
 
 Damaged pictures come with a part of the warning that is due. Mutated ones are damaged at
-random: whoever reads one reads these pixels.
+random: whoever reads one reads these pixels. For very many of them:
+
+    python testdata/export/jpeg.py --out jpegs --mutated 20000 --most 9999 --seed 1
+    JPEG_GOLDENS=$PWD/jpegs/ go test ./engine/internal/jpeg -run IsPillow -v
 """
 
 import argparse
@@ -292,24 +295,44 @@ def damaged():
         yield f"rows that overflow by {v}", changed(wave, at + 5, *[v] * 64), ""
 
 
-def mutated(n):
-    """Small pictures with random faults."""
-    r = np.random.default_rng(40)
-    sound = [b for _, b in pictures() if len(b) < 700]
+def mutated(n, seed, most):
+    """Pictures of up to so many bytes with random faults."""
+    r = np.random.default_rng(seed)
+    sound = [b for _, b in pictures() if len(b) < most]
     for i in range(n):
-        b = bytearray(sound[r.integers(len(sound))])
-        scan = bytes(b).find(b"\xff\xda")
-        for _ in range(r.integers(1, 4)):
-            at = int(r.integers(scan if r.random() < 0.8 else 2, len(b)))
-            kind = r.integers(5)
-            if kind < 2:
-                b[at] ^= 1 << int(r.integers(8))
-            elif kind == 2:
-                del b[at : at + int(r.integers(1, 9))]
-            elif kind == 3:
-                b[at:at] = r.bytes(int(r.integers(1, 9)))
-            else:
-                b[at] = 0xFF
+        parts = pieces(sound[r.integers(len(sound))])
+        j, k = r.integers(1, len(parts), 2)
+        match r.integers(10):
+            case 0:
+                parts[j], parts[k] = parts[k], parts[j]
+            case 1:
+                del parts[j]
+            case 2:
+                parts.insert(j, parts[k])
+            case 3:
+                parts = parts[: j + 1] + [(0xD9, b"\xff\xd9")]
+            case 4 if parts[j][0] in RESTARTS:
+                m = int(r.integers(256))
+                parts[j] = (m, bytes([0xFF, m]) + parts[j][1][2:])
+        b = bytearray(join(parts))
+        scan = max(bytes(b).find(b"\xff\xda"), 2)
+        for _ in range(r.integers(0, 4)):
+            if len(b) < 20:
+                break
+            at = int(r.integers(min(scan, len(b) - 1) if r.random() < 0.8 else 2, len(b)))
+            match r.integers(8):
+                case 0 | 1 | 2:
+                    b[at] ^= 1 << int(r.integers(8))
+                case 3:
+                    del b[at : at + int(r.integers(1, 9))]
+                case 4:
+                    b[at:at] = r.bytes(int(r.integers(1, 9)))
+                case 5:
+                    b[at] = 0xFF
+                case 6:
+                    b[at : at + 20] = bytes(len(b[at : at + 20]))
+                case 7:
+                    b = b[: max(at, scan + 20)] + b"\xff\xd9"
         yield f"mutated {i}", bytes(b)
 
 
@@ -318,7 +341,7 @@ def pixels(b):
         m = Image.open(io.BytesIO(b))
         m = m if m.mode == "L" else m.convert("RGB")
         m.load()
-    except (OSError, SyntaxError):
+    except (OSError, SyntaxError, Image.DecompressionBombError):
         return {"refused": True}
     return {"width": m.width, "height": m.height, "channels": len(m.getbands()), "sha256": hashlib.sha256(m.tobytes()).hexdigest()}
 
@@ -326,11 +349,15 @@ def pixels(b):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--out", type=pathlib.Path, required=True)
-    out = p.parse_args().out
+    p.add_argument("--mutated", type=int, default=200)
+    p.add_argument("--seed", type=int, default=40)
+    p.add_argument("--most", type=int, default=700, help="bytes of a picture to mutate")
+    o = p.parse_args()
+    out = o.out
     out.mkdir(parents=True, exist_ok=True)
     index = []
     with zipfile.ZipFile(out / "pictures.zip", "w", zipfile.ZIP_DEFLATED) as z:
-        sound, random = ((n, b, STRAY if n in LEFTOVER else "") for n, b in pictures()), ((n, b, None) for n, b in mutated(200))
+        sound, random = ((n, b, STRAY if n in LEFTOVER else "") for n, b in pictures()), ((n, b, None) for n, b in mutated(o.mutated, o.seed, o.most))
         for name, b, warning in itertools.chain(sound, damaged(), random):
             z.writestr(zipfile.ZipInfo(name + ".jpg"), b)
             due = {"mutated": True} if warning is None else {"warning": warning} if warning else {}
