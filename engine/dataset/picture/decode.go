@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/gif"
-	"image/png"
 	"io"
 	"slices"
 
@@ -16,6 +16,7 @@ import (
 	"golang.org/x/image/webp"
 
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
+	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
 // DefaultMaxPixels is the size at which PIL takes an image for a decompression bomb.
@@ -26,14 +27,14 @@ type imageFormat struct {
 	name       string
 	magic      string // ? stands for any byte
 	extensions []string
-	size       func([]byte) (w, h int, err error)
+	size       func([]byte) (extent, error)
 	// decode makes at least the pixels within the window.
 	decode func(b []byte, window image.Rectangle) (*Picture, error)
 }
 
 var imageFormats = []imageFormat{
 	{"JPEG", "\xff\xd8\xff", []string{".jpg", ".jpeg", ".jpe", ".jfif"}, jpegSize, decodeJPEG},
-	{"PNG", "\x89PNG\r\n\x1a\n", []string{".png"}, header(png.DecodeConfig), with(png.Decode)},
+	{"PNG", pngMagic, []string{".png"}, pngSize, whole(decodePNG)},
 	{"WebP", "RIFF????WEBP", []string{".webp"}, header(webp.DecodeConfig), whole(decodeWebP)},
 	{"GIF", "GIF8?a", []string{".gif"}, header(gif.DecodeConfig), whole(decodeGIF)},
 	{"BMP", "BM", []string{".bmp", ".dib"}, header(bmp.DecodeConfig), with(bmp.Decode)},
@@ -41,10 +42,31 @@ var imageFormats = []imageFormat{
 	{"TIFF", "MM\x00*", nil, header(tiff.DecodeConfig), with(tiff.Decode)},
 }
 
-func header(config func(io.Reader) (image.Config, error)) func([]byte) (w, h int, err error) {
-	return func(b []byte) (w, h int, err error) {
+// extent is what a header says: the size of a picture, and the bytes that decoding takes
+// for each of its pixels at most, those of what it makes among them.
+type extent struct{ w, h, bytes int }
+
+// extentOf is that of what Go's decoders make, with room for FromImage's result beside it
+// where reuse does not spare that.
+func extentOf(c image.Config) extent {
+	e := extent{c.Width, c.Height, 4}
+	switch c.ColorModel {
+	case color.GrayModel:
+		e.bytes = 1
+	case color.Gray16Model:
+		e.bytes = 3
+	case color.RGBA64Model, color.NRGBA64Model:
+		e.bytes = 8
+	case color.YCbCrModel, color.NYCbCrAModel, color.CMYKModel:
+		e.bytes = 7
+	}
+	return e
+}
+
+func header(config func(io.Reader) (image.Config, error)) func([]byte) (extent, error) {
+	return func(b []byte) (extent, error) {
 		c, err := config(bytes.NewReader(b))
-		return c.Width, c.Height, err
+		return extentOf(c), err
 	}
 }
 
@@ -59,7 +81,7 @@ func with(decode func(io.Reader) (image.Image, error)) func([]byte, image.Rectan
 		if err != nil {
 			return nil, err
 		}
-		return FromImage(m), nil
+		return reuse(m), nil
 	})
 }
 
@@ -108,16 +130,35 @@ func imageSize(b []byte, maxPixels int64) (format int, w, h int, err error) {
 		return 0, 0, 0, fmt.Errorf("it begins with %q, which is none of JPEG, PNG, WebP, GIF, BMP and TIFF", b[:min(len(b), 12)])
 	}
 	name := imageFormats[format].name
-	if w, h, err = imageFormats[format].size(b); err != nil {
+	e, err := imageFormats[format].size(b)
+	if err == nil {
+		err = e.check(cmp.Or(maxPixels, DefaultMaxPixels), len(b))
+	}
+	if err != nil {
 		return 0, 0, 0, fmt.Errorf("decoding %s: %w", name, err)
 	}
-	if w <= 0 || h <= 0 {
-		return 0, 0, 0, fmt.Errorf("decoding %s: it has %d x %d pixels", name, w, h)
+	return format, e.w, e.h, nil
+}
+
+// pixelBytes is the memory of one picture, for each of the pixels that it may have: its
+// file, and what becomes of that until it is decoded.
+const pixelBytes = 5
+
+// check compares a picture with the limits. File is the bytes of its file.
+func (e extent) check(maxPixels int64, file int) error {
+	if e.w <= 0 || e.h <= 0 {
+		return fmt.Errorf("it has %d x %d pixels", e.w, e.h)
 	}
-	if maxPixels = cmp.Or(maxPixels, DefaultMaxPixels); int64(w) > maxPixels/int64(h) {
-		return 0, 0, 0, fmt.Errorf("decoding %s: its header claims %d x %d pixels, the limit is %d pixels in all", name, w, h, maxPixels)
+	if int64(e.w) > maxPixels/int64(e.h) {
+		err := fmt.Errorf("its header claims %d x %d pixels, the limit is %d pixels in all", e.w, e.h, maxPixels)
+		return onnx.Remedy(err, "dataset.Options.MaxPixels")
 	}
-	return format, w, h, nil
+	if need, most := int64(e.w)*int64(e.h)*int64(e.bytes), maxPixels*pixelBytes-int64(file); need > most {
+		err := fmt.Errorf("its header claims %d x %d pixels, which take %d bytes; the limit of %d pixels leaves %d bytes for those of its kind",
+			e.w, e.h, need, maxPixels, most)
+		return onnx.Remedy(err, "dataset.Options.MaxPixels")
+	}
+	return nil
 }
 
 func hasMagic(b []byte, magic string) bool {

@@ -10,9 +10,9 @@ import (
 // pixels.
 const JPEGDecoder = "onnxprobe, as libjpeg-turbo"
 
-func jpegSize(b []byte) (w, h int, err error) {
+func jpegSize(b []byte) (extent, error) {
 	c, err := jpeg.DecodeConfig(b)
-	return c.Width, c.Height, err
+	return extent{c.Width, c.Height, c.Channels}, err
 }
 
 func decodeJPEG(b []byte, window image.Rectangle) (*Picture, error) {

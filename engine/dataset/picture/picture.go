@@ -119,6 +119,40 @@ func FromImage(m image.Image) *Picture {
 	return p
 }
 
+// reuse is FromImage for a picture that nobody else keeps: where that can be, its memory
+// becomes the result's.
+func reuse(m image.Image) *Picture {
+	pack := func(pix []uint8, stride, step, next int) *Picture {
+		w, h := m.Bounds().Dx(), m.Bounds().Dy()
+		if stride != w*step {
+			return FromImage(m)
+		}
+		for i, o := 0, 0; i+step <= len(pix); i, o = i+step, o+3 {
+			pix[o], pix[o+1], pix[o+2] = pix[i], pix[i+next], pix[i+2*next]
+		}
+		return &Picture{W: w, H: h, C: 3, Pix: pix[:w*h*3]}
+	}
+	switch m := m.(type) {
+	case *image.Gray:
+		if w, h := m.Rect.Dx(), m.Rect.Dy(); m.Stride == w {
+			return &Picture{W: w, H: h, C: 1, Pix: m.Pix[:w*h]}
+		}
+	case *image.RGBA:
+		if m.Opaque() {
+			return pack(m.Pix, m.Stride, 4, 1)
+		}
+	case *image.NRGBA:
+		return pack(m.Pix, m.Stride, 4, 1)
+	case *image.RGBA64:
+		if m.Opaque() {
+			return pack(m.Pix, m.Stride, 8, 2)
+		}
+	case *image.NRGBA64:
+		return pack(m.Pix, m.Stride, 8, 2)
+	}
+	return FromImage(m)
+}
+
 // colours is a reader of m's pixels, without alpha.
 func colours(m image.Image) func(x, y int) (r, g, b uint8) {
 	switch m := m.(type) {
