@@ -3,6 +3,7 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"image"
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -56,16 +57,20 @@ func (e *encoded) size(i int) (w, h int, err error) {
 	if err == nil {
 		w, h, err = picture.SizeOf(b, e.o.MaxPixels)
 	}
-	if err == nil && e.turn(b) >= 5 {
+	turn := 1
+	if err == nil {
+		turn, err = e.turn(b)
+	}
+	if turn >= 5 {
 		w, h = h, w
 	}
 	return w, h, err
 }
 
 // turn is the orientation of an image file, 1 where that is not asked for.
-func (e *encoded) turn(b []byte) int {
+func (e *encoded) turn(b []byte) (int, error) {
 	if !e.o.EXIF {
-		return 1
+		return 1, nil
 	}
 	return picture.Orientation(b)
 }
@@ -97,19 +102,31 @@ func (e *encoded) Sample(i int, dst []float32) error {
 	if err != nil {
 		return fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}
-	turn, seen := e.turn(b), e.renderer.Pre.Seen
-	if turn != 1 {
-		seen = nil
-	}
-	p, err := picture.Decode(b, e.o.MaxPixels, seen)
+	p, err := e.decode(i, b, e.renderer.Pre.Seen)
 	if err == nil {
-		up := p.Upright(turn)
-		e.traits.put(i, up)
-		err = e.renderer.Render(up, dst)
+		err = e.renderer.Render(p, dst)
 		p.Release()
 	}
 	if err != nil {
 		return fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}
 	return nil
+}
+
+// decode makes picture i of its file, upright where that is asked for.
+func (e *encoded) decode(i int, b []byte, seen func(w, h int) image.Rectangle) (*picture.Picture, error) {
+	turn, err := e.turn(b)
+	if err != nil {
+		return nil, err
+	}
+	if turn != 1 {
+		seen = nil
+	}
+	p, err := picture.Decode(b, e.o.MaxPixels, seen)
+	if err != nil {
+		return nil, err
+	}
+	up := p.Upright(turn)
+	e.traits.put(i, up)
+	return up, nil
 }

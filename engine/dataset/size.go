@@ -142,12 +142,10 @@ func (e *encoded) picture(i int) (*picture.Picture, error) {
 	b, err := e.read(i)
 	var p *picture.Picture
 	if err == nil {
-		p, err = picture.Decode(b, e.o.MaxPixels, nil)
+		p, err = e.decode(i, b, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading image %q: %w", e.where(i), err)
 	}
-	p = p.Upright(e.turn(b))
-	e.traits.put(i, p)
 	return p, nil
 }

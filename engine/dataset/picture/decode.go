@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
-	"golang.org/x/image/webp"
 
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -35,7 +34,7 @@ type imageFormat struct {
 var imageFormats = []imageFormat{
 	{"JPEG", "\xff\xd8\xff", []string{".jpg", ".jpeg", ".jpe", ".jfif"}, jpegSize, decodeJPEG},
 	{"PNG", pngMagic, []string{".png"}, pngSize, whole(decodePNG)},
-	{"WebP", "RIFF????WEBP", []string{".webp"}, header(webp.DecodeConfig), whole(decodeWebP)},
+	{"WebP", "RIFF????WEBP", []string{".webp"}, webpSize, whole(decodeWebP)},
 	{"GIF", "GIF8?a", []string{".gif"}, header(gif.DecodeConfig), whole(decodeGIF)},
 	{"BMP", "BM", []string{".bmp", ".dib"}, header(bmp.DecodeConfig), with(bmp.Decode)},
 	{"TIFF", "II*\x00", []string{".tif", ".tiff"}, header(tiff.DecodeConfig), with(tiff.Decode)},
@@ -191,20 +190,6 @@ func Decode(b []byte, maxPixels int64, seen func(w, h int) image.Rectangle) (p *
 		return nil, fmt.Errorf("decoding %s: %w", name, err)
 	}
 	return p, nil
-}
-
-func decodeWebP(b []byte) (*Picture, error) {
-	m, err := webp.Decode(bytes.NewReader(b))
-	if err != nil {
-		return nil, err
-	}
-	switch m := m.(type) {
-	case *image.YCbCr:
-		return fromWebP(m), nil
-	case *image.NYCbCrA:
-		return fromWebP(&m.YCbCr), nil
-	}
-	return FromImage(m), nil
 }
 
 // decodeGIF decodes the first frame on its canvas. Transparent pixels show

@@ -3,79 +3,166 @@ package picture
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
 )
 
-// Orientation is the EXIF orientation of an image file, 1 to 8; 1, upright,
-// when it has none that can be read.
-func Orientation(b []byte) int {
-	t := exifOf(b)
-	if len(t) < 8 {
-		return 1
+// metadata is what a file says of its picture's orientation, where PIL looks for it.
+type metadata struct {
+	exif []byte // a small TIFF file, with or without "Exif\0\0" before it
+	raw  string // ImageMagick's "Raw profile type exif": numbers in hexadecimal after a head of 3 lines
+	xmp  []byte
+	// lenient is a JPEG file without a resolution: PIL looks for that in the EXIF data, which
+	// it then takes for read even if they are broken.
+	lenient bool
+}
+
+const exifHead = "Exif\x00\x00"
+
+// Orientation is the EXIF orientation of an image file, 1 to 8, as PIL's exif_transpose
+// takes it: from EXIF data, whatever type of number it is there, else from XMP. It is 1,
+// upright, where there is none, and for TIFF files, which Decode turns. EXIF data that PIL
+// fails over are an error.
+func Orientation(b []byte) (int, error) {
+	m := metadata{}
+	switch {
+	case hasMagic(b, "\xff\xd8"):
+		m = jpegMetadata(b)
+	case hasMagic(b, pngMagic):
+		m = pngMetadata(b)
+	case hasMagic(b, "RIFF????WEBP"):
+		m = webpMetadata(b)
 	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if t[0] == 'M' {
-		order = binary.BigEndian
+	o, err := m.orientation()
+	if err != nil {
+		return 1, fmt.Errorf("reading its orientation: %w", err)
 	}
-	at := int64(order.Uint32(t[4:]))
-	if at+2 > int64(len(t)) {
-		return 1
-	}
-	entries := t[at+2:]
-	for range order.Uint16(t[at:]) {
-		if len(entries) < 12 {
-			break
+	return o, nil
+}
+
+func (m metadata) orientation() (int, error) {
+	data := m.exif
+	if data == nil && m.raw != "" {
+		lines := strings.Split(m.raw, "\n")
+		text := strings.Join(lines[min(3, len(lines)):], "")
+		var err error
+		if data, err = hex.DecodeString(strings.Join(strings.Fields(text), "")); err != nil {
+			return 1, errors.New("its raw profile of EXIF data is no row of hexadecimal numbers")
 		}
-		if order.Uint16(entries) == 0x0112 {
-			if o := int(order.Uint16(entries[8:])); o >= 1 && o <= 8 {
-				return o
+	}
+	for range 2 {
+		data = bytes.TrimPrefix(data, []byte(exifHead))
+	}
+	if len(data) > 0 {
+		d, ok := ifdOf(data)
+		if !ok || d.big {
+			if m.lenient {
+				return 1, nil
 			}
-			break
+			return 1, fmt.Errorf("its EXIF data begin with %q, and not as those of a TIFF file", data[:min(len(data), 8)])
 		}
-		entries = entries[12:]
+		if f, ok := d.field(0x0112); ok {
+			return upright(f.number(0)), nil
+		}
+	}
+	if found := xmpOrientation.FindSubmatch(m.xmp); found != nil {
+		return upright(float64(found[1][0] - '0')), nil
+	}
+	return 1, nil
+}
+
+var xmpOrientation = regexp.MustCompile(`tiff:Orientation(?:="|>)([0-9])`)
+
+// upright is an orientation of a file; 1 for what is none.
+func upright(v float64) int {
+	if v >= 1 && v <= 8 && v == float64(int(v)) {
+		return int(v)
 	}
 	return 1
 }
 
-// exifOf finds the EXIF data, itself a small TIFF file, of an image file.
-func exifOf(b []byte) []byte {
-	switch {
-	case hasMagic(b, "II*\x00"), hasMagic(b, "MM\x00*"):
-		return b
-	case hasMagic(b, "\xff\xd8"):
-		for at := 2; at+4 <= len(b) && b[at] == 0xff && b[at+1] != 0xda; {
-			n := int(binary.BigEndian.Uint16(b[at+2:]))
-			if n < 2 || at+2+n > len(b) {
-				break
+func jpegMetadata(b []byte) metadata {
+	m := metadata{lenient: true}
+	for at := 2; at+4 <= len(b); {
+		switch kind := b[at+1]; {
+		case b[at] != 0xff || kind == 0: // junk
+			at++
+		case kind == 0xff: // padding
+			at++
+		case kind >= 0xd0 && kind <= 0xd9 || kind == 0xc8 || kind >= 0xf0 && kind <= 0xfd: // alone
+			at += 2
+		case kind == 0xda:
+			return m
+		default:
+			end := at + 2 + max(int(binary.BigEndian.Uint16(b[at+2:])), 2)
+			if end > len(b) {
+				return m
 			}
-			if data, ok := bytes.CutPrefix(b[at+4:at+2+n], []byte("Exif\x00\x00")); ok && b[at+1] == 0xe1 {
-				return data
+			data := b[at+4 : end]
+			if exif, ok := bytes.CutPrefix(data, []byte(exifHead)); ok && kind == 0xe1 {
+				if m.exif == nil {
+					exif = data
+				}
+				m.exif = append(m.exif[:len(m.exif):len(m.exif)], exif...)
+			} else if xmp, ok := bytes.CutPrefix(data, []byte("http://ns.adobe.com/xap/1.0/\x00")); ok && kind == 0xe1 {
+				m.xmp = xmp
+			} else if kind == 0xe0 && bytes.HasPrefix(data, []byte("JFIF")) && len(data) >= 12 && (data[7] == 1 || data[7] == 2) {
+				m.lenient = false
 			}
-			at += 2 + n
-		}
-	case hasMagic(b, "\x89PNG"):
-		for at := int64(8); at+12 <= int64(len(b)); {
-			n := int64(binary.BigEndian.Uint32(b[at:]))
-			if at+12+n > int64(len(b)) {
-				break
-			}
-			if string(b[at+4:at+8]) == "eXIf" {
-				return b[at+8 : at+8+n]
-			}
-			at += 12 + n
-		}
-	case hasMagic(b, "RIFF????WEBP"):
-		for at := int64(12); at+8 <= int64(len(b)); {
-			n := int64(binary.LittleEndian.Uint32(b[at+4:]))
-			if at+8+n > int64(len(b)) {
-				break
-			}
-			if string(b[at:at+4]) == "EXIF" {
-				return bytes.TrimPrefix(b[at+8:at+8+n], []byte("Exif\x00\x00"))
-			}
-			at += 8 + n + n%2
+			at = end
 		}
 	}
-	return nil
+	return m
+}
+
+func pngMetadata(b []byte) (m metadata) {
+	const xmp, raw = "XML:com.adobe.xmp", "Raw profile type exif"
+	var text, international []byte
+	f, err := parsePNG(b)
+	if err != nil {
+		return m
+	}
+	for _, t := range f.texts {
+		data, err := t.unpack()
+		switch {
+		case err != nil:
+		case t.chunk == "eXIf":
+			m.exif = append([]byte(exifHead), data...)
+		case string(t.key) == "exif":
+			m.exif = data
+		case string(t.key) == raw:
+			m.raw = string(data)
+		case string(t.key) == xmp && t.chunk == "iTXt":
+			text, international = data, data
+		case string(t.key) == xmp:
+			text = data
+		}
+	}
+	if m.xmp = text; len(text) == 0 {
+		m.xmp = international
+	}
+	return m
+}
+
+func webpMetadata(b []byte) (m metadata) {
+	const exif, xmp = 8, 4 // flags
+	var flags byte
+	for c := range riffChunks(b[12:]) {
+		switch {
+		case c.name == "VP8X" && len(c.data) > 0 && flags == 0:
+			flags = c.data[0]
+		case flags == 0:
+			return m
+		case c.name == "EXIF" && flags&exif != 0 && m.exif == nil:
+			m.exif = c.data
+		case c.name == "XMP " && flags&xmp != 0 && m.xmp == nil:
+			m.xmp = c.data
+		}
+	}
+	return m
 }
 
 // Upright turns a picture stored with an EXIF orientation; one that is upright is returned

@@ -58,7 +58,9 @@ type field struct {
 // sizes of the types of fields; 0 where there is no such type.
 var fieldSizes = [...]uint64{1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 
-// field is the first one with a tag whose values are in the file.
+// field is the first one with a tag, as PIL's ImageFileDirectory_v2.load finds it: those of
+// unknown types, without values or with more values than the file has bytes are passed
+// over, and values outside the file end the directory.
 func (d ifd) field(tag uint16) (field, bool) {
 	head, step, room := uint64(2), uint64(12), uint64(4)
 	if d.big {
@@ -68,7 +70,7 @@ func (d ifd) field(tag uint16) (field, bool) {
 	if first == nil {
 		return field{}, false
 	}
-	n := uint64(d.order.Uint16(first))
+	n, outside := uint64(d.order.Uint16(first)), uint64(0)
 	if d.big {
 		n = d.order.Uint64(first)
 	}
@@ -76,9 +78,6 @@ func (d ifd) field(tag uint16) (field, bool) {
 		e := d.bytes(d.from+head+i*step, step)
 		if e == nil {
 			break
-		}
-		if d.order.Uint16(e) != tag {
-			continue
 		}
 		f := field{order: d.order, kind: d.order.Uint16(e[2:]), count: uint64(d.order.Uint32(e[4:])), data: e[step-room:]}
 		at := uint64(d.order.Uint32(f.data))
@@ -88,12 +87,18 @@ func (d ifd) field(tag uint16) (field, bool) {
 		if int(f.kind) >= len(fieldSizes) || fieldSizes[f.kind] == 0 || f.count == 0 || f.count > uint64(len(d.b)) {
 			continue
 		}
-		if size := f.count * fieldSizes[f.kind]; size <= room {
-			f.data = f.data[:size]
-		} else if f.data = d.bytes(at, size); f.data == nil {
-			continue
+		size := f.count * fieldSizes[f.kind]
+		if size > room {
+			if outside += size; outside > uint64(len(d.b)) {
+				continue
+			}
+			if f.data = d.bytes(at, size); f.data == nil {
+				break
+			}
 		}
-		return f, true
+		if f.data = f.data[:size]; d.order.Uint16(e) == tag {
+			return f, true
+		}
 	}
 	return field{}, false
 }

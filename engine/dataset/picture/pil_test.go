@@ -159,8 +159,8 @@ func TestEXIFOrientationLikePIL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := Orientation(b); o != 6 {
-		t.Fatalf("orientation is %d, want 6", o)
+	if o, err := Orientation(b); o != 6 || err != nil {
+		t.Fatalf("orientation is %d (%v), want 6", o, err)
 	}
 	want := arrays["exif_transpose/orientation6.jpg"]
 	got := decodeFile(t, path).Channels(3).Upright(6)

@@ -23,13 +23,14 @@ const pngMagic = "\x89PNG\r\n\x1a\n"
 type pngFile struct {
 	header, palette []byte
 	pixels          [][]byte // the zlib stream, as its chunks lie in the file
-	// packed are the compressed texts and color profiles, by the names of their chunks.
-	packed []pngPacked
+	texts           []pngText
 }
 
-type pngPacked struct {
+// pngText is a text, a color profile or EXIF data.
+type pngText struct {
 	chunk     string
 	key, data []byte
+	packed    bool
 }
 
 // pngChunk is the chunk at the beginning of b; its data end where the file ends.
@@ -60,7 +61,7 @@ func parsePNG(b []byte) (f pngFile, err error) {
 		}
 		switch {
 		case (name == "IHDR") != (f.header == nil), name == "IHDR" && len(data) != 13:
-			return f, errors.New("its header is not the first chunk, or not 13 bytes")
+			return f, errors.New("it does not begin with a header of 13 bytes, or has another")
 		case name == "IHDR":
 			f.header = data
 		case name == "PLTE" && len(data) > 3*256:
@@ -75,10 +76,7 @@ func parsePNG(b []byte) (f pngFile, err error) {
 		f.note(name, data)
 		at += 12 + len(data)
 	}
-	switch {
-	case f.header == nil:
-		return f, errors.New("it has no header")
-	case f.header[9] == 3 && len(f.palette) < 3:
+	if f.header == nil || f.header[9] == 3 && len(f.palette) < 3 {
 		return f, errors.New("it has no palette, and its pixels are colors of one")
 	}
 	name, data, whole := pngChunk(b[at:])
@@ -93,35 +91,49 @@ func parsePNG(b []byte) (f pngFile, err error) {
 	return f, nil
 }
 
-// note keeps what a chunk has compressed.
+// note keeps texts and their like.
 func (f *pngFile) note(name string, data []byte) {
-	key, rest, _ := bytes.Cut(data, []byte{0})
-	switch {
-	case len(rest) == 0:
-		return
-	case name == "iTXt":
-		parts := bytes.SplitN(rest[1:], []byte{0}, 4) // its method is 0, then language and key
-		if rest[0] == 0 || len(parts) < 4 {
+	t := pngText{chunk: name, data: data}
+	switch name {
+	case "eXIf":
+	case "tEXt":
+		t.key, t.data, _ = bytes.Cut(data, []byte{0})
+	case "zTXt", "iCCP":
+		if t.key, t.data, t.packed = bytes.Cut(data, []byte{0}); len(t.data) == 0 {
 			return
 		}
-		f.packed = append(f.packed, pngPacked{name, key, parts[3]})
-	case name == "zTXt", name == "iCCP":
-		f.packed = append(f.packed, pngPacked{name, key, rest[1:]})
+		t.data = t.data[1:] // the method, always 0
+	case "iTXt":
+		parts := bytes.SplitN(data, []byte{0}, 2)
+		if len(parts) < 2 || len(parts[1]) < 2 {
+			return
+		}
+		t.key, t.packed = parts[0], parts[1][0] != 0
+		if parts = bytes.SplitN(parts[1][2:], []byte{0}, 3); len(parts) < 3 {
+			return
+		}
+		t.data = parts[2]
+	default:
+		return
 	}
+	f.texts = append(f.texts, t)
 }
 
 // PIL's bounds for texts and color profiles, in bytes: of one and of all.
 const maxPNGText, maxPNGTexts = 1 << 20, 64 << 20
 
-// unpack is the text or profile without compression; as much as is there of a broken one.
-func (p pngPacked) unpack() ([]byte, error) {
-	z, err := zlib.NewReader(bytes.NewReader(p.data))
+// unpack is the data without compression; as much as is there of what is broken.
+func (t pngText) unpack() ([]byte, error) {
+	if !t.packed {
+		return t.data, nil
+	}
+	z, err := zlib.NewReader(bytes.NewReader(t.data))
 	if err != nil {
 		return nil, nil
 	}
 	b, _ := io.ReadAll(io.LimitReader(z, maxPNGText+1))
 	if len(b) > maxPNGText {
-		return nil, fmt.Errorf("its chunk %q unpacks to more than %d bytes, the limit for texts and color profiles", p.chunk, maxPNGText)
+		return nil, fmt.Errorf("its chunk %q unpacks to more than %d bytes, the limit for texts and color profiles", t.chunk, maxPNGText)
 	}
 	return b, nil
 }
@@ -129,8 +141,8 @@ func (p pngPacked) unpack() ([]byte, error) {
 // checkTexts bounds what a reader of the texts would meet, as PIL does.
 func (f pngFile) checkTexts() error {
 	all := 0
-	for _, p := range f.packed {
-		b, err := p.unpack()
+	for _, t := range f.texts {
+		b, err := t.unpack()
 		if err != nil {
 			return err
 		}
@@ -231,10 +243,11 @@ func (s *storing) Read(b []byte) (int, error) {
 
 // pngSize is that of the header, with what Go's decoder takes for a pixel.
 func pngSize(b []byte) (s extent, err error) {
-	f, err := parsePNG(b)
-	if err != nil {
-		return s, err
+	name, data, whole := pngChunk(b[len(pngMagic):])
+	if name != "IHDR" || len(data) != 13 || !whole {
+		return s, errors.New("it does not begin with a header of 13 bytes")
 	}
+	f := pngFile{header: data, palette: make([]byte, 3)}
 	c, err := png.DecodeConfig(f.file(chunkOf("IDAT")))
 	if err != nil {
 		return s, err
