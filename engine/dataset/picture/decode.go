@@ -11,7 +11,6 @@ import (
 	"io"
 	"slices"
 
-	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
@@ -24,7 +23,7 @@ const DefaultMaxPixels = 178956970
 // imageFormat is told by a file's first bytes, whatever its name says.
 type imageFormat struct {
 	name       string
-	magic      string // ? stands for any byte
+	magic      []string // any of them; ? stands for any byte
 	extensions []string
 	size       func([]byte) (extent, error)
 	// decode makes at least the pixels within the window.
@@ -32,13 +31,17 @@ type imageFormat struct {
 }
 
 var imageFormats = []imageFormat{
-	{"JPEG", "\xff\xd8\xff", []string{".jpg", ".jpeg", ".jpe", ".jfif"}, jpegSize, decodeJPEG},
-	{"PNG", pngMagic, []string{".png"}, pngSize, whole(decodePNG)},
-	{"WebP", "RIFF????WEBP", []string{".webp"}, webpSize, whole(decodeWebP)},
-	{"GIF", "GIF8?a", []string{".gif"}, header(gif.DecodeConfig), whole(decodeGIF)},
-	{"BMP", "BM", []string{".bmp", ".dib"}, header(bmp.DecodeConfig), with(bmp.Decode)},
-	{"TIFF", "II*\x00", []string{".tif", ".tiff"}, header(tiff.DecodeConfig), with(tiff.Decode)},
-	{"TIFF", "MM\x00*", nil, header(tiff.DecodeConfig), with(tiff.Decode)},
+	{"JPEG", []string{"\xff\xd8\xff"}, []string{".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}, jpegSize, decodeJPEG},
+	{"PNG", []string{pngMagic}, []string{".png", ".apng"}, pngSize, whole(decodePNG)},
+	{"WebP", []string{"RIFF????WEBP"}, []string{".webp"}, webpSize, whole(decodeWebP)},
+	{"GIF", []string{"GIF87a", "GIF89a"}, []string{".gif"}, header(gif.DecodeConfig), whole(decodeGIF)},
+	{"BMP", []string{"BM"}, []string{".bmp", ".dib"}, bmpSize, whole(decodeBMP)},
+	{"PNM", []string{"P1", "P2", "P3", "P4", "P5", "P6"}, []string{".ppm", ".pgm", ".pbm", ".pnm"}, pnmSize, whole(decodePNM)},
+	{"TIFF", []string{"II*\x00", "MM\x00*"}, []string{".tif", ".tiff"}, header(tiff.DecodeConfig), with(tiff.Decode)},
+}
+
+func (f imageFormat) begins(b []byte) bool {
+	return slices.ContainsFunc(f.magic, func(m string) bool { return hasMagic(b, m) })
 }
 
 // extent is what a header says: the size of a picture, and the bytes that decoding takes
@@ -86,7 +89,7 @@ func with(decode func(io.Reader) (image.Image, error)) func([]byte, image.Rectan
 
 // Is reports whether a file that begins with b is an image of a format that Decode reads.
 func Is(b []byte) bool {
-	return slices.ContainsFunc(imageFormats, func(f imageFormat) bool { return hasMagic(b, f.magic) })
+	return slices.ContainsFunc(imageFormats, func(f imageFormat) bool { return f.begins(b) })
 }
 
 // IsName reports whether a file is named as an image.
@@ -120,13 +123,13 @@ func imageSize(b []byte, maxPixels int64) (format int, w, h int, err error) {
 	}
 	format = -1
 	for i, f := range imageFormats {
-		if hasMagic(b, f.magic) {
+		if f.begins(b) {
 			format = i
 			break
 		}
 	}
 	if format < 0 {
-		return 0, 0, 0, fmt.Errorf("it begins with %q, which is none of JPEG, PNG, WebP, GIF, BMP and TIFF", b[:min(len(b), 12)])
+		return 0, 0, 0, fmt.Errorf("it begins with %q, which is none of JPEG, PNG, WebP, GIF, BMP, PNM and TIFF", b[:min(len(b), 12)])
 	}
 	name := imageFormats[format].name
 	e, err := imageFormats[format].size(b)
