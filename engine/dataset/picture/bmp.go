@@ -12,10 +12,10 @@ type bmpFile struct {
 	topDown     bool
 	compression uint32
 	masks       [4]uint32 // red, green, blue, alpha
-	// colors are what pixels of 8 bits or fewer stand for. Grey means that the colors are the
+	// colors are what pixels of 8 bits or fewer stand for. Gray means that the colors are the
 	// pixels themselves: black and white of pixels of 1 bit, else 0 to 255.
 	colors [256][3]uint8
-	grey   bool
+	gray   bool
 	pixels int // where they begin
 }
 
@@ -88,24 +88,24 @@ func parseBMP(b []byte) (f bmpFile, err error) {
 	return f, f.check(colors)
 }
 
-// palette reads the colors, of which a file may lack the last. As many greys as there are
+// palette reads the colors, of which a file may lack the last. As many grays as there are
 // colors, one for each, or black and white are none to PIL.
 func (f *bmpFile) palette(b []byte, entry, colors int) {
-	f.grey = true
+	f.gray = true
 	for i := range colors {
 		value := uint8(i)
 		if colors == 2 {
 			value *= 255
 		}
 		if len(b) < entry*i+3 {
-			f.grey = false
+			f.gray = false
 			break
 		}
 		c := [3]uint8{b[entry*i+2], b[entry*i+1], b[entry*i]}
 		if i < len(f.colors) && len(b) >= entry*(i+1) {
 			f.colors[i] = c
 		}
-		f.grey = f.grey && c == [3]uint8{value, value, value}
+		f.gray = f.gray && c == [3]uint8{value, value, value}
 	}
 }
 
@@ -154,10 +154,10 @@ func (f *bmpFile) check(colors int) error {
 func (f *bmpFile) checkPalette(colors, bits int) error {
 	switch {
 	case bits > 8:
-	case !f.grey && colors > len(f.colors):
+	case !f.gray && colors > len(f.colors):
 		return fmt.Errorf("its palette has %d colors, want at most %d", colors, len(f.colors))
-	case f.grey && (bits == 4 || (bits == 1) != (colors <= 2)) && f.compression == bmpRaw:
-		return fmt.Errorf("its palette is %d greys alone for pixels of %d bits, which is not read: PIL takes such for other pixels", colors, f.bits)
+	case f.gray && (bits == 4 || (bits == 1) != (colors <= 2)) && f.compression == bmpRaw:
+		return fmt.Errorf("its palette is %d grays alone for pixels of %d bits, which is not read: PIL takes such for other pixels", colors, f.bits)
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (f *bmpFile) checkPalette(colors, bits int) error {
 func bmpSize(b []byte) (extent, error) {
 	f, err := parseBMP(b)
 	e := extent{f.w, f.h, 3}
-	if f.grey {
+	if f.gray {
 		e.bytes = 1
 	}
 	if f.compression == bmpRLE8 || f.compression == bmpRLE4 {
@@ -191,7 +191,7 @@ func decodeBMP(b []byte) (*Picture, error) {
 		return nil, fmt.Errorf("the file ends before its pixels do: %d of %d bytes are there", len(data), need)
 	}
 	channels := 3
-	if f.grey {
+	if f.gray {
 		channels = 1
 	}
 	p := New(f.w, f.h, channels)
@@ -214,7 +214,7 @@ func (f *bmpFile) row(dst, src []byte) {
 			at := x * f.bits
 			v := src[at/8] << (at % 8) >> (8 - f.bits)
 			switch {
-			case !f.grey:
+			case !f.gray:
 				copy(dst[3*x:], f.colors[v][:])
 			case f.whole():
 				dst[x] = v
@@ -244,7 +244,7 @@ func (f *bmpFile) row(dst, src []byte) {
 	}
 }
 
-// whole reports that greys are those of the pixels, not black and white.
+// whole reports that grays are those of the pixels, not black and white.
 func (f *bmpFile) whole() bool { return f.colors[1] == [3]uint8{1, 1, 1} }
 
 // unpack undoes run lengths: a byte a pixel, in the order of the file. What is skipped is

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/gif"
 	"io"
 	"slices"
 
@@ -34,7 +33,7 @@ var imageFormats = []imageFormat{
 	{"JPEG", []string{"\xff\xd8\xff"}, []string{".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}, jpegSize, decodeJPEG},
 	{"PNG", []string{pngMagic}, []string{".png", ".apng"}, pngSize, whole(decodePNG)},
 	{"WebP", []string{"RIFF????WEBP"}, []string{".webp"}, webpSize, whole(decodeWebP)},
-	{"GIF", []string{"GIF87a", "GIF89a"}, []string{".gif"}, header(gif.DecodeConfig), whole(decodeGIF)},
+	{"GIF", []string{"GIF87a", "GIF89a"}, []string{".gif"}, gifSize, whole(decodeGIF)},
 	{"BMP", []string{"BM"}, []string{".bmp", ".dib"}, bmpSize, whole(decodeBMP)},
 	{"PNM", []string{"P1", "P2", "P3", "P4", "P5", "P6"}, []string{".ppm", ".pgm", ".pbm", ".pnm"}, pnmSize, whole(decodePNM)},
 	{"TIFF", []string{"II*\x00", "MM\x00*"}, []string{".tif", ".tiff"}, header(tiff.DecodeConfig), with(tiff.Decode)},
@@ -193,57 +192,4 @@ func Decode(b []byte, maxPixels int64, seen func(w, h int) image.Rectangle) (p *
 		return nil, fmt.Errorf("decoding %s: %w", name, err)
 	}
 	return p, nil
-}
-
-// decodeGIF decodes the first frame on its canvas. Transparent pixels show
-// their palette colour, and so does the canvas around the frame: index 0, or
-// the transparent one.
-func decodeGIF(b []byte) (*Picture, error) {
-	b, background := opaqueGIF(b)
-	c, err := gif.DecodeConfig(bytes.NewReader(b))
-	if err != nil {
-		return nil, err
-	}
-	m, err := gif.Decode(bytes.NewReader(b))
-	if err != nil {
-		return nil, err
-	}
-	frame, ok := m.(*image.Paletted)
-	if !ok || m.Bounds() == image.Rect(0, 0, c.Width, c.Height) {
-		return FromImage(m), nil
-	}
-	canvas := image.NewPaletted(image.Rect(0, 0, c.Width, c.Height), frame.Palette)
-	for i := range canvas.Pix {
-		canvas.Pix[i] = background
-	}
-	r := frame.Rect.Intersect(canvas.Rect)
-	for y := r.Min.Y; y < r.Max.Y; y++ {
-		copy(canvas.Pix[canvas.PixOffset(r.Min.X, y):canvas.PixOffset(r.Max.X, y)], frame.Pix[frame.PixOffset(r.Min.X, y):])
-	}
-	return FromImage(canvas), nil
-}
-
-// opaqueGIF clears the first frame's transparency flag, in a copy: Go's decoder
-// would lose that palette entry's colour. It gives the index that was
-// transparent, else 0.
-func opaqueGIF(b []byte) ([]byte, uint8) {
-	const screen = 13
-	if len(b) < screen {
-		return b, 0
-	}
-	at := screen
-	if b[10]&0x80 != 0 {
-		at += 3 << (b[10]&7 + 1)
-	}
-	for at+2 < len(b) && b[at] == 0x21 {
-		if b[at+1] == 0xf9 && at+6 < len(b) && b[at+3]&1 != 0 {
-			b = bytes.Clone(b)
-			b[at+3] &^= 1
-			return b, b[at+6]
-		}
-		for at += 2; at < len(b) && b[at] != 0; at += 1 + int(b[at]) {
-		}
-		at++
-	}
-	return b, 0
 }

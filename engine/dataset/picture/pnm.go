@@ -12,7 +12,7 @@ import (
 
 // pnmFile is the header of a PBM, PGM or PPM file, read as PIL's PpmImagePlugin does.
 type pnmFile struct {
-	kind         byte // '1' to '6': bits, grey and color, as text and as bytes
+	kind         byte // '1' to '6': bits, gray and color, as text and as bytes
 	w, h, maxval int
 	pixels       int // where they begin
 }
@@ -93,7 +93,7 @@ func (f *pnmFile) channels() int {
 	return 1
 }
 
-// deep is a grey picture of more than 8 bits, of which PIL makes 16 bits.
+// deep is a gray picture of more than 8 bits, of which PIL makes 16 bits.
 func (f *pnmFile) deep() bool { return f.channels() == 1 && f.maxval > 255 }
 
 func pnmSize(b []byte) (extent, error) {
