@@ -10,6 +10,7 @@ var flagOf = map[string]string{
 	"dataset.Options.Column":      "--column NAME",
 	"dataset.Options.Format":      "--format NAME",
 	"dataset.Options.Layout":      "--layout NAME",
+	"dataset.Options.MaxPixels":   "--max-pixels N",
 	"dataset.Options.Pixels":      "--pixels NAME",
 	"dynamics.Study.Begin.force":  "--force",
 	"engine.Options.AllowRandom":  "--allow-random",

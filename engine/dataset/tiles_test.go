@@ -188,7 +188,7 @@ func TestTilesRefuse(t *testing.T) {
 		"at most 65 tiles":        {mustOpen(t, path, square), Tiling{Max: 65}},
 		"does not crop":           {mustOpen(t, path, picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 9, W: 9}}, Crop: picture.Size{H: 8, W: 8}}), Tiling{Max: 2}},
 		"resizes to a square":     {mustOpen(t, path, picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 9, W: 8}}}), Tiling{Max: 2}},
-		"over the limit":          {mustOpen(t, path, picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 8000, W: 8000}}}), Tiling{Max: 12}},
+		"over the limit":          {mustOpen(t, path, picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 6000, W: 6000}}}), Tiling{Max: 12}},
 		"only pictures can be":    {Random(2, []int{3, 8, 8}, 0, 1, 0), Tiling{Max: 2}},
 		"arrays beside them into": {multi{Dataset: mustOpen(t, path, square), sides: []Side{{}}}, Tiling{Max: 2}},
 	} {

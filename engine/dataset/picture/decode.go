@@ -8,6 +8,8 @@ import (
 	"image"
 	"image/color"
 	"io"
+	"math"
+	"runtime/debug"
 	"slices"
 
 	"golang.org/x/image/tiff"
@@ -104,46 +106,47 @@ func Extensions() (all []string) {
 	return all
 }
 
-// SizeOf reads an image's size from its header, and checks it. More than maxPixels are an
-// error; 0 is DefaultMaxPixels.
+// SizeOf reads an image's size from its header, and checks it. More than maxPixels, or as
+// many that take more than five bytes each to decode, are an error; 0 is DefaultMaxPixels.
 func SizeOf(b []byte, maxPixels int64) (w, h int, err error) {
-	_, w, h, err = imageSize(b, maxPixels)
-	return w, h, err
+	_, e, err := imageSize(b, maxPixels)
+	if err != nil {
+		return 0, 0, err
+	}
+	return e.w, e.h, nil
 }
 
-// imageSize is SizeOf and the format.
-func imageSize(b []byte, maxPixels int64) (format int, w, h int, err error) {
+// imageSize is SizeOf, with the format and the memory.
+func imageSize(b []byte, maxPixels int64) (format imageFormat, e extent, err error) {
 	defer safe.Rescue(&err)
 	if len(b) == 0 {
-		return 0, 0, 0, errors.New("the file is empty")
+		return format, e, errors.New("the file is empty")
 	}
 	if k := UnreadAs(b); k != nil {
-		return 0, 0, 0, k
+		return format, e, k
 	}
-	format = -1
-	for i, f := range imageFormats {
-		if f.begins(b) {
-			format = i
-			break
-		}
+	i := slices.IndexFunc(imageFormats, func(f imageFormat) bool { return f.begins(b) })
+	if i < 0 {
+		return format, e, fmt.Errorf("it begins with %q, which is none of JPEG, PNG, WebP, GIF, BMP, PNM and TIFF", b[:min(len(b), 12)])
 	}
-	if format < 0 {
-		return 0, 0, 0, fmt.Errorf("it begins with %q, which is none of JPEG, PNG, WebP, GIF, BMP, PNM and TIFF", b[:min(len(b), 12)])
-	}
-	name := imageFormats[format].name
-	e, err := imageFormats[format].size(b)
-	if err == nil {
-		err = e.check(cmp.Or(maxPixels, DefaultMaxPixels), len(b))
+	format = imageFormats[i]
+	if e, err = format.size(b); err == nil {
+		err = e.check(min(cmp.Or(maxPixels, DefaultMaxPixels), math.MaxInt64/pixelBytes), len(b))
 	}
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("decoding %s: %w", name, err)
+		err = fmt.Errorf("decoding %s: %w", format.name, err)
 	}
-	return format, e.w, e.h, nil
+	return format, e, err
 }
 
-// pixelBytes is the memory of one picture, for each of the pixels that it may have: its
-// file, and what becomes of that until it is decoded.
-const pixelBytes = 5
+// Memory of one picture in bytes, its file and what that becomes until it is decoded: for
+// each pixel that a picture may have at most pixelBytes, but always fewBytes.
+const (
+	pixelBytes = 5
+	fewBytes   = 64 << 20
+)
+
+func (e extent) memory() int64 { return int64(e.w) * int64(e.h) * int64(e.bytes) }
 
 // check compares a picture with the limits. File is the bytes of its file.
 func (e extent) check(maxPixels int64, file int) error {
@@ -154,8 +157,8 @@ func (e extent) check(maxPixels int64, file int) error {
 		err := fmt.Errorf("its header claims %d x %d pixels, the limit is %d pixels in all", e.w, e.h, maxPixels)
 		return onnx.Remedy(err, "dataset.Options.MaxPixels")
 	}
-	if need, most := int64(e.w)*int64(e.h)*int64(e.bytes), maxPixels*pixelBytes-int64(file); need > most {
-		err := fmt.Errorf("its header claims %d x %d pixels, which take %d bytes; the limit of %d pixels leaves %d bytes for those of its kind",
+	if need, most := e.memory()+int64(file), max(maxPixels*pixelBytes, fewBytes); need > most {
+		err := fmt.Errorf("its header claims %d x %d pixels, which take %d bytes with the file; the limit of %d pixels is one of %d bytes too",
 			e.w, e.h, need, maxPixels, most)
 		return onnx.Remedy(err, "dataset.Options.MaxPixels")
 	}
@@ -175,21 +178,28 @@ func hasMagic(b []byte, magic string) bool {
 }
 
 // Decode decodes the first picture of an image file, as PIL's convert("RGB") or, for
-// grey images, convert("L") gives it. More than maxPixels are an error before memory is
-// taken for them; 0 is DefaultMaxPixels. Seen tells which of the pixels matter, and others
+// grey images, convert("L") gives it. What SizeOf refuses is an error before memory is
+// taken for it; 0 is DefaultMaxPixels. Seen tells which of the pixels matter, and others
 // may be anything; nil is all.
 func Decode(b []byte, maxPixels int64, seen func(w, h int) image.Rectangle) (p *Picture, err error) {
 	defer safe.Rescue(&err)
-	format, w, h, err := imageSize(b, maxPixels)
+	format, e, err := imageSize(b, maxPixels)
 	if err != nil {
 		return nil, err
 	}
-	name, window := imageFormats[format].name, image.Rect(0, 0, w, h)
-	if seen != nil {
-		window = seen(w, h)
+	if e.memory() > large {
+		debug.FreeOSMemory()
 	}
-	if p, err = imageFormats[format].decode(b, window); err != nil {
-		return nil, fmt.Errorf("decoding %s: %w", name, err)
+	window := image.Rect(0, 0, e.w, e.h)
+	if seen != nil {
+		window = seen(e.w, e.h)
+	}
+	if p, err = format.decode(b, window); err != nil {
+		return nil, fmt.Errorf("decoding %s: %w", format.name, err)
 	}
 	return p, nil
 }
+
+// large is the memory of a picture before which that of the last is given back: garbage is
+// collected at twice the memory in use, and would lie beside it.
+const large = 256 << 20

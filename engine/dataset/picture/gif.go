@@ -97,7 +97,11 @@ func (f gifFile) file() io.Reader {
 
 func gifSize(b []byte) (extent, error) {
 	f, err := parseGIF(b)
-	return extent{f.w, f.h, 4}, err
+	e := extent{f.w, f.h, 4}
+	if f.interlaced {
+		e.bytes++
+	}
+	return e, err
 }
 
 // decodeGIF decodes the first frame on its canvas. Transparent pixels show their color.

@@ -253,8 +253,8 @@ func pngSize(b []byte) (s extent, err error) {
 		return s, err
 	}
 	s = extentOf(c)
-	if f.header[12] != 0 { // the last pass is a picture of its own
-		s.bytes += (s.bytes + 1) / 2
+	if f.header[12] != 0 { // the passes are pictures of their own
+		s.bytes *= 2
 	}
 	return s, nil
 }

@@ -60,7 +60,7 @@ func NewRenderer(o RenderOptions, natural int, size func() (w, h int, err error)
 		out.W, out.H = r.Pre.OutputSize(w, h)
 	}
 	if out.H < 1 || out.W < 1 || int64(out.H) > r.MaxPixels/int64(out.W) {
-		return nil, fmt.Errorf("preprocessing gives samples of %s pixels, the limit is %d in all", out, r.MaxPixels)
+		return nil, onnx.Remedy(fmt.Errorf("preprocessing gives samples of %s pixels, the limit is %d in all", out, r.MaxPixels), "dataset.Options.MaxPixels")
 	}
 	r.H, r.W = out.H, out.W
 	r.C = r.Pre.Channels
@@ -71,6 +71,10 @@ func NewRenderer(o RenderOptions, natural int, size func() (w, h int, err error)
 	}
 	if r.Pre.Channels == 0 && len(r.Pre.Mean) != 3 && want.C == 0 && known(o.Input) && tensor.Count(o.Input) == r.H*r.W {
 		r.C = 1 // the model takes one value a pixel
+	}
+	if most := r.MaxPixels / 4 * 3; int64(r.C)*int64(r.H)*int64(r.W) > most {
+		err := fmt.Errorf("preprocessing gives samples of %d x %s values of 4 bytes, the limit of %d pixels leaves %d values", r.C, out, r.MaxPixels, most)
+		return nil, onnx.Remedy(err, "dataset.Options.MaxPixels")
 	}
 	sample := []int{r.C, r.H, r.W}
 	if r.Pre.ChannelsLast {
