@@ -34,7 +34,7 @@ var unreadKinds = []UnreadKind{ // AVIF before HEIC, whose general brands AVIF f
 		magic: []string{"ftypheic", "ftypheix", "ftyphevc", "ftyphevx", "ftypheim", "ftypheis", "ftypmif1", "ftypmsf1"}},
 	{Name: "JPEG XL", Extensions: []string{".jxl"}, Convert: "djxl IN OUT.png", magic: []string{"\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"}},
 	{Name: "JPEG 2000", Extensions: []string{".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"}, Convert: "opj_decompress -i IN -o OUT.png",
-		magic: []string{"\x00\x00\x00\x0cjP??\r\n\x87\n", "\xff\x4f\xff\x51"}},
+		magic: []string{"\x00\x00\x00\x0cjP??", "\xff\x4f\xff\x51"}},
 	{Name: "JPEG XR", Extensions: []string{".jxr", ".wdp", ".hdp"}, Convert: "JxrDecApp -i IN -o OUT.bmp", magic: []string{"II\xbc"}},
 	{Name: "JPEG LS", Extensions: []string{".jls"}, Convert: magick, magic: []string{"\xff\xd8\xff\xf7"}},
 	{Name: "camera raw", Extensions: []string{".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf",
