@@ -46,8 +46,8 @@ func (f *dataFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.column, "column", "", "what holds the pictures, or their paths: a column of Parquet or CSV, a field of JSON Lines, "+
 		"an extension in tar files, an array of an .npz file")
 	fs.StringVar(&f.layout, "layout", "auto", "axes of pictures in arrays: nchw or nhwc")
-	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF tag says; PIL and torchvision do not")
-	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse larger pictures before decoding them; 0 takes PIL's limit")
+	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF or XMP orientation says; PIL and torchvision do not. TIFF files are turned always, as PIL does")
+	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse larger pictures before decoding them, and those of more than 5 bytes of memory for each of so many pixels; 0 takes PIL's limit")
 	fs.IntVar(&f.limit, "limit", 0, "use only the first `N` items")
 }
 

@@ -78,7 +78,8 @@ type Options struct {
 	// EXIF turns pictures as their orientation tag says. PIL and torchvision do
 	// not, and neither do models trained with them.
 	EXIF bool
-	// MaxPixels bounds a picture before it is decoded, and what it is resized to;
+	// MaxPixels bounds a picture before it is decoded, and what it is resized to: its
+	// pixels, and the memory that these take on the way, 5 bytes for each that it may have.
 	// 0 is picture.DefaultMaxPixels.
 	MaxPixels int64
 	// MaxFileBytes bounds an image file; 0 is DefaultMaxFileBytes.
@@ -112,7 +113,7 @@ type Options struct {
 
 const (
 	// DefaultMaxFileBytes bounds one image file.
-	DefaultMaxFileBytes = 1 << 30
+	DefaultMaxFileBytes = 3 << 28
 	// DefaultMaxUnpacked bounds an array file that must be unpacked into memory.
 	DefaultMaxUnpacked = 3 << 28
 )

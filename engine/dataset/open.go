@@ -44,7 +44,7 @@ func init() { // openImages reads Formats
 			looksParquet, isParquetName, openParquet},
 		{"list", "lists of image files: .csv and .tsv (path, label, class), .jsonl and .ndjson (path or file_name, label), .txt (a path a line)",
 			looksListed, nil, openListed},
-		{"images", "JPEG, PNG, WebP, GIF, BMP and TIFF: files, or a folder whose sub-folders are the classes",
+		{"images", "JPEG (MPO too), PNG, WebP, GIF, BMP, TIFF, PPM, PGM and PBM, of animations the first frame: files, or a folder whose sub-folders are the classes",
 			looksImage, nil, openImages},
 	}
 }

@@ -12,7 +12,7 @@ const JPEGDecoder = "onnxprobe, as libjpeg-turbo"
 
 func jpegSize(b []byte) (extent, error) {
 	c, err := jpeg.DecodeConfig(b)
-	return extent{c.Width, c.Height, c.Channels}, err
+	return extent{c.Width, c.Height, c.PixelBytes}, err
 }
 
 func decodeJPEG(b []byte, window image.Rectangle) (*Picture, error) {

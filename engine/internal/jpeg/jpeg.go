@@ -32,6 +32,8 @@ type Config struct {
 	Width, Height int
 	// Channels is 1 for grey files and 3, red, green and blue, for others.
 	Channels int
+	// PixelBytes is the memory that Decode takes for each pixel at most, its result included.
+	PixelBytes int
 }
 
 // DecodeConfig reads the header of a file up to its frame.
@@ -48,7 +50,7 @@ func DecodeConfig(b []byte) (Config, error) {
 // Decode decodes a file to rows of interleaved bytes, as PIL's convert("RGB")
 // gives them; those of grey files have one byte a pixel. The result takes pix's
 // memory where that is large enough. Callers that do not trust the file check the
-// size that DecodeConfig gives: memory for up to 12 bytes a pixel is taken, though
+// size that DecodeConfig gives: memory for up to PixelBytes a pixel is taken, though
 // not for more than 64 pixels of each component for a bit of the file.
 //
 // Only the pixels within window are made, and are those of the whole picture to
@@ -155,10 +157,18 @@ func (d *decoder) start(b []byte) {
 }
 
 func (d *decoder) config() Config {
-	c := Config{d.width, d.height, 3}
+	c := Config{Width: d.width, Height: d.height, Channels: 3}
 	if len(d.components) == 1 {
 		c.Channels = 1
 	}
+	samples := 0 // in the pixels of the largest sampling
+	for _, of := range d.components {
+		samples += of.h * of.v
+	}
+	if d.progressive {
+		samples *= 3 // coefficients of 2 bytes each
+	}
+	c.PixelBytes = c.Channels + ceil(samples, d.hMax*d.vMax)
 	return c
 }
 

@@ -90,7 +90,7 @@ func TestDecodeIsPillow(t *testing.T) {
 				if seen["warnings of what Pillow refuses"]++; warning == "" {
 					t.Errorf("%s: neither an error, as with Pillow, nor a warning", g.Name)
 				}
-			case c != (Config{g.Width, g.Height, g.Channels}) || len(pix) != g.Width*g.Height*g.Channels:
+			case c.Width != g.Width || c.Height != g.Height || c.Channels != g.Channels || len(pix) != g.Width*g.Height*g.Channels:
 				t.Errorf("%s: %+v and %d bytes, want %d x %d x %d", g.Name, c, len(pix), g.Width, g.Height, g.Channels)
 			case hex.EncodeToString(sum[:]) != g.SHA256:
 				t.Errorf("%s: the pixels are not Pillow's, warning %q", g.Name, warning)
