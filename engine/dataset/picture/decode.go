@@ -12,7 +12,6 @@ import (
 	"slices"
 
 	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
 	"golang.org/x/image/webp"
 
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
@@ -37,8 +36,10 @@ var imageFormats = []imageFormat{
 	{"WebP", "RIFF????WEBP", []string{".webp"}, header(webp.DecodeConfig), whole(decodeWebP)},
 	{"GIF", "GIF8?a", []string{".gif"}, header(gif.DecodeConfig), whole(decodeGIF)},
 	{"BMP", "BM", []string{".bmp", ".dib"}, header(bmp.DecodeConfig), with(bmp.Decode)},
-	{"TIFF", "II*\x00", []string{".tif", ".tiff"}, header(tiff.DecodeConfig), with(tiff.Decode)},
-	{"TIFF", "MM\x00*", nil, header(tiff.DecodeConfig), with(tiff.Decode)},
+	{"TIFF", "II*\x00", []string{".tif", ".tiff"}, tiffSize, decodeTIFF},
+	{"TIFF", "MM\x00*", nil, tiffSize, decodeTIFF},
+	{"TIFF", "II+\x00", nil, tiffSize, decodeTIFF}, // BigTIFF
+	{"TIFF", "MM\x00+", nil, tiffSize, decodeTIFF},
 }
 
 func header(config func(io.Reader) (image.Config, error)) func([]byte) (w, h int, err error) {

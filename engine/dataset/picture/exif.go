@@ -39,8 +39,6 @@ func Orientation(b []byte) int {
 // exifOf finds the EXIF data, itself a small TIFF file, of an image file.
 func exifOf(b []byte) []byte {
 	switch {
-	case hasMagic(b, "II*\x00"), hasMagic(b, "MM\x00*"):
-		return b
 	case hasMagic(b, "\xff\xd8"):
 		for at := 2; at+4 <= len(b) && b[at] == 0xff && b[at+1] != 0xda; {
 			n := int(binary.BigEndian.Uint16(b[at+2:]))
