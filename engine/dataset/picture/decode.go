@@ -1,18 +1,14 @@
 package picture
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"image"
 	"image/color"
-	"io"
 	"math"
 	"runtime/debug"
 	"slices"
-
-	"golang.org/x/image/tiff"
 
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -38,7 +34,7 @@ var imageFormats = []imageFormat{
 	{"GIF", []string{"GIF87a", "GIF89a"}, []string{".gif"}, gifSize, whole(decodeGIF)},
 	{"BMP", []string{"BM"}, []string{".bmp", ".dib"}, bmpSize, whole(decodeBMP)},
 	{"PNM", []string{"P1", "P2", "P3", "P4", "P5", "P6"}, []string{".ppm", ".pgm", ".pbm", ".pnm"}, pnmSize, whole(decodePNM)},
-	{"TIFF", []string{"II*\x00", "MM\x00*"}, []string{".tif", ".tiff"}, header(tiff.DecodeConfig), with(tiff.Decode)},
+	{"TIFF", []string{"II*\x00", "MM\x00*", "II+\x00", "MM\x00+"}, []string{".tif", ".tiff"}, tiffSize, decodeTIFF}, // + is BigTIFF
 }
 
 func (f imageFormat) begins(b []byte) bool {
@@ -66,26 +62,9 @@ func extentOf(c image.Config) extent {
 	return e
 }
 
-func header(config func(io.Reader) (image.Config, error)) func([]byte) (extent, error) {
-	return func(b []byte) (extent, error) {
-		c, err := config(bytes.NewReader(b))
-		return extentOf(c), err
-	}
-}
-
 // whole is a decoder that makes all pixels.
 func whole(decode func([]byte) (*Picture, error)) func([]byte, image.Rectangle) (*Picture, error) {
 	return func(b []byte, _ image.Rectangle) (*Picture, error) { return decode(b) }
-}
-
-func with(decode func(io.Reader) (image.Image, error)) func([]byte, image.Rectangle) (*Picture, error) {
-	return whole(func(b []byte) (*Picture, error) {
-		m, err := decode(bytes.NewReader(b))
-		if err != nil {
-			return nil, err
-		}
-		return reuse(m), nil
-	})
 }
 
 // Is reports whether a file that begins with b is an image of a format that Decode reads.

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"encoding/binary"
+	"iter"
 	"math"
 )
 
@@ -58,24 +59,69 @@ type field struct {
 // sizes of the types of fields; 0 where there is no such type.
 var fieldSizes = [...]uint64{1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 
+// size is how many bytes the values have; 0 where that is not known.
+func (f field) size() uint64 {
+	if int(f.kind) >= len(fieldSizes) {
+		return 0
+	}
+	return f.count * fieldSizes[f.kind]
+}
+
+// entries are how many the directory says it has, where the first lies, each one's bytes
+// and how many of these may be values.
+func (d ifd) entries() (n, first, step, room uint64) {
+	head := uint64(2)
+	if step, room = 12, 4; d.big {
+		head, step, room = 8, 20, 8
+	}
+	b := d.bytes(d.from, head)
+	switch {
+	case b == nil:
+	case d.big:
+		n = d.order.Uint64(b)
+	default:
+		n = uint64(d.order.Uint16(b))
+	}
+	return n, d.from + head, step, room
+}
+
+// fields are the tags in their order and what they have; data are nil where there are none,
+// the type is not known or the file ends before.
+func (d ifd) fields() iter.Seq2[uint16, field] {
+	return func(yield func(uint16, field) bool) {
+		n, first, step, room := d.entries()
+		for i := range n {
+			e := d.bytes(first+i*step, step)
+			if e == nil {
+				return
+			}
+			f := field{order: d.order, kind: d.order.Uint16(e[2:]), count: uint64(d.order.Uint32(e[4:])), data: e[step-room:]}
+			at := uint64(d.order.Uint32(f.data))
+			if d.big {
+				f.count, at = d.order.Uint64(e[4:]), d.order.Uint64(f.data)
+			}
+			if size := f.size(); size == 0 || f.count > uint64(len(d.b)) {
+				f.data = nil
+			} else if size <= room {
+				f.data = f.data[:size]
+			} else {
+				f.data = d.bytes(at, size)
+			}
+			if !yield(d.order.Uint16(e), f) {
+				return
+			}
+		}
+	}
+}
+
 // field is the first one with a tag, as PIL's ImageFileDirectory_v2.load finds it: those of
 // unknown types, without values or with more values than the file has bytes are passed
 // over, and values outside the file end the directory.
 func (d ifd) field(tag uint16) (field, bool) {
-	head, step, room := uint64(2), uint64(12), uint64(4)
-	if d.big {
-		head, step, room = 8, 20, 8
-	}
-	first := d.bytes(d.from, head)
-	if first == nil {
-		return field{}, false
-	}
-	n, outside := uint64(d.order.Uint16(first)), uint64(0)
-	if d.big {
-		n = d.order.Uint64(first)
-	}
+	n, first, step, room := d.entries()
+	outside := uint64(0)
 	for i := range n {
-		e := d.bytes(d.from+head+i*step, step)
+		e := d.bytes(first+i*step, step)
 		if e == nil {
 			break
 		}
