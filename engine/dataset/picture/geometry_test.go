@@ -30,9 +30,9 @@ func TestGeometryIsTorchvisions(t *testing.T) {
 		n := func(i int) int { return int(r[i].(float64)) }
 		var p Preprocess
 		if s, shorter := size(r[2]); shorter {
-			p.Resize = Resize{Shorter, s}
+			p.Resize = Resize{Mode: Shorter, Size: s}
 		} else if s != (Size{}) {
-			p.Resize = Resize{Exact, s}
+			p.Resize = Resize{Mode: Exact, Size: s}
 		}
 		p.Crop, _ = size(r[3])
 		got, err := p.Geometry(n(0), n(1))
@@ -60,10 +60,10 @@ func TestGeometryOfPixels(t *testing.T) {
 		p    Preprocess
 		w, h int
 	}{
-		{Preprocess{Resize: Resize{Shorter, Size{5, 5}}, Crop: Size{4, 4}}, 13, 9},
-		{Preprocess{Resize: Resize{Shorter, Size{16, 16}}, Crop: Size{15, 18}}, 9, 11},
-		{Preprocess{Resize: Resize{Fit, Size{12, 8}}, Crop: Size{12, 8}}, 7, 5},
-		{Preprocess{Resize: Resize{Cover, Size{12, 8}}, Crop: Size{12, 8}}, 7, 15},
+		{Preprocess{Resize: Resize{Mode: Shorter, Size: Size{5, 5}}, Crop: Size{4, 4}}, 13, 9},
+		{Preprocess{Resize: Resize{Mode: Shorter, Size: Size{16, 16}}, Crop: Size{15, 18}}, 9, 11},
+		{Preprocess{Resize: Resize{Mode: Fit, Size: Size{12, 8}}, Crop: Size{12, 8}}, 7, 5},
+		{Preprocess{Resize: Resize{Mode: Cover, Size: Size{12, 8}}, Crop: Size{12, 8}}, 7, 15},
 		{Preprocess{Crop: Size{4, 9}}, 6, 6},
 	} {
 		c.p.Interpolation, c.p.Fill = Nearest, []int{255}
@@ -110,7 +110,7 @@ func TestGeometryRefuses(t *testing.T) {
 		w, h int
 	}{
 		"want edges of 1": {Preprocess{}, 0, 4},
-		"to 0 x":          {Preprocess{Resize: Resize{Fit, Size{4, 4}}}, 1, 1000},
+		"to 0 x":          {Preprocess{Resize: Resize{Mode: Fit, Size: Size{4, 4}}}, 1, 1000},
 	} {
 		if _, err := c.p.Geometry(c.w, c.h); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d x %d: got %v, want %q", c.w, c.h, err, want)

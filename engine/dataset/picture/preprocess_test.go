@@ -52,7 +52,7 @@ func TestScaleIsDivision(t *testing.T) {
 // What torchvision 0.29's Resize(256) and CenterCrop gave for these sizes, in
 // Python: int(size*long/short), int(round((h-th)/2.0)) and _center_crop_compute_padding.
 func TestSizesLikeTorchvision(t *testing.T) {
-	p := Preprocess{Resize: Resize{Shorter, Size{256, 256}}}
+	p := Preprocess{Resize: Resize{Mode: Shorter, Size: Size{256, 256}}}
 	for _, c := range [][4]int{{500, 375, 341, 256}, {375, 500, 256, 341}, {256, 256, 256, 256}, {1, 1, 256, 256}, {333, 1000, 256, 768}, {640, 427, 383, 256}} {
 		if w, h := p.resized(c[0], c[1]); w != c[2] || h != c[3] {
 			t.Errorf("%d x %d: got %d x %d, want %d x %d", c[0], c[1], w, h, c[2], c[3])
@@ -93,31 +93,32 @@ func TestConfigs(t *testing.T) {
 		want       Preprocess
 	}{
 		{"ViT", `{"image_processor_type":"ViTImageProcessor","size":{"height":224,"width":224},"do_resize":true,"resample":2,` + imagenet + `}`,
-			norm(Preprocess{Resize: Resize{Exact, Size{224, 224}}, Interpolation: Bilinear, Floor: true})},
+			norm(Preprocess{Resize: Resize{Mode: Exact, Size: Size{224, 224}}, Interpolation: Bilinear, Floor: true})},
 		{"old ViT, bare number", `{"feature_extractor_type":"ViTFeatureExtractor","size":224,"resample":3,` + imagenet + `}`,
-			norm(Preprocess{Resize: Resize{Exact, Size{224, 224}}, Interpolation: Bicubic, Floor: true})},
+			norm(Preprocess{Resize: Resize{Mode: Exact, Size: Size{224, 224}}, Interpolation: Bicubic, Floor: true})},
 		{"CLIP, bare numbers", `{"feature_extractor_type":"CLIPFeatureExtractor","size":224,"crop_size":200,"do_center_crop":true,"resample":3,` + imagenet + `}`,
-			norm(Preprocess{Resize: Resize{Shorter, Size{224, 224}}, Crop: Size{200, 200}, Interpolation: Bicubic, Floor: true})},
+			norm(Preprocess{Resize: Resize{Mode: Shorter, Size: Size{224, 224}}, Crop: Size{200, 200}, Interpolation: Bicubic, Floor: true})},
 		{"DINOv2", `{"image_processor_type":"BitImageProcessor","size":{"shortest_edge":256},"crop_size":{"height":224,"width":224},"do_center_crop":true,"resample":3,"rescale_factor":0.00392156862745098,` + imagenet + `}`,
-			norm(Preprocess{Resize: Resize{Shorter, Size{256, 256}}, Crop: Size{224, 224}, Interpolation: Bicubic, Floor: true})},
+			norm(Preprocess{Resize: Resize{Mode: Shorter, Size: Size{256, 256}}, Crop: Size{224, 224}, Interpolation: Bicubic, Floor: true})},
 		{"ConvNext below 384", `{"image_processor_type":"ConvNextImageProcessor","size":{"shortest_edge":224},"crop_pct":0.875,"resample":3,` + imagenet + `}`,
-			norm(Preprocess{Resize: Resize{Shorter, Size{256, 256}}, Crop: Size{224, 224}, Interpolation: Bicubic, Floor: true})},
+			norm(Preprocess{Resize: Resize{Mode: Shorter, Size: Size{256, 256}}, Crop: Size{224, 224}, Interpolation: Bicubic, Floor: true})},
 		{"ConvNext at 384", `{"image_processor_type":"ConvNextImageProcessor","size":{"shortest_edge":384},"crop_pct":0.875,"resample":3,` + imagenet + `}`,
-			norm(Preprocess{Resize: Resize{Exact, Size{384, 384}}, Interpolation: Bicubic, Floor: true})},
+			norm(Preprocess{Resize: Resize{Mode: Exact, Size: Size{384, 384}}, Interpolation: Bicubic, Floor: true})},
 		{"no resize, no normalisation, BGR", `{"do_resize":false,"do_normalize":false,"do_rescale":false,"size":7,"do_flip_channel_order":true}`,
 			Preprocess{Channels: 3, Floor: true, Scale: 1, BGR: true}},
 		{"timm", `{"architecture":"resnet50","pretrained_cfg":{"input_size":[3,224,224],"interpolation":"bicubic","crop_pct":0.95,"crop_mode":"center","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]}}`,
-			norm(Preprocess{Resize: Resize{Shorter, Size{235, 235}}, Crop: Size{224, 224}, Interpolation: Bicubic})},
+			norm(Preprocess{Resize: Resize{Mode: Shorter, Size: Size{235, 235}}, Crop: Size{224, 224}, Interpolation: Bicubic})},
 		{"timm squash", `{"input_size":[3,224,224],"interpolation":"bilinear","crop_pct":1.0,"crop_mode":"squash"}`,
-			norm(Preprocess{Resize: Resize{Exact, Size{224, 224}}, Crop: Size{224, 224}, Interpolation: Bilinear})},
+			norm(Preprocess{Resize: Resize{Mode: Exact, Size: Size{224, 224}}, Crop: Size{224, 224}, Interpolation: Bilinear})},
 		{"timm border", `{"input_size":[3,224,224],"crop_pct":1.0,"crop_mode":"border","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5]}`,
-			norm(Preprocess{Resize: Resize{Fit, Size{224, 224}}, Crop: Size{224, 224}, Interpolation: Bicubic, Fill: []int{128, 128, 128},
+			norm(Preprocess{Resize: Resize{Mode: Fit, Size: Size{224, 224}}, Crop: Size{224, 224}, Interpolation: Bicubic, Fill: []int{128, 128, 128},
 				Mean: []float64{.5, .5, .5}, Std: []float64{.5, .5, .5}})},
 		{"timm oblong", `{"input_size":[3,224,448],"crop_pct":1.0}`,
-			norm(Preprocess{Resize: Resize{Cover, Size{224, 448}}, Crop: Size{224, 448}, Interpolation: Bicubic})},
+			norm(Preprocess{Resize: Resize{Mode: Cover, Size: Size{224, 448}}, Crop: Size{224, 448}, Interpolation: Bicubic})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := parseConfig([]byte(c.file))
+			got.Note = ""
 			if err != nil || !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got  %+v (error %v)\nwant %+v", got, err, c.want)
 			}
@@ -130,20 +131,20 @@ func TestConfigsRefused(t *testing.T) {
 		``:                              "not a JSON object",
 		`[1]`:                           "not a JSON object",
 		`{"a":1}`:                       "neither image_mean",
-		`{"do_resize":true,"size":224}`: "resample",
-		`{"do_resize":true,"resample":2,"size":{"longest_edge":5}}`: "shortest_edge alone",
-		`{"do_normalize":true}`: "image_mean and image_std",
-		`{"do_normalize":true,"image_mean":[1,2],"image_std":[1,2]}`: "2 values",
-		`{"do_normalize":true,"image_mean":[1],"image_std":[0]}`:     "no std of 0",
-		`{"do_pad":true,"do_resize":false}`:                          "do_pad is not supported",
-		`{"pretrained_cfg":{}}`:                                      "input_size []",
-		`{"input_size":[3,224,224],"crop_pct":0}`:                    "crop_pct 0",
-		`{"input_size":[3,224,224],"crop_pct":1e-300}`:               "both edges must be",
-		`{"input_size":[3,-1,224]}`:                                  "both edges must be",
-		`{"input_size":[3,9,9],"crop_mode":"x"}`:                     "center, squash or border",
-		`{"input_size":[3,9,9],"interpolation":"cubic"}`:             "bicubic lanczos",
-		`{"scale":1,"resize":{"mode":"larger","h":1,"w":1}}`:         `resize mode "larger"`,
-		`{"scale":1,"bgr":true}`:                                     "bgr needs channels 3",
+		`{"do_resize":true,"size":224}`: "do_rescale, size as an object, for which each class",
+		`{"do_rescale":true,"do_resize":true,"size":{"height":9,"width":9}}`:           "resample",
+		`{"do_rescale":true,"do_resize":true,"resample":2,"size":{"longest_edge":5}}`:  "shortest_edge with or without",
+		`{"do_rescale":true,"do_normalize":true}`:                                      "image_mean and image_std",
+		`{"do_rescale":true,"do_normalize":true,"image_mean":[1,2],"image_std":[1,2]}`: "2 values",
+		`{"do_rescale":true,"do_normalize":true,"image_mean":[1],"image_std":[0]}`:     "no std of 0",
+		`{"pretrained_cfg":{}}`:                              "input_size []",
+		`{"input_size":[3,224,224],"crop_pct":0}`:            "crop_pct 0",
+		`{"input_size":[3,224,224],"crop_pct":1e-300}`:       "both edges must be",
+		`{"input_size":[3,-1,224]}`:                          "both edges must be",
+		`{"input_size":[3,9,9],"crop_mode":"x"}`:             "center, squash or border",
+		`{"input_size":[3,9,9],"interpolation":"cubic"}`:     "bicubic lanczos",
+		`{"scale":1,"resize":{"mode":"larger","h":1,"w":1}}`: `resize mode "larger"`,
+		`{"scale":1,"bgr":true}`:                             "bgr needs channels 3",
 	} {
 		if _, err := parseConfig([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want one with %q", file, err, want)
@@ -155,13 +156,13 @@ func TestOverrides(t *testing.T) {
 	p, _ := ParsePreprocess("imagenet")
 	got, err := p.With(Overrides{Resize: "300x400", Crop: "288", Interpolation: "Bicubic", Mean: []float64{0.5}, Std: []float64{0.25}, Scale: 1})
 	want := p
-	want.Resize, want.Crop, want.Interpolation = Resize{Exact, Size{300, 400}}, Size{288, 288}, Bicubic
+	want.Resize, want.Crop, want.Interpolation = Resize{Mode: Exact, Size: Size{300, 400}}, Size{288, 288}, Bicubic
 	want.Mean, want.Std, want.Scale = []float64{0.5}, []float64{0.25}, 1
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v (error %v), want %+v", got, err, want)
 	}
 	got, err = p.With(Overrides{Resize: "240", Crop: "none"})
-	if err != nil || got.Resize != (Resize{Shorter, Size{240, 240}}) || got.Crop != (Size{}) {
+	if err != nil || got.Resize != (Resize{Mode: Shorter, Size: Size{240, 240}}) || got.Crop != (Size{}) {
 		t.Errorf("got %+v (error %v)", got, err)
 	}
 	for _, o := range []Overrides{{Resize: "x"}, {Resize: "0"}, {Crop: "-5"}, {Crop: "1x2x3"}, {Resize: "9999999999"}, {Interpolation: "area"},

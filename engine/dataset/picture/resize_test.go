@@ -41,7 +41,7 @@ func TestSeenDecides(t *testing.T) {
 		p := Preprocess{Interpolation: []Filter{"", Nearest, Box, Bilinear, Hamming, Bicubic, Lanczos}[r.IntN(7)]}
 		size := func() Size { return Size{1 + r.IntN(40), 1 + r.IntN(40)} }
 		edge := 1 + r.IntN(40)
-		p.Resize = []Resize{{}, {Shorter, Size{edge, edge}}, {Exact, size()}, {Fit, size()}, {Cover, size()}}[r.IntN(5)]
+		p.Resize = []Resize{{}, {Mode: Shorter, Size: Size{edge, edge}}, {Mode: Exact, Size: size()}, {Mode: Fit, Size: size()}, {Mode: Cover, Size: size()}}[r.IntN(5)]
 		if r.IntN(4) > 0 {
 			p.Crop = size()
 		}
