@@ -2,6 +2,7 @@
 
     python preprocess.py            writes ../../engine/dataset/picture/processors.json and ../golden/preprocess
     python preprocess.py --all DIR  writes every setting, its tensors whole, to DIR, for ONNXPROBE_PREPROCESS=DIR go test
+    python preprocess.py --backends prints how far the two backends of a class are apart
 
 processors.json has a row for each class of transformers' AutoImageProcessor: what it takes where a file is silent
 (defaults), the keys beyond the usual that it reads (keys), how a bare number is meant as a size (square), the backends
@@ -218,6 +219,8 @@ def variation(random, row):
         "do_thumbnail": lambda: bool(chance() < .2), "do_crop_margin": lambda: bool(chance() < .2), "apply_ocr": lambda: False,
         "do_color_quantize": lambda: False, "crop_to_patches": lambda: False, "do_grayscale": lambda: bool(chance() < .3),
     }
+    if "format" in keys and "longest_edge" in default["size"] and chance() < .3:
+        out["size"], out["max_size"] = number(20, 90), number(60, 150)
     for key, draw in own.items():
         if key in keys and (key in ("apply_ocr", "do_color_quantize", "crop_to_patches") or chance() < .6):
             out[key] = draw()
@@ -324,6 +327,32 @@ def write_all(every, rows, directory, count, seed, models):
     print(len(cases), "cases")
 
 
+def backends(every, rows):
+    """How far apart the two backends are, in steps of 255: a Markdown table, the farthest first."""
+    pictures = [drawn(*size, seed=k) for k, size in enumerate(PICTURES.values())]
+    far = []
+    for row in rows:
+        if row.get("backends") != ["pil", "torchvision"]:
+            continue
+        pair, steps = every[row["name"]], []
+        plain = {k: False for k in quiet(row["defaults"]) if k in ("do_thumbnail", "do_crop_margin", "apply_ocr", "do_color_quantize")}
+        for resample in ({row["defaults"].get("resample", 2)} | {1, 2, 3}) if "resample" in row["defaults"] else {None}:
+            file = plain | {"do_normalize": False, "rescale_factor": 1 / 255, "do_rescale": True}
+            file |= {} if resample is None else {"resample": resample}
+            try:
+                for picture in pictures:
+                    a, b = (pixels(pair[k](**file), picture) for k in ("pil", "torchvision"))
+                    wide = 1 if row["name"] == "LayoutLMv2" else 255
+                    steps.append(float(np.abs(a.astype(np.float64) - b).max()) * wide if a.shape == b.shape else float("inf"))
+            except Exception as error:
+                logging.info("%s: %s", row["name"], error)
+        if steps:
+            far.append((max(steps), row["name"]))
+    for steps in sorted({round(s, 1) for s, _ in far}, reverse=True):
+        names = [n for s, n in far if round(s, 1) == steps]
+        print(f"| {steps:g} | {len(names)} | {' '.join(names)} |")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--all", type=pathlib.Path, metavar="DIR")
@@ -331,12 +360,15 @@ def main():
     parser.add_argument("--seed", type=int, default=77)
     parser.add_argument("--models", type=int, default=60)
     parser.add_argument("--table", type=pathlib.Path, default=TABLE, help="read the table of classes instead of making it")
+    parser.add_argument("--backends", action="store_true", help="print how far PIL's and torchvision's are apart")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(1)
     every = classes()
-    if args.all:
+    if args.backends:
+        backends(every, json.loads(args.table.read_text())["classes"])
+    elif args.all:
         write_all(every, json.loads(args.table.read_text())["classes"], args.all, args.count, args.seed, args.models)
     else:
         write(every, write_table(every))

@@ -101,7 +101,9 @@ func parseConfig(b []byte) (Preprocess, error) {
 	case has("scale", "mean", "resize", "crop", "channels", "interpolation", "pad"):
 		d := json.NewDecoder(bytes.NewReader(b))
 		d.DisallowUnknownFields()
-		err = d.Decode(&p)
+		if err = d.Decode(&p); err != nil {
+			err = fmt.Errorf("onnxprobe: %s", strings.Replace(err.Error(), "json: unknown field", "there is no key", 1))
+		}
 	default:
 		err = errors.New("it has neither image_mean (Hugging Face), pretrained_cfg (timm) nor scale (onnxprobe)")
 	}

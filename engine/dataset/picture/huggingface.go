@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
 // edges is a size in a Hugging Face file: a number, a list of height and width, or an object.
@@ -40,7 +42,7 @@ func (e *edges) UnmarshalJSON(b []byte) error {
 	for name, v := range fields {
 		switch {
 		case into[name] == nil:
-			return fmt.Errorf("%s: key %s is not known", b, name)
+			return fmt.Errorf("%s: the key %s of a size is not known", b, name)
 		case v != nil:
 			*into[name] = *v
 			names = append(names, name)
@@ -190,8 +192,8 @@ func parseHuggingFace(file map[string]json.RawMessage) (Preprocess, error) {
 	case !ok && name != "":
 		notes = append(notes, name+" is no class of transformers, and is taken to resize, crop, scale and normalize as most do")
 	case asked == "" && len(class.Backends) > 1 && p.Resize.Mode != "":
-		notes = append(notes, fmt.Sprintf("pixels are those of %[1]sImageProcessorPil; torchvision's, which transformers 5 prefers, "+
-			"are up to 2 of 255 away: write %[1]sImageProcessorFast in the file for those", class.Name))
+		notes = append(notes, fmt.Sprintf("pixels are those of %[1]sImageProcessorPil; torchvision's, which transformers 5 prefers, are 1 or 2 "+
+			"of 255 away, more beside sharp edges: write %[1]sImageProcessorFast in the file for those", class.Name))
 	}
 	p.Note = strings.Join(notes, "; ")
 	return p, nil
@@ -239,13 +241,19 @@ func (c processor) check(name string, file, values map[string]json.RawMessage) e
 			delete(values, from)
 		}
 	}
-	errs := []error{strange("Hugging Face", file, all, idleKeys, stepKeys)}
+	errs := []error{strange("Hugging Face", file, all, idleKeys, besideKeys, stepKeys)}
 	for _, k := range slices.Sorted(maps.Keys(values)) {
 		if why := stepKeys[k]; why != "" && on(values[k]) {
-			errs = append(errs, fmt.Errorf("Hugging Face: %s is not supported: %s; preprocess in Python and pass an .npy array", k, why))
+			err := fmt.Errorf("Hugging Face: %s is not supported: %s; preprocess in Python and pass an .npy array", k, why)
+			if k == "crop_to_patches" && c.Name == "GotOcr2" { // InternVL's own
+				err = onnx.Remedy(fmt.Errorf("%w, or cut the tiles of pictures that are preprocessed without it", err), "dataset.Tiling.Max")
+			}
+			errs = append(errs, err)
 		}
-		if slices.Contains(ownKeys, k) && !slices.Contains(c.own(), k) && on(values[k]) {
-			errs = append(errs, fmt.Errorf("Hugging Face: %s does not take the key %s, which other classes do; take it out, or name the class meant", who(name), k))
+		others := slices.Contains(ownKeys, k) || besideKeys[k] != ""
+		if others && !slices.Contains(c.own(), k) && on(values[k]) {
+			errs = append(errs, fmt.Errorf("Hugging Face: %s does not take the key %s, which other classes do; "+
+				"take it out, or name the class meant", who(name), k))
 		}
 	}
 	return errors.Join(errs...)
@@ -262,6 +270,9 @@ func who(name string) string {
 func (c processor) own() []string {
 	if slices.Contains([]string{"ConditionalDetr", "DeformableDetr", "Detr", "GroundingDino", "MaskFormer", "Mask2Former", "Yolos"}, c.Name) {
 		return append(slices.Clone(c.Keys), "max_size")
+	}
+	if c.Name == "OneFormer" {
+		return append(slices.Clone(c.Keys), "metadata", "task_seq_length", "max_seq_length")
 	}
 	return c.Keys
 }
@@ -315,6 +326,9 @@ func (s *settings) preprocess(c processor, backend string) (Preprocess, error) {
 	}
 	if err := plan(s, &p); err != nil {
 		return p, err
+	}
+	if p.Crop != (Size{}) && p.Pad != (Pad{}) {
+		return p, errors.New("do_pad after do_center_crop is not supported: what is cut off and what is added would lie in one place")
 	}
 	if p.Resize.Mode != "" {
 		if s.Resample == nil || *s.Resample < 0 || *s.Resample >= len(resamplings) {
@@ -569,7 +583,8 @@ func (s *settings) janus(p *Preprocess) error {
 		if !s.DoResize {
 			return errors.New("do_pad is not supported without do_resize")
 		}
-		p.Floor, p.Cut, p.Crop = false, true, size
+		edge := max(size.H, s.MinSize)
+		p.Floor, p.Cut, p.Crop = false, true, Size{edge, edge}
 		for _, m := range s.Mean {
 			p.Fill = append(p.Fill, int(m*255))
 		}

@@ -21,7 +21,7 @@ type Size struct {
 func (s Size) String() string { return fmt.Sprintf("%dx%d", s.H, s.W) }
 
 // Preprocess turns a picture into a model's input, in the order of its fields
-// and with torchvision's roundings: resize, centre crop, pad, channels, scale,
+// and with torchvision's roundings: resize, centre crop or pad, channels, scale,
 // normalise. It marshals to JSON, and ParsePreprocess reads that back.
 type Preprocess struct {
 	// Name is the preset or the file it came from.
@@ -63,6 +63,9 @@ func (p Preprocess) Check() error {
 	errs = append(errs, p.Resize.check(), p.Pad.check())
 	if p.Crop != (Size{}) && !p.Crop.sane() {
 		bad("crop %s: both edges must be 1 to %d", p.Crop, maxEdge)
+	}
+	if p.Crop != (Size{}) && p.Pad != (Pad{}) {
+		bad("crop %s and a pad: give one of them", p.Crop)
 	}
 	if p.Channels != 0 && p.Channels != 1 && p.Channels != 3 {
 		bad("channels %d: want 1 or 3", p.Channels)
@@ -108,15 +111,14 @@ func (p Preprocess) Bare() bool {
 // fixed is the size that every picture comes out with, if that does not depend
 // on the picture.
 func (p Preprocess) fixed() Size {
-	out := p.Crop
-	if out == (Size{}) && p.Resize.Mode == Exact {
-		out = p.Resize.Size
+	switch {
+	case p.Crop != Size{}:
+		return p.Crop
+	case p.Resize.Mode == Exact:
+		out, _, _ := p.Pad.around(p.Resize.Size)
+		return out
 	}
-	if out == (Size{}) || p.Pad.Size != (Size{}) {
-		return p.Pad.Size
-	}
-	out, _, _ = p.Pad.around(out)
-	return out
+	return p.Pad.Size
 }
 
 // resized is the size that a picture of w x h is resampled to.
@@ -124,11 +126,11 @@ func (p Preprocess) resized(w, h int) (int, int) { return p.Resize.of(w, h) }
 
 // OutputSize is what a picture of w x h comes out with.
 func (p Preprocess) OutputSize(w, h int) (int, int) {
-	out := p.Crop
-	if out == (Size{}) {
-		out.W, out.H = p.resized(w, h)
+	if p.Crop != (Size{}) {
+		return p.Crop.W, p.Crop.H
 	}
-	out, _, _ = p.Pad.around(out)
+	w, h = p.resized(w, h)
+	out, _, _ := p.Pad.around(Size{h, w})
 	return out.W, out.H
 }
 
@@ -183,7 +185,7 @@ func (p Preprocess) scene(m *Picture, limit int64) (*Picture, error) {
 	if m.C == 1 && len(fill) == 3 && !(fill[0] == fill[1] && fill[1] == fill[2]) {
 		m = m.Channels(3)
 	}
-	return p.Pad.draw(m.crop(x-in.Min.X, y-in.Min.Y, p.Crop.W, p.Crop.H, fill), limit)
+	return m.crop(x-in.Min.X, y-in.Min.Y, p.Crop.W, p.Crop.H, fill), nil
 }
 
 // table is the float32 that each pixel value of a channel becomes. The scaling
@@ -220,6 +222,9 @@ type Overrides struct {
 
 // With is p with flags applied, checked.
 func (p Preprocess) With(o Overrides) (Preprocess, error) {
+	if o.Resize != "" || o.Crop != "" {
+		p.Pad = Pad{} // to the size of another resize or crop
+	}
 	if o.Resize != "" {
 		s, square, err := parseSize("resize", o.Resize)
 		if err != nil {

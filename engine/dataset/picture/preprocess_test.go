@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -152,6 +153,72 @@ func TestConfigsRefused(t *testing.T) {
 	}
 }
 
+// Defaults are those of the class, under each of its names.
+func TestClassDefaults(t *testing.T) {
+	vit := Preprocess{Resize: Resize{Mode: Exact, Size: Size{224, 224}}, Interpolation: Bilinear, Floor: true, Channels: 3, Scale: 1.0 / 255,
+		Mean: []float64{.5, .5, .5}, Std: []float64{.5, .5, .5}}
+	for _, c := range []struct{ file, note string }{
+		{`{"image_processor_type":"ViTImageProcessorPil"}`, ""},
+		{`{"image_processor_type":"ViTImageProcessor","do_resize":null,"crop_pct":null}`, "write ViTImageProcessorFast"},
+		{`{"feature_extractor_type":"ViTFeatureExtractor","keep_aspect_ratio":false,"size":224}`, "write ViTImageProcessorFast"},
+		{`{"image_processor":{"image_processor_type":"ViTImageProcessorPil"},"video_processor":{"size":1},"processor_class":"X"}`, ""},
+		{`{"image_processor_type":"OwnImageProcessor","do_resize":true,"do_rescale":true,"do_normalize":true,"rescale_factor":0.00392156862745098,
+			"size":{"height":224,"width":224},"resample":2,"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5]}`, "OwnImageProcessor is no class"},
+		{`{"image_processor_type":"SegGptImageProcessorPil","do_center_crop":true,"size":224,"resample":2,"image_mean":[0.5,0.5,0.5],
+			"image_std":[0.5,0.5,0.5]}`, "do_center_crop has no effect in SegGptImageProcessorPil"},
+	} {
+		got, err := parseConfig([]byte(c.file))
+		note := got.Note
+		if got.Note = ""; err != nil || !reflect.DeepEqual(got, vit) || (note == "") != (c.note == "") || !strings.Contains(note, c.note) {
+			t.Errorf("%s: got %+v with note %q (error %v)", c.file, got, note, err)
+		}
+	}
+	fast, err := parseConfig([]byte(`{"image_processor_type":"ViTImageProcessorFast"}`))
+	if want := Filter("torchvision-bilinear"); err != nil || fast.Interpolation != want || fast.Note != "" || !fast.Cut {
+		t.Errorf("ViTImageProcessorFast is %+v (error %v), want %s and no note", fast, err, want)
+	}
+	detr, err := parseConfig([]byte(`{"feature_extractor_type":"DetrFeatureExtractor","max_size":1300,"size":800,"format":"coco_detection"}`))
+	if want := (Resize{Mode: Shorter, Size: Size{800, 800}, Most: 1300}); err != nil || detr.Resize != want {
+		t.Errorf("DetrFeatureExtractor resizes to %+v (error %v), want %+v", detr.Resize, err, want)
+	}
+}
+
+// Every class is read, or refused with a reason; every plan and key is of a class.
+func TestClassesAreKnown(t *testing.T) {
+	keys := map[string]bool{"max_size": true, "metadata": true, "task_seq_length": true, "max_seq_length": true}
+	for name, c := range processors() {
+		if (c.Refused == "") == (len(c.Backends) == 0) {
+			t.Errorf("%s is neither read nor refused: %+v", name, c)
+		}
+		for _, k := range c.Keys {
+			keys[k] = true
+			if !slices.Contains(ownKeys, k) && idleKeys[k]+besideKeys[k]+stepKeys[k] == "" {
+				t.Errorf("%s: key %s is in no list", name, k)
+			}
+		}
+		for k := range c.Defaults {
+			if !slices.Contains(slices.Concat(usualKeys, ownKeys), k) && idleKeys[k]+besideKeys[k]+stepKeys[k] == "" {
+				t.Errorf("%s: default %s is in no list", name, k)
+			}
+		}
+	}
+	for name := range plans {
+		if c, ok := processors()[name]; !ok || c.Refused != "" {
+			t.Errorf("the plan of %s is of no class that is read", name)
+		}
+	}
+	for _, k := range ownKeys {
+		if !keys[k] {
+			t.Errorf("no class has the key %s", k)
+		}
+	}
+	for k := range besideKeys {
+		if !keys[k] {
+			t.Errorf("no class has the key %s", k)
+		}
+	}
+}
+
 func TestOverrides(t *testing.T) {
 	p, _ := ParsePreprocess("imagenet")
 	got, err := p.With(Overrides{Resize: "300x400", Crop: "288", Interpolation: "Bicubic", Mean: []float64{0.5}, Std: []float64{0.25}, Scale: 1})
@@ -198,6 +265,11 @@ func TestShapeFor(t *testing.T) {
 func FuzzPreprocess(f *testing.F) {
 	f.Add([]byte(`{"image_processor_type":"ConvNextImageProcessor","size":{"shortest_edge":224},"crop_pct":0.875,"resample":3}`), 7, 5)
 	f.Add([]byte(`{"input_size":[3,24,24],"crop_pct":0.5,"crop_mode":"border"}`), 1, 9)
+	f.Add([]byte(`{"image_processor_type":"DPTImageProcessorFast","size":{"height":9,"width":8},"keep_aspect_ratio":true,"size_divisor":4,"do_pad":true}`), 7, 5)
+	f.Add([]byte(`{"image_processor_type":"DetrFeatureExtractor","size":9,"max_size":12,"resample":1,"pad_size":{"height":20,"width":20}}`), 3, 9)
+	f.Add([]byte(`{"image_processor_type":"DINOv3ViTImageProcessor","size":[9,5],"do_center_crop":true,"crop_size":7}`), 3, 9)
+	f.Add([]byte(`{"image_processor_type":"Emu3ImageProcessor","min_pixels":9,"max_pixels":70,"spatial_factor":3}`), 9, 2)
+	f.Add([]byte(`{"scale":1,"interpolation":"torchvision-lanczos","resize":{"mode":"yolos","h":9,"w":9,"most":12,"multiple":4},"pad":{"mode":"mirror","multiple":5}}`), 4, 4)
 	f.Add([]byte(`{"scale":1,"resize":{"mode":"cover","h":3,"w":4},"crop":{"h":2,"w":2}}`), 4, 4)
 	f.Fuzz(func(t *testing.T, b []byte, w, h int) {
 		p, err := parseConfig(b)
@@ -208,6 +280,11 @@ func FuzzPreprocess(f *testing.F) {
 			t.Fatalf("%+v does not marshal: %v", p, err)
 		}
 		w, h = w&15+1, h&15+1
+		if g, err := p.Geometry(w, h); err == nil {
+			if outW, outH := p.OutputSize(w, h); g.Input != (Size{outH, outW}) {
+				t.Fatalf("%+v of %d x %d: the geometry has %s, the sample %dx%d", p, w, h, g.Input, outH, outW)
+			}
+		}
 		o := RenderOptions{Preprocess: &p, MaxPixels: 1 << 12}
 		r, err := NewRenderer(o, 3, func() (int, int, error) { return w, h, nil })
 		if err == nil {

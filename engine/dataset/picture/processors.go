@@ -49,44 +49,46 @@ var ownKeys = []string{"crop_pct", "do_flip_channel_order", "ensure_multiple_of"
 // stepKeys turn on what makes other than one picture of one, or what is not built; a file
 // may have them turned off.
 var stepKeys = map[string]string{
-	"apply_ocr":              "reading words is not a part of preprocessing pictures",
-	"crop_to_patches":        several,
-	"do_align_long_axis":     "turning pictures is not built",
-	"do_color_quantize":      "it makes tokens of colors",
-	"do_crop_margin":         "cutting margins off by what the picture shows is not built",
-	"do_grayscale":           "its gray is not PIL's",
-	"do_image_splitting":     several,
-	"do_pan_and_scan":        several,
-	"do_split_image":         several,
-	"do_thumbnail":           "resampling twice is not built",
-	"return_codebook_pixels": "it makes a second picture",
-	"return_image_mask":      "its masks are drawn at random",
-	"split_image":            several,
-	"transform":              "it is a function",
+	"crop_to_patches":    several,
+	"do_align_long_axis": "turning pictures is not built",
+	"do_color_quantize":  "it makes tokens of colors",
+	"do_crop_margin":     "cutting margins off by what the picture shows is not built",
+	"do_grayscale":       "its gray is not PIL's",
+	"do_image_splitting": several,
+	"do_pan_and_scan":    several,
+	"do_split_image":     several,
+	"do_thumbnail":       "resampling twice is not built",
+	"split_image":        several,
+	"transform":          "it is a function",
 }
 
-const several = "it makes several pictures of one; the tiles that InternVL takes are cut by dataset.Tiles, from the preset internvl"
+const several = "it makes several pictures of one"
 
 // idleKeys change no pixels of a picture that stands alone.
 var idleKeys = reasons(map[string]string{
-	"how the file came to be, or whom it is for": "processor_class auto_map transformers_version _valid_processor_keys " +
-		"_valid_kwargs_names _name_or_path model_type _auto_class use_fast feature_extractor_type image_processor_type architecture",
-	"the input of the model decides the layout":                         "data_format input_data_format num_channels image_num_channels",
-	"how tensors are returned":                                          "return_tensors device disable_grouping",
-	"pictures are always converted to RGB":                              "do_convert_rgb",
-	"labels and annotations are not read here":                          "do_reduce_labels reduce_labels ignore_index num_labels format do_convert_annotations",
-	"names and texts of classes":                                        "class_info_file metadata repo_path num_text task_seq_length max_seq_length",
-	"of the step apply_ocr":                                             "ocr_lang tesseract_config",
-	"of the steps that split pictures":                                  "min_patches max_patches use_covering_area_grid split_resolutions pan_and_scan_min_crop_size pan_and_scan_max_num_crops pan_and_scan_min_ratio_to_activate max_num_tiles",
-	"of the step do_color_quantize":                                     "clusters",
-	"masks that are prompts, depth and points beside the picture":       "mask_size mask_pad_size prompt_scale_to_meter keypoint_heatmap_downscale_factor keypoint_heatmap_sigma",
-	"numbers of tokens in texts":                                        "image_seq_length image_seq_len",
-	"pictures that are made, not read":                                  "ratio image_area",
-	"Janus and DeepseekVL compute it from image_mean, whatever it says": "background_color",
-	"of the steps return_codebook_pixels and return_image_mask": "codebook_do_resize codebook_size codebook_resample codebook_do_center_crop " +
-		"codebook_crop_size codebook_do_rescale codebook_rescale_factor codebook_do_map_pixels codebook_do_normalize codebook_image_mean " +
-		"codebook_image_std input_size_patches total_mask_patches mask_group_min_patches mask_group_max_patches " +
-		"mask_group_min_aspect_ratio mask_group_max_aspect_ratio",
+	"how the file came to be, or whom it is for": "image_processor_type feature_extractor_type processor_class auto_map use_fast " +
+		"architecture model_type transformers_version _auto_class _name_or_path _valid_kwargs_names _valid_processor_keys",
+	"the input of the model decides the layout": "data_format input_data_format num_channels image_num_channels",
+	"how tensors are returned":                  "return_tensors device disable_grouping",
+	"pictures are always converted to RGB":      "do_convert_rgb",
+	"labels and annotations are not read here":  "do_reduce_labels reduce_labels ignore_index num_labels format do_convert_annotations",
+	"numbers of tokens in texts":                "image_seq_length image_seq_len",
+})
+
+// besideKeys change no pixels in the classes that have them; elsewhere they may.
+var besideKeys = reasons(map[string]string{
+	"names and texts of classes":  "class_info_file metadata repo_path num_text task_seq_length max_seq_length",
+	"words that are read besides": "apply_ocr ocr_lang tesseract_config",
+	"of steps that split pictures": "min_patches max_patches use_covering_area_grid split_resolutions " +
+		"pan_and_scan_min_crop_size pan_and_scan_max_num_crops pan_and_scan_min_ratio_to_activate",
+	"of the step do_color_quantize":    "clusters",
+	"masks, depth and points besides":  "mask_size mask_pad_size prompt_scale_to_meter keypoint_heatmap_sigma keypoint_heatmap_downscale_factor",
+	"pictures that are made, not read": "ratio image_area",
+	"computed from image_mean":         "background_color",
+	"a second picture, and masks": "return_codebook_pixels return_image_mask codebook_do_resize codebook_size codebook_resample " +
+		"codebook_do_center_crop codebook_crop_size codebook_do_rescale codebook_rescale_factor codebook_do_map_pixels " +
+		"codebook_do_normalize codebook_image_mean codebook_image_std input_size_patches total_mask_patches mask_group_min_patches " +
+		"mask_group_max_patches mask_group_min_aspect_ratio mask_group_max_aspect_ratio",
 })
 
 // timmKeys change no pixels: of timm's pretrained_cfg.

@@ -8,8 +8,8 @@ import (
 )
 
 // Filter names a way of resampling, as PIL does; "torchvision-bilinear", -bicubic,
-// -lanczos and -nearest are torchvision's of tensors of bytes, which are up to 2 of 255
-// away, and "float-bilinear" and -bicubic its of float32. The zero Filter is bilinear.
+// -lanczos and -nearest are torchvision's of tensors of bytes, 1 or 2 of 255 away and more
+// beside sharp edges, and "float-bilinear" and -bicubic its of float32. The zero Filter is bilinear.
 type Filter string
 
 // PIL's six filters.

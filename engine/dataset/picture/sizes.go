@@ -212,7 +212,7 @@ const (
 	PadMirror = "mirror" // with the picture mirrored at its edge, to the next larger multiple even where it is one
 )
 
-// Pad says what is added at the right and the bottom of a picture that is cropped, or resized.
+// Pad says what is added at the right and the bottom of a resized picture.
 type Pad struct {
 	Mode string `json:"mode"`
 	// Size is the size with what is added, and Multiple what both edges become
