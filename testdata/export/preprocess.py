@@ -110,6 +110,8 @@ def ignored(made, settings, picture):
             on["crop_size"] = off["crop_size"] = {"shortest_edge": 9} if "shortest_edge" in settings.get("crop_size", {}) else small
         if flag == "do_pad":
             on["pad_size"] = off["pad_size"] = wide
+            if "size_divisor" in getattr(made.valid_kwargs, "__annotations__", {}):
+                on["size_divisor"] = off["size_divisor"] = 23
         if flag == "do_normalize":
             on.setdefault("image_mean", [.5] * 3), on.setdefault("image_std", [.4] * 3)
         try:

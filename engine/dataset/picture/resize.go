@@ -44,7 +44,7 @@ var filters = map[Filter]struct {
 			return 0
 		}
 		x *= math.Pi
-		return math.Sin(x) / x * (0.54 + float64(0.46*math.Cos(x)))
+		return math.Sin(x) / x * (float64(float32(0.54)) + float64(float64(float32(0.46))*math.Cos(x))) // floats in PIL
 	}},
 	Bicubic: {2, func(x float64) float64 { // the cubic with a = -0.5
 		x = math.Abs(x)

@@ -74,3 +74,12 @@ func BenchmarkResize(b *testing.B) {
 		})
 	}
 }
+
+// PIL's window of Hamming has float32 constants, which decides the pixel in the middle: 126,
+// from Pillow 13; 127 with 0.54 and 0.46 themselves.
+func TestHammingsConstants(t *testing.T) {
+	got := (&Picture{W: 9, H: 1, C: 1, Pix: []uint8{2, 233, 162, 102, 164, 106, 22, 21, 221}}).resize(3, 1, Hamming)
+	if got.Pix[1] != 126 {
+		t.Errorf("got %v, want 126 in the middle", got.Pix)
+	}
+}
