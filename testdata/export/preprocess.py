@@ -14,6 +14,7 @@ or as timm's to_dict gives it, the shape of the tensor, its mean and 24 of its v
 
 import argparse
 import copy
+import itertools
 import json
 import logging
 import pathlib
@@ -59,6 +60,31 @@ REFUSED = {
     "it cuts off margins by what the picture shows": "PPFormulaNet",
     "it has steps that onnxprobe does not have": "PPLCNet",
 }
+
+# Files as they are published with models, of the years before transformers 5 too, with smaller sizes.
+ON = {"do_normalize": True, "do_resize": True}
+HALF, NET = ({"image_mean": m, "image_std": s} for m, s in (([.5] * 3, [.5] * 3), ([.485, .456, .406], [.229, .224, .225])))
+PUBLISHED = [
+    ON | NET | {"feature_extractor_type": "CLIPFeatureExtractor", "crop_size": 56, "do_center_crop": True, "resample": 3, "size": 56},
+    ON | NET | {"feature_extractor_type": "ConvNextFeatureExtractor", "crop_pct": .875, "resample": 3, "size": 56},
+    ON | NET | {"feature_extractor_type": "SegformerFeatureExtractor", "reduce_labels": True, "resample": 2, "size": 64},
+    ON | HALF | {"feature_extractor_type": "DPTFeatureExtractor", "ensure_multiple_of": 1, "resample": 2, "size": 96},
+    ON | HALF | {"feature_extractor_type": "BeitFeatureExtractor", "crop_size": 56, "do_center_crop": False, "resample": 2, "size": 56},
+    ON | NET | {"feature_extractor_type": "OwlViTFeatureExtractor", "crop_size": 96, "do_center_crop": False, "rescale": True, "size": [96, 90]},
+    ON | NET | {"feature_extractor_type": "YolosFeatureExtractor", "format": "coco_detection", "max_size": 133, "size": 80},
+    ON | NET | {"feature_extractor_type": "DetrFeatureExtractor", "format": "coco_detection", "max_size": 133, "size": 80},
+    ON | NET | {"feature_extractor_type": "PoolFormerFeatureExtractor", "crop_pct": .95, "resample": 3, "size": 56, "crop_size": 50},
+    ON | HALF | {"feature_extractor_type": "ViltFeatureExtractor", "resample": 3, "size": 96, "size_divisor": 32},
+    ON | NET | {"image_processor_type": "BlipImageProcessor", "do_pad": True, "size_divisor": 32, "size": {"height": 64, "width": 64}},
+    ON | NET | {"image_processor_type": "Mask2FormerImageProcessor", "_max_size": 1333, "ignore_index": 255, "num_labels": 133,
+                "size": {"longest_edge": 133, "shortest_edge": 80}, "size_divisor": 32},
+    ON | HALF | {"image_processor_type": "DPTImageProcessor", "keep_aspect_ratio": True, "ensure_multiple_of": 14, "size_divisor": None,
+                 "size": {"height": 98, "width": 98}},
+    {"do_center_crop": True, "do_resize": True, "feature_extractor_type": "MobileViTFeatureExtractor", "crop_size": 56, "size": 60},
+    {"image_processor_type": "Swin2SRImageProcessor", "do_pad": True, "do_rescale": True, "pad_size": 8},
+]
+
+
 def drawn(width, height, seed):
     """A picture of soft and sharp forms and noise."""
     random = np.random.default_rng(seed)
@@ -246,6 +272,14 @@ def settings(every, rows, count, seed):
                     logging.info("%s %s: %s", kind, kept, error)
 
 
+def published(every):
+    """The published files, with the processor of the PIL backend that reads each."""
+    for file in PUBLISHED:
+        name = (file.get("image_processor_type") or file["feature_extractor_type"]).replace("FeatureExtractor", "ImageProcessor")
+        kept = {k: v for k, v in file.items() if not k.endswith("_type")}
+        yield every[name.removesuffix("ImageProcessor")]["pil"](**copy.deepcopy(kept)), file
+
+
 def timm_settings(count, seed):
     """Eval transforms with the config.json of models that are unlike, then the same with keys drawn."""
     random, seen, found = np.random.default_rng(seed), set(), []
@@ -285,7 +319,7 @@ def sampled(values, count=8):
 def made(every, rows, count, seed, models):
     """Cases: a file, and for each picture its array."""
     pictures = {name: drawn(*size, seed=k) for k, (name, size) in enumerate(PICTURES.items())}
-    for processor, file in settings(every, rows, count, seed):
+    for processor, file in itertools.chain(published(every), settings(every, rows, count, seed)):
         try:
             arrays = {name: pixels(processor, picture) for name, picture in pictures.items()}
         except Exception as error:

@@ -15,11 +15,11 @@ const float = "float-"
 func (f Filter) Float() bool { return strings.HasPrefix(string(f), float) }
 
 // renderFloat writes the sample of a picture that is scaled before it is resampled. Sums are
-// of float64, so it is torchvision's to rounding.
+// of float64, so it is torchvision's up to rounding.
 func (r *Renderer) renderFloat(p *Picture, dst []float32) error {
 	w, h := r.Pre.resized(p.W, p.H)
-	if w < 1 || h < 1 || int64(w) > r.MaxPixels/int64(h) || int64(w) > r.MaxPixels/int64(p.H) {
-		return onnx.Remedy(fmt.Errorf("resizing %d x %d pixels to %d x %d: want at least 1 and at most %d pixels on the way",
+	if w < 1 || h < 1 || int64(w) > r.MaxPixels/int64(h) {
+		return onnx.Remedy(fmt.Errorf("resizing %d x %d pixels to %d x %d: want at least 1 and at most %d pixels",
 			p.W, p.H, w, h, r.MaxPixels), "picture.Preprocess.Resize")
 	}
 	out, x0, y0 := Size{h, w}, 0, 0
@@ -32,39 +32,54 @@ func (r *Renderer) renderFloat(p *Picture, dst []float32) error {
 	if len(dst) != r.C*r.H*r.W {
 		return fmt.Errorf("the buffer has %d elements, want %d", len(dst), r.C*r.H*r.W)
 	}
+	for i := range dst { // what a crop adds is black
+		c := i / (r.H * r.W)
+		if r.Pre.ChannelsLast {
+			c = i % r.C
+		}
+		dst[i] = r.Pre.value(0, c)
+	}
 	kind, _ := r.Pre.Interpolation.kind()
 	across, down := singles{newTaps(p.W, w, kind)}, singles{newTaps(p.H, h, kind)}
-	wide := make([]float64, w*p.H) // a channel, resampled across
 	for c := range r.C {
 		from := min(r.from(c), p.C-1)
-		for x := range w {
-			lo, weights := across.at(x)
-			for y := range p.H {
-				sum := 0.0
-				for i, weight := range weights {
-					sum += float64(weight * float64(p.Pix[(y*p.W+lo+i)*p.C+from]))
-				}
-				wide[y*w+x] = sum
-			}
-		}
-		for y := range r.H {
-			var lo int
-			var weights []float64
-			if at := y + y0; at >= 0 && at < h {
-				lo, weights = down.at(at)
-			}
-			for x := range r.W {
-				sum := 0.0
-				for i, weight := range weights {
-					if at := x + x0; at >= 0 && at < w {
-						sum += float64(weight * wide[(lo+i)*w+at])
+		for begin := max(-y0, 0); begin < min(r.H, h-y0); begin += band {
+			end := min(begin+band, r.H, h-y0)
+			top, _ := down.at(begin + y0)
+			last, weights := down.at(end - 1 + y0)
+			wide := p.widened(across, w, from, top, last+len(weights))
+			for y := begin; y < end; y++ {
+				lo, weights := down.at(y + y0)
+				for x := max(-x0, 0); x < min(r.W, w-x0); x++ {
+					sum := 0.0
+					for i, weight := range weights {
+						sum += float64(weight * float64(wide[(lo-top+i)*w+x+x0]))
 					}
+					dst[r.place(c, y, x)] = r.Pre.value(sum, c)
 				}
-				dst[r.place(c, y, x)] = r.Pre.value(sum, c)
 			}
 		}
 	}
 	return nil
+}
+
+// band is how many rows of a sample are made at a time.
+const band = 64
+
+// widened is the rows of a channel from top to bottom, resampled across to width w.
+func (p *Picture) widened(across singles, w, channel, top, bottom int) []float32 {
+	wide := make([]float32, w*(bottom-top))
+	for x := range w {
+		lo, weights := across.at(x)
+		for y := range bottom - top {
+			sum := 0.0
+			for i, weight := range weights {
+				sum += float64(weight * float64(p.Pix[((top+y)*p.W+lo+i)*p.C+channel]))
+			}
+			wide[y*w+x] = float32(sum)
+		}
+	}
+	return wide
 }
 
 // singles are taps whose places and weights are computed in float32.

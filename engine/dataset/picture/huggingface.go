@@ -163,7 +163,8 @@ func parseHuggingFace(file map[string]json.RawMessage) (Preprocess, error) {
 		err = needed(name, file)
 	}
 	values := over(class.Defaults, file)
-	if err := errors.Join(err, class.check(name, file, values)); err != nil {
+	idle, checked := class.check(name, file, values)
+	if err := errors.Join(err, checked); err != nil {
 		return Preprocess{}, err
 	}
 	backend := "pil"
@@ -183,10 +184,14 @@ func parseHuggingFace(file map[string]json.RawMessage) (Preprocess, error) {
 			return Preprocess{}, fmt.Errorf("Hugging Face: %s: %w", k, err)
 		}
 	}
-	notes := s.ignore(name, class.Ignores[backend], file)
+	idle = append(idle, s.ignore(class.Ignores[backend], file)...)
 	p, err := s.preprocess(class, backend)
 	if err != nil {
 		return p, fmt.Errorf("Hugging Face: %w", err)
+	}
+	var notes []string
+	if len(idle) > 0 {
+		notes = append(notes, fmt.Sprintf("%s: of no effect in %s", strings.Join(idle, ", "), name))
 	}
 	switch {
 	case !ok && name != "":
@@ -219,11 +224,14 @@ func needed(name string, file map[string]json.RawMessage) error {
 	if name != "" {
 		what = fmt.Sprintf("is of %q, which transformers does not have", name)
 	}
-	return fmt.Errorf("Hugging Face: the file %s, and lacks %s, for which each class has its own default", what, strings.Join(missing, ", "))
+	return fmt.Errorf("Hugging Face: the file %s, and lacks %s, for which each class has its own default; add them, or the class",
+		what, strings.Join(missing, ", "))
 }
 
-// check refuses keys that nobody knows, keys of other classes, and steps that are not built.
-func (c processor) check(name string, file, values map[string]json.RawMessage) error {
+// check refuses keys that nobody knows, steps that are not built, and, where the class is not
+// known, keys of some classes alone. It drops from values the keys that other classes have
+// and names them.
+func (c processor) check(name string, file, values map[string]json.RawMessage) (idle []string, err error) {
 	all := map[string]string{}
 	for _, k := range slices.Concat(usualKeys, ownKeys) {
 		all[k] = "read"
@@ -243,27 +251,25 @@ func (c processor) check(name string, file, values map[string]json.RawMessage) e
 	}
 	errs := []error{strange("Hugging Face", file, all, idleKeys, besideKeys, stepKeys)}
 	for _, k := range slices.Sorted(maps.Keys(values)) {
-		if why := stepKeys[k]; why != "" && on(values[k]) {
+		why, own := stepKeys[k], slices.Contains(c.own(), k)
+		switch of := why != "" || besideKeys[k] != "" || slices.Contains(ownKeys, k); {
+		case !of || !on(values[k]):
+		case !own && c.Defaults != nil:
+			idle = append(idle, k)
+			delete(values, k)
+		case !own && name == "":
+			errs = append(errs, fmt.Errorf("Hugging Face: key %s is of some classes alone, and the file names no image_processor_type", k))
+		case !own:
+			errs = append(errs, fmt.Errorf("Hugging Face: key %s is of some classes alone, and %s is no class of transformers", k, name))
+		case why != "":
 			err := fmt.Errorf("Hugging Face: %s is not supported: %s; preprocess in Python and pass an .npy array", k, why)
 			if k == "crop_to_patches" && c.Name == "GotOcr2" { // InternVL's own
 				err = onnx.Remedy(fmt.Errorf("%w, or cut the tiles of pictures that are preprocessed without it", err), "dataset.Tiling.Max")
 			}
 			errs = append(errs, err)
 		}
-		others := slices.Contains(ownKeys, k) || besideKeys[k] != ""
-		if others && !slices.Contains(c.own(), k) && on(values[k]) {
-			errs = append(errs, fmt.Errorf("Hugging Face: %s does not take the key %s, which other classes do; "+
-				"take it out, or name the class meant", who(name), k))
-		}
 	}
-	return errors.Join(errs...)
-}
-
-func who(name string) string {
-	if name == "" {
-		return "a file without image_processor_type"
-	}
-	return name
+	return idle, errors.Join(errs...)
 }
 
 // own is the keys beyond the usual that are read in files of a class.
@@ -277,8 +283,8 @@ func (c processor) own() []string {
 	return c.Keys
 }
 
-// ignore turns off the flags that a class passes over, and tells of those that the file has on.
-func (s *settings) ignore(name string, flags []string, file map[string]json.RawMessage) (notes []string) {
+// ignore turns off the flags that a class passes over, and names those that the file has on.
+func (s *settings) ignore(flags []string, file map[string]json.RawMessage) (idle []string) {
 	for _, f := range flags {
 		switch f {
 		case "do_resize":
@@ -293,10 +299,10 @@ func (s *settings) ignore(name string, flags []string, file map[string]json.RawM
 			s.DoPad = false
 		}
 		if on(file[f]) && (f != "do_pad" || on(file["pad_size"])) { // without a size it is to the largest of a batch
-			notes = append(notes, fmt.Sprintf("%s has no effect in %s", f, name))
+			idle = append(idle, f)
 		}
 	}
-	return notes
+	return idle
 }
 
 // preprocess is what a class makes of settings.

@@ -165,7 +165,9 @@ func TestClassDefaults(t *testing.T) {
 		{`{"image_processor_type":"OwnImageProcessor","do_resize":true,"do_rescale":true,"do_normalize":true,"rescale_factor":0.00392156862745098,
 			"size":{"height":224,"width":224},"resample":2,"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5]}`, "OwnImageProcessor is no class"},
 		{`{"image_processor_type":"SegGptImageProcessorPil","do_center_crop":true,"size":224,"resample":2,"image_mean":[0.5,0.5,0.5],
-			"image_std":[0.5,0.5,0.5]}`, "do_center_crop has no effect in SegGptImageProcessorPil"},
+			"image_std":[0.5,0.5,0.5]}`, "do_center_crop: of no effect in SegGptImageProcessorPil"},
+		{`{"image_processor_type":"ViTImageProcessorPil","size_divisor":32,"do_thumbnail":true,"do_reduce_labels":true,"clusters":[1]}`,
+			"clusters, do_thumbnail, size_divisor: of no effect in ViTImageProcessorPil"},
 	} {
 		got, err := parseConfig([]byte(c.file))
 		note := got.Note

@@ -67,7 +67,8 @@ const several = "it makes several pictures of one"
 // idleKeys change no pixels of a picture that stands alone.
 var idleKeys = reasons(map[string]string{
 	"how the file came to be, or whom it is for": "image_processor_type feature_extractor_type processor_class auto_map use_fast " +
-		"architecture model_type transformers_version _auto_class _name_or_path _valid_kwargs_names _valid_processor_keys",
+		"architecture model_type transformers_version _auto_class _name_or_path _processor_class _valid_kwargs_names _valid_processor_keys",
+	"size says it": "_max_size",
 	"the input of the model decides the layout": "data_format input_data_format num_channels image_num_channels",
 	"how tensors are returned":                  "return_tensors device disable_grouping",
 	"pictures are always converted to RGB":      "do_convert_rgb",
@@ -75,7 +76,7 @@ var idleKeys = reasons(map[string]string{
 	"numbers of tokens in texts":                "image_seq_length image_seq_len",
 })
 
-// besideKeys change no pixels in the classes that have them; elsewhere they may.
+// besideKeys change no pixels in the classes that have them.
 var besideKeys = reasons(map[string]string{
 	"names and texts of classes":  "class_info_file metadata repo_path num_text task_seq_length max_seq_length",
 	"words that are read besides": "apply_ocr ocr_lang tesseract_config",
