@@ -346,6 +346,9 @@ func (s *settings) preprocess(c processor, backend string) (Preprocess, error) {
 		case torch:
 			p.Interpolation = torchvision + p.Interpolation
 		}
+		if err := p.Interpolation.check(); err != nil {
+			return p, fmt.Errorf("resample %d: %w", *s.Resample, err)
+		}
 	}
 	return p, nil
 }

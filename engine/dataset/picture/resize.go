@@ -9,7 +9,7 @@ import (
 
 // Filter names a way of resampling, as PIL does; "torchvision-bilinear", -bicubic,
 // -lanczos and -nearest are torchvision's of tensors of bytes, 1 or 2 of 255 away and more
-// beside sharp edges, and "float-bilinear" and -bicubic its of float32. The zero Filter is bilinear.
+// beside sharp edges, and "float-bilinear", -bicubic and -lanczos its of float32. The zero Filter is bilinear.
 type Filter string
 
 // PIL's six filters.
@@ -85,7 +85,7 @@ func (f Filter) kind() (pil Filter, torch bool) {
 
 func (f Filter) check() error {
 	kind, torch := f.kind()
-	if torch && (kind == Box || kind == Hamming) || f.Float() && kind != Bilinear && kind != Bicubic {
+	if (torch || f.Float()) && (kind == Box || kind == Hamming) || f.Float() && kind == Nearest {
 		return fmt.Errorf("interpolation %q: torchvision has no %s for such tensors", f, kind)
 	}
 	if kind == Nearest || filters[kind].weight != nil {
