@@ -94,11 +94,7 @@ func (f *dataFlags) settings() (*picture.Preprocess, error) {
 	if f.preprocess == "" && !changed {
 		return nil, nil
 	}
-	name := f.preprocess
-	if name == "" {
-		name = "none"
-	}
-	p, err := picture.ParsePreprocess(name)
+	p, err := picture.ParsePreprocess(cmp.Or(f.preprocess, "none"))
 	if err == nil {
 		p, err = p.With(o)
 	}
@@ -185,8 +181,10 @@ func (f *dataFlags) reading(c *cobra.Command, v *onnx.Value, input []int) (datas
 	o := dataset.Options{Format: f.format, Layout: f.layout, Preprocess: p, Input: input, EXIF: f.exif,
 		Pixels: f.pixels, MaxPixels: f.maxPixels, Column: f.column, Stdin: c.InOrStdin()}
 	if v.DType == tensor.Uint8 && p == nil {
-		raw := picture.Preprocess{Name: "pixels", Scale: 1} // the model takes pixels as they are
-		o.Preprocess = &raw
+		o.Preprocess = &picture.Preprocess{Name: "pixels", Scale: 1} // the model takes pixels as they are
+	}
+	if p != nil && p.Note != "" {
+		note(c, "%s: %s", p.Name, p.Note)
 	}
 	return o, nil
 }

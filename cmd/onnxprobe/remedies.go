@@ -12,6 +12,7 @@ var flagOf = map[string]string{
 	"dataset.Options.Layout":      "--layout NAME",
 	"dataset.Options.MaxPixels":   "--max-pixels N",
 	"dataset.Options.Pixels":      "--pixels NAME",
+	"dataset.Tiling.Max":          "--tiles N",
 	"dynamics.Study.Begin.force":  "--force",
 	"engine.Options.AllowRandom":  "--allow-random",
 	"engine.Options.Device":       "--device NAME",

@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,6 +72,13 @@ func parseConfig(b []byte) (Preprocess, error) {
 	if err := json.Unmarshal(b, &keys); err != nil {
 		return Preprocess{}, fmt.Errorf("it is not a JSON object: %w", err)
 	}
+	if inner := keys["image_processor"]; on(inner) {
+		// A processor_config.json: what stands beside is of text, sound and video.
+		b, keys = inner, nil
+		if err := json.Unmarshal(b, &keys); err != nil {
+			return Preprocess{}, fmt.Errorf("image_processor is not a JSON object: %w", err)
+		}
+	}
 	has := func(names ...string) bool {
 		for _, n := range names {
 			if _, ok := keys[n]; ok {
@@ -83,13 +91,19 @@ func parseConfig(b []byte) (Preprocess, error) {
 	var err error
 	switch {
 	case has("pretrained_cfg"):
-		p, err = parseTimm(keys["pretrained_cfg"])
+		if err = strange("timm", keys, timmTopKeys); err == nil {
+			p, err = parseTimm(keys["pretrained_cfg"])
+		}
 	case has("input_size"):
 		p, err = parseTimm(b)
-	case has("image_processor_type", "feature_extractor_type", "image_mean", "do_resize", "do_normalize"):
-		p, err = parseHuggingFace(b)
-	case has("scale", "mean", "resize", "crop", "channels"):
-		err = json.Unmarshal(b, &p)
+	case has("image_processor_type", "feature_extractor_type", "image_mean", "do_resize", "do_normalize", "do_rescale"):
+		p, err = parseHuggingFace(keys)
+	case has("scale", "mean", "resize", "crop", "channels", "interpolation", "pad"):
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.DisallowUnknownFields()
+		if err = d.Decode(&p); err != nil {
+			err = fmt.Errorf("onnxprobe: %s", strings.Replace(err.Error(), "json: unknown field", "there is no key", 1))
+		}
 	default:
 		err = errors.New("it has neither image_mean (Hugging Face), pretrained_cfg (timm) nor scale (onnxprobe)")
 	}
@@ -104,6 +118,14 @@ func parseConfig(b []byte) (Preprocess, error) {
 
 // parseTimm follows timm's transforms_imagenet_eval.
 func parseTimm(b []byte) (Preprocess, error) {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(b, &keys); err != nil {
+		return Preprocess{}, fmt.Errorf("timm: pretrained_cfg is not a JSON object: %w", err)
+	}
+	read := reasons(map[string]string{"read": "input_size interpolation crop_pct crop_mode mean std"})
+	if err := strange("timm", keys, read, timmKeys); err != nil {
+		return Preprocess{}, err
+	}
 	c := struct {
 		InputSize     []int   `json:"input_size"`
 		Interpolation string  `json:"interpolation"`
@@ -125,148 +147,18 @@ func parseTimm(b []byte) (Preprocess, error) {
 	p := Preprocess{Interpolation: Filter(c.Interpolation), Crop: crop, Channels: c.InputSize[0], Mean: c.Mean, Std: c.Std}
 	switch {
 	case c.CropMode == "squash":
-		p.Resize = Resize{Exact, scaled}
+		p.Resize = Resize{Mode: Exact, Size: scaled}
 	case c.CropMode == "border":
-		p.Resize = Resize{Fit, scaled}
+		p.Resize = Resize{Mode: Fit, Size: scaled}
 		for _, m := range c.Mean {
 			p.Fill = append(p.Fill, int(math.RoundToEven(255*m)))
 		}
 	case c.CropMode != "center" && c.CropMode != "":
 		return Preprocess{}, fmt.Errorf("timm: crop_mode %q is not known, want center, squash or border", c.CropMode)
 	case scaled.H == scaled.W:
-		p.Resize = Resize{Shorter, scaled}
+		p.Resize = Resize{Mode: Shorter, Size: scaled}
 	default:
-		p.Resize = Resize{Cover, scaled}
+		p.Resize = Resize{Mode: Cover, Size: scaled}
 	}
 	return p, nil
-}
-
-// edges is a size in a Hugging Face file: a number or an object.
-type edges struct {
-	isSet         bool
-	number        int
-	Height, Width int
-	ShortestEdge  int `json:"shortest_edge"`
-	LongestEdge   int `json:"longest_edge"`
-}
-
-func (e *edges) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		return nil
-	}
-	e.isSet = true
-	if json.Unmarshal(b, &e.number) == nil {
-		return nil
-	}
-	type plain edges
-	return json.Unmarshal(b, (*plain)(e))
-}
-
-// resamplings are PIL's numbers.
-var resamplings = []Filter{Nearest, Lanczos, Bilinear, Bicubic, Box, Hamming}
-
-// shorterEdge names the Hugging Face processors for which a bare number means
-// the shorter edge; for all others it means a square.
-var shorterEdge = []string{"CLIP", "ChineseCLIP", "ConvNext", "Levit", "MobileNet", "MobileViT", "PoolFormer", "Bit", "EfficientFormer"}
-
-// parseHuggingFace follows the PIL-based ("slow") image processors of
-// transformers.
-func parseHuggingFace(b []byte) (Preprocess, error) {
-	var c struct {
-		Type          string    `json:"image_processor_type"`
-		OldType       string    `json:"feature_extractor_type"`
-		DoResize      *bool     `json:"do_resize"`
-		Size          edges     `json:"size"`
-		Resample      *int      `json:"resample"`
-		CropPct       float64   `json:"crop_pct"`
-		DoCenterCrop  *bool     `json:"do_center_crop"`
-		CropSize      edges     `json:"crop_size"`
-		DoRescale     *bool     `json:"do_rescale"`
-		RescaleFactor *float64  `json:"rescale_factor"`
-		DoNormalize   *bool     `json:"do_normalize"`
-		Mean          []float64 `json:"image_mean"`
-		Std           []float64 `json:"image_std"`
-		BGR           bool      `json:"do_flip_channel_order"`
-		DoPad         bool      `json:"do_pad"`
-		Splitting     bool      `json:"do_image_splitting"`
-		Offset        bool      `json:"rescale_offset"`
-		IncludeTop    bool      `json:"include_top"`
-	}
-	if err := json.Unmarshal(b, &c); err != nil {
-		return Preprocess{}, fmt.Errorf("Hugging Face: %w", err)
-	}
-	for name, on := range map[string]bool{"do_pad": c.DoPad, "do_image_splitting": c.Splitting, "rescale_offset": c.Offset, "include_top": c.IncludeTop} {
-		if on {
-			return Preprocess{}, fmt.Errorf("Hugging Face: %s is not supported; preprocess in Python and pass an .npy array", name)
-		}
-	}
-	given := func(flag *bool, otherwise bool) bool { return flag == nil && otherwise || flag != nil && *flag }
-	kind := c.Type + c.OldType
-	p := Preprocess{Floor: true, Channels: 3, BGR: c.BGR}
-	if given(c.DoResize, c.Size.isSet) {
-		if c.Resample == nil || *c.Resample < 0 || *c.Resample >= len(resamplings) {
-			return p, errors.New("Hugging Face: do_resize needs resample, a number 0 to 5 (2 is bilinear, 3 bicubic)")
-		}
-		p.Interpolation = resamplings[*c.Resample]
-		var err error
-		if p.Resize, err = c.Size.resize(kind); err != nil {
-			return p, err
-		}
-	}
-	if given(c.DoCenterCrop, c.CropSize.isSet) {
-		r, err := c.CropSize.resize("")
-		if err != nil || r.Mode != Exact {
-			return p, fmt.Errorf("Hugging Face: crop_size must be a number or have height and width (%v)", err)
-		}
-		p.Crop = r.Size
-	}
-	convNext := strings.HasPrefix(kind, "ConvNext")
-	if pct := c.CropPct; p.Resize.Mode == Shorter && (pct != 0 || convNext || strings.HasPrefix(kind, "Levit")) {
-		if pct == 0 {
-			pct = 224.0 / 256 // the default of both
-		}
-		if pct < 0 || pct > 100 {
-			return p, fmt.Errorf("Hugging Face: crop_pct %v: want more than 0", pct)
-		}
-		edge := p.Resize.H
-		scaled := int(float64(edge) / pct)
-		p.Resize.Size = Size{scaled, scaled}
-		switch {
-		case convNext && edge < 384:
-			p.Crop = Size{edge, edge}
-		case convNext: // large pictures are squashed instead
-			p.Resize = Resize{Exact, Size{edge, edge}}
-		}
-	}
-	p.Scale = 1
-	if given(c.DoRescale, true) {
-		p.Scale = 1.0 / 255
-		if c.RescaleFactor != nil {
-			p.Scale = *c.RescaleFactor
-		}
-	}
-	if given(c.DoNormalize, len(c.Mean) > 0) {
-		if len(c.Mean) == 0 {
-			return p, errors.New("Hugging Face: do_normalize needs image_mean and image_std")
-		}
-		p.Mean, p.Std = c.Mean, c.Std
-	}
-	return p, nil
-}
-
-func (e edges) resize(processor string) (Resize, error) {
-	switch {
-	case e.number != 0:
-		for _, prefix := range shorterEdge {
-			if strings.HasPrefix(processor, prefix) {
-				return Resize{Shorter, Size{e.number, e.number}}, nil
-			}
-		}
-		return Resize{Exact, Size{e.number, e.number}}, nil
-	case e.Height != 0 && e.Width != 0:
-		return Resize{Exact, Size{e.Height, e.Width}}, nil
-	case e.ShortestEdge != 0 && e.LongestEdge == 0:
-		return Resize{Shorter, Size{e.ShortestEdge, e.ShortestEdge}}, nil
-	}
-	return Resize{}, errors.New("Hugging Face: size must be a number, or have height and width, or shortest_edge alone")
 }

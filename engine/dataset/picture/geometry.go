@@ -9,7 +9,7 @@ import (
 // Geometry says where the pixels of a model's input lie on the picture that they
 // were made from. Coordinates are continuous: pixel i of an axis covers [i, i+1), its
 // centre is i+0.5, and the picture's corner is 0, 0. Resampling maps coordinates by the
-// ratio of sizes, as PIL and torchvision do; a crop moves them by whole pixels.
+// ratio of sizes, as PIL and torchvision do; a crop or a pad moves them by whole pixels.
 type Geometry struct {
 	// Picture is the size before preprocessing, after any turn that EXIF asks for.
 	Picture Size
@@ -38,7 +38,8 @@ func (p Preprocess) Geometry(w, h int) (Geometry, error) {
 	if p.Crop != (Size{}) {
 		g.X, g.Y, g.Input = p.offset(rw, p.Crop.W), p.offset(rh, p.Crop.H), p.Crop
 	}
-	return g, nil
+	out, x, y := p.Pad.around(g.Input)
+	return g.Tile(-x, -y, out), nil
 }
 
 // maxPictureEdge keeps the arithmetic of sizes away from overflow.

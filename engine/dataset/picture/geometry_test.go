@@ -2,6 +2,7 @@ package picture
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -30,9 +31,9 @@ func TestGeometryIsTorchvisions(t *testing.T) {
 		n := func(i int) int { return int(r[i].(float64)) }
 		var p Preprocess
 		if s, shorter := size(r[2]); shorter {
-			p.Resize = Resize{Shorter, s}
+			p.Resize = Resize{Mode: Shorter, Size: s}
 		} else if s != (Size{}) {
-			p.Resize = Resize{Exact, s}
+			p.Resize = Resize{Mode: Exact, Size: s}
 		}
 		p.Crop, _ = size(r[3])
 		got, err := p.Geometry(n(0), n(1))
@@ -60,10 +61,10 @@ func TestGeometryOfPixels(t *testing.T) {
 		p    Preprocess
 		w, h int
 	}{
-		{Preprocess{Resize: Resize{Shorter, Size{5, 5}}, Crop: Size{4, 4}}, 13, 9},
-		{Preprocess{Resize: Resize{Shorter, Size{16, 16}}, Crop: Size{15, 18}}, 9, 11},
-		{Preprocess{Resize: Resize{Fit, Size{12, 8}}, Crop: Size{12, 8}}, 7, 5},
-		{Preprocess{Resize: Resize{Cover, Size{12, 8}}, Crop: Size{12, 8}}, 7, 15},
+		{Preprocess{Resize: Resize{Mode: Shorter, Size: Size{5, 5}}, Crop: Size{4, 4}}, 13, 9},
+		{Preprocess{Resize: Resize{Mode: Shorter, Size: Size{16, 16}}, Crop: Size{15, 18}}, 9, 11},
+		{Preprocess{Resize: Resize{Mode: Fit, Size: Size{12, 8}}, Crop: Size{12, 8}}, 7, 5},
+		{Preprocess{Resize: Resize{Mode: Cover, Size: Size{12, 8}}, Crop: Size{12, 8}}, 7, 15},
 		{Preprocess{Crop: Size{4, 9}}, 6, 6},
 	} {
 		c.p.Interpolation, c.p.Fill = Nearest, []int{255}
@@ -110,10 +111,79 @@ func TestGeometryRefuses(t *testing.T) {
 		w, h int
 	}{
 		"want edges of 1": {Preprocess{}, 0, 4},
-		"to 0 x":          {Preprocess{Resize: Resize{Fit, Size{4, 4}}}, 1, 1000},
+		"to 0 x":          {Preprocess{Resize: Resize{Mode: Fit, Size: Size{4, 4}}}, 1, 1000},
 	} {
 		if _, err := c.p.Geometry(c.w, c.h); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d x %d: got %v, want %q", c.w, c.h, err, want)
 		}
+	}
+}
+
+// So it is for the sizes and pads of transformers' classes.
+func TestGeometryOfProcessors(t *testing.T) {
+	for mode := range sizings {
+		for _, pad := range []Pad{{}, {Mode: PadZero, Multiple: 7, Center: true}, {Mode: PadZero, Size: Size{60, 70}},
+			{Mode: PadBlack, Size: Size{61, 71}, Center: true}, {Mode: PadMirror, Multiple: 8}} {
+			for _, crop := range []Size{{}, {11, 13}} {
+				if crop != (Size{}) && pad != (Pad{}) {
+					continue
+				}
+				p := Preprocess{Resize: Resize{Mode: mode, Size: Size{18, 18}, Least: 4, Most: 24, Multiple: 5}, Interpolation: Nearest,
+					Crop: crop, Pad: pad, Channels: 1, Scale: 1, Cut: pad.Center}
+				if mode == emu3 {
+					p.Resize.Least, p.Resize.Most = 100, 600
+				}
+				for _, s := range []Size{{9, 14}, {15, 11}, {16, 16}} {
+					agrees(t, p, s)
+				}
+			}
+		}
+	}
+}
+
+// agrees compares what is rendered of a picture, whose pixels are all unlike, with its geometry.
+func agrees(t *testing.T, p Preprocess, s Size) {
+	t.Helper()
+	m := New(s.W, s.H, 1)
+	for i := range m.Pix {
+		m.Pix[i] = uint8(i%255) + 1
+	}
+	g, err := p.Geometry(s.W, s.H)
+	if err != nil {
+		t.Fatalf("%+v of %s: %v", p, s, err)
+	}
+	r, err := NewRenderer(RenderOptions{Preprocess: &p}, 1, func() (int, int, error) { return s.W, s.H, nil })
+	if err != nil {
+		t.Fatalf("%+v of %s: %v", p, s, err)
+	}
+	if g.Input != (Size{r.H, r.W}) {
+		t.Fatalf("%+v of %s: the geometry has %s, a sample %dx%d", p, s, g.Input, r.H, r.W)
+	}
+	got := make([]float32, r.H*r.W)
+	if err := r.Render(m, got); err != nil {
+		t.Fatalf("%+v of %s: %v", p, s, err)
+	}
+	for i, v := range got {
+		px, py := g.ToPicture(float64(i%r.W)+0.5, float64(i/r.W)+0.5)
+		if edge := func(v float64) bool { return math.Abs(v-math.Round(v)) < 1e-9 }; edge(px) || edge(py) {
+			continue // rounding decides
+		}
+		inside := px >= 0 && py >= 0 && px < float64(s.W) && py < float64(s.H)
+		if want := float32(0); inside {
+			want = float32(m.Pix[int(py)*s.W+int(px)])
+			if v != want {
+				t.Fatalf("%+v of %s: value %d is %v, want %v", p, s, i, v, want)
+			}
+		} else if v != want && p.Pad.Mode != PadMirror {
+			t.Fatalf("%+v of %s: value %d is %v, want none", p, s, i, v)
+		}
+	}
+}
+
+func TestMirrored(t *testing.T) {
+	m := (&Picture{W: 2, H: 2, C: 1, Pix: []uint8{1, 2, 3, 4}}).mirrored(5, 3)
+	want := []uint8{1, 2, 2, 1, 1, 3, 4, 4, 3, 3, 3, 4, 4, 3, 3}
+	if string(m.Pix) != string(want) {
+		t.Errorf("got %v, want %v", m.Pix, want)
 	}
 }

@@ -126,7 +126,7 @@ func TestPipelineLikeTorchvision(t *testing.T) {
 		t.Run(strings.TrimPrefix(c.Array, "pipeline/"), func(t *testing.T) {
 			source := arrays["decode/"+c.File]
 			p := &Picture{W: source.Shape[1], H: source.Shape[0], C: 3, Pix: tensor.Data[uint8](source)}
-			o := RenderOptions{MaxPixels: DefaultMaxPixels, Preprocess: &Preprocess{Resize: Resize{Shorter, Size{c.Resize, c.Resize}},
+			o := RenderOptions{MaxPixels: DefaultMaxPixels, Preprocess: &Preprocess{Resize: Resize{Mode: Shorter, Size: Size{c.Resize, c.Resize}},
 				Interpolation: Filter(c.Filter), Crop: Size{c.Crop, c.Crop}, Mean: c.Mean, Std: c.Std}}
 			cropped, err := o.Preprocess.scene(p, o.MaxPixels)
 			if err != nil {

@@ -20,35 +20,25 @@ type Size struct {
 
 func (s Size) String() string { return fmt.Sprintf("%dx%d", s.H, s.W) }
 
-// Resize modes. The zero Resize leaves pictures as they are.
-const (
-	Shorter = "shorter" // the shorter edge becomes H, the other follows: torchvision's Resize(int)
-	Exact   = "exact"   // H x W whatever the proportions: torchvision's Resize((H, W))
-	Fit     = "fit"     // as large as fits into H x W: timm's crop mode "border"
-	Cover   = "cover"   // as small as covers H x W: timm's mode "center" for oblong models
-)
-
-// Resize says how a picture is brought to size before it is cropped.
-type Resize struct {
-	Mode string `json:"mode"`
-	Size
-}
-
 // Preprocess turns a picture into a model's input, in the order of its fields
-// and with torchvision's roundings: resize, centre crop, channels, scale,
+// and with torchvision's roundings: resize, centre crop or pad, channels, scale,
 // normalise. It marshals to JSON, and ParsePreprocess reads that back.
 type Preprocess struct {
 	// Name is the preset or the file it came from.
-	Name          string `json:"name,omitempty"`
+	Name string `json:"name,omitempty"`
+	// Note is what a user should know of how the file was read; it changes nothing.
+	Note          string `json:"note,omitempty"`
 	Resize        Resize `json:"resize,omitzero"`
 	Interpolation Filter `json:"interpolation,omitempty"`
 	// Crop is cut from the centre; where the picture is smaller, Fill is added
 	// around it: one value for each channel, black when empty.
 	Crop Size  `json:"crop,omitzero"`
 	Fill []int `json:"fill,omitempty"`
-	// Floor rounds an odd crop offset down, as Hugging Face does; torchvision
-	// rounds it half to even.
+	// Floor rounds an odd crop offset down, as Hugging Face does with PIL, and Cut
+	// toward 0, as it does with torchvision; torchvision itself rounds it half to even.
 	Floor bool `json:"crop_floor,omitempty"`
+	Cut   bool `json:"crop_cut,omitempty"`
+	Pad   Pad  `json:"pad,omitzero"`
 	// Channels is 1 or 3; 0 takes what the model wants.
 	Channels int  `json:"channels,omitempty"`
 	BGR      bool `json:"bgr,omitempty"`
@@ -70,22 +60,12 @@ const maxEdge = 1 << 16
 func (p Preprocess) Check() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	sized := func(s Size) bool { return s.H >= 1 && s.W >= 1 && s.H <= maxEdge && s.W <= maxEdge }
-	switch p.Resize.Mode {
-	case "":
-	case Shorter, Exact, Fit, Cover:
-		if !sized(p.Resize.Size) {
-			bad("resize %s: both edges must be 1 to %d", p.Resize.Size, maxEdge)
-		}
-	default:
-		bad("resize mode %q is not known, want %s, %s, %s or %s", p.Resize.Mode, Shorter, Exact, Fit, Cover)
-	}
-	if p.Crop != (Size{}) && !sized(p.Crop) {
+	errs = append(errs, p.Resize.check(), p.Pad.check())
+	if p.Crop != (Size{}) && !p.Crop.sane() {
 		bad("crop %s: both edges must be 1 to %d", p.Crop, maxEdge)
 	}
-	if r := p.Resize; r.Mode == Exact && (p.Crop.H > r.H || p.Crop.W > r.W) {
-		errs = append(errs, onnx.Remedy(fmt.Errorf("crop %s is larger than resize %s, which would add a black border; "+
-			"give both", p.Crop, r.Size), "picture.Preprocess.Resize", "picture.Preprocess.Crop"))
+	if p.Crop != (Size{}) && p.Pad != (Pad{}) {
+		bad("crop %s and a pad: give one of them", p.Crop)
 	}
 	if p.Channels != 0 && p.Channels != 1 && p.Channels != 3 {
 		bad("channels %d: want 1 or 3", p.Channels)
@@ -114,11 +94,9 @@ func (p Preprocess) Check() error {
 			bad("fill %d is not a pixel value 0 to 255", v)
 		}
 	}
-	if err := p.Interpolation.check(); err != nil {
-		errs = append(errs, err)
-	}
-	if len(errs) > 0 {
-		return fmt.Errorf("preprocessing %q: %w", p.Name, errors.Join(errs...))
+	errs = append(errs, p.Interpolation.check(), p.floats())
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("preprocessing %q: %w", p.Name, err)
 	}
 	return nil
 }
@@ -126,48 +104,34 @@ func (p Preprocess) Check() error {
 // Bare reports whether p leaves pixels as they are, but for their scale: what nothing but
 // the preset none, or the pixels of a model of uint8, asks for.
 func (p Preprocess) Bare() bool {
-	return p.Resize == (Resize{}) && p.Crop == (Size{}) && p.Channels == 0 && len(p.Mean) == 0 && !p.BGR &&
+	return p.Resize == (Resize{}) && p.Crop == (Size{}) && p.Pad == (Pad{}) && p.Channels == 0 && len(p.Mean) == 0 && !p.BGR &&
 		(p.Scale == 0 || p.Scale == 1 || p.Scale == 1.0/255)
 }
 
 // fixed is the size that every picture comes out with, if that does not depend
 // on the picture.
 func (p Preprocess) fixed() Size {
-	if p.Crop == (Size{}) && p.Resize.Mode == Exact {
-		return p.Resize.Size
+	switch {
+	case p.Crop != Size{}:
+		return p.Crop
+	case p.Resize.Mode == Exact:
+		out, _, _ := p.Pad.around(p.Resize.Size)
+		return out
 	}
-	return p.Crop
+	return p.Pad.Size
 }
 
 // resized is the size that a picture of w x h is resampled to.
-func (p Preprocess) resized(w, h int) (int, int) {
-	r := p.Resize
-	// Python's int(size * long / short): a float division, cut off.
-	along := func(long, short int) int { return int(float64(r.H*long) / float64(short)) }
-	switch r.Mode {
-	case Shorter:
-		if w <= h {
-			return r.H, along(h, w)
-		}
-		return along(w, h), r.H
-	case Exact:
-		return r.W, r.H
-	case Fit, Cover:
-		ratio := max(float64(h)/float64(r.H), float64(w)/float64(r.W))
-		if r.Mode == Cover {
-			ratio = min(float64(h)/float64(r.H), float64(w)/float64(r.W))
-		}
-		return int(math.RoundToEven(float64(w) / ratio)), int(math.RoundToEven(float64(h) / ratio))
-	}
-	return w, h
-}
+func (p Preprocess) resized(w, h int) (int, int) { return p.Resize.of(w, h) }
 
 // OutputSize is what a picture of w x h comes out with.
 func (p Preprocess) OutputSize(w, h int) (int, int) {
 	if p.Crop != (Size{}) {
 		return p.Crop.W, p.Crop.H
 	}
-	return p.resized(w, h)
+	w, h = p.resized(w, h)
+	out, _, _ := p.Pad.around(Size{h, w})
+	return out.W, out.H
 }
 
 // offset is where a centre crop of size out begins on an axis; negative where
@@ -177,7 +141,7 @@ func (p Preprocess) offset(in, out int) int {
 	switch {
 	case p.Floor:
 		return d >> 1
-	case d < 0:
+	case p.Cut || d < 0:
 		return d / 2
 	}
 	return int(math.RoundToEven(float64(d) / 2))
@@ -201,7 +165,7 @@ func (p Preprocess) Seen(w, h int) image.Rectangle {
 	return reads(w, h, outW, outH, p.Interpolation, in)
 }
 
-// scene resizes and crops. Limit bounds the pixels of what it makes on the way.
+// scene resizes, crops and pads with pixels. Limit bounds the pixels of what it makes on the way.
 func (p Preprocess) scene(m *Picture, limit int64) (*Picture, error) {
 	w, h := p.resized(m.W, m.H)
 	if w < 1 || h < 1 || int64(w) > limit/int64(h) {
@@ -210,7 +174,7 @@ func (p Preprocess) scene(m *Picture, limit int64) (*Picture, error) {
 		return nil, onnx.Remedy(err, "picture.Preprocess.Resize")
 	}
 	if p.Crop == (Size{}) {
-		return m.resize(w, h, p.Interpolation), nil
+		return p.Pad.draw(m.resize(w, h, p.Interpolation), limit)
 	}
 	x, y, in := p.cut(w, h)
 	m = m.ResizeIn(w, h, p.Interpolation, in)
@@ -258,12 +222,15 @@ type Overrides struct {
 
 // With is p with flags applied, checked.
 func (p Preprocess) With(o Overrides) (Preprocess, error) {
+	if o.Resize != "" || o.Crop != "" {
+		p.Pad = Pad{} // to the size of another resize or crop
+	}
 	if o.Resize != "" {
 		s, square, err := parseSize("resize", o.Resize)
 		if err != nil {
 			return p, err
 		}
-		p.Resize = Resize{Exact, s}
+		p.Resize = Resize{Mode: Exact, Size: s}
 		switch {
 		case s == Size{}:
 			p.Resize = Resize{}
@@ -289,6 +256,10 @@ func (p Preprocess) With(o Overrides) (Preprocess, error) {
 	}
 	if o.Scale != 0 {
 		p.Scale = o.Scale
+	}
+	if r := p.Resize; (o.Resize != "" || o.Crop != "") && r.Mode == Exact && (p.Crop.H > r.H || p.Crop.W > r.W) {
+		return p, onnx.Remedy(fmt.Errorf("preprocessing %q: crop %s is larger than resize %s, which would add a black border; "+
+			"give both", p.Name, p.Crop, r.Size), "picture.Preprocess.Resize", "picture.Preprocess.Crop")
 	}
 	return p, p.Check()
 }

@@ -96,6 +96,9 @@ func (r *Renderer) Render(p *Picture, dst []float32) error {
 	if r.C == 1 {
 		p = p.Channels(1)
 	}
+	if r.Pre.Interpolation.Float() {
+		return r.renderFloat(p, dst)
+	}
 	p, err := r.Pre.scene(p, r.MaxPixels)
 	if err != nil {
 		return err
@@ -103,28 +106,32 @@ func (r *Renderer) Render(p *Picture, dst []float32) error {
 	if p != given {
 		defer p.Release()
 	}
-	if err := r.CheckSize(p.W, p.H); err != nil {
+	out, left, top := r.Pre.Pad.around(Size{p.H, p.W})
+	if r.Pre.Pad.Mode != PadZero {
+		out, left, top = Size{p.H, p.W}, 0, 0 // drawn already
+	}
+	if err := r.CheckSize(out.W, out.H); err != nil {
 		return err
 	}
 	if len(dst) != r.C*r.H*r.W {
 		return fmt.Errorf("the buffer has %d elements, want %d", len(dst), r.C*r.H*r.W)
 	}
-	step, plane := 1, r.H*r.W
+	if p.W < r.W || p.H < r.H {
+		clear(dst)
+	}
+	step := 1
 	if r.Pre.ChannelsLast {
-		step, plane = r.C, 1
+		step = r.C
 	}
 	for c := range r.C {
-		from := c
-		if r.Pre.BGR {
-			from = r.C - 1 - c
-		}
-		if p.C == 1 {
-			from = 0
-		}
-		table, o := &r.tables[c], c*plane
-		for i := from; i < len(p.Pix); i += p.C {
-			dst[o] = table[p.Pix[i]]
-			o += step
+		table, from := &r.tables[c], min(r.from(c), p.C-1)
+		for y := range p.H {
+			o := r.place(c, top+y, left)
+			row := p.Pix[y*p.W*p.C : (y+1)*p.W*p.C]
+			for i := from; i < len(row); i += p.C {
+				dst[o] = table[row[i]]
+				o += step
+			}
 		}
 	}
 	return nil
@@ -135,8 +142,8 @@ func (r *Renderer) Render(p *Picture, dst []float32) error {
 // bytes, resampling and the conversion to grey, is an error.
 func (r *Renderer) RenderLevels(v []float32, w, h, c int, dst []float32) error {
 	rw, rh := r.Pre.resized(w, h)
-	if rw != w || rh != h || r.C < c {
-		return fmt.Errorf("its pixels lie between the 256 values of a byte, such as %v of 255, and are not resampled or made grey: do that "+
+	if rw != w || rh != h || r.C < c || r.Pre.Pad != (Pad{}) {
+		return fmt.Errorf("its pixels lie between the 256 values of a byte, such as %v of 255, and are not resampled, padded or made grey: do that "+
 			"before, or give bytes", v[slices.IndexFunc(v, func(x float32) bool { return x != float32(int(x)) })])
 	}
 	x0, y0 := 0, 0

@@ -7,7 +7,9 @@ import (
 	"strings"
 )
 
-// Filter names a way of resampling, as PIL does. The zero Filter is bilinear.
+// Filter names a way of resampling, as PIL does; "torchvision-bilinear", -bicubic,
+// -lanczos and -nearest are torchvision's of tensors of bytes, 1 or 2 of 255 away and more
+// beside sharp edges, and "float-bilinear", -bicubic and -lanczos its of float32. The zero Filter is bilinear.
 type Filter string
 
 // PIL's six filters.
@@ -42,7 +44,7 @@ var filters = map[Filter]struct {
 			return 0
 		}
 		x *= math.Pi
-		return math.Sin(x) / x * (0.54 + float64(0.46*math.Cos(x)))
+		return math.Sin(x) / x * (float64(float32(0.54)) + float64(float64(float32(0.46))*math.Cos(x))) // floats in PIL
 	}},
 	Bicubic: {2, func(x float64) float64 { // the cubic with a = -0.5
 		x = math.Abs(x)
@@ -70,8 +72,23 @@ func sinc(x float64) float64 {
 	return math.Sin(x) / x
 }
 
+const torchvision = "torchvision-"
+
+// kind is the filter by PIL's name, and whether torchvision's arithmetic is meant.
+func (f Filter) kind() (pil Filter, torch bool) {
+	name, torch := strings.CutPrefix(strings.TrimPrefix(string(f), float), torchvision)
+	if f = Filter(name); f == "" {
+		f = Bilinear
+	}
+	return f, torch
+}
+
 func (f Filter) check() error {
-	if f == "" || f == Nearest || filters[f].weight != nil {
+	kind, torch := f.kind()
+	if (torch || f.Float()) && (kind == Box || kind == Hamming) || f.Float() && kind == Nearest {
+		return fmt.Errorf("interpolation %q: torchvision has no %s for such tensors", f, kind)
+	}
+	if kind == Nearest || filters[kind].weight != nil {
 		return nil
 	}
 	names := []string{string(Nearest), string(Box), string(Bilinear), string(Hamming), string(Bicubic), string(Lanczos)}
@@ -89,36 +106,77 @@ type kernel struct {
 }
 
 // kernels is PIL's precompute_coeffs and normalize_coeffs_8bpc, for the output
-// pixels from begin to end. float64(...) around products keeps compilers from
-// fusing them with sums, which rounds differently.
+// pixels from begin to end. torchvision's weights have as many fraction bits as let
+// the largest of all stay below 2^15; shifted up, they go the way of PIL's.
 func kernels(in, out int, f Filter, begin, end int) []kernel {
-	filter := filters[f]
-	scale := float64(in) / float64(out)
-	stretch := max(scale, 1)
-	support := filter.support * stretch
-	ks := make([]kernel, end-begin)
-	widest := int(math.Ceil(support))*2 + 1
-	weights, store := make([]float64, widest), make([]int32, 0, widest*len(ks))
-	for i := range ks {
-		center := (float64(begin+i) + 0.5) * scale
-		lo := max(int(float64(center-support)+0.5), 0)
-		n := min(int(float64(center+support)+0.5), in) - lo
-		sum := 0.0
-		for x := range n {
-			w := filter.weight((float64(x+lo) - center + 0.5) * (1 / stretch))
-			weights[x] = w
-			sum += w
+	kind, torch := f.kind()
+	if !torch {
+		return quantized(in, out, kind, begin, end, precision)
+	}
+	t, heaviest := newTaps(in, out, kind), 0.0
+	for i := range out {
+		_, weights := t.at(i)
+		for _, w := range weights {
+			heaviest = max(heaviest, w)
 		}
+	}
+	bits := 0
+	for bits < precision && int(0.5+float64(heaviest*float64(int(2)<<bits))) < 1<<15 {
+		bits++
+	}
+	return quantized(in, out, kind, begin, end, bits)
+}
+
+func quantized(in, out int, f Filter, begin, end, bits int) []kernel {
+	t, ks := newTaps(in, out, f), make([]kernel, end-begin)
+	store, one := make([]int32, 0, len(t.weights)*len(ks)), float64(int(1)<<bits)
+	for i := range ks {
+		lo, weights := t.at(begin + i)
 		first := len(store)
-		for _, w := range weights[:max(n, 0)] {
-			if sum != 0 {
-				w /= sum
-			}
-			store = append(store, int32(math.Copysign(0.5, w)+float64(w*(1<<precision))))
+		for _, w := range weights {
+			store = append(store, int32(math.Copysign(0.5, w)+float64(w*one))<<(precision-bits))
 		}
 		ks[i] = kernel{lo, store[first:len(store):len(store)]}
 	}
 	return ks
+}
+
+// taps makes the weights of output pixels, one after the other in the same memory.
+// float64(...) around products keeps compilers from fusing them with sums, which
+// rounds differently.
+type taps struct {
+	in                      int
+	scale, stretch, support float64
+	weight                  func(x float64) float64
+	weights                 []float64
+}
+
+func newTaps(in, out int, f Filter) taps {
+	t := taps{in: in, scale: float64(in) / float64(out), weight: filters[f].weight}
+	t.stretch = max(t.scale, 1)
+	t.support = filters[f].support * t.stretch
+	t.weights = make([]float64, int(math.Ceil(t.support))*2+1)
+	return t
+}
+
+// at is where output pixel i begins to read, and its weights, which add up to 1.
+func (t taps) at(i int) (lo int, weights []float64) {
+	center := (float64(i) + 0.5) * t.scale
+	lo = max(int(float64(center-t.support)+0.5), 0)
+	n := min(int(float64(center+t.support)+0.5), t.in) - lo
+	sum := 0.0
+	for x := range n {
+		w := t.weight((float64(x+lo) - center + 0.5) * (1 / t.stretch))
+		t.weights[x] = w
+		sum += w
+	}
+	weights = t.weights[:max(n, 0)]
+	for x := range weights {
+		if sum != 0 {
+			weights[x] /= sum
+		}
+	}
+	return lo, weights
 }
 
 // clip8 rounds a fixed-point sum, which includes one half, to a byte.
@@ -144,22 +202,21 @@ func (p *Picture) ResizeIn(w, h int, f Filter, in image.Rectangle) *Picture {
 			return p
 		}
 		return p.crop(in.Min.X, in.Min.Y, in.Dx(), in.Dy(), nil)
-	case f == Nearest:
-		if q := p.nearest(w, h); !whole {
+	case f == Nearest || f == torchvision+Nearest:
+		if q := p.nearest(w, h, f); !whole {
 			return q.crop(in.Min.X, in.Min.Y, in.Dx(), in.Dy(), nil)
 		} else {
 			return q
 		}
-	case f == "":
-		f = Bilinear
 	}
+	_, torch := f.kind()
 	// A pass over an axis that keeps its size copies it.
 	columns, rows := kernels(p.W, w, f, in.Min.X, in.Max.X), kernels(p.H, h, f, in.Min.Y, in.Max.Y)
 	var q *Picture
 	switch {
 	case w == p.W && in.Dx() == w:
 		return p.vertical(rows)
-	case h < p.H && p.H-h > 2*(p.W-w):
+	case h < p.H && p.H-h > 2*(p.W-w) && !torch:
 		q = p.vertical(rows)
 		defer q.Release()
 		return q.horizontal(columns, 0, len(rows))
@@ -185,16 +242,15 @@ func reach(ks []kernel) (from, to int) {
 // reads is the part of a picture of inW x inH that ResizeIn looks at.
 func reads(inW, inH, w, h int, f Filter, in image.Rectangle) image.Rectangle {
 	switch {
-	case in.Empty() || f == Nearest:
+	case in.Empty() || f == Nearest || f == torchvision+Nearest:
 		return image.Rect(0, 0, inW, inH)
 	case w == inW && h == inH:
 		return in
-	case f == "":
-		f = Bilinear
 	}
 	axis := func(size, out, begin, end int) (from, to int) {
-		from, _ = reach(kernels(size, out, f, begin, begin+1))
-		_, to = reach(kernels(size, out, f, end-1, end))
+		kind, _ := f.kind()
+		from, _ = reach(quantized(size, out, kind, begin, begin+1, precision))
+		_, to = reach(quantized(size, out, kind, end-1, end, precision))
 		return from, to
 	}
 	left, right := axis(inW, w, in.Min.X, in.Max.X)
@@ -264,14 +320,24 @@ func down1(out, rows []uint8, weights []int32, begin int) {
 }
 
 // nearest is PIL's ImagingScaleAffine: positions are summed up, not multiplied
-// out, and what rounding pushes past the edge stays black.
-func (p *Picture) nearest(w, h int) *Picture {
+// out, and what rounding pushes past the edge stays black. torchvision's, nearest-exact,
+// multiplies in float32 and stays within.
+func (p *Picture) nearest(w, h int, f Filter) *Picture {
 	steps := func(in, out int) []int {
 		at, scale := make([]int, out), float64(in)/float64(out)
 		for i, pos := 0, scale*0.5; i < out; i, pos = i+1, pos+scale {
 			at[i] = int(pos)
 		}
 		return at
+	}
+	if f != Nearest {
+		steps = func(in, out int) []int {
+			at, scale := make([]int, out), float32(in)/float32(out)
+			for i := range at {
+				at[i] = min(int((float32(i)+0.5)*scale), in-1)
+			}
+			return at
+		}
 	}
 	q := New(w, h, p.C)
 	xs, ys := steps(p.W, w), steps(p.H, h)

@@ -41,7 +41,7 @@ func TestSeenDecides(t *testing.T) {
 		p := Preprocess{Interpolation: []Filter{"", Nearest, Box, Bilinear, Hamming, Bicubic, Lanczos}[r.IntN(7)]}
 		size := func() Size { return Size{1 + r.IntN(40), 1 + r.IntN(40)} }
 		edge := 1 + r.IntN(40)
-		p.Resize = []Resize{{}, {Shorter, Size{edge, edge}}, {Exact, size()}, {Fit, size()}, {Cover, size()}}[r.IntN(5)]
+		p.Resize = []Resize{{}, {Mode: Shorter, Size: Size{edge, edge}}, {Mode: Exact, Size: size()}, {Mode: Fit, Size: size()}, {Mode: Cover, Size: size()}}[r.IntN(5)]
 		if r.IntN(4) > 0 {
 			p.Crop = size()
 		}
@@ -72,5 +72,14 @@ func BenchmarkResize(b *testing.B) {
 				p.resize(341, 256, f)
 			}
 		})
+	}
+}
+
+// PIL's window of Hamming has float32 constants, which decides the pixel in the middle: 126,
+// from Pillow 13; 127 with 0.54 and 0.46 themselves.
+func TestHammingsConstants(t *testing.T) {
+	got := (&Picture{W: 9, H: 1, C: 1, Pix: []uint8{2, 233, 162, 102, 164, 106, 22, 21, 221}}).resize(3, 1, Hamming)
+	if got.Pix[1] != 126 {
+		t.Errorf("got %v, want 126 in the middle", got.Pix)
 	}
 }
