@@ -156,15 +156,8 @@ func (r *Renderer) RenderLevels(v []float32, w, h, c int, dst []float32) error {
 	if len(dst) != r.C*r.H*r.W {
 		return fmt.Errorf("the buffer has %d elements, want %d", len(dst), r.C*r.H*r.W)
 	}
-	step, plane := 1, r.H*r.W
-	if r.Pre.ChannelsLast {
-		step, plane = r.C, 1
-	}
 	for k := range r.C {
-		from := k
-		if r.Pre.BGR {
-			from = r.C - 1 - k
-		}
+		from := r.from(k)
 		for i := range w * h {
 			x, y := i%w+x0, i/w+y0
 			level := 0.0
@@ -174,7 +167,7 @@ func (r *Renderer) RenderLevels(v []float32, w, h, c int, dst []float32) error {
 			case len(r.Pre.Fill) > 0:
 				level = float64(r.Pre.Fill[from%len(r.Pre.Fill)])
 			}
-			dst[k*plane+i*step] = r.Pre.value(level, k)
+			dst[r.place(k, i/w, i%w)] = r.Pre.value(level, k)
 		}
 	}
 	return nil
