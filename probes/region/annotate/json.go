@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,11 +20,14 @@ const maxElement = 256 << 20
 type jsonStream struct {
 	*json.Decoder
 	src *jsonSource
+	// head is how the file begins.
+	head []byte
 }
 
 func newJSONStream(r io.Reader) *jsonStream {
 	src := &jsonSource{r: bufio.NewReaderSize(decodeText(r), 64<<10), left: maxElement}
-	return &jsonStream{json.NewDecoder(src), src}
+	head, _ := src.r.Peek(4 << 10)
+	return &jsonStream{json.NewDecoder(src), src, bytes.Clone(head)}
 }
 
 // line is the line on which what was read last ends.
@@ -57,13 +62,29 @@ func (s *jsonStream) expect(want json.Delim) error {
 	return nil
 }
 
-// skip passes over a value.
-func (s *jsonStream) skip() error {
-	for depth := 0; ; {
-		t, err := s.Token()
-		if err != nil {
+// elements calls use, which reads an element, for each of a list whose opening bracket was
+// read.
+func (s *jsonStream) elements(use func(*jsonStream) error) error {
+	for s.More() {
+		if err := use(s); err != nil {
 			return err
 		}
+	}
+	return s.expect(']')
+}
+
+// keysOf are the keys of an object; nil where it is none.
+func keysOf(raw []byte) []string {
+	var v map[string]json.RawMessage
+	if json.Unmarshal(raw, &v) != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(v))
+}
+
+// skip passes over the rest of a value that began with a token.
+func (s *jsonStream) skip(t json.Token) (err error) {
+	for depth := 0; ; {
 		switch t {
 		case json.Delim('['), json.Delim('{'):
 			depth++
@@ -73,6 +94,9 @@ func (s *jsonStream) skip() error {
 		s.line()
 		if depth == 0 {
 			return nil
+		}
+		if t, err = s.Token(); err != nil {
+			return err
 		}
 	}
 }
@@ -164,16 +188,33 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// name is a string, or the digits of a number.
+// whole is a whole number, which may be written as 3.0.
+type whole int
+
+func (n *whole) UnmarshalJSON(b []byte) error {
+	v, err := strconv.ParseFloat(string(b), 64)
+	if err != nil || v != math.Trunc(v) || math.Abs(v) > 1<<52 {
+		return fmt.Errorf("got %.40s, want a whole number", b)
+	}
+	*n = whole(v)
+	return nil
+}
+
+// name is a string, or the digits of a number: 1.0 is 1.
 type name string
 
 func (n *name) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
 		return json.Unmarshal(b, (*string)(n))
 	}
-	if t := string(b); strings.Trim(t, "-0123456789.") == "" {
-		*n = name(t)
-		return nil
+	t := string(b)
+	v, err := strconv.ParseFloat(t, 64)
+	if err != nil || math.IsInf(v, 0) {
+		return fmt.Errorf("got %.40s, want a number or a string", b)
 	}
-	return fmt.Errorf("got %.40s, want a number or a string", b)
+	if strings.ContainsAny(t, ".eE") {
+		t = strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	*n = name(t)
+	return nil
 }

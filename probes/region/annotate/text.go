@@ -15,8 +15,8 @@ import (
 // maxLine bounds a line of a text file.
 const maxLine = 16 << 20
 
-// decodeText reads text as UTF-8: a byte order mark is dropped, and UTF-16 with one is
-// converted.
+// decodeText reads text as UTF-8: a byte order mark is dropped, and UTF-16, with one or
+// beginning with an ASCII letter, is converted.
 func decodeText(r io.Reader) io.Reader {
 	b := bufio.NewReader(r)
 	head, _ := b.Peek(3)
@@ -28,6 +28,10 @@ func decodeText(r io.Reader) io.Reader {
 		return &wide{r: b, low: 0}
 	case bytes.HasPrefix(head, []byte("\xfe\xff")):
 		b.Discard(2)
+		return &wide{r: b, low: 1}
+	case len(head) > 1 && head[0] != 0 && head[1] == 0: // of the first letter, which is ASCII
+		return &wide{r: b, low: 0}
+	case len(head) > 1 && head[0] == 0 && head[1] != 0:
 		return &wide{r: b, low: 1}
 	}
 	return b

@@ -64,15 +64,26 @@ const maxPairs = 1 << 22
 
 // agree compares the regions found in a picture with the true ones, whatever their
 // labels: by their masks where both of a pair have one, else by their boxes. threshold is
-// Detect's. It is an error when masks differ in size, or when there are more than 2^22
-// pairs.
+// Detect's. True crowds are passed over, and so are regions found that match nothing else
+// and lie in one: see inCrowd. It is an error when masks differ in size, or when there are
+// more than 2^22 pairs.
 func agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 	if len(found) > 0 && len(truth) > maxPairs/len(found) {
 		return Agreement{}, fmt.Errorf("comparing regions: got %d true ones and %d found, want at most %d pairs", len(truth), len(found), maxPairs)
 	}
+	single := func(crowd bool) []region.Region {
+		return slices.DeleteFunc(slices.Clone(truth), func(r region.Region) bool { return r.Crowd != crowd })
+	}
+	crowds := single(true)
+	truth = single(false)
 	iou, err := ious(truth, found)
 	if err != nil {
 		return Agreement{}, err
+	}
+	if len(crowds) > 0 {
+		if found, iou, err = inCrowd(crowds, found, iou, threshold); err != nil {
+			return Agreement{}, err
+		}
 	}
 	at := func(i, j int) float64 { return iou[i][j] }
 	a := Agreement{Detection: Detect(len(truth), len(found), threshold, at)}
@@ -86,6 +97,47 @@ func agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 		}
 	}
 	return a, nil
+}
+
+// inCrowd takes the regions out that match none of the true ones and lie in a crowd, as
+// COCOeval ignores them: the share of a region found that a crowd covers, in place of the
+// IoU, is threshold or more. iou is the table of the other true regions, and loses their
+// columns.
+func inCrowd(crowds, found []region.Region, iou [][]float64, threshold float64) ([]region.Region, [][]float64, error) {
+	covered := make([]bool, len(found))
+	for j, f := range found {
+		for _, c := range crowds {
+			share, err := coverage(f, c)
+			if err != nil {
+				return nil, nil, fmt.Errorf("regions %q and %q: %w", c.ID, f.ID, err)
+			}
+			covered[j] = covered[j] || share > 0 && share >= threshold
+		}
+	}
+	matched := matches(len(iou), len(found), threshold, func(i, j int) float64 { return iou[i][j] })
+	var keep []int
+	for j := range found {
+		if !covered[j] || slices.Contains(matched, j) {
+			keep = append(keep, j)
+		}
+	}
+	left, table := make([]region.Region, len(keep)), make([][]float64, len(iou))
+	for k, j := range keep {
+		left[k] = found[j]
+		for i := range iou {
+			table[i] = append(table[i], iou[i][j])
+		}
+	}
+	return left, table, nil
+}
+
+// coverage is the share of a region that a crowd covers, as pycocotools' iou with iscrowd.
+func coverage(r, crowd region.Region) (float64, error) {
+	if r.Mask == nil || crowd.Mask == nil {
+		return ratioOf(shared(r.Box, crowd.Box), area(r.Box)), nil
+	}
+	n, err := sharedPixels(r.Mask, crowd.Mask)
+	return ratio(n, r.Mask.Count()), err
 }
 
 // ious is the table of the IoU of each true region with each found.
