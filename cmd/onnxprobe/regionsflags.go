@@ -19,6 +19,7 @@ import (
 type regionFlags struct {
 	path, form, boxes, rule   string
 	names, ignore, images     string
+	task                      string
 	normalised, clip, boxOnly bool
 	method                    *segment.Method // that finds them in the pictures, where one does
 	model                     *regionModel    // or the model that does
@@ -45,6 +46,8 @@ func (f *regionFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.boxOnly, "region-box-only", false, "take the boxes of regions that have masks too")
 	fs.StringVar(&f.names, "region-names", "", "names of labels, for label maps, YOLO, boxes:MODEL and "+
 		"labels:MODEL: a text `FILE`, one a line, the first of label 0")
+	fs.StringVar(&f.task, "region-task", "", "what rows of YOLO's files are: "+strings.Join(annotate.Tasks, ", ")+
+		" or with its points pose:17x3; by default kpt_shape of a data.yaml says it, or the rows")
 	fs.StringVar(&f.images, "region-images", "", "COCO `FILE` that lists the images of --regions, a list of COCO's results")
 	fs.StringVar(&f.ignore, "region-ignore", "0", "`LABELS` that are no region, of label maps, labels:MODEL and, "+
 		"if given, boxes:MODEL, separated by commas; none keeps all")
@@ -63,7 +66,7 @@ func (f *regionFlags) check(changed func(string) bool, others ...string) error {
 	}
 	if f.path == "" {
 		for _, name := range slices.Concat([]string{"region-format", "region-rule", "region-boxes", "region-normalized",
-			"region-clip", "region-box-only", "region-names", "region-ignore", "region-images"}, modelOnly, others) {
+			"region-clip", "region-box-only", "region-names", "region-ignore", "region-images", "region-task"}, modelOnly, others) {
 			if changed(name) {
 				return usagef("--%s goes with --regions", name)
 			}
@@ -84,7 +87,7 @@ func (f *regionFlags) parse(changed func(string) bool) (err error) {
 	if err := f.model.parse(f, changed); err != nil {
 		return err
 	}
-	for _, name := range []string{"region-format", "region-boxes", "region-normalized", "region-clip", "region-names", "region-ignore", "region-images"} {
+	for _, name := range []string{"region-format", "region-boxes", "region-normalized", "region-clip", "region-names", "region-ignore", "region-images", "region-task"} {
 		if f.found() && changed(name) && !f.model.takes(name) {
 			return usagef("--%s does not go with --regions %s, which finds regions in the pictures", name, f.path)
 		}
@@ -106,7 +109,7 @@ func (f *regionFlags) without(changed func(string) bool, why string, names ...st
 }
 
 func (f *regionFlags) options() (annotate.Options, error) {
-	o := annotate.Options{Format: f.form, Boxes: f.boxes, Normalised: f.normalised, Clip: f.clip, BoxOnly: f.boxOnly, Images: f.images}
+	o := annotate.Options{Format: f.form, Boxes: f.boxes, Normalised: f.normalised, Clip: f.clip, BoxOnly: f.boxOnly, Images: f.images, Task: f.task}
 	var err error
 	if o.Names, err = regionNames(f.names); err == nil && f.ignore != "0" { // which is nil
 		o.Ignore, err = ignored(f.ignore)

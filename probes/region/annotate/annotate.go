@@ -41,12 +41,18 @@ type Options struct {
 	// Clip cuts boxes that reach beyond the picture instead of refusing them. Within
 	// one pixel, where rounding ends, they are always cut.
 	Clip bool
+	// Task says what rows of YOLO's files longer than a box are: one of Tasks, or pose with
+	// its points, "pose:17x3" being 17 of 3 numbers. "" finds it out, from kpt_shape of a
+	// data.yaml or from the rows.
+	Task string
 	// Images is the COCO file that lists the images and categories of a list of COCO's results.
 	Images string
 	// BoxOnly takes the boxes of regions that have polygons or masks too.
 	BoxOnly bool
 	// Ignore are the values of a label map that are no region; nil is {0}.
 	Ignore []int
+
+	task layout
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -58,6 +64,10 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Scale == 0 {
 		o.Scale = 999
+	}
+	var err error
+	if o.task, err = parseTask(o.Task); err != nil {
+		return o, err
 	}
 	if o.Ignore == nil {
 		o.Ignore = []int{0}
@@ -120,6 +130,7 @@ type Set struct {
 	index    map[string]int
 	scored   bool // some region has a score
 	crowded  bool // some region is a crowd
+	yolo     yoloRows
 	results  bool // the file is a list of COCO's results
 	// pointsFile is the data.yaml that the number of points of YOLO's poses is from.
 	pointsFile string
@@ -232,7 +243,7 @@ func openIn(fsys fs.FS, path string, o Options) (*Set, error) {
 		return nil, fmt.Errorf("reading the regions of %q as %s: %w", path, f.Name, err)
 	}
 	switch n := s.Faults.Count; {
-	case s.Len() > 0 || n == 0:
+	case s.Regions() > 0 || n == 0:
 	case n == 1:
 		return nil, fmt.Errorf("reading the regions of %q as %s: %w", path, f.Name, s.Faults.Rows[0])
 	default:

@@ -97,7 +97,7 @@ var readings = []struct {
 	{"coco boxes", "x.json", cocoText, Options{BoxOnly: true}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4; cat NaN 9 0 0 2 2 crowd; cat NaN 10 0 0 2 2", nil},
 	{"coco clipped", "x.json", cocoText, Options{Clip: true}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4 mask 16; cat NaN 7 190 90 200 100; cat NaN 9 0 0 2 2 mask 4 crowd", nil},
 	{"yolo", "a.txt", "0 0.5 0.5 0.1 0.2\n1 .5 .5 .1 .2 .9\n\n2 0 0 .02 0 .02 .04 0 .04\n0 0.5 nan 0.1 0.2\n0 0.5 0.5 0 0.2\nx 0.5 0.5 0.1 0.2\n0 50 50 10 10\n0 1 2\n", Options{},
-		"0 0 90 40 110 60; 1 1 90 40 110 60; 2 2 0 0 4 4 mask 16", []string{":5: ", `got "nan"`, ":6: ", "empty", ":7: ", `got class "x"`, ":8: ", "fractions", ":9: ", "got 3 fields"}},
+		"0 0 90 40 110 60; 1 1 90 40 110 60; 2 2 0 0 4 4 mask 16", []string{":5: ", `got "nan"`, ":7: ", `got class "x"`, ":9: ", "got 3 fields", ":6: ", "empty", ":8: ", "fractions"}},
 	{"yolo names", "a.txt", "1 0.5 0.5 0.1 0.2\n2 .5 .5 .1 .1", Options{Names: []string{"cat", "dog"}}, "dog 0 90 40 110 60", []string{":2: ", "one of the 2 named"}},
 	{"csv", "x.csv", "path,x1,y1,x2,y2,label,id\na.jpg,1,2,3,4,cat,q\na.jpg,1,2,3\n\"a.jpg\",5,6,\"7\",8,\"do\ng\",r\na.jpg,1,2,x,4,cat,q\na.jpg,9,2,3,4,cat,q\n,1,2,3,4,cat,q\na.jpg,1,2,300,4,cat,s\nzzz.jpg,1,2,3,4,,\n", Options{},
 		"cat q 1 2 3 4; do\ng r 5 6 7 8", []string{":3: ", "got 4 fields, want 7", ":6: ", `got "x"`, ":7: ", "inverted", ":8: ", "names no picture", ":10: ", `"zzz.jpg" is not in the dataset`, ":9: ", "want them in a picture"}},

@@ -63,7 +63,12 @@ func FuzzCOCO(f *testing.F) {
 func FuzzYOLO(f *testing.F) {
 	seed(f, ".txt")
 	f.Fuzz(func(t *testing.T, b []byte) {
-		check(t, b, Options{}, func(s *Set, r io.Reader) error { return s.readYOLO(r, "x", "a") })
+		check(t, b, Options{}, func(s *Set, r io.Reader) error {
+			if err := s.readYOLO(r, "x", "a"); err != nil {
+				return err
+			}
+			return s.settleYOLO()
+		})
 	})
 }
 
@@ -154,8 +159,8 @@ func FuzzYAMLNames(f *testing.F) {
 		f.Add([]byte(c.text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if names, err := yamlNames(bytes.NewReader(b)); err != nil && names != nil {
-			t.Errorf("got %q and %v", names, err)
+		if d, err := readYAML(bytes.NewReader(b)); (d == nil) != (err != nil) {
+			t.Errorf("got %v and %v", d, err)
 		}
 	})
 }

@@ -37,7 +37,9 @@ const (
 // What a Set notes of regions that are kept.
 const (
 	CrowdKept Reason = "crowd region, which stands for many objects"
-	Unnamed   Reason = "category that the file does not list, labelled by its number"
+	// PictureList is a text file that lists pictures, as Darknet's train.txt.
+	PictureList Reason = "file that lists pictures, passed over"
+	Unnamed     Reason = "category that the file does not list, labelled by its number"
 )
 
 type reasoned struct {
