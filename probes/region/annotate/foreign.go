@@ -50,12 +50,17 @@ func (f *foreign) Error() string {
 	return fmt.Sprintf("this is a file of %s, which is not read; %s", f.name, f.convert)
 }
 
+// withVIA adds a mark of VIA's annotations to keys, which are names of files there.
+func withVIA(keys []string, head []byte) []string {
+	if bytes.Contains(head, []byte(`"filename"`)) && bytes.Contains(head, []byte(`"regions"`)) {
+		return append(keys, "regions")
+	}
+	return keys
+}
+
 // noCOCO says what a JSON file with some keys is instead; head is how it begins.
 func noCOCO(keys []string, head []byte) error {
-	if bytes.Contains(head, []byte(`"filename"`)) && bytes.Contains(head, []byte(`"regions"`)) { // below the names of files
-		keys = append(keys, "regions")
-	}
-	if f := foreignIn(foreignJSON, keys); f != nil {
+	if f := foreignIn(foreignJSON, withVIA(keys, head)); f != nil {
 		return f
 	}
 	return fmt.Errorf("it is no COCO: got the keys %s, want images, annotations and categories, or a list of results with image_id",

@@ -49,8 +49,8 @@ func rows(ext string, read func(s *Set, r io.Reader, file string) error) func(s 
 var byExtension = map[string]string{".json": "coco", ".csv": "csv", ".tsv": "csv", ".xml": "voc", ".png": "labels"}
 
 // byFolder are the formats of a folder by what its files are named, those that are told
-// before others first: pictures may lie beside annotations of them, so PNG files are label
-// maps only where nothing else is there.
+// before others first: pictures, and notes of other kinds, may lie beside annotations, so PNG
+// files are label maps only where nothing else is there.
 var byFolder = []struct{ ext, format string }{{".xml", "voc"}, {".txt", "yolo"}, {".json", "coco"}, {".png", "labels"}}
 
 func detect(disk disk, path, name string) (Format, error) {
@@ -88,15 +88,14 @@ func detectFolder(disk disk, path string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if f.ext == ".txt" && len(files) > 0 {
-			files = slices.DeleteFunc(files, func(file string) bool { return filepath.Base(file) == classesFile })
-			if len(found) > 0 && !disk.anyYOLO(files) { // notes beside annotations
-				continue
-			}
+		files = slices.DeleteFunc(files, func(file string) bool { return filepath.Base(file) == classesFile })
+		first, beside := files[:min(len(files), 20)], len(found) > 0
+		switch {
+		case len(files) == 0, beside && f.format != "yolo", beside && !slices.ContainsFunc(first, disk.isYOLO),
+			f.ext == ".json" && !slices.ContainsFunc(first, disk.isAnnotated):
+			continue
 		}
-		if len(files) > 0 && !(len(found) > 0 && (f.format == "labels" || f.ext == ".json")) {
-			found = append(found, f.format)
-		}
+		found = append(found, f.format)
 	}
 	switch len(found) {
 	case 1:
@@ -107,12 +106,22 @@ func detectFolder(disk disk, path string) (string, error) {
 	return "", fmt.Errorf("the folder holds files of %d formats (%s); say the format", len(found), strings.Join(found, ", "))
 }
 
-// anyYOLO reports whether one of the first files holds rows of YOLO's.
-func (d disk) anyYOLO(files []string) bool {
-	return slices.ContainsFunc(files[:min(len(files), 20)], func(file string) bool {
-		format, err := detectFile(d, file)
-		return err == nil && format == "yolo"
-	})
+// isYOLO reports whether a text file holds rows of YOLO's.
+func (d disk) isYOLO(file string) bool {
+	format, err := detectFile(d, file)
+	return err == nil && format == "yolo"
+}
+
+// isAnnotated reports whether a JSON file is COCO's or another tool's annotations.
+func (d disk) isAnnotated(file string) bool {
+	f, err := d.openRegular(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	s := newJSONStream(io.LimitReader(f, 64<<10))
+	keys := s.firstKeys()
+	return slices.Contains(keys, "annotations") || slices.Contains(keys, "image_id") || foreignIn(foreignJSON, withVIA(keys, s.head)) != nil
 }
 
 func detectFile(disk disk, path string) (string, error) {

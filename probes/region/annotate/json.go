@@ -73,6 +73,27 @@ func (s *jsonStream) elements(use func(*jsonStream) error) error {
 	return s.expect(']')
 }
 
+// firstKeys are the keys of the file's object, or of the first object of its list, as far as
+// it can be read.
+func (s *jsonStream) firstKeys() (keys []string) {
+	t, err := s.Token()
+	if t == json.Delim('[') {
+		t, err = s.Token()
+	}
+	if t != json.Delim('{') {
+		return nil
+	}
+	for err == nil && s.More() && len(keys) < 100 {
+		if t, err = s.Token(); err == nil {
+			keys = append(keys, fmt.Sprint(t))
+			if t, err = s.Token(); err == nil {
+				err = s.skip(t)
+			}
+		}
+	}
+	return keys
+}
+
 // keysOf are the keys of an object; nil where it is none.
 func keysOf(raw []byte) []string {
 	var v map[string]json.RawMessage
