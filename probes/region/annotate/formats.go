@@ -91,7 +91,7 @@ func detectFolder(disk disk, path string) (string, error) {
 		files = slices.DeleteFunc(files, func(file string) bool { return filepath.Base(file) == classesFile })
 		first, beside := files[:min(len(files), 20)], len(found) > 0
 		switch {
-		case len(files) == 0, beside && f.format != "yolo", beside && !slices.ContainsFunc(first, disk.isYOLO),
+		case len(files) == 0, beside && !slices.ContainsFunc(first, disk.isYOLO),
 			f.ext == ".json" && !slices.ContainsFunc(first, disk.isAnnotated):
 			continue
 		}
