@@ -2,6 +2,7 @@ package annotate
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,8 +114,8 @@ func (c *coco) list(d *jsonStream) error {
 		}
 		first = false
 		var raw json.RawMessage
-		line, _, err := d.element(&raw)
-		if err != nil {
+		line, bad, err := d.element(&raw)
+		if err = cmp.Or(err, bad); err != nil {
 			return err
 		}
 		if keys := keysOf(raw); !slices.Contains(keys, "image_id") {
@@ -160,6 +161,7 @@ func (c *coco) image(d *jsonStream) error {
 	var v struct {
 		ID            name   `json:"id"`
 		FileName      string `json:"file_name"`
+		URL           string `json:"coco_url"` // which LVIS has alone
 		Width, Height whole
 	}
 	line, bad, err := d.element(&v)
@@ -168,7 +170,7 @@ func (c *coco) image(d *jsonStream) error {
 	}
 	g := c.group(v.ID)
 	switch {
-	case bad == nil && v.FileName == "":
+	case bad == nil && cmp.Or(v.FileName, v.URL) == "":
 		bad = errors.New("got no file_name")
 	case bad == nil && g.listed:
 		bad = fmt.Errorf("an image with this id is on line %d already", g.line)
@@ -177,7 +179,7 @@ func (c *coco) image(d *jsonStream) error {
 		c.s.Faults.add(c.file, line, fmt.Errorf("image %q: %w", v.ID, bad))
 		return nil
 	}
-	g.file, g.line, g.listed = v.FileName, line, true
+	g.file, g.line, g.listed = cmp.Or(v.FileName, v.URL), line, true
 	if v.Width > 0 && v.Height > 0 {
 		g.size = picture.Size{H: int(v.Height), W: int(v.Width)}
 	}
@@ -216,10 +218,14 @@ type cocoObject struct {
 func (c *coco) annotation(d *jsonStream) error {
 	var raw json.RawMessage
 	line, bad, err := d.element(&raw)
-	if err == nil && bad == nil {
-		err = c.take(raw, line)
+	if err != nil {
+		return err
 	}
-	return err
+	if bad != nil {
+		c.s.Faults.add(c.file, line, fmt.Errorf("annotation: %w", bad))
+		return nil
+	}
+	return c.take(raw, line)
 }
 
 // take keeps what an annotation says.

@@ -23,13 +23,14 @@ func TestCOCOTakesWholeFloats(t *testing.T) {
 {"id": 9, "image_id": 1.0, "category_id": 3.0, "bbox": [1, 2, 10, 5], "iscrowd": "maybe"},
 {"id": 10, "image_id": 1, "category_id": 4, "segmentation": {"size": [100, 200], "counts": [102, 3, 97, 1, 19797]}},
 {"id": 11, "image_id": 1, "category_id": 3, "caption": "a cat"},
+{"id": 13, "image_id": 1, "category_id": "` + "\xfc" + `", "bbox": [1, 2, 10, 5]},
 {"id": 12, "image_id": 1, "category_id": 3, "segmentation": {"size": [100, 200], "counts": [99, 2, 19899]}}]}`
 	rs, faults, s := read(t, write(t, "x.json", text), Options{})
 	if got, want := describe(rs), "cat 7 0 0 2 2 mask 4 crowd; cat 8 1 2 11 7; 4 10 1 2 3 5 mask 4; cat 12 0 0 2 100 mask 2"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	want := Counts{BadRow: 2, NoShape: 1}
-	if fmt.Sprint(s.LeftOut().Counts()) != fmt.Sprint(want) || len(faults) != 3 {
+	want := Counts{BadRow: 3, NoShape: 1}
+	if fmt.Sprint(s.LeftOut().Counts()) != fmt.Sprint(want) || len(faults) != 4 {
 		t.Errorf("left out %v, want %v: %v", s.LeftOut().Counts(), want, faults)
 	}
 	if s.Noted[CrowdKept] != 1 || s.Noted[Unnamed] != 1 || !(source{&Matched{set: s}}).Crowded() {

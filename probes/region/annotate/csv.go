@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // csvColumns are the names that a table's columns may have.
@@ -109,8 +110,11 @@ func (s *Set) csvRow(t table, row []string, width int, file string, line int) er
 		return fmt.Errorf("got %d fields, want %d as in the header", len(row), width)
 	}
 	name := strings.TrimSpace(row[t.path])
-	if name == "" {
+	switch {
+	case name == "":
 		return errNoName
+	case !utf8.ValidString(strings.Join(row, "")):
+		return errNoUTF8
 	}
 	fields := make([]string, 4)
 	for i, c := range t.box {

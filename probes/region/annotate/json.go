@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxElement bounds what one element of a JSON file takes in memory.
@@ -48,6 +49,9 @@ func (s *jsonStream) element(v any) (line int, bad, err error) {
 		return s.line(), nil, err
 	}
 	line = s.line() - bytes.Count(raw, []byte("\n"))
+	if !utf8.Valid(raw) {
+		return line, errNoUTF8, nil
+	}
 	return line, json.Unmarshal(raw, v), nil
 }
 

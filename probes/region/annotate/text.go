@@ -3,6 +3,7 @@ package annotate
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -11,6 +12,8 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 )
+
+var errNoUTF8 = errors.New("the text is not UTF-8; write it as UTF-8 or UTF-16")
 
 // maxLine bounds a line of a text file.
 const maxLine = 16 << 20

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
@@ -122,7 +123,9 @@ func listNames(r io.Reader) ([]string, error) {
 	var names []string
 	sc := bufio.NewScanner(decodeText(r))
 	for sc.Scan() {
-		names = append(names, strings.TrimSpace(sc.Text()))
+		if names = append(names, strings.TrimSpace(sc.Text())); !utf8.Valid(sc.Bytes()) {
+			return nil, fmt.Errorf("line %d: %w", len(names), errNoUTF8)
+		}
 	}
 	return names, sc.Err()
 }

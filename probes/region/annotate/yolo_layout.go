@@ -253,6 +253,9 @@ func (l layout) fits(v []float64) (may, likely bool) {
 	if l.task == "segment" || l.task == "obb" {
 		return inRange(body) == nil, likely && isSimple(body)
 	}
+	if len(v) >= 8 && len(v) <= 10 && isParallelogram(v) { // a turned box, and not a box and two points
+		likely = false
+	}
 	w, h := body[2], body[3]
 	x0, y0, x1, y1 := body[0]-w/2, body[1]-h/2, body[0]+w/2, body[1]+h/2
 	const slack = 0.01
@@ -386,6 +389,13 @@ func (m *mark) behind(tail []float64, tracks bool) error {
 		return errors.New("got a confidence that is not from 0 to 1")
 	}
 	return nil
+}
+
+// isParallelogram reports whether four points are the corners of one, up to the rounding of
+// pixels: of a turned box in fractions of the picture.
+func isParallelogram(v []float64) bool {
+	const slack = 2e-3
+	return math.Abs(v[0]+v[4]-v[2]-v[6]) <= slack && math.Abs(v[1]+v[5]-v[3]-v[7]) <= slack
 }
 
 // maxSimple bounds the numbers of a polygon whose edges isSimple compares.

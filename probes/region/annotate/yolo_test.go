@@ -37,6 +37,7 @@ var yoloCases = []struct {
 	{"turned boxes", "0 .3 .3 .5 .4 .45 .6 .25 .5\n0 .2 .2 .3 .2 .3 .4 .2 .4 .75\n", "names: [car]\n", Options{Task: "obb"},
 		"car 0 50 30 100 60 mask 900"},
 	{"turned boxes alone", "0 .3 .3 .5 .4 .45 .6 .25 .5\n0 .6 .2 .7 .2 .7 .4 .6 .4\n", "", Options{}, "0 0 50 30 100 60 mask 900; 0 1 120 20 140 40 mask 400"},
+	{"a turned box that holds its corners", "0 .5 .5 .6 .4 .7 .5 .6 .6\n", "", Options{}, "0 0 100 40 140 60 mask"},
 	{"points of two", "0 .5 .5 .2 .4 .45 .4 .55 .4 .45 .6 .55 .6\n", "", Options{}, "0 0 80 30 120 70"},
 	{"points of three", "0 .5 .5 .2 .4 .45 .4 2 .55 .4 1 0 0 0\n0 .2 .2 .2 .2 .15 .15 1 0 0 0 .25 .25 1\n", "", Options{}, "0 0 80 30 120 70; 0 1 20 10 60 30"},
 	{"points of two, confidence", "0 .5 .5 .2 .4 .45 .4 .55 .4 .45 .6 .55 .6 .5\n", "kpt_shape: [4, 2]\n", Options{}, "0 0 80 30 120 70 at 0.5"},

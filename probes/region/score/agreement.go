@@ -64,8 +64,8 @@ const maxPairs = 1 << 22
 
 // agree compares the regions found in a picture with the true ones, whatever their
 // labels: by their masks where both of a pair have one, else by their boxes. threshold is
-// Detect's. True crowds are passed over, and so are regions found that match nothing else
-// and lie in one: see inCrowd. It is an error when masks differ in size, or when there are
+// Detect's. True crowds are passed over, and so are regions found that match nothing and lie
+// in one: see inCrowd. It is an error when masks differ in size, or when there are
 // more than 2^22 pairs.
 func agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 	if len(found) > 0 && len(truth) > maxPairs/len(found) {
@@ -80,13 +80,13 @@ func agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 	if err != nil {
 		return Agreement{}, err
 	}
-	if len(crowds) > 0 {
-		if found, iou, err = inCrowd(crowds, found, iou, threshold); err != nil {
-			return Agreement{}, err
-		}
-	}
 	at := func(i, j int) float64 { return iou[i][j] }
-	a := Agreement{Detection: Detect(len(truth), len(found), threshold, at)}
+	matched := matches(len(truth), len(found), threshold, at)
+	passed, err := inCrowd(crowds, found, matched, threshold)
+	if err != nil {
+		return Agreement{}, err
+	}
+	a := Agreement{Detection: Detection{Truth: len(truth), Found: len(found) - passed, Matched: len(matched)}}
 	pairs := pairsOf(len(truth), len(found), at)
 	for _, p := range pairs {
 		a.Sum += p.IoU
@@ -99,36 +99,26 @@ func agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 	return a, nil
 }
 
-// inCrowd takes the regions out that match none of the true ones and lie in a crowd, as
-// COCOeval ignores them: the share of a region found that a crowd covers, in place of the
-// IoU, is threshold or more. iou is the table of the other true regions, and loses their
-// columns.
-func inCrowd(crowds, found []region.Region, iou [][]float64, threshold float64) ([]region.Region, [][]float64, error) {
-	covered := make([]bool, len(found))
+// inCrowd is how many of the regions found, matched ones aside, lie in a crowd, as COCOeval
+// ignores them: the share of the region that a crowd covers, in place of the IoU, is
+// threshold or more.
+func inCrowd(crowds, found []region.Region, matched []int, threshold float64) (n int, err error) {
 	for j, f := range found {
+		if slices.Contains(matched, j) {
+			continue
+		}
 		for _, c := range crowds {
 			share, err := coverage(f, c)
 			if err != nil {
-				return nil, nil, fmt.Errorf("regions %q and %q: %w", c.ID, f.ID, err)
+				return 0, fmt.Errorf("regions %q and %q: %w", c.ID, f.ID, err)
 			}
-			covered[j] = covered[j] || share > 0 && share >= threshold
+			if share > 0 && share >= threshold {
+				n++
+				break
+			}
 		}
 	}
-	matched := matches(len(iou), len(found), threshold, func(i, j int) float64 { return iou[i][j] })
-	var keep []int
-	for j := range found {
-		if !covered[j] || slices.Contains(matched, j) {
-			keep = append(keep, j)
-		}
-	}
-	left, table := make([]region.Region, len(keep)), make([][]float64, len(iou))
-	for k, j := range keep {
-		left[k] = found[j]
-		for i := range iou {
-			table[i] = append(table[i], iou[i][j])
-		}
-	}
-	return left, table, nil
+	return n, nil
 }
 
 // coverage is the share of a region that a crowd covers, as pycocotools' iou with iscrowd.
