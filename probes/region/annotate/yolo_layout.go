@@ -154,7 +154,7 @@ func (s *Set) settleYOLO() error {
 }
 
 // sampled is about how many rows choose looks at.
-const sampled = 1000
+const sampled = 400
 
 // tally is how many rows fit a layout: may have it, and look like it.
 type tally struct {
