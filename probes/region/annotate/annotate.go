@@ -170,11 +170,17 @@ type shape interface {
 	mask(size picture.Size) (*region.Mask, error)
 }
 
-// Len is the number of annotated pictures, Regions that of their regions; a label map
-// counts as one until it is read.
-func (s *Set) Len() int { return len(s.pictures) }
+// Len is the number of pictures with regions.
+func (s *Set) Len() (n int) {
+	for _, p := range s.pictures {
+		if len(p.marks) > 0 || p.labels != "" {
+			n++
+		}
+	}
+	return n
+}
 
-// Regions is the number of regions that were read.
+// Regions is the number of regions that were read; a label map counts as one until it is.
 func (s *Set) Regions() (n int) {
 	for _, p := range s.pictures {
 		n += len(p.marks)

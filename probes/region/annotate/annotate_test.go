@@ -229,6 +229,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"x.json", `{"images": [{"id": 1, `, Options{}, "unexpected EOF"},
 		{"x.csv", "a,b\n1,2\n", Options{}, "want a column path"},
 		{"x.csv", "path,b\n1,2\n", Options{}, "want the columns x1"},
+		{"x.csv", "filename,region_count,region_shape_attributes\n", Options{}, "a file of VIA"},
+		{"x.csv", "ImageID,LabelName,XMin,XMax,YMin,YMax\n", Options{}, "a file of Open Images"},
 		{"x.xml", "<svg/>", Options{}, "want <annotation>"},
 		{"x.txt", "hello", Options{}, "say the format"},
 		{"x.txt", "hello", Options{Format: "kitti"}, "want auto, coco, yolo, csv, voc, medrega, boxes, labels"},

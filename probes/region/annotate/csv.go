@@ -83,6 +83,9 @@ func newTable(header []string, meaning string) (table, error) {
 	find := func(of []string) int {
 		return slices.IndexFunc(names, func(n string) bool { return slices.Contains(of, n) })
 	}
+	if f := foreignIn(foreignCSV, names); f != nil {
+		return table{}, f
+	}
 	t := table{path: find(csvColumns.path), label: find(csvColumns.label), id: find(csvColumns.id)}
 	if t.path < 0 {
 		return t, fmt.Errorf("the header got %q, want a column %s", header, strings.Join(csvColumns.path, " or "))

@@ -28,6 +28,12 @@ var foreignJSON = []foreign{
 	{"LVIS or COCO without annotations", []string{"images"}, "give the file with the annotations"},
 }
 
+// foreignCSV are told by a column, in small letters.
+var foreignCSV = []foreign{
+	{"VIA (VGG Image Annotator)", []string{"region_shape_attributes"}, "export COCO from VIA"},
+	{"Open Images", []string{"imageid"}, "rename the columns ImageID, XMin, YMin, XMax, YMax, LabelName to path, x1, y1, x2, y2, label; its boxes are fractions"},
+}
+
 // foreignXML are told by the root element.
 var foreignXML = []foreign{
 	{"CVAT", []string{"annotations"}, "export COCO 1.0 or PASCAL VOC 1.1 from CVAT"},

@@ -1,12 +1,14 @@
 package annotate
 
 import (
+	"bufio"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/ianaindex"
@@ -20,8 +22,14 @@ import (
 // (https://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf). The picture is the one
 // that the file names, or of the file's own name.
 func (s *Set) readVOC(r io.Reader, file, stem string) error {
-	d := xml.NewDecoder(&shortLines{r: decodeText(r)})
+	raw := bufio.NewReader(r)
+	bom, _ := raw.Peek(3)
+	in := decodeText(raw)
+	d := xml.NewDecoder(&shortLines{r: in})
 	d.CharsetReader = charset
+	if _, converted := in.(*wide); converted || string(bom) == "\xef\xbb\xbf" { // whatever it declares
+		d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+	}
 	p := annotated{name: stem, bare: true, file: file, line: 1}
 	var err error
 	root := false
@@ -68,11 +76,13 @@ func checkRoot(root string, line int) error {
 	return fmt.Errorf("line %d: got the element <%s>, want <annotation>", line, root)
 }
 
-// charset reads text as the encoding that an XML file declares. Of UTF-16 it was found
-// already whether it is.
+// charset reads text as the encoding that an XML file declares. One of two bytes a letter is
+// none, since the declaration could be read: it is taken for UTF-8.
 func charset(label string, in io.Reader) (io.Reader, error) {
-	if strings.HasPrefix(strings.ToLower(label), "utf-16") || strings.EqualFold(label, "ucs-2") {
-		return in, nil
+	for _, wide := range []string{"utf-16", "utf16", "utf-32", "utf32", "ucs", "unicode", "iso-10646"} {
+		if strings.HasPrefix(strings.ToLower(label), wide) {
+			return in, nil
+		}
 	}
 	e, err := ianaindex.IANA.Encoding(label)
 	if err != nil || e == nil {
@@ -139,6 +149,8 @@ func (s *Set) vocElement(d *xml.Decoder, e xml.StartElement, p *annotated, line 
 func (v vocObject) mark(line int) (mark, error) {
 	m := mark{label: strings.TrimSpace(v.Name), line: line}
 	switch {
+	case strings.ContainsRune(m.label, utf8.RuneError):
+		return m, fmt.Errorf("the name %q is not in the encoding that the file declares; correct that", m.label)
 	case v.Box != nil:
 	case v.Polygon != nil:
 		return m, because(NoShape, errors.New("the object got a polygon and no bndbox, as LabelMe's XML has it, which is not read; write COCO of it"))

@@ -10,7 +10,9 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
 	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
 )
 
@@ -42,6 +44,8 @@ func TestVOCEncodings(t *testing.T) {
 		{"cp1251", charmap.Windows1251, "кот"}, {"Shift_JIS", japanese.ShiftJIS, "ネコ"}, {"EUC-JP", japanese.EUCJP, "ネコ"},
 		{"UTF-16", wide(unicode.LittleEndian, unicode.UseBOM), "猫"}, {"utf-16", wide(unicode.BigEndian, unicode.IgnoreBOM), "猫"},
 		{"utf-16", wide(unicode.LittleEndian, unicode.IgnoreBOM), "猫"},
+		{"utf8", encoding.Nop, "猫"}, {"us-ascii", encoding.Nop, "cat"}, {"Big5", traditionalchinese.Big5, "貓"}, {"EUC-KR", korean.EUCKR, "고양이"},
+		{"GBK", unicode.UTF8BOM, "猫"}, {"unicode", encoding.Nop, "猫"},
 		{"utf-16", encoding.Nop, "猫"}, // as some tools declare what is UTF-8
 	} {
 		text, err := c.e.NewEncoder().String(vocText(c.declared, "a.jpg", c.label))
@@ -55,6 +59,7 @@ func TestVOCEncodings(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		vocText("x-klingon", "a.jpg", "cat"):           `declares the encoding "x-klingon"`,
+		vocText("GBK", "a.jpg", "\xff"):                "is not in the encoding",
 		vocText("", "a.jpg", "\xc3\xa8\xc3"):           "the text is not UTF-8",
 		"<annotations><version>1.1</version>":          "a file of CVAT",
 		"<PcGts/>":                                     "a file of PAGE",
