@@ -157,10 +157,8 @@ func (f *regionsFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, lost := range r.Lost(out) {
-		if f.output != "" {
-			note(c, "%s", lost)
-		}
+	if lost := r.Lost(out); f.output != "" && lost != "" {
+		note(c, "%s", lost)
 	}
 	return r.finish()
 }

@@ -153,18 +153,14 @@ func (f *regionFlags) read(c *cobra.Command, settings map[string]any) error {
 func (f *regionFlags) located(c *cobra.Command) (*locate.Regions, error) {
 	r := &locate.Regions{Path: f.path, Set: f.set, Say: func(format string, args ...any) { note(c, format, args...) }}
 	var err error
-	if f.found() {
+	switch {
+	case f.method != nil:
+		r.Set, r.Finder = nil, f.method
+	case f.model.asked():
 		r.Set = nil
-		r.Finder, err = f.finder(c)
+		r.Finder, err = f.model.open(c)
 	}
 	return r, err
-}
-
-func (f *regionFlags) finder(c *cobra.Command) (segment.Finder, error) {
-	if f.method != nil {
-		return f.method, nil
-	}
-	return f.model.open(c)
 }
 
 // source gives the regions of a dataset's pictures.

@@ -235,15 +235,16 @@ func (s *Survey) Strangers() bool {
 	})
 }
 
-// Lost says what of the regions an output does not hold.
-func (s *Survey) Lost(o annotate.Output) (said []string) {
+// Lost says what of the regions an output does not hold; "" is nothing.
+func (s *Survey) Lost(o annotate.Output) string {
+	var said []string
 	if s.Masks > 0 && !o.Masks {
 		said = append(said, fmt.Sprintf("of %s with a mask %s holds the box alone", text.Count(s.Masks, "region"), o.Name))
 	}
 	if s.Crowds > 0 && !o.Crowds {
 		said = append(said, fmt.Sprintf("of %s %s does not hold that they are crowds", text.Count(s.Crowds, "crowd region"), o.Name))
 	}
-	return said
+	return strings.Join(said, "; ")
 }
 
 // Print writes tables for people. whole is what shows the labels that have no room there.
