@@ -27,6 +27,9 @@ type Items interface {
 type Matched struct {
 	// Faults are names that stand for no picture or for several.
 	Faults Faults
+	// Own is the number of files that are of the picture of their own name, since there is
+	// none of the name that they give.
+	Own int
 
 	set *Set
 	of  map[int][]int
@@ -73,13 +76,19 @@ func (s *Set) Match(items Items) *Matched {
 	m := &Matched{set: s, of: map[int][]int{}}
 	for k := range s.pictures {
 		p := &s.pictures[k]
-		i, err := p.find(items, candidates)
+		i, own, err := p.find(items, candidates)
+		if own {
+			m.Own++
+		}
 		if err != nil {
 			m.Faults.add(p.file, p.line, err)
 			s.late.add(k, -1, err)
 			continue
 		}
 		m.of[i] = append(m.of[i], k)
+	}
+	if m.Own > 0 && s.Noted[OwnName] == 0 {
+		s.Noted = s.Noted.Add(Counts{OwnName: m.Own})
 	}
 	return m
 }
@@ -111,22 +120,23 @@ func (n pictureName) key(form func(string) string) string {
 	return stem(base)
 }
 
-// find is which item a picture's names stand for, of candidates by key.
-func (p *annotated) find(items Items, candidates map[string][]int) (int, error) {
+// find is which item a picture's names stand for, of candidates by key; own says that it is
+// by the file's own name.
+func (p *annotated) find(items Items, candidates map[string][]int) (i int, own bool, err error) {
 	names := p.names()
-	i, err := names[0].find(items, candidates)
+	i, err = names[0].find(items, candidates)
 	if len(names) == 1 || reasonOf(err) == Ambiguous {
-		return i, err
+		return i, false, err
 	}
-	own, other := names[1].find(items, candidates)
+	k, other := names[1].find(items, candidates)
 	switch {
 	case err != nil && other == nil:
-		return own, nil
-	case err == nil && other == nil && own != i:
-		return 0, because(Ambiguous, fmt.Errorf("the file says that it is of %q, which stands for picture %q, and its own name for %q; "+
-			"rename the file, or correct what it says", p.name, items.Item(i).ID, items.Item(own).ID))
+		return k, true, nil
+	case err == nil && other == nil && k != i:
+		return 0, false, because(Ambiguous, fmt.Errorf("the file says that it is of %q, which stands for picture %q, and its own name for %q; "+
+			"rename the file, or correct what it says", p.name, items.Item(i).ID, items.Item(k).ID))
 	}
-	return i, err
+	return i, false, err
 }
 
 func (n pictureName) find(items Items, candidates map[string][]int) (i int, err error) {

@@ -69,10 +69,21 @@ func (segmentID) mask(picture.Size) (*region.Mask, error) {
 	return nil, errors.New("the mask of the panoptic segments was not read")
 }
 
-// painted is a panoptic mask: R + 256 G + 65536 B of each pixel, row after row.
+// painted is a panoptic mask, four bytes a pixel: the segment is R + 256 G + 65536 B.
 type painted struct {
-	size picture.Size
-	of   []uint32
+	size   picture.Size
+	pix    []byte
+	stride int
+}
+
+// each calls use with the segments of the pixels.
+func (p *painted) each(use func(y, x int, id uint32)) {
+	for y := range p.size.H {
+		row := p.pix[y*p.stride:]
+		for x := range p.size.W {
+			use(y, x, uint32(row[4*x])|uint32(row[4*x+1])<<8|uint32(row[4*x+2])<<16)
+		}
+	}
 }
 
 // segmentOf is a segment of a mask.
@@ -86,11 +97,11 @@ func (s segmentOf) mask(size picture.Size) (*region.Mask, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, id := range s.of {
+	s.each(func(y, x int, id uint32) {
 		if id == s.id {
-			m.Set(i/size.W, i%size.W)
+			m.Set(y, x)
 		}
-	}
+	})
 	return m, nil
 }
 
@@ -102,12 +113,12 @@ func (p *painted) strangers(marks []mark) (ids []uint32) {
 			known[uint32(id)] = true
 		}
 	}
-	for _, id := range p.of {
+	p.each(func(_, _ int, id uint32) {
 		if !known[id] {
 			known[id] = true
 			ids = append(ids, id)
 		}
-	}
+	})
 	slices.Sort(ids)
 	return ids
 }
@@ -143,22 +154,14 @@ func (s *Set) readPainted(file string, size picture.Size) (*painted, error) {
 }
 
 func paint(m image.Image, size picture.Size) (*painted, error) {
-	var pix []byte
-	var stride int
 	switch m := m.(type) {
 	case *image.RGBA:
-		pix, stride = m.Pix, m.Stride
+		return &painted{size, m.Pix, m.Stride}, nil
 	case *image.NRGBA:
-		pix, stride = m.Pix, m.Stride
+		return &painted{size, m.Pix, m.Stride}, nil
 	default:
 		return nil, fmt.Errorf("the panoptic mask got %T, want colors of 8 bits, whose R + 256 G + 65536 B is the segment's id", m)
 	}
-	p := &painted{size, make([]uint32, size.H*size.W)}
-	for i := range p.of {
-		at := pix[i/size.W*stride+i%size.W*4:]
-		p.of[i] = uint32(at[0]) | uint32(at[1])<<8 | uint32(at[2])<<16
-	}
-	return p, nil
 }
 
 // mapBytes is the file of a label map or a panoptic mask.

@@ -37,9 +37,10 @@ const (
 // What a Set notes of regions that are kept.
 const (
 	CrowdKept Reason = "crowd region, which stands for many objects"
+	OwnName   Reason = "file of the picture of its own name, not of the one that it names"
 	// PictureList is a text file that lists pictures, as Darknet's train.txt.
 	PictureList Reason = "file that lists pictures, passed over"
-	Unnamed     Reason = "category that the file does not list, labelled by its number"
+	Unnamed     Reason = "category that the file does not list, labeled by its number"
 )
 
 type reasoned struct {

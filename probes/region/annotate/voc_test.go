@@ -107,6 +107,9 @@ func TestVOCFilenames(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := s.Match(items{"a.jpg", "b.jpg"})
+	if m.Own != 2 || s.Noted[OwnName] != 2 {
+		t.Errorf("%d files are told by their own name, noted %v", m.Own, s.Noted)
+	}
 	for i, want := range []string{"cat 0 2 3 13 14", "dog 0 2 3 13 14"} {
 		if rs, _ := m.Regions(i, size); describe(rs) != want {
 			t.Errorf("picture %d: %s, want %s", i, describe(rs), want)

@@ -56,6 +56,9 @@ func (r *Regions) Match(ds dataset.Dataset) (*annotate.Matched, error) {
 		r.Say("annotated pictures that stand for none of the dataset's and are left out: %d of %d (%s): %v",
 			n, r.Set.Len(), m.Faults.ByReason, m.Faults.Rows[0])
 	}
+	if m.Own > 0 {
+		r.Say("%s: %d", annotate.OwnName, m.Own)
+	}
 	from := m.Source()
 	for i := range ds.Len() {
 		if from.Has(i) {
