@@ -269,7 +269,6 @@ func (h *hashPlan) askRegions(c *cobra.Command, s *jobs.Settings, ds dataset.Dat
 	if err != nil {
 		return nil, err
 	}
-	h.regions.noteFaults(c)
 	return where.Match(ds)
 }
 

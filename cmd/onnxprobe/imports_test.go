@@ -66,7 +66,7 @@ var diagram = map[string][]string{
 	"probes/region/score":   {"probes/encoding", "probes/region"},
 	"probes/region/segment": {"engine/dataset/picture", "probes/region"},
 	"probes/region/annotate": {
-		"engine/dataset", "engine/dataset/picture", "probes/region", "probes/region/segment",
+		"onnx", "engine/dataset", "engine/dataset/picture", "probes/region", "probes/region/segment",
 	},
 	"probes/region/locate": {
 		"engine/dataset", "engine/dataset/picture", "probes", "probes/region", "probes/region/annotate",

@@ -149,7 +149,6 @@ func (f *otherFlags) regions(c *cobra.Command, ds dataset.Dataset) (region.Sourc
 	if err := f.boxes.read(c, f.settings); err != nil {
 		return nil, err
 	}
-	f.boxes.noteFaults(c)
 	return f.boxes.source(c, ds)
 }
 

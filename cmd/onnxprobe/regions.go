@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -158,8 +157,8 @@ func (f *regionsFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if n := r.Masks; f.output != "" && n > 0 && !out.Masks {
-		note(c, "of %s with a mask %s holds the box alone", text.Count(n, "region"), out.Name)
+	if lost := r.Lost(out); f.output != "" && lost != "" {
+		note(c, "%s", lost)
 	}
 	return r.finish()
 }
@@ -193,7 +192,7 @@ func (r *regionsRun) open(args []string) error {
 		return err
 	}
 	r.Format = r.regions.set.Format
-	r.Fail(r.regions.set.Faults)
+	r.Use(r.regions.set)
 	if r.Found, err = r.regions.source(r.c, r.Pictures); err != nil {
 		return err
 	}
@@ -217,7 +216,7 @@ func (r *regionsRun) openTruth() (err error) {
 		return err
 	}
 	r.settings["truth"] = settings["regions"]
-	r.Fail(t.set.Faults)
+	r.Use(t.set)
 	r.Truth, r.IoU = t.set.Format, r.iou
 	r.AnyLabel = r.anyLabel || r.regions.method != nil // whose labels are its own
 	r.True, err = t.source(r.c, r.Pictures)
@@ -275,13 +274,8 @@ func (r *regionsRun) finish() error {
 	if r.Strangers() {
 		note(r.c, "no label of --truth is among those of --regions; --any-label compares regions whatever their labels")
 	}
-	if r.Failed == 0 {
-		return nil
+	if err := r.Unused(); err != nil {
+		return partly{err}
 	}
-	shown, more := r.Faults[:min(len(r.Faults), 20)], ""
-	if n := r.Failed - len(shown); n > 0 {
-		more = fmt.Sprintf("\n  and %d more", n)
-	}
-	return partly{fmt.Errorf("%d annotations or pictures could not be used and are left out\n  %s%s",
-		r.Failed, strings.Join(shown, "\n  "), more)}
+	return nil
 }

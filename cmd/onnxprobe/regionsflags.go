@@ -13,13 +13,13 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region/locate"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 	"github.com/onnxprobe/onnxprobe/probes/result"
-	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // regionFlags say where the regions of pictures are, and what lies inside them.
 type regionFlags struct {
 	path, form, boxes, rule   string
-	names, ignore             string
+	names, ignore, images     string
+	task                      string
 	normalised, clip, boxOnly bool
 	method                    *segment.Method // that finds them in the pictures, where one does
 	model                     *regionModel    // or the model that does
@@ -46,6 +46,9 @@ func (f *regionFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.boxOnly, "region-box-only", false, "take the boxes of regions that have masks too")
 	fs.StringVar(&f.names, "region-names", "", "names of labels, for label maps, YOLO, boxes:MODEL and "+
 		"labels:MODEL: a text `FILE`, one a line, the first of label 0")
+	fs.StringVar(&f.task, "region-task", "", "what rows of YOLO's files are: "+strings.Join(annotate.Tasks, ", ")+
+		" or with its points pose:17x3; by default kpt_shape of a data.yaml says it, or the rows")
+	fs.StringVar(&f.images, "region-images", "", "COCO `FILE` that lists the images of --regions, a list of COCO's results")
 	fs.StringVar(&f.ignore, "region-ignore", "0", "`LABELS` that are no region, of label maps, labels:MODEL and, "+
 		"if given, boxes:MODEL, separated by commas; none keeps all")
 	f.model = &regionModel{}
@@ -63,7 +66,7 @@ func (f *regionFlags) check(changed func(string) bool, others ...string) error {
 	}
 	if f.path == "" {
 		for _, name := range slices.Concat([]string{"region-format", "region-rule", "region-boxes", "region-normalized",
-			"region-clip", "region-box-only", "region-names", "region-ignore"}, modelOnly, others) {
+			"region-clip", "region-box-only", "region-names", "region-ignore", "region-images", "region-task"}, modelOnly, others) {
 			if changed(name) {
 				return usagef("--%s goes with --regions", name)
 			}
@@ -84,7 +87,7 @@ func (f *regionFlags) parse(changed func(string) bool) (err error) {
 	if err := f.model.parse(f, changed); err != nil {
 		return err
 	}
-	for _, name := range []string{"region-format", "region-boxes", "region-normalized", "region-clip", "region-names", "region-ignore"} {
+	for _, name := range []string{"region-format", "region-boxes", "region-normalized", "region-clip", "region-names", "region-ignore", "region-images", "region-task"} {
 		if f.found() && changed(name) && !f.model.takes(name) {
 			return usagef("--%s does not go with --regions %s, which finds regions in the pictures", name, f.path)
 		}
@@ -106,7 +109,7 @@ func (f *regionFlags) without(changed func(string) bool, why string, names ...st
 }
 
 func (f *regionFlags) options() (annotate.Options, error) {
-	o := annotate.Options{Format: f.form, Boxes: f.boxes, Normalised: f.normalised, Clip: f.clip, BoxOnly: f.boxOnly}
+	o := annotate.Options{Format: f.form, Boxes: f.boxes, Normalised: f.normalised, Clip: f.clip, BoxOnly: f.boxOnly, Images: f.images, Task: f.task}
 	var err error
 	if o.Names, err = regionNames(f.names); err == nil && f.ignore != "0" { // which is nil
 		o.Ignore, err = ignored(f.ignore)
@@ -140,34 +143,24 @@ func (f *regionFlags) read(c *cobra.Command, settings map[string]any) error {
 	if err != nil {
 		return err
 	}
-	settings["regions"] = map[string]any{"file": f.path, "sha256": sum, "format": f.set.Format, "rule": f.rule}
-	note(c, "%s of %s in %s, read as %s", text.Count(f.set.Regions(), "region"), text.Count(f.set.Len(), "picture"), f.path, f.set.Format)
+	settings["regions"] = map[string]any{"file": f.path, "sha256": sum, "format": f.set.Format, "rule": f.rule,
+		"noted": f.set.Noted, "left_out": f.set.LeftOut()} // as it is when the settings are written
+	note(c, "%s", locate.Opened(f.set, f.path))
 	return nil
-}
-
-// noteFaults says how many rows of the annotations cannot be read, once read was called.
-func (f *regionFlags) noteFaults(c *cobra.Command) {
-	if bad := f.set.Faults; bad.Count > 0 {
-		note(c, "%s of %s cannot be read and %s left out: %v", text.Count(bad.Count, "row"), f.path, text.Are(bad.Count), bad.Rows[0])
-	}
 }
 
 // located are the regions, once read was called; the model that finds them is made ready.
 func (f *regionFlags) located(c *cobra.Command) (*locate.Regions, error) {
 	r := &locate.Regions{Path: f.path, Set: f.set, Say: func(format string, args ...any) { note(c, format, args...) }}
 	var err error
-	if f.found() {
+	switch {
+	case f.method != nil:
+		r.Set, r.Finder = nil, f.method
+	case f.model.asked():
 		r.Set = nil
-		r.Finder, err = f.finder(c)
+		r.Finder, err = f.model.open(c)
 	}
 	return r, err
-}
-
-func (f *regionFlags) finder(c *cobra.Command) (segment.Finder, error) {
-	if f.method != nil {
-		return f.method, nil
-	}
-	return f.model.open(c)
 }
 
 // source gives the regions of a dataset's pictures.

@@ -6,6 +6,8 @@ import "strings"
 // onnx.RemedyError. A value that an error gives stands in place of the flag's own.
 var flagOf = map[string]string{
 	"Batch":                       "--batch N",
+	"annotate.Options.Images":     "--region-images FILE",
+	"annotate.Options.Task":       "--region-task NAME",
 	"backends.Request.Name":       "--backend NAME",
 	"dataset.Options.Column":      "--column NAME",
 	"dataset.Options.Format":      "--format NAME",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/text"
 )
@@ -144,8 +145,9 @@ type manifest struct {
 	// Engines are all that shards were made with.
 	Engines  []Engine `json:"engines"`
 	Settings Settings `json:"settings"`
-	// Regions counts the rows, where they are of regions.
+	// Regions counts the rows, where they are of regions; LeftOut is the plan's.
 	Regions *region.RowSummary `json:"regions,omitempty"`
+	LeftOut annotate.Counts    `json:"regions_left_out,omitempty"`
 	Shards  []made             `json:"shards"`
 	Aside   []Aside            `json:"set_aside,omitempty"`
 }
@@ -198,6 +200,7 @@ func (p *Plan) whole() (w manifest, lacks []int, err error) {
 	mf.Summary = result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors, Warnings: s.Warnings}
 	mf.Dataset = &result.Data{Description: p.Describe()}
 	w.Manifest, w.Fingerprint, w.Settings, w.Regions = &mf, p.Fingerprint, p.Settings, s.Regions
+	w.LeftOut = p.LeftOut
 	return w, lacks, nil
 }
 

@@ -93,6 +93,9 @@ func (p *Plan) given() []string {
 	paths := []string{p.Model}
 	if path := p.regionsFile(); path != "" {
 		paths = append(paths, path)
+		if images := p.Settings.Regions.Options.Images; images != "" {
+			paths = append(paths, images)
+		}
 	}
 	for _, path := range p.Arrays {
 		paths = append(paths, path)

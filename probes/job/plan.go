@@ -38,6 +38,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/internal/store"
+	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
@@ -59,6 +60,9 @@ type Plan struct {
 	Regions string `json:"regions,omitempty"`
 	// Annotated is the digest of the pictures that they are of, which Shard.Regions numbers.
 	Annotated string `json:"annotated_sha256,omitempty"`
+	// LeftOut counts by reason what of them was left out when the job was planned; what is
+	// found wrong later is a row with an error.
+	LeftOut annotate.Counts `json:"regions_left_out,omitempty"`
 	// Places are what paths count from, and LiesAt is where those that are relative or below the
 	// plan's folder lie: relative to that folder where they are below it, else absolute. Rows
 	// name files as they were given.

@@ -84,6 +84,7 @@ func New(r Request) (*Plan, error) {
 		p.place(r.Matched)
 		if r.Matched != nil {
 			p.Annotated = r.Matched.Set().Digest()
+			p.LeftOut = r.Matched.Set().LeftOut().Counts()
 		}
 	}
 	return p, nil

@@ -105,7 +105,11 @@ func (p *Plan) locate(layouts []region.Layout, find segment.Finder) (*located, e
 // annotations reads those that the job was planned for.
 func (p *Plan) annotations() (*annotate.Set, error) {
 	path := p.RegionsPath()
-	set, err := annotate.Open(path, p.Settings.Regions.Options)
+	o := p.Settings.Regions.Options
+	if o.Images != "" {
+		o.Images = p.find(o.Images)
+	}
+	set, err := annotate.Open(path, o)
 	if err != nil {
 		if _, lost := os.Stat(path); lost != nil {
 			err = unreachable(path, lost)

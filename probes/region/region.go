@@ -25,6 +25,8 @@ type Region struct {
 	Mask *Mask
 	// Score is how sure what found the region was of it, nil where it does not say.
 	Score *float64
+	// Crowd says that the region stands for many objects at once, as COCO's iscrowd.
+	Crowd bool
 }
 
 // Box is the points with X0 <= x < X1 and Y0 <= y < Y1, in pixels of the picture:

@@ -43,6 +43,7 @@ type RowOptions struct {
 //	id, image, path  IMAGE#REGION, the item's ID, and its file
 //	region, label    the region's ID and class
 //	score            how sure what found it was, where the source is Scored
+//	crowd            whether it stands for many objects, where the source is Crowded
 //	x0, y0, x1, y1   its box in pixels of the picture, of a mask the box around it
 //	kept             the fraction of it that the model sees: see Project
 //	units            how many units lie inside, of all sites
@@ -68,6 +69,7 @@ type Rows struct {
 	sum    RowSummary
 	rows   rowColumns
 	scored bool       // regions have scores
+	crowds bool       // some are crowds
 	agree  *Reference // that rows are compared with, or nil
 	needed bool       // the columns were seen to be those that there have to be
 }
@@ -109,7 +111,7 @@ func NewRows(to result.Sink, sites []site.Site, layouts []Layout, where func(i i
 		return nil, fmt.Errorf("rows of regions: a share of %g and a sketch of %d bits; want a share from 0 to 1, and 0 bits or more", o.Share, o.Sketch)
 	}
 	r := &Rows{to: to, where: where, from: from, o: o}
-	r.scored = Scored(from)
+	r.scored, r.crowds = Scored(from), Crowded(from)
 	for i := range sites {
 		if layouts[i].Reason == "" {
 			r.sites = append(r.sites, rowSite{&layouts[i], r.width, sites[i].Bytes()})
@@ -307,3 +309,12 @@ func Scored(from any) bool {
 
 // Scored is that of the pictures' source.
 func (s *tileSource) Scored() bool { return Scored(s.from) }
+
+// Crowded says whether a source gives regions that are a Crowd, as Scored does.
+func Crowded(from any) bool {
+	s, ok := from.(interface{ Crowded() bool })
+	return ok && s.Crowded()
+}
+
+// Crowded is that of the pictures' source.
+func (s *tileSource) Crowded() bool { return Crowded(s.from) }

@@ -14,6 +14,7 @@ type entry struct {
 	warning                        string
 	box                            *Box // nil where there is no region
 	score                          *float64
+	crowd                          bool
 	kept                           float64
 	units                          int
 }
@@ -21,6 +22,7 @@ type entry struct {
 // take makes a row of an item that of one of its regions.
 func (r *entry) take(of *Region) {
 	r.id, r.region, r.label, r.score = r.image+"#"+of.ID, of.ID, of.Label, of.Score
+	r.crowd = of.Crowd
 	box := of.Box
 	if of.Mask != nil && box == (Box{}) {
 		box = of.Mask.bounds()
@@ -55,7 +57,7 @@ type rowColumns struct {
 	box                             [4][]float64
 	kept, fraction, agreement       []float64
 	score                           []float64
-	unscored                        []bool
+	unscored, crowd                 []bool
 	units, complexity, count        []int64
 	sketch, channels                []byte
 	noRegion, noBox, failed, worked []bool
@@ -98,6 +100,7 @@ func (c *rowColumns) head(at entry, err error) {
 		score = *at.score
 	}
 	c.score, c.unscored = append(c.score, score), append(c.unscored, at.score == nil)
+	c.crowd = append(c.crowd, at.crowd)
 	c.kept, c.units = append(c.kept, at.kept), append(c.units, int64(at.units))
 	status, message := "ok", ""
 	if err != nil {
@@ -202,6 +205,9 @@ func (c *rowColumns) columns() []result.Column {
 	}
 	if c.of.scored {
 		cols = append(cols, result.Column{Name: "score", Values: c.score, Null: c.unscored})
+	}
+	if c.of.crowds {
+		cols = append(cols, result.Column{Name: "crowd", Values: c.crowd, Null: c.noRegion})
 	}
 	for i, name := range []string{"x0", "y0", "x1", "y1"} {
 		cols = append(cols, result.Column{Name: name, Values: c.box[i], Null: c.noBox})

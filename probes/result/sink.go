@@ -326,7 +326,8 @@ func Abandon() {
 }
 
 // Save writes one whole file with its manifest beside it, under the rules of
-// Create: both appear complete, or not at all. write makes the file's bytes.
+// Create: both appear complete, or not at all. write makes the file's bytes; the manifest is
+// taken after it.
 func Save(path string, force bool, manifest any, write func(io.Writer) error) error {
 	s := &sink{path: path, manifest: ManifestPath(path), force: force}
 	if err := s.at(nil, path); err != nil {
@@ -336,16 +337,16 @@ func Save(path string, force bool, manifest any, write func(io.Writer) error) er
 	if err != nil {
 		return err
 	}
-	s.enc = whole{out, write}
+	if err := write(out); err != nil {
+		return s.fail("completing", err)
+	}
+	s.enc = whole{}
 	return s.Commit(manifest)
 }
 
-// whole is a file that is not made of columns.
-type whole struct {
-	out   store.Draft
-	bytes func(io.Writer) error
-}
+// whole is a file that is not made of columns and was written.
+type whole struct{}
 
-func (w whole) begin([]Column) error      { return nil }
-func (w whole) write([]Column, int) error { return nil }
-func (w whole) end([]byte) error          { return w.bytes(w.out) }
+func (whole) begin([]Column) error      { return nil }
+func (whole) write([]Column, int) error { return nil }
+func (whole) end([]byte) error          { return nil }

@@ -41,12 +41,18 @@ type Options struct {
 	// Clip cuts boxes that reach beyond the picture instead of refusing them. Within
 	// one pixel, where rounding ends, they are always cut.
 	Clip bool
+	// Task says what rows of YOLO's files longer than a box are: one of Tasks, or pose with
+	// its points, "pose:17x3" being 17 of 3 numbers. "" finds it out, from kpt_shape of a
+	// data.yaml or from the rows.
+	Task string
+	// Images is the COCO file that lists the images and categories of a list of COCO's results.
+	Images string
 	// BoxOnly takes the boxes of regions that have polygons or masks too.
 	BoxOnly bool
-	// Crowd keeps COCO's crowd regions, which stand for many objects at once.
-	Crowd bool
 	// Ignore are the values of a label map that are no region; nil is {0}.
 	Ignore []int
+
+	task layout
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -58,6 +64,10 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Scale == 0 {
 		o.Scale = 999
+	}
+	var err error
+	if o.task, err = parseTask(o.Task); err != nil {
+		return o, err
 	}
 	if o.Ignore == nil {
 		o.Ignore = []int{0}
@@ -87,15 +97,18 @@ const MaxFaults = 1000
 
 // Faults is what is wrong with the rows of a Set or their match.
 type Faults struct {
-	// Rows are the first MaxFaults faults, Count is how many there are.
-	Rows  []Fault
-	Count int
+	// Rows are the first MaxFaults faults, Count is how many there are, and ByReason of
+	// which kinds.
+	Rows     []Fault
+	Count    int
+	ByReason Counts
 }
 
 func (f *Faults) add(file string, line int, err error) {
 	if f.Count++; len(f.Rows) < MaxFaults {
 		f.Rows = append(f.Rows, Fault{file, line, err})
 	}
+	f.ByReason = f.ByReason.Add(Counts{reasonOf(err): 1})
 }
 
 // Set is the annotations that Open has read.
@@ -108,12 +121,20 @@ type Set struct {
 	NamesFile string
 	// Faults are the rows that could not be read.
 	Faults Faults
+	// Noted counts what was kept and is not what it seems, by kind.
+	Noted Counts
 
 	path     string
 	o        Options
 	pictures []annotated
 	index    map[string]int
 	scored   bool // some region has a score
+	crowded  bool // some region is a crowd
+	yolo     yoloRows
+	results  bool // the file is a list of COCO's results
+	// pointsFile is the data.yaml that the number of points of YOLO's poses is from.
+	pointsFile string
+	late       late
 }
 
 // annotated is what a Set knows of one picture.
@@ -121,13 +142,15 @@ type annotated struct {
 	name string
 	// bare is set where the name has no extension because the format leaves it out.
 	bare bool
+	// own is the bare name of the file, where that says another.
+	own  string
 	file string
 	line int
 	// size is what the file says the picture's size is, zero where it does not.
 	size  picture.Size
 	marks []mark
-	// labels is the file of a label map.
-	labels string
+	// labels is the file of a label map, paint that of the marks' panoptic segments.
+	labels, paint string
 }
 
 // mark is a region before the size of its picture is known.
@@ -139,6 +162,7 @@ type mark struct {
 	scale float64
 	shape shape
 	score *float64
+	crowd bool
 }
 
 // shape is the pixels of a region.
@@ -146,11 +170,17 @@ type shape interface {
 	mask(size picture.Size) (*region.Mask, error)
 }
 
-// Len is the number of annotated pictures, Regions that of their regions; a label map
-// counts as one until it is read.
-func (s *Set) Len() int { return len(s.pictures) }
+// Len is the number of pictures with regions.
+func (s *Set) Len() (n int) {
+	for _, p := range s.pictures {
+		if len(p.marks) > 0 || p.labels != "" {
+			n++
+		}
+	}
+	return n
+}
 
-// Regions is the number of regions that were read.
+// Regions is the number of regions that were read; a label map counts as one until it is.
 func (s *Set) Regions() (n int) {
 	for _, p := range s.pictures {
 		n += len(p.marks)
@@ -182,6 +212,8 @@ func (s *Set) add(name, file string, m mark) {
 	s.picture(name, file, m.line).keep(m)
 }
 
+func (s *Set) note(what Reason) { s.Noted = s.Noted.Add(Counts{what: 1}) }
+
 func (p *annotated) keep(m mark) {
 	if m.id == "" {
 		m.id = fmt.Sprint(len(p.marks))
@@ -208,7 +240,7 @@ func openIn(fsys fs.FS, path string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the regions of %q: %w", path, err)
 	}
-	s := &Set{Format: f.Name, disk: disk, path: path, o: o, index: map[string]int{}}
+	s := &Set{Format: f.Name, Noted: Counts{}, disk: disk, path: path, o: o, index: map[string]int{}}
 	err = f.open(s, path)
 	if lost := disk.Fault(); lost != nil {
 		err = lost
@@ -216,8 +248,13 @@ func openIn(fsys fs.FS, path string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the regions of %q as %s: %w", path, f.Name, err)
 	}
-	if s.Len() == 0 && s.Faults.Count > 0 {
-		return nil, fmt.Errorf("reading the regions of %q as %s: no good row among %d faults; the first is %w", path, f.Name, s.Faults.Count, s.Faults.Rows[0])
+	switch n := s.Faults.Count; {
+	case s.Regions() > 0 || n == 0:
+	case n == 1:
+		return nil, fmt.Errorf("reading the regions of %q as %s: %w", path, f.Name, s.Faults.Rows[0])
+	default:
+		return nil, fmt.Errorf("reading the regions of %q as %s: no good row among %d faults (%s); the first is %w",
+			path, f.Name, n, s.Faults.ByReason, s.Faults.Rows[0])
 	}
 	return s, nil
 }
@@ -247,7 +284,7 @@ func (s *Set) eachFile(path, ext string, read func(s *Set, r io.Reader, file, na
 			f.Close()
 		}
 		if err != nil {
-			s.Faults.add(file, 0, err)
+			s.Faults.add(file, 0, because(BadFile, err))
 		}
 	}
 	return nil

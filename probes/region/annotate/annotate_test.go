@@ -46,6 +46,9 @@ func describe(rs []region.Region) string {
 		if r.Mask != nil {
 			mask = fmt.Sprintf(" mask %d", r.Mask.Count())
 		}
+		if r.Crowd {
+			mask += " crowd"
+		}
 		out = append(out, fmt.Sprintf("%s %s %.4g %.4g %.4g %.4g%s", r.Label, r.ID, r.Box.X0, r.Box.Y0, r.Box.X1, r.Box.Y1, mask))
 	}
 	return strings.Join(out, "; ")
@@ -88,13 +91,13 @@ var readings = []struct {
 	want                string
 	faults              []string
 }{
-	{"coco", "x.json", cocoText, Options{}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4 mask 16", []string{
+	{"coco", "x.json", cocoText, Options{}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4 mask 16; cat NaN 9 0 0 2 2 mask 4 crowd", []string{
 		":5: ", "want finite", ":6: ", "3 numbers, want 4", ":7: ", "inverted", ":10: ", "cannot unmarshal string", ":13: ", "want finite",
 		":8: ", `got image_id "6"`, ":9: ", "want them in a picture of 200 x 100", ":12: ", "got a mask of 9 x 9"}},
-	{"coco crowds", "x.json", cocoText, Options{Crowd: true, BoxOnly: true}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4; cat NaN 9 0 0 2 2; cat NaN 10 0 0 2 2", nil},
-	{"coco clipped", "x.json", cocoText, Options{Clip: true, Crowd: true}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4 mask 16; cat NaN 7 190 90 200 100; cat NaN 9 0 0 2 2 mask 4", nil},
+	{"coco boxes", "x.json", cocoText, Options{BoxOnly: true}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4; cat NaN 9 0 0 2 2 crowd; cat NaN 10 0 0 2 2", nil},
+	{"coco clipped", "x.json", cocoText, Options{Clip: true}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4 mask 16; cat NaN 7 190 90 200 100; cat NaN 9 0 0 2 2 mask 4 crowd", nil},
 	{"yolo", "a.txt", "0 0.5 0.5 0.1 0.2\n1 .5 .5 .1 .2 .9\n\n2 0 0 .02 0 .02 .04 0 .04\n0 0.5 nan 0.1 0.2\n0 0.5 0.5 0 0.2\nx 0.5 0.5 0.1 0.2\n0 50 50 10 10\n0 1 2\n", Options{},
-		"0 0 90 40 110 60; 1 1 90 40 110 60; 2 2 0 0 4 4 mask 16", []string{":5: ", `got "nan"`, ":6: ", "empty", ":7: ", `got class "x"`, ":8: ", "fractions", ":9: ", "got 3 fields"}},
+		"0 0 90 40 110 60; 1 1 90 40 110 60; 2 2 0 0 4 4 mask 16", []string{":5: ", `got "nan"`, ":7: ", `got class "x"`, ":9: ", "got 3 fields", ":6: ", "empty", ":8: ", "fractions"}},
 	{"yolo names", "a.txt", "1 0.5 0.5 0.1 0.2\n2 .5 .5 .1 .1", Options{Names: []string{"cat", "dog"}}, "dog 0 90 40 110 60", []string{":2: ", "one of the 2 named"}},
 	{"csv", "x.csv", "path,x1,y1,x2,y2,label,id\na.jpg,1,2,3,4,cat,q\na.jpg,1,2,3\n\"a.jpg\",5,6,\"7\",8,\"do\ng\",r\na.jpg,1,2,x,4,cat,q\na.jpg,9,2,3,4,cat,q\n,1,2,3,4,cat,q\na.jpg,1,2,300,4,cat,s\nzzz.jpg,1,2,3,4,,\n", Options{},
 		"cat q 1 2 3 4; do\ng r 5 6 7 8", []string{":3: ", "got 4 fields, want 7", ":6: ", `got "x"`, ":7: ", "inverted", ":8: ", "names no picture", ":10: ", `"zzz.jpg" is not in the dataset`, ":9: ", "want them in a picture"}},
@@ -174,6 +177,16 @@ func TestMatch(t *testing.T) {
 		{"a.jpg", items{"x/a.png", "aa.jpg"}, "is not in the dataset of 2"}, // the extension counts
 		{"a.jpg", items{"xa.jpg"}, "is not in the dataset"},
 		{"t.npy[3]", items{"t.npy[2]", "t.npy[3]"}, "1"},
+		{"/home/me/x/a.jpg", items{"a.jpg", "x/a.jpg"}, "1"},          // ends in both: the longer end
+		{"/home/me/x/a.jpg", items{"q/x/a.jpg", "x/a.jpg"}, "1"},      // ends in one
+		{`..\..\pics\x\a.jpg`, items{"a.jpg", "x/a.jpg"}, "1"},        // another system's relative path
+		{"x/%C3%BC%20b.jpg", items{"ü b.jpg", "u b.jpg"}, "0"},        // as in a URL
+		{"u\u0308.jpg", items{"ü.jpg", "u.jpg"}, "0"},                 // letters and marks apart
+		{"a%20b.jpg", items{"a b.jpg", "a%20b.jpg"}, "1"},             // as it is, before its meaning
+		{"a b.jpg", items{"a%20b.jpg", "b.jpg"}, "0"},                 // the item as in a URL
+		{"sp%20ace%20x.jpg", items{"sp ace%20x.jpg"}, "0"},            // both
+		{"sp%20ace%2520x.jpg", items{"sp ace%20x.jpg", "x.jpg"}, "0"}, // escaped as it should be
+		{"a%2.jpg", items{"a.jpg", "a%2.jpg"}, "1"},
 	} {
 		s := &Set{index: map[string]int{}}
 		s.add(c.name, "f.csv", mark{line: 7, box: region.Box{X1: 1, Y1: 1}})
@@ -212,10 +225,12 @@ func TestOpenRefuses(t *testing.T) {
 		o             Options
 		want          string
 	}{
-		{"x.json", "[]", Options{}, "got [, want {"},
+		{"x.json", "[]", Options{}, "the list is empty"},
 		{"x.json", `{"images": [{"id": 1, `, Options{}, "unexpected EOF"},
 		{"x.csv", "a,b\n1,2\n", Options{}, "want a column path"},
 		{"x.csv", "path,b\n1,2\n", Options{}, "want the columns x1"},
+		{"x.csv", "filename,region_count,region_shape_attributes\n", Options{}, "a file of VIA"},
+		{"x.csv", "ImageID,LabelName,XMin,XMax,YMin,YMax\n", Options{}, "a file of Open Images"},
 		{"x.xml", "<svg/>", Options{}, "want <annotation>"},
 		{"x.txt", "hello", Options{}, "say the format"},
 		{"x.txt", "hello", Options{Format: "kitti"}, "want auto, coco, yolo, csv, voc, medrega, boxes, labels"},

@@ -274,7 +274,7 @@ func openHandwriting(s *Set, path string) error {
 			}
 		}
 	}
-	return nil
+	return s.settleYOLO()
 }
 
 // boxesBeside takes the boxes of a file for the picture of its name.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // csvColumns are the names that a table's columns may have.
@@ -82,6 +83,9 @@ func newTable(header []string, meaning string) (table, error) {
 	find := func(of []string) int {
 		return slices.IndexFunc(names, func(n string) bool { return slices.Contains(of, n) })
 	}
+	if f := foreignIn(foreignCSV, names); f != nil {
+		return table{}, f
+	}
 	t := table{path: find(csvColumns.path), label: find(csvColumns.label), id: find(csvColumns.id)}
 	if t.path < 0 {
 		return t, fmt.Errorf("the header got %q, want a column %s", header, strings.Join(csvColumns.path, " or "))
@@ -109,8 +113,11 @@ func (s *Set) csvRow(t table, row []string, width int, file string, line int) er
 		return fmt.Errorf("got %d fields, want %d as in the header", len(row), width)
 	}
 	name := strings.TrimSpace(row[t.path])
-	if name == "" {
+	switch {
+	case name == "":
 		return errNoName
+	case !utf8.ValidString(strings.Join(row, "")):
+		return errNoUTF8
 	}
 	fields := make([]string, 4)
 	for i, c := range t.box {

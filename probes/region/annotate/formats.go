@@ -23,10 +23,10 @@ type Format struct {
 
 // Formats lists what Open reads.
 var Formats = []Format{
-	{"coco", "COCO JSON: boxes, polygons and run-length masks", rows(".json", (*Set).readCOCO)},
-	{"yolo", "YOLO text files: class and box or polygon in fractions, a file a picture", openYOLO},
+	{"coco", "COCO JSON: boxes, polygons, run-length and panoptic masks, keypoints, and lists of results", rows(".json", (*Set).readCOCO)},
+	{"yolo", "YOLO text files, a file a picture: class and box, polygon, turned box or box and points in fractions, confidence and track behind", openYOLO},
 	{"csv", "table with a header: path, four box columns, label, id; comma or tab", rows(".csv", (*Set).readCSV)},
-	{"voc", "Pascal VOC XML, a file a picture", files(".xml", (*Set).readVOC)},
+	{"voc", "Pascal VOC XML in any encoding, a file a picture", files(".xml", (*Set).readVOC)},
 	{"medrega", "a language model's <ref>label</ref><box>[[x1, y1, x2, y2]]</box> in 0..999, as PICTURE<tab>ANSWER lines or JSON Lines",
 		rows(".txt", (*Set).readAnswers)},
 	{"boxes", "JSON Lines with a picture and its boxes, as a detector's run writes them",
@@ -48,8 +48,10 @@ func rows(ext string, read func(s *Set, r io.Reader, file string) error) func(s 
 // byExtension is the format of a file by its extension, where that settles it.
 var byExtension = map[string]string{".json": "coco", ".csv": "csv", ".tsv": "csv", ".xml": "voc", ".png": "labels"}
 
-// byFolder is the format of a folder by what its files are named.
-var byFolder = map[string]string{".txt": "yolo", ".xml": "voc", ".png": "labels"}
+// byFolder are the formats of a folder by what its files are named, those that are told
+// before others first: pictures, and notes of other kinds, may lie beside annotations, so PNG
+// files are label maps only where nothing else is there.
+var byFolder = []struct{ ext, format string }{{".xml", "voc"}, {".txt", "yolo"}, {".json", "coco"}, {".png", "labels"}}
 
 func detect(disk disk, path, name string) (Format, error) {
 	info, err := disk.Stat(path)
@@ -81,18 +83,45 @@ func detectFolder(disk disk, path string) (string, error) {
 		return "bnhtrd", nil
 	}
 	var found []string
-	for ext, name := range byFolder {
-		if files, _, err := disk.filesOf(path, ext); err != nil {
+	for _, f := range byFolder {
+		files, _, err := disk.filesOf(path, f.ext)
+		if err != nil {
 			return "", err
-		} else if len(files) > 0 {
-			found = append(found, name)
 		}
+		files = slices.DeleteFunc(files, func(file string) bool { return filepath.Base(file) == classesFile })
+		first, beside := files[:min(len(files), 20)], len(found) > 0
+		switch {
+		case len(files) == 0, beside && !slices.ContainsFunc(first, disk.isYOLO),
+			f.ext == ".json" && !slices.ContainsFunc(first, disk.isAnnotated):
+			continue
+		}
+		found = append(found, f.format)
 	}
-	slices.Sort(found)
-	if len(found) != 1 {
-		return "", fmt.Errorf("the folder holds files of %d formats (%s); want .txt, .xml or .png files, or say the format", len(found), strings.Join(found, ", "))
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", errors.New("the folder holds no annotations: no .xml (VOC), .txt (YOLO), .json (COCO) or .png file (label maps); say the format")
 	}
-	return found[0], nil
+	return "", fmt.Errorf("the folder holds files of %d formats (%s); say the format", len(found), strings.Join(found, ", "))
+}
+
+// isYOLO reports whether a text file holds rows of YOLO's.
+func (d disk) isYOLO(file string) bool {
+	format, err := detectFile(d, file)
+	return err == nil && format == "yolo"
+}
+
+// isAnnotated reports whether a JSON file is COCO's or another tool's annotations.
+func (d disk) isAnnotated(file string) bool {
+	f, err := d.openRegular(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	s := newJSONStream(io.LimitReader(f, 64<<10))
+	keys := s.firstKeys()
+	return slices.Contains(keys, "annotations") || slices.Contains(keys, "image_id") || foreignIn(foreignJSON, withVIA(keys, s.head)) != nil
 }
 
 func detectFile(disk disk, path string) (string, error) {

@@ -7,8 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"testing/fstest"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -19,7 +23,10 @@ func check(t *testing.T, b []byte, o Options, read func(s *Set, r io.Reader) err
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Set{o: o, index: map[string]int{}}
+	var mask bytes.Buffer
+	png.Encode(&mask, image.NewNRGBA(image.Rect(0, 0, size.W, size.H)))
+	files := fstest.MapFS{"images.json": {Data: []byte(cocoText)}, "m.png": {Data: mask.Bytes()}}
+	s := &Set{o: o, index: map[string]int{}, disk: disk{dataset.NewWitness(files)}, path: "."}
 	read(s, bytes.NewReader(b))
 	m := s.Match(items{"sub/a.jpg", "b.jpg"})
 	for i := range 2 {
@@ -50,8 +57,10 @@ func seed(f *testing.F, ext string) {
 func FuzzCOCO(f *testing.F) {
 	seed(f, ".json")
 	f.Add([]byte(`{"images":[{"id":"b","file_name":"b.jpg"}],"annotations":[{"image_id":"b","bbox":[0,0,5,5],"segmentation":{"size":[100,200],"counts":"0c3"}}]}`))
+	f.Add([]byte(`[{"image_id":5,"category_id":2,"keypoints":[1,2,2,7,8,1],"score":0.5},{"image_id":5,"bbox":[1,2,3,4]}]`))
+	f.Add([]byte(`{"images":[{"id":5,"file_name":"b.jpg"}],"annotations":[{"image_id":5.0,"file_name":"m.png","segments_info":[{"id":3,"bbox":[1,2,3,4]}]}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		check(t, b, Options{Crowd: true}, func(s *Set, r io.Reader) error {
+		check(t, b, Options{Images: "images.json"}, func(s *Set, r io.Reader) error {
 			c := &coco{s: s, file: "x", images: map[name]int{}, categories: map[name]string{}}
 			err := c.read(newJSONStream(r))
 			c.finish()
@@ -61,9 +70,19 @@ func FuzzCOCO(f *testing.F) {
 }
 
 func FuzzYOLO(f *testing.F) {
-	seed(f, ".txt")
-	f.Fuzz(func(t *testing.T, b []byte) {
-		check(t, b, Options{}, func(s *Set, r io.Reader) error { return s.readYOLO(r, "x", "a") })
+	for _, c := range yoloCases {
+		f.Add([]byte(c.rows), c.o.Task)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, task string) {
+		if _, err := parseTask(task); err != nil {
+			return
+		}
+		check(t, b, Options{Task: task}, func(s *Set, r io.Reader) error {
+			if err := s.readYOLO(r, "x", "a"); err != nil {
+				return err
+			}
+			return s.settleYOLO()
+		})
 	})
 }
 
@@ -114,6 +133,50 @@ func FuzzLabelMap(f *testing.F) {
 	})
 }
 
+func FuzzPanopticMask(f *testing.F) {
+	var b bytes.Buffer
+	m := image.NewNRGBA(image.Rect(0, 0, 200, 100))
+	m.Pix[77] = 3
+	png.Encode(&b, m)
+	f.Add(b.Bytes(), uint32(3))
+	f.Fuzz(func(t *testing.T, b []byte, id uint32) {
+		m, err := decodeMap(b, size)
+		if err != nil {
+			return
+		}
+		p, err := paint(m, size)
+		if err != nil {
+			return
+		}
+		mask, err := segmentOf{p, id}.mask(size)
+		if err != nil || id != 0 && (mask.Count() > 0) != slices.Contains(p.strangers(nil), id) {
+			t.Errorf("segment %d has %d pixels: %v", id, mask.Count(), err)
+		}
+	})
+}
+
+func FuzzForeign(f *testing.F) {
+	f.Add([]byte(`{"a.jpg1": {"filename": "a.jpg", "regions": []}}`))
+	f.Add([]byte(`[{"image_id": 1}]`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := newJSONStream(bytes.NewReader(b))
+		if keys := s.firstKeys(); len(keys) > 100 {
+			t.Errorf("%d keys", len(keys))
+		}
+		foreignRow(strings.Fields(string(b)))
+	})
+}
+
+func FuzzNames(f *testing.F) {
+	f.Add("sp%20ace%2520x.jpg", "sub/sp ace%20x.jpg", true)
+	f.Fuzz(func(t *testing.T, name, item string, bare bool) {
+		s := &Set{pictures: []annotated{{name: name, bare: bare, own: "a"}}}
+		if m := s.Match(items{item, "b.jpg"}); len(m.of)+m.Faults.Count != 1 {
+			t.Errorf("%q is %d pictures with %d faults", name, len(m.of), m.Faults.Count)
+		}
+	})
+}
+
 func FuzzRunLengths(f *testing.F) {
 	f.Add("0c3", []byte("[[1,1,5,1,5,5]]"))
 	f.Fuzz(func(t *testing.T, packed string, raw []byte) {
@@ -123,8 +186,13 @@ func FuzzRunLengths(f *testing.F) {
 				t.Errorf("%v became %v, %v", counts, again, err)
 			}
 		}
-		if s, err := parseSegmentation(raw); err == nil && s != nil {
-			s.mask(size)
+		s, err := parseSegmentation(raw)
+		if err != nil || s == nil {
+			return
+		}
+		s.mask(size)
+		if r, ok := s.(*runs); ok {
+			r.bounds()
 		}
 	})
 }
@@ -154,8 +222,8 @@ func FuzzYAMLNames(f *testing.F) {
 		f.Add([]byte(c.text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if names, err := yamlNames(bytes.NewReader(b)); err != nil && names != nil {
-			t.Errorf("got %q and %v", names, err)
+		if d, err := readYAML(bytes.NewReader(b)); (d == nil) != (err != nil) {
+			t.Errorf("got %v and %v", d, err)
 		}
 	})
 }

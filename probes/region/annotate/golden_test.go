@@ -32,6 +32,15 @@ type golden struct {
 		W, H, Area int
 		List       []int
 		String     string
+		Box        [4]float64
+	}
+	Results struct {
+		Truth json.RawMessage
+		Lists map[string]json.RawMessage
+		Want  map[string][]struct {
+			BBox [4]float64
+			Area float64
+		}
 	}
 	Boxes struct{ XYXY, XYWH, CXCYWH [][4]float64 }
 }
@@ -42,7 +51,7 @@ func readGolden(t *testing.T) (g golden) {
 	if err == nil {
 		err = json.Unmarshal(b, &g)
 	}
-	if err != nil || len(g.Polygons) < 8 || len(g.Runs) < 4 || len(g.Boxes.XYXY) < 4 {
+	if err != nil || len(g.Polygons) < 70 || len(g.Runs) < 4 || len(g.Boxes.XYXY) < 4 {
 		t.Fatalf("the golden file: %v", err)
 	}
 	return g
@@ -80,6 +89,43 @@ func TestRunLengthsArePycocotools(t *testing.T) {
 			}
 			if m.Count() != c.Area || packRuns(runsOf(m)) != c.String || !slices.Equal(runsOf(m), c.List) {
 				t.Errorf("mask %d from %.20s has %d pixels, want %d; or packs otherwise", i, counts, m.Count(), c.Area)
+			}
+		}
+	}
+}
+
+// The boxes of masks without one are those of toBbox, and regions of results, by box, mask or
+// keypoints, those of loadRes.
+func TestBoxesArePycocotools(t *testing.T) {
+	g := readGolden(t)
+	for i, c := range g.Runs {
+		text, _ := json.Marshal(c.String)
+		s, err := parseSegmentation(fmt.Appendf(nil, `{"size": [%d, %d], "counts": %s}`, c.H, c.W, text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := numbersOf(s.(*runs).bounds(), "xywh"); c.Area > 0 && got != c.Box {
+			t.Errorf("mask %d: the box %v, want %v", i, got, c.Box)
+		}
+	}
+	if len(g.Results.Lists) != 3 {
+		t.Fatalf("%d lists of results", len(g.Results.Lists))
+	}
+	images := write(t, "truth.json", string(g.Results.Truth))
+	for kind, list := range g.Results.Lists {
+		rs, faults, _ := read(t, write(t, "results.json", string(list)), Options{Images: images})
+		want := g.Results.Want[kind]
+		if len(rs) != len(want) || faults != nil {
+			t.Fatalf("%s: %s, %v", kind, describe(rs), faults)
+		}
+		for i, r := range rs {
+			b := numbersOf(r.Box, "xywh")
+			area := b[2] * b[3]
+			if r.Mask != nil {
+				area = float64(r.Mask.Count())
+			}
+			if b != want[i].BBox || area != want[i].Area || r.Score == nil {
+				t.Errorf("%s: the box %v with the area %g, want %v", kind, b, area, want[i])
 			}
 		}
 	}

@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxElement bounds what one element of a JSON file takes in memory.
@@ -18,11 +21,14 @@ const maxElement = 256 << 20
 type jsonStream struct {
 	*json.Decoder
 	src *jsonSource
+	// head is how the file begins.
+	head []byte
 }
 
 func newJSONStream(r io.Reader) *jsonStream {
 	src := &jsonSource{r: bufio.NewReaderSize(decodeText(r), 64<<10), left: maxElement}
-	return &jsonStream{json.NewDecoder(src), src}
+	head, _ := src.r.Peek(4 << 10)
+	return &jsonStream{json.NewDecoder(src), src, bytes.Clone(head)}
 }
 
 // line is the line on which what was read last ends.
@@ -43,6 +49,9 @@ func (s *jsonStream) element(v any) (line int, bad, err error) {
 		return s.line(), nil, err
 	}
 	line = s.line() - bytes.Count(raw, []byte("\n"))
+	if !utf8.Valid(raw) {
+		return line, errNoUTF8, nil
+	}
 	return line, json.Unmarshal(raw, v), nil
 }
 
@@ -57,13 +66,50 @@ func (s *jsonStream) expect(want json.Delim) error {
 	return nil
 }
 
-// skip passes over a value.
-func (s *jsonStream) skip() error {
-	for depth := 0; ; {
-		t, err := s.Token()
-		if err != nil {
+// elements calls use, which reads an element, for each of a list whose opening bracket was
+// read.
+func (s *jsonStream) elements(use func(*jsonStream) error) error {
+	for s.More() {
+		if err := use(s); err != nil {
 			return err
 		}
+	}
+	return s.expect(']')
+}
+
+// firstKeys are the keys of the file's object, or of the first object of its list, as far as
+// it can be read.
+func (s *jsonStream) firstKeys() (keys []string) {
+	t, err := s.Token()
+	if t == json.Delim('[') {
+		t, err = s.Token()
+	}
+	if t != json.Delim('{') {
+		return nil
+	}
+	for err == nil && s.More() && len(keys) < 100 {
+		if t, err = s.Token(); err == nil {
+			keys = append(keys, fmt.Sprint(t))
+			if t, err = s.Token(); err == nil {
+				err = s.skip(t)
+			}
+		}
+	}
+	return keys
+}
+
+// keysOf are the keys of an object; nil where it is none.
+func keysOf(raw []byte) []string {
+	var v map[string]json.RawMessage
+	if json.Unmarshal(raw, &v) != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(v))
+}
+
+// skip passes over the rest of a value that began with a token.
+func (s *jsonStream) skip(t json.Token) (err error) {
+	for depth := 0; ; {
 		switch t {
 		case json.Delim('['), json.Delim('{'):
 			depth++
@@ -73,6 +119,9 @@ func (s *jsonStream) skip() error {
 		s.line()
 		if depth == 0 {
 			return nil
+		}
+		if t, err = s.Token(); err != nil {
+			return err
 		}
 	}
 }
@@ -164,16 +213,33 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// name is a string, or the digits of a number.
+// whole is a whole number, which may be written as 3.0.
+type whole int
+
+func (n *whole) UnmarshalJSON(b []byte) error {
+	v, err := strconv.ParseFloat(string(b), 64)
+	if err != nil || v != math.Trunc(v) || math.Abs(v) > 1<<52 {
+		return fmt.Errorf("got %.40s, want a whole number", b)
+	}
+	*n = whole(v)
+	return nil
+}
+
+// name is a string, or the digits of a number: 1.0 is 1.
 type name string
 
 func (n *name) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
 		return json.Unmarshal(b, (*string)(n))
 	}
-	if t := string(b); strings.Trim(t, "-0123456789.") == "" {
-		*n = name(t)
-		return nil
+	t := string(b)
+	v, err := strconv.ParseFloat(t, 64)
+	if err != nil || math.IsInf(v, 0) {
+		return fmt.Errorf("got %.40s, want a number or a string", b)
 	}
-	return fmt.Errorf("got %.40s, want a number or a string", b)
+	if strings.ContainsAny(t, ".eE") {
+		t = strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	*n = name(t)
+	return nil
 }

@@ -1,13 +1,10 @@
 package annotate
 
 import (
-	"bytes"
 	"fmt"
 	"image"
-	"image/png"
 	"io"
 
-	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
@@ -27,36 +24,17 @@ func (s *Set) readLabels(_ io.Reader, file, name string) error {
 
 // labelMap reads the regions of a picture's label map.
 func (s *Set) labelMap(p *annotated, size picture.Size) ([]region.Region, error) {
-	var b []byte
-	err := dataset.ReadItem(s.path, func() error {
-		f, err := s.disk.openRegular(p.labels)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		b, err = io.ReadAll(io.LimitReader(f, maxMapBytes+1))
-		return err
-	})
+	b, err := s.mapBytes(p.labels)
 	if err != nil {
 		return nil, err
-	}
-	if len(b) > maxMapBytes {
-		return nil, fmt.Errorf("the label map has more than %d bytes", maxMapBytes)
 	}
 	return s.readLabelMap(b, size)
 }
 
 func (s *Set) readLabelMap(b []byte, size picture.Size) ([]region.Region, error) {
-	c, err := png.DecodeConfig(bytes.NewReader(b))
+	m, err := decodeMap(b, size)
 	if err != nil {
-		return nil, fmt.Errorf("the label map: %w", err)
-	}
-	if c.Width != size.W || c.Height != size.H {
-		return nil, fmt.Errorf("got a label map of %d x %d (width x height), want the picture's %d x %d", c.Width, c.Height, size.W, size.H)
-	}
-	m, err := png.Decode(bytes.NewReader(b))
-	if err != nil {
-		return nil, fmt.Errorf("the label map: %w", err)
+		return nil, err
 	}
 	labels, err := segment.NewLabels(size.H, size.W)
 	if err != nil {

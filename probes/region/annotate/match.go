@@ -3,9 +3,13 @@ package annotate
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -23,6 +27,9 @@ type Items interface {
 type Matched struct {
 	// Faults are names that stand for no picture or for several.
 	Faults Faults
+	// Own is the number of files that are of the picture of their own name, since there is
+	// none of the name that they give.
+	Own int
 
 	set *Set
 	of  map[int][]int
@@ -31,73 +38,150 @@ type Matched struct {
 // Match finds the pictures that a set's names stand for. A name is
 //
 //  1. an item's ID, or else
-//  2. the end of one item's path or ID, or ends in one item's ID, whole folder and
-//     file names being compared, or else
+//  2. the end of an item's path or ID, or ends in an item's ID, whole folder and file
+//     names being compared: of several the one with which it shares the most, or else
 //  3. one item's file name, where no other item has it.
 //
-// Formats that leave the picture's extension out, such as YOLO, are compared without.
-// A name that no item has, or that several have under the first rule that holds, is a
-// fault. Several names may stand for one picture. Memory grows with the set, not with
-// the dataset.
+// Formats that leave the picture's extension out, such as YOLO, are compared without. A
+// name that no item has is tried as the text of a URL, with %20 for a blank, and then
+// against items of such names. Where a file has a second name, of its picture or its own,
+// that counts where no item has the first; names that stand for two pictures are a fault,
+// as is one that no item has, or that several have under the first rule that holds. Several
+// names may stand for one picture. Memory grows with the set, not with the dataset.
 func (s *Set) Match(items Items) *Matched {
 	candidates := map[string][]int{}
 	for i := range s.pictures {
-		candidates[s.pictures[i].key()] = nil
+		for _, n := range s.pictures[i].names() {
+			for _, f := range forms {
+				candidates[n.key(f.name)] = nil
+			}
+		}
 	}
 	for i := range items.Len() {
 		it := items.Item(i)
-		k := stem(path.Base(clean(it.Path)))
-		if c, ok := candidates[k]; ok {
-			candidates[k] = append(c, i)
+		var keys []string
+		for _, name := range []string{it.Path, it.ID} {
+			for _, f := range []func(string) string{clean, unescaped} {
+				if k := stem(path.Base(f(name))); !slices.Contains(keys, k) {
+					keys = append(keys, k)
+				}
+			}
 		}
-		if id := stem(path.Base(clean(it.ID))); id != k {
-			if c, ok := candidates[id]; ok {
-				candidates[id] = append(c, i)
+		for _, k := range keys {
+			if c, ok := candidates[k]; ok {
+				candidates[k] = append(c, i)
 			}
 		}
 	}
 	m := &Matched{set: s, of: map[int][]int{}}
 	for k := range s.pictures {
 		p := &s.pictures[k]
-		i, err := p.find(items, candidates[p.key()])
+		i, own, err := p.find(items, candidates)
+		if own {
+			m.Own++
+		}
 		if err != nil {
 			m.Faults.add(p.file, p.line, err)
+			s.late.add(k, -1, err)
 			continue
 		}
 		m.of[i] = append(m.of[i], k)
 	}
+	if m.Own > 0 && s.Noted[OwnName] == 0 {
+		s.Noted = s.Noted.Add(Counts{OwnName: m.Own})
+	}
 	return m
 }
 
-// key is the file name, without the picture's extension, that items of the name have.
-func (p *annotated) key() string {
-	if base := path.Base(clean(p.name)); p.bare {
-		return base
-	} else {
-		return stem(base)
-	}
+// pictureName is what annotations call a picture; bare is without its extension.
+type pictureName struct {
+	name string
+	bare bool
 }
 
-// find is which of some items a picture's name stands for.
-func (p *annotated) find(items Items, candidates []int) (int, error) {
-	name := clean(p.name)
-	form := clean
-	if p.bare {
-		form = func(s string) string { return stem(clean(s)) }
+// names are those that a picture has, the one to be tried first in front.
+func (p *annotated) names() []pictureName {
+	all := []pictureName{{p.name, p.bare}}
+	if p.own != "" {
+		all = append(all, pictureName{p.own, true})
 	}
-	rules := []func(dataset.Item) bool{
-		func(it dataset.Item) bool { return it.ID == p.name || p.bare && form(it.ID) == name },
-		func(it dataset.Item) bool {
-			return endsIn(form(it.Path), name) || endsIn(form(it.ID), name) || endsIn(name, form(it.ID))
+	return all
+}
+
+// forms are how names and those of items are compared, one after the other.
+var forms = []struct{ name, item func(string) string }{{clean, clean}, {unescaped, clean}, {unescaped, unescaped}}
+
+// key is the file name, without the picture's extension, that items of the name have.
+func (n pictureName) key(form func(string) string) string {
+	base := path.Base(form(n.name))
+	if n.bare {
+		return base
+	}
+	return stem(base)
+}
+
+// find is which item a picture's names stand for, of candidates by key; own says that it is
+// by the file's own name.
+func (p *annotated) find(items Items, candidates map[string][]int) (i int, own bool, err error) {
+	names := p.names()
+	i, err = names[0].find(items, candidates)
+	if len(names) == 1 || reasonOf(err) == Ambiguous {
+		return i, false, err
+	}
+	k, other := names[1].find(items, candidates)
+	switch {
+	case err != nil && other == nil:
+		return k, true, nil
+	case err == nil && other == nil && k != i:
+		return 0, false, because(Ambiguous, fmt.Errorf("the file says that it is of %q, which stands for picture %q, and its own name for %q; "+
+			"rename the file, or correct what it says", p.name, items.Item(i).ID, items.Item(k).ID))
+	}
+	return i, false, err
+}
+
+func (n pictureName) find(items Items, candidates map[string][]int) (i int, err error) {
+	for k, f := range forms {
+		if k > 0 && f.name(n.name) == clean(n.name) && !escapable(items, candidates[n.key(f.name)]) {
+			continue
+		}
+		if i, err = n.among(items, candidates[n.key(f.name)], f.name, f.item); reasonOf(err) != NotInData {
+			return i, err
+		}
+	}
+	return i, err
+}
+
+// escapable reports whether the name of some item reads otherwise as the text of a URL.
+func escapable(items Items, candidates []int) bool {
+	return slices.ContainsFunc(candidates, func(i int) bool {
+		it := items.Item(i)
+		return strings.Contains(it.Path, "%") || strings.Contains(it.ID, "%")
+	})
+}
+
+// among is which of some items a name stands for, by a form of it and of theirs.
+func (n pictureName) among(items Items, candidates []int, form, itemForm func(string) string) (int, error) {
+	name, of := form(n.name), itemForm
+	if n.bare {
+		of = func(s string) string { return stem(itemForm(s)) }
+	}
+	// How well an item fits: with more than any other, it is the one.
+	rules := []func(dataset.Item) int{
+		func(it dataset.Item) int { return truth(it.ID == n.name || n.bare && of(it.ID) == name) },
+		func(it dataset.Item) int {
+			return max(shared(of(it.Path), name), shared(of(it.ID), name), shared(name, of(it.ID)))
 		},
-		func(it dataset.Item) bool {
-			return path.Base(form(it.Path)) == path.Base(name) || path.Base(form(it.ID)) == path.Base(name)
+		func(it dataset.Item) int {
+			return truth(path.Base(of(it.Path)) == path.Base(name) || path.Base(of(it.ID)) == path.Base(name))
 		},
 	}
 	for _, rule := range rules {
 		var found []int
+		best := 1
 		for _, i := range candidates {
-			if rule(items.Item(i)) {
+			if fit := rule(items.Item(i)); fit > best {
+				found, best = []int{i}, fit
+			} else if fit == best {
 				found = append(found, i)
 			}
 		}
@@ -105,24 +189,47 @@ func (p *annotated) find(items Items, candidates []int) (int, error) {
 			return found[0], nil
 		}
 		if len(found) > 1 {
-			return 0, fmt.Errorf("picture %q is ambiguous: %d pictures of the dataset have this name, %q and %q among them; want a longer path or the ID",
-				p.name, len(found), items.Item(found[0]).ID, items.Item(found[1]).ID)
+			return 0, because(Ambiguous, fmt.Errorf("picture %q is ambiguous: %d pictures of the dataset have this name, %q and %q "+
+				"among them; want a longer path or the ID", n.name, len(found), items.Item(found[0]).ID, items.Item(found[1]).ID))
 		}
 	}
-	return 0, fmt.Errorf("picture %q is not in the dataset of %d items; want an ID, the end of a path, or a file name", p.name, items.Len())
+	return 0, because(NotInData, fmt.Errorf("picture %q is not in the dataset of %d items; want an ID, the end of a path, or a file name",
+		n.name, items.Len()))
 }
 
-// clean is a name with slashes, without "." and empty parts.
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// clean is a name with slashes, without "." and empty parts, its letters composed, which
+// systems write in two ways.
 func clean(name string) string {
-	return path.Clean(strings.ReplaceAll(filepath.ToSlash(name), `\`, "/"))
+	return norm.NFC.String(path.Clean(strings.ReplaceAll(filepath.ToSlash(name), `\`, "/")))
+}
+
+// unescaped is a clean name that was written as in a URL.
+func unescaped(name string) string {
+	name = clean(name)
+	if text, err := url.PathUnescape(name); err == nil {
+		return clean(text)
+	}
+	return name
 }
 
 // stem is a name without the extension of a picture's or an annotation's file.
 func stem(name string) string { return strings.TrimSuffix(name, path.Ext(name)) }
 
-func endsIn(name, end string) bool {
+// shared is how many folder and file names of the end of a name another has, 0 where it
+// does not end in all of that.
+func shared(name, end string) int {
 	rest, ok := strings.CutSuffix(name, end)
-	return ok && (rest == "" || strings.HasSuffix(rest, "/"))
+	if !ok || rest != "" && !strings.HasSuffix(rest, "/") {
+		return 0
+	}
+	return 1 + strings.Count(end, "/")
 }
 
 // Has reports whether item i of the dataset has annotations.
@@ -137,26 +244,41 @@ func (m *Matched) Regions(i int, size picture.Size) ([]region.Region, []Fault) {
 	masks := int64(0)
 	for _, k := range m.of[i] {
 		p := &m.set.pictures[k]
-		fault := func(line int, err error) { faults = append(faults, Fault{p.file, line, err}) }
+		fault := func(mark, line int, err error) {
+			faults = append(faults, Fault{p.file, line, err})
+			m.set.late.add(k, mark, err)
+		}
 		if p.size != (picture.Size{}) && p.size != size {
-			fault(p.line, fmt.Errorf("picture %q: got a picture of %d x %d (width x height), want %d x %d as annotated", p.name, size.W, size.H, p.size.W, p.size.H))
+			fault(-1, p.line, because(OtherSize, fmt.Errorf("picture %q: got a picture of %d x %d (width x height), want %d x %d as annotated",
+				p.name, size.W, size.H, p.size.W, p.size.H)))
 			continue
 		}
 		if p.labels != "" {
 			got, err := m.set.labelMap(p, size)
 			if err != nil {
-				fault(0, err)
+				fault(-1, 0, because(NoLabelMap, err))
 			}
 			rs = append(rs, got...)
 		}
-		for j := range p.marks {
-			if masks > segment.MaxMaskBytes {
-				fault(p.marks[j].line, fmt.Errorf("picture %q: its masks take more than %d bytes; the rest is left out", p.name, segment.MaxMaskBytes))
-				break
+		paint, err := m.set.paintOf(p, size)
+		if err != nil {
+			fault(-1, p.line, err)
+			if paint == nil {
+				continue
 			}
-			r, err := p.marks[j].region(size, m.set.o)
+		}
+		for j, mark := range p.marks {
+			if masks > segment.MaxMaskBytes {
+				fault(j, mark.line, because(TooMany, fmt.Errorf("picture %q: its masks take more than %d bytes",
+					p.name, segment.MaxMaskBytes)))
+				continue
+			}
+			if id, ok := mark.shape.(segmentID); ok && paint != nil {
+				mark.shape = segmentOf{paint, uint32(id)}
+			}
+			r, err := mark.region(size, m.set.o)
 			if err != nil {
-				fault(p.marks[j].line, err)
+				fault(j, mark.line, err)
 				continue
 			}
 			if r.Mask != nil {

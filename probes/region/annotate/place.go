@@ -43,11 +43,12 @@ func numbersOf(b region.Box, meaning string) [4]float64 {
 func checkBox(b region.Box) error {
 	for _, v := range []float64{b.X0, b.Y0, b.X1, b.Y1} {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("the box got corners %s, want finite numbers", text(b))
+			return because(BadBox, fmt.Errorf("the box got corners %s, want finite numbers", text(b)))
 		}
 	}
 	if b.X1 <= b.X0 || b.Y1 <= b.Y0 {
-		return fmt.Errorf("the box got corners %s, want x0 < x1 and y0 < y1: it is empty or inverted, or means something else than it was read as", text(b))
+		return because(BadBox, fmt.Errorf("the box got corners %s, want x0 < x1 and y0 < y1: it is empty or inverted, "+
+			"or means something else than it was read as", text(b)))
 	}
 	return nil
 }
@@ -63,18 +64,19 @@ func (m *mark) fit(size picture.Size, clip bool) (region.Box, error) {
 		b = region.Box{X0: b.X0 / m.scale * w, Y0: b.Y0 / m.scale * h, X1: b.X1 / m.scale * w, Y1: b.Y1 / m.scale * h}
 	}
 	if !clip && (b.X0 < -1 || b.Y0 < -1 || b.X1 > w+1 || b.Y1 > h+1) {
-		return b, fmt.Errorf("the box got corners %s in pixels, want them in a picture of %d x %d (width x height); "+
-			"clip the boxes if they may reach beyond", text(b), size.W, size.H)
+		return b, because(Outside, fmt.Errorf("the box got corners %s in pixels, want them in a picture of %d x %d "+
+			"(width x height); clip the boxes if they may reach beyond", text(b), size.W, size.H))
 	}
 	cut := region.Box{X0: max(b.X0, 0), Y0: max(b.Y0, 0), X1: min(b.X1, w), Y1: min(b.Y1, h)}
 	if cut.X1 <= cut.X0 || cut.Y1 <= cut.Y0 {
-		return b, fmt.Errorf("the box got corners %s in pixels, want some of it in a picture of %d x %d (width x height)", text(b), size.W, size.H)
+		return b, because(Outside, fmt.Errorf("the box got corners %s in pixels, want some of it in a picture of %d x %d "+
+			"(width x height)", text(b), size.W, size.H))
 	}
 	return cut, nil
 }
 
 func (m *mark) region(size picture.Size, o Options) (region.Region, error) {
-	r := region.Region{ID: m.id, Label: m.label, Score: m.score}
+	r := region.Region{ID: m.id, Label: m.label, Score: m.score, Crowd: m.crowd}
 	var err error
 	if r.Box, err = m.fit(size, o.Clip); err != nil {
 		return r, err
@@ -83,10 +85,10 @@ func (m *mark) region(size picture.Size, o Options) (region.Region, error) {
 		return r, nil
 	}
 	if r.Mask, err = m.shape.mask(size); err != nil {
-		return r, err
+		return r, because(BadShape, err)
 	}
 	if r.Mask.Count() == 0 {
-		return r, fmt.Errorf("region %q: its shape covers no pixel", m.id)
+		return r, because(NoPixel, fmt.Errorf("region %q: its shape covers no pixel", m.id))
 	}
 	return r, nil
 }

@@ -52,6 +52,9 @@ type source struct{ *Matched }
 // Scored says whether some region of the set has a score.
 func (s source) Scored() bool { return s.set.scored }
 
+// Crowded says whether some region of the set is a crowd.
+func (s source) Crowded() bool { return s.set.crowded }
+
 func (s source) Regions(i int, size picture.Size) ([]region.Region, []error) {
 	rs, faults := s.Matched.Regions(i, size)
 	var errs []error
@@ -63,55 +66,87 @@ func (s source) Regions(i int, size picture.Size) ([]region.Region, []error) {
 
 // Sum256 is the SHA-256, in hex, of the annotation file that the set was read from, or of
 // the names, sizes and contents of the regular files below its folder, in the order of
-// their names; and of NamesFile, where that lies elsewhere.
+// their names; and of the files that were read elsewhere: those of names, of the images of
+// results and of panoptic masks.
 func (s *Set) Sum256() (string, error) {
-	if s.NamesFile == "" {
-		return s.disk.sum256(s.path, "")
+	h := sha256.New()
+	err := s.disk.sum(h, s.path)
+	for _, b := range s.beside() {
+		if err == nil {
+			fmt.Fprintln(h, b.what)
+			err = s.disk.copy(h, b.file)
+		}
 	}
-	root, err := filepath.Abs(s.path)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("reading the regions of %q: %w", s.path, err)
 	}
-	names := s.NamesFile
-	if in, err := filepath.Rel(root, names); err == nil && filepath.IsLocal(in) {
-		names = ""
-	}
-	return s.disk.sum256(s.path, names)
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func (d disk) sum256(path, names string) (string, error) {
-	h := sha256.New()
-	add := func(file string) error {
-		f, err := d.openRegular(file)
+// besides is a file outside of the path of a set, and what it is to it.
+type besides struct{ what, file string }
+
+// beside are the files that were read, or will be, outside of the path.
+func (s *Set) beside() (files []besides) {
+	info, err := s.disk.Stat(s.path)
+	folder := err == nil && info.IsDir()
+	root, err := filepath.Abs(s.path)
+	seen := map[besides]bool{}
+	add := func(what, file string) {
+		b := besides{what, file}
+		if file == "" || seen[b] {
+			return
+		}
+		seen[b] = true
+		if at, err2 := filepath.Abs(file); folder && err == nil && err2 == nil {
+			if in, err := filepath.Rel(root, at); err == nil && filepath.IsLocal(in) {
+				return
+			}
+		}
+		files = append(files, b)
+	}
+	add("names", s.NamesFile)
+	add("points", s.pointsFile)
+	if s.results {
+		add("images", s.o.Images)
+	}
+	for i := range s.pictures {
+		if s.pictures[i].paint != "" && !s.o.BoxOnly {
+			add("mask", s.pictures[i].paint)
+		}
+	}
+	return files
+}
+
+// copy writes a file's bytes to w.
+func (d disk) copy(w io.Writer, file string) error {
+	f, err := d.openRegular(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// sum writes what Sum256 says of a file or folder to h.
+func (d disk) sum(h io.Writer, path string) error {
+	info, err := d.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return d.copy(h, path)
+	}
+	return fs.WalkDir(d, path, func(p string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		st, err := e.Info()
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		_, err = io.Copy(h, f)
-		return err
-	}
-	info, err := d.Stat(path)
-	if err == nil && !info.IsDir() {
-		err = add(path)
-	} else if err == nil {
-		err = fs.WalkDir(d, path, func(p string, e fs.DirEntry, err error) error {
-			if err != nil || !e.Type().IsRegular() {
-				return err
-			}
-			st, err := e.Info()
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(h, "%q %d\n", relative(path, p), st.Size())
-			return add(p)
-		})
-	}
-	if err == nil && names != "" {
-		fmt.Fprintln(h, "names")
-		err = add(names)
-	}
-	if err != nil {
-		return "", fmt.Errorf("reading the regions of %q: %w", path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+		fmt.Fprintf(h, "%q %d\n", relative(path, p), st.Size())
+		return d.copy(h, p)
+	})
 }

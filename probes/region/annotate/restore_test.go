@@ -54,12 +54,13 @@ func TestRestoreGivesAPartWhatTheWholeHas(t *testing.T) {
 func TestSum256(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "a.txt")
+	bare := func(path string) *Set { return &Set{disk: disk{dataset.NewWitness(dataset.Local)}, path: path} }
 	sum := func(path, content string) string {
 		t.Helper()
 		if err := os.WriteFile(file, []byte(content), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		s, err := (disk{dataset.NewWitness(dataset.Local)}).sum256(path, "")
+		s, err := bare(path).Sum256()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,10 +76,10 @@ func TestSum256(t *testing.T) {
 	if err := os.Rename(file, filepath.Join(dir, "b.txt")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := (disk{dataset.NewWitness(dataset.Local)}).sum256(dir, ""); err != nil || got == first {
+	if got, err := bare(dir).Sum256(); err != nil || got == first {
 		t.Errorf("a folder's sum does not follow its names: %v", err)
 	}
-	if _, err := (disk{dataset.NewWitness(dataset.Local)}).sum256(filepath.Join(dir, "none"), ""); err == nil {
+	if _, err := bare(filepath.Join(dir, "none")).Sum256(); err == nil {
 		t.Error("a file that is not there has a sum")
 	}
 }

@@ -29,6 +29,29 @@ func (r *runs) mask(size picture.Size) (*region.Mask, error) {
 	return region.Runs(size.H, size.W, counts, false)
 }
 
+// bounds is the box around the pixels, as pycocotools' toBbox: a run over the end of a column
+// reaches from its first row to its last.
+func (r *runs) bounds() region.Box {
+	counts := r.counts
+	if counts == nil {
+		counts, _ = unpackRuns(r.packed) // which was read before
+	}
+	x0, y0, x1, y1, at := r.size.W, r.size.H, 0, 0, 0
+	for i, n := range counts {
+		if i%2 == 1 && n > 0 && r.size.H > 0 {
+			first, last := at, at+n-1
+			top, bottom := first%r.size.H, last%r.size.H
+			if first/r.size.H != last/r.size.H {
+				top, bottom = 0, r.size.H-1
+			}
+			x0, x1 = min(x0, first/r.size.H), max(x1, last/r.size.H+1)
+			y0, y1 = min(y0, top), max(y1, bottom+1)
+		}
+		at += n
+	}
+	return region.Box{X0: float64(x0), Y0: float64(y0), X1: float64(x1), Y1: float64(y1)}
+}
+
 // unpackRuns reads pycocotools' compressed run lengths: five bits a character, the
 // least significant first, from '0' on; bit 5 says that more follow, bit 4 of the last
 // is the sign, and from the fourth run on it is the difference to the last but one.

@@ -60,7 +60,7 @@ func parseSegmentation(raw json.RawMessage) (shape, error) {
 		return p, nil
 	}
 	var v struct {
-		Size   []int
+		Size   []whole
 		Counts json.RawMessage
 	}
 	if err := json.Unmarshal(raw, &v); err != nil {
@@ -69,7 +69,7 @@ func parseSegmentation(raw json.RawMessage) (shape, error) {
 	if len(v.Size) != 2 || len(v.Counts) == 0 {
 		return nil, fmt.Errorf("the segmentation got a size of %d numbers and %d bytes of counts, want size [height, width] and counts", len(v.Size), len(v.Counts))
 	}
-	r := &runs{size: picture.Size{H: v.Size[0], W: v.Size[1]}}
+	r := &runs{size: picture.Size{H: int(v.Size[0]), W: int(v.Size[1])}}
 	if v.Counts[0] == '"' {
 		var packed string
 		if err := json.Unmarshal(v.Counts, &packed); err != nil {
@@ -79,8 +79,13 @@ func parseSegmentation(raw json.RawMessage) (shape, error) {
 		_, err := unpackRuns(packed)
 		return r, err
 	}
-	if err := json.Unmarshal(v.Counts, &r.counts); err != nil {
+	var counts []whole
+	if err := json.Unmarshal(v.Counts, &counts); err != nil {
 		return nil, fmt.Errorf("the segmentation's counts: %w; want numbers or a string", err)
+	}
+	r.counts = make([]int, len(counts))
+	for i, n := range counts {
+		r.counts[i] = int(n)
 	}
 	return r, nil
 }

@@ -3,6 +3,7 @@ package annotate
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -12,11 +13,13 @@ import (
 	"unicode/utf8"
 )
 
+var errNoUTF8 = errors.New("the text is not UTF-8; write it as UTF-8 or UTF-16")
+
 // maxLine bounds a line of a text file.
 const maxLine = 16 << 20
 
-// decodeText reads text as UTF-8: a byte order mark is dropped, and UTF-16 with one is
-// converted.
+// decodeText reads text as UTF-8: a byte order mark is dropped, and UTF-16, with one or
+// beginning with an ASCII letter, is converted.
 func decodeText(r io.Reader) io.Reader {
 	b := bufio.NewReader(r)
 	head, _ := b.Peek(3)
@@ -28,6 +31,10 @@ func decodeText(r io.Reader) io.Reader {
 		return &wide{r: b, low: 0}
 	case bytes.HasPrefix(head, []byte("\xfe\xff")):
 		b.Discard(2)
+		return &wide{r: b, low: 1}
+	case len(head) > 1 && head[0] != 0 && head[1] == 0: // of the first letter, which is ASCII
+		return &wide{r: b, low: 0}
+	case len(head) > 1 && head[0] == 0 && head[1] != 0:
 		return &wide{r: b, low: 1}
 	}
 	return b

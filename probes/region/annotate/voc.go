@@ -1,12 +1,17 @@
 package annotate
 
 import (
+	"bufio"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"path"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/ianaindex"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
@@ -14,10 +19,17 @@ import (
 
 // readVOC reads Pascal VOC's XML. Its corners are pixels counted from 1, both
 // inclusive: xmin, ymin, xmax, ymax become the box xmin-1, ymin-1, xmax, ymax
-// (https://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf).
+// (https://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf). The picture is the one
+// that the file names, or of the file's own name.
 func (s *Set) readVOC(r io.Reader, file, stem string) error {
-	d := xml.NewDecoder(&shortLines{r: decodeText(r)})
-	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+	raw := bufio.NewReader(r)
+	bom, _ := raw.Peek(3)
+	in := decodeText(raw)
+	d := xml.NewDecoder(&shortLines{r: in})
+	d.CharsetReader = charset
+	if _, converted := in.(*wide); converted || string(bom) == "\xef\xbb\xbf" { // whatever it declares
+		d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+	}
 	p := annotated{name: stem, bare: true, file: file, line: 1}
 	var err error
 	root := false
@@ -32,9 +44,7 @@ func (s *Set) readVOC(r io.Reader, file, stem string) error {
 		}
 		line, _ := d.InputPos()
 		if !root {
-			if root = e.Name.Local == "annotation"; !root {
-				err = fmt.Errorf("line %d: got the element <%s>, want <annotation>", line, e.Name.Local)
-			}
+			root, err = true, checkRoot(e.Name.Local, line)
 			continue
 		}
 		err = s.vocElement(d, e, &p, line)
@@ -42,16 +52,53 @@ func (s *Set) readVOC(r io.Reader, file, stem string) error {
 	if err == io.EOF && !root {
 		err = errors.New("got no element, want <annotation>")
 	}
-	s.join(p)
-	if err == io.EOF {
+	if len(p.marks) > 0 {
+		s.pictures = append(s.pictures, p)
+	}
+	var broken *xml.SyntaxError
+	switch {
+	case err == io.EOF:
 		return nil
+	case errors.As(err, &broken) && broken.Msg == "invalid UTF-8":
+		return fmt.Errorf("line %d: the text is not UTF-8 and the file declares no other encoding; write encoding=\"GBK\", or which it is, "+
+			"in its first line", broken.Line)
 	}
 	return err
 }
 
+func checkRoot(root string, line int) error {
+	if root == "annotation" {
+		return nil
+	}
+	if f := foreignIn(foreignXML, []string{root}); f != nil {
+		return f
+	}
+	return fmt.Errorf("line %d: got the element <%s>, want <annotation>", line, root)
+}
+
+// charset reads text as the encoding that an XML file declares. One of two bytes a letter is
+// none, since the declaration could be read: it is taken for UTF-8.
+func charset(label string, in io.Reader) (io.Reader, error) {
+	for _, wide := range []string{"utf-16", "utf16", "utf-32", "utf32", "ucs", "unicode", "iso-10646"} {
+		if strings.HasPrefix(strings.ToLower(label), wide) {
+			return in, nil
+		}
+	}
+	e, err := ianaindex.IANA.Encoding(label)
+	if err != nil || e == nil {
+		e, err = htmlindex.Get(label)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the file declares the encoding %q, which is not known; write it as UTF-8", label)
+	}
+	return e.NewDecoder().Reader(in), nil
+}
+
 type vocObject struct {
-	Name string `xml:"name"`
-	Box  *struct {
+	Name    string    `xml:"name"`
+	Polygon *struct{} `xml:"polygon"`
+	Rotated *struct{} `xml:"robndbox"`
+	Box     *struct {
 		XMin string `xml:"xmin"`
 		YMin string `xml:"ymin"`
 		XMax string `xml:"xmax"`
@@ -67,7 +114,7 @@ func (s *Set) vocElement(d *xml.Decoder, e xml.StartElement, p *annotated, line 
 			return err
 		}
 		if name = strings.TrimSpace(name); name != "" {
-			p.name, p.bare = name, path.Ext(name) == ""
+			p.own, p.name, p.bare = p.name, name, path.Ext(name) == ""
 		}
 	case "size":
 		var v struct {
@@ -101,28 +148,22 @@ func (s *Set) vocElement(d *xml.Decoder, e xml.StartElement, p *annotated, line 
 
 func (v vocObject) mark(line int) (mark, error) {
 	m := mark{label: strings.TrimSpace(v.Name), line: line}
-	if v.Box == nil {
-		return m, errors.New("the object got no bndbox")
+	switch {
+	case strings.ContainsRune(m.label, utf8.RuneError):
+		return m, fmt.Errorf("the name %q is not in the encoding that the file declares; correct that", m.label)
+	case v.Box != nil:
+	case v.Polygon != nil:
+		return m, because(NoShape, errors.New("the object got a polygon and no bndbox, as LabelMe's XML has it, which is not read; write COCO of it"))
+	case v.Rotated != nil:
+		return m, because(NoShape, errors.New("the object got a robndbox and no bndbox, a turned box, which is not read; "+
+			"write YOLO's OBB or COCO polygons of it"))
+	default:
+		return m, because(NoShape, errors.New("the object got no bndbox"))
 	}
 	n, err := numbers([]string{v.Box.XMin, v.Box.YMin, v.Box.XMax, v.Box.YMax})
 	if err != nil {
-		return m, fmt.Errorf("the bndbox: %w", err)
+		return m, because(BadBox, fmt.Errorf("the bndbox: %w", err))
 	}
 	m.box = region.Box{X0: n[0] - 1, Y0: n[1] - 1, X1: n[2], Y1: n[3]}
 	return m, checkBox(m.box)
-}
-
-// join adds what one file says of a picture to the set.
-func (s *Set) join(p annotated) {
-	if len(p.marks) == 0 {
-		return
-	}
-	q := s.picture(p.name, p.file, p.line)
-	q.bare, q.size = p.bare, p.size
-	for _, m := range p.marks {
-		if len(q.marks) > 0 && q.file != p.file {
-			m.id = ""
-		}
-		q.keep(m)
-	}
 }

@@ -51,15 +51,17 @@ type Output struct {
 	// file for each.
 	Ext string
 	Doc string
-	// Masks says that masks are kept; other formats have the box of a region alone.
+	// Masks says that masks are kept; other formats have the box of a region alone. Crowds says
+	// that regions stay marked as crowds.
 	Masks  bool
+	Crowds bool
 	file   func(w io.Writer) Writer
 	folder func(dir string) Writer
 }
 
 // Outputs lists what can be written.
 var Outputs = []Output{
-	{Name: "coco", Ext: ".json", Doc: "COCO JSON; masks as compressed run lengths", Masks: true, file: newCOCOWriter},
+	{Name: "coco", Ext: ".json", Doc: "COCO JSON; masks as compressed run lengths", Masks: true, Crowds: true, file: newCOCOWriter},
 	{Name: "csv", Ext: ".csv", Doc: "table with the columns path, x1, y1, x2, y2, label, id", file: newCSVWriter},
 	{Name: "medrega", Ext: ".jsonl", Doc: "JSON Lines of <ref>label</ref><box>[[x1, y1, x2, y2]]</box>, rounded to 0..999", file: newAnswerWriter},
 	{Name: "boxes", Ext: ".jsonl", Doc: "JSON Lines with a picture and its boxes, labels and ids", file: newBoxesWriter},

@@ -57,6 +57,9 @@ func (c *cocoWriter) Write(p Picture) error {
 			c.fresh++
 		}
 		a := cocoAnnotation{id, image, c.labels.of(r.Label) + 1, numbersOf(r.Box, "xywh"), 0, 0, [][]float64{}, r.Score}
+		if r.Crowd {
+			a.Crowd = 1
+		}
 		a.Area = a.BBox[2] * a.BBox[3]
 		if r.Mask != nil {
 			a.Area = float64(r.Mask.Count())

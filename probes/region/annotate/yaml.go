@@ -12,12 +12,20 @@ import (
 // maxYAML bounds a data.yaml, whose nodes take up to 200 times its bytes.
 const maxYAML = 2 << 20
 
-// yamlNames reads class names by number from the top-level key names of a data.yaml,
-// as Ultralytics writes it (https://docs.ultralytics.com/datasets/detect): a list, or a map
-// from 0 to the number of names less one. It is nil where there is no such key. Of several
-// documents it reads the first. A name is the text as it is written: yes, 1 and null are
-// names like others.
-func yamlNames(r io.Reader) ([]string, error) {
+// yamlData is what a data.yaml says: names is nil and points zero where it does not.
+type yamlData struct {
+	names []string
+	// unnamed is what is wrong with the names.
+	unnamed error
+	// points is kpt_shape: how many points a pose has, and of how many numbers.
+	points [2]int
+}
+
+// readYAML reads the top-level keys names and kpt_shape of a data.yaml, as Ultralytics writes
+// it (https://docs.ultralytics.com/datasets/detect, and /pose): names are a list, or a map
+// from 0 to the number of names less one. Of several documents it reads the first. A name is
+// the text as it is written: yes, 1 and null are names like others.
+func readYAML(r io.Reader) (*yamlData, error) {
 	bounded := &io.LimitedReader{R: decodeText(r), N: maxYAML + 1}
 	// Nodes rather than values: nothing is expanded, so anchors cost what their text does.
 	var doc yaml.Node
@@ -26,27 +34,43 @@ func yamlNames(r io.Reader) ([]string, error) {
 	case bounded.N == 0:
 		return nil, fmt.Errorf("the file has more than %d bytes", maxYAML)
 	case errors.Is(err, io.EOF):
-		return nil, nil
+		return &yamlData{}, nil
 	case err != nil:
 		return nil, err
 	}
 	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
-		return nil, nil
+		return &yamlData{}, nil
 	}
-	var key, names *yaml.Node
+	keys, d := map[string]*yaml.Node{}, &yamlData{}
 	for k, v := range pairs(doc.Content[0]) {
-		if k.Kind != yaml.ScalarNode || k.Value != "names" {
+		if k.Kind != yaml.ScalarNode || k.Value != "names" && k.Value != "kpt_shape" {
 			continue
 		}
-		if key != nil {
-			return nil, fmt.Errorf("names, line %d: the key is on line %d already", k.Line, key.Line)
+		if first := keys[k.Value]; first != nil {
+			return nil, fmt.Errorf("%s, line %d: the key is on line %d already", k.Value, k.Line, first.Line)
 		}
-		key, names = k, v
+		keys[k.Value] = k
+		if k.Value == "names" {
+			d.names, d.unnamed = namesIn(v)
+		} else if d.points, err = pointsIn(v); err != nil {
+			return nil, err
+		}
 	}
-	if key == nil {
-		return nil, nil
+	return d, nil
+}
+
+// pointsIn is kpt_shape.
+func pointsIn(n *yaml.Node) (points [2]int, err error) {
+	at := n.Line
+	if n = target(n); n.Kind == yaml.SequenceNode && len(n.Content) == 2 {
+		for i, v := range n.Content {
+			points[i], _ = strconv.Atoi(target(v).Value)
+		}
 	}
-	return namesIn(names)
+	if !goodPoints(points) {
+		err = fmt.Errorf("kpt_shape, line %d: want [POINTS, NUMBERS], of 2 or 3 numbers each", at)
+	}
+	return points, err
 }
 
 // pairs goes over the keys and values of a map.

@@ -77,7 +77,11 @@ var bomb = func() string {
 
 func TestYAMLNames(t *testing.T) {
 	for _, c := range yamlCases {
-		got, err := yamlNames(strings.NewReader(c.text))
+		d, err := readYAML(strings.NewReader(c.text))
+		var got []string
+		if err == nil {
+			got, err = d.names, d.unnamed
+		}
 		if !slices.Equal(got, c.want) || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%q: got %q, %v; want %q, %q", c.text, got, err, c.want, c.err)
 		}

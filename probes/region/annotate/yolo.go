@@ -5,43 +5,53 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
-// classesFile holds the class names of a YOLO folder, one a line; yamlFiles are the
-// names of what holds them for Ultralytics.
+// classesFile holds the class names of a YOLO folder, one a line, as do those of Darknet and
+// Roboflow; yamlFiles are the names of what holds them for Ultralytics.
 const classesFile = "classes.txt"
 
-var yamlFiles = []string{"data.yaml", "data.yml"}
+var (
+	namesFiles = []string{classesFile, "obj.names", "_darknet.labels"}
+	yamlFiles  = []string{"data.yaml", "data.yml"}
+)
 
-// yamlAbove is how many folders up data.yaml is looked for: labels lie in
+// namesAbove is how many folders up such files are looked for: labels lie in
 // DATA/labels/train/ or DATA/train/labels/.
-const yamlAbove = 2
+const namesAbove = 2
 
-// openYOLO reads the text files of YOLO: "class cx cy w h" in fractions of the
-// picture, with a confidence behind it that is passed over, or "class x1 y1 x2 y2 x3
-// y3 ...", a polygon.
+// openYOLO reads the text files of YOLO, whose numbers are fractions of the picture: boxes,
+// "class cx cy w h"; polygons and turned boxes, "class x1 y1 x2 y2 x3 y3 ..."; and boxes with
+// points, "class cx cy w h px1 py1 ...", of two numbers or with visibility of three. Behind
+// each there may be a confidence, the number of a track, or both. Which of them the rows are
+// settleYOLO finds out.
 func openYOLO(s *Set, path string) error {
-	if s.o.Names == nil {
-		if err := s.readNames(path); err != nil {
-			return err
-		}
+	if err := s.readNames(path); err != nil {
+		return err
 	}
-	return s.eachFile(path, ".txt", func(s *Set, r io.Reader, file, name string) error {
+	err := s.eachFile(path, ".txt", func(s *Set, r io.Reader, file, name string) error {
 		if filepath.Base(file) == classesFile {
 			return nil
 		}
 		return s.readYOLO(r, file, name)
 	})
+	if err == nil {
+		err = s.settleYOLO()
+	}
+	return err
 }
 
-// readNames takes the names of a folder's classes where a file has them: classes.txt in
-// the folder, or else data.yaml there or up to two folders above, the nearest one.
+// readNames takes what files say of a folder's classes and points, there or up to two folders
+// above, of each the nearest.
 func (s *Set) readNames(path string) error {
 	if info, err := s.disk.Stat(path); err == nil && !info.IsDir() {
 		path = filepath.Dir(path)
@@ -50,13 +60,35 @@ func (s *Set) readNames(path string) error {
 	if err != nil {
 		return err
 	}
-	if found, err := s.namesFrom(filepath.Join(dir, classesFile), listNames); found || err != nil {
-		return err
+	named, described := s.o.Names != nil, s.o.task.task != ""
+	if named && described {
+		return nil
 	}
-	for range yamlAbove + 1 {
-		for _, name := range yamlFiles {
-			if found, err := s.namesFrom(filepath.Join(dir, name), yamlNames); found || err != nil {
+	for range namesAbove + 1 {
+		for _, name := range slices.Concat(namesFiles, yamlFiles) {
+			yaml := slices.Contains(yamlFiles, name)
+			if named && (described || !yaml) {
+				continue
+			}
+			d, err := s.described(filepath.Join(dir, name), yaml)
+			if err != nil {
 				return err
+			}
+			if d == nil {
+				continue
+			}
+			if d.unnamed != nil && !named {
+				return fmt.Errorf("the class names of %s: %w", filepath.Join(dir, name), d.unnamed)
+			}
+			if d.names != nil && !named {
+				s.o.Names, s.NamesFile, named = d.names, filepath.Join(dir, name), true
+			}
+			if !yaml || described || d.names == nil && d.points == [2]int{} {
+				continue
+			}
+			s.yolo.described, described = true, true
+			if s.yolo.points = d.points; d.points != [2]int{} {
+				s.pointsFile = filepath.Join(dir, name)
 			}
 		}
 		dir = filepath.Dir(dir)
@@ -64,24 +96,26 @@ func (s *Set) readNames(path string) error {
 	return nil
 }
 
-// namesFrom takes the names of a file, if it is there and has some.
-func (s *Set) namesFrom(file string, read func(io.Reader) ([]string, error)) (found bool, err error) {
+// described is what a file says of the data, nil where it is not there.
+func (s *Set) described(file string, yaml bool) (*yamlData, error) {
 	f, err := s.disk.openRegular(file)
 	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer f.Close()
-	names, err := read(f)
+	d := &yamlData{}
+	if yaml {
+		d, err = readYAML(f)
+	} else {
+		d.names, err = listNames(f)
+	}
 	if err != nil {
-		return false, fmt.Errorf("the class names of %s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if names != nil {
-		s.o.Names, s.NamesFile = names, file
-	}
-	return names != nil, nil
+	return d, nil
 }
 
 // listNames reads class names, one a line; the first stands for class 0.
@@ -89,66 +123,96 @@ func listNames(r io.Reader) ([]string, error) {
 	var names []string
 	sc := bufio.NewScanner(decodeText(r))
 	for sc.Scan() {
-		names = append(names, strings.TrimSpace(sc.Text()))
+		if names = append(names, strings.TrimSpace(sc.Text())); !utf8.Valid(sc.Bytes()) {
+			return nil, fmt.Errorf("line %d: %w", len(names), errNoUTF8)
+		}
 	}
 	return names, sc.Err()
 }
 
+// yoloRows are the rows of YOLO's files until it is known how to read them.
+type yoloRows struct {
+	rows []yoloRow
+	// points are kpt_shape of data.yaml, zero where that does not say; described says that
+	// there is one.
+	points    [2]int
+	described bool
+}
+
+// yoloRow is a row: what is behind the class.
+type yoloRow struct {
+	picture, line int
+	label         string
+	v             []float64
+}
+
 func (s *Set) readYOLO(r io.Reader, file, name string) error {
+	picture, list := -1, false
 	return eachLine(r, func(line int, text []byte) {
-		m, err := s.yoloRow(strings.Fields(string(text)))
-		if err == nil {
-			err = checkBox(m.box)
+		if list = list || picture < 0 && isPicture(string(text)); list {
+			if picture < 0 {
+				picture = 0
+				s.note(PictureList)
+			}
+			return
 		}
+		row, err := s.yoloRow(strings.Fields(string(text)))
 		if err != nil {
 			s.Faults.add(file, line, err)
 			return
 		}
-		m.line = line
-		p := s.picture(name, file, line)
-		p.bare = true
-		p.keep(m)
+		if picture < 0 {
+			s.picture(name, file, line).bare = true
+			picture = s.index[name]
+		}
+		row.picture, row.line = picture, line
+		s.yolo.rows = append(s.yolo.rows, row)
 	})
 }
 
-func (s *Set) yoloRow(fields []string) (mark, error) {
-	m := mark{scale: 1}
-	n := len(fields)
-	if n != 5 && n != 6 && (n < 7 || n%2 == 0) {
-		return m, fmt.Errorf("got %d fields, want class and cx cy w h, or class and three points or more", n)
+func (s *Set) yoloRow(fields []string) (row yoloRow, err error) {
+	if f := foreignRow(fields); f != nil {
+		return row, f
 	}
-	v, err := numbers(fields[1:])
-	if err != nil {
-		return m, err
+	if n := len(fields); n < 5 {
+		return row, fmt.Errorf("got %d fields, want class and cx cy w h, or class and three points or more", n)
 	}
-	for _, c := range v {
-		if c < -0.5 || c > 1.5 {
-			return m, fmt.Errorf("got the coordinate %g, want fractions of the picture from 0 to 1", c)
-		}
+	if row.v, err = numbers(fields[1:]); err != nil {
+		return row, err
 	}
-	if m.label, err = s.className(fields[0]); err != nil {
-		return m, err
+	row.label, err = s.className(fields[0])
+	return row, err
+}
+
+// foreignRow is what a row is of that is none of YOLO's, or nil.
+func foreignRow(fields []string) *foreign {
+	word := func(i int) bool {
+		_, err := numbers(fields[i : i+1])
+		return err != nil
 	}
-	if n <= 6 {
-		m.box = corners([4]float64(v[:4]), "cxcywh")
-		return m, nil
+	switch n := len(fields); {
+	case n >= 15 && n <= 16 && word(0) && !word(1):
+		return &foreign{name: "KITTI", convert: "write COCO or YOLO of it"}
+	case n >= 9 && n <= 10 && !word(0) && !word(7) && word(8), n == 1 && strings.HasPrefix(fields[0], "imagesource:"):
+		return &foreign{name: "DOTA", convert: "write YOLO's OBB of it with convert_dota_to_yolo_obb of ultralytics"}
+	case n == 1 && strings.Count(fields[0], ",") >= 6:
+		return &foreign{name: "MOT, or a table without a header", convert: "write its columns' names in the first line and read it as a table"}
 	}
-	p := polygons{outlines: [][]float64{v}, scale: 1}
-	m.box, m.shape = p.bounds(), p
-	return m, nil
+	return nil
 }
 
 // className is the name of a class by number, or its number.
 func (s *Set) className(field string) (string, error) {
-	k, err := strconv.Atoi(field)
-	if err != nil || k < 0 {
+	v, err := strconv.ParseFloat(field, 64)
+	if err != nil || v < 0 || v != math.Trunc(v) || v > 1<<31 {
 		return "", fmt.Errorf("got class %.40q, want a number from 0 on", field)
 	}
+	k := int(v)
 	if s.o.Names == nil {
-		return field, nil
+		return strconv.Itoa(k), nil
 	}
 	if k >= len(s.o.Names) {
-		return "", fmt.Errorf("got class %d, want one of the %d named", k, len(s.o.Names))
+		return "", because(NoClass, fmt.Errorf("got class %d, want one of the %d named", k, len(s.o.Names)))
 	}
 	return s.o.Names[k], nil
 }

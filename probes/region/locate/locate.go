@@ -36,12 +36,28 @@ func pictures(ds dataset.Dataset) dataset.Dataset {
 	return ds
 }
 
+// Opened says what a set holds that was read from path, and by reason what it leaves out.
+func Opened(s *annotate.Set, path string) string {
+	said := fmt.Sprintf("%s of %s in %s, read as %s", text.Count(s.Regions(), "region"), text.Count(s.Len(), "picture"), path, s.Format)
+	if len(s.Noted) > 0 {
+		said += fmt.Sprintf("; of note: %s", s.Noted)
+	}
+	if bad := s.Faults; bad.Count > 0 {
+		said += fmt.Sprintf("; left out: %s; the first: %v", bad.ByReason, bad.Rows[0])
+	}
+	return said
+}
+
 // Match finds the pictures of a dataset that annotated regions are of, and says which are not
 // there. It is an error where no picture has one.
 func (r *Regions) Match(ds dataset.Dataset) (*annotate.Matched, error) {
 	m := r.Set.Match(ds)
 	if n := m.Faults.Count; n > 0 {
-		r.Say("annotated pictures that stand for none of the dataset's and are left out: %d of %d: %v", n, r.Set.Len(), m.Faults.Rows[0])
+		r.Say("annotated pictures that stand for none of the dataset's and are left out: %d of %d (%s): %v",
+			n, r.Set.Len(), m.Faults.ByReason, m.Faults.Rows[0])
+	}
+	if m.Own > 0 {
+		r.Say("%s: %d", annotate.OwnName, m.Own)
 	}
 	from := m.Source()
 	for i := range ds.Len() {
@@ -100,6 +116,11 @@ func (r *Regions) Finish(rows *region.Rows) (region.RowSummary, error) {
 	if n := faults.Count - len(faults.Rows); n > 0 {
 		s.Failed += n
 		r.Say("%s of %s cannot be read", text.Count(n, "more row"), r.Path)
+	}
+	if r.Set != nil {
+		if left := r.Set.LeftOut().Counts(); len(left) > 0 {
+			r.Say("left out of %s: %s", r.Path, left)
+		}
 	}
 	r.Say("%s of %s; %s without regions", text.Count(s.Regions-s.Failed, "region"), text.Count(s.Pictures, "picture"), text.Count(s.Without, "picture"))
 	return s, nil

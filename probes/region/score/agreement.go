@@ -64,18 +64,29 @@ const maxPairs = 1 << 22
 
 // agree compares the regions found in a picture with the true ones, whatever their
 // labels: by their masks where both of a pair have one, else by their boxes. threshold is
-// Detect's. It is an error when masks differ in size, or when there are more than 2^22
-// pairs.
+// Detect's. True crowds are passed over, and so are regions found that match nothing and lie
+// in one: see inCrowd. It is an error when masks differ in size, or when there are
+// more than 2^22 pairs.
 func agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 	if len(found) > 0 && len(truth) > maxPairs/len(found) {
 		return Agreement{}, fmt.Errorf("comparing regions: got %d true ones and %d found, want at most %d pairs", len(truth), len(found), maxPairs)
 	}
+	single := func(crowd bool) []region.Region {
+		return slices.DeleteFunc(slices.Clone(truth), func(r region.Region) bool { return r.Crowd != crowd })
+	}
+	crowds := single(true)
+	truth = single(false)
 	iou, err := ious(truth, found)
 	if err != nil {
 		return Agreement{}, err
 	}
 	at := func(i, j int) float64 { return iou[i][j] }
-	a := Agreement{Detection: Detect(len(truth), len(found), threshold, at)}
+	matched := matches(len(truth), len(found), threshold, at)
+	passed, err := inCrowd(crowds, found, matched, threshold)
+	if err != nil {
+		return Agreement{}, err
+	}
+	a := Agreement{Detection: Detection{Truth: len(truth), Found: len(found) - passed, Matched: len(matched)}}
 	pairs := pairsOf(len(truth), len(found), at)
 	for _, p := range pairs {
 		a.Sum += p.IoU
@@ -86,6 +97,37 @@ func agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 		}
 	}
 	return a, nil
+}
+
+// inCrowd is how many of the regions found, matched ones aside, lie in a crowd, as COCOeval
+// ignores them: the share of the region that a crowd covers, in place of the IoU, is
+// threshold or more.
+func inCrowd(crowds, found []region.Region, matched []int, threshold float64) (n int, err error) {
+	for j, f := range found {
+		if slices.Contains(matched, j) {
+			continue
+		}
+		for _, c := range crowds {
+			share, err := coverage(f, c)
+			if err != nil {
+				return 0, fmt.Errorf("regions %q and %q: %w", c.ID, f.ID, err)
+			}
+			if share > 0 && share >= threshold {
+				n++
+				break
+			}
+		}
+	}
+	return n, nil
+}
+
+// coverage is the share of a region that a crowd covers, as pycocotools' iou with iscrowd.
+func coverage(r, crowd region.Region) (float64, error) {
+	if r.Mask == nil || crowd.Mask == nil {
+		return ratioOf(shared(r.Box, crowd.Box), area(r.Box)), nil
+	}
+	n, err := sharedPixels(r.Mask, crowd.Mask)
+	return ratio(n, r.Mask.Count()), err
 }
 
 // ious is the table of the IoU of each true region with each found.

@@ -13,11 +13,13 @@ import (
 // BoxIoU is the area that two boxes share over the area that they cover; 0 where an
 // empty one is among them.
 func BoxIoU(a, b region.Box) float64 {
-	shared := area(region.Box{X0: max(a.X0, b.X0), Y0: max(a.Y0, b.Y0), X1: min(a.X1, b.X1), Y1: min(a.Y1, b.Y1)})
-	if shared <= 0 {
-		return 0
-	}
-	return shared / (area(a) + area(b) - shared)
+	both := shared(a, b)
+	return ratioOf(both, area(a)+area(b)-both)
+}
+
+// shared is the area that two boxes share.
+func shared(a, b region.Box) float64 {
+	return area(region.Box{X0: max(a.X0, b.X0), Y0: max(a.Y0, b.Y0), X1: min(a.X1, b.X1), Y1: min(a.Y1, b.Y1)})
 }
 
 func area(b region.Box) float64 { return max(b.X1-b.X0, 0) * max(b.Y1-b.Y0, 0) }
@@ -25,16 +27,20 @@ func area(b region.Box) float64 { return max(b.X1-b.X0, 0) * max(b.Y1-b.Y0, 0) }
 // MaskIoU is the number of pixels that two masks share over the number in either; 0
 // for two empty ones. It is an error when their sizes differ.
 func MaskIoU(a, b *region.Mask) (float64, error) {
+	n, err := sharedPixels(a, b)
+	return ratio(n, a.Count()+b.Count()-n), err
+}
+
+func sharedPixels(a, b *region.Mask) (n int, err error) {
 	if a.H != b.H || a.W != b.W {
 		return 0, fmt.Errorf("comparing masks: got %d x %d and %d x %d (height x width), want one size", a.H, a.W, b.H, b.W)
 	}
-	shared := 0
 	a.Each(func(y, x int) {
 		if b.Has(y, x) {
-			shared++
+			n++
 		}
 	})
-	return ratio(shared, a.Count()+b.Count()-shared), nil
+	return n, nil
 }
 
 // Detection says how many regions were found.
@@ -57,11 +63,13 @@ func (d *Detection) Add(e Detection) {
 	d.Truth, d.Found, d.Matched = d.Truth+e.Truth, d.Found+e.Found, d.Matched+e.Matched
 }
 
-func ratio(a, b int) float64 {
-	if b == 0 {
+func ratio(a, b int) float64 { return ratioOf(float64(a), float64(b)) }
+
+func ratioOf(a, b float64) float64 {
+	if a <= 0 || b == 0 {
 		return 0
 	}
-	return float64(a) / float64(b)
+	return a / b
 }
 
 // Detect counts the most one-to-one matches that there are between true regions and
@@ -69,7 +77,11 @@ func ratio(a, b int) float64 {
 // measure of line segmentation. iou is called for each pair; a threshold of 0 or less
 // lets no pair match that shares nothing. Time is cubic in the number of regions.
 func Detect(truth, found int, threshold float64, iou func(i, j int) float64) Detection {
-	d := Detection{Truth: truth, Found: found}
+	return Detection{Truth: truth, Found: found, Matched: len(matches(truth, found, threshold, iou))}
+}
+
+// matches are the regions found that Detect matches.
+func matches(truth, found int, threshold float64, iou func(i, j int) float64) (matched []int) {
 	cost := table(truth, found, func(i, j int) float64 {
 		if v := iou(i, j); v > 0 && v >= threshold {
 			return -1
@@ -78,10 +90,10 @@ func Detect(truth, found int, threshold float64, iou func(i, j int) float64) Det
 	})
 	for i, j := range assign(cost) {
 		if j >= 0 && cost[i][j] < 0 {
-			d.Matched++
+			matched = append(matched, j)
 		}
 	}
-	return d
+	return matched
 }
 
 // pair is a true region, the one found that stands for it, or -1, and their IoU.

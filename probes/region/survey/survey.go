@@ -5,10 +5,12 @@ package survey
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -39,6 +41,9 @@ type Survey struct {
 	// the first annotate.MaxFaults.
 	Failed int      `json:"failed"`
 	Faults []string `json:"faults"`
+	// LeftOut counts by reason what of the annotations and pictures could not be used, and
+	// the annotated pictures that are not among these.
+	LeftOut annotate.Counts `json:"left_out"`
 	// Truth is the format of the true regions, IoU the least of a match, and AnyLabel
 	// compares regions whatever their labels.
 	Truth     string           `json:"truth_format,omitempty"`
@@ -49,13 +54,23 @@ type Survey struct {
 	ByPicture []row            `json:"by_picture,omitempty"`
 
 	scores score.Scores
+	sets   []*annotate.Set
+	unread annotate.Counts
 }
+
+// The reasons of pictures.
+const (
+	unreadable annotate.Reason = "picture that cannot be read"
+	unscored   annotate.Reason = "picture that is not scored"
+	unfound    annotate.Reason = "region that cannot be found"
+)
 
 // counts are of all pictures or of those with a label.
 type counts struct {
 	N       int `json:"pictures"`
 	Regions int `json:"regions"`
 	Masks   int `json:"masks"`
+	Crowds  int `json:"crowds,omitempty"`
 }
 
 type label struct {
@@ -71,12 +86,33 @@ type row struct {
 	Score   *score.Agreement `json:"score,omitempty"`
 }
 
-// Fail counts the rows of annotations that could not be read.
-func (s *Survey) Fail(f annotate.Faults) {
-	for _, fault := range f.Rows {
+// Use counts the rows of annotations that could not be read, and with Run what of them is left
+// out.
+func (s *Survey) Use(set *annotate.Set) {
+	for _, fault := range set.Faults.Rows {
 		s.fault(fault)
 	}
-	s.Failed += f.Count - len(f.Rows)
+	s.Failed += set.Faults.Count - len(set.Faults.Rows)
+	s.sets = append(s.sets, set)
+}
+
+// Unused is the error of what could not be used, which names some; nil where all could.
+func (s *Survey) Unused() error {
+	if s.Failed == 0 {
+		return nil
+	}
+	shown, more := s.Faults[:min(len(s.Faults), 20)], ""
+	if n := s.Failed - len(shown); n > 0 {
+		more = fmt.Sprintf("\n  and %d more", n)
+	}
+	return fmt.Errorf("%d annotations or pictures could not be used and are left out (%s)\n  %s%s",
+		s.Failed, s.LeftOut, strings.Join(shown, "\n  "), more)
+}
+
+// miss counts a picture that cannot be used.
+func (s *Survey) miss(why annotate.Reason, err error) {
+	s.unread = s.unread.Add(annotate.Counts{why: 1})
+	s.fault(err)
 }
 
 func (s *Survey) fault(err error) {
@@ -93,13 +129,19 @@ func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum
 	if s.True != nil {
 		s.Score = &s.scores.All
 	}
+	defer func() {
+		s.LeftOut = annotate.Counts{}.Add(s.unread)
+		for _, set := range s.sets {
+			s.LeftOut = s.LeftOut.Add(set.LeftOut().Counts())
+		}
+	}()
 	for i := range s.Pictures.Len() {
 		if err := ctx.Err(); err != nil {
 			return sum, err
 		}
 		g, err := dataset.GeometryOf(s.Pictures, i)
 		if sum.Count(err); err != nil {
-			s.fault(err)
+			s.miss(unreadable, err)
 			continue
 		}
 		p := annotate.Picture{Name: s.Pictures.Item(i).ID, Size: g.Picture, Regions: s.regions(s.Found, i, g.Picture)}
@@ -110,7 +152,7 @@ func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum
 		}
 		if s.Draw != "" {
 			if m, err := dataset.Picture(s.Pictures, i); err != nil {
-				s.fault(err)
+				s.miss(unreadable, err)
 			} else if err := overlay.SaveRegions(s.Draw, i, p.Name, m, p.Regions, truth); err != nil {
 				return sum, err
 			}
@@ -129,7 +171,11 @@ func (s *Survey) regions(source region.Source, i int, size picture.Size) []regio
 	}
 	rs, errs := source.Regions(i, size)
 	for _, err := range errs {
-		s.fault(err)
+		if known := (annotate.Fault{}); errors.As(err, &known) { // the set counts it
+			s.fault(err)
+		} else {
+			s.miss(unfound, err)
+		}
 	}
 	return rs
 }
@@ -148,13 +194,16 @@ func (s *Survey) add(p annotate.Picture, truth []region.Region) {
 			if n.Regions++; q.Mask != nil {
 				n.Masks++
 			}
+			if q.Crowd {
+				n.Crowds++
+			}
 		}
 	}
 	one := row{ID: p.Name, Regions: len(p.Regions)}
 	if s.Score != nil {
 		a, err := s.scores.Add(truth, p.Regions, s.IoU, s.AnyLabel)
 		if err != nil {
-			s.fault(fmt.Errorf("picture %q is not scored: %w", p.Name, err))
+			s.miss(unscored, fmt.Errorf("picture %q is not scored: %w", p.Name, err))
 		} else if !s.AnyLabel {
 			for _, r := range slices.Concat(truth, p.Regions) {
 				s.label(r.Label).Score = s.scores.Labels[r.Label]
@@ -184,6 +233,18 @@ func (s *Survey) Strangers() bool {
 	return !slices.ContainsFunc(s.Labels, func(l *label) bool {
 		return l.Score != nil && l.Score.Truth > 0 && l.Score.Found > 0
 	})
+}
+
+// Lost says what of the regions an output does not hold; "" is nothing.
+func (s *Survey) Lost(o annotate.Output) string {
+	var said []string
+	if s.Masks > 0 && !o.Masks {
+		said = append(said, fmt.Sprintf("of %s with a mask %s holds the box alone", text.Count(s.Masks, "region"), o.Name))
+	}
+	if s.Crowds > 0 && !o.Crowds {
+		said = append(said, fmt.Sprintf("of %s %s does not hold that they are crowds", text.Count(s.Crowds, "crowd region"), o.Name))
+	}
+	return strings.Join(said, "; ")
 }
 
 // Print writes tables for people. whole is what shows the labels that have no room there.

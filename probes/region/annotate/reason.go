@@ -1,0 +1,130 @@
+package annotate
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Reason is why something of annotations is left out, in words that are the same for all of
+// a kind: what it is counted by.
+type Reason string
+
+// The reasons.
+const (
+	BadFile    Reason = "file that cannot be read"
+	BadRow     Reason = "row that cannot be read"
+	BadBox     Reason = "empty or inverted box"
+	BadShape   Reason = "polygon or mask that cannot be read"
+	NoShape    Reason = "annotation without a box or a mask"
+	NoPixel    Reason = "shape that covers no pixel"
+	Outside    Reason = "box beyond the picture"
+	OtherSize  Reason = "picture of another size than annotated"
+	NoImage    Reason = "annotation of an image that the file does not list"
+	NoClass    Reason = "class that has no name"
+	NotInData  Reason = "picture that is not in the dataset"
+	Ambiguous  Reason = "picture name that several have"
+	TooMany    Reason = "mask beyond the memory for masks"
+	NoLabelMap Reason = "label map or panoptic mask that cannot be read"
+	NoSegment  Reason = "segment of a panoptic mask that the file does not list"
+)
+
+// What a Set notes of regions that are kept.
+const (
+	CrowdKept Reason = "crowd region, which stands for many objects"
+	OwnName   Reason = "file of the picture of its own name, not of the one that it names"
+	// PictureList is a text file that lists pictures, as Darknet's train.txt.
+	PictureList Reason = "file that lists pictures, passed over"
+	Unnamed     Reason = "category that the file does not list, labeled by its number"
+)
+
+type reasoned struct {
+	reason Reason
+	error
+}
+
+func (r *reasoned) Unwrap() error { return r.error }
+
+// because gives an error its reason; nil stays nil.
+func because(r Reason, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &reasoned{r, err}
+}
+
+// reasonOf is an error's reason, that of the innermost that has one.
+func reasonOf(err error) Reason {
+	reason := BadRow
+	for r := (*reasoned)(nil); errors.As(err, &r); err = r.error {
+		reason = r.reason
+	}
+	return reason
+}
+
+// Counts says how many there are of some kinds.
+type Counts map[Reason]int
+
+// Add counts others too, and gives the sum; c may be nil.
+func (c Counts) Add(others Counts) Counts {
+	if c == nil && len(others) > 0 {
+		c = Counts{}
+	}
+	for r, n := range others {
+		c[r] += n
+	}
+	return c
+}
+
+// String is the counts with the most frequent first, "" of none.
+func (c Counts) String() string {
+	kinds := slices.SortedFunc(maps.Keys(c), func(a, b Reason) int { return cmp.Or(c[b]-c[a], cmp.Compare(a, b)) })
+	var all []string
+	for _, r := range kinds {
+		all = append(all, fmt.Sprintf("%s: %d", r, c[r]))
+	}
+	return strings.Join(all, "; ")
+}
+
+// LeftOut is what of a Set could not be used so far, from reading it, matching it and asking
+// for regions. Its JSON is the counts at the time that it is made.
+type LeftOut struct{ set *Set }
+
+// LeftOut counts what of the set is left out.
+func (s *Set) LeftOut() LeftOut { return LeftOut{s} }
+
+// Counts is how many so far.
+func (l LeftOut) Counts() Counts {
+	l.set.late.Lock()
+	defer l.set.late.Unlock()
+	return Counts{}.Add(l.set.Faults.ByReason).Add(l.set.late.counts)
+}
+
+// MarshalJSON writes the counts.
+func (l LeftOut) MarshalJSON() ([]byte, error) { return json.Marshal(l.Counts()) }
+
+// late are the pictures and regions that were found to be of no use after reading, each
+// counted once however often it is asked for.
+type late struct {
+	sync.Mutex
+	seen   map[[2]int]bool
+	counts Counts
+}
+
+// add counts region mark of picture k; -1 is the picture as a whole.
+func (l *late) add(k, mark int, err error) {
+	l.Lock()
+	defer l.Unlock()
+	if at := [2]int{k, mark}; !l.seen[at] {
+		if l.seen == nil {
+			l.seen = map[[2]int]bool{}
+		}
+		l.seen[at] = true
+		l.counts = l.counts.Add(Counts{reasonOf(err): 1})
+	}
+}
