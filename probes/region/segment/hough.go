@@ -21,22 +21,28 @@ const perDegree = 4
 const maxVoters = 200_000
 
 func (p *ink) hough(maxSkew float64) hough {
-	var voters []int
-	for i, on := range p.on {
-		if on {
-			voters = append(voters, i)
+	every, k := p.count()/maxVoters+1, 0
+	var xs, ys []float64
+	for y := range p.h {
+		for x, on := range p.on[y*p.w : (y+1)*p.w] {
+			if !on {
+				continue
+			}
+			if k%every == 0 {
+				xs, ys = append(xs, float64(x)), append(ys, float64(y))
+			}
+			k++
 		}
 	}
-	every := len(voters)/maxVoters + 1
 	h := hough{least: -p.w}
 	n := int(math.Ceil(maxSkew * perDegree))
 	for k := -n; k <= n; k++ {
 		angle := float64(k) / perDegree * math.Pi / 180
 		sin, cos := math.Sincos(angle)
 		votes := make([]int32, 2*p.w+p.h+2)
-		for v := 0; v < len(voters); v += every {
-			x, y := voters[v]%p.w, voters[v]/p.w
-			votes[int(math.Round(float64(y)*cos-float64(x)*sin))-h.least]++
+		shift := .5 - float64(h.least) // what is no less than 0 is rounded
+		for v, x := range xs {
+			votes[int(ys[v]*cos-x*sin+shift)]++
 		}
 		h.angles, h.votes = append(h.angles, angle), append(h.votes, votes)
 	}
@@ -63,19 +69,20 @@ func (h hough) skew() float64 {
 const maxRules = 512
 
 // eraseRules takes ruled lines out: level ones with an unbroken stretch of a third of
-// the page's width. Ink that is thicker than a rule, such as strokes that cross one,
-// stays.
-func (p *ink) eraseRules(h hough, thick int) {
+// the page's width and of eight letters' height. Ink that is thicker than a rule, such
+// as strokes that cross one, stays. It reports whether there were any.
+func (p *ink) eraseRules(h hough, height float64) (any bool) {
+	long, thick := max(p.w/3, int(8*height), 1), max(int(height/4), 3)
 	type peak struct {
 		votes  int32
 		angle  float64
 		offset int
 	}
 	var peaks []peak
-	least := int32(p.w / 3 / (p.count()/maxVoters + 1))
+	least := int32(max(long/(p.count()/maxVoters+1), 1))
 	for i, votes := range h.votes {
 		for d, v := range votes {
-			if v >= max(least, 1) {
+			if v >= least {
 				peaks = append(peaks, peak{v, h.angles[i], d + h.least})
 			}
 		}
@@ -83,7 +90,8 @@ func (p *ink) eraseRules(h hough, thick int) {
 	slices.SortStableFunc(peaks, func(a, b peak) int { return int(b.votes - a.votes) })
 	for _, k := range peaks[:min(len(peaks), maxRules)] {
 		on := p.along(k.angle, k.offset)
-		if from, to := stretch(on, 3); to-from >= p.w/3 {
+		if from, to := stretch(on, 3); to-from >= long {
+			any = true
 			for x := from; x < to; x++ {
 				if on[x] >= 0 {
 					p.eraseRun(x, on[x], thick)
@@ -91,6 +99,7 @@ func (p *ink) eraseRules(h hough, thick int) {
 			}
 		}
 	}
+	return any
 }
 
 func (p *ink) count() (n int) {

@@ -119,3 +119,43 @@ func (p *ink) components(wide *ink) []component {
 	}
 	return all
 }
+
+// transpose makes rows of columns, block by block.
+func (p *ink) transpose() {
+	const block = 64
+	on := make([]bool, len(p.on))
+	for y0 := 0; y0 < p.h; y0 += block {
+		for x0 := 0; x0 < p.w; x0 += block {
+			for y := y0; y < min(y0+block, p.h); y++ {
+				for x := x0; x < min(x0+block, p.w); x++ {
+					on[x*p.h+y] = p.on[y*p.w+x]
+				}
+			}
+		}
+	}
+	p.h, p.w, p.on = p.w, p.h, on
+}
+
+// pen is the median length of runs of ink in rows.
+func (p *ink) pen() float64 {
+	runs := make([]int, p.w+1)
+	n := 0
+	for y := range p.h {
+		run := 0
+		for _, v := range p.on[y*p.w : (y+1)*p.w] {
+			if v {
+				run++
+			} else if run > 0 {
+				runs[run]++
+				n++
+				run = 0
+			}
+		}
+	}
+	for l, k := range runs {
+		if n -= 2 * k; n < 0 {
+			return float64(l)
+		}
+	}
+	return 0
+}

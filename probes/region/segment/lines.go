@@ -15,10 +15,11 @@ import (
 type LineOptions struct {
 	// MaxSkew is by how many degrees lines may be turned either way; 0 is 10.
 	MaxSkew float64 `json:"max_skew"`
-	// Gap is how wide a gap within a line may be, in heights of a letter; 0 is 4.
+	// Gap is how wide a gap within a line may be, in heights of a letter without
+	// ascender and descender; 0 is 10.
 	Gap float64 `json:"gap"`
-	// Rise is by how much the middles of neighbouring letters of a line may differ in
-	// height, in heights of a letter; 0 is 0.6.
+	// Rise is by how much the pieces of a line may differ in height where one goes on
+	// as the other, in distances of lines; 0 is 0.5.
 	Rise float64 `json:"rise"`
 }
 
@@ -34,7 +35,7 @@ func (o LineOptions) withDefaults() (LineOptions, error) {
 		or   float64
 		most float64
 		name string
-	}{{&o.MaxSkew, 10, 45, "skew in degrees"}, {&o.Gap, 4, 1000, "gap"}, {&o.Rise, 0.6, 10, "rise"}} {
+	}{{&o.MaxSkew, 10, 45, "skew in degrees"}, {&o.Gap, 10, 1000, "gap"}, {&o.Rise, 0.5, 10, "rise"}} {
 		if *d.v == 0 {
 			*d.v = d.or
 		}
@@ -48,10 +49,18 @@ func (o LineOptions) withDefaults() (LineOptions, error) {
 // Lines finds the lines of text of a page, from the top, by the classical scheme of
 // BN-HTRd (Rahman et al., 2022): Otsu's threshold, removal of specks, Hough lines for
 // the page's skew and to take out rules, removal of circles, dilation, connected
-// components, and OPTICS to gather these into lines. A region's Box is around the
-// line's ink, its Mask the band between the upper and the lower edge of the ink. A
-// page without text has no lines. Writing must be dark on light or light on dark,
-// in level lines but for the skew, curves included, of letters of similar height.
+// components, and OPTICS to gather these.
+//
+// Written lines climb, sag and waver, their words stand apart, and letters of one touch
+// those of the next. So three things differ. What is gathered is not components but the
+// ink of a letter's height and width in them, without what reaches above and below.
+// OPTICS makes words of it, and words are joined to lines, the surest first, where the
+// one, going on as it climbs, meets the other. And components go to the lines after
+// that, those that pass through several being cut.
+//
+// A region's Box is around the line's ink, its Mask the band between the upper and the
+// lower edge of the ink. A page without text has no lines. Writing must be dark on light
+// or light on dark, of letters of similar height, and climb by less than MaxSkew.
 //
 // It is an error when the page has more than 2^26 pixels, or more than 20,000
 // components, as noise has.
@@ -65,16 +74,30 @@ func Lines(m image.Image, o LineOptions) ([]region.Region, error) {
 		return nil, fmt.Errorf("lines of text: got a page of %d x %d (width x height), want positive edges and at most %d pixels", b.Dx(), b.Dy(), maxPage)
 	}
 	p := inkOf(m)
-	height := p.letterHeight()
+	g, err := p.gather(o)
+	if g == nil {
+		return nil, err
+	}
+	return p.regions(g.lines())
+}
+
+// gather takes out what is no writing and marks letters; nil without any.
+func (p *ink) gather(o LineOptions) (*gathering, error) {
+	height, pen := p.letterHeight(), p.pen()
 	if height == 0 {
 		return nil, nil
 	}
+	p.transpose()
+	p.eraseRules(p.hough(1), height)
+	p.transpose()
 	h := p.hough(o.MaxSkew)
-	p.eraseRules(h, max(int(height/4), 3))
+	if p.eraseRules(h, height) {
+		h = p.hough(o.MaxSkew)
+	}
 	var parts []component
 	for _, c := range p.components(p.dilate()) {
 		size := float64(max(c.width(), c.height()))
-		if size < max(height/6, 3) || size > 2*height && p.round(c) {
+		if size < max(0.8*pen, 3) || size > 2*height && p.round(c) {
 			continue
 		}
 		parts = append(parts, c)
@@ -82,8 +105,7 @@ func Lines(m image.Image, o LineOptions) ([]region.Region, error) {
 	if len(parts) > maxComponents {
 		return nil, fmt.Errorf("lines of text: the page has %d components, want at most %d: is it a page of text?", len(parts), maxComponents)
 	}
-	g := newGathering(parts, p.w, p.hough(o.MaxSkew).skew(), height, o)
-	return p.regions(g.lines())
+	return newGathering(parts, p.w, h.skew(), coreHeight(parts, p.w, height), o), nil
 }
 
 // letterHeight is the height that the components of half the ink have at most, without
@@ -107,6 +129,25 @@ func (p *ink) letterHeight() float64 {
 		}
 	}
 	return 0
+}
+
+// coreHeight is that of letters without ascenders and descenders, given how tall letters
+// are: half the columns of ink, each half a letter wide, are no taller.
+func coreHeight(parts []component, w int, height float64) float64 {
+	var all []float64
+	for _, c := range parts {
+		n := max(int(math.Ceil(2*float64(c.width())/height)), 1)
+		for _, rows := range c.columns(w, n) {
+			if _, _, tall := moments(rows); tall > height/6 {
+				all = append(all, tall)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return height
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
 }
 
 // regions makes the regions of lines, each a list of components.
