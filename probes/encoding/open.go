@@ -251,7 +251,7 @@ func readJSON(dir, name string, v any) error {
 // choose is the kind of codes to read.
 func choose(f *source, on string) (string, error) {
 	there := []string{Sketch, Code, Channels, Digest}
-	if f.has("region") {
+	if f.has("selection") { // codes of parts of pictures
 		there = []string{Channels, Digest, Sketch}
 	}
 	there = slices.DeleteFunc(there, func(kind string) bool { return !f.has(kind) })

@@ -70,12 +70,13 @@ func (r *Rows) Agree(ctx context.Context, p *probes.Prober, ds dataset.Dataset, 
 
 // refer makes a reference of the code of a region's picture.
 func (r *Rows) refer(of *Place, g picture.Geometry, code []byte) (*Reference, error) {
-	m, kept, err := Project(g, of.Region)
+	cx, cy, err := new(entry).see(g, of.Region, r.tiled)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", of.ID, err)
+	}
+	m, err := of.Region.project(g, cx, cy)
 	if err != nil {
 		return nil, err
-	}
-	if kept == 0 {
-		return nil, fmt.Errorf("nothing of the region %q is in what the model sees of its picture: it lies outside, or the crop cuts it off", of.ID)
 	}
 	ref := &Reference{Place: *of, Code: code}
 	for _, s := range r.sites {
