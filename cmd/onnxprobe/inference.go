@@ -199,13 +199,12 @@ func (f *closing) check(m *result.Manifest) error {
 		}
 		where, err := from.located(f.c)
 		if err == nil {
-			f.wrote, err = where.Finish(f.rows)
+			f.wrote, err = where.Finish(f.rows, m)
 		}
 		if err != nil {
 			return err
 		}
 		noteCrop(f.c, f.wrote)
-		m.Settings.(map[string]any)["region_rows"] = f.wrote
 		if s := f.rows.Summary(); s.Regions > 0 && s.Failed == s.Regions {
 			f.fault = noneUsed{result.Summary{Items: s.Regions, Failed: s.Failed, Errors: s.Errors}, "region"}
 		} else if f.wrote.Failed > 0 && !errors.As(f.fault, &none) {

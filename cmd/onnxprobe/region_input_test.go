@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/color"
+	pngs "image/png"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -155,6 +159,109 @@ func TestRemedyOfCroppedRegions(t *testing.T) {
 		r := do(slices.Concat([]string{"codes", "-o", "-"}, args, []string{"--resize", "32x32", "--crop", "none"})...)
 		if r.code != exitDone || strings.Contains(r.messages, "crop") || len(rows(t, r.stdout)) != 3 {
 			t.Errorf("%s, as told: exit code %d, %s", name, r.code, r.messages)
+		}
+	}
+}
+
+// patches draws pictures of two bright or dark patches each, and says where in COCO's form,
+// whose classes are numbered in the order of names.
+func patches(t *testing.T, dir, coco string, seed int, names ...string) {
+	t.Helper()
+	var images, annotations, classes []string
+	for k, name := range names {
+		classes = append(classes, fmt.Sprintf(`{"id":%d,"name":%q}`, k+1, name))
+	}
+	for i := range 6 {
+		file := fmt.Sprintf("%d.png", i)
+		m := image.NewNRGBA(image.Rect(0, 0, 32, 32))
+		for at := range m.Pix {
+			m.Pix[at] = uint8(120 + (at*7+i*seed)%9)
+		}
+		images = append(images, fmt.Sprintf(`{"id":%d,"file_name":%q,"width":32,"height":32}`, i+1, file))
+		for k := range 2 {
+			name, x, y := []string{"dark", "light"}[(i+k+seed)%2], 1+16*k, 2+(i*seed)%8
+			for a := range 14 * 14 {
+				v := map[string]uint8{"dark": 5, "light": 250}[name]
+				m.SetNRGBA(x+a%14, y+a/14, color.NRGBA{v, v, uint8(100 + a%14), 255})
+			}
+			annotations = append(annotations, fmt.Sprintf(`{"id":%d,"image_id":%d,"category_id":%d,"bbox":[%d,%d,14,14]}`,
+				2*i+k+1, i+1, slices.Index(names, name)+1, x, y))
+		}
+		var b bytes.Buffer
+		if err := pngs.Encode(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		spill(t, filepath.Join(dir, file), b.Bytes())
+	}
+	spill(t, coco, fmt.Appendf(nil, `{"images":[%s],"annotations":[%s],"categories":[%s]}`,
+		strings.Join(images, ","), strings.Join(annotations, ","), strings.Join(classes, ",")))
+}
+
+// The labels of regions are names to evaluate, search and dedup, whatever number a file gives
+// them and however rows are written, and so by site; those of boxes that go in are too.
+func TestLabelsOfRegionsAreLabels(t *testing.T) {
+	needORT(t)
+	const model = regionModels + "roi_features_dynamo.onnx"
+	work := t.TempDir()
+	dirs := map[string]string{"train": t.TempDir(), "test": t.TempDir()}
+	patches(t, dirs["train"], filepath.Join(work, "train.json"), 1, "dark", "light")
+	patches(t, dirs["test"], filepath.Join(work, "test.json"), 2, "light", "dark")
+	made := func(set, name, verb string, more ...string) string {
+		out := filepath.Join(work, set+name)
+		args := slices.Concat([]string{verb, model, dirs[set], "--regions", filepath.Join(work, set+".json")}, blip, more)
+		stdoutOf(t, with(args, "--backend", "ort", "--quiet", "-o", out)...)
+		return out
+	}
+	type neighbors struct{ Accuracy float64 }
+	type measured struct {
+		Name string
+		KNN  *neighbors
+	}
+	whole := []string{"--input", "box=0,0,1,1", "--region-rule", "any", "--channels"}
+	for name, c := range map[string]struct {
+		verb  string
+		more  []string
+		on    string
+		sites int
+		least float64 // accuracy of one neighbor
+	}{
+		".parquet": {"codes", whole, "channels", 7, 1},
+		".jsonl":   {"codes", whole, "channels", 7, 1},
+		"array":    {"hash", with(whole, "--output-format", "npy"), "channels", 7, 1},
+		"job":      {"hash", whole, "channels", 7, 1},
+		"boxes":    {"hash", []string{"--region-input", "xyxy01", "--code"}, "code", 9, 0},
+	} {
+		train, test := made("train", name, c.verb, c.more...), made("test", name, c.verb, c.more...)
+		var e struct {
+			Labels []struct {
+				Label string
+				Items int
+			}
+			measured
+			Sites []measured
+		}
+		decode(t, stdoutOf(t, "evaluate", train, "--test", test, "--on", c.on, "--by-site", "-k", "1", "--json"), &e)
+		if len(e.Labels) != 2 || e.Labels[0].Label != "dark" || e.Labels[0].Items != 6 || e.KNN == nil || e.KNN.Accuracy < c.least || len(e.Sites) != c.sites {
+			t.Errorf("%s: evaluate gives %+v of %v at %d sites", name, e.KNN, e.Labels, len(e.Sites))
+		}
+		first := rows(t, stdoutOf(t, "search", train, "--query", "0.png#1", "-k", "11", "-o", "-"))
+		group := rows(t, stdoutOf(t, "dedup", train, "--on", c.on, "--distance", "0.99", "-o", "-"))
+		for i, all := range [][]map[string]any{first, group} {
+			names := map[any]int{}
+			for _, r := range all {
+				names[r["label"]]++
+			}
+			if names["dark"]+i < 5 || names["light"]+i < 5 || len(names) != 2 {
+				t.Errorf("%s: %s names the labels %v", name, []string{"search", "dedup"}[i], names)
+			}
+		}
+		for _, verb := range [][]string{{"search", train, "--query", "0.png#1"}, {"dedup", train, "--on", c.on, "--distance", "0.99"}} {
+			if text := stdoutOf(t, verb...); !strings.Contains(text, "light") || !strings.Contains(text, "dark") {
+				t.Errorf("%s: %s prints\n%s", name, verb[0], text)
+			}
+			if text := stdoutOf(t, with(verb, "--json")...); !strings.Contains(text, `"label": "light"`) {
+				t.Errorf("%s: %s --json prints\n%s", name, verb[0], text)
+			}
 		}
 	}
 }

@@ -62,21 +62,22 @@ type RowOptions struct {
 // units, and one that the source cannot give, is a row with an error; items without
 // regions have no row.
 type Rows struct {
-	to     result.Sink
-	where  func(i int) (picture.Geometry, error)
-	from   Source
-	o      RowOptions
-	sites  []rowSite
-	width  int // of a whole code
-	next   int // the item of the next row
-	sum    RowSummary
-	rows   rowColumns
-	agree  *Reference      // that rows are compared with, or nil
-	needed bool            // the columns were seen to be those that there have to be
-	tiled  bool            // the items are tiles, which show parts of pictures
-	parts  *Parts          // that the rows are of, or nil
-	last   int             // the picture of the last of them
-	others []result.Column // of the run over them, without rows
+	to      result.Sink
+	where   func(i int) (picture.Geometry, error)
+	from    Source
+	o       RowOptions
+	sites   []rowSite
+	layouts []Layout // of all sites
+	width   int      // of a whole code
+	next    int      // the item of the next row
+	sum     RowSummary
+	rows    rowColumns
+	agree   *Reference      // that rows are compared with, or nil
+	needed  bool            // the columns were seen to be those that there have to be
+	tiled   bool            // the items are tiles, which show parts of pictures
+	parts   *Parts          // that the rows are of, or nil
+	last    int             // the picture of the last of them
+	others  []result.Column // of the run over them, without rows
 }
 
 // rowSite is a site with positions, and its place in the whole code.
@@ -152,7 +153,7 @@ func NewRows(to result.Sink, sites []site.Site, layouts []Layout, where func(i i
 	if !(o.Share >= 0 && o.Share <= 1) || o.Sketch < 0 {
 		return nil, fmt.Errorf("rows of regions: a share of %g and a sketch of %d bits; want a share from 0 to 1, and 0 bits or more", o.Share, o.Sketch)
 	}
-	r := &Rows{to: to, where: where, from: from, o: o}
+	r := &Rows{to: to, where: where, from: from, o: o, layouts: layouts}
 	_, r.tiled = from.(*tileSource)
 	for i := range sites {
 		if layouts[i].Reason == "" {
@@ -170,6 +171,18 @@ func NewRows(to result.Sink, sites []site.Site, layouts []Layout, where func(i i
 	r.rows = rowColumns{heads: heads{scored: Scored(from), sum: &r.sum}, of: r}
 	return r, nil
 }
+
+// Describe says in a manifest which channels each site has in channel codes of regions.
+func Describe(m *result.Manifest, layouts []Layout) {
+	for i := range layouts {
+		if l := &layouts[i]; l.Reason == "" {
+			m.Sites[i].RegionChannels = l.Channels
+		}
+	}
+}
+
+// Describe says in the manifest of the run which channels each site has.
+func (r *Rows) Describe(m *result.Manifest) { Describe(m, r.layouts) }
 
 // Summary is what was written so far.
 func (r *Rows) Summary() RowSummary { return r.sum }

@@ -85,8 +85,9 @@ func (r *Regions) Rows(p *probes.Plan, ds dataset.Dataset, to result.Sink, o reg
 	return region.NewRows(to, p.Sites, layouts, where, from, o)
 }
 
-// Finish writes rows of the annotations that could not be read, and says what was written.
-func (r *Regions) Finish(rows *region.Rows) (region.RowSummary, error) {
+// Finish writes rows of the annotations that could not be read, and says what was written,
+// also among the settings of the run's manifest.
+func (r *Regions) Finish(rows *region.Rows, m *result.Manifest) (region.RowSummary, error) {
 	var faults annotate.Faults
 	if r.Set != nil {
 		faults = r.Set.Faults
@@ -102,6 +103,8 @@ func (r *Regions) Finish(rows *region.Rows) (region.RowSummary, error) {
 		r.Say("%s of %s cannot be read", text.Count(n, "more row"), r.Path)
 	}
 	r.Say("%s of %s; %s without regions", text.Count(s.Regions-s.Failed, "region"), text.Count(s.Pictures, "picture"), text.Count(s.Without, "picture"))
+	rows.Describe(m)
+	m.Settings.(map[string]any)["region_rows"] = s
 	return s, nil
 }
 
