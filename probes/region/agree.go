@@ -27,6 +27,7 @@ type Reference struct {
 	// nothing is compared there.
 	Left []string
 
+	from  Source
 	sites []referred // all sites with positions; those that are left out have no code
 }
 
@@ -78,7 +79,7 @@ func (r *Rows) refer(of *Place, g picture.Geometry, code []byte) (*Reference, er
 	if err != nil {
 		return nil, err
 	}
-	ref := &Reference{Place: *of, Code: code}
+	ref := &Reference{Place: *of, Code: code, from: r.from}
 	for _, s := range r.sites {
 		inside, err := s.Units(m, r.o.Rule)
 		if err != nil {
@@ -163,6 +164,15 @@ func (r *Reference) region(selected []*Selection, code []byte) (share float64, s
 		n++
 	}
 	return share / float64(max(n, 1)), n > 0
+}
+
+// Regions are those of item i, a picture of a size: those that rows are of.
+func (r *Reference) Regions(i int, size picture.Size) []Region {
+	if !r.from.Has(i) {
+		return nil
+	}
+	rs, _ := r.from.Regions(i, size) // what has none is a row that says why
+	return rs
 }
 
 // Positions calls use with each site that is compared and the agreement of its

@@ -23,10 +23,7 @@ type entry struct {
 // take makes a row of an item that of one of its regions.
 func (r *entry) take(of *Region) {
 	r.id, r.region, r.label, r.score = r.image+"#"+of.ID, of.ID, of.Label, of.Score
-	box := of.Box
-	if of.Mask != nil && box == (Box{}) {
-		box = of.Mask.bounds()
-	}
+	box := of.Bounds()
 	r.box = &box
 }
 
@@ -52,6 +49,14 @@ func (r *entry) see(g picture.Geometry, of Region, tiled bool) (cx, cy float64, 
 		err = fmt.Errorf("region %q: nothing of it is in the %s pixels (height x width) that the model sees", of.ID, g.Input)
 	}
 	return cx, cy, err
+}
+
+// Bounds is a region's box, and of a mask without one the box around it.
+func (r Region) Bounds() Box {
+	if r.Mask != nil && r.Box == (Box{}) {
+		return r.Mask.bounds()
+	}
+	return r.Box
 }
 
 // bounds is the box around the pixels of a mask.
