@@ -146,7 +146,7 @@ func (o *complexityOptions) measured(c *cobra.Command) *measured {
 					return nil, err
 				}
 			}
-			return locate.Maps(where, r.Plan, ds, to, o.maps)
+			return locate.Maps(where, o.others.parts, r.Plan, ds, to, o.maps)
 		}
 	}
 	return what

@@ -265,3 +265,25 @@ func TestLabelsOfRegionsAreLabels(t *testing.T) {
 		}
 	}
 }
+
+// The map of a region whose box goes in has its box.
+func TestMapsOfBoxes(t *testing.T) {
+	needORT(t)
+	dir, work := t.TempDir(), t.TempDir()
+	gradient(t, filepath.Join(dir, "a.png"), 160, 120)
+	boxes := spill(t, filepath.Join(work, "boxes.csv"), []byte("path,id,x0,y0,x1,y1\na.png,4,10,20,150,100\na.png,5,60,30,90,90\n"))
+	maps := filepath.Join(work, "maps")
+	args := with([]string{"complexity", regionModels + "roi_features_dynamo.onnx", dir, "--regions", boxes, "--region-input", "xyxy01"}, blip...)
+	stdoutOf(t, with(args, "--backend", "ort", "--quiet", "--map", maps, "-o", filepath.Join(work, "lc.parquet"))...)
+	for i, edges := range [][]image.Point{{{10, 60}, {149, 60}, {80, 99}}, {{60, 60}, {89, 60}, {75, 89}}} {
+		m := opened(t, maps, i)
+		for _, p := range edges {
+			if r, g, b, _ := m.At(p.X, p.Y).RGBA(); r&g&b != 0xffff {
+				t.Errorf("map %d: no edge of its box at %v", i, p)
+			}
+		}
+		if r, g, b, _ := m.At(75, 60).RGBA(); r&g&b == 0xffff {
+			t.Errorf("map %d: the other's box too", i)
+		}
+	}
+}

@@ -31,9 +31,9 @@ type Parts struct {
 
 // part is one of them: a region, or what is none and why.
 type part struct {
-	picture, region int
-	err             error
-	entry           // what its row says besides id and path
+	picture, nth int // of the dataset, and of the picture
+	err          error
+	entry        // what its row says besides id and path
 }
 
 // NewParts looks through the pictures of ds; Frame is then the error of a region that cannot
@@ -86,7 +86,7 @@ func (p *Parts) choose(use func(g picture.Geometry, r *Region) error) error {
 		}
 		names := rowNames{}
 		for k := range regions {
-			at := part{region: k}
+			at := part{nth: k}
 			at.take(&regions[k])
 			_, _, at.err = at.see(g, regions[k], tiled)
 			add(names.next("#"+regions[k].ID), g, at, &regions[k])
@@ -102,6 +102,15 @@ func (p *Parts) choose(use func(g picture.Geometry, r *Region) error) error {
 		p.number[p.Items.Item(k).ID] = k
 	}
 	return err
+}
+
+// Has reports whether item i is a region, as a Source of the items does.
+func (p *Parts) Has(i int) bool { return p.all[i].box != nil }
+
+// Regions is the box of item i.
+func (p *Parts) Regions(i int, _ picture.Size) ([]Region, []error) {
+	at := &p.all[i]
+	return []Region{{ID: at.region, Label: at.label, Box: *at.box, Score: at.score}}, nil
 }
 
 // Frame is f restricted to the elements of the input that show an item's region, for
@@ -126,10 +135,10 @@ func (p *Parts) Frame(it dataset.Item, f *probes.Frame) (*probes.Frame, error) {
 		p.last, p.seen = id, regions
 	}
 	p.mu.Unlock()
-	if r.region >= len(regions) {
-		return nil, fmt.Errorf("region %d: the picture had more regions when they were counted than it has now, %d", r.region, len(regions))
+	if r.nth >= len(regions) {
+		return nil, fmt.Errorf("region %d: the picture had more regions when they were counted than it has now, %d", r.nth, len(regions))
 	}
-	mask, _, err := Project(g, regions[r.region])
+	mask, _, err := Project(g, regions[r.nth])
 	if err != nil {
 		return nil, err
 	}

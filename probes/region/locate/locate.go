@@ -109,14 +109,16 @@ func (r *Regions) Finish(rows *region.Rows, m *result.Manifest) (region.RowSumma
 }
 
 // Maps is a sink that draws heat maps to a folder before another one: of how sites change, with
-// the regions. r is nil where there are none.
-func Maps(r *Regions, p *probes.Plan, ds dataset.Dataset, to result.Sink, dir string) (result.Sink, error) {
+// the regions. r is nil where there are none, and parts where no region is an item.
+func Maps(r *Regions, parts *region.Parts, p *probes.Plan, ds dataset.Dataset, to result.Sink, dir string) (result.Sink, error) {
 	layouts, err := region.Map(p.Source(), &p.Fit, p.Sites)
 	if err != nil {
 		return nil, err
 	}
 	var from region.Source
 	switch {
+	case parts != nil:
+		from = parts
 	case r == nil:
 	case r.Set == nil:
 		if from, err = r.Source(ds); err != nil {
