@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,6 +59,24 @@ func (f *Fit) bind(sides []dataset.Side) ([]int, error) {
 
 // String is an input for people: "box" (float32 [4]).
 func (p Input) String() string { return fmt.Sprintf("%q (%s %v)", p.Name, p.DType, p.Shape) }
+
+// InputNamed is the one of a model's other inputs that has a name, "" for the only one. The
+// error says which there are.
+func InputNamed(others []Input, name string) (Input, error) {
+	for _, p := range others {
+		if p.Name == name || name == "" && len(others) == 1 {
+			return p, nil
+		}
+	}
+	all := describePorts(others)
+	switch {
+	case len(others) == 0:
+		return Input{}, errors.New("the model has one input, which the data goes into")
+	case name == "":
+		return Input{}, fmt.Errorf("the model has several inputs besides its data; name one of %s", all)
+	}
+	return Input{}, fmt.Errorf("the model has no input %q besides its data; it has %s", name, all)
+}
 
 func describePorts(ports []Input) string {
 	var s []string

@@ -127,7 +127,7 @@ func (o *complexityOptions) measured(c *cobra.Command) *measured {
 		used = f
 		p := probes.Complexity{Frame: f, Radii: o.radii, Center: o.center, Sign3: o.sign3, Input: o.around,
 			Changed: o.regions.path != "" || o.maps != ""}
-		if parts := o.others.parts; parts != nil {
+		if parts := o.others.parts; o.others.frame {
 			p.Each = func(it dataset.Item) (*probes.Frame, error) { return parts.Frame(it, f) }
 		}
 		return []probes.Probe{p}, nil
@@ -146,7 +146,7 @@ func (o *complexityOptions) measured(c *cobra.Command) *measured {
 					return nil, err
 				}
 			}
-			return locate.Maps(where, r.Plan, ds, to, o.maps)
+			return locate.Maps(where, o.others.parts, r.Plan, ds, to, o.maps)
 		}
 	}
 	return what

@@ -50,6 +50,7 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 	if r := s.Regions; r != nil {
 		note(c, "%s of %s, %d of them failed; %s without regions", text.Count(r.Regions, "region"),
 			text.Count(r.Pictures, "picture"), r.Failed, text.Count(r.Without, "picture"))
+		noteCrop(c, *r)
 		if r.Failed > 0 {
 			return regionsFailed(*r)
 		}

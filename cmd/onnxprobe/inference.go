@@ -154,6 +154,10 @@ func (f *inference) request(c *cobra.Command, args []string, what *measured) (*p
 // asked for.
 func (f *inference) before(c *cobra.Command, r *probes.Prober, ds dataset.Dataset, to result.Sink, what *measured) (
 	rows *region.Rows, _ result.Sink, err error) {
+	if parts := f.others.parts; parts != nil {
+		rows = parts.Rows(to)
+		to = rows
+	}
 	if f.regions.path != "" {
 		where, err := f.regions.located(c)
 		if err != nil {
@@ -162,7 +166,7 @@ func (f *inference) before(c *cobra.Command, r *probes.Prober, ds dataset.Datase
 		if f.each.Rule, err = region.ParseRule(f.regions.rule); err != nil {
 			return nil, nil, err
 		}
-		f.each.Seed = f.seed
+		f.each.Seed, f.each.Words = f.seed, withFlags
 		if rows, err = where.Rows(r.Plan, ds, to, f.each); err != nil {
 			return nil, nil, err
 		}
@@ -189,14 +193,18 @@ func (f *closing) check(m *result.Manifest) error {
 	f.fault = failed(m.Summary.(result.Summary), "item")
 	var none noneUsed
 	if f.rows != nil {
-		where, err := f.regions.located(f.c)
+		from := &f.regions
+		if f.others.parts != nil {
+			from = &f.others.boxes
+		}
+		where, err := from.located(f.c)
 		if err == nil {
-			f.wrote, err = where.Finish(f.rows)
+			f.wrote, err = where.Finish(f.rows, m)
 		}
 		if err != nil {
 			return err
 		}
-		m.Settings.(map[string]any)["region_rows"] = f.wrote
+		noteCrop(f.c, f.wrote)
 		if s := f.rows.Summary(); s.Regions > 0 && s.Failed == s.Regions {
 			f.fault = noneUsed{result.Summary{Items: s.Regions, Failed: s.Failed, Errors: s.Errors}, "region"}
 		} else if f.wrote.Failed > 0 && !errors.As(f.fault, &none) {

@@ -21,7 +21,7 @@ type otherFlags struct {
 	tiles     int
 	thumbnail bool
 	frame     bool          // of complexity: vertices move the region alone
-	parts     *region.Parts // then, once feed has them
+	parts     *region.Parts // the regions that are items, once feed has them
 	// boxes are the regions whose boxes go in, once take has them.
 	boxes    regionFlags
 	settings map[string]any
@@ -41,6 +41,10 @@ func (f *otherFlags) add(fs *pflag.FlagSet) {
 // take makes the regions what goes into the model, where --region-input is given: no
 // rows are made of them then.
 func (f *otherFlags) take(regions *regionFlags, changed func(string) bool) error {
+	flag := "region-input"
+	if f.frame {
+		flag = "region-frame"
+	}
 	switch {
 	case changed("tile-thumbnail") && f.tiles == 0:
 		return usagef("--tile-thumbnail goes with --tiles")
@@ -51,15 +55,11 @@ func (f *otherFlags) take(regions *regionFlags, changed func(string) bool) error
 	case f.box != "" && f.frame:
 		return usagef("--region-frame does not go with --region-input")
 	case regions.path == "":
-		return usagef("--%s goes with --regions, which says where the regions are", map[bool]string{false: "region-input", true: "region-frame"}[f.frame])
+		return usagef("--%s goes with --regions, which says where the regions are", flag)
 	}
 	for _, name := range []string{"region-rule", "region-box-only", "channels", "region-share", "region-code"} {
-		if changed(name) {
-			if name == "region-box-only" && f.frame {
-				continue
-			}
-			return usagef("--%s does not go with --%s: each region is "+
-				"an item, and the rows are of the whole code", name, map[bool]string{false: "region-input", true: "region-frame"}[f.frame])
+		if changed(name) && !(name == "region-box-only" && f.frame) {
+			return usagef("--%s does not go with --%s: each region is an item, and the rows are of the whole code", name, flag)
 		}
 	}
 	if err := regions.parse(changed); err != nil {
@@ -77,13 +77,8 @@ func (f *otherFlags) feed(c *cobra.Command, ds dataset.Dataset, ports []probes.I
 			return nil, usageError{err}
 		}
 	}
-	if f.box != "" {
-		if ds, err = f.feedBoxes(c, ds, ports); err != nil {
-			return nil, err
-		}
-	}
-	if f.frame {
-		if ds, err = f.feedParts(c, ds); err != nil {
+	if f.box != "" || f.frame {
+		if ds, err = f.feedRegions(c, ds, ports); err != nil {
 			return nil, err
 		}
 	}
@@ -110,55 +105,38 @@ func complete(sides []dataset.Side, ports []probes.Input) error {
 }
 
 // boxInput is the input that --region-input names.
-func (f *otherFlags) boxInput(ports []probes.Input) (in region.BoxInput, err error) {
-	name, units, _ := strings.Cut(f.box, "=")
-	if slices.Contains(region.Units, name) && units == "" {
-		name, units = "", name
-	}
-	p, err := portNamed("region-input", name, ports)
+func (f *otherFlags) boxInput(ports []probes.Input) (region.BoxInput, error) {
+	in, err := region.ParseBoxInput(f.box, ports)
 	if err != nil {
-		return in, err
+		err = usagef("--region-input %s: %w", f.box, err)
 	}
-	if units == "" {
-		units = region.Units[0]
-	}
-	if !slices.Contains(region.Units, units) {
-		return in, usagef("--region-input %s: a box in %q; the choices are %s", f.box, units, strings.Join(region.Units, ", "))
-	}
-	if !slices.Equal(p.Shape, []int{4}) {
-		return in, usagef("--region-input %s: the model's input %s takes no box, which has 4 numbers", f.box, p.String())
-	}
-	return region.BoxInput{Name: p.Name, DType: p.DType, Units: units}, nil
+	return in, err
 }
 
-func (f *otherFlags) feedBoxes(c *cobra.Command, ds dataset.Dataset, ports []probes.Input) (dataset.Dataset, error) {
-	in, err := f.boxInput(ports)
-	if err != nil {
-		return nil, err
+// feedRegions makes items of the regions.
+func (f *otherFlags) feedRegions(c *cobra.Command, ds dataset.Dataset, ports []probes.Input) (_ dataset.Dataset, err error) {
+	var in region.BoxInput
+	if f.frame {
+		f.settings["region_frame"] = true
+	} else {
+		if in, err = f.boxInput(ports); err != nil {
+			return nil, err
+		}
+		f.settings["box_input"] = map[string]string{"name": in.Name, "units": in.Units}
 	}
-	f.settings["box_input"] = map[string]string{"name": in.Name, "units": in.Units}
-	from, err := f.regions(c, ds)
-	if err != nil {
-		return nil, err
-	}
-	return region.Items(ds, from, in)
-}
-
-// regions reads those that are items.
-func (f *otherFlags) regions(c *cobra.Command, ds dataset.Dataset) (region.Source, error) {
 	if err := f.boxes.read(c, f.settings); err != nil {
 		return nil, err
 	}
-	return f.boxes.source(c, ds)
-}
-
-func (f *otherFlags) feedParts(c *cobra.Command, ds dataset.Dataset) (_ dataset.Dataset, err error) {
-	f.settings["region_frame"] = true
-	from, err := f.regions(c, ds)
+	from, err := f.boxes.source(c, ds)
 	if err != nil {
 		return nil, err
 	}
-	if f.parts, err = region.NewParts(ds, from); err != nil {
+	if f.frame {
+		f.parts, err = region.NewParts(ds, from)
+	} else {
+		f.parts, err = region.Items(ds, from, in)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return f.parts.Items, nil
@@ -191,22 +169,13 @@ func (f *otherFlags) feedOne(c *cobra.Command, ds dataset.Dataset, ports []probe
 	return ds, err
 }
 
-// portNamed is the other input of a name, "" for the only one.
+// portNamed is the other input that a flag names, "" for the only one.
 func portNamed(flag, name string, ports []probes.Input) (probes.Input, error) {
-	var all []string
-	for _, p := range ports {
-		if p.Name == name || name == "" && len(ports) == 1 {
-			return p, nil
-		}
-		all = append(all, p.String())
+	p, err := probes.InputNamed(ports, name)
+	if err != nil {
+		err = usagef("--%s: %w", flag, err)
 	}
-	switch {
-	case len(ports) == 0:
-		return probes.Input{}, usagef("--%s: the model has one input, which the data goes into", flag)
-	case name == "":
-		return probes.Input{}, usagef("--%s: the model has several inputs besides its data; name one of %s", flag, strings.Join(all, ", "))
-	}
-	return probes.Input{}, usagef("--%s: the model has no input %q besides its data; it has %s", flag, name, strings.Join(all, ", "))
+	return p, err
 }
 
 // inputsOf are the model's data input and the others, which only a verb with

@@ -52,7 +52,7 @@ func newRegions() *cobra.Command {
 	fs.BoolVar(&f.byPicture, "by-picture", false, "a row for each picture too")
 	fs.StringVarP(&f.output, "output", "o", "", "write the regions to a `FILE` or a new folder; - is standard output")
 	fs.StringVar(&f.form, "output-format", "auto", "what is written: "+strings.Join(forms, ", ")+"; by default by the extension")
-	fs.StringVar(&f.draw, "draw", "", "draw each picture with its regions, and the true ones in green, to a `DIR`")
+	fs.StringVar(&f.draw, "draw", "", "draw each picture with its regions and their numbers, and the true ones in green, to a `DIR`")
 	all := pflag.NewFlagSet("all", pflag.ContinueOnError)
 	f.modelFlags.add(all)
 	f.dataFlags.add(all)

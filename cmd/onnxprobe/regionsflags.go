@@ -172,6 +172,13 @@ func (f *regionFlags) source(c *cobra.Command, ds dataset.Dataset) (region.Sourc
 	return r.Source(ds)
 }
 
+// noteCrop says how many regions are cut off, and what keeps them.
+func noteCrop(c *cobra.Command, s region.RowSummary) {
+	if err := s.Cropped.Remedy(); err != nil {
+		note(c, "%s", withFlags(err))
+	}
+}
+
 // regionsFailed is the end of a run some of whose regions could not be used.
 func regionsFailed(s region.RowSummary) error {
 	return someFailed{result.Summary{Items: s.Regions, Failed: s.Failed, Errors: s.Errors}}

@@ -74,7 +74,7 @@ func TestAffinityIsDoublyStochastic(t *testing.T) {
 			}
 		}
 		of := clustersOf(t, g, 3)
-		if m := matchedShare(of, labels); m != 1 {
+		if m := matchedShare(of, numberedAll(labels)); m != 1 {
 			t.Errorf("eta %g: %v of the items matched", eta, m)
 		}
 	}
@@ -167,8 +167,8 @@ func TestCodingLengthCountsClusters(t *testing.T) {
 		if length < least {
 			best, least = clusters, length
 		}
-		if clusters == 4 && matchedShare(of, labels) != 1 {
-			t.Errorf("four clusters match %v", matchedShare(of, labels))
+		if clusters == 4 && matchedShare(of, numberedAll(labels)) != 1 {
+			t.Errorf("four clusters match %v", matchedShare(of, numberedAll(labels)))
 		}
 	}
 	if best != 4 {
@@ -206,7 +206,7 @@ func TestChurn(t *testing.T) {
 	if err != nil || got.Items != 3 || got.Moved != 1 || *got.Mean != 2./3 || *got.Fraction != 2./24 {
 		t.Errorf("%+v %v, want 3 items, 1 of them moved, by 2 bits", got, err)
 	}
-	labelled := func(c *Codes, labels ...int64) *Codes { c.labels = labels; return c }
+	labelled := func(c *Codes, labels ...int64) *Codes { c.labels = labelsOf(labels...); return c }
 	for _, b := range []*Codes{set("xy", 1, 2), set("aa", 1, 2), labelled(set("ab", 1, 2), 5, 7)} {
 		if _, err := Between(labelled(set("ab", 1, 2), 5, 6), b); err == nil {
 			t.Errorf("no error for %q", b.ids.bytes)

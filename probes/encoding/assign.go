@@ -8,7 +8,7 @@ import (
 // purityOf is the share of items whose label is the most frequent one of their
 // cluster. Several clusters may stand for one label, and with as many clusters as
 // items it is 1: it is never smaller than the accuracy of a one-to-one match.
-func purityOf(cluster []int, labels []int64) float64 {
+func purityOf(cluster []int, labels []Label) float64 {
 	counts, _ := contingency(cluster, labels)
 	right := 0
 	for _, row := range counts {
@@ -20,7 +20,7 @@ func purityOf(cluster []int, labels []int64) float64 {
 // matchedShare is the share of items whose label is the one matched to their cluster, by
 // the one-to-one matching of clusters and labels that makes it the largest (the
 // Hungarian method). Clusters beyond the number of labels match none.
-func matchedShare(cluster []int, labels []int64) float64 {
+func matchedShare(cluster []int, labels []Label) float64 {
 	counts, classes := contingency(cluster, labels)
 	cost := table[float64](len(counts), len(classes))
 	for i, row := range counts {
@@ -38,7 +38,7 @@ func matchedShare(cluster []int, labels []int64) float64 {
 }
 
 // contingency counts the items of each cluster, 0 and up, by label.
-func contingency(cluster []int, labels []int64) (counts [][]int, all []int64) {
+func contingency(cluster []int, labels []Label) (counts [][]int, all []Label) {
 	all, of := classes(labels)
 	counts = table[int](slices.Max(append(slices.Clip(cluster), -1))+1, len(all))
 	for i, k := range cluster {

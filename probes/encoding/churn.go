@@ -36,7 +36,7 @@ func Between(a, b *Codes) (Churn, error) {
 		}
 		rows[b.ID(i)] = i
 	}
-	total := 0
+	total, as := 0, b.agreed(a)
 	p, q := make([]uint64, a.words), make([]uint64, b.words)
 	for i := range a.n {
 		j, ok := rows[a.ID(i)]
@@ -45,8 +45,8 @@ func Between(a, b *Codes) (Churn, error) {
 		}
 		delete(rows, a.ID(i))
 		if x, ok := a.Label(i); ok {
-			if y, ok := b.Label(j); ok && x != y {
-				return r, fmt.Errorf("churn: item %q has label %d in %s and %d in %s: these are not the same items", a.ID(i), x, a.Name, y, b.Name)
+			if y, ok := as.Label(j); ok && x != y {
+				return r, fmt.Errorf("churn: item %q has label %s in %s and %s in %s: these are not the same items", a.ID(i), x, a.Name, y, b.Name)
 			}
 		}
 		a.wordsOf(p, i)

@@ -54,8 +54,6 @@ const (
 // maxRows is the most codes in a set: rows and distances are 32-bit numbers.
 const maxRows = math.MaxInt32
 
-const noLabel = math.MinInt64
-
 // NewCodes makes an empty set of codes of width bytes each.
 func NewCodes(width int) (*Codes, error) {
 	if width < 1 || width > math.MaxInt32/8 {
@@ -149,7 +147,7 @@ func (c *Codes) Path(row int) string {
 }
 
 // Label is the class of the item of a row; ok is false when there is none.
-func (c *Codes) Label(row int) (label int64, ok bool) {
+func (c *Codes) Label(row int) (label Label, ok bool) {
 	return c.labels.at(row)
 }
 
@@ -157,7 +155,8 @@ func (c *Codes) Label(row int) (label int64, ok bool) {
 // its first output that is the largest, the first of several. ok is false when the
 // output was not read (OpenOptions.Logits) or is not there.
 func (c *Codes) Predicted(row int) (label int64, ok bool) {
-	return c.network.at(row)
+	l, ok := c.network.at(row)
+	return l.Number, ok
 }
 
 // Rows are the rows of the items that are called id. It looks through all items.
@@ -196,7 +195,7 @@ func (c *Codes) Pick(rows []int) *Codes {
 			p.labels.put(p.n-1, label)
 		}
 		if label, ok := c.Predicted(r); ok {
-			p.network.put(p.n-1, label)
+			p.network.put(p.n-1, numbered(label))
 		}
 		if of, ok := c.Region(r); ok {
 			p.regions.add(p.n-1, of)
@@ -211,27 +210,6 @@ func rowsFrom(from, to int) (rows []int) {
 		rows = append(rows, i)
 	}
 	return rows
-}
-
-// labels are those of rows; empty, or up to the last row that has one, noLabel for none.
-type labels []int64
-
-func (l labels) at(row int) (label int64, ok bool) {
-	if row >= len(l) || l[row] == noLabel {
-		return 0, false
-	}
-	return l[row], true
-}
-
-// put gives a row, later than any before, a label.
-func (l *labels) put(row int, label int64) {
-	if label == noLabel {
-		return
-	}
-	for len(*l) < row {
-		*l = append(*l, noLabel)
-	}
-	*l = append(*l, label)
 }
 
 // texts holds many strings without a pointer for each.

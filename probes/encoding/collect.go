@@ -22,7 +22,7 @@ func NewCollector(on string, maxBytes int64) *Collector {
 // Write takes the codes of a batch.
 func (c *Collector) Write(cols []result.Column) error {
 	var kept []result.Column
-	for _, name := range []string{"id", "error", "label", c.b.On} {
+	for _, name := range []string{"id", "error", "label", "class", c.b.On} {
 		i := slices.IndexFunc(cols, func(c result.Column) bool { return c.Name == name })
 		if i < 0 && (name == "id" || name == c.b.On) {
 			return fmt.Errorf("collecting codes: the run writes no column %s", name)

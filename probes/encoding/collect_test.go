@@ -65,7 +65,7 @@ func TestCollectorIsOpen(t *testing.T) {
 			a, aok := got.Label(i)
 			b, bok := want.Label(i)
 			if !bytes.Equal(x, y) || got.ID(i) != want.ID(i) || a != b || aok != bok {
-				t.Errorf("%s: item %d: %x %q %d %t, want %x %q %d %t", on, i, x, got.ID(i), a, aok, y, want.ID(i), b, bok)
+				t.Errorf("%s: item %v: %x %q %v %t, want %x %q %v %t", on, i, x, got.ID(i), a, aok, y, want.ID(i), b, bok)
 			}
 		}
 		if why, ok := got.FailedWhy("c"); !ok || why != "torn" {

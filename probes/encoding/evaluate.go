@@ -58,6 +58,9 @@ type Evaluated struct {
 	On    string `json:"on"`
 	Items int    `json:"items"`
 	Bits  int    `json:"bits"`
+	// Labels are those of the training set, by which codes are judged: the 1,000 that most
+	// items have.
+	Labels []LabelCount `json:"labels,omitempty"`
 	Evaluation
 	Sites []Evaluation `json:"sites,omitempty"`
 	Churn *Churn       `json:"churn,omitempty"`
@@ -122,6 +125,9 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 		say = func(string) {}
 	}
 	o.K = cmp.Or(o.K, 9)
+	if test != nil {
+		test = test.agreed(train)
+	}
 	say("redundancy")
 	e, own := &Evaluation{}, Network{Train: networkAccuracy(train)}
 	if test != nil {
@@ -210,7 +216,7 @@ func (o EvaluateOptions) regress(ctx context.Context, train, test *Codes) (*Regr
 			share = &r.OneVsOne
 		}
 		r.Converged = r.Converged && l.Converged
-		_, _, *share = test.right(func(row int) (int64, bool) { return got[row], true })
+		_, _, *share = test.right(func(row int) (Label, bool) { return got[row], true })
 	}
 	return r, nil
 }

@@ -30,7 +30,7 @@ func TestOpenLogits(t *testing.T) {
 		case 1: // the first of two
 			row[classes-1] = 2
 		case 4:
-			row[(at+1)%classes], want[i] = math.NaN(), noLabel
+			row[(at+1)%classes], want[i] = math.NaN(), NoNumber
 		}
 	}
 	single := make([]float32, len(logits))
@@ -61,22 +61,22 @@ func TestOpenLogits(t *testing.T) {
 				if r.codes[i] == nil {
 					continue
 				}
-				if got, ok := c.Predicted(row); ok != (want[i] != noLabel) || ok && got != want[i] {
+				if got, ok := c.Predicted(row); ok != (want[i] != NoNumber) || ok && got != want[i] {
 					t.Errorf("%s: item %d is %d (%v), want %d", name, i, got, ok, want[i])
 				}
 				row++
 			}
-			if few := c.Pick([]int{2, 0}); few.network[0] != c.network[2] || few.network[1] != c.network[0] {
+			if few := c.Pick([]int{2, 0}); predictedAt(few, 0) != predictedAt(c, 2) || predictedAt(few, 1) != predictedAt(c, 0) {
 				t.Error("Pick gives other predictions")
 			}
-			if c, err = Open(path, OpenOptions{On: Code}); err != nil || c.network != nil {
-				t.Errorf("%s: not asked for, %v %v", name, c.network, err)
+			if c, err = Open(path, OpenOptions{On: Code}); err != nil || c.network.of != nil {
+				t.Errorf("%s: not asked for, %v %v", name, c.network.of, err)
 			}
 		}
 		// Where there is no choice, or no column.
 		for _, more := range [][]result.Column{cols(0, n, single[:n], 1), r.columns(0, n, false)} {
 			path := save(t, filepath.Join(dir, name), result.Options{Array: "code", Force: true}, manifest(16, 7), more)
-			if c, err := Open(path, OpenOptions{On: Code, Logits: true}); err != nil || c.network != nil || networkAccuracy(c) != nil {
+			if c, err := Open(path, OpenOptions{On: Code, Logits: true}); err != nil || c.network.of != nil || networkAccuracy(c) != nil {
 				t.Errorf("%s: %v, a prediction without a choice", name, err)
 			}
 		}
@@ -122,8 +122,8 @@ func TestNetworkAccuracy(t *testing.T) {
 	for range 5 {
 		_ = c.Append([]byte{1})
 	}
-	c.labels = []int64{1, 2, noLabel, 3, 4}
-	c.network = []int64{1, 0, 2, noLabel, 4}
+	c.labels = labelsOf(1, 2, NoNumber, 3, 4)
+	c.network = labelsOf(1, 0, 2, NoNumber, 4)
 	if got := networkAccuracy(c); got == nil || *got != (Accuracy{Items: 3, Right: 2, Accuracy: 2. / 3}) {
 		t.Errorf("%+v", got)
 	}
@@ -222,7 +222,7 @@ func TestClusterUnlabelled(t *testing.T) {
 		t.Errorf("%+v %v, want four clusters of 40", got, err)
 	}
 	c, labels := groups(t, 300, 16, 5, 6)
-	c.labels = labels
+	c.labels = labelsOf(labels...)
 	given, err := clusterUnlabelled(t.Context(), c, UnlabelledOptions{Clusters: 5})
 	if err != nil {
 		t.Fatal(err)

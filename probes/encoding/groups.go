@@ -113,7 +113,11 @@ func (g *Groups) WriteKept(w io.Writer) error {
 // of titles; of a large group it names the first items.
 func (g *Groups) Table(most int) [][]string {
 	const shown = 5
-	rows := [][]string{{"GROUP", "SIZE", "ITEMS"}}
+	head := []string{"GROUP", "SIZE", "ITEMS"}
+	if len(g.Codes.labels.all) > 0 {
+		head = []string{"GROUP", "SIZE", "LABELS", "ITEMS"}
+	}
+	rows := [][]string{head}
 	for i, members := range g.Members[:min(most, len(g.Members))] {
 		var ids []string
 		for _, row := range members[:min(shown, len(members))] {
@@ -122,7 +126,11 @@ func (g *Groups) Table(most int) [][]string {
 		if len(members) > shown {
 			ids = append(ids, fmt.Sprintf("and %d more", len(members)-shown))
 		}
-		rows = append(rows, []string{fmt.Sprint(i), fmt.Sprint(len(members)), strings.Join(ids, "  ")})
+		row := []string{fmt.Sprint(i), fmt.Sprint(len(members))}
+		if len(head) > 3 {
+			row = append(row, labelsText(g.Codes.labelCounts(members), shown))
+		}
+		rows = append(rows, append(row, strings.Join(ids, "  ")))
 	}
 	return rows
 }
@@ -130,14 +138,15 @@ func (g *Groups) Table(most int) [][]string {
 // MarshalJSON writes the contract of dedup: the summary, and the members of each group.
 func (g *Groups) MarshalJSON() ([]byte, error) {
 	type item struct {
-		ID       string `json:"id"`
-		Path     string `json:"path,omitempty"`
-		Distance int    `json:"distance"`
+		ID   string `json:"id"`
+		Path string `json:"path,omitempty"`
+		classOf
+		Distance int `json:"distance"`
 	}
 	members := make([][]item, len(g.Members))
 	for i, rows := range g.Members {
 		for _, row := range rows {
-			members[i] = append(members[i], item{g.Codes.ID(row), g.Codes.Path(row), g.distance(i, row)})
+			members[i] = append(members[i], item{g.Codes.ID(row), g.Codes.Path(row), g.Codes.classOf(row), g.distance(i, row)})
 		}
 	}
 	return json.Marshal(struct {

@@ -18,7 +18,7 @@ type KNN struct {
 	DistanceTies int `json:"distance_ties"`
 	VoteTies     int `json:"vote_ties"`
 	// Predicted is the label for each row of the test set.
-	Predicted []int64 `json:"-"`
+	Predicted []Label `json:"-"`
 }
 
 // nearestNeighbors predicts each test item's label by a vote of the k nearest
@@ -38,7 +38,7 @@ func nearestNeighbors(ctx context.Context, train, test *Codes, k int, o SearchOp
 	if err != nil {
 		return nil, err
 	}
-	r := &KNN{K: k, Predicted: make([]int64, test.n)}
+	r := &KNN{K: k, Predicted: make([]Label, test.n)}
 	for i, near := range found {
 		if len(near) > k {
 			if near[k].Distance == near[k-1].Distance {
@@ -46,7 +46,7 @@ func nearestNeighbors(ctx context.Context, train, test *Codes, k int, o SearchOp
 			}
 			near = near[:k]
 		}
-		votes := map[int64]int{}
+		votes := map[Label]int{}
 		for _, n := range near {
 			votes[labels[n.Row]]++
 		}
@@ -56,26 +56,28 @@ func nearestNeighbors(ctx context.Context, train, test *Codes, k int, o SearchOp
 		}
 		r.Predicted[i] = won
 	}
-	r.Items, r.Right, r.Accuracy = test.right(func(row int) (int64, bool) { return r.Predicted[row], true })
+	r.Items, r.Right, r.Accuracy = test.right(func(row int) (Label, bool) { return r.Predicted[row], true })
 	return r, nil
 }
 
 // winner is the label with the most votes, the smallest of several.
-func winner(votes map[int64]int) (label int64, tied bool) {
+func winner(votes map[Label]int) (label Label, tied bool) {
 	most := 0
 	for l, n := range votes {
 		switch {
 		case n > most:
 			label, most, tied = l, n, false
 		case n == most:
-			label, tied = min(label, l), true
+			if tied = true; l.compare(label) < 0 {
+				label = l
+			}
 		}
 	}
 	return label, tied
 }
 
 // labelled are the rows that have a label, and their labels.
-func (c *Codes) labelled() (rows []int, labels []int64) {
+func (c *Codes) labelled() (rows []int, labels []Label) {
 	for i := range c.n {
 		if l, ok := c.Label(i); ok {
 			rows, labels = append(rows, i), append(labels, l)
@@ -86,11 +88,21 @@ func (c *Codes) labelled() (rows []int, labels []int64) {
 
 // classes are the different labels in ascending order, and for each label its
 // place among them.
-func classes(labels []int64) (all []int64, of []int) {
-	all = slices.Compact(slices.Sorted(slices.Values(labels)))
+func classes(labels []Label) (all []Label, of []int) {
+	place := map[Label]int{}
+	for _, l := range labels {
+		if _, known := place[l]; !known {
+			place[l] = 0
+			all = append(all, l)
+		}
+	}
+	slices.SortFunc(all, Label.compare)
+	for i, l := range all {
+		place[l] = i
+	}
 	of = make([]int, len(labels))
 	for i, l := range labels {
-		of[i], _ = slices.BinarySearch(all, l)
+		of[i] = place[l]
 	}
 	return all, of
 }

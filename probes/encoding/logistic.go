@@ -29,7 +29,7 @@ type logisticOptions struct {
 // logistic is logistic regression on the bits of codes.
 type logistic struct {
 	// Labels are the labels of the training set in ascending order.
-	Labels []int64
+	Labels []Label
 	// Weights has a row for each label, or one for each pair (0,1), (0,2) … (1,2) …,
 	// positive for the first; within a row a weight for each bit, in the packed codes'
 	// order, and last the intercept.
@@ -116,7 +116,7 @@ func (l *logistic) fit(ctx context.Context, c *Codes, loss loss, o logisticOptio
 
 // Predict is the label for each code. Pairs of labels vote; of labels with equally many
 // votes the one with the larger sum of scores wins, as in scikit-learn.
-func (l *logistic) Predict(c *Codes) ([]int64, error) {
+func (l *logistic) Predict(c *Codes) ([]Label, error) {
 	if len(l.Weights[0]) != c.width*8+1 {
 		return nil, fmt.Errorf("predicting for %s: its codes have %d bits, the training set's %d", c.Name, c.width*8, len(l.Weights[0])-1)
 	}
@@ -128,7 +128,7 @@ func (l *logistic) Predict(c *Codes) ([]int64, error) {
 	} else {
 		l.vote(scores, c)
 	}
-	out := make([]int64, c.n)
+	out := make([]Label, c.n)
 	for i := range out {
 		best := 0
 		for j := range scores {

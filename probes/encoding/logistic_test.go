@@ -50,7 +50,7 @@ func logisticIsScikitLearns(t *testing.T, by fitting) {
 				}
 			}
 			got, err := l.Predict(test)
-			if err != nil || !slices.Equal(got, c.want) {
+			if err != nil || !slices.Equal(got, numberedAll(c.want)) {
 				t.Errorf("case %d, %s: %v %v, want %v", i, c.name, err, got, c.want)
 			}
 		}
@@ -87,7 +87,7 @@ func noisy(n, width, k int, seed uint64) *Codes {
 			}
 		}
 		_ = c.Append(code)
-		c.labels = append(c.labels, int64(i%k))
+		c.labels.put(c.n-1, numbered(int64(i%k)))
 	}
 	return c
 }
@@ -100,12 +100,13 @@ func TestSpanGivesTheWeights(t *testing.T) {
 		code := make([]byte, twice.width)
 		twice.At(code, i)
 		_ = twice.Append(code)
-		twice.labels = append(twice.labels, twice.labels[i])
+		label, _ := twice.Label(i)
+		twice.labels.put(twice.n-1, label)
 	}
 	equal, _ := NewCodes(3)
 	for i := range 10 {
 		_ = equal.Append([]byte{1, 2, 3})
-		equal.labels = append(equal.labels, int64(i%3))
+		equal.labels.put(i, numbered(int64(i%3)))
 	}
 	for _, c := range []struct {
 		name  string
@@ -147,7 +148,8 @@ func TestSpanReachesTheOptimum(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, of := classes(c.labels)
+	_, labels := c.labelled()
+	_, of := classes(labels)
 	w := slices.Concat(l.Weights...)
 	grad := make([]float64, len(w))
 	(&overWeights{c, &softmax{of, 5}, logisticOptions{C: 1, Threads: 1}}).at(w, grad)

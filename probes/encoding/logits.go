@@ -18,7 +18,15 @@ type Accuracy struct {
 // has both a label and a prediction. Labels must number the classes as the network does.
 func networkAccuracy(c *Codes) *Accuracy {
 	var a Accuracy
-	if a.Items, a.Right, a.Accuracy = c.right(c.Predicted); a.Items == 0 {
+	a.Items, a.Right, a.Accuracy = c.right(func(row int) (Label, bool) {
+		label, _ := c.Label(row)
+		n, ok := c.Predicted(row)
+		if n == label.Number { // the network has no names
+			return label, ok
+		}
+		return numbered(n), ok && label.Number != NoNumber
+	})
+	if a.Items == 0 {
 		return nil
 	}
 	return &a
@@ -26,7 +34,7 @@ func networkAccuracy(c *Codes) *Accuracy {
 
 // right counts the items with a label and a prediction, and of them those where these are the
 // same.
-func (c *Codes) right(predicted func(row int) (int64, bool)) (items, right int, share float64) {
+func (c *Codes) right(predicted func(row int) (Label, bool)) (items, right int, share float64) {
 	for row := range c.n {
 		label, ok := c.Label(row)
 		if p, known := predicted(row); ok && known {
@@ -38,10 +46,10 @@ func (c *Codes) right(predicted func(row int) (int64, bool)) (items, right int, 
 	return items, right, ratio(right, items)
 }
 
-// largest is the place of the largest of a row's numbers; noLabel of a row without them.
+// largest is the place of the largest of a row's numbers; NoNumber of a row without them.
 func largest(c *result.Column, row int) (int64, error) {
 	if c.Width == 0 || c.Null != nil && c.Null[row] {
-		return noLabel, nil
+		return NoNumber, nil
 	}
 	lo, hi := row*c.Width, (row+1)*c.Width
 	switch v := c.Values.(type) {
@@ -52,23 +60,23 @@ func largest(c *result.Column, row int) (int64, error) {
 	case []int64:
 		return placeOf(v[lo:hi]), nil
 	}
-	return noLabel, fmt.Errorf("column %s holds %T; want lists of numbers", c.Name, c.Values)
+	return NoNumber, fmt.Errorf("column %s holds %T; want lists of numbers", c.Name, c.Values)
 }
 
-// placeOf is the place of the largest of numbers, the first of several; noLabel where there
+// placeOf is the place of the largest of numbers, the first of several; NoNumber where there
 // is no choice between classes: of fewer than two numbers, or of NaN.
 func placeOf[T int64 | float32 | float64](values []T) int64 {
 	at := 0
 	for i, v := range values {
 		if v != v {
-			return noLabel
+			return NoNumber
 		}
 		if v > values[at] {
 			at = i
 		}
 	}
 	if len(values) < 2 {
-		return noLabel
+		return NoNumber
 	}
 	return int64(at)
 }

@@ -110,7 +110,7 @@ func (m *Matches) Table(query int) [][]string {
 		}
 		label := ""
 		if l, ok := m.Base.Label(int(n.Row)); ok {
-			label = fmt.Sprint(l)
+			label = l.String()
 		}
 		rows = append(rows, append(row, m.Base.ID(int(n.Row)), label))
 	}
@@ -120,9 +120,9 @@ func (m *Matches) Table(query int) [][]string {
 // MarshalJSON writes the contract of search: the codes, and each query with its neighbors.
 func (m *Matches) MarshalJSON() ([]byte, error) {
 	type neighbor struct {
-		ID         string   `json:"id"`
-		Path       string   `json:"path,omitempty"`
-		Label      *int64   `json:"label,omitempty"`
+		ID   string `json:"id"`
+		Path string `json:"path,omitempty"`
+		classOf
 		Distance   int      `json:"distance"`
 		Fraction   float64  `json:"fraction"`
 		Estimate   *float64 `json:"estimate,omitempty"`
@@ -138,10 +138,7 @@ func (m *Matches) MarshalJSON() ([]byte, error) {
 		queries[q] = query{m.Queries.ID(q), make([]neighbor, len(ns))}
 		for i, n := range ns {
 			row := int(n.Row)
-			x := neighbor{ID: b.ID(row), Path: b.Path(row), Distance: int(n.Distance), Fraction: m.fraction(n)}
-			if l, ok := b.Label(row); ok {
-				x.Label = &l
-			}
+			x := neighbor{ID: b.ID(row), Path: b.Path(row), classOf: b.classOf(row), Distance: int(n.Distance), Fraction: m.fraction(n)}
 			if b.estimates() {
 				e, d := m.estimate(n)
 				x.Estimate, x.EstimateSE = &e, &d

@@ -32,7 +32,7 @@ type MeasureOptions struct {
 
 // ErrNoSites says that the codes of sites cannot be told apart.
 var ErrNoSites = errors.New(
-	"sites can be told apart in whole codes, and in the channel codes of pictures, with a manifest only")
+	"sites can be told apart in whole codes and in channel codes, with a manifest that has their channels")
 
 // Measure says what the codes of train say, and those of their sites, and how they carry
 // over to a test set. Sets that cannot be compared are an error, as is a glob that matches
@@ -65,6 +65,8 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 		return nil, err
 	}
 	r := &Evaluated{On: train.On, Items: train.n, Bits: train.Bits, Evaluation: *whole}
+	r.Labels = train.labelCounts(rowsFrom(0, train.n))
+	r.Labels = r.Labels[:min(len(r.Labels), maxLabels)]
 	if train.On == Digest {
 		r.note("%s holds digests only, which are equal or not: redundancy and churn are all they tell; "+
 			"codes, channel codes and sketches tell more", train.Name)
@@ -110,6 +112,9 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 func (r *Evaluated) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
+
+// maxLabels bounds Evaluated.Labels: where labels are measurements, most are different.
+const maxLabels = 1000
 
 // groups are the chosen sites one by one, or together.
 func (c *Codes) groups(o MeasureOptions) (all [][]Part, err error) {
@@ -214,6 +219,9 @@ func (r *Evaluated) Text(w io.Writer) error {
 		if e.Unlabelled != nil {
 			fmt.Fprintf(t, "%s, without labels: %s\n", e.Name, e.Unlabelled)
 		}
+	}
+	if len(r.Labels) > 0 {
+		fmt.Fprintf(t, "labels of the training set: %s\n", labelsText(r.Labels, 10))
 	}
 	if k := r.KNN; k != nil {
 		fmt.Fprintf(t, "nearest neighbors were chosen among equally near ones for %d of %s, and votes were even for %d\n",

@@ -56,7 +56,7 @@ func labelledSet(t *testing.T, packed string, labels []int64) *Codes {
 			t.Fatal(err)
 		}
 	}
-	c.labels = labels
+	c.labels = labelsOf(labels...)
 	return c
 }
 
@@ -76,10 +76,10 @@ func TestNearestNeighborsAreScikitLearns(t *testing.T) {
 		for r, want := range m.KNN {
 			if !m.Sure[r] {
 				unsure++
-			} else if got.Predicted[r] != want {
-				t.Errorf("case %d: item %d is %d, want %d", i, r, got.Predicted[r], want)
+			} else if got.Predicted[r] != numbered(want) {
+				t.Errorf("case %d: item %d is %v, want %d", i, r, got.Predicted[r], want)
 			}
-			if got.Predicted[r] == m.TestLabels[r] {
+			if got.Predicted[r] == numbered(m.TestLabels[r]) {
 				right++
 			}
 		}
@@ -95,11 +95,11 @@ func TestVotes(t *testing.T) {
 	for _, b := range []byte{0b00000000, 0b10000000, 0b11000000, 0b11111110, 0b11111111} {
 		_ = train.Append([]byte{b})
 	}
-	train.labels = []int64{7, 3, 3, 5, noLabel}
+	train.labels = labelsOf(7, 3, 3, 5, NoNumber)
 	test, _ := NewCodes(1)
 	_ = test.Append([]byte{0b00000001}) // 1 from the first, 2 from the second, 3 from the third
 	_ = test.Append([]byte{0b11111111}) // the item without a label does not vote
-	test.labels = []int64{3, noLabel}
+	test.labels = labelsOf(3, NoNumber)
 	for _, c := range []struct {
 		k              int
 		want           []int64
@@ -109,7 +109,7 @@ func TestVotes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(got.Predicted, c.want) || got.VoteTies != c.vote || got.DistanceTies != c.distance || got.Items != 1 {
+		if !slices.Equal(got.Predicted, numberedAll(c.want)) || got.VoteTies != c.vote || got.DistanceTies != c.distance || got.Items != 1 {
 			t.Errorf("k %d: %+v, want %v, %d distance and %d vote ties of 1 item", c.k, got, c.want, c.distance, c.vote)
 		}
 	}
@@ -128,7 +128,7 @@ func TestKMeansIsScikitLearns(t *testing.T) {
 		if !slices.Equal(got.Of, m.KMeans) || math.Abs(got.Inertia-m.Inertia) > 1e-9*m.Inertia || !got.Converged {
 			t.Errorf("case %d: inertia %v after %d steps, want %v; clusters %v, want %v", i, got.Inertia, got.Iterations, m.Inertia, got.Of, m.KMeans)
 		}
-		if p, h := purityOf(got.Of, m.TrainLabels), matchedShare(got.Of, m.TrainLabels); math.Abs(p-m.Purity) > 1e-12 || math.Abs(h-m.Matched) > 1e-12 {
+		if p, h := purityOf(got.Of, numberedAll(m.TrainLabels)), matchedShare(got.Of, numberedAll(m.TrainLabels)); math.Abs(p-m.Purity) > 1e-12 || math.Abs(h-m.Matched) > 1e-12 {
 			t.Errorf("case %d: purity %v, matched %v; want %v, %v", i, p, h, m.Purity, m.Matched)
 		}
 	}
@@ -161,7 +161,7 @@ func TestKMeansPlusPlus(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m := matchedShare(got.Of, labels); m != 1 {
+		if m := matchedShare(got.Of, numberedAll(labels)); m != 1 {
 			t.Errorf("%d threads: %v matched", threads, m)
 		}
 		if before != nil && (!slices.Equal(before.Of, got.Of) || before.Inertia != got.Inertia) {

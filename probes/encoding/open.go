@@ -27,7 +27,7 @@ type OpenOptions struct {
 	On string
 	// MaxBytes bounds the memory that the codes take; 0 is no bound.
 	MaxBytes int64
-	// Names says that only names and codes are needed: no paths, no labels.
+	// Names says that only names, labels and codes are needed: no paths, no regions' boxes.
 	Names bool
 	// Logits reads what the network predicted too, from the column "logits" where there
 	// is one; of its entries none but the largest one's place is kept.
@@ -251,7 +251,7 @@ func readJSON(dir, name string, v any) error {
 // choose is the kind of codes to read.
 func choose(f *source, on string) (string, error) {
 	there := []string{Sketch, Code, Channels, Digest}
-	if f.has("region") {
+	if f.has("selection") { // codes of parts of pictures
 		there = []string{Channels, Digest, Sketch}
 	}
 	there = slices.DeleteFunc(there, func(kind string) bool { return !f.has(kind) })
@@ -352,9 +352,9 @@ func (b *builder) file(f *source, first bool) (err error) {
 // wants are the columns that are read: the codes, in the column called codes, and what is
 // asked for of the items.
 func (b *builder) wants(codes string) func(string) bool {
-	names := []string{codes, "id", "status", "error"}
+	names := []string{codes, "id", "status", "error", "label", "class"}
 	if !b.Names {
-		names = append(append(names, "path", "label", "image"), boxColumns[:]...)
+		names = append(append(names, "path", "image"), boxColumns[:]...)
 	}
 	if b.Logits {
 		names = append(names, "logits")
@@ -374,26 +374,27 @@ func (b *builder) start(width int) (err error) {
 
 // record is what a row says of an item.
 type record struct {
-	id, path         string
-	named, placed    bool // it has an ID, and may have a path
-	status, message  string
-	label, predicted int64  // noLabel where they are not known
-	code             []byte // nil when the item has none
-	image, class     string // of a region: its picture's ID, and its label
-	box              [4]float64
+	id, path        string
+	named, placed   bool // it has an ID, and may have a path
+	status, message string
+	label           Label  // without number and name where it is not known
+	predicted       int64  // NoNumber where it is not known
+	code            []byte // nil when the item has none
+	image           string // of a region: its picture's ID
+	box             [4]float64
 }
 
 // batch is what of a result's columns is read, with nil Values of those that are not there.
 type batch struct {
-	id, path, status, message, image, label, code, logits result.Column
-	box                                                   [4]result.Column
-	rows                                                  int
+	id, path, status, message, image, class, label, code, logits result.Column
+	box                                                          [4]result.Column
+	rows                                                         int
 }
 
 // batchOf finds the columns of a batch; the codes are in the one called codes.
 func batchOf(cols []result.Column, codes string) (b batch, err error) {
 	to := map[string]*result.Column{
-		"id": &b.id, "path": &b.path, "status": &b.status, "error": &b.message, "image": &b.image,
+		"id": &b.id, "path": &b.path, "status": &b.status, "error": &b.message, "image": &b.image, "class": &b.class,
 	}
 	for _, c := range cols {
 		if _, texts := c.Values.([]string); to[c.Name] != nil && (!texts || c.Width > 0) {
@@ -440,21 +441,23 @@ func numberAt(c *result.Column, row int) float64 {
 	return math.NaN()
 }
 
-// labelAt is a row's label: a number, or of a region a name.
-func (b *batch) labelAt(row int) (label int64, class string) {
-	c := &b.label
+// labelAt is a row's label: a number with the class's name, or of a region a name.
+func (b *batch) labelAt(row int) Label {
+	c, l := &b.label, Label{Number: NoNumber}
 	if c.Width > 0 || c.Null != nil && c.Null[row] {
-		return noLabel, ""
+		return l
 	}
 	switch v := c.Values.(type) {
 	case []int64:
-		return v[row], ""
+		l.Number = v[row]
 	case []int32:
-		return int64(v[row]), ""
+		l.Number = int64(v[row])
 	case []string:
-		return noLabel, v[row]
+		l.Name = v[row]
+		return l
 	}
-	return noLabel, ""
+	l.Name, _ = textAt(&b.class, row)
+	return l
 }
 
 // boxAt is a region's box, zero where the row is of none.
@@ -502,12 +505,12 @@ func (b *builder) write(cols []result.Column, codes string) error {
 	}
 	var buf [32]byte
 	for row := range of.rows {
-		r := record{placed: of.path.Values != nil, predicted: noLabel}
+		r := record{placed: of.path.Values != nil, predicted: NoNumber}
 		r.id, r.named = textAt(&of.id, row)
 		r.path, _ = textAt(&of.path, row)
 		r.status, _ = textAt(&of.status, row)
 		r.message, _ = textAt(&of.message, row)
-		r.label, r.class = of.labelAt(row)
+		r.label = of.labelAt(row)
 		if r.code, err = of.codeAt(row, buf[:0]); err == nil && b.Logits {
 			r.predicted, err = largest(&of.logits, row)
 		}
@@ -578,9 +581,9 @@ func (c *Codes) describe(r *record, row int) {
 		c.paths.put(c.n-1, r.path)
 	}
 	c.labels.put(c.n-1, r.label)
-	c.network.put(c.n-1, r.predicted)
+	c.network.put(c.n-1, numbered(r.predicted))
 	if r.box != ([4]float64{}) {
-		c.regions.add(c.n-1, Region{r.image, r.class, r.box})
+		c.regions.add(c.n-1, Region{r.image, r.label.Name, r.box})
 	}
 }
 

@@ -117,8 +117,8 @@ func (r made) check(t *testing.T, c *Codes, on string, described bool) {
 		if !bytes.Equal(got, want) || c.ID(row) != id || !slices.Equal(c.Rows(id), []int{row}) {
 			t.Fatalf("row %d is %q with %x, want %q with %x", row, c.ID(row), got, id, want)
 		}
-		if label, ok := c.Label(row); described && (c.Path(row) != "/data/"+id || label != int64(i) || !ok) {
-			t.Fatalf("row %d: path %q, label %d", row, c.Path(row), label)
+		if label, ok := c.Label(row); described && (c.Path(row) != "/data/"+id || label != numbered(int64(i)) || !ok) {
+			t.Fatalf("row %d: path %q, label %v", row, c.Path(row), label)
 		}
 		row++
 	}

@@ -36,6 +36,7 @@ type Origin struct {
 	column string
 	find   func(path string) string // where a path leads; nil for there
 	exif   bool                     // pictures were turned as their EXIF tag says
+	parts  bool                     // Sites say the channels of regions
 }
 
 // settings are those of a manifest, or of a job's plan, that say where items come from.
@@ -53,7 +54,8 @@ type OriginSite struct {
 	Name   string `json:"name"`
 	Units  int    `json:"units"`
 	Planes int    `json:"planes"`
-	// Channels is the length of the site's first axis; 0 where it has no channels.
+	// Channels is the length of the site's first axis, and in rows of regions the channels
+	// of a position; 0 where the site has no channel code.
 	Channels int `json:"channels,omitempty"`
 
 	text string // result.SiteText of it, where it was read
@@ -159,9 +161,12 @@ func originOf(m *result.Manifest) (*Origin, error) {
 	o.SitesRule, o.SitesHash = table.Rule, table.Hash
 	if m.Run != nil {
 		o.CodeBytes = m.CodeBytes
+		o.parts = slices.ContainsFunc(m.Sites, func(s result.Site) bool { return s.RegionChannels > 0 })
 		for i, s := range m.Sites {
 			at := OriginSite{Name: s.Name, Units: s.Units, Planes: s.Planes, text: table.Texts[i]}
-			if len(s.Shape) > 1 && s.Op != "MaxPool" { // those that have channel codes
+			if o.parts {
+				at.Channels = s.RegionChannels
+			} else if len(s.Shape) > 1 && s.Op != "MaxPool" { // those that have channel codes
 				at.Channels = s.Shape[0]
 			}
 			o.Sites = append(o.Sites, at)

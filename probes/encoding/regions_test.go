@@ -12,9 +12,9 @@ func TestRegionsOfRows(t *testing.T) {
 		if err := c.Append([]byte{byte(i)}); err != nil {
 			t.Fatal(err)
 		}
-		r := record{id: string(rune('a' + i)), named: true, label: noLabel}
+		r := record{id: string(rune('a' + i)), named: true, label: Label{Number: NoNumber}}
 		if i%2 == 1 {
-			r.image, r.class, r.box = "pic", "cat", [4]float64{0, 0, float64(i), 1}
+			r.image, r.label.Name, r.box = "pic", "cat", [4]float64{0, 0, float64(i), 1}
 		}
 		c.describe(&r, i)
 	}

@@ -76,7 +76,7 @@ func (f *source) settle(origin *Origin) error {
 	there := func(name string) bool { _, ok := f.column(name); return ok }
 	sketches := origin != nil && origin.Settings.Sketch > 0 && (origin.Settings.Sketch+7)/8 == c.Width && !there(Sketch)
 	switch npy := strings.EqualFold(filepath.Ext(f.Path()), ".npy"); {
-	case npy && there("region") && !there(Channels):
+	case npy && there("selection") && !there(Channels):
 		f.array = []string{Channels}
 	case npy && there(Code), sketches:
 		f.array = []string{Sketch}

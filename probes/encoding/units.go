@@ -73,13 +73,13 @@ type Part struct {
 func (p Part) Bytes() int { return (p.Bits + 7) / 8 }
 
 // Parts are the sites that the codes are made of, in their order; nil when that is not
-// known, or when the codes are sketches, digests or channel codes of regions, whose
-// channels the manifest does not give.
+// known, or when the codes are sketches, digests or channel codes of regions with a
+// manifest of an earlier version, which does not give their channels.
 func (c *Codes) Parts() (parts []Part) {
 	if c.parts != nil {
 		return c.parts
 	}
-	if c.Origin == nil || c.On != Code && c.On != Channels || c.On == Channels && len(c.regions.boxes) > 0 {
+	if c.Origin == nil || c.On != Code && c.On != Channels || c.On == Channels && len(c.regions.boxes) > 0 && !c.Origin.parts {
 		return nil
 	}
 	at := 0

@@ -1,6 +1,8 @@
 package encoding
 
 import (
+	"slices"
+
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
@@ -40,11 +42,20 @@ func columnOf[R, T any](name string, batch []R, value func(R) T) result.Column {
 
 // itemColumns are the columns that say which items of c the rows of a batch are.
 func itemColumns[R any](c *Codes, batch []R, row func(R) int) []result.Column {
-	label := columnOf("label", batch, func(r R) int64 { v, _ := c.Label(row(r)); return v })
+	label := columnOf("label", batch, func(r R) int64 { v, _ := c.Label(row(r)); return v.Number })
+	class := columnOf("class", batch, func(r R) string { v, _ := c.Label(row(r)); return v.Name })
+	text := slices.ContainsFunc(c.labels.all, func(l Label) bool { return l.Number == NoNumber })
+	if text { // as rows of regions have it
+		label = columnOf("label", batch, func(r R) string { v, _ := c.Label(row(r)); return v.String() })
+	}
 	label.Null = columnOf("", batch, func(r R) bool { _, ok := c.Label(row(r)); return !ok }).Values.([]bool)
-	return []result.Column{
+	cols := []result.Column{
 		columnOf("id", batch, func(r R) string { return c.ID(row(r)) }),
 		columnOf("path", batch, func(r R) string { return c.Path(row(r)) }),
 		label,
 	}
+	if !text && slices.ContainsFunc(c.labels.all, func(l Label) bool { return l.Name != "" }) {
+		cols = append(cols, class)
+	}
+	return cols
 }

@@ -1,15 +1,12 @@
 package job
 
 import (
-	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/region"
-	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 // Input is what goes into one of the model's other inputs: a value that all items
@@ -115,79 +112,27 @@ func (w *Worker) cut(d *data) (dataset.Dataset, error) {
 }
 
 // feed is the items of a shard with all that the model takes, ds being them as they are
-// cut and d those that are planned. Where their regions are the items, it says how many pictures have some.
-func (w *Worker) feed(shard int, d *data, ds dataset.Dataset) (dataset.Dataset, *region.RowSummary, error) {
-	var regions *region.RowSummary
+// cut and d those that are planned. Where their regions are the items, parts are these.
+func (w *Worker) feed(shard int, d *data, ds dataset.Dataset) (_ dataset.Dataset, parts *region.Parts, err error) {
 	if b := w.plan.Settings.Boxes; b != nil {
 		from, err := w.located.source(&w.plan.Shards[shard], d)
 		if err != nil {
 			return nil, nil, err
 		}
-		regions = &region.RowSummary{}
-		for i := range d.Len() {
-			if from.Has(i) {
-				regions.Pictures++
-			}
-		}
-		regions.Without = d.Len() - regions.Pictures
-		from = region.OfTiles(ds, from)
 		in := region.BoxInput{Name: b.Input, DType: typeNamed(b.DType), Units: b.Units}
-		fed, err := region.Items(ds, from, in)
-		if errors.Is(err, region.ErrNone) {
-			fed, err = nothing(ds, in)
-		}
-		if ds = fed; err != nil {
+		if parts, err = region.ItemsOrNone(ds, region.OfTiles(ds, from), in); err != nil {
 			return nil, nil, err
 		}
+		ds = parts.Items
 	}
 	first := w.plan.first(shard)
 	for _, s := range w.sides {
 		if !s.Shared {
 			s.Rows = s.Rows.Rows(first, first+d.Len())
 		}
-		var err error
 		if ds, err = dataset.Beside(ds, s); err != nil {
 			return nil, nil, err
 		}
 	}
-	return ds, regions, nil
-}
-
-// errNothing is the error of the item that stands for none.
-var errNothing = errors.New("no picture of the shard has a region")
-
-// nothing is one item that is none: what a shard without regions is made of, so that
-// its file has the columns of the others. headings drops its row.
-func nothing(ds dataset.Dataset, in region.BoxInput) (dataset.Dataset, error) {
-	one, err := dataset.Choose(ds, []dataset.Choice{{Of: 0}})
-	if err != nil {
-		return nil, err
-	}
-	rows, err := tensor.New(in.DType, 1, 4)
-	if err != nil {
-		return nil, err
-	}
-	return dataset.Beside(one, dataset.Side{Name: in.Name, Rows: rows, Errs: []error{errNothing}})
-}
-
-// isNothing recognises it.
-func isNothing(ds dataset.Dataset) bool {
-	for _, s := range dataset.Sides(ds) {
-		if len(s.Errs) == 1 && errors.Is(s.Errs[0], errNothing) {
-			return true
-		}
-	}
-	return false
-}
-
-// headings is a sink that gets the columns without their rows.
-type headings struct{ result.Sink }
-
-func (h headings) Write(cols []result.Column) error {
-	bare := slices.Clone(cols)
-	for i := range bare {
-		c := &bare[i]
-		c.Values, c.Null = reflect.ValueOf(c.Values).Slice(0, 0).Interface(), c.Null[:0]
-	}
-	return h.Sink.Write(bare)
+	return ds, parts, nil
 }

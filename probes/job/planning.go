@@ -9,6 +9,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
@@ -73,6 +74,13 @@ func New(r Request) (*Plan, error) {
 		return nil, err
 	}
 	p.Manifest.Kind, p.Manifest.Batch = "hash", s.Batch
+	if s.OfRegions() {
+		layouts, err := region.Map(probed.Source(), &probed.Fit, probed.Sites)
+		if err != nil {
+			return nil, err
+		}
+		region.Describe(p.Manifest, layouts)
+	}
 	if err := p.noteSides(r.Data.Len(), r.Sides); err != nil {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region/predict"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 	"github.com/onnxprobe/onnxprobe/probes/result"
-	"github.com/onnxprobe/onnxprobe/probes/site"
 )
 
 // Regions say that rows are of regions of pictures. Where these are, Plan.Regions says.
@@ -131,13 +130,16 @@ func (p *Plan) annotations() (*annotate.Set, error) {
 }
 
 // rows is a sink of rows of the regions of a shard's items, d being those that are planned.
-func (l *located) rows(to result.Sink, sites []site.Site, s *Shard, d *data, items dataset.Dataset) (*region.Rows, error) {
+func (w *Worker) rows(to result.Sink, s *Shard, d *data, items dataset.Dataset) (*region.Rows, error) {
+	l := w.located
 	from, err := l.source(s, d)
 	if err != nil {
 		return nil, err
 	}
 	where := func(i int) (picture.Geometry, error) { return dataset.GeometryOf(items, i) }
-	return region.NewRows(to, sites, l.layouts, where, region.OfTiles(items, from), l.options)
+	o := l.options
+	o.Words = w.options.Words
+	return region.NewRows(to, w.prober.Plan.Sites, l.layouts, where, region.OfTiles(items, from), o)
 }
 
 // source gives the regions of a shard's items.

@@ -119,21 +119,23 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	items, boxed, err := w.feed(i, ds, timed{cut, &w.sampled})
+	items, parts, err := w.feed(i, ds, timed{cut, &w.sampled})
 	if err != nil {
 		return nil, err
 	}
 	var out result.Sink = all
-	if isNothing(items) {
-		out = headings{all}
-	}
 	var rows *region.Rows
-	if p.Settings.OfRegions() {
-		if rows, err = w.located.rows(all, w.prober.Plan.Sites, &p.Shards[i], ds, items); err != nil {
+	if parts != nil {
+		rows = parts.Rows(all)
+	} else if p.Settings.OfRegions() {
+		if rows, err = w.rows(all, &p.Shards[i], ds, items); err != nil {
 			return nil, err
 		}
+	}
+	if rows != nil {
 		out = rows
 	}
+	nothing := parts != nil && parts.Empty()
 	var times probes.Times
 	progress := func(s result.Summary) {
 		s.Items = s.Items * ds.Len() / items.Len() // what is planned are pictures
@@ -154,24 +156,23 @@ func (w *Worker) make(ctx context.Context, i int) (*Record, error) {
 					return nil, outputError{err}
 				}
 			}
-			return p.about(i, print, m.Summary.(result.Summary), isNothing(items)), nil
+			return p.about(i, print, m.Summary.(result.Summary), nothing), nil
 		}})
 	if err != nil {
 		return nil, err
 	}
-	if isNothing(items) {
+	if nothing {
 		sum = result.Summary{}
 	}
 	tiles := 0
 	if p.Settings.Tiles != nil {
 		tiles = cut.Len()
 	}
-	if boxed != nil {
-		boxed.Regions, boxed.Failed = sum.Items, sum.Failed
-		sum.Failed = 0
+	if parts != nil { // whose rows count what failed
+		sum.Failed, sum.Errors = 0, nil
 	}
 	sum.Items = ds.Len() // what is planned are pictures
-	r := &Record{Shard: i, Fingerprint: print, Items: sum.Items, Failed: sum.Failed, Regions: boxed, Tiles: tiles,
+	r := &Record{Shard: i, Fingerprint: print, Items: sum.Items, Failed: sum.Failed, Tiles: tiles,
 		Errors: sum.Errors, Warnings: sum.Warnings, Files: files, Engine: w.engine,
 		Batch: w.prober.Batch, Worker: w.options.Name, Tool: result.Version(), Ended: time.Now().UTC().Format(time.RFC3339)}
 	if rows != nil {

@@ -27,6 +27,7 @@ type Reference struct {
 	// nothing is compared there.
 	Left []string
 
+	from  Source
 	sites []referred // all sites with positions; those that are left out have no code
 }
 
@@ -70,14 +71,15 @@ func (r *Rows) Agree(ctx context.Context, p *probes.Prober, ds dataset.Dataset, 
 
 // refer makes a reference of the code of a region's picture.
 func (r *Rows) refer(of *Place, g picture.Geometry, code []byte) (*Reference, error) {
-	m, kept, err := Project(g, of.Region)
+	cx, cy, err := new(entry).see(g, of.Region, r.tiled)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", of.ID, err)
+	}
+	m, err := of.Region.project(g, cx, cy)
 	if err != nil {
 		return nil, err
 	}
-	if kept == 0 {
-		return nil, fmt.Errorf("nothing of the region %q is in what the model sees of its picture: it lies outside, or the crop cuts it off", of.ID)
-	}
-	ref := &Reference{Place: *of, Code: code}
+	ref := &Reference{Place: *of, Code: code, from: r.from}
 	for _, s := range r.sites {
 		inside, err := s.Units(m, r.o.Rule)
 		if err != nil {
@@ -162,6 +164,15 @@ func (r *Reference) region(selected []*Selection, code []byte) (share float64, s
 		n++
 	}
 	return share / float64(max(n, 1)), n > 0
+}
+
+// Regions are those of item i, a picture of a size: those that rows are of.
+func (r *Reference) Regions(i int, size picture.Size) []Region {
+	if !r.from.Has(i) {
+		return nil
+	}
+	rs, _ := r.from.Regions(i, size) // what has none is a row that says why
+	return rs
 }
 
 // Positions calls use with each site that is compared and the agreement of its

@@ -98,7 +98,7 @@ func TestAgreementByHand(t *testing.T) {
 	if sites, own := agreements(t, rows, ref, g, Box{0, 0, 1, 1}, code); len(ref.Left) != 1 || len(sites) != 1 || own != 1 {
 		t.Errorf("left out %v; %d sites; %v", ref.Left, len(sites), own)
 	}
-	if _, err := rows.refer(&Place{ID: "a#1", Region: Region{Box: Box{4, 0, 9, 2}}}, g, code); err == nil || !strings.Contains(err.Error(), "nothing of the region") {
+	if _, err := rows.refer(&Place{ID: "a#1", Region: Region{Box: Box{4, 0, 9, 2}}}, g, code); err == nil || !strings.Contains(err.Error(), "a#1: region \"\": it lies outside") {
 		t.Error(err)
 	}
 }

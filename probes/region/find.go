@@ -59,10 +59,10 @@ type rowNames map[string]int
 
 // next is the name of the next region, NAME#2 where it comes again.
 func (n rowNames) next(name string) string {
-	if n[name]++; n[name] > 1 {
-		return fmt.Sprintf("%s#%d", name, n[name])
+	if n[name]++; n[name] == 1 {
+		return name
 	}
-	return name
+	return n.next(fmt.Sprintf("%s#%d", name, n[name])) // which can be what another one is called
 }
 
 // some are the first of many names, and how many there are.

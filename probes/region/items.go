@@ -9,6 +9,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
+	"github.com/onnxprobe/onnxprobe/probes"
 )
 
 // Units say how a model takes a box, over the picture as preprocessing leaves it: by
@@ -24,85 +25,88 @@ type BoxInput struct {
 	Units string
 }
 
+// ParseBoxInput reads NAME=UNITS, or one of them: an input among a model's others, the only
+// one by default, and how it takes a box, the first of Units by default.
+func ParseBoxInput(text string, others []probes.Input) (in BoxInput, err error) {
+	name, units, _ := strings.Cut(text, "=")
+	if slices.Contains(Units, name) && units == "" {
+		name, units = "", name
+	}
+	p, err := probes.InputNamed(others, name)
+	if err != nil {
+		return in, err
+	}
+	if units == "" {
+		units = Units[0]
+	}
+	if !slices.Contains(Units, units) {
+		return in, fmt.Errorf("a box in %q; the choices are %s", units, strings.Join(Units, ", "))
+	}
+	if !slices.Equal(p.Shape, []int{4}) {
+		return in, fmt.Errorf("the model's input %s takes no box, which has 4 numbers", p.String())
+	}
+	return BoxInput{Name: p.Name, DType: p.DType, Units: units}, nil
+}
+
 // ErrNone says that no picture of a dataset has a region.
 var ErrNone = errors.New("no picture of the dataset has a region")
 
-// Items is the regions of a dataset's pictures as a dataset of its own: a picture with
-// a region's box beside it is an item, called IMAGE#REGION, and IMAGE#REGION~2 where a name comes again. Of a box the part is taken
-// that the crop leaves. A region that cannot be used, or of which the crop leaves
-// nothing, is an item with an error; pictures without regions are no items. Without any the error is ErrNone.
-func Items(ds dataset.Dataset, from Source, in BoxInput) (dataset.Dataset, error) {
+// Items is the regions of a dataset's pictures as items with their boxes beside them. Of a box
+// the part is taken that the crop leaves. A region that cannot be used, or of which the crop
+// leaves nothing, is an item with an error. Without any the error is ErrNone.
+func Items(ds dataset.Dataset, from Source, in BoxInput) (*Parts, error) {
 	if !slices.Contains(Units, in.Units) {
 		return nil, fmt.Errorf("a box in %q; the choices are %s", in.Units, strings.Join(Units, ", "))
 	}
 	if !in.DType.IsFloat() {
 		return nil, fmt.Errorf("a box for the input %q, which takes %s: want floats", in.Name, in.DType)
 	}
+	p := &Parts{of: ds, from: from}
 	var values []float64
-	var errs []error
-	chosen, err := choose(ds, from, func(g picture.Geometry, _, _ int, r *Region, err error) {
+	err := p.choose(func(g picture.Geometry, r *Region) (err error) {
 		var box [4]float64
-		if err == nil {
+		if r != nil {
 			box, err = in.box(g, *r)
 		}
-		values, errs = append(values, box[:]...), append(errs, err)
+		values = append(values, box[:]...)
+		return err
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = p.beside(in, values)
 	}
-	side, err := dataset.NewSide(in.Name, in.DType, tensor.Of(values, len(errs), 4))
-	if err != nil {
-		return nil, err
-	}
-	side.Errs, side.From = errs, "regions, "+in.Units
-	return dataset.Beside(chosen, side)
+	return p, err
 }
 
-// choose makes an item of each region of the pictures, IMAGE#REGION, and of each error of
-// what is no region; IMAGE#REGION~2 where a name comes again within its picture. Of each it
-// calls use with the numbers of the picture and of the region in it. Without any the error
-// is ErrNone.
-func choose(ds dataset.Dataset, from Source,
-	use func(g picture.Geometry, picture, k int, r *Region, err error)) (dataset.Dataset, error) {
-	var choices []dataset.Choice
-	for i := range ds.Len() {
-		if !from.Has(i) {
-			continue
-		}
-		taken := map[string]int{}
-		add := func(name string) {
-			if taken[name]++; taken[name] > 1 {
-				name = fmt.Sprintf("%s~%d", name, taken[name])
-			}
-			choices = append(choices, dataset.Choice{Of: i, Name: "#" + name})
-		}
-		g, err := dataset.GeometryOf(ds, i)
-		if lost := machine(err); lost != nil {
-			return nil, fmt.Errorf("looking for regions: %w", lost)
-		}
-		if err != nil {
-			add("unread")
-			use(g, i, 0, nil, err)
-			continue
-		}
-		regions, faults := from.Regions(i, g.Picture)
-		if lost := machine(faults...); lost != nil {
-			return nil, fmt.Errorf("looking for regions: %w", lost)
-		}
-		for k := range regions {
-			add(regions[k].ID)
-			use(g, i, k, &regions[k], nil)
-		}
-		for k, err := range faults {
-			add(fmt.Sprintf("fault%d", k))
-			use(g, i, k, nil, err)
-		}
+// beside puts the boxes beside the items.
+func (p *Parts) beside(in BoxInput, values []float64) error {
+	side, err := dataset.NewSide(in.Name, in.DType, tensor.Of(values, len(p.all), 4))
+	if err != nil {
+		return err
 	}
-	if len(choices) == 0 {
-		return nil, ErrNone
+	side.From = "regions, " + in.Units
+	for _, at := range p.all {
+		side.Errs = append(side.Errs, at.err)
 	}
-	return dataset.Choose(ds, choices)
+	p.Items, err = dataset.Beside(p.Items, side)
+	return err
 }
+
+// ItemsOrNone is Items for a part of a run, whose results have one set of columns: without
+// regions there is an item that stands for none, and Rows writes no row of it. Empty says so.
+func ItemsOrNone(ds dataset.Dataset, from Source, in BoxInput) (*Parts, error) {
+	p, err := Items(ds, from, in)
+	if !errors.Is(err, ErrNone) {
+		return p, err
+	}
+	p.none, p.all = true, []part{{err: err}}
+	if p.Items, err = dataset.Choose(ds, []dataset.Choice{{Of: 0}}); err != nil {
+		return nil, err
+	}
+	return p, p.beside(in, make([]float64, 4))
+}
+
+// Empty says that no picture has a region.
+func (p *Parts) Empty() bool { return p.none }
 
 // box is a region's box as the model takes it.
 func (in BoxInput) box(g picture.Geometry, r Region) (v [4]float64, err error) {
@@ -113,9 +117,6 @@ func (in BoxInput) box(g picture.Geometry, r Region) (v [4]float64, err error) {
 	x0, y0 := g.ToInput(r.Box.X0, r.Box.Y0)
 	x1, y1 := g.ToInput(r.Box.X1, r.Box.Y1)
 	b := Box{x0, y0, x1, y1}.intersect(Box{0, 0, w, h})
-	if b.area() == 0 {
-		return v, fmt.Errorf("region %q: the crop leaves nothing of its box", r.ID)
-	}
 	form, fractions := strings.CutSuffix(in.Units, "01")
 	if fractions {
 		b = Box{b.X0 / w, b.Y0 / h, b.X1 / w, b.Y1 / h}

@@ -9,52 +9,119 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 )
 
-// Parts are the regions of a dataset's pictures as items of their own, IMAGE#REGION, each
-// the whole picture, with the region for Frame to stay inside of.
+// Parts are the regions of a dataset's pictures as items of their own, each the whole
+// picture, called as the rows of regions are: IMAGE#REGION. What is wrong with regions is an
+// item with an error, IMAGE#!1, and so is a picture that cannot be read, IMAGE; pictures
+// without regions are no items.
 type Parts struct {
 	// Items is the dataset.
 	Items dataset.Dataset
 
-	of   dataset.Dataset
-	from Source
-	refs map[string]part // by id
+	of      dataset.Dataset
+	from    Source
+	all     []part
+	number  map[string]int // of an item, by its ID
+	without int            // pictures
+	none    bool           // the one item stands for none
 
 	mu   sync.Mutex
 	last string // whose regions these are
 	seen []Region
 }
 
+// part is one of them: a region, or what is none and why.
 type part struct {
-	picture, region int
-	err             error
+	picture, nth int // of the dataset, and of the picture
+	err          error
+	entry        // what its row says besides id and path
 }
 
-// NewParts looks through the pictures of ds. A region that cannot be used is an item
-// whose frame is its error; pictures without regions are no items.
+// NewParts looks through the pictures of ds; Frame is then the error of a region that cannot
+// be used. Without any region the error is ErrNone.
 func NewParts(ds dataset.Dataset, from Source) (*Parts, error) {
-	p := &Parts{of: ds, from: from, refs: map[string]part{}}
-	var refs []part
-	items, err := choose(ds, from, func(_ picture.Geometry, i, k int, _ *Region, err error) {
-		refs = append(refs, part{picture: i, region: k, err: err})
-	})
-	if err != nil {
-		return nil, err
+	p := &Parts{of: ds, from: from}
+	return p, p.choose(func(picture.Geometry, *Region) error { return nil })
+}
+
+// choose makes the items. Of each it calls use, with a region or nil where it has an error
+// already; else that of use is the item's.
+func (p *Parts) choose(use func(g picture.Geometry, r *Region) error) error {
+	var choices []dataset.Choice
+	tiled := dataset.IsTiled(p.of)
+	for i := range p.of.Len() {
+		if !p.from.Has(i) {
+			p.without++
+			continue
+		}
+		image := p.of.Item(i).ID
+		add := func(name string, g picture.Geometry, at part, r *Region) {
+			choices = append(choices, dataset.Choice{Of: i, Name: name})
+			at.picture, at.image = i, image
+			if at.err != nil {
+				r = nil
+			}
+			if err := use(g, r); err != nil {
+				at.err = err
+			}
+			p.all = append(p.all, at)
+		}
+		g, err := dataset.GeometryOf(p.of, i)
+		var regions []Region
+		faults := []error{err}
+		if err == nil {
+			regions, faults = p.from.Regions(i, g.Picture)
+		}
+		if lost := machine(faults...); lost != nil {
+			return fmt.Errorf("looking for regions: %w", lost)
+		}
+		if err != nil {
+			add("", g, part{err: err}, nil)
+			continue
+		}
+		if len(regions)+len(faults) == 0 {
+			p.without++
+		}
+		for k, err := range faults {
+			add(fmt.Sprintf("#!%d", k+1), g, part{err: err}, nil)
+		}
+		names := rowNames{}
+		for k := range regions {
+			at := part{nth: k}
+			at.take(&regions[k])
+			_, _, at.err = at.see(g, regions[k], tiled)
+			add(names.next("#"+regions[k].ID), g, at, &regions[k])
+		}
 	}
-	p.Items = items
-	for k, r := range refs {
-		p.refs[p.Items.Item(k).ID] = r
+	if len(choices) == 0 {
+		return ErrNone
 	}
-	return p, nil
+	var err error
+	p.Items, err = dataset.Choose(p.of, choices)
+	p.number = map[string]int{}
+	for k := range p.all {
+		p.number[p.Items.Item(k).ID] = k
+	}
+	return err
+}
+
+// Has reports whether item i is a region, as a Source of the items does.
+func (p *Parts) Has(i int) bool { return p.all[i].box != nil }
+
+// Regions is the box of item i.
+func (p *Parts) Regions(i int, _ picture.Size) ([]Region, []error) {
+	at := &p.all[i]
+	return []Region{{ID: at.region, Label: at.label, Box: *at.box, Score: at.score}}, nil
 }
 
 // Frame is f restricted to the elements of the input that show an item's region, for
 // probes.Neighborhood.Each.
 func (p *Parts) Frame(it dataset.Item, f *probes.Frame) (*probes.Frame, error) {
-	r, ok := p.refs[it.ID]
-	switch {
-	case !ok:
+	k, ok := p.number[it.ID]
+	if !ok {
 		return nil, fmt.Errorf("no region is called %q", it.ID)
-	case r.err != nil:
+	}
+	r := &p.all[k]
+	if r.err != nil {
 		return nil, r.err
 	}
 	g, err := dataset.GeometryOf(p.of, r.picture)
@@ -68,10 +135,10 @@ func (p *Parts) Frame(it dataset.Item, f *probes.Frame) (*probes.Frame, error) {
 		p.last, p.seen = id, regions
 	}
 	p.mu.Unlock()
-	if r.region >= len(regions) {
-		return nil, fmt.Errorf("region %d: the picture had more regions when they were counted than it has now, %d", r.region, len(regions))
+	if r.nth >= len(regions) {
+		return nil, fmt.Errorf("region %d: the picture had more regions when they were counted than it has now, %d", r.nth, len(regions))
 	}
-	mask, _, err := Project(g, regions[r.region])
+	mask, _, err := Project(g, regions[r.nth])
 	if err != nil {
 		return nil, err
 	}

@@ -78,23 +78,20 @@ func Project(g picture.Geometry, r Region) (m *Mask, kept float64, err error) {
 	if err := r.check(g.Picture); err != nil {
 		return nil, 0, err
 	}
-	if m, err = NewMask(g.Input.H, g.Input.W); err != nil {
-		return nil, 0, fmt.Errorf("region %q over the input: %w", r.ID, err)
-	}
-	x0, y0, x1, y1 := g.Seen()
-	seen := Box{x0, y0, x1, y1}
-	var cx, cy float64
-	if r.Mask != nil {
-		kept, cx, cy = r.Mask.seen(seen)
+	kept, _, cx, cy := r.seen(g)
+	if kept > 0 {
+		m, err = r.project(g, cx, cy)
 	} else {
-		part := r.Box.intersect(seen)
-		if whole := r.Box.intersect(Box{0, 0, float64(g.Picture.W), float64(g.Picture.H)}).area(); whole > 0 {
-			kept = part.area() / whole
-		}
-		cx, cy = (part.X0+part.X1)/2, (part.Y0+part.Y1)/2
+		m, err = NewMask(g.Input.H, g.Input.W)
 	}
-	if kept == 0 {
-		return m, 0, nil
+	return m, kept, err
+}
+
+// project is the mask of a region of which the input shows something, with its centre there.
+func (r Region) project(g picture.Geometry, cx, cy float64) (*Mask, error) {
+	m, err := NewMask(g.Input.H, g.Input.W)
+	if err != nil {
+		return nil, fmt.Errorf("region %q over the input: %w", r.ID, err)
 	}
 	whole := Box{0, 0, float64(g.Picture.W), float64(g.Picture.H)}
 	any := false
@@ -117,7 +114,23 @@ func Project(g picture.Geometry, r Region) (m *Mask, kept float64, err error) {
 		x, y := g.ToInput(cx, cy)
 		m.Set(min(max(int(math.Floor(y)), 0), m.H-1), min(max(int(math.Floor(x)), 0), m.W-1))
 	}
-	return m, kept, nil
+	return m, nil
+}
+
+// seen is the fraction of the region's area within the picture that the input shows, whether
+// any of it lies within, and the centre of what is shown: see Project.
+func (r Region) seen(g picture.Geometry) (kept float64, inside bool, cx, cy float64) {
+	x0, y0, x1, y1 := g.Seen()
+	seen := Box{x0, y0, x1, y1}
+	if r.Mask != nil {
+		kept, cx, cy = r.Mask.seen(seen)
+		return kept, kept > 0 || r.Mask.Count() > 0, cx, cy
+	}
+	part, within := r.Box.intersect(seen), r.Box.intersect(Box{0, 0, float64(g.Picture.W), float64(g.Picture.H)}).area()
+	if within > 0 {
+		kept = part.area() / within
+	}
+	return kept, within > 0, (part.X0 + part.X1) / 2, (part.Y0 + part.Y1) / 2
 }
 
 // seen is the fraction of the mask's pixels whose centre lies in a box, and the mean

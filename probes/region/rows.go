@@ -6,6 +6,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/site"
 )
@@ -34,6 +35,9 @@ type RowOptions struct {
 	Code bool
 	// Radii are those of the column "changed", of probes.Complexity, where there is one.
 	Radii []float64
+	// Words, when not nil, say the error of a region in its row, as probes.RunOptions.Words
+	// does that of an item.
+	Words func(error) string
 }
 
 // Rows is a sink that turns rows of items into rows of their regions, for another one.
@@ -59,19 +63,22 @@ type RowOptions struct {
 // units, and one that the source cannot give, is a row with an error; items without
 // regions have no row.
 type Rows struct {
-	to     result.Sink
-	where  func(i int) (picture.Geometry, error)
-	from   Source
-	o      RowOptions
-	sites  []rowSite
-	width  int // of a whole code
-	next   int // the item of the next row
-	sum    RowSummary
-	rows   rowColumns
-	scored bool       // regions have scores
-	crowds bool       // some are crowds
-	agree  *Reference // that rows are compared with, or nil
-	needed bool       // the columns were seen to be those that there have to be
+	to      result.Sink
+	where   func(i int) (picture.Geometry, error)
+	from    Source
+	o       RowOptions
+	sites   []rowSite
+	layouts []Layout // of all sites
+	width   int      // of a whole code
+	next    int      // the item of the next row
+	sum     RowSummary
+	rows    rowColumns
+	agree   *Reference      // that rows are compared with, or nil
+	needed  bool            // the columns were seen to be those that there have to be
+	tiled   bool            // the items are tiles, which show parts of pictures
+	parts   *Parts          // that the rows are of, or nil
+	last    int             // the picture of the last of them
+	others  []result.Column // of the run over them, without rows
 }
 
 // rowSite is a site with positions, and its place in the whole code.
@@ -91,13 +98,50 @@ type RowSummary struct {
 	Without  int `json:"pictures_without_regions"`
 	// Errors are the first few.
 	Errors []string `json:"errors,omitempty"`
+	// Cropped counts the regions of which preprocessing cuts something off; nil for none.
+	Cropped *Cropped `json:"cropped,omitempty"`
+}
+
+// Cropped counts the regions of which a crop leaves a part, or nothing.
+type Cropped struct {
+	Partly int `json:"partly"`
+	Wholly int `json:"wholly"`
+	// Input is the size that the crop leaves of the last of them.
+	Input picture.Size `json:"input"`
+}
+
+// Remedy says how many regions are cut off, and names the settings that keep them: see
+// onnx.RemedyError. It is nil where there are none.
+func (c *Cropped) Remedy() error {
+	if c == nil {
+		return nil
+	}
+	return whole(c.Input, "the crop to %s pixels (height x width) cuts regions off, %d in part and %d wholly", c.Input, c.Partly, c.Wholly)
+}
+
+// whole is an error that showing the whole picture would mend, in an input of a size.
+func whole(input picture.Size, format string, args ...any) error {
+	err := fmt.Errorf(format+"; to keep all, resize the whole picture to what the model takes, and crop nothing", args...)
+	return onnx.Remedy(err, "picture.Preprocess.Resize="+input.String(), "picture.Preprocess.Crop=none")
 }
 
 // Add adds what another run has written.
 func (s *RowSummary) Add(o RowSummary) {
+	if c := o.Cropped; c != nil {
+		s.crop(c.Input, c.Partly, c.Wholly)
+	}
 	s.Regions, s.Failed = s.Regions+o.Regions, s.Failed+o.Failed
 	s.Pictures, s.Without = s.Pictures+o.Pictures, s.Without+o.Without
 	s.Errors = append(s.Errors, o.Errors[:min(len(o.Errors), max(10-len(s.Errors), 0))]...)
+}
+
+// crop counts regions that a crop cuts.
+func (s *RowSummary) crop(input picture.Size, partly, wholly int) {
+	if s.Cropped == nil {
+		s.Cropped = &Cropped{}
+	}
+	c := s.Cropped
+	c.Partly, c.Wholly, c.Input = c.Partly+partly, c.Wholly+wholly, input
 }
 
 // NewRows is a sink before another one, for a run of the sites that layouts are of
@@ -110,8 +154,8 @@ func NewRows(to result.Sink, sites []site.Site, layouts []Layout, where func(i i
 	if !(o.Share >= 0 && o.Share <= 1) || o.Sketch < 0 {
 		return nil, fmt.Errorf("rows of regions: a share of %g and a sketch of %d bits; want a share from 0 to 1, and 0 bits or more", o.Share, o.Sketch)
 	}
-	r := &Rows{to: to, where: where, from: from, o: o}
-	r.scored, r.crowds = Scored(from), Crowded(from)
+	r := &Rows{to: to, where: where, from: from, o: o, layouts: layouts}
+	_, r.tiled = from.(*tileSource)
 	for i := range sites {
 		if layouts[i].Reason == "" {
 			r.sites = append(r.sites, rowSite{&layouts[i], r.width, sites[i].Bytes()})
@@ -125,9 +169,21 @@ func NewRows(to result.Sink, sites []site.Site, layouts []Layout, where func(i i
 		}
 		return nil, fmt.Errorf("rows of regions: no site has positions on the picture%s", why)
 	}
-	r.rows.of = r
+	r.rows = rowColumns{heads: headsOf(from, &r.sum), of: r}
 	return r, nil
 }
+
+// Describe says in a manifest which channels each site has in channel codes of regions.
+func Describe(m *result.Manifest, layouts []Layout) {
+	for i := range layouts {
+		if l := &layouts[i]; l.Reason == "" {
+			m.Sites[i].RegionChannels = l.Channels
+		}
+	}
+}
+
+// Describe says in the manifest of the run which channels each site has.
+func (r *Rows) Describe(m *result.Manifest) { Describe(m, r.layouts) }
 
 // Summary is what was written so far.
 func (r *Rows) Summary() RowSummary { return r.sum }
@@ -136,6 +192,9 @@ func (r *Rows) Summary() RowSummary { return r.sum }
 func (r *Rows) Fail(id string, err error) error {
 	if !r.needed {
 		return errors.New("rows of regions: a fault before any item")
+	}
+	if r.parts != nil {
+		return r.failPart(id, err)
 	}
 	r.rows.fail(entry{id: id}, err)
 	return r.flush(0)
@@ -156,12 +215,15 @@ func (r *Rows) flush(least int) error {
 		return nil
 	}
 	cols := r.rows.columns()
-	r.rows = rowColumns{of: r, coded: r.rows.coded, crossed: r.rows.crossed}
+	r.rows = rowColumns{heads: heads{scored: r.rows.scored, crowds: r.rows.crowds, sum: &r.sum}, of: r, coded: r.rows.coded, crossed: r.rows.crossed}
 	return r.to.Write(cols)
 }
 
 // Write takes the rows of a batch of items, in the order of the dataset.
 func (r *Rows) Write(cols []result.Column) error {
+	if r.parts != nil {
+		return r.writeParts(cols)
+	}
 	in, err := r.batch(cols)
 	if err != nil {
 		return err
@@ -180,12 +242,20 @@ type batch struct {
 	code, changed                      []byte // nil where they are not there
 }
 
-func (r *Rows) batch(cols []result.Column) (b batch, err error) {
+// textsOf are the texts of a batch.
+func textsOf(cols []result.Column) (b batch) {
 	texts := map[string]*[]string{"id": &b.id, "path": &b.path, "status": &b.status, "error": &b.message, "warning": &b.warning}
 	for _, c := range cols {
 		if to := texts[c.Name]; to != nil {
 			*to, _ = c.Values.([]string)
 		}
+	}
+	return b
+}
+
+func (r *Rows) batch(cols []result.Column) (b batch, err error) {
+	b = textsOf(cols)
+	for _, c := range cols {
 		switch c.Name {
 		case "code":
 			b.code, _ = c.Values.([]byte)
@@ -256,7 +326,10 @@ func (r *Rows) item(in batch, k int) error {
 		at := whole
 		at.take(&regions[n])
 		at.id = names.next(at.id)
-		if err := r.region(at, g, regions[n], code, changed); err != nil {
+		if err := r.region(&at, g, regions[n], code, changed); err != nil {
+			if r.o.Words != nil {
+				err = errors.New(r.o.Words(err))
+			}
 			r.rows.fail(at, err)
 		}
 		if err := r.flush(maxRows); err != nil {
@@ -277,14 +350,14 @@ func machine(faults ...error) error {
 }
 
 // region gathers the row of one region of an item.
-func (r *Rows) region(at entry, g picture.Geometry, of Region, code, changed []byte) error {
-	m, kept, err := Project(g, of)
+func (r *Rows) region(at *entry, g picture.Geometry, of Region, code, changed []byte) error {
+	cx, cy, err := at.see(g, of, r.tiled)
 	if err != nil {
 		return err
 	}
-	if at.kept = kept; kept == 0 {
-		return fmt.Errorf("region %q: nothing of it is in the %s pixels (height x width) that the model sees: it lies "+
-			"outside, or the crop cuts it off", of.ID, g.Input)
+	m, err := of.project(g, cx, cy)
+	if err != nil {
+		return err
 	}
 	selected := make([]*Selection, len(r.sites))
 	for i, s := range r.sites {
@@ -296,7 +369,7 @@ func (r *Rows) region(at entry, g picture.Geometry, of Region, code, changed []b
 	if at.units == 0 {
 		return fmt.Errorf("region %q: no unit of any site lies inside by the rule %q; the rule %q takes more", of.ID, r.o.Rule, Any)
 	}
-	r.rows.add(at, selected, code, changed)
+	r.rows.row(*at, selected, code, changed)
 	return nil
 }
 

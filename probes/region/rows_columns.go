@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
@@ -16,6 +17,7 @@ type entry struct {
 	score                          *float64
 	crowd                          bool
 	kept                           float64
+	cut                            *picture.Size // the input whose crop cuts some of it off, or nil
 	units                          int
 }
 
@@ -23,11 +25,40 @@ type entry struct {
 func (r *entry) take(of *Region) {
 	r.id, r.region, r.label, r.score = r.image+"#"+of.ID, of.ID, of.Label, of.Score
 	r.crowd = of.Crowd
-	box := of.Box
-	if of.Mask != nil && box == (Box{}) {
-		box = of.Mask.bounds()
-	}
+	box := of.Bounds()
 	r.box = &box
+}
+
+// see says how much the model sees of a region, and where the centre of that is on the
+// picture; of nothing it is an error. tiled says that the input shows a part of the picture
+// on purpose.
+func (r *entry) see(g picture.Geometry, of Region, tiled bool) (cx, cy float64, err error) {
+	if err := of.check(g.Picture); err != nil {
+		return 0, 0, err
+	}
+	kept, inside, cx, cy := of.seen(g)
+	r.kept = kept
+	// Rounding moves the edges of what is seen by less than this.
+	if inside && kept < 1-1e-9 && !tiled {
+		r.cut = &g.Input
+	}
+	switch {
+	case !inside:
+		err = fmt.Errorf("region %q: it lies outside the picture of %s pixels (height x width)", of.ID, g.Picture)
+	case kept == 0 && r.cut != nil:
+		err = whole(g.Input, "region %q: the crop to %s pixels (height x width) leaves nothing of it", of.ID, g.Input)
+	case kept == 0:
+		err = fmt.Errorf("region %q: nothing of it is in the %s pixels (height x width) that the model sees", of.ID, g.Input)
+	}
+	return cx, cy, err
+}
+
+// Bounds is a region's box, and of a mask without one the box around it.
+func (r Region) Bounds() Box {
+	if r.Mask != nil && r.Box == (Box{}) {
+		return r.Mask.bounds()
+	}
+	return r.Box
 }
 
 // bounds is the box around the pixels of a mask.
@@ -44,25 +75,105 @@ func (m *Mask) bounds() (b Box) {
 	return b
 }
 
-// rowColumns gathers rows.
-type rowColumns struct {
-	of             *Rows
-	coded, crossed bool // which columns there are
-	n              int
+// heads gathers what every row of a region says, whatever is measured of it.
+type heads struct {
+	scored bool        // regions have scores
+	crowds bool        // some are crowds
+	sum    *RowSummary // that counts the rows
+	n      int
 
 	id, image, path, region, label  []string
-	status, message, selection      []string
-	warning                         []string
-	digest, code                    []string
+	status, message, warning        []string
 	box                             [4][]float64
-	kept, fraction, agreement       []float64
-	score                           []float64
+	kept, score                     []float64
 	unscored, crowd                 []bool
-	units, complexity, count        []int64
-	sketch, channels                []byte
 	noRegion, noBox, failed, worked []bool
 	sound                           []bool // without a warning
-	apart                           []bool // no agreement is known
+}
+
+func headsOf(from Source, sum *RowSummary) heads {
+	return heads{scored: Scored(from), crowds: Crowded(from), sum: sum}
+}
+
+// add adds a row, of what cannot be used with err.
+func (h *heads) add(at entry, err error) {
+	h.n++
+	h.sum.Regions++
+	h.id, h.image, h.path = append(h.id, at.id), append(h.image, at.image), append(h.path, at.path)
+	h.region, h.label = append(h.region, at.region), append(h.label, at.label)
+	h.noRegion, h.noBox = append(h.noRegion, at.box == nil), append(h.noBox, at.box == nil)
+	box := Box{}
+	if at.box != nil {
+		box = *at.box
+	}
+	for i, v := range []float64{box.X0, box.Y0, box.X1, box.Y1} {
+		h.box[i] = append(h.box[i], v)
+	}
+	score := 0.0
+	if at.score != nil {
+		score = *at.score
+	}
+	h.score, h.unscored = append(h.score, score), append(h.unscored, at.score == nil)
+	h.crowd, h.kept = append(h.crowd, at.crowd), append(h.kept, at.kept)
+	status, message := "ok", ""
+	if err != nil {
+		status, message = "error", err.Error()
+		if s := h.sum; s.Failed < 10 {
+			s.Errors = append(s.Errors, at.id+": "+message)
+		}
+		h.sum.Failed++
+	}
+	if at.cut != nil && at.kept > 0 {
+		h.sum.crop(*at.cut, 1, 0)
+	} else if at.cut != nil {
+		h.sum.crop(*at.cut, 0, 1)
+	}
+	h.status, h.message = append(h.status, status), append(h.message, message)
+	h.warning, h.sound = append(h.warning, at.warning), append(h.sound, at.warning == "")
+	h.failed, h.worked = append(h.failed, err != nil), append(h.worked, err == nil)
+}
+
+// columns are those that say which region a row is of.
+func (h *heads) columns() []result.Column {
+	cols := []result.Column{
+		{Name: "id", Values: h.id}, {Name: "image", Values: h.image}, {Name: "path", Values: h.path},
+		{Name: "region", Values: h.region, Null: h.noRegion}, {Name: "label", Values: h.label, Null: h.noRegion},
+	}
+	if h.scored {
+		cols = append(cols, result.Column{Name: "score", Values: h.score, Null: h.unscored})
+	}
+	if h.crowds {
+		cols = append(cols, result.Column{Name: "crowd", Values: h.crowd, Null: h.noRegion})
+	}
+	for i, name := range []string{"x0", "y0", "x1", "y1"} {
+		cols = append(cols, result.Column{Name: name, Values: h.box[i], Null: h.noBox})
+	}
+	return append(cols, result.Column{Name: "kept", Values: h.kept, Null: h.noBox})
+}
+
+// outcome are those that say whether it could be used.
+func (h *heads) outcome() []result.Column {
+	return []result.Column{{Name: "status", Values: h.status}, {Name: "error", Values: h.message, Null: h.worked},
+		{Name: "warning", Values: h.warning, Null: h.sound}}
+}
+
+// rowColumns gathers rows.
+type rowColumns struct {
+	heads
+	of             *Rows
+	coded, crossed bool // which columns there are
+
+	selection, digest, code  []string
+	fraction, agreement      []float64
+	units, complexity, count []int64
+	sketch, channels         []byte
+	apart                    []bool // no agreement is known
+}
+
+// head adds what every row has.
+func (c *rowColumns) head(at entry, err error) {
+	c.add(at, err)
+	c.units = append(c.units, int64(at.units))
 }
 
 // fail adds the row of what cannot be used.
@@ -81,43 +192,9 @@ func (c *rowColumns) fail(at entry, err error) {
 	}
 }
 
-// head adds what every row has.
-func (c *rowColumns) head(at entry, err error) {
-	c.n++
-	c.of.sum.Regions++
-	c.id, c.image, c.path = append(c.id, at.id), append(c.image, at.image), append(c.path, at.path)
-	c.region, c.label = append(c.region, at.region), append(c.label, at.label)
-	c.noRegion, c.noBox = append(c.noRegion, at.box == nil), append(c.noBox, at.box == nil)
-	box := Box{}
-	if at.box != nil {
-		box = *at.box
-	}
-	for i, v := range []float64{box.X0, box.Y0, box.X1, box.Y1} {
-		c.box[i] = append(c.box[i], v)
-	}
-	score := 0.0
-	if at.score != nil {
-		score = *at.score
-	}
-	c.score, c.unscored = append(c.score, score), append(c.unscored, at.score == nil)
-	c.crowd = append(c.crowd, at.crowd)
-	c.kept, c.units = append(c.kept, at.kept), append(c.units, int64(at.units))
-	status, message := "ok", ""
-	if err != nil {
-		status, message = "error", err.Error()
-		if s := &c.of.sum; s.Failed < 10 {
-			s.Errors = append(s.Errors, at.id+": "+message)
-		}
-		c.of.sum.Failed++
-	}
-	c.status, c.message = append(c.status, status), append(c.message, message)
-	c.failed, c.worked = append(c.failed, err != nil), append(c.worked, err == nil)
-	c.warning, c.sound = append(c.warning, at.warning), append(c.sound, at.warning == "")
-}
-
-// add adds the row of a region; code and changed are the item's, nil where there are
+// row adds the row of a region; code and changed are the item's, nil where there are
 // none.
-func (c *rowColumns) add(at entry, selected []*Selection, code, changed []byte) {
+func (c *rowColumns) row(at entry, selected []*Selection, code, changed []byte) {
 	c.head(at, nil)
 	var bits []byte
 	for _, s := range selected {
@@ -199,24 +276,8 @@ func (l *Layout) channelBytes() int { return (l.planes*l.Channels + 7) / 8 }
 
 // columns lays out the rows gathered.
 func (c *rowColumns) columns() []result.Column {
-	cols := []result.Column{
-		{Name: "id", Values: c.id}, {Name: "image", Values: c.image}, {Name: "path", Values: c.path},
-		{Name: "region", Values: c.region, Null: c.noRegion}, {Name: "label", Values: c.label, Null: c.noRegion},
-	}
-	if c.of.scored {
-		cols = append(cols, result.Column{Name: "score", Values: c.score, Null: c.unscored})
-	}
-	if c.of.crowds {
-		cols = append(cols, result.Column{Name: "crowd", Values: c.crowd, Null: c.noRegion})
-	}
-	for i, name := range []string{"x0", "y0", "x1", "y1"} {
-		cols = append(cols, result.Column{Name: name, Values: c.box[i], Null: c.noBox})
-	}
-	cols = append(cols,
-		result.Column{Name: "kept", Values: c.kept, Null: c.noBox}, result.Column{Name: "units", Values: c.units},
-		result.Column{Name: "status", Values: c.status}, result.Column{Name: "error", Values: c.message, Null: c.worked},
-		result.Column{Name: "warning", Values: c.warning, Null: c.sound},
-		result.Column{Name: "selection", Values: c.selection, Null: c.failed})
+	cols := append(c.heads.columns(), result.Column{Name: "units", Values: c.units})
+	cols = append(append(cols, c.outcome()...), result.Column{Name: "selection", Values: c.selection, Null: c.failed})
 	if c.coded {
 		cols = append(cols, c.codeColumns()...)
 	}

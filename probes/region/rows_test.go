@@ -209,7 +209,7 @@ func TestRowsAreWhatTheWholeCodesSay(t *testing.T) {
 	if at["p5#all#2"] == nil {
 		t.Error("a region whose ID was taken has no row of its own")
 	}
-	for id, why := range map[string]string{"p5#out": "crop cuts it off", "p5#!1": "boxes.csv:7"} {
+	for id, why := range map[string]string{"p5#out": "outside the picture of 8x8 pixels", "p5#!1": "boxes.csv:7"} {
 		if row := at[id]; row == nil || row["status"] != "error" || !strings.Contains(row["error"].(string), why) || row["digest"] != nil || row["channels"] != nil {
 			t.Errorf("%s: %v, want an error that says %q", id, row, why)
 		}

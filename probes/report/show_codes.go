@@ -124,9 +124,9 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 	labels, labelled := make([]string, n), false
 	for i, row := range rows {
 		if l, ok := set.Label(row); ok {
-			labels[i], labelled = fmt.Sprint(l), true
-			if of := r.manifest.Dataset; of != nil && l >= 0 && l < int64(len(of.Classes)) {
-				labels[i] = of.Classes[l]
+			labels[i], labelled = l.String(), true
+			if of := r.manifest.Dataset; l.Name == "" && of != nil && l.Number >= 0 && l.Number < int64(len(of.Classes)) {
+				labels[i] = of.Classes[l.Number]
 			}
 		}
 	}

@@ -240,6 +240,10 @@ type Site struct {
 	// Offset and Bytes are the site's place in the whole code.
 	Offset int `json:"offset"`
 	Bytes  int `json:"bytes"`
+	// RegionChannels is how many channels a position of the site has in rows of regions: the
+	// length of its channel code for each knot. It is 0 where it has no place on the picture,
+	// and in other results.
+	RegionChannels int `json:"region_channels,omitempty"`
 }
 
 // Data says what went in.

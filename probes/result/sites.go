@@ -52,14 +52,15 @@ func (t *SiteTable) add(s Site) error {
 }
 
 // SiteText is a site of a manifest in the form in which sites are compared. Left out are
-// its place in the code, which follows from the sites before it, the names that an export
+// its place in the code, which follows from the sites before it, as its place on the picture
+// does from the model, the names that an export
 // gives nodes and values, and what is empty.
 func SiteText(b []byte) (string, error) {
 	var all map[string]any
 	if err := json.Unmarshal(b, &all); err != nil {
 		return "", fmt.Errorf("reading a site: %w", err)
 	}
-	for _, key := range []string{"offset", "bytes", "node", "pre"} {
+	for _, key := range []string{"offset", "bytes", "node", "pre", "region_channels"} {
 		delete(all, key)
 	}
 	if v, _ := all["against"].(string); v != "" { // by the name of a value of the export

@@ -7,12 +7,7 @@ import (
 	"image/draw"
 	"math"
 
-	"golang.org/x/image/font"
-	"golang.org/x/image/font/basicfont"
-	"golang.org/x/image/math/fixed"
-
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
 // stops are colours of matplotlib's viridis map at equal steps.
@@ -72,78 +67,4 @@ func rgba(m image.Image) *image.RGBA {
 	out := image.NewRGBA(image.Rect(0, 0, b.Dx(), b.Dy()))
 	draw.Draw(out, out.Bounds(), m, b.Min, draw.Src)
 	return out
-}
-
-// Found and Truth are the colours of regions that were found and of true ones.
-var Found, Truth = color.RGBA{230, 30, 160, 255}, color.RGBA{0, 200, 80, 255}
-
-// Regions is a picture with regions on it: their outlines, which of a mask is its own and
-// else the box's, magenta with the labels, or IDs where there are none; and below them, in green, those
-// of the true regions, which may be nil.
-func Regions(m image.Image, found, truth []region.Region) *image.RGBA {
-	out := rgba(m)
-	Outline(out, truth, Truth)
-	Outline(out, found, Found)
-	for _, r := range found {
-		x0, y0, _, _ := pixels(r.Box, out.Bounds())
-		caption(out, r, x0, y0)
-	}
-	return out
-}
-
-// Outline draws the outlines of regions: of a mask its own, else the box's.
-func Outline(m *image.RGBA, rs []region.Region, c color.RGBA) {
-	for _, r := range rs {
-		if r.Mask == nil {
-			Frame(m, r.Box, c)
-			continue
-		}
-		r.Mask.Each(func(y, x int) {
-			if !r.Mask.Has(y-1, x) || !r.Mask.Has(y+1, x) || !r.Mask.Has(y, x-1) || !r.Mask.Has(y, x+1) {
-				m.SetRGBA(x, y, c)
-			}
-		})
-	}
-}
-
-// Boxes draws the outlines of regions' boxes, and their labels, or IDs where they have
-// none.
-func Boxes(m *image.RGBA, rs []region.Region) {
-	for _, r := range rs {
-		Frame(m, r.Box, color.White)
-		x0, y0, _, _ := pixels(r.Box, m.Bounds())
-		caption(m, r, x0, y0)
-	}
-}
-
-// pixels are the corners of a box within a picture.
-func pixels(b region.Box, in image.Rectangle) (x0, y0, x1, y1 int) {
-	at := func(v float64, most int) int { return int(math.Min(math.Max(v, 0), float64(most))) }
-	return at(b.X0, in.Dx()-1), at(b.Y0, in.Dy()-1), at(math.Ceil(b.X1), in.Dx()), at(math.Ceil(b.Y1), in.Dy())
-}
-
-// Frame draws the edges of a box.
-func Frame(m *image.RGBA, b region.Box, c color.Color) {
-	x0, y0, x1, y1 := pixels(b, m.Bounds())
-	for _, edge := range []image.Rectangle{image.Rect(x0, y0, x1, y0+1), image.Rect(x0, y1-1, x1, y1), image.Rect(x0,
-		y0, x0+1, y1), image.Rect(x1-1, y0, x1, y1)} {
-		draw.Draw(m, edge, image.NewUniform(c), image.Point{}, draw.Src)
-	}
-}
-
-// caption writes the label of a region, or its ID where it has none, from a corner on, but
-// not over a picture of so few pixels that it would hide it.
-func caption(m *image.RGBA, r region.Region, x0, y0 int) {
-	text := r.Label
-	if text == "" {
-		text = r.ID
-	}
-	f, b := basicfont.Face7x13, m.Bounds()
-	if b.Dy() < 4*f.Height {
-		return
-	}
-	back := image.Rect(x0, y0, min(x0+font.MeasureString(f, text).Ceil()+4, b.Dx()), min(y0+f.Height+1, b.Dy()))
-	draw.Draw(m, back, image.NewUniform(color.RGBA{0, 0, 0, 160}), image.Point{}, draw.Over)
-	d := font.Drawer{Dst: m, Src: image.NewUniform(color.White), Face: f, Dot: fixed.P(x0+2, y0+f.Ascent)}
-	d.DrawString(text)
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
-	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
 // matplotlib 3's viridis at these places.
@@ -47,37 +46,6 @@ func TestOverlayCoversWhatIsSeen(t *testing.T) {
 			if got := out.RGBAAt(x, y).R; got != want {
 				t.Errorf("pixel %d, %d has red %d, want %d", x, y, got, want)
 			}
-		}
-	}
-}
-
-func TestBoxesStayInThePicture(t *testing.T) {
-	m := image.NewRGBA(image.Rect(0, 0, 30, 30))
-	Boxes(m, []region.Region{{Label: "cat", Box: region.Box{X0: 4, Y0: 6, X1: 28, Y1: 29}}, {ID: "9", Box: region.Box{X0: -50, Y0: 25, X1: 1e300, Y1: 1e300}}})
-	white := color.RGBA{255, 255, 255, 255}
-	for _, p := range []image.Point{{4, 20}, {27, 20}, {15, 28}} {
-		if m.RGBAAt(p.X, p.Y) != white {
-			t.Errorf("no outline at %v", p)
-		}
-	}
-	if m.RGBAAt(15, 22) == white {
-		t.Error("the box is filled")
-	}
-}
-
-// A label is larger than a picture of 8 x 8: only the box is drawn there.
-func TestLabelsLeaveSmallPicturesAlone(t *testing.T) {
-	for side, labelled := range map[int]bool{8: false, 64: true} {
-		m := image.NewRGBA(image.Rect(0, 0, side, side))
-		Boxes(m, []region.Region{{Label: "cat", Box: region.Box{X1: float64(side), Y1: float64(side)}}})
-		drawn := false
-		for y := 1; y < side-1; y++ {
-			for x := 1; x < side-1; x++ {
-				drawn = drawn || m.RGBAAt(x, y).A != 0
-			}
-		}
-		if drawn != labelled {
-			t.Errorf("%d x %d: a label drawn is %v, want %v", side, side, drawn, labelled)
 		}
 	}
 }

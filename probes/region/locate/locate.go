@@ -101,8 +101,9 @@ func (r *Regions) Rows(p *probes.Plan, ds dataset.Dataset, to result.Sink, o reg
 	return region.NewRows(to, p.Sites, layouts, where, from, o)
 }
 
-// Finish writes rows of the annotations that could not be read, and says what was written.
-func (r *Regions) Finish(rows *region.Rows) (region.RowSummary, error) {
+// Finish writes rows of the annotations that could not be read, and says what was written,
+// also among the settings of the run's manifest.
+func (r *Regions) Finish(rows *region.Rows, m *result.Manifest) (region.RowSummary, error) {
 	var faults annotate.Faults
 	if r.Set != nil {
 		faults = r.Set.Faults
@@ -123,18 +124,22 @@ func (r *Regions) Finish(rows *region.Rows) (region.RowSummary, error) {
 		}
 	}
 	r.Say("%s of %s; %s without regions", text.Count(s.Regions-s.Failed, "region"), text.Count(s.Pictures, "picture"), text.Count(s.Without, "picture"))
+	rows.Describe(m)
+	m.Settings.(map[string]any)["region_rows"] = s
 	return s, nil
 }
 
 // Maps is a sink that draws heat maps to a folder before another one: of how sites change, with
-// the regions. r is nil where there are none.
-func Maps(r *Regions, p *probes.Plan, ds dataset.Dataset, to result.Sink, dir string) (result.Sink, error) {
+// the regions. r is nil where there are none, and parts where no region is an item.
+func Maps(r *Regions, parts *region.Parts, p *probes.Plan, ds dataset.Dataset, to result.Sink, dir string) (result.Sink, error) {
 	layouts, err := region.Map(p.Source(), &p.Fit, p.Sites)
 	if err != nil {
 		return nil, err
 	}
 	var from region.Source
 	switch {
+	case parts != nil:
+		from = parts
 	case r == nil:
 	case r.Set == nil:
 		if from, err = r.Source(ds); err != nil {

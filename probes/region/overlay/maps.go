@@ -34,7 +34,7 @@ type Maps struct {
 	next   int
 
 	heat  func(bits []byte) (h *draw.Heat, least, most float64)
-	mark  func(m *image.RGBA, i int, picture picture.Size) // draws regions on the map of item i
+	mark  func(m *image.RGBA, i int, picture picture.Size) *image.RGBA // draws regions on the map of item i
 	about func(line *indexed, least float64)
 }
 
@@ -61,7 +61,7 @@ type indexed struct {
 // NewMaps is a sink before to that draws where in the picture the units lie that
 // changed: of a position, the fraction of its units. It is given the column "changed" of
 // probes.Complexity, of which it takes the first radius; keep hands it on. from has the
-// regions whose boxes are drawn, nil for none.
+// regions whose boxes and numbers are drawn, nil for none.
 func NewMaps(to result.Sink, dir string, sites []site.Site, layouts []region.Layout, ds dataset.Dataset, from region.Source, keep bool) (*Maps, error) {
 	m := &Maps{Sink: to, dir: dir, ds: ds, column: "changed", keep: keep}
 	var located []changing
@@ -90,12 +90,13 @@ func NewMaps(to result.Sink, dir string, sites []site.Site, layouts []region.Lay
 		sum.To = most
 		return &sum.Heat, least, most
 	}
-	if m.mark = func(*image.RGBA, int, picture.Size) {}; from != nil {
-		m.mark = func(out *image.RGBA, i int, picture picture.Size) {
+	if m.mark = func(out *image.RGBA, _ int, _ picture.Size) *image.RGBA { return out }; from != nil {
+		m.mark = func(out *image.RGBA, i int, picture picture.Size) *image.RGBA {
+			var rs []region.Region
 			if from.Has(i) {
-				rs, _ := from.Regions(i, picture) // what has none is drawn without, and its row says why
-				draw.Boxes(out, rs)
+				rs, _ = from.Regions(i, picture) // what has none is drawn without, and its row says why
 			}
+			return draw.Boxes(out, rs)
 		}
 	}
 	m.about = func(*indexed, float64) {}
@@ -106,7 +107,8 @@ func NewMaps(to result.Sink, dir string, sites []site.Site, layouts []region.Lay
 // with a reference: see region.Reference. It is given the column "code" of
 // probes.Code, and hands it on. One scale holds for all pictures, from the least to the
 // largest agreement in the reference's own; what is beyond it has the colour of its end.
-// The reference is outlined in its picture.
+// The reference is outlined in its picture, and where there is room for numbers the regions'
+// boxes have theirs.
 func NewAgreement(to result.Sink, dir string, ref *region.Reference, ds dataset.Dataset) (*Maps, error) {
 	m := &Maps{Sink: to, dir: dir, ds: ds, column: "code", width: len(ref.Code), keep: true}
 	known := map[*region.Layout]*cells{}
@@ -131,17 +133,13 @@ func NewAgreement(to result.Sink, dir string, ref *region.Reference, ds dataset.
 	if _, low, high = m.heat(ref.Code); low == high {
 		low, high = 0, 1
 	}
-	m.mark = func(out *image.RGBA, i int, _ picture.Size) {
+	m.mark = func(out *image.RGBA, i int, size picture.Size) *image.RGBA {
+		var marked *region.Region
 		if i == ref.Item {
-			draw.Outline(out, []region.Region{ref.Region}, draw.Found)
-			b := ref.Region.Box
-			for range max(out.Bounds().Dx(), out.Bounds().Dy()) / 300 { // one pixel of a large picture is not seen
-				b = region.Box{X0: b.X0 - 1, Y0: b.Y0 - 1, X1: b.X1 + 1, Y1: b.Y1 + 1}
-				if ref.Region.Mask == nil {
-					draw.Frame(out, b, draw.Found)
-				}
-			}
+			marked = &ref.Region
 		}
+		draw.Mark(out, ref.Regions(i, size), marked)
+		return out
 	}
 	m.about = func(line *indexed, least float64) {
 		line.Measure, line.Reference = Agreement, ref.ID
@@ -243,7 +241,7 @@ func (m *Maps) draw(i int, id string, bits []byte) error {
 	}
 	heat, least, most := m.heat(bits)
 	out := draw.Overlay(picture, heat, g)
-	m.mark(out, i, g.Picture)
+	out = m.mark(out, i, g.Picture)
 	line := indexed{Map: name(i, id), ID: id, Largest: most}
 	m.about(&line, least)
 	fast := png.Encoder{CompressionLevel: png.BestSpeed} // a tenth of the time, which is most of a run's

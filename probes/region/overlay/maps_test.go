@@ -23,6 +23,14 @@ func (n *nothing) Write(cols []result.Column) error { n.cols = cols; return nil 
 func (n *nothing) Commit(any) error                 { return nil }
 func (n *nothing) Abort() error                     { return nil }
 
+// one is a region of every picture.
+type one struct{}
+
+func (one) Has(int) bool { return true }
+func (one) Regions(int, picture.Size) ([]region.Region, []error) {
+	return []region.Region{{ID: "17", Box: region.Box{X0: 2, Y0: 3, X1: 4, Y1: 5}}}, nil
+}
+
 // One unit that changed warms the cell of its position, by its share of the position's
 // units and of the sites; and the column is not handed on.
 func TestMapsOfOneUnit(t *testing.T) {
@@ -79,6 +87,33 @@ func TestMapsOfOneUnit(t *testing.T) {
 	defer f.Close()
 	if c, err := png.DecodeConfig(f); err != nil || c.Width != 8 || c.Height != 8 {
 		t.Errorf("%+v, %v", c, err)
+	}
+	// With regions it is large enough for their numbers, which are white on dark.
+	if maps, err = NewMaps(to, dir, p.Sites, ls, ds, one{}, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := maps.Write(cols); err != nil {
+		t.Fatal(err)
+	}
+	if f, err = os.Open(filepath.Join(dir, name(0, id))); err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	numbered, err := png.Decode(f)
+	if err != nil || numbered.Bounds() != image.Rect(0, 0, 104, 104) {
+		t.Fatalf("%v, %v", numbered.Bounds(), err)
+	}
+	white := 0
+	for y := range 104 {
+		for x := range 104 {
+			inside := image.Pt(x, y).In(image.Rect(2*13, 3*13, 4*13, 5*13).Inset(1))
+			if r, g, b, _ := numbered.At(x, y).RGBA(); inside && r&g&b == 0xffff {
+				white++
+			}
+		}
+	}
+	if white < 20 {
+		t.Errorf("%d white dots inside the box, want those of its number", white)
 	}
 	if got := name(3, "../a b/\x00ü.png"); got != "000003-.._a_b___.png.png" {
 		t.Errorf("the name %q", got)

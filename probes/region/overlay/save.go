@@ -14,7 +14,7 @@ import (
 )
 
 // SaveRegions writes the picture m of item i to a folder, NUMBER-NAME.png, with the
-// regions that were found on it and, below them, the true ones, which may be nil.
+// regions that were found on it, their numbers and, below them, the true ones, which may be nil.
 func SaveRegions(dir string, i int, id string, m image.Image, found, truth []region.Region) error {
 	drawn := draw.Regions(m, found, truth)
 	if err := result.Put(filepath.Join(dir, name(i, id)), func(w io.Writer) error { return png.Encode(w, drawn) }); err != nil {
