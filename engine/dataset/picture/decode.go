@@ -34,7 +34,7 @@ var imageFormats = []imageFormat{
 	{"GIF", []string{"GIF87a", "GIF89a"}, []string{".gif"}, gifSize, whole(decodeGIF)},
 	{"BMP", []string{"BM"}, []string{".bmp", ".dib"}, bmpSize, whole(decodeBMP)},
 	{"PNM", []string{"P1", "P2", "P3", "P4", "P5", "P6"}, []string{".ppm", ".pgm", ".pbm", ".pnm"}, pnmSize, whole(decodePNM)},
-	{"TIFF", []string{"II*\x00", "MM\x00*", "II+\x00", "MM\x00+"}, []string{".tif", ".tiff"}, tiffSize, decodeTIFF}, // + is BigTIFF
+	{"TIFF", []string{"II*\x00", "MM\x00*", "II+\x00", "MM\x00+"}, []string{".tif", ".tiff"}, tiffSize, whole(decodeTIFF)}, // + is BigTIFF
 }
 
 func (f imageFormat) begins(b []byte) bool {

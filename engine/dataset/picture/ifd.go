@@ -118,31 +118,22 @@ func (d ifd) fields() iter.Seq2[uint16, field] {
 // unknown types, without values or with more values than the file has bytes are passed
 // over, and values outside the file end the directory.
 func (d ifd) field(tag uint16) (field, bool) {
-	n, first, step, room := d.entries()
+	_, _, _, room := d.entries()
 	outside := uint64(0)
-	for i := range n {
-		e := d.bytes(first+i*step, step)
-		if e == nil {
-			break
-		}
-		f := field{order: d.order, kind: d.order.Uint16(e[2:]), count: uint64(d.order.Uint32(e[4:])), data: e[step-room:]}
-		at := uint64(d.order.Uint32(f.data))
-		if d.big {
-			f.count, at = d.order.Uint64(e[4:]), d.order.Uint64(f.data)
-		}
-		if int(f.kind) >= len(fieldSizes) || fieldSizes[f.kind] == 0 || f.count == 0 || f.count > uint64(len(d.b)) {
+	for at, f := range d.fields() {
+		size := f.size()
+		if size == 0 || f.count > uint64(len(d.b)) {
 			continue
 		}
-		size := f.count * fieldSizes[f.kind]
 		if size > room {
 			if outside += size; outside > uint64(len(d.b)) {
 				continue
 			}
-			if f.data = d.bytes(at, size); f.data == nil {
+			if f.data == nil {
 				break
 			}
 		}
-		if f.data = f.data[:size]; d.order.Uint16(e) == tag {
+		if at == tag {
 			return f, true
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"image"
 	"slices"
 	"strconv"
 )
@@ -207,16 +206,14 @@ func readTIFF(b []byte) (*tiffImage, error) {
 // readOrientation sets how the picture is turned: PIL always turns it upright, by the XMP
 // data where it has no tag.
 func (t *tiffImage) readOrientation() {
-	f, ok := t.field(tagOrientation)
-	o := f.number(0)
-	if !ok {
-		if xmp, ok := t.field(tagXMP); ok {
-			if m := xmpOrientation.FindSubmatch(xmp.data); m != nil {
-				o = float64(m[1][0] - '0')
-			}
+	t.orientation = 1
+	if f, ok := t.field(tagOrientation); ok {
+		t.orientation = upright(f.number(0))
+	} else if xmp, ok := t.field(tagXMP); ok {
+		if found := xmpOrientation.FindSubmatch(xmp.data); found != nil {
+			t.orientation = upright(float64(found[1][0] - '0'))
 		}
 	}
-	t.orientation = upright(o)
 }
 
 // readBlocks sets the size of strips or tiles.
@@ -461,11 +458,7 @@ func tiffSize(b []byte) (extent, error) {
 		return extent{}, err
 	}
 	w, h := t.size()
-	e := extent{w, h, t.channels}
-	if t.compression == tiffJPEG {
-		e.bytes += 4 // a strip may be all of it
-	}
-	return e, nil
+	return extent{w, h, t.channels}, nil
 }
 
 // size is of the picture when it is upright.
@@ -476,7 +469,7 @@ func (t *tiffImage) size() (w, h int) {
 	return t.w, t.h
 }
 
-func decodeTIFF(b []byte, _ image.Rectangle) (*Picture, error) {
+func decodeTIFF(b []byte) (*Picture, error) {
 	t, err := readTIFF(b)
 	if err != nil {
 		return nil, err

@@ -59,8 +59,8 @@ func TestTIFFLikePIL(t *testing.T) {
 			if got.Warning != warned[name] {
 				t.Errorf("warns %q, want %q", got.Warning, warned[name])
 			}
-			if o, _ := Orientation(b); o != 1 {
-				t.Errorf("orientation is %d, which would turn the picture twice", o)
+			if o, err := Orientation(b); o != 1 || err != nil {
+				t.Errorf("orientation is %d (%v), which would turn the picture twice", o, err)
 			}
 		})
 	}
@@ -137,6 +137,16 @@ func TestTIFFRefusesByName(t *testing.T) {
 		}
 	}
 	if _, err := Decode(tinyTIFF(nil), 0, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// A JPEG strip is decoded as a whole, beside the picture.
+func TestTIFFBoundsJPEG(t *testing.T) {
+	b := tinyTIFF(map[uint16][]uint16{tagWidth: {20000}, tagHeight: {8000}, tagCompression: {tiffJPEG}, tagPhotometric: {tiffYCbCr},
+		tagSamples: {3}, tagBits: {8, 8, 8}})
+	copy(b[8:], "\xff\xd8\xff\xc0\x00\x11\x08\x1f\x40\x4e\x20\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00\xff\xda")
+	if _, err := Decode(b, 0, nil); err == nil || !strings.Contains(err.Error(), "JPEG compression of 20000 x 8000 pixels at once") {
 		t.Error(err)
 	}
 }

@@ -239,10 +239,6 @@ func (t *tiffImage) openJPEG(b []byte, rows int) (io.Reader, error) {
 	if t.photometric == tiffYCbCr {
 		file[len(file)-1] = 1
 	}
-	const mostPixels = 1 << 26 // are decoded at once
-	if t.blockW > mostPixels/rows {
-		return nil, refuse("JPEG compression of %d x %d pixels at once", t.blockW, rows)
-	}
 	file = append(file, t.jpegTables...)
 	if !bytes.HasPrefix(b, []byte("\xff\xd8")) {
 		return nil, errors.New("its JPEG data are damaged")
@@ -261,6 +257,10 @@ func (t *tiffImage) openJPEG(b []byte, rows int) (io.Reader, error) {
 	}
 	if c.Width != t.blockW || c.Height != rows || c.Channels != t.samples {
 		return nil, fmt.Errorf("its JPEG has %d x %d pixels of %d samples, want %d x %d of %d", c.Width, c.Height, c.Channels, t.blockW, rows, t.samples)
+	}
+	const most = 256 << 20 // bytes for what is decoded at once
+	if c.PixelBytes > most/c.Width/c.Height {
+		return nil, refuse("JPEG compression of %d x %d pixels at once", c.Width, c.Height)
 	}
 	pix, _, warning, err := jpeg.Decode(file, image.Rect(0, 0, c.Width, c.Height), nil)
 	if warning != "" { // libtiff may go over it in another way
