@@ -107,7 +107,7 @@ func (f *pngFile) note(name string, data []byte) {
 		t.data = t.data[1:] // the method, always 0
 	case "iTXt":
 		parts := bytes.SplitN(data, []byte{0}, 2)
-		if len(parts) < 2 || len(parts[1]) < 2 {
+		if len(parts) < 2 || len(parts[1]) < 2 || parts[1][0] != 0 && parts[1][1] != 0 { // another method is unknown
 			return
 		}
 		t.key, t.packed = parts[0], parts[1][0] != 0
