@@ -266,7 +266,7 @@ func (f *bmpFile) unpack(b []byte) ([]byte, error) {
 			}
 			x += n
 		case v == 0:
-			out = append(out, make([]byte, (f.w-len(out)%f.w)%f.w)...)
+			out = out[:len(out)+(f.w-len(out)%f.w)%f.w] // never written: 0
 			x = 0
 		case v == 1:
 			at = len(b)
@@ -274,7 +274,7 @@ func (f *bmpFile) unpack(b []byte) ([]byte, error) {
 			if at+2 > len(b) {
 				break
 			}
-			out = append(out, make([]byte, min(size-len(out), int(b[at])+int(b[at+1])*f.w))...)
+			out = out[:min(size, len(out)+int(b[at])+int(b[at+1])*f.w)]
 			x, at = len(out)%f.w, at+2
 		default:
 			count := min(size-len(out), int(v))

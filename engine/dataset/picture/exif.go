@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // metadata is what a file says of its picture's orientation, where PIL looks for it.
@@ -127,16 +128,18 @@ func pngMetadata(b []byte) (m metadata) {
 	}
 	for _, t := range f.texts {
 		data, err := t.unpack()
+		if t.chunk == "iTXt" && string(t.key) == xmp && data != nil {
+			international = data
+		}
 		switch {
-		case err != nil:
+		case err != nil, data == nil && t.packed:
+		case t.chunk == "iTXt" && !(utf8.Valid(t.tongue) && utf8.Valid(data)): // PIL drops such
 		case t.chunk == "eXIf":
 			m.exif = append([]byte(exifHead), data...)
 		case string(t.key) == "exif":
 			m.exif = data
 		case string(t.key) == raw:
 			m.raw = string(data)
-		case string(t.key) == xmp && t.chunk == "iTXt":
-			text, international = data, data
 		case string(t.key) == xmp:
 			text = data
 		}

@@ -12,6 +12,7 @@ import (
 	"image/png"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -31,6 +32,7 @@ type pngText struct {
 	chunk     string
 	key, data []byte
 	packed    bool
+	tongue    []byte // language and translated key, of iTXt
 }
 
 // pngChunk is the chunk at the beginning of b; its data end where the file ends.
@@ -105,14 +107,14 @@ func (f *pngFile) note(name string, data []byte) {
 		t.data = t.data[1:] // the method, always 0
 	case "iTXt":
 		parts := bytes.SplitN(data, []byte{0}, 2)
-		if len(parts) < 2 || len(parts[1]) < 2 {
+		if len(parts) < 2 || len(parts[1]) < 2 || parts[1][0] != 0 && parts[1][1] != 0 { // another method is unknown
 			return
 		}
 		t.key, t.packed = parts[0], parts[1][0] != 0
 		if parts = bytes.SplitN(parts[1][2:], []byte{0}, 3); len(parts) < 3 {
 			return
 		}
-		t.data = parts[2]
+		t.tongue, t.data = slices.Concat(parts[0], parts[1]), parts[2]
 	default:
 		return
 	}
@@ -122,7 +124,8 @@ func (f *pngFile) note(name string, data []byte) {
 // PIL's bounds for texts and color profiles, in bytes: of one and of all.
 const maxPNGText, maxPNGTexts = 1 << 20, 64 << 20
 
-// unpack is the data without compression; as much as is there of what is broken.
+// unpack is the data without compression: as much as is there where they end early, nil
+// where they are damaged otherwise.
 func (t pngText) unpack() ([]byte, error) {
 	if !t.packed {
 		return t.data, nil
@@ -131,9 +134,12 @@ func (t pngText) unpack() ([]byte, error) {
 	if err != nil {
 		return nil, nil
 	}
-	b, _ := io.ReadAll(io.LimitReader(z, maxPNGText+1))
+	b, err := io.ReadAll(io.LimitReader(z, maxPNGText+1))
 	if len(b) > maxPNGText {
 		return nil, fmt.Errorf("its chunk %q unpacks to more than %d bytes, the limit for texts and color profiles", t.chunk, maxPNGText)
+	}
+	if err != nil && err != io.ErrUnexpectedEOF {
+		return nil, nil
 	}
 	return b, nil
 }
