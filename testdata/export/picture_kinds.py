@@ -153,6 +153,13 @@ def after_start(b, *segments):
 
 
 def jpegs(k):
+    """What libjpeg itself warns of counts as damaged."""
+    for b, f in jpegs_of_all_kinds(k):
+        warned = has("jpegtran") and subprocess.run(["jpegtran"], input=b, capture_output=True).returncode == 2
+        yield b, [*f, "damaged"] if warned else f
+
+
+def jpegs_of_all_kinds(k):
     for name, b in jpeg.pictures():
         yield b, [name.rsplit(" ", 1)[0] if "x" in name.rsplit(" ", 1)[-1] else name]
     for mode in ["L", "RGB", "CMYK", "1"] * 12:
@@ -615,6 +622,8 @@ def tiff_words(photometric, c, bits, sample, extra, how):
 
 def tiff_kind(k, photometric, c, bits, sample, extra, **how):
     how.setdefault("order", k.pick("<>"))
+    if photometric == 6:
+        how |= dict(subsampling=(1, 1), predictor=1, planar=1)
     if photometric == 3:
         how["palette"] = k.palette(1 << min(bits, 8)) if bits <= 8 else np.repeat(k.palette(256), 256, 0)
     return tiff(tiff_samples(k, c, bits, sample), photometric, bits=bits, sample=sample, extra=extra, **how), tiff_words(

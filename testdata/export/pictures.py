@@ -10,13 +10,15 @@
 A folder holds FORMAT/NUMBER.EXT and index.jsonl, a line for each file: its format and
 features, and of Pillow's picture after convert("RGB") the size and the first 16 bytes of the
 SHA-256 of its bytes (w, h, rgb), the same after exif_transpose where that differs (exif),
-the share of pixels that the conversion clips (clips), or Pillow's error. --small writes the
+and of a file that Pillow opens by its name where that differs (named: Pillow then maps some
+into memory), the share of pixels that the conversion clips (clips), or Pillow's error. --small writes the
 smallest files that show every feature into one archive, pictures.zip, with its index.
 """
 
 import argparse
 import collections
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -52,22 +54,25 @@ def clipped(m):
     return float(np.mean(~((a >= 0) & (a < 256))))
 
 
-def pillow(path):
-    """What Pillow makes of a file."""
+def shown(file, path, turn=lambda m: m):
+    """What Pillow shows of an open file or a path."""
     try:
-        with Image.open(path) as m:
-            said = digest(m.convert("RGB"))
+        with Image.open(file) as m:
+            return digest(turn(m).convert("RGB"))
+    except Exception as e:
+        return {"error": f"{type(e).__name__}: {e}".replace(str(path), "FILE").split("<_io")[0][:200]}
+
+
+def pillow(path):
+    """What Pillow makes of a file in memory."""
+    data = pathlib.Path(path).read_bytes()
+    lying = shown(io.BytesIO(data), path)
+    more = {"exif": shown(io.BytesIO(data), path, ImageOps.exif_transpose), "named": shown(path, path)}
+    said = lying | {n: v for n, v in more.items() if v != lying and "rgb" in {**lying, **v}}
+    if "rgb" in lying:
+        with Image.open(io.BytesIO(data)) as m:
             if clips := clipped(m):
                 said["clips"] = round(clips, 6)
-    except Exception as e:
-        return {"error": f"{type(e).__name__}: {e}".replace(str(path), "FILE")[:200]}
-    try:
-        with Image.open(path) as m:
-            turned = digest(ImageOps.exif_transpose(m).convert("RGB"))
-        if turned != {n: said[n] for n in turned}:
-            said["exif"] = turned
-    except Exception as e:
-        said["exif"] = {"error": f"{type(e).__name__}: {e}"[:200]}
     return said
 
 
@@ -160,35 +165,21 @@ def resealed(b):
     return whole[0] + b"".join(chunk(c[4:8], c[8:-4]) if len(c) >= 12 else c for c in whole[1:])
 
 
+WAYS = "bits,bits,bits,byte,byte,bytes,field,field,delete,insert,repeat,truncate,swap,part dropped,part twice,parts swapped".split(",")
+
+
 def mutated(kind, b, r):
     """b with one to three kinds of damage, and their names."""
     names = []
-    for _ in range(int(r.choice([1, 1, 1, 2, 3]))):
+    for _ in range(int(r.choice([1, 1, 1, 1, 2, 3]))):
         b, n = bytearray(b), max(len(b), 1)
         at, more = int(r.integers(n)), int(r.integers(1, 20))
-        way = str(
-            r.choice(
-                [
-                    "bits",
-                    "bits",
-                    "bytes",
-                    "field",
-                    "field",
-                    "delete",
-                    "insert",
-                    "repeat",
-                    "truncate",
-                    "swap",
-                    "part dropped",
-                    "part twice",
-                    "parts swapped",
-                ]
-            )
-        )
+        way = str(r.choice(WAYS))
         if way == "bits":
-            for i in r.integers(n * 8, size=int(r.integers(1, 6))):
+            for i in r.integers(n * 8, size=int(r.integers(1, 4))):
                 b[i // 8 : i // 8 + 1] = bytes([b[i // 8] ^ 1 << i % 8]) if i // 8 < len(b) else b""
-        elif way == "bytes":
+        elif way in ("byte", "bytes"):
+            more = 1 if way == "byte" else more
             b[at : at + more] = r.integers(0, 256, more).astype(np.uint8).tobytes()
         elif way == "field":
             at, width = int(r.integers(min(n, 128))), int(r.choice([1, 2, 4]))

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -33,6 +34,7 @@ type sweepPicture struct {
 	Of           []string // of a damaged file the features of the sound one
 	pillowShows
 	Exif  *pillowShows // after exif_transpose, where that differs
+	Named *pillowShows // when Pillow opens the file by its name, where that differs
 	Clips float64      // share of pixels that the conversion to RGB clips
 }
 
@@ -68,7 +70,7 @@ type sweepResult struct {
 }
 
 // judge holds what Decode makes of a file, turned upright or not, against Pillow.
-func (s *sweepPicture) judge(b []byte, upright bool) (r sweepResult) {
+func (s *sweepPicture) judge(b []byte, upright bool) sweepResult {
 	want := s.pillowShows
 	if upright && s.Exif != nil {
 		want = *s.Exif
@@ -79,23 +81,21 @@ func (s *sweepPicture) judge(b []byte, upright bool) (r sweepResult) {
 		return sweepResult{outcome: slow, words: took.String()}
 	}
 	if err != nil {
-		r = sweepResult{outcome: refused, words: err.Error()}
-		switch {
-		case want.Error != "":
-			r.outcome = neither
-		case !s.damaged() && ofBroken.MatchString(r.words):
-			r.outcome = broken
-		}
-		return r
+		return s.refusal(err, want)
 	}
 	warning := p.Warning
 	if p = p.Channels(3); upright {
-		p = p.Upright(Orientation(b))
+		turn, err := upright1(Orientation(b))
+		if err != nil {
+			return s.refusal(err, want)
+		}
+		p = p.Upright(turn)
 	}
 	sum := sha256.Sum256(p.Pix)
-	same := p.W == want.W && p.H == want.H && hex.EncodeToString(sum[:16]) == want.RGB
-	r = sweepResult{words: warning, pixels: p}
-	switch reason := s.damaged() || s.Clips > 0.01; {
+	shows := pillowShows{W: p.W, H: p.H, RGB: hex.EncodeToString(sum[:16])}
+	same := shows == want || !upright && s.Named != nil && shows == *s.Named
+	r := sweepResult{words: warning, pixels: p}
+	switch reason := s.damaged() || s.Clips > 0.01 || s.Named != nil; {
 	case want.Error != "":
 		r.outcome, r.words = alone, want.Error
 	case warning != "" && !reason:
@@ -111,6 +111,20 @@ func (s *sweepPicture) judge(b []byte, upright bool) (r sweepResult) {
 	}
 	return r
 }
+
+// refusal is of a file that is not read.
+func (s *sweepPicture) refusal(err error, want pillowShows) sweepResult {
+	r := sweepResult{outcome: refused, words: err.Error()}
+	switch {
+	case want.Error != "":
+		r.outcome = neither
+	case !s.damaged() && ofBroken.MatchString(r.words):
+		r.outcome = broken
+	}
+	return r
+}
+
+func upright1(o int, err ...error) (int, error) { return o, errors.Join(err...) }
 
 // sweepTable counts outcomes by a name.
 type sweepTable map[string]*[outcomes]int
