@@ -6,6 +6,7 @@
     python testdata/export/pictures.py DIR --mutate 5000             # so many damaged files of each format
     python testdata/export/pictures.py testdata/golden/pictures --small
     python testdata/export/pictures.py DIR --left-out 40             # files of formats that are not read, to go beside
+    python testdata/export/pictures.py DIR --large                   # the largest of every kind, and bombs: for their memory
 
 A folder holds FORMAT/NUMBER.EXT and index.jsonl, a line for each file: its format and
 features, and of Pillow's picture after convert("RGB") the size and the first 16 bytes of the
@@ -37,6 +38,7 @@ from PIL import Image, ImageOps
 import jpeg
 from picture_files import chunk, riff, riff_chunks
 from picture_kinds import FORMATS, Maker, kinds, left_out
+from picture_large import bombs, large
 
 EXTENSIONS = {"JPEG": "jpg", "MPO": "mpo", "PNG": "png", "WebP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "PNM": "ppm"}
 SECONDS, MEMORY = 20, 4 << 30  # what Pillow may take for a file
@@ -258,6 +260,17 @@ def archive(out, lines, each=8000):
     return lines
 
 
+def write_large(out):
+    """Writes NAME/SHARE.EXT for shares of the most pixels, and bombs; files of zeros are sparse."""
+    for share in [1, 1 / 2, 1 / 4, 1 / 8, None]:
+        for name, ext, data, size in large(share) if share else bombs():
+            path = out / name / f"{share or 0:.3f}.{ext}"
+            path.parent.mkdir(exist_ok=True)
+            with open(path, "wb") as f:
+                f.write(data)
+                f.truncate(max(size, len(data)))
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out", type=pathlib.Path, nargs="?")
@@ -265,6 +278,7 @@ def main():
     p.add_argument("--small", action="store_true")
     p.add_argument("--mutate", type=int, metavar="N")
     p.add_argument("--left-out", type=int, metavar="N")
+    p.add_argument("--large", action="store_true")
     p.add_argument("--judge", action="store_true", help=argparse.SUPPRESS)
     o = p.parse_args()
     if o.judge:
@@ -272,6 +286,8 @@ def main():
     if o.out is None:
         p.error("which folder?")
     o.out.mkdir(parents=True, exist_ok=True)
+    if o.large:
+        return write_large(o.out)
     if o.left_out:
         for i in range(o.left_out):
             for ext, data in left_out(Maker([o.seed, 2000, i])).items():
