@@ -197,7 +197,7 @@ CODES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "I", 6: "b", 7: "B", 8: "h", 9: "i",
 
 
 def tiff_file(order, pages, big=False, first=None):
-    """pages are lists of (tag, type, values) and of strips of bytes: a directory each, tag 273 or 324 in place of the strips."""
+    """pages are lists of (tag, type, values) and of strips of bytes: a directory each. Values may be a function of where the strips lie."""
     size, count, offset, inline = (20, "Q", "Q", 8) if big else (12, "H", "I", 4)
     out = bytearray(b"II" if order == "<" else b"MM")
     out += struct.pack(order + "HHHQ", 43, 8, 0, 0) if big else struct.pack(order + "HI", 42, 0)
@@ -209,7 +209,7 @@ def tiff_file(order, pages, big=False, first=None):
             places.append(len(out))
             out += s + bytes(len(s) % 2)
         directory, tail = b"", b""
-        tags = sorted((t, k, places if v is None else v) for t, k, v in tags)
+        tags = sorted((t, k, v(places) if callable(v) else v) for t, k, v in tags)
         at = len(out) + struct.calcsize(order + count) + size * len(tags) + inline
         for tag, kind, values in tags:
             data = bytes(values) if isinstance(values, (bytes, bytearray)) else struct.pack(f"{order}{len(values)}{CODES[kind]}", *values)
@@ -325,9 +325,9 @@ def tiff_page(
         (277, SHORT, [c]),
     ]
     all_tags += (
-        [(322, SHORT, [tile[0]]), (323, SHORT, [tile[1]]), (324, LONG, None), (325, LONG, [len(s) for s in strips])]
+        [(322, SHORT, [tile[0]]), (323, SHORT, [tile[1]]), (324, LONG, list), (325, LONG, [len(s) for s in strips])]
         if tile
-        else [(273, LONG, None), (278, SHORT, [rows]), (279, LONG, [len(s) for s in strips])]
+        else [(273, LONG, list), (278, SHORT, [rows]), (279, LONG, [len(s) for s in strips])]
     )
     optional = {266: (fill, 1), 274: (orientation, None), 284: (planar, 1), 317: (predictor, 1)}
     all_tags += [(t, SHORT, [v]) for t, (v, usual) in optional.items() if v != usual]

@@ -545,7 +545,7 @@ def bmps(k):
 
 def pnms(k):
     spaces = [b" ", b"\n", b"\t", b"\r\n", b" \n "]
-    for i in range(8):
+    for i in range(20):
         for kind in b"123456":
             c, plain = 3 if kind in b"36" else 1, kind < ord("4")
             top = 1 if kind in b"14" else k.pick([1, 2, 15, 100, 254, 255, 255, 256, 1000, 4095, 65535])
@@ -578,6 +578,23 @@ def pnms(k):
     yield b"P7\nWIDTH %d\nHEIGHT %d\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n" % (a.shape[1], a.shape[0]) + a.tobytes(), ["PAM"]
     yield saved(k.image("RGB"), "PPM") * 2, ["two pictures"]
     yield saved(k.image("RGB"), "PPM") + b"more", ["trailing bytes"]
+    for head, data, word in [
+        (b"P5 3 2 255\n# a comment\n", b"abcdef", "comment after the head"),
+        (b"P5 3 2 #x\n255\n", b"abcdef", "comment within the head"),
+        (b"P5\r3\r2\r255\r", b"abcdef", "carriage returns"),
+        (b"P5\x0b3\x0c2\t255 ", b"abcdef", "vertical tabs and form feeds"),
+        (b"P5 3 2 255\r\n", b"\nbcdef", "two bytes of white space"),
+        (b"P2 3 2 100\n", b"0 1 99 100 050 0007", "leading zeros"),
+        (b"P2 3 2 255\n", b"0 1 99\n# 4 5\n100 # 3\n255 7", "comments among the values"),
+        (b"P1 3 2\n", b"1 0 1\n0#1\n10", "comments among the values"),
+        (b"P1 3 2\n", b"101010111", "damaged"),
+        (b"P2 3 2 100\n", b"0 1 99 100 101 7", "damaged"),
+        (b"P2 3 2 255\n", b"0 1 99", "damaged"),
+        (b"P5 3 2 255\n", b"abc", "damaged"),
+        (b"P5 3 2 100\n", b"abcd\xff\xfe", "damaged"),
+        (b"P3 1 1 255\n", b"-1 2 3", "damaged"),
+    ]:
+        yield head + data, [head[:2].decode(), word]
 
 
 NAMES = {1: "none", 5: "LZW", 8: "deflate", 32946: "old deflate", 32773: "PackBits", 34925: "LZMA", 50000: "Zstandard"}
@@ -616,7 +633,11 @@ def tiff_words(photometric, c, bits, sample, extra, how):
         f
         + [w for key, w in words.items() if how.get(key)]
         + ["big-endian"] * (how["order"] == ">")
-        + [f"{w} {how[key]}" for key, w in {"planar": "planar", "predictor": "predictor", "fill": "fill order"}.items() if how.get(key, 1) != 1]
+        + [
+            f"{w} {how[key]}"
+            for key, w in {"planar": "planar", "predictor": "predictor", "fill": "fill order", "orientation": "orientation"}.items()
+            if how.get(key, 1) != 1
+        ]
     )
 
 
@@ -649,6 +670,8 @@ def tiffs(k):
                 how["fill"] = 2
             if k.random.random() < 0.12:
                 how["big"] = True
+            if k.random.random() < 0.12:
+                how["orientation"] = int(k.random.integers(2, 9))
             yield tiff_kind(k, *kind, **how)
     yield from tiffs_odd(k)
     yield from tiffs_by_tools(k)
@@ -659,7 +682,7 @@ def tiffs_odd(k):
     for value in range(0, 10):
         for kind in [(2, 3, 8, 1, ()), (1, 1, 8, 1, ()), (0, 1, 1, 1, ())]:
             b, f = tiff_kind(k, *kind, orientation=value, compression=k.pick([1, 5]))
-            yield b, [*f, f"orientation {value}"]
+            yield b, f if value > 1 else [*f, f"orientation {value}"]
     for across, down in [(1, 1), (2, 1), (2, 2), (4, 2), (1, 2)]:
         for compression in [1, 5]:
             b = tiff(k.samples(3, 8), 6, subsampling=(across, down), rows=8, compression=compression)
@@ -682,9 +705,20 @@ def tiffs_odd(k):
         "RowsPerStrip of 2^32-1": [(278, LONG, [0xFFFFFFFF])],
         "private tag": [(65000, DOUBLE, [1.5])],
         "DNGVersion": [(50706, BYTE, [1, 4, 0, 0])],
+        "strips as SHORT": [(273, SHORT, list), (279, SHORT, [17 * 13 * 3])],
     }.items():
-        a = k.samples(3, 8, (17, 13)) if word == "size as LONG" else rgb()
+        a = k.samples(3, 8, (17, 13)) if "as LONG" in word or "strips" in word else rgb()
         yield tiff(a, 2, tags=tags), [word]
+    for order in "<>":
+        for how in [dict(rows=3), dict(rows=2, compression=5), dict(tile=(16, 16)), dict(rows=4, planar=2, compression=8)]:
+            tags, strips = tiff_page(rgb(), 2, order=order, **how)
+            turned = [(t, n, (lambda places: places[::-1]) if callable(v) else v) for t, n, v in tags]
+            yield tiff_file(order, [(turned, strips[::-1])]), ["strips out of order", *[f"{n} {v}" for n, v in how.items()]]
+    for word, change in {"too few bytes": -1, "too many bytes": 1}.items():
+        for compression in [1, 5, 8, 32773]:
+            tags, strips = tiff_page(rgb(), 2, compression=compression)
+            tags = [(t, n, [len(strips[0]) + change] if t == 279 else v) for t, n, v in tags]
+            yield tiff_file("<", [(tags, strips)]), [f"{word} in a strip", NAMES[compression], "damaged"]
     for word, tag in {
         "no RowsPerStrip": 278,
         "no StripByteCounts": 279,

@@ -12,7 +12,8 @@ A folder holds FORMAT/NUMBER.EXT and index.jsonl, a line for each file: its form
 features, and of Pillow's picture after convert("RGB") the size and the first 16 bytes of the
 SHA-256 of its bytes (w, h, rgb), the same after exif_transpose where that differs (exif),
 and of a file that Pillow opens by its name where that differs (named: Pillow then maps some
-into memory), the share of pixels that the conversion clips (clips), or Pillow's error. --small writes the
+into memory), the share of pixels that the conversion clips (clips), whether they are numbers of 0 to 1 that
+all become black (dark), or Pillow's error. --small writes the
 smallest files that show every feature into one archive, pictures.zip, with its index.
 """
 
@@ -75,6 +76,8 @@ def pillow(path):
         with Image.open(io.BytesIO(data)) as m:
             if clips := clipped(m):
                 said["clips"] = round(clips, 6)
+            if m.mode == "F" and 0 < np.asarray(m).max() <= 1:
+                said["dark"] = True
     return said
 
 

@@ -36,6 +36,7 @@ type sweepPicture struct {
 	Exif  *pillowShows // after exif_transpose, where that differs
 	Named *pillowShows // when Pillow opens the file by its name, where that differs
 	Clips float64      // share of pixels that the conversion to RGB clips
+	Dark  bool         // its pixels are numbers of 0 to 1, which become black
 }
 
 func (s *sweepPicture) damaged() bool { return s.Of != nil || slices.Contains(s.Features, "damaged") }
@@ -95,7 +96,7 @@ func (s *sweepPicture) judge(b []byte, upright bool) sweepResult {
 	shows := pillowShows{W: p.W, H: p.H, RGB: hex.EncodeToString(sum[:16])}
 	same := shows == want || !upright && s.Named != nil && shows == *s.Named
 	r := sweepResult{words: warning, pixels: p}
-	switch reason := s.damaged() || s.Clips > 0.01 || s.Named != nil; {
+	switch reason := s.damaged() || s.Clips > 0.01 || s.Dark || s.Named != nil; {
 	case want.Error != "":
 		r.outcome, r.words = alone, want.Error
 	case warning != "" && !reason:
