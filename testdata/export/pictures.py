@@ -29,6 +29,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 import zipfile
@@ -42,6 +43,7 @@ from picture_kinds import FORMATS, Maker, kinds, left_out
 from picture_large import bombs, large
 
 EXTENSIONS = {"JPEG": "jpg", "MPO": "mpo", "PNG": "png", "WebP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "PNM": "ppm"}
+SHARES = [1, 0.99, 0.83, 0.62, 0.31, 0.15, None]  # of the pixels, near limits of 5, 6, 8 and 16 bytes each; bombs
 SECONDS, MEMORY = 20, 4 << 30  # what Pillow may take for a file
 
 
@@ -85,9 +87,11 @@ def judge():
     """Answers each path on standard input with a line, and dies of a file that takes too much."""
     warnings.simplefilter("ignore")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print
     for path in sys.stdin:
         signal.alarm(SECONDS)
-        print(json.dumps(pillow(path.rstrip("\n"))), flush=True)
+        print(json.dumps(pillow(path.rstrip("\n"))), file=out, flush=True)
 
 
 def verdicts(paths):
@@ -96,21 +100,16 @@ def verdicts(paths):
 
     def work(mine):
         while mine:
-            with subprocess.Popen(
-                [sys.executable, __file__, "--judge"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            ) as p:
-                threading.Thread(target=feed, args=(p.stdin, [paths[i] for i in mine])).start()
-                for line in p.stdout:
-                    said[mine.pop(0)] = json.loads(line)
+            with tempfile.TemporaryFile("w+") as names:
+                names.writelines(f"{paths[i]}\n" for i in mine)
+                names.seek(0)
+                with subprocess.Popen(
+                    [sys.executable, __file__, "--judge"], stdin=names, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                ) as p:
+                    for line in p.stdout:
+                        said[mine.pop(0)] = json.loads(line)
             if mine:
                 said[mine.pop(0)] = {"error": f"Pillow ended with {p.returncode}"}
-
-    def feed(to, lines):
-        try:
-            with to:
-                to.writelines(f"{p}\n" for p in lines)
-        except BrokenPipeError:
-            pass
 
     threads = [threading.Thread(target=work, args=(list(range(i, len(paths), workers)),)) for i in range(workers)]
     for t in threads:
@@ -265,9 +264,9 @@ def archive(out, lines, each=8000):
 
 def write_large(out):
     """Writes NAME/SHARE.EXT for shares of the most pixels, and bombs; files of zeros are sparse."""
-    for share in [1, 1 / 2, 1 / 4, 1 / 8, None]:
+    for share in SHARES:
         for name, ext, data, size in large(share) if share else bombs():
-            path = out / name / f"{share or 0:.3f}.{ext}"
+            path = out / name / f"{share or 0:.2f}.{ext}"
             path.parent.mkdir(exist_ok=True)
             with open(path, "wb") as f:
                 f.write(data)
