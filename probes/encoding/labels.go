@@ -150,6 +150,16 @@ func (l *labels) put(row int, label Label) {
 	l.of = append(l.of, k)
 }
 
+// strange says that two sets have labels, and none in common.
+func (c *Codes) strange(other *Codes) bool {
+	for _, l := range other.labels.all {
+		if _, both := c.labels.place[l]; both {
+			return false
+		}
+	}
+	return len(c.labels.all) > 0 && len(other.labels.all) > 0
+}
+
 // agreed is c with its labels as those of another set call them: by the same name, whatever
 // its number, since two folders number their classes each for itself; and by the same number
 // where one of the sets has no names. What the other does not have stays.

@@ -53,6 +53,9 @@ func TestLabelsAgree(t *testing.T) {
 			if l, ok := got.Label(i); !ok || l != want {
 				t.Errorf("%s: label %d is %+v, want %+v", what, i, l, want)
 			}
+			if strangers := what == "names, numbers"; set(c.other...).strange(got) != strangers {
+				t.Errorf("%s: nothing in common is %v", what, !strangers)
+			}
 			if l, _ := mine.Label(i); l != c.mine[i] {
 				t.Errorf("%s: the set itself was changed: %+v", what, l)
 			}

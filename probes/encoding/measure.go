@@ -74,6 +74,9 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 		r.note("no K-NN: it takes %s with labels, and two labels; %s has %s",
 			text.Count(o.K, "training item"), train.Name, text.Count(train.n, "item"))
 	}
+	if o.Test != nil && train.strange(o.Test.agreed(train)) {
+		r.note("no label of %s is among those of %s: what is fitted on one cannot be right on the other", o.Test.Name, train.Name)
+	}
 	for _, parts := range groups {
 		name, test := parts[0].Site, o.Test
 		if o.Together {
