@@ -34,12 +34,12 @@ type dataFlags struct {
 }
 
 func (f *dataFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.preprocess, "preprocess", "", "how pictures become inputs: a `PRESET` (see list presets), or a Hugging Face or timm JSON file")
+	fs.StringVar(&f.preprocess, "preprocess", "", "how pictures become inputs: a `PRESET` (see list presets), or a Hugging Face or timm JSON file (its keys are followed or refused)")
 	fs.StringVar(&f.resize, "resize", "", "override: 256 for the shorter edge, 224x224, or none")
 	fs.StringVar(&f.crop, "crop", "", "override: centre crop, 224, 224x160 or none")
 	fs.StringVar(&f.mean, "mean", "", "override: mean of each channel, comma-separated")
 	fs.StringVar(&f.std, "std", "", "override: standard deviation of each channel, comma-separated")
-	fs.StringVar(&f.interpolation, "interpolation", "", "override: nearest, box, bilinear, hamming, bicubic or lanczos")
+	fs.StringVar(&f.interpolation, "interpolation", "", "override: nearest, box, bilinear, hamming, bicubic or lanczos as PIL has them, or torchvision-bilinear and so on")
 	fs.Float64Var(&f.scale, "scale", 0, "override: factor for pixels 0 to 255; 1/255 by default")
 	fs.StringVar(&f.format, "format", "auto", "kind of data (see list datasets); told by name and first bytes by default")
 	fs.StringVar(&f.pixels, "pixels", "", "what the values of arrays are: pixels from 0 to 255 or to 1, or none: model inputs")

@@ -92,7 +92,7 @@ func (f Filter) check() error {
 		return nil
 	}
 	names := []string{string(Nearest), string(Box), string(Bilinear), string(Hamming), string(Bicubic), string(Lanczos)}
-	return fmt.Errorf("interpolation %q is not known, want one of %s", f, strings.Join(names, " "))
+	return fmt.Errorf("interpolation %q is not known, want one of %s, or torchvision-bilinear, -bicubic, -lanczos, -nearest", f, strings.Join(names, " "))
 }
 
 // precision is the number of fraction bits of PIL's weights: 32 less 8 for the

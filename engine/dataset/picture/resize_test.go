@@ -83,3 +83,21 @@ func TestHammingsConstants(t *testing.T) {
 		t.Errorf("got %v, want 126 in the middle", got.Pix)
 	}
 }
+
+// What torchvision 0.29's resize gives for a tensor of bytes, antialiased, and nearest-exact.
+func TestResizeLikeTorchvisionsTensors(t *testing.T) {
+	m := New(7, 19, 1)
+	for i := range m.Pix {
+		m.Pix[i] = uint8(i*i*37 + i*11)
+	}
+	for f, want := range map[Filter][]uint8{
+		"torchvision-bilinear": {129, 121, 123, 148, 179, 176, 144, 135, 107, 116, 169, 133, 101, 127, 113, 140, 117, 63, 138, 138, 106, 111, 113, 102, 195, 114, 105, 148, 166, 170},
+		"torchvision-bicubic":  {130, 121, 122, 147, 184, 180, 149, 138, 102, 109, 177, 131, 93, 125, 109, 149, 114, 50, 136, 147, 105, 109, 110, 101, 209, 108, 99, 153, 172, 175},
+		"torchvision-lanczos":  {131, 125, 121, 140, 186, 182, 154, 139, 100, 103, 183, 134, 88, 124, 105, 154, 114, 42, 137, 151, 102, 110, 109, 100, 213, 103, 97, 154, 174, 175},
+		"torchvision-nearest":  {98, 152, 24, 246, 84, 252, 142, 220, 116, 130, 248, 184, 90, 192, 112, 174, 60, 20, 198, 68, 12, 122, 32, 16, 210, 104, 72, 230, 164, 172},
+	} {
+		if got := m.resize(6, 5, f).Pix; !bytes.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", f, got, want)
+		}
+	}
+}
