@@ -34,20 +34,20 @@ type dataFlags struct {
 }
 
 func (f *dataFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.preprocess, "preprocess", "", "how pictures become inputs: a `PRESET` (see list presets), or a Hugging Face or timm JSON file (its keys are followed or refused)")
+	fs.StringVar(&f.preprocess, "preprocess", "", "how pictures become inputs: a `PRESET` (see list presets), or a Hugging Face or timm JSON file")
 	fs.StringVar(&f.resize, "resize", "", "override: 256 for the shorter edge, 224x224, or none")
 	fs.StringVar(&f.crop, "crop", "", "override: centre crop, 224, 224x160 or none")
 	fs.StringVar(&f.mean, "mean", "", "override: mean of each channel, comma-separated")
 	fs.StringVar(&f.std, "std", "", "override: standard deviation of each channel, comma-separated")
-	fs.StringVar(&f.interpolation, "interpolation", "", "override: nearest, box, bilinear, hamming, bicubic or lanczos as PIL has them, or torchvision-bilinear and so on")
+	fs.StringVar(&f.interpolation, "interpolation", "", "override: nearest, box, bilinear, hamming, bicubic or lanczos of PIL, or torchvision-bilinear …")
 	fs.Float64Var(&f.scale, "scale", 0, "override: factor for pixels 0 to 255; 1/255 by default")
 	fs.StringVar(&f.format, "format", "auto", "kind of data (see list datasets); told by name and first bytes by default")
 	fs.StringVar(&f.pixels, "pixels", "", "what the values of arrays are: pixels from 0 to 255 or to 1, or none: model inputs")
 	fs.StringVar(&f.column, "column", "", "what holds the pictures, or their paths: a column of Parquet or CSV, a field of JSON Lines, "+
 		"an extension in tar files, an array of an .npz file")
 	fs.StringVar(&f.layout, "layout", "auto", "axes of pictures in arrays: nchw or nhwc")
-	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF or XMP orientation says; PIL and torchvision do not. TIFF files are turned always, as PIL does")
-	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse larger pictures before decoding them, and those of more than 5 bytes of memory for each of so many pixels; 0 takes PIL's limit")
+	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF or XMP orientation says; PIL and torchvision turn TIFF files alone")
+	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse pictures of more pixels, or of more than 5 bytes of memory for each of so many; 0 takes PIL's limit")
 	fs.IntVar(&f.limit, "limit", 0, "use only the first `N` items")
 }
 

@@ -87,7 +87,8 @@ func (f *regionFlags) parse(changed func(string) bool) (err error) {
 	if err := f.model.parse(f, changed); err != nil {
 		return err
 	}
-	for _, name := range []string{"region-format", "region-boxes", "region-normalized", "region-clip", "region-names", "region-ignore", "region-images", "region-task"} {
+	for _, name := range []string{"region-format", "region-boxes", "region-normalized", "region-clip", "region-names", "region-ignore",
+		"region-images", "region-task"} {
 		if f.found() && changed(name) && !f.model.takes(name) {
 			return usagef("--%s does not go with --regions %s, which finds regions in the pictures", name, f.path)
 		}

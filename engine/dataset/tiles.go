@@ -109,7 +109,8 @@ func (t Tiling) size(ds Dataset) (size int, err error) {
 			return 0, fmt.Errorf("cutting %q into tiles: the samples are model inputs already, and only pictures can be cut", ds.Item(i).ID)
 		}
 		r := s.rendering()
-		if p := r.Pre; r.H != r.W || p.Crop != (picture.Size{}) || p.Pad != (picture.Pad{}) || p.Interpolation.Float() || p.Resize != (picture.Resize{Mode: picture.Exact, Size: picture.Size{H: r.H, W: r.W}}) {
+		square := picture.Resize{Mode: picture.Exact, Size: picture.Size{H: r.H, W: r.W}}
+		if p := r.Pre; r.H != r.W || p.Crop != (picture.Size{}) || p.Pad != (picture.Pad{}) || p.Interpolation.Float() || p.Resize != square {
 			return 0, fmt.Errorf("cutting pictures into tiles needs a preprocessing that resizes to a square and does not crop, such as internvl; %q does not", p.Name)
 		}
 		if size = r.H; int64(r.H)*int64(r.W) > r.MaxPixels/int64(t.Max) {

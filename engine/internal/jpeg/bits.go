@@ -55,7 +55,10 @@ func (d *decoder) load() error {
 }
 
 // clear leaves no codes.
-func (b *bits) clear() { b.buf, b.at, b.acc, b.n, b.size = b.buf[:0], 0, 0, 0, 0 }
+func (b *bits) clear() {
+	b.buf, b.at = b.buf[:0], 0
+	b.acc, b.n, b.size = 0, 0, 0
+}
 
 var zeroes [padding]byte
 

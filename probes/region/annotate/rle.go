@@ -36,7 +36,8 @@ func (r *runs) bounds() region.Box {
 	if counts == nil {
 		counts, _ = unpackRuns(r.packed) // which was read before
 	}
-	x0, y0, x1, y1, at := r.size.W, r.size.H, 0, 0, 0
+	x0, y0, x1, y1 := r.size.W, r.size.H, 0, 0
+	at := 0
 	for i, n := range counts {
 		if i%2 == 1 && n > 0 && r.size.H > 0 {
 			first, last := at, at+n-1
