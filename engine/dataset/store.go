@@ -68,12 +68,16 @@ func readRegular(fsys fs.FS, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b := bytes.NewBuffer(make([]byte, 0, min(size, limit)+bytes.MinRead))
+	tooLarge := fmt.Errorf("it has more than %d bytes, the limit for one image", limit)
+	if size > limit {
+		return nil, tooLarge
+	}
+	b := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
 	if _, err := b.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, safe.Reason(err)
 	}
 	if int64(b.Len()) > limit {
-		return nil, fmt.Errorf("it has more than %d bytes, the limit for one image", limit)
+		return nil, tooLarge
 	}
 	return b.Bytes(), nil
 }

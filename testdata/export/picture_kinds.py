@@ -875,6 +875,9 @@ def orientations(k):
         ("large", dict(EXIF=exif(258))),
         ("BigTIFF", dict(EXIF=tiff_file("<", [([(0x0112, SHORT, [6])], [])], big=True))),
     ]
+    large = bytearray(exif(6, DOUBLE))
+    struct.pack_into("<I", large, 14, 1 << 28)
+    said.append(("after a tag that is larger than the file", dict(EXIF=bytes(large))))
     said += [(f"XMP {'element' if e else 'attribute'} {v}", dict(XMP=xmp(v, e))) for v in (0, 1, 3, 5, 6, 9) for e in (False, True)]
     said += [
         ("XMP and EXIF", dict(EXIF=exif(3), XMP=xmp(6))),
@@ -882,7 +885,7 @@ def orientations(k):
         ("XMP with quotes", dict(XMP=xmp(6).replace(b'="6"', b"='6'"))),
     ]
     for word, data in said:
-        f = [f"orientation {word}"]
+        f = [f"orientation {word}"] + ["damaged"] * ("larger" in word)
         b = saved(k.image("RGB"), "JPEG")
         parts = [(0xE1, b"Exif\0\0" + data["EXIF"].removeprefix(b"Exif\0\0"))] if "EXIF" in data else []
         parts += [(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + data["XMP"])] if "XMP" in data else []

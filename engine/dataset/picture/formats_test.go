@@ -112,6 +112,7 @@ func TestDecodedBytesAreBounded(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"16 bits and alpha": sized("png/6_16_0", 16, binary.BigEndian, 13000, 13000),
 		"interlaced":        sized("png/2_8_1", 16, binary.BigEndian, 12000, 12000),
+		"one row":           sized("png/2_8_0", 16, binary.BigEndian, DefaultMaxPixels, 1),
 		"canvas":            []byte("GIF89a\xff\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"),
 		"run lengths":       sized("bmp/rle8_whole", 18, binary.LittleEndian, 1<<16, 1<<16),
 		"text":              []byte("P3 60000 60000 255\n1"),

@@ -115,15 +115,18 @@ func (d ifd) fields() iter.Seq2[uint16, field] {
 }
 
 // field is the first one with a tag, as PIL's ImageFileDirectory_v2.load finds it: those of
-// unknown types, without values or with more values than the file has bytes are passed
-// over, and values outside the file end the directory.
+// unknown types, without values, or with values that with those before take more bytes than
+// the file has, are passed over, and values outside the file end the directory.
 func (d ifd) field(tag uint16) (field, bool) {
 	_, _, _, room := d.entries()
 	outside := uint64(0)
 	for at, f := range d.fields() {
 		size := f.size()
-		if size == 0 || f.count > uint64(len(d.b)) {
+		if size == 0 {
 			continue
+		}
+		if f.count > uint64(len(d.b)) { // where size may have overflown
+			size = uint64(len(d.b)) + 1
 		}
 		if size > room {
 			if outside += size; outside > uint64(len(d.b)) {

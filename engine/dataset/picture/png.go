@@ -262,6 +262,9 @@ func pngSize(b []byte) (s extent, err error) {
 	if f.header[12] != 0 { // the passes are pictures of their own
 		s.bytes *= 2
 	}
+	if c.Height > 0 {
+		s.bytes += 16 / c.Height // two rows of at most 8 bytes a pixel
+	}
 	return s, nil
 }
 
