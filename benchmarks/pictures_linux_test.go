@@ -80,22 +80,21 @@ func TestPictureMemory(t *testing.T) {
 				read = cell
 				break
 			}
-			refused = cell + " | " + said(out)
+			refused = cell + " | " + said(out, filepath.Base(file))
 		}
 		fmt.Fprintf(&table, "| %s | %s | %s |\n", kind.Name(), cmp.Or(read, "- | - | -"), cmp.Or(refused, "- | - | - | -"))
 	}
 	t.Log("\n" + table.String())
 }
 
-// said is the last line of what a program wrote that tells of an error.
-func said(out []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	for _, l := range slices.Backward(lines) {
-		if strings.Contains(l, "decoding") || strings.Contains(l, "reading") {
-			return l
-		}
+// said is what a program's last message tells of a file.
+func said(out []byte, name string) string {
+	text := strings.TrimSpace(string(out))
+	if at := strings.LastIndex(text, name+`": `); at >= 0 {
+		text = text[at+len(name)+3:]
 	}
-	return lines[len(lines)-1]
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }
 
 // A folder of pictures of all kinds goes through hash with a row for each, and what it

@@ -6,6 +6,7 @@ writes testdata/golden/pillow/formats.npz. Of each case NAME it has file/NAME (t
 where Pillow refuses the file) and up/NAME (the same after exif_transpose, where that turns it; empty where Pillow fails over it).
 The files are written byte by byte where no library writes such, from one seed.
 """
+
 import io
 import pathlib
 import random
@@ -71,24 +72,26 @@ def png():
     control = lambda n, w, h, x=0: chunk(b"fcTL", struct.pack(">IIIIIHHBB", n, w, h, x, 0, 1, 10, 0, 0))
     animation = chunk(b"acTL", struct.pack(">II", 2, 0))
     text = lambda size: chunk(b"zTXt", b"key\0\0" + zlib.compress(bytes(size)))
-    CASES.update({  # of the last: 16 bits and alpha, interlaced
-        "png/no_end": head + idat,
-        "png/no_checksum": head + idat[:-8],
-        "png/wrong_checksum": head + chunk(b"IDAT", z, crc=1) + end,
-        "png/wrong_adler": head + chunk(b"IDAT", z[:-4] + b"abcd") + end,
-        "png/too_much": head + chunk(b"IDAT", zlib.compress(raw + bytes(99))) + end,
-        "png/cut": head + idat[: len(idat) // 2],
-        "png/split": head + b"".join(chunk(b"IDAT", z[i : i + 9]) for i in range(0, len(z), 9)) + end + b"junk",
-        "png/wrong_text": head + chunk(b"tEXt", b"a\0b", crc=1) + idat + end,
-        "png/gamma": head + chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"sBIT", b"\5\5\5\5") + idat + end,
-        "png/texts": head + text(9999) + chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(99))) + idat + text(9999) + end,
-        "png/text_bomb": head + text(2 << 20) + idat + end,
-        "png/late_bomb": head + idat + text(2 << 20) + end,
-        "png/profile_bomb": head + chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2 << 20))) + idat + end,
-        "png/animated": head + animation + control(0, W, H) + idat + control(1, W, H) + chunk(b"fdAT", bytes([0, 0, 0, 2]) + z) + end,
-        "png/animated_default": head + animation + idat + control(0, W, H) + chunk(b"fdAT", bytes([0, 0, 0, 1]) + z) + end,
-        "png/animated_part": head + animation + control(0, W - 1, H, 1) + idat + end,
-    })
+    CASES.update(
+        {  # of the last: 16 bits and alpha, interlaced
+            "png/no_end": head + idat,
+            "png/no_checksum": head + idat[:-8],
+            "png/wrong_checksum": head + chunk(b"IDAT", z, crc=1) + end,
+            "png/wrong_adler": head + chunk(b"IDAT", z[:-4] + b"abcd") + end,
+            "png/too_much": head + chunk(b"IDAT", zlib.compress(raw + bytes(99))) + end,
+            "png/cut": head + idat[: len(idat) // 2],
+            "png/split": head + b"".join(chunk(b"IDAT", z[i : i + 9]) for i in range(0, len(z), 9)) + end + b"junk",
+            "png/wrong_text": head + chunk(b"tEXt", b"a\0b", crc=1) + idat + end,
+            "png/gamma": head + chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"sBIT", b"\5\5\5\5") + idat + end,
+            "png/texts": head + text(9999) + chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(99))) + idat + text(9999) + end,
+            "png/text_bomb": head + text(2 << 20) + idat + end,
+            "png/late_bomb": head + idat + text(2 << 20) + end,
+            "png/profile_bomb": head + chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2 << 20))) + idat + end,
+            "png/animated": head + animation + control(0, W, H) + idat + control(1, W, H) + chunk(b"fdAT", bytes([0, 0, 0, 2]) + z) + end,
+            "png/animated_default": head + animation + idat + control(0, W, H) + chunk(b"fdAT", bytes([0, 0, 0, 1]) + z) + end,
+            "png/animated_part": head + animation + control(0, W - 1, H, 1) + idat + end,
+        }
+    )
     head = head[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", W, H, 4, 3, 0, 0, 0))
     idat = chunk(b"IDAT", zlib.compress(rows(3, 4, 0)))
     for name, palette in {"none": None, "short": RNG.randbytes(9), "odd": RNG.randbytes(47), "long": RNG.randbytes(96)}.items():
@@ -141,11 +144,20 @@ def gif():
     color, few = RNG.randbytes(768), RNG.randbytes(12)
     gray, steps = bytes(i // 3 for i in range(48)), bytes(17 * (i // 3) for i in range(48))
     for name, options in {
-        "color": dict(palette=color), "few": dict(palette=few), "gray": dict(palette=gray), "steps": dict(palette=steps), "none": {},
-        "own": dict(palette=few, own=color), "own_gray": dict(palette=color, own=gray), "own_alone": dict(own=few),
-        "transparent": dict(palette=color, transparent=7), "past": dict(palette=few, transparent=99),
-        "gray_transparent": dict(palette=gray, transparent=5), "gray_past": dict(palette=gray, transparent=200),
-        "interlaced": dict(palette=color, interlaced=True), "no_end": dict(palette=color, end=b""),
+        "color": dict(palette=color),
+        "few": dict(palette=few),
+        "gray": dict(palette=gray),
+        "steps": dict(palette=steps),
+        "none": {},
+        "own": dict(palette=few, own=color),
+        "own_gray": dict(palette=color, own=gray),
+        "own_alone": dict(own=few),
+        "transparent": dict(palette=color, transparent=7),
+        "past": dict(palette=few, transparent=99),
+        "gray_transparent": dict(palette=gray, transparent=5),
+        "gray_past": dict(palette=gray, transparent=200),
+        "interlaced": dict(palette=color, interlaced=True),
+        "no_end": dict(palette=color, end=b""),
     }.items():
         CASES[f"gif/{name}"] = gif_file((12, 9), whole, **options)
         CASES[f"gif/{name}_part"] = gif_file((12, 9), part, **options)
@@ -177,9 +189,17 @@ def bmp():
         for header in (12, 40, 52, 56, 64, 108, 124):
             CASES[f"bmp/{bits}_{header}"] = bmp_file(bits, header=header, down=header == 52)
     layouts = {
-        32: [(0xFF0000, 0xFF00, 0xFF, 0), (0xFF000000, 0xFF0000, 0xFF00, 0), (0xFF000000, 0xFF00, 0xFF, 0), (0xFF000000, 0xFF0000, 0xFF00, 0xFF),
-             (0xFF, 0xFF00, 0xFF0000, 0xFF000000), (0xFF0000, 0xFF00, 0xFF, 0xFF000000), (0xFF000000, 0xFF00, 0xFF, 0xFF0000), (0, 0, 0, 0),
-             (0x3FF, 0xFFC00, 0x3FF00000, 0)],
+        32: [
+            (0xFF0000, 0xFF00, 0xFF, 0),
+            (0xFF000000, 0xFF0000, 0xFF00, 0),
+            (0xFF000000, 0xFF00, 0xFF, 0),
+            (0xFF000000, 0xFF0000, 0xFF00, 0xFF),
+            (0xFF, 0xFF00, 0xFF0000, 0xFF000000),
+            (0xFF0000, 0xFF00, 0xFF, 0xFF000000),
+            (0xFF000000, 0xFF00, 0xFF, 0xFF0000),
+            (0, 0, 0, 0),
+            (0x3FF, 0xFFC00, 0x3FF00000, 0),
+        ],
         24: [(0xFF0000, 0xFF00, 0xFF, 0), (0xFF, 0xFF00, 0xFF0000, 0)],
         16: [(0xF800, 0x7E0, 0x1F, 0), (0x7C00, 0x3E0, 0x1F, 0), (0xF00, 0xF0, 0xF, 0)],
     }
@@ -197,8 +217,8 @@ def bmp():
     CASES["bmp/black_white_8"] = bmp_file(8, palette=ramp(2, 255), colors=2)
     CASES["bmp/gap"] = bmp_file(24, gap=5)
     CASES["bmp/cut"] = bmp_file(24)[:-9]
-    rle8 = b"\3\7\4\x09\0\0" b"\0\5abcde\0\2\xc8\0\0" b"\0\2\2\1\5\1\0\0" b"\7\2\0\0" b"\x09\3\0\1"
-    rle4 = b"\3\x12\4\x34\0\0" b"\0\5\x12\x34\x50\0\2\x56\0\0" b"\0\2\2\1\5\x7b\0\0" b"\7\x2f\0\0" b"\x09\x3d\0\1"
+    rle8 = b"\3\7\4\x09\0\0\0\5abcde\0\2\xc8\0\0\0\2\2\1\5\1\0\0\7\2\0\0\x09\3\0\1"
+    rle4 = b"\3\x12\4\x34\0\0\0\5\x12\x34\x50\0\2\x56\0\0\0\2\2\1\5\x7b\0\0\7\x2f\0\0\x09\x3d\0\1"
     for name, data in {"whole": 0, "odd": 1, "no_end": -2, "cut": -9}.items():
         for bits, compression, stream in ((8, 1, rle8), (4, 2, rle4)):
             stream = stream[: data or None] if data < 0 else stream
@@ -227,9 +247,25 @@ def pnm():
     CASES["pnm/1_spaces"] = b"P1\n5 4\n# c\n" + b" ".join(bytes([RNG.choice(b"01")]) for _ in range(20)) + b"\n"
     CASES["pnm/4"] = b"P4 13 4\n" + RNG.randbytes(8)
     CASES["pnm/4_cut"] = b"P4 13 4\n" + RNG.randbytes(7)
-    for i, b in enumerate((b"P6 3 1 255\n" + b"1" * 9, b"P6\n3 1 255#c\n" + b"1" * 9, b"P6\n3 1 25#c\n5\n" + b"1" * 9, b"P2 2 1 9\n1#c\n2 3",
-                           b"P2 2 1 9\n1#c 2 3", b"P2 1 1 99\n0009", b"P2 1 1 99\n00000000009", b"P2 1 1 9\n10", b"P2 1 1 9\n-1", b"P5 -1 1 9\n1",
-                           b"P5 1 1 00255\n1", b"P5 1 1 255", b"P5 1 1 \x0b255\x0ca", b"P5#c\n1 1 255 a", b"P1 2 1 1 #\n 0")):
+    for i, b in enumerate(
+        (
+            b"P6 3 1 255\n" + b"1" * 9,
+            b"P6\n3 1 255#c\n" + b"1" * 9,
+            b"P6\n3 1 25#c\n5\n" + b"1" * 9,
+            b"P2 2 1 9\n1#c\n2 3",
+            b"P2 2 1 9\n1#c 2 3",
+            b"P2 1 1 99\n0009",
+            b"P2 1 1 99\n00000000009",
+            b"P2 1 1 9\n10",
+            b"P2 1 1 9\n-1",
+            b"P5 -1 1 9\n1",
+            b"P5 1 1 00255\n1",
+            b"P5 1 1 255",
+            b"P5 1 1 \x0b255\x0ca",
+            b"P5#c\n1 1 255 a",
+            b"P1 2 1 1 #\n 0",
+        )
+    ):
         CASES[f"pnm/head_{i}"] = b
 
 
@@ -263,8 +299,16 @@ def orientation():
 
     kinds = {f"value_{v}": exif(v) for v in range(10)}
     kinds |= {f"kind_{k}{'_big' if big else ''}": exif(6, k, big) for k in (1, 3, 4, 5, 6, 7, 8, 9, 11, 12, 16) for big in (False, True)}
-    kinds |= {"twice": exif(6, count=2), "thrice": exif(6, count=3), "head": head + exif(6), "zeros": b"\0\0" + exif(6), "ff": b"\0\xff" + exif(6),
-              "cut": exif(6)[:20], "empty": b"", "junk": b"not a TIFF"}
+    kinds |= {
+        "twice": exif(6, count=2),
+        "thrice": exif(6, count=3),
+        "head": head + exif(6),
+        "zeros": b"\0\0" + exif(6),
+        "ff": b"\0\xff" + exif(6),
+        "cut": exif(6)[:20],
+        "empty": b"",
+        "junk": b"not a TIFF",
+    }
     xmp = {f"attribute_{v}": b'<x tiff:Orientation="%d"/>' % v for v in (1, 3, 6, 9)}
     xmp |= {"element": b"<tiff:Orientation>6</tiff:Orientation>", "quotes": b"<x tiff:Orientation='6'/>", "latin": b'\xff tiff:Orientation="6"'}
     raw = lambda d: b"\nexif\n%8d\n" % len(d) + d.hex().encode() + b"\n"

@@ -67,8 +67,25 @@ def differences(row, bits, order, kind, together, predictor):
     return planes.tobytes()
 
 
-def write(name, pixels, bits, photometric, *, order="<", kind="u", compression=1, extra=(), planar=False, predictor=1,
-          fill=1, orientation=None, tile=None, rows=4, big=False, tags=()):
+def write(
+    name,
+    pixels,
+    bits,
+    photometric,
+    *,
+    order="<",
+    kind="u",
+    compression=1,
+    extra=(),
+    planar=False,
+    predictor=1,
+    fill=1,
+    orientation=None,
+    tile=None,
+    rows=4,
+    big=False,
+    tags=(),
+):
     """A TIFF file of [H, W, samples]."""
     height, width, samples = pixels.shape
     wide, high = tile or (width, rows)
@@ -87,11 +104,23 @@ def write(name, pixels, bits, photometric, *, order="<", kind="u", compression=1
                 data = codecs[compression](data)
                 blocks.append(data.translate(REVERSED) if fill == 2 else data)
     short, long = 3, 16 if big else 4
-    fields = {256: (short, [width]), 257: (short, [height]), 258: (short, [bits] * samples), 259: (short, [compression]),
-              262: (short, [photometric]), 277: (short, [samples])} | dict(tags)
+    fields = {
+        256: (short, [width]),
+        257: (short, [height]),
+        258: (short, [bits] * samples),
+        259: (short, [compression]),
+        262: (short, [photometric]),
+        277: (short, [samples]),
+    } | dict(tags)
     fields |= {322: (short, [wide]), 323: (short, [high])} if tile else {278: (short, [high])}
-    for tag, given, value in [(266, fill != 1, [fill]), (274, orientation, [orientation]), (284, planar, [2]), (317, predictor != 1, [predictor]),
-                              (338, extra, extra), (339, kind != "u", [" uif".index(kind)] * samples)]:
+    for tag, given, value in [
+        (266, fill != 1, [fill]),
+        (274, orientation, [orientation]),
+        (284, planar, [2]),
+        (317, predictor != 1, [predictor]),
+        (338, extra, extra),
+        (339, kind != "u", [" uif".index(kind)] * samples),
+    ]:
         if given:
             fields[tag] = short, value
     start = 16 if big else 8
@@ -135,8 +164,15 @@ def main():
         write(f"gray4_{photometric}.tif", gray // 16, 4, photometric, compression=8)
         write(f"gray8_{photometric}.tif", gray, 8, photometric, compression=32773)
     page = Image.fromarray((bits[..., 0] * 255).astype(np.uint8)).convert("1")
-    for name, compression, info in [("rle", "tiff_ccitt", {}), ("g3", "group3", {}), ("g3_2d", "group3", {292: 1}), ("g3_fill", "group3", {292: 5}),
-                                    ("g4", "group4", {}), ("g4_fill2", "group4", {266: 2}), ("g3_2d_fill2", "group3", {292: 1, 266: 2})]:
+    for name, compression, info in [
+        ("rle", "tiff_ccitt", {}),
+        ("g3", "group3", {}),
+        ("g3_2d", "group3", {292: 1}),
+        ("g3_fill", "group3", {292: 5}),
+        ("g4", "group4", {}),
+        ("g4_fill2", "group4", {266: 2}),
+        ("g3_2d_fill2", "group3", {292: 1, 266: 2}),
+    ]:
         for photometric in (0, 1):
             page.save(OUT / f"{name}_{photometric}.tif", compression=compression, tiffinfo=info | {262: photometric})
     for orientation in range(1, 9):

@@ -1,12 +1,12 @@
 package picture
 
 import (
+	"archive/zip"
 	"bufio"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -86,7 +86,7 @@ func (s *sweepPicture) judge(b []byte, upright bool) sweepResult {
 	}
 	warning := p.Warning
 	if p = p.Channels(3); upright {
-		turn, err := upright1(Orientation(b))
+		turn, err := Orientation(b)
 		if err != nil {
 			return s.refusal(err, want)
 		}
@@ -124,8 +124,6 @@ func (s *sweepPicture) refusal(err error, want pillowShows) sweepResult {
 	}
 	return r
 }
-
-func upright1(o int, err ...error) (int, error) { return o, errors.Join(err...) }
 
 // sweepTable counts outcomes by a name.
 type sweepTable map[string]*[outcomes]int
@@ -271,6 +269,16 @@ func keep(t *testing.T, name string, p *Picture) {
 	if err := os.WriteFile(path, append([]byte(head), p.Pix...), 0o644); err != nil {
 		t.Error(err)
 	}
+}
+
+// The smallest pictures that show every feature of their formats, as far as these take 8 kB.
+func TestPicturesOfEveryKind(t *testing.T) {
+	z, err := zip.OpenReader("../../../testdata/golden/pictures/pictures.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	sweep(t, z)
 }
 
 // Pictures of every kind, sound and damaged, are Pillow's, or refused, or come with a
