@@ -4,7 +4,7 @@
 #
 #   benchmarks/pictures.sh DIR
 #
-# DIR takes 4 GB on a file system with sparse files; parts of it that are there are used
+# DIR takes 5 GB on a file system with sparse files; parts of it that are there are used
 # again. PYTHON has what testdata/export/requirements.txt says, SEED draws other pictures,
 # DAMAGED is how many damaged files there are of each format.
 set -euo pipefail
