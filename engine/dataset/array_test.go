@@ -406,7 +406,7 @@ func openBytes(t *testing.T, name string, o Options, b []byte) {
 	dst := make([]float32, tensor.Count(ds.Shape()))
 	for _, i := range []int{0, ds.Len() - 1} {
 		_ = ds.Item(i)
-		if err := ds.Sample(i, dst); err != nil {
+		if err := ds.Sample(i, dst); err != nil && !strings.Contains(err.Error(), "pixels") { // are not what they are said to be
 			t.Fatalf("%d samples of %v were promised: %v", ds.Len(), ds.Shape(), err)
 		}
 	}
@@ -431,8 +431,12 @@ func FuzzNpy(f *testing.F) {
 	f.Add(npyOf(f, tensor.Of(counting(12), 1, 3, 2, 2)), 3)
 	f.Add(npyOf(f, tensor.Of([]float32{1, 2}, 2, 1)), 0)
 	f.Add(zipOf(f, zip.Deflate, []string{"x"}, map[string][]byte{"x": npyOf(f, tensor.Of([]int32{1, 2}, 2, 1))}), 1)
+	f.Add(npyOf(f, tensor.Of([]float64{0, .5, 1, .2}, 1, 1, 2, 2)), 8+16)
+	f.Add(npyOf(f, tensor.Of([]uint16{0, 300, 1, 2}, 1, 1, 2, 2)), 4+32)
+	f.Add(npyOf(f, tensor.Of([]float32{0, 1, 2, 3}, 1, 1, 2, 2)), 16)
 	f.Fuzz(func(t *testing.T, b []byte, kind int) {
-		o := Options{Input: [][]int{nil, {1}, {3, -1, -1}, {3, 2, 2}}[kind&3]}
+		pre := []*picture.Preprocess{nil, {Mean: []float64{.5}, Std: []float64{.5}}, {Crop: picture.Size{H: 3, W: 1}}, raw1.Preprocess}
+		o := Options{Input: [][]int{nil, {1}, {3, -1, -1}, {3, 2, 2}}[kind&3], Pixels: append(PixelChoices, "")[kind>>2&3], Preprocess: pre[kind>>4&3]}
 		openBytes(t, "x.npy", o, b)
 	})
 }
