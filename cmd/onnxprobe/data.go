@@ -243,7 +243,7 @@ func (f *dataFlags) record(settings map[string]any) {
 func (f *dataFlags) check() error {
 	formats := namesOf(dataset.Formats, func(k dataset.Format) string { return k.Name })
 	return cmp.Or(oneOf("--format", f.format, "formats", append(formats, "auto")...),
-		oneOf("--layout", f.layout, "layouts", "auto", "nchw", "nhwc"), oneOf("--pixels", f.pixels, "choices", append(dataset.PixelChoices, "")...))
+		oneOf("--layout", f.layout, "layouts", "auto", "nchw", "nhwc"), oneOf("--pixels", cmp.Or(f.pixels, dataset.PixelsNone), "choices", dataset.PixelChoices...))
 }
 
 // distance checks a flag that is a distance, 0 for none.

@@ -123,6 +123,9 @@ func (e *encoded) decode(i int, b []byte, seen func(w, h int) image.Rectangle) (
 		seen = nil
 	}
 	p, err := picture.Decode(b, e.o.MaxPixels, seen)
+	if err == nil {
+		err = e.renderer.Check(p)
+	}
 	if err != nil {
 		return nil, err
 	}

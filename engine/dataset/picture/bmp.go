@@ -195,6 +195,7 @@ func decodeBMP(b []byte) (*Picture, error) {
 		channels = 1
 	}
 	p := New(f.w, f.h, channels)
+	p.Transparent = f.masks[3] != 0
 	n := p.W * p.C
 	for y := range f.h {
 		to := f.h - 1 - y

@@ -179,7 +179,7 @@ func (p *Picture) Upright(orientation int) *Picture {
 		w, h = h, w
 	}
 	q := New(w, h, p.C)
-	q.Warning = p.Warning
+	q.Warning, q.Transparent = p.Warning, p.Transparent
 	for y := range h {
 		for x := range w {
 			sx, sy := x, y

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/gif"
 	"io"
+	"slices"
 )
 
 // gifFile is the first frame of a GIF file and its canvas, as PIL's GifImagePlugin finds
@@ -17,6 +18,7 @@ type gifFile struct {
 	frame      image.Rectangle
 	interlaced bool
 	palette    []byte // nil where colors are the pixels themselves, as gray
+	clear      bool   // one color is transparent: the background
 	background uint8  // what the frame leaves of the canvas: the transparent color, else the first
 	data       []byte // compressed, from the first byte on
 }
@@ -43,7 +45,7 @@ func parseGIF(b []byte) (f gifFile, err error) {
 					return f, errors.New("its graphic control is too short")
 				}
 				if b[2]&1 != 0 {
-					f.background = b[5]
+					f.background, f.clear = b[5], true
 				}
 			}
 			for b = b[1:]; len(b) > 0 && b[0] != 0; {
@@ -133,6 +135,7 @@ func decodeGIF(b []byte) (*Picture, error) {
 			copy(p.Pix[y*f.w*3:], p.Pix[:f.w*3])
 		}
 	}
+	p.Transparent = f.clear && (f.frame.Size() != image.Pt(f.w, f.h) || slices.Contains(frame.Pix, f.background))
 	for y := range f.frame.Dy() {
 		dst := p.Pix[((y+f.frame.Min.Y)*f.w+f.frame.Min.X)*3:]
 		for x, v := range frame.Pix[y*frame.Stride : y*frame.Stride+f.frame.Dx()] {

@@ -162,9 +162,12 @@ func parseHuggingFace(file map[string]json.RawMessage) (Preprocess, error) {
 		class = processor{Name: name, Backends: []string{"pil"}, Square: true, Keys: []string{"do_flip_channel_order"}}
 		err = needed(name, file)
 	}
-	values := over(class.Defaults, file)
+	values, empty := over(class.Defaults, file)
+	if v, ok := file["rescale_factor"]; ok && !isNull(v) && !on(v) {
+		empty = errors.Join(empty, errors.New("Hugging Face: rescale_factor is 0, which leaves nothing of a picture"))
+	}
 	idle, checked := class.check(name, file, values)
-	if err := errors.Join(err, checked); err != nil {
+	if err := errors.Join(err, empty, checked); err != nil {
 		return Preprocess{}, err
 	}
 	backend := "pil"
@@ -308,7 +311,7 @@ func (s *settings) ignore(flags []string, file map[string]json.RawMessage) (idle
 // preprocess is what a class makes of settings.
 func (s *settings) preprocess(c processor, backend string) (Preprocess, error) {
 	torch := backend == "torchvision"
-	p := Preprocess{Floor: !torch, Cut: torch, Channels: 3, BGR: s.BGR, Scale: 1}
+	p := Preprocess{Floor: !torch, Cut: torch, Channels: 3, BGR: s.BGR, Scale: 1, Opaque: true}
 	square := c.Square
 	if s.Square != nil {
 		square = *s.Square

@@ -21,6 +21,8 @@ type Picture struct {
 	// differ from picture to picture: damage that the decoder went over, pixels that were
 	// clipped. It is "" for most.
 	Warning string
+	// Transparent says that pixels may not be opaque, whose colors are there all the same.
+	Transparent bool
 }
 
 // clippedWarning is of 16-bit grey, of which PIL's convert("RGB") makes white all that is
@@ -35,10 +37,11 @@ func New(w, h, c int) *Picture {
 // scratch is a picture of whatever was in memory before, which release gives back.
 func scratch(w, h, c int) *Picture {
 	p := idle.Get().(*Picture)
-	if p.W, p.H, p.C, p.Warning = w, h, c, ""; cap(p.Pix) < w*h*c {
+	if p.W, p.H, p.C = w, h, c; cap(p.Pix) < w*h*c {
 		p.Pix = make([]uint8, w*h*c)
 	}
 	p.Pix = p.Pix[:w*h*c]
+	p.Warning, p.Transparent = "", false
 	return p
 }
 
@@ -66,7 +69,7 @@ func (p *Picture) Channels(c int) *Picture {
 		return p
 	}
 	q := New(p.W, p.H, c)
-	q.Warning = p.Warning
+	q.Warning, q.Transparent = p.Warning, p.Transparent
 	if c == 1 {
 		for i := range q.Pix {
 			q.Pix[i] = luma(p.Pix[3*i], p.Pix[3*i+1], p.Pix[3*i+2])
@@ -110,6 +113,7 @@ func FromImage(m image.Image) *Picture {
 		return p
 	}
 	p := New(w, h, 3)
+	p.Transparent = transparent(m)
 	rgb := colours(m)
 	for i, y := 0, b.Min.Y; y < b.Max.Y; y++ {
 		for x := b.Min.X; x < b.Max.X; x, i = x+1, i+3 {
@@ -119,9 +123,15 @@ func FromImage(m image.Image) *Picture {
 	return p
 }
 
+func transparent(m image.Image) bool {
+	o, ok := m.(interface{ Opaque() bool })
+	return ok && !o.Opaque()
+}
+
 // reuse is FromImage for a picture that nobody else keeps: where that can be, its memory
 // becomes the result's.
 func reuse(m image.Image) *Picture {
+	clear := transparent(m)
 	pack := func(pix []uint8, stride, step, next int) *Picture {
 		w, h := m.Bounds().Dx(), m.Bounds().Dy()
 		if stride != w*step {
@@ -130,7 +140,7 @@ func reuse(m image.Image) *Picture {
 		for i, o := 0, 0; i+step <= len(pix); i, o = i+step, o+3 {
 			pix[o], pix[o+1], pix[o+2] = pix[i], pix[i+next], pix[i+2*next]
 		}
-		return &Picture{W: w, H: h, C: 3, Pix: pix[:w*h*3]}
+		return &Picture{W: w, H: h, C: 3, Pix: pix[:w*h*3], Transparent: clear}
 	}
 	switch m := m.(type) {
 	case *image.Gray:

@@ -25,6 +25,7 @@ type pngFile struct {
 	header, palette []byte
 	pixels          [][]byte // the zlib stream, as its chunks lie in the file
 	texts           []pngText
+	transparent     bool // by tRNS
 }
 
 // pngText is a text, a color profile or EXIF data.
@@ -70,6 +71,10 @@ func parsePNG(b []byte) (f pngFile, err error) {
 			return f, fmt.Errorf("its palette has %d colors, want at most 256", len(data)/3)
 		case name == "PLTE":
 			f.palette = data
+		case name == "tRNS" && len(data) < map[byte]int{0: 2, 2: 6}[f.header[9]]:
+			return f, errors.New("its chunk \"tRNS\" is cut short")
+		case name == "tRNS":
+			f.transparent = f.header[9] != 3 || slices.ContainsFunc(data, func(alpha byte) bool { return alpha < 255 })
 		case name == "IEND", name == "fdAT":
 			return f, errors.New("it has no pixels before its end or its animation")
 		case name == "fcTL" && (len(data) < 26 || !bytes.Equal(data[4:20], append(f.header[:8:8], make([]byte, 8)...))):
@@ -286,5 +291,7 @@ func decodePNG(b []byte) (*Picture, error) {
 			return nil, err
 		}
 	}
-	return reuse(m), nil
+	p := reuse(m)
+	p.Transparent = p.Transparent || f.transparent
+	return p, nil
 }

@@ -39,6 +39,8 @@ type Preprocess struct {
 	Floor bool `json:"crop_floor,omitempty"`
 	Cut   bool `json:"crop_cut,omitempty"`
 	Pad   Pad  `json:"pad,omitzero"`
+	// Opaque makes a transparent picture an error: transformers lays it on white, or fails.
+	Opaque bool `json:"opaque,omitempty"`
 	// Channels is 1 or 3; 0 takes what the model wants.
 	Channels int  `json:"channels,omitempty"`
 	BGR      bool `json:"bgr,omitempty"`

@@ -120,6 +120,7 @@ func TestConfigs(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := parseConfig([]byte(c.file))
 			got.Note = ""
+			c.want.Opaque = c.want.Opaque || err == nil && (strings.Contains(c.file, "do_") || strings.Contains(c.file, "_type")) // of transformers
 			if err != nil || !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got  %+v (error %v)\nwant %+v", got, err, c.want)
 			}
@@ -159,7 +160,7 @@ func TestClassDefaults(t *testing.T) {
 		Mean: []float64{.5, .5, .5}, Std: []float64{.5, .5, .5}}
 	for _, c := range []struct{ file, note string }{
 		{`{"image_processor_type":"ViTImageProcessorPil"}`, ""},
-		{`{"image_processor_type":"ViTImageProcessor","do_resize":null,"crop_pct":null}`, "write ViTImageProcessorFast"},
+		{`{"image_processor_type":"ViTImageProcessor","do_resize":true,"crop_pct":null}`, "write ViTImageProcessorFast"},
 		{`{"feature_extractor_type":"ViTFeatureExtractor","keep_aspect_ratio":false,"size":224}`, "write ViTImageProcessorFast"},
 		{`{"image_processor":{"image_processor_type":"ViTImageProcessorPil"},"video_processor":{"size":1},"processor_class":"X"}`, ""},
 		{`{"image_processor_type":"OwnImageProcessor","do_resize":true,"do_rescale":true,"do_normalize":true,"rescale_factor":0.00392156862745098,
@@ -171,6 +172,7 @@ func TestClassDefaults(t *testing.T) {
 	} {
 		got, err := parseConfig([]byte(c.file))
 		note := got.Note
+		vit.Opaque = true
 		if got.Note = ""; err != nil || !reflect.DeepEqual(got, vit) || (note == "") != (c.note == "") || !strings.Contains(note, c.note) {
 			t.Errorf("%s: got %+v with note %q (error %v)", c.file, got, note, err)
 		}
@@ -293,4 +295,36 @@ func FuzzPreprocess(f *testing.F) {
 			_ = r.Render(New(w, h, 3), make([]float32, r.C*r.H*r.W))
 		}
 	})
+}
+
+// What transformers lays on white, or fails over, is an error with a file of it, and null is
+// what it is there.
+func TestTransparentPictures(t *testing.T) {
+	vit, err := parseConfig([]byte(`{"image_processor_type":"ViTImageProcessorPil"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, clear := range map[string]bool{"rgb.png": false, "rgba.png": true, "la.png": true, "palette_transparent.png": true, "transparent.gif": true,
+		"lossless_alpha.webp": true, "lossless.webp": false, "rgb.bmp": false, "raw.tiff": false, "gray16.png": false, "animated.gif": false} {
+		p := decodeFile(t, filepath.Join(pillow, name))
+		if p.Transparent != clear || p.Upright(3).Transparent != clear {
+			t.Errorf("%s: transparent %v", name, p.Transparent)
+		}
+		for _, pre := range []Preprocess{vit, {}} {
+			r := &Renderer{Pre: pre}
+			if err := r.Check(p); (err != nil) != (clear && pre.Opaque) || err != nil && !strings.Contains(err.Error(), "flatten") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	got, err := parseConfig([]byte(`{"image_processor_type":"ViTImageProcessorPil","do_normalize":null,"do_center_crop":null}`))
+	if vit.Mean, vit.Std = nil, nil; err != nil || !reflect.DeepEqual(got, vit) {
+		t.Errorf("null is %+v, %v", got, err)
+	}
+	for _, key := range []string{`"image_mean":null`, `"size":null`, `"resample":null`, `"rescale_factor":null`, `"rescale_factor":0`, `"rescale_factor":0.0`} {
+		name, _, _ := strings.Cut(strings.Trim(key, `"`), `"`)
+		if _, err := parseConfig([]byte(`{"image_processor_type":"ViTImageProcessorPil",` + key + `}`)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
 }

@@ -44,7 +44,7 @@ var Presets = presets([]Preset{
 		Preprocess: Preprocess{Name: "internvl", Resize: Resize{Mode: Exact, Size: Size{448, 448}}, Interpolation: Bicubic,
 			Channels: 3, Mean: imagenetMean, Std: imagenetStd}},
 	{Doc: "DINOv2 as Hugging Face has it: shorter edge 256, centre 224, bicubic, ImageNet mean and std",
-		Preprocess: Preprocess{Name: "dinov2", Resize: Resize{Mode: Shorter, Size: Size{256, 256}}, Interpolation: Bicubic, Crop: Size{224, 224}, Floor: true,
+		Preprocess: Preprocess{Name: "dinov2", Resize: Resize{Mode: Shorter, Size: Size{256, 256}}, Interpolation: Bicubic, Crop: Size{224, 224}, Floor: true, Opaque: true,
 			Channels: 3, Mean: imagenetMean, Std: imagenetStd}},
 	{Doc: "torchvision's ToTensor alone: pixels / 255, no resizing, no normalisation",
 		Preprocess: Preprocess{Name: "none"}},

@@ -138,7 +138,7 @@ func strange(kind string, keys map[string]json.RawMessage, lists ...map[string]s
 // on says whether a value is one that Python takes for true.
 func on(v json.RawMessage) bool {
 	switch strings.TrimSpace(string(v)) {
-	case "", "null", "false", "0", `""`, "[]", "{}":
+	case "", "null", "false", "0", "0.0", `""`, "[]", "{}":
 		return false
 	}
 	return true
@@ -158,16 +158,32 @@ func processorOf(name string) (p processor, asked string, ok bool) {
 	return p, asked, ok && strings.HasSuffix(name, "ImageProcessor")
 }
 
-// over is defaults with the values of a file in their place; null is no value.
-func over(defaults, file map[string]json.RawMessage) map[string]json.RawMessage {
+// over is defaults with the values of a file in their place. transformers takes null for
+// false where a step is asked for; that of another value is an error, unless the class has
+// none itself.
+func over(defaults, file map[string]json.RawMessage) (map[string]json.RawMessage, error) {
 	all := maps.Clone(defaults)
 	if all == nil {
 		all = map[string]json.RawMessage{}
 	}
+	var empty []string
 	for k, v := range file {
-		if strings.TrimSpace(string(v)) != "null" {
+		if !isNull(v) {
 			all[k] = v
+			continue
+		}
+		switch have := strings.TrimSpace(string(all[k])); {
+		case have == "true", have == "false", strings.HasPrefix(k, "do_"):
+			all[k] = json.RawMessage("false")
+		case have != "" && have != "null" && idleKeys[k] == "" && besideKeys[k] == "":
+			empty = append(empty, k)
 		}
 	}
-	return all
+	if empty == nil {
+		return all, nil
+	}
+	slices.Sort(empty)
+	return all, fmt.Errorf("Hugging Face: %s is null, and its class has a value: give one, or take the key out of the file", strings.Join(empty, ", "))
 }
+
+func isNull(v json.RawMessage) bool { return strings.TrimSpace(string(v)) == "null" }

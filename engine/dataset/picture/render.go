@@ -90,6 +90,15 @@ func NewRenderer(o RenderOptions, natural int, size func() (w, h int, err error)
 	return r, nil
 }
 
+// Check is an error of a picture that is not what the preprocessing takes.
+func (r *Renderer) Check(p *Picture) error {
+	if r.Pre.Opaque && p.Transparent {
+		return fmt.Errorf("it has transparent pixels, which transformers lays on white or fails over, by its class: flatten it first, for "+
+			"example with %q", "magick IN -background white -flatten OUT.png")
+	}
+	return nil
+}
+
 // Render writes the sample that a picture becomes.
 func (r *Renderer) Render(p *Picture, dst []float32) error {
 	given := p

@@ -26,7 +26,11 @@ func (p Preprocess) Sample(m image.Image, input []int) (*tensor.Tensor, Geometry
 	if err != nil {
 		return nil, g, fmt.Errorf("a sample of shape %v: %w", r.Shape, err)
 	}
-	return t, g, r.Render(FromImage(m), tensor.Data[float32](t))
+	from := FromImage(m)
+	if err := r.Check(from); err != nil {
+		return nil, g, err
+	}
+	return t, g, r.Render(from, tensor.Data[float32](t))
 }
 
 // Fixed is the shape of the sample that every picture becomes for a model's input,

@@ -80,6 +80,7 @@ func (t *tiffImage) decode() (*Picture, error) {
 		}
 	}
 	p.Warning = t.warning()
+	p.Transparent = slices.ContainsFunc(t.extra, func(e int) bool { return e != extraUnspecified }) || t.photometric == tiffRGB && t.samples == 4
 	return p, nil
 }
 

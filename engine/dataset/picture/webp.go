@@ -33,11 +33,12 @@ func riffChunks(b []byte) iter.Seq[riffChunk] {
 type webpFile struct {
 	canvas, frame image.Rectangle
 	pixels        riffChunk // VP8 or VP8L
+	alpha         bool      // in a chunk of its own
 }
 
 func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
 
-// parseWebP finds the first frame. Alpha has chunks of its own, which are not looked at:
+// parseWebP finds the first frame. Alpha has chunks of its own, which are not looked into:
 // PIL's convert("RGB") drops it.
 func parseWebP(b []byte) (f webpFile, err error) {
 	const animated = 2
@@ -58,12 +59,15 @@ func parseWebP(b []byte) (f webpFile, err error) {
 			at := image.Pt(2*uint24(c.data), 2*uint24(c.data[3:]))
 			f.frame = image.Rect(0, 0, uint24(c.data[6:])+1, uint24(c.data[9:])+1).Add(at)
 			for inner := range riffChunks(c.data[16:]) {
+				f.alpha = f.alpha || inner.name == "ALPH"
 				if inner.name == "VP8 " || inner.name == "VP8L" {
 					f.pixels = inner
 					return f, f.check()
 				}
 			}
 			return f, errors.New("its first frame has no pixels")
+		case c.name == "ALPH":
+			f.alpha = true
 		case c.name == "VP8 " || c.name == "VP8L":
 			if flags&animated == 0 {
 				f.pixels = c
@@ -125,9 +129,12 @@ func decodeWebP(b []byte) (*Picture, error) {
 	default:
 		p = reuse(m)
 	}
+	p.Transparent = p.Transparent || f.alpha || f.frame != f.canvas
 	if f.frame != f.canvas {
+		clear := p.Transparent
 		at := f.canvas.Min.Sub(f.frame.Min)
 		p = p.crop(at.X, at.Y, f.canvas.Dx(), f.canvas.Dy(), nil)
+		p.Transparent = clear
 	}
 	return p, nil
 }
