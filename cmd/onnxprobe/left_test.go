@@ -87,5 +87,10 @@ func TestLeftOutAndWarned(t *testing.T) {
 		if s := stdoutOf(t, "hash", "status", out); !strings.Contains(s, "b.png: more than 1 %") {
 			t.Errorf("status says\n%s", s)
 		}
+		more := mixed(t)
+		r = do("hash", model, dir, more, "--preprocess", "mnist-01", "--resize", "8x8", "--output-format", "jsonl", "-o", out, "--mode", "extend")
+		if err := json.Unmarshal([]byte(slurp(t, filepath.Join(out, "plan.json"))), &plan); err != nil || len(plan.Left) != 2 || plan.Left[1].Folder != more {
+			t.Errorf("the extended plan has left out %+v, %v\n%s", plan.Left, err, r.messages)
+		}
 	})
 }

@@ -10,6 +10,7 @@ var flagOf = map[string]string{
 	"annotate.Options.Task":       "--region-task NAME",
 	"backends.Request.Name":       "--backend NAME",
 	"dataset.Options.Column":      "--column NAME",
+	"dataset.Options.EXIF":        "--exif",
 	"dataset.Options.Format":      "--format NAME",
 	"dataset.Options.Layout":      "--layout NAME",
 	"dataset.Options.MaxPixels":   "--max-pixels N",

@@ -385,6 +385,12 @@ func pictureAxes(s []int, o Options) (pictures, error) {
 		return pictures{}, fmt.Errorf("shape %v: the axis of channels has neither 1 nor 3", s)
 	case 3:
 		switch {
+		case want.C != 1 && s[0] == 3 && s[2] == 3 && o.Layout == "":
+			err := fmt.Errorf("shape %v can be a color picture in both ways; give the layout, nchw or nhwc", s)
+			return pictures{}, onnx.Remedy(err, "dataset.Options.Layout=nchw or nhwc")
+		case want.C == 0 && (s[0] == 3 || s[2] == 3) && o.Layout == "" && s[0] > 1:
+			err := fmt.Errorf("shape %v can be one color picture or %d gray ones, and neither the model nor the preprocessing says: give it an axis more", s, s[0])
+			return pictures{}, err
 		case want.C != 1 && s[2] == 3 && o.Layout != "nchw":
 			return pictures{1, 3, s[0], s[1], true}, nil
 		case want.C != 1 && s[0] == 3 && o.Layout != "nhwc":
@@ -397,6 +403,10 @@ func pictureAxes(s []int, o Options) (pictures, error) {
 		}
 		if want.H == s[0] && want.W == s[1] {
 			return pictures{1, 1, s[0], s[1], false}, nil
+		}
+		if p := o.Preprocess; p != nil && (p.Resize != picture.Resize{} || p.Crop != picture.Size{} || p.Pad != picture.Pad{}) {
+			return pictures{}, fmt.Errorf("shape %v can be one picture or %d of a row each, and would be resized or cropped: reshape it to [%d,H,W] or [1,%d,%d]",
+				s, s[0], s[0], s[0], s[1])
 		}
 		return pictures{s[0], 1, 1, s[1], false}, nil
 	case 1:

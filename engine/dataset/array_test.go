@@ -178,6 +178,10 @@ func TestPixelArrays(t *testing.T) {
 		{"floats to 1, resized", grid(0, .2, .4, .6), Options{Preprocess: wide, Pixels: Pixels1}, []float32{77}, ""}, // 76.5
 		{"floats between, resized", grid(0, .2, .25, 1), Options{Preprocess: wide, Pixels: Pixels1}, nil, "lie between the 256 values of a byte, such as 63.75 of 255"},
 		{"floats between, cropped", grid(.25, .2, .25, 1), Options{Preprocess: crop, Pixels: Pixels1}, []float32{63.75, 51, 9}, ""},
+		{"rows that would be resized", npyOf(t, tensor.Of(make([]uint8, 12), 3, 4)), Options{Preprocess: wide}, nil, "one picture or 3 of a row each"},
+		{"rows", npyOf(t, tensor.Of(counting(4), 2, 2)), Options{Preprocess: &picture.Preprocess{Scale: 1}}, []float32{0, 1}, ""},
+		{"gray ones or a color one", npyOf(t, tensor.Of(make([]uint8, 12), 3, 2, 2)), Options{Preprocess: &picture.Preprocess{Scale: 1}}, nil, "one color picture or 3 gray ones"},
+		{"a color one in both ways", npyOf(t, tensor.Of(make([]uint8, 18), 3, 2, 3)), Options{Preprocess: &picture.Preprocess{Channels: 3}}, nil, "a color picture in both ways"},
 		{"an unknown choice", grid(0, 1), Options{Preprocess: norm, Pixels: "2"}, nil, `pixels "2" is not known, want one of ["255" "1" "none"]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -198,6 +202,26 @@ func TestPixelArrays(t *testing.T) {
 				t.Errorf("got the error %v, want %q", err, c.err)
 			}
 		})
+	}
+}
+
+// An option that says something of sources which are not there is an error.
+func TestUnused(t *testing.T) {
+	dir := tree(t, map[string][]byte{"a.png": pngOf(t, 2, 2, 7), "x.npy": npyOf(t, tensor.Of(counting(4), 1, 1, 2, 2)),
+		"z.npz": zipOf(t, zip.Store, []string{"x"}, map[string][]byte{"x": npyOf(t, tensor.Of(counting(4), 1, 1, 2, 2))})})
+	for _, c := range []struct {
+		file string
+		o    Options
+		ok   bool
+	}{
+		{"a.png", Options{Pixels: "1"}, false}, {"x.npy", Options{Pixels: "255"}, true}, {"a.png", Options{Layout: "nhwc"}, false}, {"x.npy", Options{Layout: "nchw"}, true},
+		{"a.png", Options{Layout: "auto"}, true}, {"x.npy", Options{Column: "x"}, false}, {"z.npz", Options{Column: "x"}, true}, {"a.png", Options{Column: "x"}, false},
+		{"x.npy", Options{EXIF: true}, false}, {"a.png", Options{EXIF: true}, true}, {"z.npz", Options{}, true},
+	} {
+		ds := open(t, c.o, filepath.Join(dir, c.file))
+		if err := Unused(ds, c.o); (err == nil) != c.ok {
+			t.Errorf("%s with %+v: %v", c.file, c.o, err)
+		}
 	}
 }
 

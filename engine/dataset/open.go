@@ -219,17 +219,23 @@ func openAll(sources []string, o Options) (Dataset, error) {
 	return ds, nil
 }
 
-// Unused is an error where an option says something of arrays or columns, and ds was
-// opened with it of sources that have none.
+// Unused is an error where an option says something of sources of a kind, and ds was
+// opened with it of none such.
 func Unused(ds Dataset, o Options) error {
 	have := func(formats ...string) bool {
 		return slices.ContainsFunc(Origins(ds), func(from Origin) bool { return slices.Contains(formats, from.Format) })
 	}
+	archive := func(path string) bool { return strings.EqualFold(filepath.Ext(path), ".npz") }
+	archives := slices.ContainsFunc(Origins(ds), func(from Origin) bool { return slices.ContainsFunc(from.Paths, archive) })
 	switch {
 	case o.Pixels != "" && !have("npy"):
 		return onnx.Remedy(errors.New("it is said what the values of arrays are, and no source is an array"), "dataset.Options.Pixels="+o.Pixels)
-	case o.Column != "" && !have("npy", "webdataset", "parquet", "list"):
+	case o.Layout != "" && o.Layout != "auto" && !have("npy"):
+		return onnx.Remedy(errors.New("it is said how the axes of arrays lie, and no source is an array"), "dataset.Options.Layout="+o.Layout)
+	case o.Column != "" && !archives && !have("webdataset", "parquet", "list"):
 		return onnx.Remedy(fmt.Errorf("the column %q is asked for, and no source has columns", o.Column), "dataset.Options.Column="+o.Column)
+	case o.EXIF && !have("images", "webdataset", "parquet", "list"):
+		return onnx.Remedy(errors.New("pictures are to be turned upright, and no source has image files"), "dataset.Options.EXIF")
 	}
 	return nil
 }

@@ -501,7 +501,7 @@ func labelIn(b []byte) string {
 	return word
 }
 
-// jsonWord is a JSON number or string as a word.
+// jsonWord is a JSON number, string or Boolean as a word.
 func jsonWord(raw json.RawMessage) string {
 	var n json.Number
 	var s string
@@ -513,6 +513,9 @@ func jsonWord(raw json.RawMessage) string {
 	}
 	if json.Unmarshal(raw, &n) == nil {
 		return n.String()
+	}
+	if b := string(bytes.TrimSpace(raw)); b == "true" || b == "false" {
+		return b
 	}
 	return ""
 }

@@ -273,6 +273,7 @@ func (p *Plan) Extend(sources []string, format string) (int, error) {
 		case origins[0].Format != "images":
 			origins[0].Prefix = strings.TrimSuffix(path, filepath.Base(path))
 		}
+		p.Left = append(p.Left, dataset.Describe(ds).Left...) // which is not looked for again
 		if ds, err = origins[0].Open(o); err != nil {
 			return 0, err
 		}
