@@ -198,7 +198,7 @@ func noteSources(c *cobra.Command, ds dataset.Dataset) {
 	}
 	for _, s := range about.Sources {
 		if s.Unlabelled != "" {
-			note(c, "%s: its items have no label: %s", s.Path, s.Unlabelled)
+			note(c, "%s: labels: %s", s.Path, s.Unlabelled)
 		}
 		if s.RoundedFrom != "" {
 			note(c, "%s holds %s, which is rounded to float32: inputs are float32 in every precision", s.Path, s.RoundedFrom)

@@ -78,7 +78,7 @@ func openNpz(f io.ReaderAt, size int64, path string, o Options) (source, error) 
 			labels, err = labelsOf(t)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("labels %q: %w", labelled, err)
+			o.unlabelled = fmt.Sprintf("%q is left out: %v", labelled, err)
 		}
 		left -= used
 	} else if others := slices.DeleteFunc(arrays, func(a string) bool { return a == name || !isLabels(a) }); len(others) > 0 {

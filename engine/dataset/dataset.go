@@ -184,7 +184,7 @@ type Source struct {
 	RoundedFrom string `json:"rounded_from,omitempty"`
 	// Pixels is the value of white in an array of pixels that are no bytes, "255" or "1".
 	Pixels string `json:"pixels,omitempty"`
-	// Unlabelled is why its items have no label although the source seems to have some.
+	// Unlabelled is why items have no label although the source seems to have some.
 	Unlabelled string `json:"unlabelled,omitempty"`
 }
 

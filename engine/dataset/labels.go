@@ -3,6 +3,7 @@ package dataset
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -19,6 +20,7 @@ type labelling struct {
 	index map[string]int32
 	said  bool // some item says something
 	lost  bool // more names than classes can have
+	odd   int  // items whose label is a list or an object
 }
 
 const (
@@ -48,6 +50,17 @@ func (l *labelling) add(word string) {
 		l.of.change(func(v int32) int32 { return l.name(strconv.Itoa(int(v))) })
 	}
 	l.of.add(l.name(word))
+}
+
+// why says which labels are left out, "" for none.
+func (l *labelling) why() string {
+	switch {
+	case l.lost:
+		return fmt.Sprintf("there are more than %d names, or longer ones than %d bytes: they are no classes", maxClasses, maxClassName)
+	case l.odd > 0:
+		return fmt.Sprintf("%d are lists or objects, which are not read", l.odd)
+	}
+	return ""
 }
 
 // say makes ready for the first item that says something.

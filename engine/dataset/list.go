@@ -90,6 +90,7 @@ func openListed(path string, o Options) ([]source, error) {
 	}
 	l := &listed{encoded: encoded{part: part{path: path, format: "list"}}, names: x.names.clip(), bad: x.bad}
 	l.labels, l.class = x.labels.settle()
+	l.unlabelled = x.labels.why()
 	of, names := x.class.settle()
 	switch {
 	case l.labels.n == 0:
@@ -309,7 +310,11 @@ func readJSONLines(r *bufio.Reader, l *listing) error {
 		if path == "" {
 			return l.fail(fmt.Errorf("it has no path: none of the fields %s is a string", strings.Join(usual, ", ")))
 		}
-		return l.add(path, pick(labelColumns, jsonWord), pick(classColumns, jsonWord))
+		label := pick(labelColumns, jsonWord)
+		if label == "" && slices.ContainsFunc(labelColumns, func(name string) bool { return isNested(fields[name]) }) {
+			l.labels.odd++
+		}
+		return l.add(path, label, pick(classColumns, jsonWord))
 	})
 }
 

@@ -719,6 +719,28 @@ func TestParquet(t *testing.T) {
 	}
 }
 
+// Labels of JSON that are Booleans are names; lists and objects are left out, and that is said.
+func TestJSONLabels(t *testing.T) {
+	p := pngOf(t, 1, 1, 3)
+	var tars []member
+	lines := ""
+	for i, label := range []string{"true", "false", "[1]", `{"a":1}`} {
+		key := string(rune('a' + i))
+		tars = append(tars, member{key + ".png", p, nil}, member{key + ".json", []byte(`{"label":` + label + `}`), nil})
+		lines += fmt.Sprintf("{\"path\":%q,\"label\":%s}\n", "a.png", label)
+	}
+	dir := tree(t, map[string][]byte{"a.png": p, "l.jsonl": []byte(lines), "t.tar": tarOf(t, tars...)})
+	for _, name := range []string{"l.jsonl", "t.tar"} {
+		ds := open(t, raw1, filepath.Join(dir, name))
+		if a, b, c := ds.Item(0), ds.Item(1), ds.Item(2); a.Class != "true" || b.Class != "false" || c.Label != -1 {
+			t.Errorf("%s: %+v, %+v, %+v", name, a, b, c)
+		}
+		if said := Describe(ds).Sources[0].Unlabelled; !strings.Contains(said, "2 are lists or objects") {
+			t.Errorf("%s: unlabelled %q", name, said)
+		}
+	}
+}
+
 // labelled is a Parquet file of pictures with labels of a type.
 func labelled[T any](t *testing.T, option string, labels ...T) []byte {
 	t.Helper()

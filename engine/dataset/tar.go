@@ -72,6 +72,8 @@ type tarIndex struct {
 	samples samples
 	labels  labels
 	class   []string
+	// left says which labels are left out.
+	left string
 	// again holds, in order, the IDs' suffixes of keys that came before.
 	again []repeat
 	// broken is why the file cannot be read further, for the last item.
@@ -163,6 +165,7 @@ func newShard(file *sharedFile, o Options) (source, error) {
 	}
 	s.tarIndex = x.finish(err)
 	s.part.class, s.label = s.tarIndex.class, s.labels.at
+	s.unlabelled = s.left
 	return s, s.settle(o, s.samples.len())
 }
 
@@ -377,7 +380,10 @@ func (x *tarIndexer) member(h *tar.Header, sparse bool, at int64, r io.Reader) e
 	}
 	if regular && ext == "json" && h.Size <= maxTarJSON && x.column != "json" {
 		b, err := io.ReadAll(io.LimitReader(r, maxTarJSON))
-		c.json = labelIn(b)
+		var nested bool
+		if c.json, nested = labelIn(b); nested {
+			x.words.odd++
+		}
 		return err
 	}
 	rank := x.rank(ext)
@@ -469,20 +475,21 @@ func (x *tarIndexer) finish(err error) tarIndex {
 		x.item("(unreadable)", tarItem{fault: tarBroken}, "")
 	}
 	x.labels, x.class = x.words.settle()
+	x.left = x.words.why()
 	if x.samples.settle(); x.unsorted {
 		x.again = repeated(x.samples.len(), x.samples.each)
 	}
 	return x.tarIndex
 }
 
-// labelIn is the word that a JSON object has for cls or label; "" without.
-func labelIn(b []byte) string {
+// labelIn is the word that a JSON object has for cls or label, "" without, and whether it
+// has a list or an object instead.
+func labelIn(b []byte) (word string, nested bool) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return ""
+		return "", false
 	}
-	word := ""
 	for d.More() {
 		key, err := d.Token()
 		if err != nil {
@@ -496,9 +503,15 @@ func labelIn(b []byte) string {
 			if w := jsonWord(raw); w != "" && (word == "" || key == "cls") {
 				word = w
 			}
+			nested = nested || isNested(raw)
 		}
 	}
-	return word
+	return word, nested && word == ""
+}
+
+func isNested(raw json.RawMessage) bool {
+	b := bytes.TrimSpace(raw)
+	return len(b) > 0 && (b[0] == '[' || b[0] == '{')
 }
 
 // jsonWord is a JSON number, string or Boolean as a word.
