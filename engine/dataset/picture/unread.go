@@ -57,7 +57,7 @@ var unreadKinds = []UnreadKind{ // AVIF before HEIC, whose general brands AVIF f
 	{Name: "QOI", Extensions: []string{".qoi"}, Convert: magick, magic: []string{"qoif"}},
 	{Name: "DDS", Extensions: []string{".dds"}, Convert: magick, magic: []string{"DDS "}},
 	{Name: "MNG", Extensions: []string{".mng", ".jng"}, Convert: magick, magic: []string{"\x8aMNG\r\n", "\x8bJNG\r\n"}},
-	{Name: "ICO", Extensions: []string{".ico", ".cur"}, Convert: "magick IN[0] OUT.png", magic: []string{"\x00\x00\x01\x00?\x00", "\x00\x00\x02\x00?\x00"}},
+	{Name: "ICO", Extensions: []string{".ico", ".cur"}, Convert: "magick IN[0] OUT.png", is: isIcon},
 	{Name: "ICNS", Extensions: []string{".icns"}, Convert: "icns2png -x IN", magic: []string{"icns"}},
 	{Name: "Targa", Extensions: []string{".tga"}, Convert: magick},
 	{Name: "PCX", Extensions: []string{".pcx", ".dcx"}, Convert: magick, magic: []string{"\x0a\x05\x01", "\xb1\x68\xde\x3a"}},
@@ -114,6 +114,11 @@ func begins(b []byte, magic string) bool {
 		}
 	}
 	return false
+}
+
+// isIcon tells an icon or a cursor by the number of its pictures; a Targa file has 0 there.
+func isIcon(b []byte) bool {
+	return len(b) >= 6 && b[4] != 0 && (hasMagic(b, "\x00\x00\x01\x00?\x00") || hasMagic(b, "\x00\x00\x02\x00?\x00"))
 }
 
 func isDICOM(b []byte) bool { return len(b) > 132 && string(b[128:132]) == "DICM" }
