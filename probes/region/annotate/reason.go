@@ -25,6 +25,8 @@ const (
 	NoPixel    Reason = "shape that covers no pixel"
 	Outside    Reason = "box beyond the picture"
 	OtherSize  Reason = "picture of another size than annotated"
+	NoAnswer   Reason = "row without an answer"
+	TwoAnswers Reason = "row with several answers"
 	NoImage    Reason = "annotation of an image that the file does not list"
 	NoClass    Reason = "class that has no name"
 	NotInData  Reason = "picture that is not in the dataset"
