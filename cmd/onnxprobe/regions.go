@@ -15,7 +15,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
 	"github.com/onnxprobe/onnxprobe/probes/region/survey"
 	"github.com/onnxprobe/onnxprobe/probes/result"
-	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // regionsFlags say what becomes of the regions of pictures.
@@ -157,9 +156,6 @@ func (f *regionsFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if lost := r.Lost(out); f.output != "" && lost != "" {
-		note(c, "%s", lost)
-	}
 	return r.finish()
 }
 
@@ -236,16 +232,20 @@ func (r *regionsRun) manifest() any {
 }
 
 // write writes the regions of all pictures.
-func (r *regionsRun) write(w annotate.Writer) error {
+func (r *regionsRun) write(w *annotate.Writer) error {
 	if err := r.each(w.Write); err != nil {
 		return err
 	}
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if coco, ok := w.(interface{ Renumbered() int }); ok && coco.Renumbered() > 0 {
-		note(r.c, "%s with new ids in coco, whose ids count from 1 over all pictures; --draw, and codes with the same "+
-			"--regions, have the ids of the picture", text.Count(coco.Renumbered(), "region"))
+	if r.NotHeld = w.Lost(); len(r.NotHeld) == 0 {
+		return nil
+	}
+	r.settings["not_held"] = r.NotHeld
+	note(r.c, "what is written does not hold: %s", r.NotHeld)
+	if r.NotHeld[annotate.IDLost] > 0 {
+		note(r.c, "--draw, and codes with the same --regions, have the ids of the picture")
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func TestWhatIsLeftOutOfRegions(t *testing.T) {
 	}
 	do(with([]string{"hash", "--output-format", "jsonl", "-o", job}, flags...)...)
 	r = do("regions", digits, "--limit", "2", "--regions", regions, "-o", csv)
-	if !strings.Contains(r.messages, "of 1 crowd region csv does not hold") || !strings.Contains(r.messages, "are left out (box beyond") {
+	if !strings.Contains(r.messages, "what is written does not hold: mark of a crowd: 1") || !strings.Contains(r.messages, "are left out (box beyond") {
 		t.Errorf("regions: %s", r.messages)
 	}
 	for path, c := range map[string]struct {

@@ -45,6 +45,17 @@ const (
 	Unnamed     Reason = "category that the file does not list, labeled by its number"
 )
 
+// What a format that is written does not hold: see Writer.Lost.
+const (
+	OnlyBox     Reason = "mask, of which the box alone is written"
+	CrowdLost   Reason = "mark of a crowd"
+	ScoreLost   Reason = "score"
+	LabelLost   Reason = "label"
+	IDLost      Reason = "id that the region has in its picture"
+	Covered     Reason = "region that later ones cover"
+	PartCovered Reason = "region that later ones cover in part"
+)
+
 type reasoned struct {
 	reason Reason
 	error

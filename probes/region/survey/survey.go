@@ -44,6 +44,9 @@ type Survey struct {
 	// LeftOut counts by reason what of the annotations and pictures could not be used, and
 	// the annotated pictures that are not among these.
 	LeftOut annotate.Counts `json:"left_out"`
+	// NotHeld counts by kind what of the regions the format that they are written in does not
+	// hold.
+	NotHeld annotate.Counts `json:"not_held,omitempty"`
 	// Truth is the format of the true regions, IoU the least of a match, and AnyLabel
 	// compares regions whatever their labels.
 	Truth     string           `json:"truth_format,omitempty"`
@@ -233,18 +236,6 @@ func (s *Survey) Strangers() bool {
 	return !slices.ContainsFunc(s.Labels, func(l *label) bool {
 		return l.Score != nil && l.Score.Truth > 0 && l.Score.Found > 0
 	})
-}
-
-// Lost says what of the regions an output does not hold; "" is nothing.
-func (s *Survey) Lost(o annotate.Output) string {
-	var said []string
-	if s.Masks > 0 && !o.Masks {
-		said = append(said, fmt.Sprintf("of %s with a mask %s holds the box alone", text.Count(s.Masks, "region"), o.Name))
-	}
-	if s.Crowds > 0 && !o.Crowds {
-		said = append(said, fmt.Sprintf("of %s %s does not hold that they are crowds", text.Count(s.Crowds, "crowd region"), o.Name))
-	}
-	return strings.Join(said, "; ")
 }
 
 // Print writes tables for people. whole is what shows the labels that have no room there.
