@@ -12,7 +12,9 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
+	"github.com/onnxprobe/onnxprobe/probes/region/locate"
 	"github.com/onnxprobe/onnxprobe/probes/region/survey"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
@@ -257,6 +259,10 @@ func (r *regionsRun) each(use func(annotate.Picture) error) error {
 	defer done()
 	r.Progress = progress
 	sum, err := r.Run(r.c.Context(), use)
+	if about, ok := r.settings["regions"].(map[string]any); ok && r.regions.found() {
+		say := func(format string, args ...any) { note(r.c, format, args...) }
+		locate.SayFound(say, r.regions.path, about, region.LeftOut(r.Found), region.Noted(r.Found))
+	}
 	if err == nil && sum.Items > 0 && sum.Failed == sum.Items {
 		return noneUsed{sum, "picture"}
 	}

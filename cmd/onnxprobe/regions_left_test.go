@@ -64,7 +64,7 @@ func TestWhatIsLeftOutOfRegions(t *testing.T) {
 		want map[string]any
 	}{
 		codes + ".manifest.json": {[]string{"settings", "regions", "left_out"}, all}, csv + ".manifest.json": {[]string{"settings", "regions", "left_out"}, all},
-		filepath.Join(job, "plan.json"): {[]string{"regions_left_out"}, read}, filepath.Join(job, "manifest.json"): {[]string{"regions_left_out"}, read},
+		filepath.Join(job, "plan.json"): {[]string{"regions_left_out"}, read}, filepath.Join(job, "manifest.json"): {[]string{"regions_left_out"}, all},
 	} {
 		if got := manifest(path, c.keys...); !reflect.DeepEqual(got, any(c.want)) {
 			t.Errorf("%s: %v, want %v", path, got, c.want)

@@ -134,7 +134,7 @@ type Set struct {
 	results  bool // the file is a list of COCO's results
 	// pointsFile is the data.yaml that the number of points of YOLO's poses is from.
 	pointsFile string
-	late       late
+	late       region.Tally // what is found when pictures are matched and asked for
 }
 
 // annotated is what a Set knows of one picture.

@@ -137,6 +137,9 @@ func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum
 		for _, set := range s.sets {
 			s.LeftOut = s.LeftOut.Add(set.LeftOut().Counts())
 		}
+		if _, known := s.Found.(interface{ Set() *annotate.Set }); !known { // whose set says it
+			s.LeftOut = s.LeftOut.Add(region.LeftOut(s.Found))
+		}
 	}()
 	for i := range s.Pictures.Len() {
 		if err := ctx.Err(); err != nil {
