@@ -71,6 +71,13 @@ func (t *Tally) Counts() Counts {
 	return Counts(nil).Add(t.counts)
 }
 
+// PictureError says that a picture whose regions are to be found cannot be read.
+type PictureError struct{ Err error }
+
+func (e *PictureError) Error() string { return e.Err.Error() }
+
+func (e *PictureError) Unwrap() error { return e.Err }
+
 // LeftOut is what a source has left out of the regions that were asked for, and Noted what it
 // has noted of those that stay: nil where it has no such methods.
 func LeftOut(from any) Counts {

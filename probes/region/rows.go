@@ -100,8 +100,8 @@ type RowSummary struct {
 	Errors []string `json:"errors,omitempty"`
 	// Cropped counts the regions of which preprocessing cuts something off; nil for none.
 	Cropped *Cropped `json:"cropped,omitempty"`
-	// LeftOut counts what of the pictures' regions has no row or that of an error, and Noted
-	// what the source notes of others.
+	// LeftOut counts by reason what the source leaves out of the pictures' regions, and Noted
+	// what it notes of others.
 	LeftOut Counts `json:"left_out,omitempty"`
 	Noted   Counts `json:"noted,omitempty"`
 }

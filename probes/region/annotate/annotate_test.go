@@ -227,6 +227,9 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"x.json", "[]", Options{}, "the list is empty"},
 		{"x.json", `{"images": [{"id": 1, `, Options{}, "unexpected EOF"},
+		{"x.json", `{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": {"a": 1}}`, Options{}, "the value of annotations is not a list"},
+		{"x.json", `{"images": {"1": "a.jpg"}, "annotations": [{"id": 1, "image_id": 1, "bbox": [0, 0, 1, 1]}]}`, Options{}, "of which there are 0"},
+		{"x.json", `{"images": {"1": "a.jpg"}, "annotations": []}`, Options{}, "the value of images is not a list"},
 		{"x.csv", "a,b\n1,2\n", Options{}, "want a column path"},
 		{"x.csv", "path,b\n1,2\n", Options{}, "want the columns x1"},
 		{"x.csv", "filename,region_count,region_shape_attributes\n", Options{}, "a file of VIA"},
@@ -289,5 +292,16 @@ func TestLinesOfIndentedCOCO(t *testing.T) {
 	rs, faults, _ := read(t, write(t, "x.json", text), Options{})
 	if describe(rs) != " 1 1 2 4 6" || len(faults) != 1 || faults[0].Line != 19 {
 		t.Errorf("got %s and %v, want a fault on line 19", describe(rs), faults)
+	}
+}
+
+// A mask without a pixel is called so, whatever its box.
+func TestEmptyMasksAreNamed(t *testing.T) {
+	text := `{"images": [{"id": 5, "file_name": "a.jpg"}], "annotations": [
+{"id": 1, "image_id": 5, "bbox": [300, 0, 4, 4], "segmentation": {"size": [100, 200], "counts": [20000]}},
+{"id": 2, "image_id": 5, "bbox": [300, 0, 4, 4], "segmentation": {"size": [100, 200], "counts": [5, 19995]}}]}`
+	_, _, s := read(t, write(t, "x.json", text), Options{})
+	if got := s.LeftOut().Counts(); got[NoPixel] != 1 || got[Outside] != 1 {
+		t.Errorf("counted are %v", got)
 	}
 }

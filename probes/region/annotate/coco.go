@@ -68,11 +68,14 @@ func (c *coco) read(d *jsonStream) error {
 	}
 	keys, err := c.lists(d, map[string]func(*jsonStream) error{
 		"images": c.image, "annotations": c.annotation, "categories": c.category})
-	if err == nil && !slices.Contains(keys, "annotations") {
+	if err == nil && (!slices.Contains(keys, "annotations") || slices.Contains(keys, "images"+notList)) {
 		return noCOCO(keys, d.head)
 	}
 	return err
 }
+
+// notList stands behind a key whose value is no list.
+const notList = " (not a list)"
 
 // lists reads an object whose opening brace was read, and gives its keys; each is what
 // reads an element of the list of a key, and other keys are passed over.
@@ -90,7 +93,7 @@ func (c *coco) lists(d *jsonStream, each map[string]func(*jsonStream) error) (ke
 			err = d.elements(use)
 		default:
 			if use != nil {
-				kind = " (not a list)"
+				kind = notList
 			}
 			err = d.skip(t)
 		}
@@ -308,11 +311,17 @@ func (m *mark) cocoBox(v *cocoObject, result bool) error {
 }
 
 func (c *coco) finish() {
+	listed := 0
+	for _, g := range c.groups {
+		if g.listed {
+			listed++
+		}
+	}
 	for _, g := range c.groups {
 		if !g.listed {
 			for _, m := range g.marks {
-				c.s.Faults.add(c.file, m.line, because(NoImage, fmt.Errorf("annotation %q: got image_id %q, want one of the %d images",
-					m.id, g.id, len(c.groups))))
+				c.s.Faults.add(c.file, m.line, because(NoImage, fmt.Errorf("annotation %q: got image_id %q, want that of a listed image, of which there are %d",
+					m.id, g.id, listed)))
 			}
 			continue
 		}

@@ -111,7 +111,7 @@ func (s *source) Scored() bool { return region.Scored(s.find) }
 func (s *source) Regions(i int, size picture.Size) ([]region.Region, []error) {
 	p, err := s.picture(i)
 	if err != nil {
-		return nil, []error{err}
+		return nil, []error{&region.PictureError{Err: err}}
 	}
 	if b := p.Bounds(); b.Dx() != size.W || b.Dy() != size.H {
 		return nil, []error{fmt.Errorf("regions of a picture: got one of %d x %d (width x height), want %d x %d", b.Dx(), b.Dy(), size.W, size.H)}
