@@ -83,11 +83,14 @@ type Fault struct {
 	Err  error
 }
 
-func (f Fault) Error() string {
+func (f Fault) Error() string { return fmt.Sprintf("%s: %v", f.Place(), f.Err) }
+
+// Place is the file, and the line where it is of one.
+func (f Fault) Place() string {
 	if f.Line == 0 {
-		return fmt.Sprintf("%s: %v", f.File, f.Err)
+		return f.File
 	}
-	return fmt.Sprintf("%s:%d: %v", f.File, f.Line, f.Err)
+	return fmt.Sprintf("%s:%d", f.File, f.Line)
 }
 
 func (f Fault) Unwrap() error { return f.Err }

@@ -92,7 +92,7 @@ var readings = []struct {
 	faults              []string
 }{
 	{"coco", "x.json", cocoText, Options{}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4 mask 16; cat NaN 9 0 0 2 2 mask 4 crowd", []string{
-		":5: ", "want finite", ":6: ", "3 numbers, want 4", ":7: ", "inverted", ":10: ", "cannot unmarshal string", ":13: ", "want finite",
+		":5: ", "want finite", ":6: ", "3 numbers, want 4", ":7: ", "inverted", ":10: ", "bbox got a JSON string, want a list", ":13: ", "want finite",
 		":8: ", `got image_id "6"`, ":9: ", "want them in a picture of 200 x 100", ":12: ", "got a mask of 9 x 9"}},
 	{"coco boxes", "x.json", cocoText, Options{BoxOnly: true}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4; cat NaN 9 0 0 2 2 crowd; cat NaN 10 0 0 2 2", nil},
 	{"coco clipped", "x.json", cocoText, Options{Clip: true}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4 mask 16; cat NaN 7 190 90 200 100; cat NaN 9 0 0 2 2 mask 4 crowd", nil},
@@ -230,6 +230,12 @@ func TestOpenRefuses(t *testing.T) {
 		{"x.json", `{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": {"a": 1}}`, Options{}, "the value of annotations is not a list"},
 		{"x.json", `{"images": {"1": "a.jpg"}, "annotations": [{"id": 1, "image_id": 1, "bbox": [0, 0, 1, 1]}]}`, Options{}, "of which there are 0"},
 		{"x.json", `{"images": {"1": "a.jpg"}, "annotations": []}`, Options{}, "the value of images is not a list"},
+		{"x.json", "", Options{}, "the file is empty"},
+		{"x.json", "null", Options{}, "got null, want {"},
+		{"x.json", `{"images": [], "annotations": [{"segmentation": "x"}]}`, Options{}, "the segmentation: got a JSON string, want an object"},
+		{"x.csv", "", Options{}, "the file is empty"},
+		{"x.jsonl", `{"image": "a.jpg", "answer": ["<box>"]}`, Options{}, "answer got a JSON list, want a string"},
+		{"x.jsonl", `{"path": "a.jpg", "boxes": [], "labels": 7}`, Options{}, "labels got a JSON number, want a list"},
 		{"x.csv", "a,b\n1,2\n", Options{}, "want a column path"},
 		{"x.csv", "path,b\n1,2\n", Options{}, "want the columns x1"},
 		{"x.csv", "filename,region_count,region_shape_attributes\n", Options{}, "a file of VIA"},

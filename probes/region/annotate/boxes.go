@@ -20,7 +20,7 @@ func (s *Set) readBoxes(r io.Reader, file string) error {
 			Labels, IDs     []name
 			Scores          []*number
 		}
-		err := json.Unmarshal(text, &v)
+		err := unmarshal(text, &v)
 		picture := cmp.Or(string(v.ID), string(v.Path), string(v.Image))
 		var boxes [][]float64
 		if err == nil {

@@ -59,12 +59,14 @@ func (c *coco) group(id name) *cocoGroup {
 func (c *coco) read(d *jsonStream) error {
 	t, err := d.Token()
 	switch {
+	case err == io.EOF:
+		return errors.New("the file is empty")
 	case err != nil:
 		return err
 	case t == json.Delim('['):
 		return c.list(d)
 	case t != json.Delim('{'):
-		return fmt.Errorf("line %d: got %v, want {: COCO annotations are an object of images, annotations and categories", d.line(), t)
+		return fmt.Errorf("line %d: got %s, want {: COCO annotations are an object of images, annotations and categories", d.line(), tokenText(t))
 	}
 	keys, err := c.lists(d, map[string]func(*jsonStream) error{
 		"images": c.image, "annotations": c.annotation, "categories": c.category})
@@ -234,7 +236,7 @@ func (c *coco) annotation(d *jsonStream) error {
 // take keeps what an annotation says.
 func (c *coco) take(raw json.RawMessage, line int) error {
 	var v cocoObject
-	bad := json.Unmarshal(raw, &v)
+	bad := unmarshal(raw, &v)
 	if bad == nil && v.Segments != nil {
 		return c.panoptic(&v, line)
 	}

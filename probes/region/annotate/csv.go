@@ -42,6 +42,9 @@ func (s *Set) readCSV(r io.Reader, file string) error {
 		c.Comma = '\t'
 	}
 	header, err := c.Read()
+	if err == io.EOF {
+		return errors.New("the file is empty")
+	}
 	if err != nil {
 		return fmt.Errorf("reading the header: %w", err)
 	}

@@ -49,7 +49,7 @@ func answered(line []byte) (picture, said string, err error) {
 		return string(picture), string(rest), nil
 	}
 	var a answer
-	if err := json.Unmarshal(line, &a); err != nil {
+	if err := unmarshal(line, &a); err != nil {
 		return "", "", err
 	}
 	said, err = a.said(line)

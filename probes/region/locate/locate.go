@@ -109,7 +109,7 @@ func (r *Regions) Finish(rows *region.Rows, m *result.Manifest) (region.RowSumma
 		faults = r.Set.Faults
 	}
 	for _, f := range faults.Rows {
-		if err := rows.Fail(fmt.Sprintf("%s:%d", f.File, f.Line), f); err != nil {
+		if err := rows.Fail(f.Place(), f); err != nil {
 			return rows.Summary(), err
 		}
 	}
