@@ -12,10 +12,11 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
+	"github.com/onnxprobe/onnxprobe/probes/region/locate"
 	"github.com/onnxprobe/onnxprobe/probes/region/survey"
 	"github.com/onnxprobe/onnxprobe/probes/result"
-	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // regionsFlags say what becomes of the regions of pictures.
@@ -157,9 +158,6 @@ func (f *regionsFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if lost := r.Lost(out); f.output != "" && lost != "" {
-		note(c, "%s", lost)
-	}
 	return r.finish()
 }
 
@@ -236,16 +234,20 @@ func (r *regionsRun) manifest() any {
 }
 
 // write writes the regions of all pictures.
-func (r *regionsRun) write(w annotate.Writer) error {
+func (r *regionsRun) write(w *annotate.Writer) error {
 	if err := r.each(w.Write); err != nil {
 		return err
 	}
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if coco, ok := w.(interface{ Renumbered() int }); ok && coco.Renumbered() > 0 {
-		note(r.c, "%s with new ids in coco, whose ids count from 1 over all pictures; --draw, and codes with the same "+
-			"--regions, have the ids of the picture", text.Count(coco.Renumbered(), "region"))
+	if r.NotHeld = w.Lost(); len(r.NotHeld) == 0 {
+		return nil
+	}
+	r.settings["not_held"] = r.NotHeld
+	note(r.c, "what is written does not hold: %s", r.NotHeld)
+	if r.NotHeld[annotate.IDLost] > 0 {
+		note(r.c, "--draw, and codes with the same --regions, have the ids of the picture")
 	}
 	return nil
 }
@@ -257,6 +259,10 @@ func (r *regionsRun) each(use func(annotate.Picture) error) error {
 	defer done()
 	r.Progress = progress
 	sum, err := r.Run(r.c.Context(), use)
+	if about, ok := r.settings["regions"].(map[string]any); ok && r.regions.found() {
+		say := func(format string, args ...any) { note(r.c, format, args...) }
+		locate.SayFound(say, r.regions.path, about, region.LeftOut(r.Found), region.Noted(r.Found))
+	}
 	if err == nil && sum.Items > 0 && sum.Failed == sum.Items {
 		return noneUsed{sum, "picture"}
 	}

@@ -57,6 +57,36 @@ func TestRegionsOfAModel(t *testing.T) {
 		t.Errorf("%d rows of score 0.7, want 10", len(got))
 	}
 
+	// What the detector's scores leave out is counted everywhere.
+	for _, v := range []struct {
+		file string
+		run  []string
+		at   []string
+	}{
+		{"c.jsonl", with([]string{"codes"}, flags...), []string{"settings", "regions", "left_out"}},
+		{"r.csv", []string{"regions", digits, "--limit", "10", "--backend", "ort", "--region-preprocess", "mnist-01"}, []string{"settings", "regions", "left_out"}},
+		{"job", with([]string{"hash", "--output-format", "jsonl"}, flags...), []string{"regions_left_out"}},
+	} {
+		out := filepath.Join(t.TempDir(), v.file)
+		r := do(with(v.run, "--regions", "boxes:"+model, "--region-score", "0.7", "-o", out)...)
+		path := out + ".manifest.json"
+		if v.file == "job" {
+			path = filepath.Join(out, "manifest.json")
+		} else if !strings.Contains(r.messages, "box under the least score: 10") {
+			t.Errorf("%s says %s", v.file, r.messages)
+		}
+		var m any
+		if err := json.Unmarshal([]byte(slurp(t, path)), &m); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range v.at {
+			m, _ = m.(map[string]any)[key]
+		}
+		if fmt.Sprint(m) != "map[box under the least score:10]" {
+			t.Errorf("%s: exit code %d, the manifest leaves out %v", v.file, r.code, m)
+		}
+	}
+
 	dir := filepath.Join(t.TempDir(), "job")
 	job := with([]string{"hash"}, with(flags, "--regions", "boxes:"+model, "--output-format", "jsonl", "-o", dir)...)
 	stdoutOf(t, job...)

@@ -220,6 +220,9 @@ func TestFaultsOfRegions(t *testing.T) {
 			t.Errorf("row %d: %v, want an error that says %s", i, row, want)
 		}
 	}
+	if place := regions + ":6: "; strings.Contains(r.messages, place+place) {
+		t.Errorf("the place is said twice: %s", r.messages)
+	}
 	for _, want := range []string{"nowhere.png", "2 pictures without regions"} {
 		if !strings.Contains(r.messages, want) {
 			t.Errorf("the messages do not say %q: %s", want, r.messages)

@@ -213,7 +213,7 @@ func TestRegionsAreConverted(t *testing.T) {
 	if !strings.Contains(slurp(t, at("o.json")), `"counts":`+quoted(t, p.Counts)) {
 		t.Errorf("the mask is not pycocotools' %s: %s", p.Counts, slurp(t, at("o.json")))
 	}
-	if r := do("regions", at("p"), "--regions", coco, "-o", at("again.csv")); !strings.Contains(r.messages, "of 1 region with a mask csv holds the box alone") {
+	if r := do("regions", at("p"), "--regions", coco, "-o", at("again.csv")); !strings.Contains(r.messages, "what is written does not hold: mask, of which the box alone is written: 1") {
 		t.Errorf("nothing says that masks are lost: %s", r.messages)
 	}
 }
@@ -237,7 +237,7 @@ func TestRegionsOfHandwriting(t *testing.T) {
 	spill(t, at("Segmentation_Images/Lines/7/7_1/7_1_1.txt"), []byte("0 .5 .5 .2 1\n0 .8 .5 .2 1\nx\n"))
 	drawing(t, at("Segmentation_Images/Words/7/7_1/7_1_1/7_1_1_1.png"), 30, 20)
 	r := do("regions", root, "--regions", root, "--output-format", "csv", "-o", "-")
-	want := "path,x1,y1,x2,y2,label,id\nSegmentation_Images/Lines/7/7_1/7_1_1.png,40,0,60,20,0,0\nSegmentation_Images/Lines/7/7_1/7_1_1.png,70,0,90,20,0,1\nSegmentation_Images/Words/7/7_1/7_1_1/7_1_1_1.png,0,0,30,20,,7_1_1_1\n"
+	want := "path,x1,y1,x2,y2,label,id,score\nSegmentation_Images/Lines/7/7_1/7_1_1.png,40,0,60,20,0,0,\nSegmentation_Images/Lines/7/7_1/7_1_1.png,70,0,90,20,0,1,\nSegmentation_Images/Words/7/7_1/7_1_1/7_1_1_1.png,0,0,30,20,,7_1_1_1,\n"
 	if r.code != exitSomeFailed || !strings.Contains(r.messages, "7_1_1.txt:3: ") || r.stdout != want {
 		t.Errorf("exit code %d, %s, %s", r.code, r.stdout, r.messages)
 	}
@@ -314,12 +314,12 @@ func TestRenumberedRegionsAreSaid(t *testing.T) {
 	spill(t, at("twice.csv"), []byte("path,x0,y0,x1,y1,label,id\na.png,0,0,5,5,l,7\nb.png,0,0,5,5,l,7\n"))
 	for _, c := range []struct{ regions, out, want string }{
 		{at("own.csv"), "own.json", ""},
-		{at("twice.csv"), "twice.json", "1 region with new ids in coco"},
-		{"slic:4", "slic.json", "with new ids in coco"},
+		{at("twice.csv"), "twice.json", "id that the region has in its picture: 1"},
+		{"slic:4", "slic.json", "--draw, and codes with the same --regions, have the ids"},
 		{"slic:4", "slic.csv", ""},
 	} {
 		r := do("regions", at("p"), "--regions", c.regions, "-o", at(c.out))
-		if want := min(len(c.want), 1); r.code != exitDone || strings.Count(r.messages, "new ids in coco") != want || !strings.Contains(r.messages, c.want) {
+		if want := min(len(c.want), 1); r.code != exitDone || strings.Count(r.messages, "have the ids of the picture") != want || !strings.Contains(r.messages, c.want) {
 			t.Errorf("%s: exit code %d, %q; want %q", c.out, r.code, r.messages, c.want)
 		}
 	}

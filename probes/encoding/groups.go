@@ -67,7 +67,7 @@ func (s GroupSummary) String() string {
 	line := fmt.Sprintf("%s: %d in %s of %s; without %s %d %s left", text.Count(s.Items, "item"), s.Grouped,
 		text.Count(s.Groups, "group"), like, text.Count(s.Duplicates, "duplicate"), s.Kept, text.Are(s.Kept))
 	if s.Failed > 0 {
-		line += fmt.Sprintf("; %d more without a %s", s.Failed, s.On)
+		line += fmt.Sprintf("; %d more without a %s", s.Failed, strings.Replace(s.On, "channels", "channel code", 1))
 	}
 	return line
 }

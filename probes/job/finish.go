@@ -145,7 +145,8 @@ type manifest struct {
 	// Engines are all that shards were made with.
 	Engines  []Engine `json:"engines"`
 	Settings Settings `json:"settings"`
-	// Regions counts the rows, where they are of regions; LeftOut is the plan's.
+	// Regions counts the rows, where they are of regions; LeftOut is the plan's and what the
+	// shards found.
 	Regions *region.RowSummary `json:"regions,omitempty"`
 	LeftOut annotate.Counts    `json:"regions_left_out,omitempty"`
 	Shards  []made             `json:"shards"`
@@ -200,7 +201,9 @@ func (p *Plan) whole() (w manifest, lacks []int, err error) {
 	mf.Summary = result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors, Warnings: s.Warnings}
 	mf.Dataset = &result.Data{Description: p.Describe()}
 	w.Manifest, w.Fingerprint, w.Settings, w.Regions = &mf, p.Fingerprint, p.Settings, s.Regions
-	w.LeftOut = p.LeftOut
+	if w.LeftOut = p.LeftOut; w.Regions != nil {
+		w.LeftOut = annotate.Counts(nil).Add(p.LeftOut).Add(w.Regions.LeftOut)
+	}
 	return w, lacks, nil
 }
 

@@ -100,6 +100,10 @@ type RowSummary struct {
 	Errors []string `json:"errors,omitempty"`
 	// Cropped counts the regions of which preprocessing cuts something off; nil for none.
 	Cropped *Cropped `json:"cropped,omitempty"`
+	// LeftOut counts by reason what the source leaves out of the pictures' regions, and Noted
+	// what it notes of others.
+	LeftOut Counts `json:"left_out,omitempty"`
+	Noted   Counts `json:"noted,omitempty"`
 }
 
 // Cropped counts the regions of which a crop leaves a part, or nothing.
@@ -132,6 +136,7 @@ func (s *RowSummary) Add(o RowSummary) {
 	}
 	s.Regions, s.Failed = s.Regions+o.Regions, s.Failed+o.Failed
 	s.Pictures, s.Without = s.Pictures+o.Pictures, s.Without+o.Without
+	s.LeftOut, s.Noted = s.LeftOut.Add(o.LeftOut), s.Noted.Add(o.Noted)
 	s.Errors = append(s.Errors, o.Errors[:min(len(o.Errors), max(10-len(s.Errors), 0))]...)
 }
 
@@ -186,7 +191,14 @@ func Describe(m *result.Manifest, layouts []Layout) {
 func (r *Rows) Describe(m *result.Manifest) { Describe(m, r.layouts) }
 
 // Summary is what was written so far.
-func (r *Rows) Summary() RowSummary { return r.sum }
+func (r *Rows) Summary() RowSummary {
+	s, from := r.sum, r.from
+	if r.parts != nil {
+		from = r.parts.from
+	}
+	s.LeftOut, s.Noted = LeftOut(from), Noted(from)
+	return s
+}
 
 // Fail writes the row of a region that belongs to no item.
 func (r *Rows) Fail(id string, err error) error {

@@ -3,6 +3,7 @@ package region
 import (
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes"
@@ -119,7 +120,7 @@ func (h *heads) add(at entry, err error) {
 	if err != nil {
 		status, message = "error", err.Error()
 		if s := h.sum; s.Failed < 10 {
-			s.Errors = append(s.Errors, at.id+": "+message)
+			s.Errors = append(s.Errors, at.id+": "+strings.TrimPrefix(message, at.id+": ")) // a fault of annotations names its place
 		}
 		h.sum.Failed++
 	}

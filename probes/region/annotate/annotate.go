@@ -83,11 +83,14 @@ type Fault struct {
 	Err  error
 }
 
-func (f Fault) Error() string {
+func (f Fault) Error() string { return fmt.Sprintf("%s: %v", f.Place(), f.Err) }
+
+// Place is the file, and the line where it is of one.
+func (f Fault) Place() string {
 	if f.Line == 0 {
-		return fmt.Sprintf("%s: %v", f.File, f.Err)
+		return f.File
 	}
-	return fmt.Sprintf("%s:%d: %v", f.File, f.Line, f.Err)
+	return fmt.Sprintf("%s:%d", f.File, f.Line)
 }
 
 func (f Fault) Unwrap() error { return f.Err }
@@ -134,7 +137,7 @@ type Set struct {
 	results  bool // the file is a list of COCO's results
 	// pointsFile is the data.yaml that the number of points of YOLO's poses is from.
 	pointsFile string
-	late       late
+	late       region.Tally // what is found when pictures are matched and asked for
 }
 
 // annotated is what a Set knows of one picture.

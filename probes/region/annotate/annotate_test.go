@@ -92,7 +92,7 @@ var readings = []struct {
 	faults              []string
 }{
 	{"coco", "x.json", cocoText, Options{}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4 mask 16; cat NaN 9 0 0 2 2 mask 4 crowd", []string{
-		":5: ", "want finite", ":6: ", "3 numbers, want 4", ":7: ", "inverted", ":10: ", "cannot unmarshal string", ":13: ", "want finite",
+		":5: ", "want finite", ":6: ", "3 numbers, want 4", ":7: ", "inverted", ":10: ", "bbox got a JSON string, want a list", ":13: ", "want finite",
 		":8: ", `got image_id "6"`, ":9: ", "want them in a picture of 200 x 100", ":12: ", "got a mask of 9 x 9"}},
 	{"coco boxes", "x.json", cocoText, Options{BoxOnly: true}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4; cat NaN 9 0 0 2 2 crowd; cat NaN 10 0 0 2 2", nil},
 	{"coco clipped", "x.json", cocoText, Options{Clip: true}, "cat NaN 1 10 20 40 60; 9 2 0 0 4 4 mask 16; cat NaN 7 190 90 200 100; cat NaN 9 0 0 2 2 mask 4 crowd", nil},
@@ -227,6 +227,15 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"x.json", "[]", Options{}, "the list is empty"},
 		{"x.json", `{"images": [{"id": 1, `, Options{}, "unexpected EOF"},
+		{"x.json", `{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": {"a": 1}}`, Options{}, "the value of annotations is not a list"},
+		{"x.json", `{"images": {"1": "a.jpg"}, "annotations": [{"id": 1, "image_id": 1, "bbox": [0, 0, 1, 1]}]}`, Options{}, "of which there are 0"},
+		{"x.json", `{"images": {"1": "a.jpg"}, "annotations": []}`, Options{}, "the value of images is not a list"},
+		{"x.json", "", Options{}, "the file is empty"},
+		{"x.json", "null", Options{}, "got null, want {"},
+		{"x.json", `{"images": [], "annotations": [{"segmentation": "x"}]}`, Options{}, "the segmentation: got a JSON string, want an object"},
+		{"x.csv", "", Options{}, "the file is empty"},
+		{"x.jsonl", `{"image": "a.jpg", "answer": ["<box>"]}`, Options{}, "answer got a JSON list, want a string"},
+		{"x.jsonl", `{"path": "a.jpg", "boxes": [], "labels": 7}`, Options{}, "labels got a JSON number, want a list"},
 		{"x.csv", "a,b\n1,2\n", Options{}, "want a column path"},
 		{"x.csv", "path,b\n1,2\n", Options{}, "want the columns x1"},
 		{"x.csv", "filename,region_count,region_shape_attributes\n", Options{}, "a file of VIA"},
@@ -289,5 +298,16 @@ func TestLinesOfIndentedCOCO(t *testing.T) {
 	rs, faults, _ := read(t, write(t, "x.json", text), Options{})
 	if describe(rs) != " 1 1 2 4 6" || len(faults) != 1 || faults[0].Line != 19 {
 		t.Errorf("got %s and %v, want a fault on line 19", describe(rs), faults)
+	}
+}
+
+// A mask without a pixel is called so, whatever its box.
+func TestEmptyMasksAreNamed(t *testing.T) {
+	text := `{"images": [{"id": 5, "file_name": "a.jpg"}], "annotations": [
+{"id": 1, "image_id": 5, "bbox": [300, 0, 4, 4], "segmentation": {"size": [100, 200], "counts": [20000]}},
+{"id": 2, "image_id": 5, "bbox": [300, 0, 4, 4], "segmentation": {"size": [100, 200], "counts": [5, 19995]}}]}`
+	_, _, s := read(t, write(t, "x.json", text), Options{})
+	if got := s.LeftOut().Counts(); got[NoPixel] != 1 || got[Outside] != 1 {
+		t.Errorf("counted are %v", got)
 	}
 }

@@ -10,15 +10,17 @@ import (
 
 // readBoxes reads JSON Lines of pictures and their boxes: {"id" or "path" or "image":
 // NAME, "boxes": [[x1, y1, x2, y2], ...] or the same numbers in one list, "labels":
-// [...], "ids": [...]}, the last two where there are some.
+// [...], "ids": [...], "scores": [...]}, the last three where there are some; a score of null
+// is none.
 func (s *Set) readBoxes(r io.Reader, file string) error {
 	return eachLine(r, func(line int, text []byte) {
 		var v struct {
 			ID, Path, Image name
 			Boxes           json.RawMessage
 			Labels, IDs     []name
+			Scores          []*number
 		}
-		err := json.Unmarshal(text, &v)
+		err := unmarshal(text, &v)
 		picture := cmp.Or(string(v.ID), string(v.Path), string(v.Image))
 		var boxes [][]float64
 		if err == nil {
@@ -28,8 +30,10 @@ func (s *Set) readBoxes(r io.Reader, file string) error {
 		case err != nil:
 		case picture == "":
 			err = errNoName
-		case v.Labels != nil && len(v.Labels) != len(boxes), v.IDs != nil && len(v.IDs) != len(boxes):
-			err = fmt.Errorf("got %d boxes, %d labels and %d ids; want as many of each, or none", len(boxes), len(v.Labels), len(v.IDs))
+		case v.Labels != nil && len(v.Labels) != len(boxes), v.IDs != nil && len(v.IDs) != len(boxes),
+			v.Scores != nil && len(v.Scores) != len(boxes):
+			err = fmt.Errorf("got %d boxes, %d labels, %d ids and %d scores; want as many of each, or none",
+				len(boxes), len(v.Labels), len(v.IDs), len(v.Scores))
 		}
 		if err != nil {
 			s.Faults.add(file, line, err)
@@ -46,6 +50,10 @@ func (s *Set) readBoxes(r io.Reader, file string) error {
 			}
 			if v.IDs != nil {
 				m.id = string(v.IDs[i])
+			}
+			if v.Scores != nil && v.Scores[i] != nil {
+				score := float64(*v.Scores[i])
+				m.score, s.scored = &score, true
 			}
 			s.add(picture, file, m)
 		}

@@ -59,20 +59,25 @@ func (c *coco) group(id name) *cocoGroup {
 func (c *coco) read(d *jsonStream) error {
 	t, err := d.Token()
 	switch {
+	case err == io.EOF:
+		return errors.New("the file is empty")
 	case err != nil:
 		return err
 	case t == json.Delim('['):
 		return c.list(d)
 	case t != json.Delim('{'):
-		return fmt.Errorf("line %d: got %v, want {: COCO annotations are an object of images, annotations and categories", d.line(), t)
+		return fmt.Errorf("line %d: got %s, want {: COCO annotations are an object of images, annotations and categories", d.line(), tokenText(t))
 	}
 	keys, err := c.lists(d, map[string]func(*jsonStream) error{
 		"images": c.image, "annotations": c.annotation, "categories": c.category})
-	if err == nil && !slices.Contains(keys, "annotations") {
+	if err == nil && (!slices.Contains(keys, "annotations") || slices.Contains(keys, "images"+notList)) {
 		return noCOCO(keys, d.head)
 	}
 	return err
 }
+
+// notList stands behind a key whose value is no list.
+const notList = " (not a list)"
 
 // lists reads an object whose opening brace was read, and gives its keys; each is what
 // reads an element of the list of a key, and other keys are passed over.
@@ -90,7 +95,7 @@ func (c *coco) lists(d *jsonStream, each map[string]func(*jsonStream) error) (ke
 			err = d.elements(use)
 		default:
 			if use != nil {
-				kind = " (not a list)"
+				kind = notList
 			}
 			err = d.skip(t)
 		}
@@ -231,7 +236,7 @@ func (c *coco) annotation(d *jsonStream) error {
 // take keeps what an annotation says.
 func (c *coco) take(raw json.RawMessage, line int) error {
 	var v cocoObject
-	bad := json.Unmarshal(raw, &v)
+	bad := unmarshal(raw, &v)
 	if bad == nil && v.Segments != nil {
 		return c.panoptic(&v, line)
 	}
@@ -308,11 +313,17 @@ func (m *mark) cocoBox(v *cocoObject, result bool) error {
 }
 
 func (c *coco) finish() {
+	listed := 0
+	for _, g := range c.groups {
+		if g.listed {
+			listed++
+		}
+	}
 	for _, g := range c.groups {
 		if !g.listed {
 			for _, m := range g.marks {
-				c.s.Faults.add(c.file, m.line, because(NoImage, fmt.Errorf("annotation %q: got image_id %q, want one of the %d images",
-					m.id, g.id, len(c.groups))))
+				c.s.Faults.add(c.file, m.line, because(NoImage, fmt.Errorf("annotation %q: got image_id %q, want that of a listed image, of which there are %d",
+					m.id, g.id, listed)))
 			}
 			continue
 		}

@@ -13,10 +13,11 @@ import (
 )
 
 // csvColumns are the names that a table's columns may have.
-var csvColumns = struct{ path, label, id []string }{
+var csvColumns = struct{ path, label, id, score []string }{
 	path:  []string{"path", "image", "image_path", "file_name", "filename", "file"},
 	label: []string{"label", "class", "name"},
 	id:    []string{"id", "region"},
+	score: []string{"score", "confidence", "conf"},
 }
 
 // boxColumns are the names of the four columns of a box, by what they mean.
@@ -30,7 +31,8 @@ var boxColumns = []struct {
 }
 
 // readCSV reads a table with a header: the columns path, x1, y1, x2, y2 (or x, y, w, h,
-// or cx, cy, w, h) and perhaps label and id, in any order.
+// or cx, cy, w, h) and perhaps label, id and
+// score, in any order. An empty score is none.
 func (s *Set) readCSV(r io.Reader, file string) error {
 	text := bufio.NewReader(&shortLines{r: decodeText(r)})
 	c := csv.NewReader(text)
@@ -40,6 +42,9 @@ func (s *Set) readCSV(r io.Reader, file string) error {
 		c.Comma = '\t'
 	}
 	header, err := c.Read()
+	if err == io.EOF {
+		return errors.New("the file is empty")
+	}
 	if err != nil {
 		return fmt.Errorf("reading the header: %w", err)
 	}
@@ -70,9 +75,9 @@ func (s *Set) readCSV(r io.Reader, file string) error {
 
 // table is where a CSV file's columns are; -1 is none.
 type table struct {
-	path, label, id int
-	box             [4]int
-	meaning         string
+	path, label, id, score int
+	box                    [4]int
+	meaning                string
 }
 
 func newTable(header []string, meaning string) (table, error) {
@@ -86,7 +91,7 @@ func newTable(header []string, meaning string) (table, error) {
 	if f := foreignIn(foreignCSV, names); f != nil {
 		return table{}, f
 	}
-	t := table{path: find(csvColumns.path), label: find(csvColumns.label), id: find(csvColumns.id)}
+	t := table{path: find(csvColumns.path), label: find(csvColumns.label), id: find(csvColumns.id), score: find(csvColumns.score)}
 	if t.path < 0 {
 		return t, fmt.Errorf("the header got %q, want a column %s", header, strings.Join(csvColumns.path, " or "))
 	}
@@ -133,6 +138,13 @@ func (s *Set) csvRow(t table, row []string, width int, file string, line int) er
 	}
 	if t.id >= 0 {
 		m.id = strings.Clone(row[t.id])
+	}
+	if t.score >= 0 && strings.TrimSpace(row[t.score]) != "" {
+		score, err := numbers(row[t.score : t.score+1])
+		if err != nil {
+			return fmt.Errorf("the score: %w", err)
+		}
+		m.score, s.scored = &score[0], true
 	}
 	s.add(strings.Clone(name), file, m)
 	return nil

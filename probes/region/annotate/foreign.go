@@ -66,6 +66,11 @@ func withVIA(keys []string, head []byte) []string {
 
 // noCOCO says what a JSON file with some keys is instead; head is how it begins.
 func noCOCO(keys []string, head []byte) error {
+	for _, k := range []string{"annotations", "images"} {
+		if slices.Contains(keys, k+notList) {
+			return fmt.Errorf("it is no COCO: the value of %s is not a list", k)
+		}
+	}
 	if f := foreignIn(foreignJSON, withVIA(keys, head)); f != nil {
 		return f
 	}

@@ -25,7 +25,7 @@ type Format struct {
 var Formats = []Format{
 	{"coco", "COCO JSON: boxes, polygons, run-length and panoptic masks, keypoints, and lists of results", rows(".json", (*Set).readCOCO)},
 	{"yolo", "YOLO text files, a file a picture: class and box, polygon, turned box or box and points in fractions, confidence and track behind", openYOLO},
-	{"csv", "table with a header: path, four box columns, label, id; comma or tab", rows(".csv", (*Set).readCSV)},
+	{"csv", "table with a header: path, four box columns, label, id, score; comma or tab", rows(".csv", (*Set).readCSV)},
 	{"voc", "Pascal VOC XML in any encoding, a file a picture", files(".xml", (*Set).readVOC)},
 	{"medrega", "a language model's <ref>label</ref><box>[[x1, y1, x2, y2]]</box> in 0..999, as PICTURE<tab>ANSWER lines or JSON Lines",
 		rows(".txt", (*Set).readAnswers)},

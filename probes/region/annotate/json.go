@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +54,7 @@ func (s *jsonStream) element(v any) (line int, bad, err error) {
 	if !utf8.Valid(raw) {
 		return line, errNoUTF8, nil
 	}
-	return line, json.Unmarshal(raw, v), nil
+	return line, unmarshal(raw, v), nil
 }
 
 func (s *jsonStream) expect(want json.Delim) error {
@@ -61,7 +63,7 @@ func (s *jsonStream) expect(want json.Delim) error {
 		return err
 	}
 	if t != want {
-		return fmt.Errorf("line %d: got %v, want %v", s.line(), t, want)
+		return fmt.Errorf("line %d: got %s, want %v", s.line(), tokenText(t), want)
 	}
 	return nil
 }
@@ -105,6 +107,43 @@ func keysOf(raw []byte) []string {
 		return nil
 	}
 	return slices.Sorted(maps.Keys(v))
+}
+
+// tokenText is a token as a file has it.
+func tokenText(t json.Token) string {
+	if t == nil {
+		return "null"
+	}
+	return fmt.Sprintf("%.40v", t)
+}
+
+// unmarshal is json.Unmarshal whose errors speak of JSON's types, not of Go's.
+func unmarshal(raw []byte, v any) error {
+	err := json.Unmarshal(raw, v)
+	var t *json.UnmarshalTypeError
+	if !errors.As(err, &t) {
+		return err
+	}
+	want := "a number"
+	switch t.Type.Kind() {
+	case reflect.String:
+		want = "a string"
+	case reflect.Bool:
+		want = "true or false"
+	case reflect.Slice, reflect.Array:
+		want = "a list"
+	case reflect.Struct, reflect.Map:
+		want = "an object"
+	}
+	where := ""
+	if t.Field != "" {
+		where = strings.ToLower(t.Field) + " "
+	}
+	got, _, _ := strings.Cut(t.Value, " ")
+	if got == "array" {
+		got = "list"
+	}
+	return fmt.Errorf("%sgot a JSON %s, want %s", where, got, want)
 }
 
 // skip passes over the rest of a value that began with a token.

@@ -1,7 +1,7 @@
 package annotate
 
 import (
-	"fmt"
+	"errors"
 	"image"
 	"io"
 
@@ -58,7 +58,7 @@ func fillLabels(of []int32, m image.Image, w int) error {
 	case *image.Gray16:
 		at = func(x, y int) int32 { return int32(m.Gray16At(x, y).Y) }
 	default:
-		return fmt.Errorf("the label map got colours (%T), want a palette or grey of up to 16 bits", m)
+		return errors.New("the label map got colors, or grey with alpha; want a palette or grey of up to 16 bits")
 	}
 	for i := range of {
 		of[i] = at(b.Min.X+i%w, b.Min.Y+i/w)

@@ -31,8 +31,9 @@ type Matched struct {
 	// none of the name that they give.
 	Own int
 
-	set *Set
-	of  map[int][]int
+	set  *Set
+	of   map[int][]int
+	late region.Tally // what is found when regions are asked for
 }
 
 // Match finds the pictures that a set's names stand for. A name is
@@ -82,7 +83,7 @@ func (s *Set) Match(items Items) *Matched {
 		}
 		if err != nil {
 			m.Faults.add(p.file, p.line, err)
-			s.late.add(k, -1, err)
+			s.late.Add(k, -1, Counts{reasonOf(err): 1})
 			continue
 		}
 		m.of[i] = append(m.of[i], k)
@@ -246,7 +247,9 @@ func (m *Matched) Regions(i int, size picture.Size) ([]region.Region, []Fault) {
 		p := &m.set.pictures[k]
 		fault := func(mark, line int, err error) {
 			faults = append(faults, Fault{p.file, line, err})
-			m.set.late.add(k, mark, err)
+			found := Counts{reasonOf(err): 1}
+			m.set.late.Add(k, mark, found)
+			m.late.Add(k, mark, found)
 		}
 		if p.size != (picture.Size{}) && p.size != size {
 			fault(-1, p.line, because(OtherSize, fmt.Errorf("picture %q: got a picture of %d x %d (width x height), want %d x %d as annotated",

@@ -78,13 +78,14 @@ func (m *mark) fit(size picture.Size, clip bool) (region.Box, error) {
 func (m *mark) region(size picture.Size, o Options) (region.Region, error) {
 	r := region.Region{ID: m.id, Label: m.label, Score: m.score, Crowd: m.crowd}
 	var err error
-	if r.Box, err = m.fit(size, o.Clip); err != nil {
-		return r, err
+	var beyond error
+	if r.Box, beyond = m.fit(size, o.Clip); m.shape == nil || o.BoxOnly {
+		return r, beyond
 	}
-	if m.shape == nil || o.BoxOnly {
-		return r, nil
+	if r.Mask, err = m.shape.mask(size); beyond != nil && (err != nil || r.Mask.Count() > 0) {
+		return r, beyond
 	}
-	if r.Mask, err = m.shape.mask(size); err != nil {
+	if err != nil {
 		return r, because(BadShape, err)
 	}
 	if r.Mask.Count() == 0 {

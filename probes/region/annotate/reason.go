@@ -1,30 +1,30 @@
 package annotate
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
-	"sync"
+
+	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
-// Reason is why something of annotations is left out, in words that are the same for all of
-// a kind: what it is counted by.
-type Reason string
+// Reason is why something of annotations is left out.
+type Reason = region.Reason
+
+// Counts says how many there are of some kinds.
+type Counts = region.Counts
 
 // The reasons.
 const (
 	BadFile    Reason = "file that cannot be read"
 	BadRow     Reason = "row that cannot be read"
-	BadBox     Reason = "empty or inverted box"
+	BadBox            = region.BadBox
 	BadShape   Reason = "polygon or mask that cannot be read"
 	NoShape    Reason = "annotation without a box or a mask"
 	NoPixel    Reason = "shape that covers no pixel"
-	Outside    Reason = "box beyond the picture"
+	Outside           = region.Outside
 	OtherSize  Reason = "picture of another size than annotated"
+	NoAnswer   Reason = "row without an answer"
+	TwoAnswers Reason = "row with several answers"
 	NoImage    Reason = "annotation of an image that the file does not list"
 	NoClass    Reason = "class that has no name"
 	NotInData  Reason = "picture that is not in the dataset"
@@ -41,6 +41,17 @@ const (
 	// PictureList is a text file that lists pictures, as Darknet's train.txt.
 	PictureList Reason = "file that lists pictures, passed over"
 	Unnamed     Reason = "category that the file does not list, labeled by its number"
+)
+
+// What a format that is written does not hold: see Writer.Lost.
+const (
+	OnlyBox     Reason = "mask, of which the box alone is written"
+	CrowdLost   Reason = "mark of a crowd"
+	ScoreLost   Reason = "score"
+	LabelLost   Reason = "label"
+	IDLost      Reason = "id that the region has in its picture"
+	Covered     Reason = "region that later ones cover"
+	PartCovered Reason = "region that later ones cover in part"
 )
 
 type reasoned struct {
@@ -67,30 +78,6 @@ func reasonOf(err error) Reason {
 	return reason
 }
 
-// Counts says how many there are of some kinds.
-type Counts map[Reason]int
-
-// Add counts others too, and gives the sum; c may be nil.
-func (c Counts) Add(others Counts) Counts {
-	if c == nil && len(others) > 0 {
-		c = Counts{}
-	}
-	for r, n := range others {
-		c[r] += n
-	}
-	return c
-}
-
-// String is the counts with the most frequent first, "" of none.
-func (c Counts) String() string {
-	kinds := slices.SortedFunc(maps.Keys(c), func(a, b Reason) int { return cmp.Or(c[b]-c[a], cmp.Compare(a, b)) })
-	var all []string
-	for _, r := range kinds {
-		all = append(all, fmt.Sprintf("%s: %d", r, c[r]))
-	}
-	return strings.Join(all, "; ")
-}
-
 // LeftOut is what of a Set could not be used so far, from reading it, matching it and asking
 // for regions. Its JSON is the counts at the time that it is made.
 type LeftOut struct{ set *Set }
@@ -100,31 +87,8 @@ func (s *Set) LeftOut() LeftOut { return LeftOut{s} }
 
 // Counts is how many so far.
 func (l LeftOut) Counts() Counts {
-	l.set.late.Lock()
-	defer l.set.late.Unlock()
-	return Counts{}.Add(l.set.Faults.ByReason).Add(l.set.late.counts)
+	return Counts{}.Add(l.set.Faults.ByReason).Add(l.set.late.Counts())
 }
 
 // MarshalJSON writes the counts.
 func (l LeftOut) MarshalJSON() ([]byte, error) { return json.Marshal(l.Counts()) }
-
-// late are the pictures and regions that were found to be of no use after reading, each
-// counted once however often it is asked for.
-type late struct {
-	sync.Mutex
-	seen   map[[2]int]bool
-	counts Counts
-}
-
-// add counts region mark of picture k; -1 is the picture as a whole.
-func (l *late) add(k, mark int, err error) {
-	l.Lock()
-	defer l.Unlock()
-	if at := [2]int{k, mark}; !l.seen[at] {
-		if l.seen == nil {
-			l.seen = map[[2]int]bool{}
-		}
-		l.seen[at] = true
-		l.counts = l.counts.Add(Counts{reasonOf(err): 1})
-	}
-}

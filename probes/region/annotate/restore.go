@@ -55,6 +55,9 @@ func (s source) Scored() bool { return s.set.scored }
 // Crowded says whether some region of the set is a crowd.
 func (s source) Crowded() bool { return s.set.crowded }
 
+// LeftOut counts what of the regions that were asked for is left out.
+func (s source) LeftOut() Counts { return s.late.Counts() }
+
 func (s source) Regions(i int, size picture.Size) ([]region.Region, []error) {
 	rs, faults := s.Matched.Regions(i, size)
 	var errs []error

@@ -49,7 +49,7 @@ func parseSegmentation(raw json.RawMessage) (shape, error) {
 	}
 	if raw[0] == '[' {
 		var p polygons
-		if err := json.Unmarshal(raw, &p.outlines); err != nil {
+		if err := unmarshal(raw, &p.outlines); err != nil {
 			return nil, fmt.Errorf("the segmentation: %w; want a list of polygons of finite numbers", err)
 		}
 		for _, xy := range p.outlines {
@@ -63,7 +63,7 @@ func parseSegmentation(raw json.RawMessage) (shape, error) {
 		Size   []whole
 		Counts json.RawMessage
 	}
-	if err := json.Unmarshal(raw, &v); err != nil {
+	if err := unmarshal(raw, &v); err != nil {
 		return nil, fmt.Errorf("the segmentation: %w; want polygons or an object of size and counts", err)
 	}
 	if len(v.Size) != 2 || len(v.Counts) == 0 {
@@ -72,7 +72,7 @@ func parseSegmentation(raw json.RawMessage) (shape, error) {
 	r := &runs{size: picture.Size{H: int(v.Size[0]), W: int(v.Size[1])}}
 	if v.Counts[0] == '"' {
 		var packed string
-		if err := json.Unmarshal(v.Counts, &packed); err != nil {
+		if err := unmarshal(v.Counts, &packed); err != nil {
 			return nil, fmt.Errorf("the segmentation: %w", err)
 		}
 		r.packed = packed
@@ -80,7 +80,7 @@ func parseSegmentation(raw json.RawMessage) (shape, error) {
 		return r, err
 	}
 	var counts []whole
-	if err := json.Unmarshal(v.Counts, &counts); err != nil {
+	if err := unmarshal(v.Counts, &counts); err != nil {
 		return nil, fmt.Errorf("the segmentation's counts: %w; want numbers or a string", err)
 	}
 	r.counts = make([]int, len(counts))

@@ -17,7 +17,6 @@ type cocoWriter struct {
 	labels numbering
 	ids    map[int]bool // taken
 	free   int          // ids below are taken
-	fresh  int          // regions whose ID is another than they had
 }
 
 type cocoImage struct {
@@ -41,20 +40,17 @@ type cocoAnnotation struct {
 // newCOCOWriter writes a line for each annotation. A region keeps its ID where that is
 // a number from 1 on which no region before it has; the others get free numbers, since
 // COCO's are unique in the file. Categories are numbered from 1 on as they come.
-func newCOCOWriter(w io.Writer) Writer {
+func newCOCOWriter(w io.Writer) encoder {
 	return &cocoWriter{w: bufio.NewWriter(w), ids: map[int]bool{}, free: 1}
 }
 
-func (c *cocoWriter) Write(p Picture) error {
-	if err := p.check(); err != nil {
-		return err
-	}
+func (c *cocoWriter) write(p Picture) (lost Counts, err error) {
 	image := len(c.images) + 1
 	c.images = append(c.images, cocoImage{image, p.Name, p.Size.W, p.Size.H})
 	for _, r := range p.Regions {
 		id := c.id(r.ID)
 		if r.ID != "" && r.ID != strconv.Itoa(id) {
-			c.fresh++
+			lost = lost.Add(Counts{IDLost: 1})
 		}
 		a := cocoAnnotation{id, image, c.labels.of(r.Label) + 1, numbersOf(r.Box, "xywh"), 0, 0, [][]float64{}, r.Score}
 		if r.Crowd {
@@ -70,14 +66,11 @@ func (c *cocoWriter) Write(p Picture) error {
 			before = `{"annotations": [` + "\n"
 		}
 		if err := c.add(before, a); err != nil {
-			return err
+			return lost, err
 		}
 	}
-	return nil
+	return lost, nil
 }
-
-// Renumbered is the number of regions so far whose ID in the file is not their own.
-func (c *cocoWriter) Renumbered() int { return c.fresh }
 
 // id is the number of a region that may have one.
 func (c *cocoWriter) id(s string) int {
@@ -100,7 +93,7 @@ func (c *cocoWriter) add(before string, v any) error {
 	return err
 }
 
-func (c *cocoWriter) Close() error {
+func (c *cocoWriter) close() error {
 	categories := []map[string]any{}
 	for k, l := range c.labels.names {
 		categories = append(categories, map[string]any{"id": k + 1, "name": l})

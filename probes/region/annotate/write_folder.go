@@ -20,42 +20,39 @@ import (
 // perPicture writes a file for each picture, named as it is, below a folder.
 type perPicture struct {
 	dir, ext string
-	of       func(Picture) ([]byte, error)
+	of       func(Picture) (text []byte, lost Counts, err error)
 	last     func(dir string) error // nil for none
 }
 
-func (f perPicture) Write(p Picture) error {
-	if err := p.check(); err != nil {
-		return err
-	}
+func (f perPicture) write(p Picture) (lost Counts, err error) {
 	name := filepath.FromSlash(strings.TrimSuffix(p.Name, path.Ext(p.Name)) + f.ext)
 	if !filepath.IsLocal(name) {
-		return fmt.Errorf("picture %q: its file %s would lie outside of the folder; want names without .. that begin with no slash", p.Name, name)
+		return nil, fmt.Errorf("picture %q: its file %s would lie outside of the folder; want names without .. that begin with no slash", p.Name, name)
 	}
-	b, err := f.of(p)
+	b, lost, err := f.of(p)
 	if err != nil {
-		return fmt.Errorf("picture %q: %w", p.Name, err)
+		return nil, fmt.Errorf("picture %q: %w", p.Name, err)
 	}
 	name = filepath.Join(f.dir, name)
 	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-		return err
+		return nil, err
 	}
 	out, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if os.IsExist(err) {
-		return fmt.Errorf("picture %q: two pictures would be written to %s, which differ in their extension alone; "+
+		return nil, fmt.Errorf("picture %q: two pictures would be written to %s, which differ in their extension alone; "+
 			"write a format of one file", p.Name, filepath.Base(name))
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, err = out.Write(b)
 	if cerr := out.Close(); err == nil {
 		err = cerr
 	}
-	return err
+	return lost, err
 }
 
-func (f perPicture) Close() error {
+func (f perPicture) close() error {
 	if f.last == nil {
 		return nil
 	}
@@ -63,15 +60,15 @@ func (f perPicture) Close() error {
 }
 
 // newYOLOWriter numbers classes as they come, and names them in data.yaml.
-func newYOLOWriter(dir string) Writer {
+func newYOLOWriter(dir string) encoder {
 	var classes numbering
-	return perPicture{dir, ".txt", func(p Picture) ([]byte, error) {
+	return perPicture{dir, ".txt", func(p Picture) ([]byte, Counts, error) {
 		var b bytes.Buffer
 		for _, r := range p.Regions {
 			v := yoloBox(r.Box, float64(p.Size.W), float64(p.Size.H))
 			fmt.Fprintf(&b, "%d %v %v %v %v\n", classes.of(r.Label), v[0], v[1], v[2], v[3])
 		}
-		return b.Bytes(), nil
+		return b.Bytes(), nil, nil
 	}, func(dir string) error {
 		var b bytes.Buffer
 		fmt.Fprintf(&b, "nc: %d\nnames:\n", len(classes.names))
@@ -86,8 +83,8 @@ func newYOLOWriter(dir string) Writer {
 	}}
 }
 
-func newVOCWriter(dir string) Writer {
-	return perPicture{dir: dir, ext: ".xml", of: func(p Picture) ([]byte, error) {
+func newVOCWriter(dir string) encoder {
+	return perPicture{dir: dir, ext: ".xml", of: func(p Picture) ([]byte, Counts, error) {
 		var b bytes.Buffer
 		fmt.Fprintf(&b, "<annotation>\n  <filename>%s</filename>\n  "+
 			"<size><width>%d</width><height>%d</height><depth>3</depth></size>\n", escape(p.Name), p.Size.W, p.Size.H)
@@ -96,7 +93,7 @@ func newVOCWriter(dir string) Writer {
 				escape(r.Label), r.Box.X0+1, r.Box.Y0+1, r.Box.X1, r.Box.Y1)
 		}
 		fmt.Fprintln(&b, "</annotation>")
-		return b.Bytes(), nil
+		return b.Bytes(), nil, nil
 	}}
 }
 
@@ -106,32 +103,52 @@ func escape(s string) string {
 	return b.String()
 }
 
-func newLabelsWriter(dir string) Writer {
-	return perPicture{dir: dir, ext: ".png", of: func(p Picture) ([]byte, error) {
-		values, err := mapValues(p.Regions)
-		if err != nil {
-			return nil, err
+func newLabelsWriter(dir string) encoder { return perPicture{dir: dir, ext: ".png", of: labelMapOf} }
+
+// labelMapOf is the label map of a picture, and what later regions cover of earlier ones.
+func labelMapOf(p Picture) ([]byte, Counts, error) {
+	values, err := mapValues(p.Regions)
+	if err != nil {
+		return nil, nil, err
+	}
+	bounds := image.Rect(0, 0, p.Size.W, p.Size.H)
+	deep := image.NewGray16(bounds)
+	top, painted, left := uint16(0), make([]int, len(values)), make([]int, 1<<16)
+	for i, r := range p.Regions {
+		v := values[i]
+		top = max(top, v)
+		eachPixel(r, p.Size.W, p.Size.H, func(y, x int) {
+			left[deep.Gray16At(x, y).Y]--
+			left[v]++
+			painted[i]++
+			deep.SetGray16(x, y, color.Gray16{Y: v})
+		})
+	}
+	var lost Counts
+	for i, r := range p.Regions {
+		if r.ID != "" && r.ID != strconv.Itoa(int(values[i])) {
+			lost = lost.Add(Counts{IDLost: 1})
 		}
-		bounds := image.Rect(0, 0, p.Size.W, p.Size.H)
-		deep := image.NewGray16(bounds)
-		top := uint16(0)
-		for i, r := range p.Regions {
-			v := values[i]
-			top = max(top, v)
-			eachPixel(r, p.Size.W, p.Size.H, func(y, x int) { deep.SetGray16(x, y, color.Gray16{Y: v}) })
+		switch n := left[values[i]]; {
+		case painted[i] == 0:
+			lost = lost.Add(Counts{NoPixel: 1})
+		case n == 0:
+			lost = lost.Add(Counts{Covered: 1})
+		case n < painted[i]:
+			lost = lost.Add(Counts{PartCovered: 1})
 		}
-		var b bytes.Buffer
-		if top > 255 {
-			err := png.Encode(&b, deep)
-			return b.Bytes(), err
-		}
-		flat := image.NewGray(bounds)
-		for i := range flat.Pix {
-			flat.Pix[i] = deep.Pix[2*i+1]
-		}
-		err = png.Encode(&b, flat)
-		return b.Bytes(), err
-	}}
+	}
+	var b bytes.Buffer
+	if top > 255 {
+		err := png.Encode(&b, deep)
+		return b.Bytes(), lost, err
+	}
+	flat := image.NewGray(bounds)
+	for i := range flat.Pix {
+		flat.Pix[i] = deep.Pix[2*i+1]
+	}
+	err = png.Encode(&b, flat)
+	return b.Bytes(), lost, err
 }
 
 // mapValues are what a map's pixels have in each region: 0 is none.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,29 +14,30 @@ import (
 // csvWriter writes a table of boxes in pixels, a row a region.
 type csvWriter struct{ *csv.Writer }
 
-func newCSVWriter(w io.Writer) Writer {
+func newCSVWriter(w io.Writer) encoder {
 	c := csvWriter{csv.NewWriter(w)}
-	c.Writer.Write([]string{"path", "x1", "y1", "x2", "y2", "label", "id"}) // Close reports errors
+	c.Writer.Write([]string{"path", "x1", "y1", "x2", "y2", "label", "id", "score"}) // Close reports errors
 	return c
 }
 
-func (c csvWriter) Write(p Picture) error {
-	if err := p.check(); err != nil {
-		return err
-	}
+func (c csvWriter) write(p Picture) (lost Counts, err error) {
 	for _, r := range p.Regions {
 		row := []string{p.Name}
 		for _, v := range numbersOf(r.Box, "xyxy") {
 			row = append(row, strconv.FormatFloat(v, 'g', -1, 64))
 		}
-		if err := c.Writer.Write(append(row, r.Label, r.ID)); err != nil {
-			return err
+		score := ""
+		if r.Score != nil {
+			score = strconv.FormatFloat(*r.Score, 'g', -1, 64)
+		}
+		if err := c.Write(append(row, r.Label, r.ID, score)); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-func (c csvWriter) Close() error {
+func (c csvWriter) close() error {
 	c.Flush()
 	return c.Error()
 }
@@ -46,41 +48,43 @@ type lines struct {
 	of func(Picture) (any, error)
 }
 
-func (l lines) Write(p Picture) error {
-	if err := p.check(); err != nil {
-		return err
-	}
+func (l lines) write(p Picture) (lost Counts, err error) {
 	v, err := l.of(p)
 	if err != nil {
-		return fmt.Errorf("picture %q: %w", p.Name, err)
+		return nil, fmt.Errorf("picture %q: %w", p.Name, err)
 	}
 	b, err := compact(v)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, err = l.w.Write(append(b, '\n'))
-	return err
+	return nil, err
 }
 
-func (l lines) Close() error { return l.w.Flush() }
+func (l lines) close() error { return l.w.Flush() }
 
-func newBoxesWriter(w io.Writer) Writer {
+func newBoxesWriter(w io.Writer) encoder {
 	return lines{bufio.NewWriter(w), func(p Picture) (any, error) {
 		row := struct {
 			Path   string       `json:"path"`
 			Boxes  [][4]float64 `json:"boxes"`
 			Labels []string     `json:"labels"`
 			IDs    []string     `json:"ids"`
-		}{p.Name, [][4]float64{}, []string{}, []string{}}
+			Scores []*float64   `json:"scores,omitempty"` // null for none
+		}{Path: p.Name, Boxes: [][4]float64{}, Labels: []string{}, IDs: []string{}}
 		for _, r := range p.Regions {
 			row.Boxes = append(row.Boxes, numbersOf(r.Box, "xyxy"))
 			row.Labels, row.IDs = append(row.Labels, r.Label), append(row.IDs, r.ID)
+			row.Scores = append(row.Scores, r.Score)
+		}
+		if !slices.ContainsFunc(row.Scores, func(s *float64) bool { return s != nil }) {
+			row.Scores = nil
 		}
 		return row, nil
 	}}
 }
 
-func newAnswerWriter(w io.Writer) Writer {
+func newAnswerWriter(w io.Writer) encoder {
 	return lines{bufio.NewWriter(w), func(p Picture) (any, error) {
 		a, err := answerOf(p, 999)
 		return struct {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ func written(t *testing.T, o Output, pictures ...Picture) (string, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "out"+o.Ext)
 	var b bytes.Buffer
-	var w Writer
+	var w *Writer
 	if o.Folder() {
 		if err := os.Mkdir(path, 0o755); err != nil {
 			t.Fatal(err)
@@ -243,5 +244,72 @@ func TestCOCOScores(t *testing.T) {
 	}
 	if s, err = Open(path, Options{}); err != nil || region.Scored(s.Match(items{"a.jpg"}).Source()) {
 		t.Errorf("annotations without scores have some: %v", err)
+	}
+}
+
+// What a format does not hold is counted by kind, and what it holds is read again.
+func TestWhatIsLostIsCounted(t *testing.T) {
+	sure := 0.25
+	p := Picture{Name: "a.jpg", Size: size, Regions: []region.Region{
+		{ID: "7", Label: "cat", Box: box(0, 0, 10, 10), Score: &sure, Crowd: true},
+		{ID: "8", Label: "", Box: box(20, 0, 30, 10), Mask: maskOf(t, [2]int{3, 24}, [2]int{9, 25})},
+		{ID: "9", Label: "dog", Box: box(20, 0, 30, 5)},
+		{ID: "10", Label: "dog", Box: box(50.6, 0, 51.4, 5)},
+		{ID: "11", Label: "dog", Box: box(60, 0, 70, 5)},
+		{ID: "12", Label: "dog", Box: box(59, 0, 71, 6)},
+	}}
+	rows := Counts{OnlyBox: 1, CrowdLost: 1}
+	folder := Counts{OnlyBox: 1, CrowdLost: 1, ScoreLost: 1, IDLost: 6}
+	for name, want := range map[string]Counts{"coco": {}, "csv": rows, "boxes": rows, "medrega": folder, "yolo": folder, "voc": folder,
+		"labels": {CrowdLost: 1, ScoreLost: 1, LabelLost: 5, PartCovered: 1, NoPixel: 1, Covered: 1}} {
+		o, err := OutputOf("", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		dir := t.TempDir()
+		open := o.In
+		if !o.Folder() {
+			open = func(string) *Writer { return o.To(&b) }
+		}
+		w := open(dir)
+		if err := w.Write(p); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Lost(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s loses %v, want %v", name, got, want)
+		}
+		if !o.Scores {
+			continue
+		}
+		path := filepath.Join(dir, "x"+o.Ext)
+		if os.WriteFile(path, b.Bytes(), 0o644) != nil {
+			t.Fatal("not written")
+		}
+		rs, faults, s := read(t, path, Options{Format: name})
+		if len(rs) != 6 || faults != nil || rs[0].Score == nil || *rs[0].Score != sure || rs[1].Score != nil || !s.scored {
+			t.Errorf("%s: read %s, %v; the scores are lost", name, describe(rs), faults)
+		}
+	}
+	ids := Picture{Name: "a.jpg", Size: size, Regions: []region.Region{{ID: "x", Box: box(0, 0, 5, 5)}, {ID: "0", Box: box(5, 0, 9, 5)}}}
+	w := Outputs[len(Outputs)-1].In(t.TempDir())
+	if err := w.Write(ids); err != nil || !reflect.DeepEqual(w.Lost(), Counts{IDLost: 2}) {
+		t.Errorf("a label map with new values loses %v, %v", w.Lost(), err)
+	}
+}
+
+// Scores have a column of a table, which may be empty, and a list in JSON Lines.
+func TestScoresOfRows(t *testing.T) {
+	for file, text := range map[string]string{
+		"x.csv":   "path,x1,y1,x2,y2,Confidence\na.jpg,0,0,9,9,0.5\na.jpg,0,0,8,8, \na.jpg,0,0,7,7,high\n",
+		"x.jsonl": `{"path": "a.jpg", "boxes": [[0,0,9,9], [0,0,8,8]], "scores": [0.5, null]}` + "\n" + `{"path": "a.jpg", "boxes": [[0,0,7,7]], "scores": []}` + "\n",
+	} {
+		rs, faults, s := read(t, write(t, file, text), Options{})
+		if len(rs) != 2 || rs[0].Score == nil || *rs[0].Score != 0.5 || rs[1].Score != nil || !s.scored || len(faults) != 1 || !strings.Contains(faults[0].Error(), "score") {
+			t.Errorf("%s: %s, %v", file, describe(rs), faults)
+		}
 	}
 }

@@ -136,6 +136,7 @@ func (s *Set) settleYOLO() error {
 		s.Noted = s.Noted.Add(Counts{Reason("row read as " + chosen.String()): len(long)})
 	}
 	tracks := s.tailsAreTracks(chosen)
+	s.noteTails(tracks)
 	for _, row := range s.yolo.rows {
 		p := &s.pictures[row.picture]
 		m, err := row.mark(chosen, tracks)
@@ -305,6 +306,19 @@ func (s *Set) tailsAreTracks(l layout) bool {
 		top = max(top, tail[0])
 	}
 	return top > 1
+}
+
+// noteTails says what the one number behind boxes was taken for.
+func (s *Set) noteTails(tracks bool) {
+	what := Reason("row read as detect with a confidence")
+	if tracks {
+		what = "row read as detect with a track"
+	}
+	for _, row := range s.yolo.rows {
+		if len(row.v) == 5 {
+			s.note(what)
+		}
+	}
 }
 
 // settlePoints gives a pose the number of points that most rows have.

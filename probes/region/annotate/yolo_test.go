@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -141,6 +142,19 @@ func TestYOLOSetsAreTold(t *testing.T) {
 			if got := l.String(); err == nil && got != c.want || err != nil && n >= 40 {
 				t.Errorf("%d rows of %s are %q: %v", n, name, got, err)
 			}
+		}
+	}
+}
+
+// The one number behind boxes is noted as what it was taken for.
+func TestTailsOfBoxesAreNoted(t *testing.T) {
+	for rows, want := range map[string]Counts{
+		"0 .5 .5 .2 .4 .9\n0 .3 .3 .2 .4 .8\n0 .3 .3 .2 .4\n": {"row read as detect with a confidence": 2},
+		"0 .5 .5 .2 .4 3\n0 .3 .3 .2 .4 4\n":                  {"row read as detect with a track": 2},
+		"0 .5 .5 .2 .4\n":                                     {},
+	} {
+		if _, faults, s := read(t, write(t, "a.txt", rows), Options{}); faults != nil || !reflect.DeepEqual(s.Noted, want) {
+			t.Errorf("%q: noted are %v, want %v (%v)", rows, s.Noted, want, faults)
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (r *Regions) Finish(rows *region.Rows, m *result.Manifest) (region.RowSumma
 		faults = r.Set.Faults
 	}
 	for _, f := range faults.Rows {
-		if err := rows.Fail(fmt.Sprintf("%s:%d", f.File, f.Line), f); err != nil {
+		if err := rows.Fail(f.Place(), f); err != nil {
 			return rows.Summary(), err
 		}
 	}
@@ -122,11 +122,25 @@ func (r *Regions) Finish(rows *region.Rows, m *result.Manifest) (region.RowSumma
 		if left := r.Set.LeftOut().Counts(); len(left) > 0 {
 			r.Say("left out of %s: %s", r.Path, left)
 		}
+	} else if about, ok := m.Settings.(map[string]any)["regions"].(map[string]any); ok {
+		SayFound(r.Say, r.Path, about, s.LeftOut, s.Noted)
 	}
 	r.Say("%s of %s; %s without regions", text.Count(s.Regions-s.Failed, "region"), text.Count(s.Pictures, "picture"), text.Count(s.Without, "picture"))
 	rows.Describe(m)
 	m.Settings.(map[string]any)["region_rows"] = s
 	return s, nil
+}
+
+// SayFound says what a model leaves out of the regions in pictures and notes of the others,
+// also in about, what the manifest says of them.
+func SayFound(say func(format string, args ...any), path string, about map[string]any, left, noted region.Counts) {
+	about["left_out"], about["noted"] = left, noted
+	if len(left) > 0 {
+		say("left out of %s: %s", path, left)
+	}
+	if len(noted) > 0 {
+		say("of note in %s: %s", path, noted)
+	}
 }
 
 // Maps is a sink that draws heat maps to a folder before another one: of how sites change, with

@@ -12,6 +12,15 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
+// Why boxes of a detector are no regions, besides those that are inverted or beyond the
+// picture; Nameless is noted of regions that stay.
+const (
+	LowScore   region.Reason = "box under the least score"
+	Ignored    region.Reason = "box of a label that is no region"
+	Suppressed region.Reason = "box that shares too much with a better one"
+	Nameless   region.Reason = "label without a name, called by its number"
+)
+
 // maxBoxes bounds the regions of a picture.
 const maxBoxes = 1 << 16
 
@@ -74,25 +83,38 @@ type found struct {
 	score float64
 }
 
-// boxes are the detections whose score is high enough, as regions of the picture; what
-// reaches beyond it is cut off. Their IDs are their places in the model's output.
-func (f *Finder) boxes(out []*tensor.Tensor, g picture.Geometry) ([]region.Region, error) {
+// boxes are the detections whose score is high enough, as regions of the picture, and how
+// many others there are; what reaches beyond the picture is cut off. Their IDs are their places in the model's output.
+func (f *Finder) boxes(out []*tensor.Tensor, g picture.Geometry) (rs []region.Region, left region.Counts, err error) {
 	d, err := f.read(out)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var all []found
+	left = region.Counts{}
 	for i := range d.n {
 		score, class := f.judge(&d, i)
-		if !(score >= f.Score) || slices.Contains(f.Ignore, class) {
+		if !(score >= f.Score) {
+			left[LowScore]++
+			continue
+		}
+		if slices.Contains(f.Ignore, class) {
+			left[Ignored]++
 			continue
 		}
 		numbers := d.boxes[i*d.width:][:4]
 		if slices.ContainsFunc(numbers, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) {
-			return nil, fmt.Errorf("its box %d is %v; want finite numbers", i, numbers)
+			return nil, nil, fmt.Errorf("its box %d is %v; want finite numbers", i, numbers)
 		}
 		box := f.onPicture(numbers, g)
+		if box.X0 >= box.X1 || box.Y0 >= box.Y1 {
+			left[region.BadBox]++
+			continue
+		}
+		w, h := float64(g.Picture.W), float64(g.Picture.H)
+		box = region.Box{X0: max(box.X0, 0), Y0: max(box.Y0, 0), X1: min(box.X1, w), Y1: min(box.Y1, h)}
 		if box.X0 >= box.X1 || box.Y0 >= box.Y1 { // the detector saw it in a border
+			left[region.Outside]++
 			continue
 		}
 		label := ""
@@ -106,16 +128,19 @@ func (f *Finder) boxes(out []*tensor.Tensor, g picture.Geometry) ([]region.Regio
 		all = append(all, found{r, score})
 	}
 	if f.NMS > 0 {
-		all = suppress(all, f.NMS)
+		n := len(all)
+		if all = suppress(all, f.NMS); len(all) < n {
+			left[Suppressed] += n - len(all)
+		}
 	}
 	if len(all) > maxBoxes {
-		return nil, fmt.Errorf("it finds %d boxes, want at most %d; a higher least score leaves fewer", len(all), maxBoxes)
+		return nil, nil, fmt.Errorf("it finds %d boxes, want at most %d; a higher least score leaves fewer", len(all), maxBoxes)
 	}
-	rs := make([]region.Region, len(all))
+	rs = make([]region.Region, len(all))
 	for i := range all {
 		rs[i] = all[i].Region
 	}
-	return rs, nil
+	return rs, left, nil
 }
 
 // suppress is greedy non-maximum suppression within each label; those that stay are in
@@ -212,7 +237,7 @@ func softmax(v []float64) {
 	}
 }
 
-// onPicture is a box of the model's input on the picture, cut to it.
+// onPicture is a box of the model's input on the picture, which it may reach beyond.
 func (f *Finder) onPicture(v []float64, g picture.Geometry) region.Box {
 	x0, y0, x1, y1 := v[0], v[1], v[2], v[3]
 	switch f.Form {
@@ -227,6 +252,5 @@ func (f *Finder) onPicture(v []float64, g picture.Geometry) region.Box {
 	}
 	x0, y0 = g.ToPicture(x0, y0)
 	x1, y1 = g.ToPicture(x1, y1)
-	w, h := float64(g.Picture.W), float64(g.Picture.H)
-	return region.Box{X0: max(x0, 0), Y0: max(y0, 0), X1: min(x1, w), Y1: min(y1, h)}
+	return region.Box{X0: x0, Y0: y0, X1: x1, Y1: y1}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"strconv"
 	"sync"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -119,25 +120,33 @@ func (f *Finder) Close() error { return f.session.Close() }
 
 // Regions are those of a picture of its own size. They belong to the caller.
 func (f *Finder) Regions(p image.Image) ([]region.Region, error) {
+	rs, _, _, err := f.Counted(p)
+	return rs, err
+}
+
+// Counted is Regions with what is left out of a detector's boxes, and the regions that stay
+// under a label without a name though there are names.
+func (f *Finder) Counted(p image.Image) (rs []region.Region, left, noted region.Counts, err error) {
 	out, g, err := f.run(p)
-	if err != nil {
-		return nil, fmt.Errorf("regions by a model: %w", err)
-	}
-	var rs []region.Region
-	if f.Kind == Boxes {
-		rs, err = f.boxes(out, g)
-	} else {
+	if err == nil && f.Kind == Boxes {
+		rs, left, err = f.boxes(out, g)
+	} else if err == nil {
 		rs, err = f.labels(out, g, p)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("regions by a model: %w", err)
+		return nil, nil, nil, fmt.Errorf("regions by a model: %w", err)
+	}
+	for _, r := range rs {
+		if k, err := strconv.Atoi(r.Label); err == nil && k >= len(f.Names) && len(f.Names) > 0 {
+			noted = noted.Add(region.Counts{Nameless: 1})
+		}
 	}
 	if f.BoxOnly {
 		for i := range rs {
 			rs[i].Mask = nil
 		}
 	}
-	return rs, nil
+	return rs, left, noted, nil
 }
 
 // run gives the outputs for a picture, and where the model's input lies on it.

@@ -66,7 +66,7 @@ func TestDetectionsAgainstTransformers(t *testing.T) {
 	for i, d := range readGolden(t).Detections {
 		f := &Finder{Settings: Settings{Kind: Boxes, Score: d.Threshold, Form: "cxcywh", Normalised: true, Activation: "softmax"}, out: outputs{0, 1, -1, false}}
 		g := seen(d.Size[0], d.Size[1])
-		got, err := f.boxes([]*tensor.Tensor{flat(d.Boxes), flat(d.Logits)}, g)
+		got, _, err := f.boxes([]*tensor.Tensor{flat(d.Boxes), flat(d.Logits)}, g)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes/region"
+	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
 
 func node(op, in, out string) *onnx.Node {
@@ -213,14 +216,51 @@ func TestReadFaults(t *testing.T) {
 		if c.scores != nil {
 			f.out.scores, out = 1, append(out, c.scores)
 		}
-		if _, err := f.boxes(out, seen(8, 8)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := f.boxes(out, seen(8, 8)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want an error that says %q", err, c.want)
 		}
 	}
 	six := &Finder{Settings: Settings{Kind: Boxes, Score: 0.5, Names: []string{"cat", "dog"}}, out: outputs{0, -1, -1, false}}
-	got, err := six.boxes([]*tensor.Tensor{tensor.Of([]float32{1, 1, 2, 2, .9, 1, 1, 1, 3, 3, .4, 0, 0, 0, 2, 2, .8, 7}, 1, 3, 6)}, seen(8, 8))
+	got, _, err := six.boxes([]*tensor.Tensor{tensor.Of([]float32{1, 1, 2, 2, .9, 1, 1, 1, 3, 3, .4, 0, 0, 0, 2, 2, .8, 7}, 1, 3, 6)}, seen(8, 8))
 	if want := "dog=0{1 1 2 2}, 7=2{0 0 2 2}"; err != nil || text(got) != want {
 		t.Errorf("boxes of six numbers: got %s (%v), want %s", text(got), err, want)
+	}
+}
+
+// Boxes that are no regions are counted by reason, of each picture once, and labels without a
+// name are noted.
+func TestLeftOutDetectionsAreCounted(t *testing.T) {
+	out := tensor.Of([]float32{1, 1, 2, 2, .9, 1, 1, 1, 3, 3, .4, 0, 1, 1, 3, 3, float32(math.NaN()), 0, 3, 3, 1, 1, .8, 0, 9, 9, 12, 12, .8, 0,
+		1, 1, 2, 2, .8, 1, 5, 5, 6, 6, .8, 3, 5, 5, 6, 6, .8, 7}, 8, 6)
+	f := &Finder{Settings: Settings{Kind: Boxes, Score: 0.5, NMS: 0.5, Ignore: []int{3}, Names: []string{"cat", "dog"}}, out: outputs{0, -1, -1, false}}
+	rs, left, err := f.boxes([]*tensor.Tensor{out}, seen(8, 8))
+	want := region.Counts{LowScore: 2, Ignored: 1, Suppressed: 1, region.BadBox: 1, region.Outside: 1}
+	if err != nil || len(rs) != 2 || !maps.Equal(left, want) {
+		t.Errorf("%s, left out %v (%v), want %v", text(rs), left, err, want)
+	}
+	m, exact := detector(t), picture.Preprocess{Channels: 1, Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 8, W: 8}}}
+	f, err = Open(t.Context(), m, Settings{Kind: Boxes, Score: 0.75, Preprocess: exact}, gorgonia.Backend{}, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	from := segment.Source(f, func(i int) (image.Image, error) { return grey(8, 8, 255, 0, image.Rectangle{}), nil })
+	for _, i := range []int{0, 1, 1} {
+		if rs, errs := from.Regions(i, picture.Size{H: 8, W: 8}); len(rs) != 2 || errs != nil {
+			t.Errorf("%s, %v", text(rs), errs)
+		}
+	}
+	if got := region.LeftOut(from); !maps.Equal(got, region.Counts{LowScore: 4}) {
+		t.Errorf("of two pictures, one asked for twice, left out are %v", got)
+	}
+	m = parser(t)
+	p, err := Open(t.Context(), m, Settings{Kind: Labels, Preprocess: picture.Preprocess{Channels: 1}, Names: []string{"light"}}, gorgonia.Backend{}, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if _, _, noted, err := p.Counted(grey(16, 8, 255, 0, image.Rect(2, 2, 8, 5))); err != nil || !maps.Equal(noted, region.Counts{Nameless: 1}) {
+		t.Errorf("noted are %v, %v", noted, err)
 	}
 }
 

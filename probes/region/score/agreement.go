@@ -18,6 +18,8 @@ type Agreement struct {
 	// Sum is the sum of the pairs' IoU, Above how many of them exceed Thresholds.
 	Sum   float64
 	Above [len(Thresholds)]int
+	// Passed is the number of regions found that lie in crowds and are not among Found.
+	Passed int
 }
 
 // MeanIoU is that of the pairs, of which each true region has one.
@@ -46,13 +48,14 @@ func (a Agreement) MarshalJSON() ([]byte, error) {
 		FM       float64            `json:"fm"`
 		MeanIoU  float64            `json:"mean_iou"`
 		Accuracy map[string]float64 `json:"accuracy"`
-	}{a.Truth, a.Found, a.Matched, a.DR(), a.RA(), a.FM(), a.MeanIoU(), accuracy})
+		Passed   int                `json:"found_in_crowds,omitempty"`
+	}{a.Truth, a.Found, a.Matched, a.DR(), a.RA(), a.FM(), a.MeanIoU(), accuracy, a.Passed})
 }
 
 // Add counts the regions of another picture too.
 func (a *Agreement) Add(b Agreement) {
 	a.Detection.Add(b.Detection)
-	a.Sum += b.Sum
+	a.Sum, a.Passed = a.Sum+b.Sum, a.Passed+b.Passed
 	for k, n := range b.Above {
 		a.Above[k] += n
 	}
@@ -86,7 +89,7 @@ func agree(truth, found []region.Region, threshold float64) (Agreement, error) {
 	if err != nil {
 		return Agreement{}, err
 	}
-	a := Agreement{Detection: Detection{Truth: len(truth), Found: len(found) - passed, Matched: len(matched)}}
+	a := Agreement{Detection: Detection{Truth: len(truth), Found: len(found) - passed, Matched: len(matched)}, Passed: passed}
 	pairs := pairsOf(len(truth), len(found), at)
 	for _, p := range pairs {
 		a.Sum += p.IoU

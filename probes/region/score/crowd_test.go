@@ -39,7 +39,7 @@ func TestCrowdsAreCOCOeval(t *testing.T) {
 	for i, c := range golden.Crowds {
 		for k, iou := range c.IoU {
 			got, err := agree(regions(c.Truth), regions(c.Found), iou)
-			if want := (Detection{c.Counted, c.Kept[k], c.Matched[k]}); err != nil || got.Detection != want {
+			if want := (Detection{c.Counted, c.Kept[k], c.Matched[k]}); err != nil || got.Detection != want || got.Passed != len(c.Found)-c.Kept[k] {
 				t.Errorf("case %d at %g: %+v, want %+v (%v)", i, iou, got.Detection, want, err)
 			}
 		}

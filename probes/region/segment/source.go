@@ -81,30 +81,55 @@ func (m *Method) Source(picture func(i int) (image.Image, error)) region.Source 
 // Source finds the regions of the pictures of a dataset, each when it is asked for.
 // picture is that of item i, upright and of its own size, as dataset.Picture has it.
 func Source(f Finder, picture func(i int) (image.Image, error)) region.Source {
-	return source{f, picture}
+	return &source{find: f, picture: picture}
 }
 
 type source struct {
-	find    Finder
-	picture func(i int) (image.Image, error)
+	find        Finder
+	picture     func(i int) (image.Image, error)
+	left, noted region.Tally
 }
 
-func (s source) Has(int) bool { return true }
+// Counting is a Finder that says too what it leaves out, and what it notes of regions that
+// stay.
+type Counting interface {
+	Finder
+	Counted(p image.Image) (rs []region.Region, left, noted region.Counts, err error)
+}
+
+// LeftOut is what the finder has left out so far, each picture's once.
+func (s *source) LeftOut() region.Counts { return s.left.Counts() }
+
+// Noted is what it has noted.
+func (s *source) Noted() region.Counts { return s.noted.Counts() }
+
+func (s *source) Has(int) bool { return true }
 
 // Scored says whether the finder gives scores.
-func (s source) Scored() bool { return region.Scored(s.find) }
+func (s *source) Scored() bool { return region.Scored(s.find) }
 
-func (s source) Regions(i int, size picture.Size) ([]region.Region, []error) {
+func (s *source) Regions(i int, size picture.Size) ([]region.Region, []error) {
 	p, err := s.picture(i)
 	if err != nil {
-		return nil, []error{err}
+		return nil, []error{&region.PictureError{Err: err}}
 	}
 	if b := p.Bounds(); b.Dx() != size.W || b.Dy() != size.H {
 		return nil, []error{fmt.Errorf("regions of a picture: got one of %d x %d (width x height), want %d x %d", b.Dx(), b.Dy(), size.W, size.H)}
 	}
-	rs, err := s.find.Regions(p)
-	if err != nil {
-		return nil, []error{err}
+	c, ok := s.find.(Counting)
+	if !ok {
+		rs, err := s.find.Regions(p)
+		return rs, errorsOf(err)
 	}
-	return rs, nil
+	rs, left, noted, err := c.Counted(p)
+	s.left.Add(i, -1, left)
+	s.noted.Add(i, -1, noted)
+	return rs, errorsOf(err)
+}
+
+func errorsOf(err error) []error {
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }

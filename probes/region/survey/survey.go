@@ -44,6 +44,9 @@ type Survey struct {
 	// LeftOut counts by reason what of the annotations and pictures could not be used, and
 	// the annotated pictures that are not among these.
 	LeftOut annotate.Counts `json:"left_out"`
+	// NotHeld counts by kind what of the regions the format that they are written in does not
+	// hold.
+	NotHeld annotate.Counts `json:"not_held,omitempty"`
 	// Truth is the format of the true regions, IoU the least of a match, and AnyLabel
 	// compares regions whatever their labels.
 	Truth     string           `json:"truth_format,omitempty"`
@@ -105,8 +108,12 @@ func (s *Survey) Unused() error {
 	if n := s.Failed - len(shown); n > 0 {
 		more = fmt.Sprintf("\n  and %d more", n)
 	}
-	return fmt.Errorf("%d annotations or pictures could not be used and are left out (%s)\n  %s%s",
-		s.Failed, s.LeftOut, strings.Join(shown, "\n  "), more)
+	what := "annotations or pictures"
+	if s.Failed == 1 {
+		what = "annotation or picture"
+	}
+	return fmt.Errorf("%s %s could not be used; with those of pictures that are not there, are left out (%s)\n  %s%s",
+		text.Grouped(s.Failed), what, s.LeftOut, strings.Join(shown, "\n  "), more)
 }
 
 // miss counts a picture that cannot be used.
@@ -134,18 +141,24 @@ func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum
 		for _, set := range s.sets {
 			s.LeftOut = s.LeftOut.Add(set.LeftOut().Counts())
 		}
+		if _, known := s.Found.(interface{ Set() *annotate.Set }); !known { // whose set says it
+			s.LeftOut = s.LeftOut.Add(region.LeftOut(s.Found))
+		}
 	}()
 	for i := range s.Pictures.Len() {
 		if err := ctx.Err(); err != nil {
 			return sum, err
 		}
 		g, err := dataset.GeometryOf(s.Pictures, i)
+		p := annotate.Picture{Name: s.Pictures.Item(i).ID, Size: g.Picture}
+		if err == nil {
+			p.Regions, err = s.regions(s.Found, i, g.Picture)
+		}
 		if sum.Count(err); err != nil {
 			s.miss(unreadable, err)
 			continue
 		}
-		p := annotate.Picture{Name: s.Pictures.Item(i).ID, Size: g.Picture, Regions: s.regions(s.Found, i, g.Picture)}
-		truth := s.regions(s.True, i, g.Picture)
+		truth, _ := s.regions(s.True, i, g.Picture) // which reads no picture
 		s.add(p, truth)
 		if err := use(p); err != nil {
 			return sum, err
@@ -164,20 +177,25 @@ func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum
 	return sum, nil
 }
 
-// regions is the regions of a picture, without those that are faulty.
-func (s *Survey) regions(source region.Source, i int, size picture.Size) []region.Region {
+// regions is the regions of a picture, without those that are faulty; the error is of a
+// picture that cannot be read.
+func (s *Survey) regions(source region.Source, i int, size picture.Size) ([]region.Region, error) {
 	if source == nil || !source.Has(i) {
-		return nil
+		return nil, nil
 	}
 	rs, errs := source.Regions(i, size)
 	for _, err := range errs {
-		if known := (annotate.Fault{}); errors.As(err, &known) { // the set counts it
+		unread := (*region.PictureError)(nil)
+		switch {
+		case errors.As(err, &annotate.Fault{}): // the set counts it
 			s.fault(err)
-		} else {
-			s.miss(unfound, err)
+		case errors.As(err, &unread):
+			return nil, err
+		default:
+			s.miss(unfound, fmt.Errorf("picture %q: %w", s.Pictures.Item(i).ID, err))
 		}
 	}
-	return rs
+	return rs, nil
 }
 
 // add counts a picture's regions, and scores them.
@@ -235,18 +253,6 @@ func (s *Survey) Strangers() bool {
 	})
 }
 
-// Lost says what of the regions an output does not hold; "" is nothing.
-func (s *Survey) Lost(o annotate.Output) string {
-	var said []string
-	if s.Masks > 0 && !o.Masks {
-		said = append(said, fmt.Sprintf("of %s with a mask %s holds the box alone", text.Count(s.Masks, "region"), o.Name))
-	}
-	if s.Crowds > 0 && !o.Crowds {
-		said = append(said, fmt.Sprintf("of %s %s does not hold that they are crowds", text.Count(s.Crowds, "crowd region"), o.Name))
-	}
-	return strings.Join(said, "; ")
-}
-
 // Print writes tables for people. whole is what shows the labels that have no room there.
 func (s *Survey) Print(w io.Writer, whole string) {
 	const most = 100
@@ -274,6 +280,9 @@ func (s *Survey) Print(w io.Writer, whole string) {
 	}
 	rows = append(rows, append([]string{"all"}, cells(s.Score, s.N, s.Regions, s.Masks)...))
 	text.Table(w, rows)
+	if s.Score != nil && s.Score.Passed > 0 {
+		fmt.Fprintf(w, "regions found that lie in crowds and are passed over: %d\n", s.Score.Passed)
+	}
 	if n := len(labels) - most; n > 0 {
 		fmt.Fprintf(w, "%s not shown; %s has all\n", text.Count(n, "more label"), whole)
 	}

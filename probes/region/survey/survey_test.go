@@ -3,6 +3,8 @@ package survey
 import (
 	"encoding/json"
 	"errors"
+	"image"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
+	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
 
 // boxed are the regions of pictures, and one fault of the first.
@@ -23,6 +26,11 @@ func (b boxed) Regions(i int, _ picture.Size) ([]region.Region, []error) {
 	}
 	return b[i], nil
 }
+
+// finds is a finder that fails.
+type finds struct{}
+
+func (finds) Regions(image.Image) ([]region.Region, error) { return nil, errors.New("no number") }
 
 func TestSurvey(t *testing.T) {
 	gray, err := picture.ParsePreprocess("none")
@@ -49,7 +57,7 @@ func TestSurvey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`{"format":"boxes","pictures":2,"regions":3,"masks":0,"failed":1,"faults":["a box without corners"],`,
+		`{"format":"boxes","pictures":2,"regions":3,"masks":0,"failed":1,"faults":["picture \"`,
 		`"truth_format":"boxes","iou":0.5,"score":{"truth":2,"found":3,"matched":1,`,
 		`"labels":[{"label":"a","pictures":1,"regions":1,"masks":0,"score":{"truth":0,"found":1,`,
 		`{"label":"c","pictures":0,"regions":0,"masks":0,"score":{"truth":1,"found":0,`,
@@ -63,6 +71,30 @@ func TestSurvey(t *testing.T) {
 	s.Print(&text, "JSON")
 	if !strings.Contains(text.String(), "\n\"b\"    1      2      1 ") || s.Strangers() {
 		t.Errorf("strangers %v, and it says\n%s", s.Strangers(), text.String())
+	}
+	s = Survey{Pictures: ds, Found: segment.Source(finds{}, func(i int) (image.Image, error) {
+		if i == 0 {
+			return nil, errors.New("its data is damaged")
+		}
+		return image.NewGray(image.Rect(0, 0, 8, 8)), nil
+	})}
+	sum, err = s.Run(t.Context(), func(annotate.Picture) error { return nil })
+	if left := (annotate.Counts{unreadable: 1, unfound: 1}); err != nil || sum.Failed != 1 || !reflect.DeepEqual(s.LeftOut, left) {
+		t.Errorf("%+v, left out %v, %v; want a picture that cannot be read and one without regions", sum, s.LeftOut, err)
+	}
+	if err := s.Unused(); !strings.Contains(err.Error(), "2 annotations or pictures could") || !strings.Contains(err.Error(), `0231.png": no number`) {
+		t.Errorf("it says %v", err)
+	}
+	crowd := box("b", 0)
+	crowd.Crowd = true
+	s = Survey{Pictures: ds, Found: boxed{{box("b", 0)}, {box("b", 0)}}, True: boxed{{crowd}, {crowd}}, IoU: 0.5}
+	if _, err := s.Run(t.Context(), func(annotate.Picture) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	text.Reset()
+	s.Print(&text, "JSON")
+	if b, err = json.Marshal(&s); err != nil || !strings.Contains(string(b), `"found_in_crowds":2`) || !strings.Contains(text.String(), "passed over: 2") {
+		t.Errorf("regions in crowds are not counted: %s\n%s", b, text.String())
 	}
 	s = Survey{Pictures: ds, Found: boxed{{box("b", 0)}, nil}, True: boxed{{box("c", 0)}, nil}, IoU: 0.5}
 	if _, err := s.Run(t.Context(), func(annotate.Picture) error { return nil }); err != nil || !s.Strangers() {
