@@ -183,10 +183,15 @@ func (f *dataFlags) reading(c *cobra.Command, v *onnx.Value, input []int) (datas
 	if v.DType == tensor.Uint8 && p == nil {
 		o.Preprocess = &picture.Preprocess{Name: "pixels", Scale: 1} // the model takes pixels as they are
 	}
+	notePreprocess(c, p)
+	return o, nil
+}
+
+// notePreprocess says what is to be known of how a file was read.
+func notePreprocess(c *cobra.Command, p *picture.Preprocess) {
 	if p != nil && p.Note != "" {
 		note(c, "%s: %s", p.Name, p.Note)
 	}
-	return o, nil
 }
 
 // noteSources says which inputs lose precision on their way in, and what is left out of

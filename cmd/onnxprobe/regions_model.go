@@ -148,6 +148,7 @@ func (r *regionModel) open(c *cobra.Command) (segment.Finder, error) {
 		if r.finder, err = predict.Open(c.Context(), r.model, *r.settings, r.backend, r.options); err != nil {
 			return nil, err
 		}
+		notePreprocess(c, &r.settings.Preprocess)
 		noteRandom(c, r.model)
 	}
 	return r.finder, nil
