@@ -47,8 +47,10 @@ type Matched struct {
 // name that no item has is tried as the text of a URL, with %20 for a blank, and then
 // against items of such names. Where a file has a second name, of its picture or its own,
 // that counts where no item has the first; names that stand for two pictures are a fault,
-// as is one that no item has, or that several have under the first rule that holds. Several
-// names may stand for one picture. Memory grows with the set, not with the dataset.
+// as is one that no item has, or that several have under the first rule that holds, unless
+// the path of the annotation's own file settles it. Of several names that stand for one
+// picture those have it with which it shares the most; the others are a fault. Memory grows
+// with the set, not with the dataset.
 func (s *Set) Match(items Items) *Matched {
 	candidates := map[string][]int{}
 	for i := range s.pictures {
@@ -75,18 +77,30 @@ func (s *Set) Match(items Items) *Matched {
 		}
 	}
 	m := &Matched{set: s, of: map[int][]int{}}
+	claims := make([]claim, len(s.pictures))
+	best := map[int]claim{}
 	for k := range s.pictures {
-		p := &s.pictures[k]
-		i, own, err := p.find(items, candidates)
-		if own {
-			m.Own++
+		c := s.pictures[k].find(items, candidates)
+		if c.err == nil && c.fit > best[c.item].fit {
+			best[c.item] = claim{item: k, fit: c.fit}
 		}
-		if err != nil {
-			m.Faults.add(p.file, p.line, err)
-			s.late.Add(k, -1, Counts{reasonOf(err): 1})
+		claims[k] = c
+	}
+	for k, c := range claims {
+		p := &s.pictures[k]
+		if c.err == nil && c.fit < best[c.item].fit {
+			c.err = because(OfAnother, fmt.Errorf("picture %q is not in the dataset: of that name there is only %q, which %q names better",
+				p.name, items.Item(c.item).ID, s.pictures[best[c.item].item].name))
+		}
+		if c.err != nil {
+			m.Faults.add(p.file, p.line, c.err)
+			s.late.Add(k, -1, Counts{reasonOf(c.err): 1})
 			continue
 		}
-		m.of[i] = append(m.of[i], k)
+		if c.own {
+			m.Own++
+		}
+		m.of[c.item] = append(m.of[c.item], k)
 	}
 	if m.Own > 0 && s.Noted[OwnName] == 0 {
 		s.Noted = s.Noted.Add(Counts{OwnName: m.Own})
@@ -94,17 +108,31 @@ func (s *Set) Match(items Items) *Matched {
 	return m
 }
 
-// pictureName is what annotations call a picture; bare is without its extension.
+// claim is the item that a picture's names stand for; own says that it is by the file's own
+// name, fit how well they do.
+type claim struct {
+	item, fit int
+	own       bool
+	err       error
+}
+
+// pictureName is what annotations call a picture; bare is without its extension. file is that
+// of the annotations, without its own, where it is of this picture alone.
 type pictureName struct {
 	name string
 	bare bool
+	file string
 }
 
 // names are those that a picture has, the one to be tried first in front.
 func (p *annotated) names() []pictureName {
-	all := []pictureName{{p.name, p.bare}}
+	file := ""
+	if p.bare || p.own != "" {
+		file = stem(clean(p.file))
+	}
+	all := []pictureName{{p.name, p.bare, file}}
 	if p.own != "" {
-		all = append(all, pictureName{p.own, true})
+		all = append(all, pictureName{p.own, true, file})
 	}
 	return all
 }
@@ -121,23 +149,67 @@ func (n pictureName) key(form func(string) string) string {
 	return stem(base)
 }
 
-// find is which item a picture's names stand for, of candidates by key; own says that it is
-// by the file's own name.
-func (p *annotated) find(items Items, candidates map[string][]int) (i int, own bool, err error) {
+// find is which item a picture's names stand for, of candidates by key.
+func (p *annotated) find(items Items, candidates map[string][]int) (c claim) {
 	names := p.names()
-	i, err = names[0].find(items, candidates)
-	if len(names) == 1 || reasonOf(err) == Ambiguous {
-		return i, false, err
+	c.item, c.err = names[0].find(items, candidates)
+	if len(names) > 1 && reasonOf(c.err) != Ambiguous {
+		switch k, other := names[1].find(items, candidates); {
+		case c.err != nil && other == nil:
+			c = claim{item: k, own: true}
+		case c.err == nil && other == nil && k != c.item:
+			c.err = because(Ambiguous, fmt.Errorf("the file says that it is of %q, which stands for picture %q, and its own name for %q; "+
+				"rename the file, or correct what it says", p.name, items.Item(c.item).ID, items.Item(k).ID))
+		}
 	}
-	k, other := names[1].find(items, candidates)
-	switch {
-	case err != nil && other == nil:
-		return k, true, nil
-	case err == nil && other == nil && k != i:
-		return 0, false, because(Ambiguous, fmt.Errorf("the file says that it is of %q, which stands for picture %q, and its own name for %q; "+
-			"rename the file, or correct what it says", p.name, items.Item(i).ID, items.Item(k).ID))
+	if c.err == nil {
+		for _, n := range names {
+			c.fit = max(c.fit, n.fit(items.Item(c.item)))
+		}
 	}
-	return i, false, err
+	return c
+}
+
+// fit is how many folder and file names of an item's the name, or the path of its file,
+// shares, two for each, and one where it ends in all of the name.
+func (n pictureName) fit(it dataset.Item) (best int) {
+	best = 2 * n.beside(it)
+	for _, f := range forms {
+		for _, of := range pictureNames(it) {
+			if of = f.item(of); n.bare {
+				of = stem(of)
+			}
+			name := f.name(n.name)
+			best = max(best, 2*common(of, name)+truth(shared(of, name) > 0))
+		}
+	}
+	return best
+}
+
+// beside is how many names the end of the path of the annotation's own file shares with that
+// of an item.
+func (n pictureName) beside(it dataset.Item) int {
+	if n.file == "" {
+		return 0
+	}
+	return common(stem(clean(it.Path)), n.file)
+}
+
+// pictureNames are the path and the ID of an item, as far as they name its picture and not a
+// file that holds many.
+func pictureNames(it dataset.Item) (names []string) {
+	base := path.Base(clean(it.ID))
+	if picture.IsName(it.Path) || path.Base(clean(it.Path)) == base {
+		names = append(names, it.Path)
+	}
+	holder := base
+	if at := strings.LastIndexByte(base, '['); at > 0 && strings.HasSuffix(base, "]") {
+		holder = base[:at]
+	}
+	if holder == base || picture.IsName(holder) {
+		names = append(names, it.ID)
+	}
+	return names
 }
 
 func (n pictureName) find(items Items, candidates map[string][]int) (i int, err error) {
@@ -168,22 +240,26 @@ func (n pictureName) among(items Items, candidates []int, form, itemForm func(st
 	}
 	// How well an item fits: with more than any other, it is the one.
 	rules := []func(dataset.Item) int{
-		func(it dataset.Item) int { return truth(it.ID == n.name || n.bare && of(it.ID) == name) },
 		func(it dataset.Item) int {
-			return max(shared(of(it.Path), name), shared(of(it.ID), name), shared(name, of(it.ID)))
+			return truth(it.ID == n.name || n.bare && of(it.ID) == name && slices.Contains(pictureNames(it), it.ID))
+		},
+		func(it dataset.Item) (fit int) {
+			for _, known := range pictureNames(it) {
+				if fit = max(fit, shared(of(known), name)); known == it.ID {
+					fit = max(fit, shared(name, of(known)))
+				}
+			}
+			return fit
 		},
 		func(it dataset.Item) int {
-			return truth(path.Base(of(it.Path)) == path.Base(name) || path.Base(of(it.ID)) == path.Base(name))
+			return truth(slices.ContainsFunc(pictureNames(it), func(known string) bool { return path.Base(of(known)) == path.Base(name) }))
 		},
 	}
 	for _, rule := range rules {
-		var found []int
-		best := 1
-		for _, i := range candidates {
-			if fit := rule(items.Item(i)); fit > best {
-				found, best = []int{i}, fit
-			} else if fit == best {
-				found = append(found, i)
+		found := most(candidates, func(i int) int { return rule(items.Item(i)) })
+		if len(found) > 1 {
+			if near := most(found, func(i int) int { return n.beside(items.Item(i)) }); len(near) == 1 {
+				found = near
 			}
 		}
 		if len(found) == 1 {
@@ -196,6 +272,19 @@ func (n pictureName) among(items Items, candidates []int, form, itemForm func(st
 	}
 	return 0, because(NotInData, fmt.Errorf("picture %q is not in the dataset of %d items; want an ID, the end of a path, or a file name",
 		n.name, items.Len()))
+}
+
+// most are those of some items of which a number above 0 is the greatest.
+func most(of []int, number func(i int) int) (found []int) {
+	best := 1
+	for _, i := range of {
+		if n := number(i); n > best {
+			found, best = []int{i}, n
+		} else if n == best {
+			found = append(found, i)
+		}
+	}
+	return found
 }
 
 func truth(b bool) int {
@@ -231,6 +320,25 @@ func shared(name, end string) int {
 		return 0
 	}
 	return 1 + strings.Count(end, "/")
+}
+
+// twins are names of folders of annotations beside folders of pictures, in trees that are
+// otherwise the same, such as those of Ultralytics and VOC.
+var twins = []string{"images", "labels", "jpegimages", "annotations", "segmentationclass", "segmentationobject", "masks"}
+
+// common is how many folder and file names the ends of two names have in common, twins being
+// the same.
+func common(a, b string) (n int) {
+	x, y := strings.Split(a, "/"), strings.Split(b, "/")
+	for n < min(len(x), len(y)) {
+		p, q := x[len(x)-1-n], y[len(y)-1-n]
+		twin := slices.Contains(twins, strings.ToLower(p)) && slices.Contains(twins, strings.ToLower(q))
+		if p != q && (n == 0 || !twin) {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // Has reports whether item i of the dataset has annotations.

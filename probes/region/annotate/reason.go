@@ -28,6 +28,7 @@ const (
 	NoImage    Reason = "annotation of an image that the file does not list"
 	NoClass    Reason = "class that has no name"
 	NotInData  Reason = "picture that is not in the dataset"
+	OfAnother  Reason = "another picture's name"
 	Ambiguous  Reason = "picture name that several have"
 	TooMany    Reason = "mask beyond the memory for masks"
 	NoLabelMap Reason = "label map or panoptic mask that cannot be read"
