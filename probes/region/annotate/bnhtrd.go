@@ -3,7 +3,6 @@ package annotate
 import (
 	"cmp"
 	"fmt"
-	"io/fs"
 	"path"
 	"path/filepath"
 	"slices"
@@ -76,11 +75,8 @@ func openBNHTRd(disk disk, root string) (*handwriting, error) {
 			continue
 		}
 		found = true
-		err := fs.WalkDir(disk, folder, func(file string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() {
-				return err
-			}
-			err = f.take(file)
+		err := disk.walk(folder, func(file string, _ bool) error {
+			err := f.take(file)
 			if dataset.FaultOf(err) > dataset.ItemFault { // it was listed a moment ago
 				return err
 			}

@@ -174,7 +174,7 @@ func sniff(head []byte) (string, error) {
 // disk is the file system that annotations lie in, which remembers what it could not tell.
 type disk struct{ *dataset.Witness }
 
-// filesOf is the regular files with an extension below a folder, sorted, or the one
+// filesOf is the files with an extension below a folder, as walk gives them, or the one
 // file that path is; root is what their names are relative to.
 func (d disk) filesOf(path, ext string) (files []string, root string, err error) {
 	info, err := d.Stat(path)
@@ -184,22 +184,56 @@ func (d disk) filesOf(path, ext string) (files []string, root string, err error)
 	if !info.IsDir() {
 		return []string{path}, filepath.Dir(path), nil
 	}
-	err = fs.WalkDir(d, path, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.Type().IsRegular() && strings.EqualFold(filepath.Ext(p), ext) {
-			files = append(files, p)
+	err = d.walk(path, func(file string, _ bool) error {
+		if strings.EqualFold(filepath.Ext(file), ext) {
+			files = append(files, file)
 		}
 		return nil
 	})
 	return files, path, err
 }
 
+// walk calls use with the regular files below a folder, folder by folder in the order of their
+// names. Links are followed, and a folder that several lead to is gone through once, so there
+// are no circles; a link that leads nowhere is broken.
+func (d disk) walk(root string, use func(file string, broken bool) error) error {
+	seen := map[string]bool{}
+	var visit func(folder string) error
+	visit = func(folder string) error {
+		real, err := d.Real(folder)
+		if err != nil || seen[real] {
+			return err
+		}
+		seen[real] = true
+		entries, err := fs.ReadDir(d, folder)
+		for i := 0; err == nil && i < len(entries); i++ {
+			name, kind, broken := filepath.Join(folder, entries[i].Name()), entries[i].Type(), false
+			if kind&fs.ModeSymlink != 0 {
+				if info, err := d.Stat(name); err != nil {
+					broken = true
+				} else {
+					kind = info.Mode().Type()
+				}
+			}
+			switch {
+			case kind.IsDir():
+				err = visit(name)
+			case broken, kind.IsRegular():
+				err = use(name, broken)
+			}
+		}
+		return err
+	}
+	return visit(root)
+}
+
 // openRegular opens a file that is one: a pipe could wait for ever.
 func (d disk) openRegular(path string) (fs.File, error) {
 	info, err := d.Stat(path)
 	if err != nil {
+		if at, err2 := fs.Lstat(d, path); err2 == nil && at.Mode()&fs.ModeSymlink != 0 && dataset.FaultOf(err) != dataset.MachineFault {
+			return nil, fmt.Errorf("%s is a link that cannot be followed: %v", path, err)
+		}
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {

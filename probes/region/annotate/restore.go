@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
@@ -68,8 +67,8 @@ func (s source) Regions(i int, size picture.Size) ([]region.Region, []error) {
 }
 
 // Sum256 is the SHA-256, in hex, of the annotation file that the set was read from, or of
-// the names, sizes and contents of the regular files below its folder, in the order of
-// their names; and of the files that were read elsewhere: those of names, of the images of
+// the names, sizes and contents of the regular files below its folder, links followed, in the
+// order of their names; and of the files that were read elsewhere: those of names, of the images of
 // results and of panoptic masks.
 func (s *Set) Sum256() (string, error) {
 	h := sha256.New()
@@ -141,15 +140,16 @@ func (d disk) sum(h io.Writer, path string) error {
 	if !info.IsDir() {
 		return d.copy(h, path)
 	}
-	return fs.WalkDir(d, path, func(p string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
-			return err
+	return d.walk(path, func(file string, broken bool) error {
+		if broken {
+			fmt.Fprintf(h, "%q broken\n", relative(path, file))
+			return nil
 		}
-		st, err := e.Info()
+		st, err := d.Stat(file)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(h, "%q %d\n", relative(path, p), st.Size())
-		return d.copy(h, p)
+		fmt.Fprintf(h, "%q %d\n", relative(path, file), st.Size())
+		return d.copy(h, file)
 	})
 }
