@@ -73,6 +73,9 @@ func (c *coco) read(d *jsonStream) error {
 	if err == nil && (!slices.Contains(keys, "annotations") || slices.Contains(keys, "images"+notList)) {
 		return noCOCO(keys, d.head)
 	}
+	if err == nil {
+		err = d.end()
+	}
 	return err
 }
 
@@ -134,6 +137,9 @@ func (c *coco) list(d *jsonStream) error {
 	if err == nil && first {
 		return errors.New("the list is empty; want COCO's annotations, or a list of its results")
 	}
+	if err == nil {
+		err = d.end()
+	}
 	return err
 }
 
@@ -154,6 +160,9 @@ func (c *coco) imagesOfResults() error {
 		keys, err = c.lists(d, map[string]func(*jsonStream) error{"images": c.image, "categories": c.category})
 		if err == nil && !slices.Contains(keys, "images") {
 			err = errors.New("it has no images")
+		}
+		if err == nil {
+			err = d.end()
 		}
 	}
 	if err != nil {

@@ -68,6 +68,20 @@ func (s *jsonStream) expect(want json.Delim) error {
 	return nil
 }
 
+// end says that something comes behind the document.
+func (s *jsonStream) end() error {
+	at := s.line()
+	_, err := s.Token()
+	if err == io.EOF {
+		return nil
+	}
+	var syntax *json.SyntaxError
+	if err != nil && !errors.As(err, &syntax) {
+		return err
+	}
+	return fmt.Errorf("line %d: got more behind the end of the document; want one JSON document; the rest is not read", at)
+}
+
 // elements calls use, which reads an element, for each of a list whose opening bracket was
 // read.
 func (s *jsonStream) elements(use func(*jsonStream) error) error {

@@ -32,22 +32,31 @@ func (s *Set) readVOC(r io.Reader, file, stem string) error {
 	}
 	p := annotated{name: stem, bare: true, file: file, line: 1}
 	var err error
-	root := false
+	root, ended := false, false
 	for err == nil {
 		var t xml.Token
 		if t, err = d.Token(); err != nil {
 			break
 		}
-		e, ok := t.(xml.StartElement)
-		if !ok {
-			continue
-		}
 		line, _ := d.InputPos()
-		if !root {
-			root, err = true, checkRoot(e.Name.Local, line)
-			continue
+		switch t := t.(type) {
+		case xml.EndElement: // of the root: those in it are read whole
+			ended = true
+		case xml.CharData:
+			if text := strings.TrimSpace(string(t)); text != "" && (ended || !root) {
+				err = fmt.Errorf("line %d: got the text %.40q outside of <annotation>, want one XML document", line, text)
+			}
+		case xml.StartElement:
+			switch {
+			case ended:
+				err = fmt.Errorf("line %d: got the element <%s> behind </annotation>, want one XML document; the rest is not read",
+					line, t.Name.Local)
+			case !root:
+				root, err = true, checkRoot(t.Name.Local, line)
+			default:
+				err = s.vocElement(d, t, &p, line)
+			}
 		}
-		err = s.vocElement(d, e, &p, line)
 	}
 	if err == io.EOF && !root {
 		err = errors.New("got no element, want <annotation>")
