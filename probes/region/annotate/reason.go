@@ -41,7 +41,11 @@ const (
 	OwnName   Reason = "file of the picture of its own name, not of the one that it names"
 	// PictureList is a text file that lists pictures, as Darknet's train.txt.
 	PictureList Reason = "file that lists pictures, passed over"
-	Unnamed     Reason = "category that the file does not list, labeled by its number"
+	// Part, MoreBoxes and BesideBox are in objects of VOC's XML.
+	Part      Reason = "part of an object, not read"
+	MoreBoxes Reason = "bndbox behind an object's first, not read"
+	BesideBox Reason = "polygon or robndbox beside a bndbox, not read"
+	Unnamed   Reason = "category that the file does not list, labeled by its number"
 )
 
 // What a format that is written does not hold: see Writer.Lost.

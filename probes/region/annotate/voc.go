@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"strings"
 	"unicode/utf8"
@@ -104,15 +105,24 @@ func charset(label string, in io.Reader) (io.Reader, error) {
 }
 
 type vocObject struct {
-	Name    string    `xml:"name"`
-	Polygon *struct{} `xml:"polygon"`
-	Rotated *struct{} `xml:"robndbox"`
-	Box     *struct {
+	Name    string     `xml:"name"`
+	Polygon []struct{} `xml:"polygon"`
+	Rotated []struct{} `xml:"robndbox"`
+	Parts   []struct{} `xml:"part"`
+	// Boxes are read as other tools read them: the first counts.
+	Boxes []struct {
 		XMin string `xml:"xmin"`
 		YMin string `xml:"ymin"`
 		XMax string `xml:"xmax"`
 		YMax string `xml:"ymax"`
 	} `xml:"bndbox"`
+}
+
+// passed counts what an object has beside its box, which is not read.
+func (v vocObject) passed() Counts {
+	all := Counts{Part: len(v.Parts), MoreBoxes: max(len(v.Boxes)-1, 0), BesideBox: len(v.Polygon) + len(v.Rotated)}
+	maps.DeleteFunc(all, func(_ Reason, n int) bool { return n == 0 })
+	return all
 }
 
 func (s *Set) vocElement(d *xml.Decoder, e xml.StartElement, p *annotated, line int) error {
@@ -149,6 +159,7 @@ func (s *Set) vocElement(d *xml.Decoder, e xml.StartElement, p *annotated, line 
 			return nil
 		}
 		p.keep(m)
+		s.Noted = s.Noted.Add(v.passed())
 	default:
 		return d.Skip()
 	}
@@ -160,7 +171,7 @@ func (v vocObject) mark(line int) (mark, error) {
 	switch {
 	case strings.ContainsRune(m.label, utf8.RuneError):
 		return m, fmt.Errorf("the name %q is not in the encoding that the file declares; correct that", m.label)
-	case v.Box != nil:
+	case len(v.Boxes) > 0:
 	case v.Polygon != nil:
 		return m, because(NoShape, errors.New("the object got a polygon and no bndbox, as LabelMe's XML has it, which is not read; write COCO of it"))
 	case v.Rotated != nil:
@@ -169,7 +180,8 @@ func (v vocObject) mark(line int) (mark, error) {
 	default:
 		return m, because(NoShape, errors.New("the object got no bndbox"))
 	}
-	n, err := numbers([]string{v.Box.XMin, v.Box.YMin, v.Box.XMax, v.Box.YMax})
+	b := v.Boxes[0]
+	n, err := numbers([]string{b.XMin, b.YMin, b.XMax, b.YMax})
 	if err != nil {
 		return m, because(BadBox, fmt.Errorf("the bndbox: %w", err))
 	}

@@ -150,3 +150,20 @@ func TestFoldersAreTold(t *testing.T) {
 		}
 	}
 }
+
+// What an object has beside its box is not read, and counted.
+func TestPassedOverInVOC(t *testing.T) {
+	box := func(x int) string {
+		return fmt.Sprintf("<bndbox><xmin>%d</xmin><ymin>1</ymin><xmax>20</xmax><ymax>9</ymax></bndbox>", x)
+	}
+	rs, faults, s := read(t, write(t, "a.xml", "<annotation><object><name>p</name><part><name>head</name>"+box(3)+"</part><part><name>foot</name>"+box(4)+
+		"</part>"+box(1)+"</object><object><name>q</name>"+box(2)+box(7)+"</object><object><name>r</name><polygon><x1>1</x1></polygon>"+box(5)+
+		"</object><object><name>s</name>"+box(6)+"<robndbox><cx>1</cx></robndbox></object></annotation>"), Options{})
+	if got := describe(rs); got != "p 0 0 0 20 9; q 1 1 0 20 9; r 2 4 0 20 9; s 3 5 0 20 9" || faults != nil {
+		t.Errorf("got %s and %v", got, faults)
+	}
+	const want = "part of an object, not read: 2; polygon or robndbox beside a bndbox, not read: 2; bndbox behind an object's first, not read: 1"
+	if got := s.Noted.String(); got != want {
+		t.Errorf("noted %s, want %s", got, want)
+	}
+}
