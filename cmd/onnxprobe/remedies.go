@@ -7,6 +7,7 @@ import "strings"
 var flagOf = map[string]string{
 	"Batch":                       "--batch N",
 	"annotate.Options.Images":     "--region-images FILE",
+	"annotate.Options.Names":      "--region-names FILE",
 	"annotate.Options.Task":       "--region-task NAME",
 	"backends.Request.Name":       "--backend NAME",
 	"dataset.Options.Column":      "--column NAME",

@@ -88,7 +88,10 @@ func detectFolder(disk disk, path string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		files = slices.DeleteFunc(files, func(file string) bool { return filepath.Base(file) == classesFile })
+		files = slices.DeleteFunc(files, func(file string) bool {
+			names, err := disk.isNames(file)
+			return names || err != nil
+		})
 		first, beside := files[:min(len(files), 20)], len(found) > 0
 		switch {
 		case len(files) == 0, beside && !slices.ContainsFunc(first, disk.isYOLO),

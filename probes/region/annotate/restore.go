@@ -1,6 +1,7 @@
 package annotate
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -73,7 +74,9 @@ func (s source) Regions(i int, size picture.Size) ([]region.Region, []error) {
 func (s *Set) Sum256() (string, error) {
 	h := sha256.New()
 	err := s.disk.sum(h, s.path)
-	for _, b := range s.beside() {
+	files, err2 := s.beside()
+	err = cmp.Or(err, err2)
+	for _, b := range files {
 		if err == nil {
 			fmt.Fprintln(h, b.what)
 			err = s.disk.copy(h, b.file)
@@ -89,10 +92,15 @@ func (s *Set) Sum256() (string, error) {
 type besides struct{ what, file string }
 
 // beside are the files that were read, or will be, outside of the path.
-func (s *Set) beside() (files []besides) {
+func (s *Set) beside() (files []besides, err error) {
 	info, err := s.disk.Stat(s.path)
-	folder := err == nil && info.IsDir()
+	if err != nil {
+		return nil, err
+	}
 	root, err := filepath.Abs(s.path)
+	if err != nil {
+		return nil, err
+	}
 	seen := map[besides]bool{}
 	add := func(what, file string) {
 		b := besides{what, file}
@@ -100,7 +108,7 @@ func (s *Set) beside() (files []besides) {
 			return
 		}
 		seen[b] = true
-		if at, err2 := filepath.Abs(file); folder && err == nil && err2 == nil {
+		if at, err2 := filepath.Abs(file); info.IsDir() && err2 == nil {
 			if in, err := filepath.Rel(root, at); err == nil && filepath.IsLocal(in) {
 				return
 			}
@@ -117,7 +125,7 @@ func (s *Set) beside() (files []besides) {
 			add("mask", s.pictures[i].paint)
 		}
 	}
-	return files
+	return files, nil
 }
 
 // copy writes a file's bytes to w.

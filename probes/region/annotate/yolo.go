@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -39,8 +40,8 @@ func openYOLO(s *Set, path string) error {
 		return err
 	}
 	err := s.eachFile(path, ".txt", func(s *Set, r io.Reader, file, name string) error {
-		if filepath.Base(file) == classesFile {
-			return nil
+		if names, err := s.disk.isNames(file); names || err != nil {
+			return err
 		}
 		return s.readYOLO(r, file, name)
 	})
@@ -53,7 +54,9 @@ func openYOLO(s *Set, path string) error {
 // readNames takes what files say of a folder's classes and points, there or up to two folders
 // above, of each the nearest.
 func (s *Set) readNames(path string) error {
-	if info, err := s.disk.Stat(path); err == nil && !info.IsDir() {
+	info, err := s.disk.Stat(path)
+	folder := err == nil && info.IsDir()
+	if err == nil && !folder {
 		path = filepath.Dir(path)
 	}
 	dir, err := filepath.Abs(path)
@@ -93,11 +96,66 @@ func (s *Set) readNames(path string) error {
 		}
 		dir = filepath.Dir(dir)
 	}
-	return nil
+	if !folder || s.o.Names != nil && s.NamesFile == "" {
+		return nil
+	}
+	return s.namesBelow(path)
+}
+
+// namesBelow takes the class names of files below a folder, which must be those found before
+// and all the same.
+func (s *Set) namesBelow(folder string) error {
+	return s.disk.walk(folder, func(file string, _ bool) error {
+		if !slices.Contains(namesFiles, filepath.Base(file)) {
+			return nil
+		}
+		d, err := s.described(file, false)
+		switch {
+		case err != nil || d == nil || len(d.names) == 0:
+			return err
+		case s.o.Names == nil:
+			s.o.Names, s.NamesFile = d.names, file
+		case !slices.Equal(s.o.Names, d.names):
+			return onnx.Remedy(fmt.Errorf("the class names of %s and of %s are not the same; read their folders one by one, or say the names",
+				s.NamesFile, file), "annotate.Options.Names")
+		}
+		return nil
+	})
+}
+
+// isNames reports whether a file is named as the list of classes and does not hold rows of
+// labels, those of a picture of that name. It is an error where it could be both.
+func (d disk) isNames(file string) (bool, error) {
+	if filepath.Base(file) != classesFile {
+		return false, nil
+	}
+	f, err := d.openRegular(file)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	rows, others := 0, 0
+	err = eachLine(f, func(_ int, text []byte) {
+		fields := strings.Fields(string(text))
+		if _, err := numbers(fields); err == nil && len(fields) >= 5 {
+			rows++
+		} else {
+			others++
+		}
+	})
+	if err == nil && rows > 0 && others > 0 {
+		err = fmt.Errorf("%s has %d rows of labels and %d other lines; want class names alone, or the labels of a picture alone", file, rows, others)
+	}
+	return rows == 0, err
 }
 
 // described is what a file says of the data, nil where it is not there.
 func (s *Set) described(file string, yaml bool) (*yamlData, error) {
+	if names, err := s.disk.isNames(file); err == nil && !names && filepath.Base(file) == classesFile {
+		return nil, nil
+	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
 	f, err := s.disk.openRegular(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil

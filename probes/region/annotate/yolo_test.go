@@ -158,3 +158,33 @@ func TestTailsOfBoxesAreNoted(t *testing.T) {
 		}
 	}
 }
+
+// Lists of classes are found among the labels, and one of rows is the labels of a picture.
+func TestListsOfClasses(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"among the labels":   {map[string]string{"in/train/a.txt": yoloBoxRow, "in/train/classes.txt": "cat\ndog\n"}, "train/a cat"},
+		"in two folders":     {map[string]string{"in/p/a.txt": yoloBoxRow, "in/p/classes.txt": "cat\n", "in/q/_darknet.labels": "cat\n"}, "p/a cat"},
+		"of other names":     {map[string]string{"in/p/a.txt": yoloBoxRow, "in/p/classes.txt": "cat\n", "in/q/classes.txt": "dog\n"}, "are not the same"},
+		"unlike those above": {map[string]string{"in/p/a.txt": yoloBoxRow, "classes.txt": "cat\n", "in/q/classes.txt": "dog\n"}, "are not the same"},
+		"of a picture":       {map[string]string{"in/a.txt": yoloBoxRow, "in/classes.txt": yoloBoxRow}, "a 0; classes 0"},
+		"of a picture alone": {map[string]string{"in/classes.txt": yoloBoxRow}, "classes 0"},
+		"beside data.yaml":   {map[string]string{"in/classes.txt": yoloBoxRow, "in/data.yaml": "names: [cat]\n"}, "classes cat"},
+		"of both":            {map[string]string{"in/a.txt": yoloBoxRow, "in/classes.txt": yoloBoxRow + "cat\n"}, "1 rows of labels and 1 other lines"},
+	} {
+		s, err := Open(filepath.Join(writeAll(t, c.files), "in"), Options{})
+		got := []string{}
+		if err != nil {
+			got = append(got, err.Error())
+		} else {
+			for _, p := range s.pictures {
+				got = append(got, p.name+" "+p.marks[0].label)
+			}
+		}
+		if got := strings.Join(got, "; "); got != c.want && (err == nil || !strings.Contains(got, c.want)) {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+}
