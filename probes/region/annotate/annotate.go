@@ -14,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
@@ -205,8 +206,7 @@ func (s *Set) picture(name, file string, line int) *annotated {
 	return &s.pictures[i]
 }
 
-// add keeps a region of a picture if its box is one. An empty id becomes its number
-// within the picture.
+// add keeps a region of a picture if its box is one.
 func (s *Set) add(name, file string, m mark) {
 	if err := checkBox(m.box); err != nil {
 		s.Faults.add(file, m.line, err)
@@ -217,11 +217,32 @@ func (s *Set) add(name, file string, m mark) {
 
 func (s *Set) note(what Reason) { s.Noted = s.Noted.Add(Counts{what: 1}) }
 
-func (p *annotated) keep(m mark) {
-	if m.id == "" {
-		m.id = fmt.Sprint(len(p.marks))
+func (p *annotated) keep(m mark) { p.marks = append(p.marks, m) }
+
+// number gives the regions without an ID their place within the picture, or where another has
+// that, the next number that is free.
+func (s *Set) number() {
+	for k := range s.pictures {
+		marks := s.pictures[k].marks
+		taken := make(map[string]bool, len(marks))
+		for _, m := range marks {
+			if taken[m.id] && m.id != "" {
+				s.note(DoubleID)
+			}
+			taken[m.id] = true
+		}
+		next := len(marks)
+		for j := range marks {
+			if marks[j].id != "" {
+				continue
+			}
+			id := strconv.Itoa(j)
+			for ; taken[id]; next++ {
+				id = strconv.Itoa(next)
+			}
+			marks[j].id, taken[id] = id, true
+		}
 	}
-	p.marks = append(p.marks, m)
 }
 
 // Open reads the annotations of a file or a folder. Rows that cannot be read are
@@ -245,6 +266,7 @@ func openIn(fsys fs.FS, path string, o Options) (*Set, error) {
 	}
 	s := &Set{Format: f.Name, Noted: Counts{}, disk: disk, path: path, o: o, index: map[string]int{}}
 	err = f.open(s, path)
+	s.number()
 	if lost := disk.Fault(); lost != nil {
 		err = lost
 	}

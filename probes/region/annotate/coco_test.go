@@ -111,13 +111,16 @@ func TestCOCOPanoptic(t *testing.T) {
 "annotations": [{"image_id": 5, "file_name": "a.png", "segments_info": [
  {"id": 3, "category_id": 1, "bbox": [10, 20, 4, 1], "iscrowd": 1}, {"id": 66049, "category_id": 1, "bbox": [10, 30, 4, 1]},
  {"id": 8, "category_id": 1, "bbox": [1, 1, 4, 1]}]}]}`)
-	rs, faults, _ := read(t, path, Options{})
+	rs, faults, s := read(t, path, Options{})
 	if len(rs) != 0 || len(faults) != 1 || !strings.Contains(faults[0].Error(), "a.png") {
 		t.Errorf("without masks: %v, %v", describe(rs), faults)
 	}
+	if sum, err := s.Sum256(); err != nil || sum == "" {
+		t.Errorf("without masks, which is a fault of their pictures, the sum is %q, %v", sum, err)
+	}
 	os.Mkdir(strings.TrimSuffix(path, ".json"), 0o777)
 	os.WriteFile(filepath.Join(strings.TrimSuffix(path, ".json"), "a.png"), b.Bytes(), 0o666)
-	rs, faults, s := read(t, path, Options{})
+	rs, faults, s = read(t, path, Options{})
 	if got := describe(rs); got != "sky 3 10 20 14 21 mask 4 crowd; sky 66049 10 30 14 31 mask 4" {
 		t.Errorf("got %s", got)
 	}

@@ -41,6 +41,9 @@ const (
 	OwnName   Reason = "file of the picture of its own name, not of the one that it names"
 	// PictureList is a text file that lists pictures, as Darknet's train.txt.
 	PictureList Reason = "file that lists pictures, passed over"
+	// Repeated is a row that Ultralytics drops: of the class and box of one before.
+	Repeated Reason = "row that repeats another, dropped"
+	DoubleID Reason = "ID that another region of the picture has"
 	// Part, MoreBoxes and BesideBox are in objects of VOC's XML.
 	Part      Reason = "part of an object, not read"
 	MoreBoxes Reason = "bndbox behind an object's first, not read"

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
@@ -80,6 +81,9 @@ func (s *Set) Sum256() (string, error) {
 		if err == nil {
 			fmt.Fprintln(h, b.what)
 			err = s.disk.copy(h, b.file)
+			if b.what == maskFile && dataset.FaultOf(err) <= dataset.NameFault { // is a fault of its picture
+				err = nil
+			}
 		}
 	}
 	if err != nil {
@@ -87,6 +91,8 @@ func (s *Set) Sum256() (string, error) {
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
+
+const maskFile = "mask"
 
 // besides is a file outside of the path of a set, and what it is to it.
 type besides struct{ what, file string }
@@ -122,7 +128,7 @@ func (s *Set) beside() (files []besides, err error) {
 	}
 	for i := range s.pictures {
 		if s.pictures[i].paint != "" && !s.o.BoxOnly {
-			add("mask", s.pictures[i].paint)
+			add(maskFile, s.pictures[i].paint)
 		}
 	}
 	return files, nil

@@ -1,6 +1,7 @@
 package annotate
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -137,7 +138,8 @@ func (s *Set) settleYOLO() error {
 	}
 	tracks := s.tailsAreTracks(chosen)
 	s.noteTails(tracks)
-	for _, row := range s.yolo.rows {
+	seen := map[string]bool{}
+	for at, row := range s.yolo.rows {
 		p := &s.pictures[row.picture]
 		m, err := row.mark(chosen, tracks)
 		if err == nil {
@@ -146,6 +148,15 @@ func (s *Set) settleYOLO() error {
 		if err != nil {
 			s.Faults.add(p.file, row.line, err)
 			continue
+		}
+		if at > 0 && s.yolo.rows[at-1].picture != row.picture {
+			clear(seen)
+		}
+		if key := row.key(m); seen[key] {
+			s.note(Repeated)
+			continue
+		} else {
+			seen[key] = true
 		}
 		s.scored = s.scored || m.score != nil
 		p.keep(m)
@@ -369,6 +380,21 @@ func (row *yoloRow) mark(l layout, tracks bool) (m mark, err error) {
 		m.box, m.shape = p.bounds(), p
 	}
 	return m, m.behind(tail, tracks)
+}
+
+// key is the same of rows that Ultralytics takes for one: of a polygon those with its class and
+// box, else all numbers, as float32.
+func (row *yoloRow) key(m mark) string {
+	v := row.v
+	if p, ok := m.shape.(polygons); ok {
+		outline := p.outlines[0]
+		v = append([]float64{m.box.X0, m.box.Y0, m.box.X1, m.box.Y1}, v[len(outline):]...)
+	}
+	key := make([]byte, 0, 4*len(v)+len(row.label))
+	for _, x := range v {
+		key = binary.LittleEndian.AppendUint32(key, math.Float32bits(float32(x)+0)) // 0 for -0
+	}
+	return string(append(key, row.label...))
 }
 
 // lengths are the numbers that rows may have.

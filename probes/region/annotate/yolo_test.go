@@ -25,7 +25,7 @@ var yoloCases = []struct {
 	{"confidences", "0 .5 .5 .2 .4 .25\n0 .5 .5 .1 .2 1\n", "", Options{}, "0 0 80 30 120 70 at 0.25; 0 1 90 40 110 60 at 1"},
 	{"tracks", "0 .5 .5 .2 .4 1\n0 .5 .5 .1 .2 7\n", "", Options{}, "0 1 80 30 120 70; 0 7 90 40 110 60"},
 	{"tracks and confidences", "0 .5 .5 .2 .4 .9 1\n0 .2 .2 .2 .2 .8 2\n0 .2 .2 .2 .2 .8\n", "", Options{},
-		"0 1 80 30 120 70 at 0.9; 0 2 20 10 60 30 at 0.8; 0 2 20 10 60 30 at 0.8"},
+		"0 1 80 30 120 70 at 0.9; 0 2 20 10 60 30 at 0.8; 0 3 20 10 60 30 at 0.8"},
 	{"one track", "0 .5 .5 .2 .4 .9 1\n0 .2 .2 .2 .2 .8 1\n", "", Options{}, "0 1 80 30 120 70 at 0.9; 0 1 20 10 60 30 at 0.8"},
 	{"a triangle or a track", "0 .5 .5 .2 .4 .9 1\n", "", Options{}, "can be read as detect with a confidence and a track, and as segment;"},
 	{"a track, said", "0 .5 .5 .2 .4 .9 1\n", "", Options{Task: "detect"}, "0 1 80 30 120 70 at 0.9"},
@@ -186,5 +186,31 @@ func TestListsOfClasses(t *testing.T) {
 		if got := strings.Join(got, "; "); got != c.want && (err == nil || !strings.Contains(got, c.want)) {
 			t.Errorf("%s: got %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+// Rows that repeat the class and box of another are dropped, as Ultralytics' np.unique does of
+// float32, and counted.
+func TestRepeatedRows(t *testing.T) {
+	for _, c := range []struct {
+		rows, want string
+		repeated   int
+	}{
+		{"0 .5 .5 .2 .2\n1 .5 .5 .2 .2\n0 .5 .5 .2 .2\n0 .50000000001 .5 .2 .2\n0 .5001 .5 .2 .2\n", "0 0 80 40 120 60; 1 1 80 40 120 60; 0 2 80.02 40 120 60", 2},
+		{"0 .1 .1 .3 .1 .3 .3\n0 .1 .1 .3 .3 .1 .3\n1 .1 .1 .3 .1 .3 .3\n", "0 0 20 10 60 30 mask 400; 1 1 20 10 60 30 mask 400", 1},
+		{"0 .5 .5 .2 .2 .9\n0 .5 .5 .2 .2 .8\n0 .5 .5 .2 .2 .8\n", "0 0 80 40 120 60; 0 1 80 40 120 60", 1},
+	} {
+		rs, faults, s := read(t, write(t, "a.txt", c.rows), Options{})
+		if got := describe(rs); got != c.want || faults != nil || s.Noted[Repeated] != c.repeated {
+			t.Errorf("%q: got %s, %v, noted %s", c.rows, got, faults, s.Noted)
+		}
+	}
+}
+
+// A region without an ID gets one that none of its picture has; IDs given twice are counted.
+func TestNumbersAreFree(t *testing.T) {
+	rs, _, s := read(t, write(t, "x.csv", "path,x1,y1,x2,y2,id\na.jpg,1,2,3,4,1\na.jpg,1,2,3,5,\na.jpg,1,2,3,6,1\na.jpg,1,2,3,7,4\na.jpg,1,2,3,8,\n"), Options{})
+	if got := describe(rs); got != " 1 1 2 3 4;  5 1 2 3 5;  1 1 2 3 6;  4 1 2 3 7;  6 1 2 3 8" || s.Noted[DoubleID] != 1 {
+		t.Errorf("got %s, noted %s", got, s.Noted)
 	}
 }
