@@ -6,8 +6,12 @@ import "strings"
 // onnx.RemedyError. A value that an error gives stands in place of the flag's own.
 var flagOf = map[string]string{
 	"Batch":                       "--batch N",
+	"annotate.Options.Boxes":      "--region-boxes MEANING",
+	"annotate.Options.Clip":       "--region-clip",
+	"annotate.Options.Ignore":     "--region-ignore LIST",
 	"annotate.Options.Images":     "--region-images FILE",
 	"annotate.Options.Names":      "--region-names FILE",
+	"annotate.Options.Normalised": "--region-normalized",
 	"annotate.Options.Task":       "--region-task NAME",
 	"backends.Request.Name":       "--backend NAME",
 	"dataset.Options.Column":      "--column NAME",

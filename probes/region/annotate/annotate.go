@@ -19,6 +19,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -70,10 +71,33 @@ func (o Options) withDefaults() (Options, error) {
 	if o.task, err = parseTask(o.Task); err != nil {
 		return o, err
 	}
-	if o.Ignore == nil {
-		o.Ignore = []int{0}
-	}
 	return o, nil
+}
+
+// applies reports an option that changes nothing of what a format says.
+func (o Options) applies(format string) error {
+	for _, c := range []struct {
+		option, what string
+		set          bool
+		formats      []string
+	}{
+		{"Boxes", "what the numbers of boxes mean", o.Boxes != "", []string{"csv", "boxes"}},
+		{"Normalised", "that numbers of boxes are fractions", o.Normalised, []string{"csv", "boxes"}},
+		{"Names", "class names", o.Names != nil, []string{"yolo", "labels"}},
+		{"Task", "the task of rows", o.Task != "", []string{"yolo"}},
+		{"Images", "the file of the images", o.Images != "", []string{"coco"}},
+		{"Ignore", "the values of label maps that are no region", o.Ignore != nil, []string{"labels"}},
+	} {
+		if c.set && !slices.Contains(c.formats, format) {
+			return unused(c.option, c.what, strings.Join(c.formats, " and "))
+		}
+	}
+	return nil
+}
+
+func unused(option, what, formats string) error {
+	return onnx.Remedy(fmt.Errorf("the option %s, %s, changes nothing here: it is for %s; leave it out", option, what, formats),
+		"annotate.Options."+option)
 }
 
 // Fault is a row that cannot be used.
@@ -264,11 +288,20 @@ func openIn(fsys fs.FS, path string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the regions of %q: %w", path, err)
 	}
+	if err := o.applies(f.Name); err != nil {
+		return nil, fmt.Errorf("reading the regions of %q as %s: %w", path, f.Name, err)
+	}
+	if o.Ignore == nil {
+		o.Ignore = []int{0}
+	}
 	s := &Set{Format: f.Name, Noted: Counts{}, disk: disk, path: path, o: o, index: map[string]int{}}
 	err = f.open(s, path)
 	s.number()
 	if lost := disk.Fault(); lost != nil {
 		err = lost
+	}
+	if err == nil && o.Images != "" && !s.results && s.Regions() > 0 {
+		err = unused("Images", "the file of the images", "lists of COCO's results, and this file lists images itself")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the regions of %q as %s: %w", path, f.Name, err)

@@ -7,17 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 )
 
 // csvColumns are the names that a table's columns may have.
-var csvColumns = struct{ path, label, id, score []string }{
+var csvColumns = struct{ path, label, id, score, width, height []string }{
 	path:  []string{"path", "image", "image_path", "file_name", "filename", "file"},
 	label: []string{"label", "class", "name"},
 	id:    []string{"id", "region"},
 	score: []string{"score", "confidence", "conf"},
+	// Of the picture, which is then compared.
+	width:  []string{"width", "image_width", "img_width"},
+	height: []string{"height", "image_height", "img_height"},
 }
 
 // boxColumns are the names of the four columns of a box, by what they mean.
@@ -75,9 +81,10 @@ func (s *Set) readCSV(r io.Reader, file string) error {
 
 // table is where a CSV file's columns are; -1 is none.
 type table struct {
-	path, label, id, score int
-	box                    [4]int
-	meaning                string
+	path, label, id, score, width, height int
+
+	box     [4]int
+	meaning string
 }
 
 func newTable(header []string, meaning string) (table, error) {
@@ -85,13 +92,26 @@ func newTable(header []string, meaning string) (table, error) {
 	for i, h := range header {
 		names[i] = strings.ToLower(strings.TrimSpace(h))
 	}
+	var twice error
 	find := func(of []string) int {
-		return slices.IndexFunc(names, func(n string) bool { return slices.Contains(of, n) })
+		first := -1
+		for i, n := range names {
+			if slices.Contains(of, n) && first < 0 {
+				first = i
+			} else if slices.Contains(of, n) && twice == nil {
+				twice = fmt.Errorf("the header got the columns %s and %s, which mean the same; rename or leave out all but one", names[first], n)
+			}
+		}
+		return first
 	}
 	if f := foreignIn(foreignCSV, names); f != nil {
 		return table{}, f
 	}
-	t := table{path: find(csvColumns.path), label: find(csvColumns.label), id: find(csvColumns.id), score: find(csvColumns.score)}
+	t := table{path: find(csvColumns.path), label: find(csvColumns.label), id: find(csvColumns.id), score: find(csvColumns.score),
+		width: find(csvColumns.width), height: find(csvColumns.height)}
+	if twice != nil {
+		return t, twice
+	}
 	if t.path < 0 {
 		return t, fmt.Errorf("the header got %q, want a column %s", header, strings.Join(csvColumns.path, " or "))
 	}
@@ -132,6 +152,10 @@ func (s *Set) csvRow(t table, row []string, width int, file string, line int) er
 	if err != nil {
 		return err
 	}
+	size, err := t.size(row)
+	if err != nil {
+		return err
+	}
 	m := s.boxMark(line, v, t.meaning)
 	if t.label >= 0 {
 		m.label = strings.Clone(row[t.label])
@@ -146,6 +170,32 @@ func (s *Set) csvRow(t table, row []string, width int, file string, line int) er
 		}
 		m.score, s.scored = &score[0], true
 	}
-	s.add(strings.Clone(name), file, m)
+	if err := checkBox(m.box); err != nil {
+		return err
+	}
+	p := s.picture(strings.Clone(name), file, m.line)
+	switch old := p.size; {
+	case old == (picture.Size{}):
+		p.size = size
+	case size != (picture.Size{}) && size != old:
+		return because(OtherSize, fmt.Errorf("picture %q: got a size of %d x %d (width x height), and %d x %d in a row before",
+			name, size.W, size.H, old.W, old.H))
+	}
+	p.keep(m)
 	return nil
+}
+
+// size is what a row says of its picture's, zero where it does not.
+func (t table) size(row []string) (picture.Size, error) {
+	if t.width < 0 || t.height < 0 || strings.TrimSpace(row[t.width]+row[t.height]) == "" {
+		return picture.Size{}, nil
+	}
+	n, err := numbers([]string{row[t.width], row[t.height]})
+	if err != nil || n[0] < 0 || n[1] < 0 || n[0] != math.Trunc(n[0]) || n[1] != math.Trunc(n[1]) || max(n[0], n[1]) > 1<<31 {
+		return picture.Size{}, fmt.Errorf("got the picture's size %.40q x %.40q, want whole numbers", row[t.width], row[t.height])
+	}
+	if n[0] == 0 || n[1] == 0 { // which say nothing
+		return picture.Size{}, nil
+	}
+	return picture.Size{W: int(n[0]), H: int(n[1])}, nil
 }
