@@ -81,3 +81,5 @@ func settle(err error) error {
 
 // partly ends a job that is as done as it can be, with parts set aside.
 type partly struct{ error }
+
+func (e partly) Unwrap() error { return e.error }

@@ -56,7 +56,8 @@ func TestWhatIsLeftOutOfRegions(t *testing.T) {
 	}
 	do(with([]string{"hash", "--output-format", "jsonl", "-o", job}, flags...)...)
 	r = do("regions", digits, "--limit", "2", "--regions", regions, "-o", csv)
-	if !strings.Contains(r.messages, "what is written does not hold: mark of a crowd: 1") || !strings.Contains(r.messages, "are left out (box beyond") {
+	if !strings.Contains(r.messages, "what is written does not hold: mark of a crowd: 1") || !strings.Contains(r.messages, "are left out (box beyond") ||
+		!strings.Contains(r.messages, "clip the boxes if they may reach beyond (--region-clip)") {
 		t.Errorf("regions: %s", r.messages)
 	}
 	for path, c := range map[string]struct {

@@ -107,6 +107,9 @@ func newTable(header []string, meaning string) (table, error) {
 	if f := foreignIn(foreignCSV, names); f != nil {
 		return table{}, f
 	}
+	if _, err := numbers(header); err == nil && len(header) > 4 {
+		return table{}, &noHeader
+	}
 	t := table{path: find(csvColumns.path), label: find(csvColumns.label), id: find(csvColumns.id), score: find(csvColumns.score),
 		width: find(csvColumns.width), height: find(csvColumns.height)}
 	if twice != nil {

@@ -19,6 +19,7 @@ func TestColumnsOfTables(t *testing.T) {
 		{"path,width,height,x1,y1,x2,y2\na.jpg,200,100,1,1,9,9\na.jpg,200,101,1,1,9,9\na.jpg,200,x,1,1,9,9\na.jpg,-1,1.5,1,1,9,9\n",
 			" 0 1 1 9 9 row that cannot be read: 2; picture of another size than annotated: 1"},
 		{"path,x1,y1,x2,y2,class,label\na.jpg,1,1,9,9,7,cat\n", "the columns class and label, which mean the same"},
+		{"1,-1,794.27,247.59,71.245,174.88,-1,-1,-1,-1\n", "a file of MOT"},
 		{"path,x1,y1,x2,y2,image\na.jpg,1,1,9,9,b.jpg\n", "the columns path and image"},
 	} {
 		s, err := Open(write(t, "x.csv", c.text), Options{})
@@ -61,6 +62,26 @@ func TestOptionsOfOtherFormats(t *testing.T) {
 		}
 		if got != c.want || (err == nil) != (c.want == "") {
 			t.Errorf("%s %+v: got %v with %s, want %s", c.file, c.o, err, got, c.want)
+		}
+	}
+}
+
+// What options mend is said with them: boxes beyond the picture, and a picture that is turned.
+func TestRemediesOfPlaces(t *testing.T) {
+	s, err := Open(write(t, "x.csv", "path,x1,y1,x2,y2,width,height\na.jpg,1,1,300,9,,\nb.jpg,1,1,9,9,100,200\nc.jpg,1,1,9,9,100,201\n"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := s.Match(items{"a.jpg", "b.jpg", "c.jpg"})
+	for i, want := range []string{"[annotate.Options.Clip]", "[dataset.Options.EXIF]", ""} {
+		_, faults := m.Regions(i, size)
+		var remedy *onnx.RemedyError
+		got := ""
+		if len(faults) == 1 && errors.As(faults[0], &remedy) {
+			got = fmt.Sprint(remedy.Options)
+		}
+		if got != want || len(faults) != 1 {
+			t.Errorf("picture %d: got %v with %s, want %s", i, faults, got, want)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 	"github.com/onnxprobe/onnxprobe/probes/region/segment"
 )
@@ -360,8 +361,7 @@ func (m *Matched) Regions(i int, size picture.Size) ([]region.Region, []Fault) {
 			m.late.Add(k, mark, found)
 		}
 		if p.size != (picture.Size{}) && p.size != size {
-			fault(-1, p.line, because(OtherSize, fmt.Errorf("picture %q: got a picture of %d x %d (width x height), want %d x %d as annotated",
-				p.name, size.W, size.H, p.size.W, p.size.H)))
+			fault(-1, p.line, because(OtherSize, p.otherSize(size)))
 			continue
 		}
 		if p.labels != "" {
@@ -399,6 +399,17 @@ func (m *Matched) Regions(i int, size picture.Size) ([]region.Region, []Fault) {
 		}
 	}
 	return rs, faults
+}
+
+// otherSize says that a picture is of another size than annotated, which may be its orientation.
+func (p *annotated) otherSize(size picture.Size) error {
+	err := fmt.Errorf("picture %q: got a picture of %d x %d (width x height), want %d x %d as annotated",
+		p.name, size.W, size.H, p.size.W, p.size.H)
+	if size.W == p.size.H && size.H == p.size.W {
+		err = onnx.Remedy(fmt.Errorf("%w, which is the picture turned: want its EXIF orientation applied where it was for the annotations, "+
+			"and only there", err), "dataset.Options.EXIF")
+	}
+	return err
 }
 
 var errNoName = errors.New("the row names no picture")

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
+	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes/region"
 )
 
@@ -64,8 +65,8 @@ func (m *mark) fit(size picture.Size, clip bool) (region.Box, error) {
 		b = region.Box{X0: b.X0 / m.scale * w, Y0: b.Y0 / m.scale * h, X1: b.X1 / m.scale * w, Y1: b.Y1 / m.scale * h}
 	}
 	if !clip && (b.X0 < -1 || b.Y0 < -1 || b.X1 > w+1 || b.Y1 > h+1) {
-		return b, because(Outside, fmt.Errorf("the box got corners %s in pixels, want them in a picture of %d x %d "+
-			"(width x height); clip the boxes if they may reach beyond", text(b), size.W, size.H))
+		return b, because(Outside, onnx.Remedy(fmt.Errorf("the box got corners %s in pixels, want them in a picture of %d x %d "+
+			"(width x height); clip the boxes if they may reach beyond", text(b), size.W, size.H), "annotate.Options.Clip"))
 	}
 	cut := region.Box{X0: max(b.X0, 0), Y0: max(b.Y0, 0), X1: min(b.X1, w), Y1: min(b.Y1, h)}
 	if cut.X1 <= cut.X0 || cut.Y1 <= cut.Y0 {

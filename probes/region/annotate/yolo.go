@@ -254,10 +254,12 @@ func foreignRow(fields []string) *foreign {
 	case n >= 9 && n <= 10 && !word(0) && !word(7) && word(8), n == 1 && strings.HasPrefix(fields[0], "imagesource:"):
 		return &foreign{name: "DOTA", convert: "write YOLO's OBB of it with convert_dota_to_yolo_obb of ultralytics"}
 	case n == 1 && strings.Count(fields[0], ",") >= 6:
-		return &foreign{name: "MOT, or a table without a header", convert: "write its columns' names in the first line and read it as a table"}
+		return &noHeader
 	}
 	return nil
 }
+
+var noHeader = foreign{name: "MOT, or a table without a header", convert: "write its columns' names in the first line and read it as a table"}
 
 // className is the name of a class by number, or its number.
 func (s *Set) className(field string) (string, error) {

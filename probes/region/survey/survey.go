@@ -59,6 +59,7 @@ type Survey struct {
 	scores score.Scores
 	sets   []*annotate.Set
 	unread annotate.Counts
+	first  []any // errors of Faults, which Unused wraps
 }
 
 // The reasons of pictures.
@@ -104,16 +105,16 @@ func (s *Survey) Unused() error {
 	if s.Failed == 0 {
 		return nil
 	}
-	shown, more := s.Faults[:min(len(s.Faults), 20)], ""
-	if n := s.Failed - len(shown); n > 0 {
+	more := ""
+	if n := s.Failed - len(s.first); n > 0 {
 		more = fmt.Sprintf("\n  and %d more", n)
 	}
 	what := "annotations or pictures"
 	if s.Failed == 1 {
 		what = "annotation or picture"
 	}
-	return fmt.Errorf("%s %s could not be used; with those of pictures that are not there, are left out (%s)\n  %s%s",
-		text.Grouped(s.Failed), what, s.LeftOut, strings.Join(shown, "\n  "), more)
+	return fmt.Errorf("%s %s could not be used; with those of pictures that are not there, are left out (%s)"+
+		strings.Repeat("\n  %w", len(s.first))+"%s", slices.Concat([]any{text.Grouped(s.Failed), what, s.LeftOut}, s.first, []any{more})...)
 }
 
 // miss counts a picture that cannot be used.
@@ -125,6 +126,9 @@ func (s *Survey) miss(why annotate.Reason, err error) {
 func (s *Survey) fault(err error) {
 	if s.Failed++; len(s.Faults) < annotate.MaxFaults {
 		s.Faults = append(s.Faults, err.Error())
+	}
+	if len(s.first) < 20 {
+		s.first = append(s.first, err)
 	}
 }
 
