@@ -194,8 +194,7 @@ func notePreprocess(c *cobra.Command, p *picture.Preprocess) {
 	}
 }
 
-// noteSources says which inputs lose precision on their way in, and what is left out of
-// folders of mixed kinds.
+// noteSources says what inputs lose on their way in, and what is left out.
 func noteSources(c *cobra.Command, ds dataset.Dataset) {
 	about := dataset.Describe(ds)
 	for _, l := range about.Left {
@@ -233,11 +232,10 @@ func (f *dataFlags) record(settings map[string]any) {
 	if f.exif {
 		settings["exif"] = true
 	}
-	if f.pixels != "" {
-		settings["pixels"] = f.pixels
-	}
-	if f.column != "" {
-		settings["column"] = f.column
+	for name, value := range map[string]string{"pixels": f.pixels, "column": f.column} {
+		if value != "" {
+			settings[name] = value
+		}
 	}
 	if f.random > 0 {
 		settings["random"], settings["low"], settings["high"] = f.random, f.low, f.high

@@ -81,12 +81,12 @@ func (o Options) applies(format string) error {
 		set          bool
 		formats      []string
 	}{
-		{"Boxes", "what the numbers of boxes mean", o.Boxes != "", []string{"csv", "boxes"}},
-		{"Normalised", "that numbers of boxes are fractions", o.Normalised, []string{"csv", "boxes"}},
-		{"Names", "class names", o.Names != nil, []string{"yolo", "labels"}},
-		{"Task", "the task of rows", o.Task != "", []string{"yolo"}},
-		{"Images", "the file of the images", o.Images != "", []string{"coco"}},
-		{"Ignore", "the values of label maps that are no region", o.Ignore != nil, []string{"labels"}},
+		{"annotate.Options.Boxes", "what the numbers of boxes mean", o.Boxes != "", []string{"csv", "boxes"}},
+		{"annotate.Options.Normalised", "that numbers of boxes are fractions", o.Normalised, []string{"csv", "boxes"}},
+		{"annotate.Options.Names", "what classes are called", o.Names != nil, []string{"yolo", "labels"}},
+		{"annotate.Options.Task", "what the rows are", o.Task != "", []string{"yolo"}},
+		{"annotate.Options.Images", "where the images are listed", o.Images != "", []string{"coco"}},
+		{"annotate.Options.Ignore", "which values of label maps are no region", o.Ignore != nil, []string{"labels"}},
 	} {
 		if c.set && !slices.Contains(c.formats, format) {
 			return unused(c.option, c.what, strings.Join(c.formats, " and "))
@@ -96,8 +96,7 @@ func (o Options) applies(format string) error {
 }
 
 func unused(option, what, formats string) error {
-	return onnx.Remedy(fmt.Errorf("the option %s, %s, changes nothing here: it is for %s; leave it out", option, what, formats),
-		"annotate.Options."+option)
+	return onnx.Remedy(fmt.Errorf("it is said %s, which changes nothing here: it is for %s; leave it out", what, formats), option)
 }
 
 // Fault is a row that cannot be used.
@@ -301,7 +300,7 @@ func openIn(fsys fs.FS, path string, o Options) (*Set, error) {
 		err = lost
 	}
 	if err == nil && o.Images != "" && !s.results && s.Regions() > 0 {
-		err = unused("Images", "the file of the images", "lists of COCO's results, and this file lists images itself")
+		err = unused("annotate.Options.Images", "where the images are listed", "lists of COCO's results, and this file lists images itself")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the regions of %q as %s: %w", path, f.Name, err)
