@@ -170,15 +170,15 @@ type regionsRun struct {
 }
 
 // open opens the pictures and their regions.
-func (r *regionsRun) open(args []string) error {
-	p, err := picture.Preprocess{}.With(picture.Overrides{Resize: "1x1"}) // any picture has a place then; none is resized
-	if err != nil {
-		return err
-	}
+func (r *regionsRun) open(args []string) (err error) {
+	p := picture.Preprocess{Resize: picture.Resize{Mode: picture.Exact, Size: picture.Size{H: 1, W: 1}}} // any picture has a place then; none is resized
 	o := dataset.Options{Format: r.dataFlags.format, Layout: r.layout, Preprocess: &p, EXIF: r.exif,
 		Pixels: r.pixels, MaxPixels: r.maxPixels, Column: r.column, Stdin: r.c.InOrStdin()}
 	if r.Pictures, err = dataset.Open(args, o); err != nil {
 		return err
+	}
+	if err := dataset.Unused(r.Pictures, o); err != nil {
+		return usageError{err}
 	}
 	noteSources(r.c, r.Pictures)
 	if r.limit > 0 && r.limit < r.Pictures.Len() {
@@ -260,8 +260,7 @@ func (r *regionsRun) each(use func(annotate.Picture) error) error {
 	r.Progress = progress
 	sum, err := r.Run(r.c.Context(), use)
 	if about, ok := r.settings["regions"].(map[string]any); ok && r.regions.found() {
-		say := func(format string, args ...any) { note(r.c, format, args...) }
-		locate.SayFound(say, r.regions.path, about, region.LeftOut(r.Found), region.Noted(r.Found))
+		locate.SayFound(func(format string, args ...any) { note(r.c, format, args...) }, r.regions.path, about, region.LeftOut(r.Found), region.Noted(r.Found))
 	}
 	if err == nil && sum.Items > 0 && sum.Failed == sum.Items {
 		return noneUsed{sum, "picture"}

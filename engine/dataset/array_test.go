@@ -169,6 +169,7 @@ func TestPixelArrays(t *testing.T) {
 		{"uint16, too large", npyOf(t, tensor.Of([]uint16{0, 256}, 1, 1, 1, 2)), Options{Preprocess: norm}, nil, "element 1 is 256, and pixels are from 0 to 255"},
 		{"int8, negative", npyOf(t, tensor.Of([]int8{0, -1}, 1, 1, 1, 2)), Options{Preprocess: norm}, nil, "element 1 is -1, and"},
 		{"int32, resized", npyOf(t, tensor.Of([]int32{10, 20, 30, 40}, 1, 1, 2, 2)), Options{Preprocess: wide}, []float32{25}, ""},
+		{"uint16, too large to resize", npyOf(t, tensor.Of([]uint16{300, 256}, 1, 1, 1, 2)), Options{Preprocess: wide}, nil, "element 0 is 300, and"},
 		{"bool", npyOf(t, tensor.Of([]bool{true, false}, 1, 1, 1, 2)), Options{Preprocess: norm}, []float32{at(1), at(0)}, ""},
 		{"floats", grid(0, 1), Options{Preprocess: norm}, nil, "it holds float32, from 0 to 1 in its samples, and a preprocessing is for pixels"},
 		{"many floats", npyOf(t, tensor.Of(many, 1001, 1, 2, 2)), Options{Preprocess: norm}, nil, "from 0 to 3 in its first 1000 samples"},

@@ -276,9 +276,7 @@ func (w *Witness) Glob(pattern string) ([]string, error) {
 }
 
 // Real is the path of a folder without links; by it circles are found.
-func (w *Witness) Real(name string) (string, error) { return w.real(name) }
-
-func (w *Witness) real(name string) (string, error) {
+func (w *Witness) Real(name string) (string, error) {
 	path, err := realPath(w.FS, name)
 	return path, w.note("readlink", name, err)
 }

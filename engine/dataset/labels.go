@@ -110,7 +110,8 @@ func (l *labelling) settle() (of labels, class []string) {
 	return l.of, class
 }
 
-// wholeNumber reads a label; those below 0, such as the -1 of an unlabelled item, give -1. Spreadsheets write 3 as 3.0.
+// wholeNumber reads a label; those below 0, such as the -1 of an unlabelled item, give -1.
+// Spreadsheets write 3 as 3.0.
 func wholeNumber(s string) (int32, bool) {
 	v, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {

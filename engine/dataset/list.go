@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -90,8 +91,8 @@ func openListed(path string, o Options) ([]source, error) {
 	}
 	l := &listed{encoded: encoded{part: part{path: path, format: "list"}}, names: x.names.clip(), bad: x.bad}
 	l.labels, l.class = x.labels.settle()
-	l.unlabelled = x.labels.why()
 	of, names := x.class.settle()
+	l.unlabelled = cmp.Or(x.labels.why(), x.class.why())
 	switch {
 	case l.labels.n == 0:
 		l.labels, l.class = of, names

@@ -268,8 +268,7 @@ func (s *rows) readLabels(f *parquetgo.File) {
 			}
 		}
 		if s.labels, s.class = words.settle(); words.lost {
-			s.without = append(s.without, fmt.Sprintf("column %q has more than %d names, or longer ones than %d bytes: they are no classes",
-				l.Name, maxClasses, maxClassName))
+			s.without = append(s.without, fmt.Sprintf("column %q: %s", l.Name, words.why()))
 			continue
 		}
 		if s.class == nil {

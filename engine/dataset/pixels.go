@@ -117,7 +117,7 @@ func (l *levels) read(raw []byte, dst []float32) (whole bool, err error) {
 	return whole, nil
 }
 
-// levels is sample i where it is stored so, as [H,W,C].
+// values is sample i where it is stored so, as [H,W,C].
 func (s *records) values(i int) (v []float32, whole bool, err error) {
 	n := s.c * s.h * s.w
 	raw, flat := make([]byte, s.stride), make([]float32, n)

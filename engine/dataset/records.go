@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -59,8 +58,11 @@ func (s *records) Sample(i int, dst []float32) error {
 func (s *records) sample(i int, dst []float32) error {
 	if s.levels != nil {
 		v, whole, err := s.values(i)
-		if err != nil || !whole {
-			return cmp.Or(err, s.renderer.RenderLevels(v, s.w, s.h, s.c, dst))
+		switch {
+		case err != nil:
+			return err
+		case !whole:
+			return s.renderer.RenderLevels(v, s.w, s.h, s.c, dst)
 		}
 		return s.renderer.Render(s.pictureOf(v), dst)
 	}

@@ -113,8 +113,8 @@ func exists(fsys fs.FS, name string) bool {
 
 // realPath is the path of a folder without links; by it circles are found.
 func realPath(fsys fs.FS, name string) (string, error) {
-	if l, ok := fsys.(interface{ real(string) (string, error) }); ok {
-		return l.real(name)
+	if l, ok := fsys.(interface{ Real(string) (string, error) }); ok {
+		return l.Real(name)
 	}
 	return path.Clean(name), nil
 }
@@ -150,4 +150,4 @@ func (e elsewhere) Stat(name string) (fs.FileInfo, error)      { return os.Stat(
 func (e elsewhere) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(e.find(name)) }
 func (e elsewhere) ReadLink(name string) (string, error)       { return os.Readlink(e.find(name)) }
 func (e elsewhere) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(e.find(name)) }
-func (e elsewhere) real(name string) (string, error)           { return filepath.EvalSymlinks(e.find(name)) }
+func (e elsewhere) Real(name string) (string, error)           { return filepath.EvalSymlinks(e.find(name)) }

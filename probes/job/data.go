@@ -258,7 +258,11 @@ func (p *Plan) Describe() dataset.Description {
 		case len(s.Paths) > 0:
 			path = s.Paths[0]
 		}
-		d.Sources = append(d.Sources, dataset.Source{Path: path, Format: s.Format, Items: s.Items, Preprocess: p.Settings.Data.Preprocess})
+		of := dataset.Source{Path: path, Format: s.Format, Items: s.Items, Preprocess: p.Settings.Data.Preprocess}
+		if s.Format == "npy" && p.Settings.Data.Pixels == dataset.PixelsNone { // which no preprocessing touches
+			of.Preprocess = nil
+		}
+		d.Sources = append(d.Sources, of)
 	}
 	return d
 }

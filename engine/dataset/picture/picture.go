@@ -131,7 +131,7 @@ func transparent(m image.Image) bool {
 // reuse is FromImage for a picture that nobody else keeps: where that can be, its memory
 // becomes the result's.
 func reuse(m image.Image) *Picture {
-	clear := transparent(m)
+	alpha := transparent(m)
 	pack := func(pix []uint8, stride, step, next int) *Picture {
 		w, h := m.Bounds().Dx(), m.Bounds().Dy()
 		if stride != w*step {
@@ -140,7 +140,7 @@ func reuse(m image.Image) *Picture {
 		for i, o := 0, 0; i+step <= len(pix); i, o = i+step, o+3 {
 			pix[o], pix[o+1], pix[o+2] = pix[i], pix[i+next], pix[i+2*next]
 		}
-		return &Picture{W: w, H: h, C: 3, Pix: pix[:w*h*3], Transparent: clear}
+		return &Picture{W: w, H: h, C: 3, Pix: pix[:w*h*3], Transparent: alpha}
 	}
 	switch m := m.(type) {
 	case *image.Gray:
@@ -148,13 +148,13 @@ func reuse(m image.Image) *Picture {
 			return &Picture{W: w, H: h, C: 1, Pix: m.Pix[:w*h]}
 		}
 	case *image.RGBA:
-		if m.Opaque() {
+		if !alpha {
 			return pack(m.Pix, m.Stride, 4, 1)
 		}
 	case *image.NRGBA:
 		return pack(m.Pix, m.Stride, 4, 1)
 	case *image.RGBA64:
-		if m.Opaque() {
+		if !alpha {
 			return pack(m.Pix, m.Stride, 8, 2)
 		}
 	case *image.NRGBA64:

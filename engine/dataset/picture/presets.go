@@ -43,7 +43,8 @@ var Presets = presets([]Preset{
 	{Doc: "InternVL and MedRegA: resized to 448x448, bicubic, ImageNet mean and std; tiles cut pictures into several such",
 		Preprocess: Preprocess{Name: "internvl", Resize: Resize{Mode: Exact, Size: Size{448, 448}}, Interpolation: Bicubic,
 			Channels: 3, Mean: imagenetMean, Std: imagenetStd}},
-	{Doc: "DINOv2 as Hugging Face has it: shorter edge 256, centre 224, bicubic, ImageNet mean and std",
+	{Doc: "DINOv2 as Hugging Face has it: shorter edge 256, centre 224, bicubic, ImageNet mean and std; " +
+		"a transparent picture, which it lays on white, is an error",
 		Preprocess: Preprocess{Name: "dinov2", Resize: Resize{Mode: Shorter, Size: Size{256, 256}}, Interpolation: Bicubic, Crop: Size{224, 224},
 			Floor: true, Opaque: true,
 			Channels: 3, Mean: imagenetMean, Std: imagenetStd}},
