@@ -82,11 +82,14 @@ func (u *uses) graph(g *Graph, inputs []Fact, sound bool) {
 		fact0, org0 bool
 	}
 	var undo []before
+	outermost := len(u.facts)+len(u.origins) == 0
 	define := func(name string, o origin) {
-		b := before{name: name}
-		b.fact, b.fact0 = u.facts[name]
-		b.origin, b.org0 = u.origins[name]
-		undo = append(undo, b)
+		if !outermost {
+			b := before{name: name}
+			b.fact, b.fact0 = u.facts[name]
+			b.origin, b.org0 = u.origins[name]
+			undo = append(undo, b)
+		}
 		delete(u.facts, name)
 		u.origins[name] = o
 	}
@@ -123,6 +126,10 @@ func (u *uses) graph(g *Graph, inputs []Fact, sound bool) {
 		if !referring {
 			_ = u.inferrer.node(n) // shapes that contradict each other are Infer's to report
 		}
+	}
+	if outermost {
+		clear(u.facts)
+		clear(u.origins)
 	}
 	for _, b := range slices.Backward(undo) {
 		delete(u.facts, b.name)

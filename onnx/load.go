@@ -51,8 +51,10 @@ func load(path string, o LoadOptions) (*Model, error) {
 	if err != nil {
 		return nil, reason(err)
 	}
-	defer f.Close()
 	src, err := mapFile(f)
+	if err != nil || src.file == nil {
+		f.Close()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +105,10 @@ func reason(err error) error {
 }
 
 // mapping is a file's bytes. Whoever aliases them holds the mapping.
-type mapping struct{ data []byte }
+type mapping struct {
+	data []byte
+	file *os.File // that they are mapped from; nil where they were read
+}
 
 // Small files are read: a mapping costs more, and a reader of one gets a fault
 // when the file shrinks.
@@ -119,13 +124,13 @@ func mapFile(f *os.File) (*mapping, error) {
 	}
 	if st.Size() <= smallFile {
 		b, err := io.ReadAll(io.LimitReader(f, smallFile))
-		return &mapping{b}, err
+		return &mapping{data: b}, err
 	}
 	b, unmap, err := mmap(f, st.Size())
 	if err != nil {
 		return nil, err
 	}
-	m := &mapping{b}
+	m := &mapping{b, f}
 	runtime.AddCleanup(m, func(u func()) { u() }, unmap)
 	return m, nil
 }
@@ -342,8 +347,8 @@ func (m *Model) mapped(loc string) (*mapping, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	mp, err := mapFile(f)
+	f.Close()
 	if err != nil {
 		return nil, fmt.Errorf("external data %q: %w", loc, err)
 	}

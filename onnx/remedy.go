@@ -20,3 +20,28 @@ func (e *RemedyError) Unwrap() error { return e.Err }
 
 // RemedyOptions is Options.
 func (e *RemedyError) RemedyOptions() []string { return e.Options }
+
+// Remedied is an error that names options which mend it.
+type Remedied interface {
+	error
+	RemedyOptions() []string
+}
+
+// Remedies are those that an error is or wraps, outer ones first.
+func Remedies(err error) []Remedied {
+	var all []Remedied
+	if r, ok := err.(Remedied); ok && len(r.RemedyOptions()) > 0 {
+		all = append(all, r)
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		if below := e.Unwrap(); below != nil {
+			all = append(all, Remedies(below)...)
+		}
+	case interface{ Unwrap() []error }:
+		for _, below := range e.Unwrap() {
+			all = append(all, Remedies(below)...)
+		}
+	}
+	return all
+}

@@ -10,9 +10,11 @@ import (
 )
 
 // Bounds on what inlining makes of a model. A few kilobytes of functions that call each
-// other twice can stand for 2^30 nodes.
+// other twice can stand for 2^30 nodes, and each node costs time that the file does not show.
 const (
 	maxInlined  = 1_000_000 // nodes
+	maxCopies   = 100       // of each node that is written, on average
+	fewInlined  = 20_000    // nodes, whatever is written
 	maxCalls    = 128       // calls within calls
 	maxSubgraph = 32        // subgraphs within subgraphs, which is what Load accepts
 	maxBytes    = 1 << 29   // of nodes, names and attributes that are copied
@@ -26,8 +28,9 @@ const (
 //
 // An operator that is known here stays what it is where the model has a function of its
 // name too: ONNX Runtime takes its own. A body written in another version of a domain than the model is an
-// error; so are functions that call themselves, and ones that stand for more than 10^6
-// nodes or calls nested deeper than 128, which is found out before any is copied.
+// error; so are functions that call themselves, and ones that stand for more than 20,000
+// nodes and a hundred times what is written, for more than 10^6, or for calls nested deeper
+// than 128, which is found out before any is copied.
 func Inline(m *onnx.Model) (*onnx.Model, error) {
 	if len(m.Functions) == 0 {
 		return m, nil
@@ -36,11 +39,16 @@ func Inline(m *onnx.Model) (*onnx.Model, error) {
 	var out *onnx.Model
 	if err == nil {
 		in := &inlining{functions: map[onnx.Callee]*body{}, budget: maxBytes}
+		written := 0
+		count := func(*onnx.Node) { written++ }
+		eachNode(m.Graph, count)
 		for _, f := range m.Functions {
+			eachNode(f.Body, count)
 			if c := f.Callee(); !c.Known() {
 				in.functions[c] = &body{Function: f}
 			}
 		}
+		in.most = min(maxInlined, max(fewInlined, maxCopies*written))
 		if err = in.count(m.Graph); err == nil {
 			out, err = Apply(m, Pass{"inline", in.do})
 		}
@@ -55,6 +63,7 @@ func Inline(m *onnx.Model) (*onnx.Model, error) {
 type inlining struct {
 	*Edit
 	functions map[onnx.Callee]*body
+	most      int // nodes
 	budget    int // of maxBytes
 	deep      int // subgraphs around the present node
 }
@@ -72,8 +81,8 @@ type extent struct{ nodes, calls int }
 
 func (in *inlining) count(g *onnx.Graph) error {
 	s, err := in.extent(g, 0)
-	if err == nil && s.nodes > maxInlined {
-		err = fmt.Errorf("its functions stand for more than %d nodes; simplify the model, or export it without functions", maxInlined)
+	if err == nil && s.nodes > in.most {
+		err = fmt.Errorf("its functions stand for more than %d nodes; simplify the model, or export it without functions", in.most)
 	}
 	return err
 }

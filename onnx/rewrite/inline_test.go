@@ -293,6 +293,12 @@ func TestInlineRefuses(t *testing.T) {
 		nested = append(nested, f)
 	}
 	nested = append(nested, relu("f.F41 a c -> b"))
+	many := func(n int) (text string) {
+		for i := range n {
+			text += fmt.Sprintf("a%d = f.F x\n", i)
+		}
+		return text + "y = f.F x"
+	}
 	lone := calling("y", "y = Relu x alpha=@float.slope")
 	for _, c := range []struct {
 		m    *onnx.Model
@@ -301,7 +307,10 @@ func TestInlineRefuses(t *testing.T) {
 		{calling("y", "y = f.F x", function("f.F a -> b", "b = f.F a")), `function "f.F" calls itself`},
 		{calling("y", "y = f.F x", function("f.F a -> b", "b = f.G a"), function("f.G a -> b", "b = f.F a")), `calls itself`},
 		{calling("y", "y = f.F x", chain(200, 1)...), `nested deeper than 128`},
-		{calling("y", "y = f.F x", chain(30, 2)...), `more than 1000000 nodes`},
+		{calling("y", "y = f.F x", chain(30, 2)...), `more than 20000 nodes`},
+		{calling("y", "y = f.F x", chain(10, 3)...), `more than 20000 nodes`},
+		{calling("y", many(300), chain(6, 3)...), `more than 31900 nodes`},
+		{calling("y", many(20_000), chain(4, 3)...), `more than 1000000 nodes`},
 		{calling("y", "y = f.F x yes", nested...), `subgraphs are nested deeper than 32`},
 		{calling("y", "y = f.F x x", relu("f.F a -> b")), `which takes 1 inputs and makes 1 outputs, with 2 and 1`},
 		{calling("y", "y z = f.F x", relu("f.F a -> b")), `which takes 1 inputs and makes 1 outputs, with 1 and 2`},
@@ -357,8 +366,8 @@ func chain(n, times int) []*onnx.Function {
 // lists, metadata, and graphs that callers give.
 func TestInlineIsBounded(t *testing.T) {
 	wide := func(edit func(n *onnx.Node)) *onnx.Model {
-		fs := chain(16, 2)
-		for _, n := range fs[15].Body.Nodes {
+		fs := chain(14, 2)
+		for _, n := range fs[13].Body.Nodes {
 			edit(n)
 		}
 		return calling("y", "y = f.F x", fs...)
@@ -379,7 +388,7 @@ func TestInlineIsBounded(t *testing.T) {
 	metas := wide(func(*onnx.Node) {})
 	metas.Graph.Nodes[0].Meta = slices.Repeat([]onnx.Prop{{Key: "k", Value: "v"}}, 100_000)
 	for name, m := range map[string]*onnx.Model{
-		"names": wide(func(n *onnx.Node) { n.Name = strings.Repeat("n", 1<<14) }),
+		"names": wide(func(n *onnx.Node) { n.Name = strings.Repeat("n", 1<<16) }),
 		"lists": wide(func(n *onnx.Node) {
 			n.Attrs = []*onnx.Attr{{Name: "l", Type: onnx.AttrInts, Ints: make([]int64, 1<<16)}}
 		}),
