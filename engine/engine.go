@@ -148,6 +148,9 @@ type Options struct {
 	// its outputs together; 0 leaves them open. See CheckMemory. Backends do not ask.
 	MaxMemory int64
 
+	// Watch is told how long the engine takes in the program; nil is nothing.
+	Watch *Watchdog `json:"-"`
+
 	// What follows is about a GPU. With the CPU as the device each of these is an
 	// error; see CheckGPU.
 

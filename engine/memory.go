@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -14,8 +15,8 @@ import (
 // the outputs where together they would. Shapes are those that the model declares of its
 // outputs and those that follow from the given shapes of inputs, or the declared ones, as
 // onnx.Model.Infer has it; a value whose shape is not known counts as nothing. Constants
-// that the file holds do not count. Whoever prepares a model asks before: engines take
-// memory for some values while they prepare.
+// that the file holds do not count. Whoever prepares a model asks before, as Prepare does:
+// engines take memory for some values while they prepare.
 func (o Options) CheckMemory(m *onnx.Model, inputs map[string][]int64) error {
 	if o.MaxMemory <= 0 {
 		return nil
@@ -57,6 +58,26 @@ func (o Options) CheckMemory(m *onnx.Model, inputs map[string][]int64) error {
 	return nil
 }
 
+// Sizer is a Backend that wants to know which shapes the inputs of runs will have.
+type Sizer interface {
+	Backend
+	// PrepareFor is Prepare for runs over inputs of the given shapes, or the declared
+	// ones, as onnx.Model.Infer has it. The session takes other shapes too.
+	PrepareFor(ctx context.Context, m *onnx.Model, inputs map[string][]int64, o Options) (Session, error)
+}
+
+// Prepare readies m on b for runs over inputs of the given shapes, or the declared ones,
+// as onnx.Model.Infer has it: after CheckMemory, and by PrepareFor where b is a Sizer.
+func Prepare(ctx context.Context, b Backend, m *onnx.Model, inputs map[string][]int64, o Options) (Session, error) {
+	if err := o.CheckMemory(m, inputs); err != nil {
+		return nil, err
+	}
+	if s, ok := b.(Sizer); ok {
+		return s.PrepareFor(ctx, m, inputs, o)
+	}
+	return b.Prepare(ctx, m, o)
+}
+
 func shapeOf(f, g onnx.Fact) []int64 {
 	if g.Known() {
 		return g.Shape
@@ -71,7 +92,7 @@ func (o Options) tooLarge(what string, f onnx.Fact) error {
 // above says what takes more than the limit, and what can be done.
 func (o Options) above(what string) error {
 	return onnx.Remedy(fmt.Errorf("%s, and the limit is %s: take a smaller batch, or a higher limit "+
-		"if there is as much; it is three quarters of the memory that is available unless another is given", what, size(o.MaxMemory)),
+		"if there is as much", what, size(o.MaxMemory)),
 		"Batch", "engine.Options.MaxMemory")
 }
 

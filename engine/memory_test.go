@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"runtime"
@@ -101,6 +102,44 @@ func TestCheckMemory(t *testing.T) {
 	for bits, d := range map[int]tensor.DType{4: tensor.DType(22), 8: tensor.Uint8, 64: tensor.Float64} {
 		if got, want := (onnx.Fact{DType: d, Shape: []int64{3}}).Bytes(), int64(3*bits+7)/8; got != want {
 			t.Errorf("3 elements of %s: %d bytes, want %d", fmt.Sprint(d), got, want)
+		}
+	}
+}
+
+// plain is a backend that says what it was asked for, and sized one that wants shapes.
+type plain struct{ asked *[]string }
+
+func (plain) Name() string                   { return "plain" }
+func (plain) Version() string                { return "1" }
+func (plain) Available(engine.Options) error { return nil }
+func (p plain) Prepare(context.Context, *onnx.Model, engine.Options) (engine.Session, error) {
+	*p.asked = append(*p.asked, "plain")
+	return nil, nil
+}
+
+type sized struct{ plain }
+
+func (s sized) PrepareFor(_ context.Context, m *onnx.Model, inputs map[string][]int64, o engine.Options) (engine.Session, error) {
+	*s.asked = append(*s.asked, fmt.Sprint("sized ", inputs, " ", m.IR, " ", o.Threads))
+	return nil, nil
+}
+
+// Memory is asked after first, and a backend that wants the shapes has them.
+func TestPrepare(t *testing.T) {
+	x := onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Size: -1}, {Size: 4}})
+	m := &onnx.Model{IR: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{Name: "g", Inputs: []*onnx.Value{x},
+		Nodes: []*onnx.Node{{Op: "Relu", Inputs: []string{"x"}, Outputs: []string{"y"}}}, Outputs: []*onnx.Value{onnx.NewValue("y", tensor.Float32, nil)}}}
+	o := engine.Options{Threads: 3, MaxMemory: 32}
+	for rows, want := range map[int64]string{2: "[plain sized map[x:[2 4]] 8 3]", 3: "[]"} {
+		var asked []string
+		for _, b := range []engine.Backend{plain{&asked}, sized{plain{&asked}}} {
+			_, err := engine.Prepare(t.Context(), b, m, map[string][]int64{"x": {rows, 4}}, o)
+			if fits := rows == 2; (err == nil) != fits {
+				t.Errorf("%d rows: %v", rows, err)
+			}
+		}
+		if got := fmt.Sprint(asked); got != want {
+			t.Errorf("%d rows: asked for %s, want %s", rows, got, want)
 		}
 	}
 }

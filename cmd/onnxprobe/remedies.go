@@ -33,6 +33,7 @@ var flagOf = map[string]string{
 	"install.Options.CUDA":        "onnxprobe runtime install --cuda",
 	"install.Options.Client":      "--client NAME",
 	"install.Options.From":        "--from PATH",
+	"isolate.Limits.Time":         "--timeout",
 	"job.Extend":                  "--mode extend",
 	"job.Overwrite":               "--force",
 	"job.Plan.Finish":             "onnxprobe hash finish DIR --allow-failed",

@@ -33,7 +33,8 @@ func (b Backend) Linearize(ctx context.Context, m *onnx.Model, wrt string, value
 	if err != nil {
 		return nil, fmt.Errorf("preparing derivatives on %s: %w", Name, err)
 	}
-	l := &linearization{source: newSource(m.Clone(), o.Threads, b.Observe), wrt: -1, values: slices.Clone(values), programs: map[string]*derived{}}
+	defer o.Watch.Watch(Product, m.Path, "prepared the model")()
+	l := &linearization{source: newSource(m.Clone(), o, b.Observe), wrt: -1, values: slices.Clone(values), programs: map[string]*derived{}}
 	l.in = ports(l.inputs)
 	for i, v := range l.inputs {
 		if v.Name != wrt {
@@ -234,6 +235,7 @@ func (l *linearization) program(in []*tensor.Tensor, direction string, make func
 }
 
 func (l *linearization) Push(ctx context.Context, in []*tensor.Tensor, tangent *tensor.Tensor) (values, tangents []*tensor.Tensor, err error) {
+	defer l.watched()()
 	d, err := l.program(in, "push", func(shapes map[string][]int64) (*derived, error) { return l.push(ctx, shapes) })
 	if err != nil {
 		return nil, nil, err
@@ -262,6 +264,7 @@ func (l *linearization) Pull(ctx context.Context, in []*tensor.Tensor,
 	if len(cotangents) != len(l.values) {
 		return nil, nil, fmt.Errorf("differentiating the model: got %d cotangents, want %d, one for each value", len(cotangents), len(l.values))
 	}
+	defer l.watched()()
 	// The mask of values that have a cotangent and depend on the input; the latter
 	// the first program shows.
 	given := make([]bool, len(cotangents))

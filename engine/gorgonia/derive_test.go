@@ -60,7 +60,7 @@ func largest(ts ...*tensor.Tensor) float64 {
 // are tried in turn until no value is NaN. It returns the operators differentiated.
 func derivatives(t *testing.T, m *onnx.Model, in tensors, wrt int, values []string, ranges ...[2]float64) map[string]bool {
 	t.Helper()
-	l, err := Backend{}.Linearize(context.Background(), m, newSource(m, 1, nil).inputs[wrt].Name, values, engine.Options{})
+	l, err := Backend{}.Linearize(context.Background(), m, newSource(m, engine.Options{Threads: 1}, nil).inputs[wrt].Name, values, engine.Options{})
 	if u := new(engine.UnsupportedError); errors.As(err, &u) {
 		return nil
 	}
@@ -139,7 +139,7 @@ func TestDerivativesOfEveryRow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for wrt, v := range newSource(m, 1, nil).inputs {
+		for wrt, v := range newSource(m, engine.Options{Threads: 1}, nil).inputs {
 			if v.DType != tensor.Float64 || c.In[wrt].Len() == 0 {
 				continue
 			}

@@ -29,6 +29,9 @@ import (
 // Name is the backend's name.
 const Name = "gorgonia"
 
+// Product is what messages call the engine.
+const Product = "the pure-Go engine"
+
 // Backend runs models in pure Go. It is available everywhere.
 type Backend struct {
 	// Observe, when not nil, is told after every operator its name and how long it
@@ -95,7 +98,8 @@ func (b Backend) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (
 	if m.Graph == nil {
 		return nil, fmt.Errorf("preparing the model for %s: it has no graph", Name)
 	}
-	s := &session{source: newSource(m.Clone(), o.Threads, b.Observe), keep: 3}
+	defer o.Watch.Watch(Product, m.Path, "prepared the model")()
+	s := &session{source: newSource(m.Clone(), o, b.Observe), keep: 3}
 	if o.NoArena {
 		s.keep = 1
 	}
@@ -238,6 +242,7 @@ func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tenso
 	if err := engine.CheckInputs(s.in, in); err != nil {
 		return nil, fmt.Errorf("running the model: %w", err)
 	}
+	defer s.watched()()
 	p, err := s.program(ctx, in)
 	if err != nil {
 		return nil, err

@@ -193,7 +193,7 @@ func TestTransposedConstants(t *testing.T) {
 		{"read by another", model([]*onnx.Value{x}, []*onnx.Value{y, port("z", tensor.Float64, 2, 3)}, []*onnx.Tensor{w}, node("Transpose", "w", "v", perm), node("MatMul", "x v", "y"), node("Sub", "y v", "z")),
 			append(slices.Clone(want), tensor.Of([]float64{4, 8, 12, 9, 21, 33}, 2, 3)), false},
 	} {
-		s := newSource(c.model, 1, nil)
+		s := newSource(c.model, engine.Options{Threads: 1}, nil)
 		values, err := s.network(context.Background(), newGraph(s.run, 0), map[string][]int64{"x": {2, 2}}, "")
 		if err != nil {
 			t.Fatal(err)

@@ -66,6 +66,25 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// Preparing takes time by the square of a graph's nodes, so that their number is bounded.
+func TestNodesAreBounded(t *testing.T) {
+	x := onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Size: -1, Param: "N"}})
+	m := model([]*onnx.Value{x}, []*onnx.Value{port("y", tensor.Float32, 2)}, nil)
+	in := "x"
+	for i := range limits.nodes {
+		m.Graph.Nodes = append(m.Graph.Nodes, node("Relu", in, fmt.Sprint("v", i)))
+		in = fmt.Sprint("v", i)
+	}
+	m.Graph.Nodes = append(m.Graph.Nodes, node("Neg", in, "y"))
+	start := time.Now()
+	if _, err := (Backend{}).Prepare(t.Context(), m, engine.Options{}); err == nil || !strings.Contains(err.Error(), `Neg "node_y" (with it the network has more than 10000 nodes)`) {
+		t.Errorf("got %v, want an error that names the bound", err)
+	}
+	if d := time.Since(start); d > 10*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}
+
 // A panic of a kernel, on the machine's goroutine, is an error of that run alone.
 func TestPanicsAreErrors(t *testing.T) {
 	m := model([]*onnx.Value{port("x", tensor.Float32, 2)}, []*onnx.Value{port("y", tensor.Float32, 2)}, nil, node("Neg", "x", "z"), node("Relu", "z", "y"))

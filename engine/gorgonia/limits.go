@@ -8,7 +8,8 @@ var limits = struct {
 	elements int // of one value, or of what an operator lays out to compute it
 	list     int // of what is listed one by one: where the elements along an axis come from, the products of a stack
 	bytes    int // of all values of a program
-}{1 << 31, 1 << 26, 1 << 36}
+	nodes    int // of a graph: gorgonia takes time by their square, which nothing stops
+}{1 << 31, 1 << 26, 1 << 36, 10_000}
 
 // large says whether a shape has more than n elements; its dimensions are not
 // negative.

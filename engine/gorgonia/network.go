@@ -23,10 +23,11 @@ type source struct {
 	observe func(op string, took time.Duration)
 	// decoded are the model's own constants, which programs only read.
 	decoded map[*onnx.Tensor]*tensor.Tensor
+	watch   *engine.Watchdog
 }
 
-func newSource(m *onnx.Model, threads int, observe func(string, time.Duration)) *source {
-	s := &source{model: m, run: kernel.NewRunner(threads), observe: observe, decoded: map[*onnx.Tensor]*tensor.Tensor{}}
+func newSource(m *onnx.Model, o engine.Options, observe func(string, time.Duration)) *source {
+	s := &source{model: m, run: kernel.NewRunner(o.Threads), observe: observe, watch: o.Watch, decoded: map[*onnx.Tensor]*tensor.Tensor{}}
 	inits := map[string]bool{}
 	for _, t := range m.Graph.Initializers {
 		inits[t.Name] = true
@@ -38,6 +39,11 @@ func newSource(m *onnx.Model, threads int, observe func(string, time.Duration)) 
 		}
 	}
 	return s
+}
+
+// watched begins to watch a run, until done.
+func (s *source) watched() (done func()) {
+	return s.watch.Watch(Product, s.model.Path, "ran the model")
 }
 
 // values decodes a constant of a lowered model.
@@ -79,6 +85,10 @@ func (s *source) network(ctx context.Context, g *graph, shapes map[string][]int6
 		}
 	}
 	faults := &unsupported{source: s.model, lowered: m.Graph.Index(), nodes: map[*onnx.Node]bool{}}
+	if all := m.Graph.Nodes; len(all) > limits.nodes {
+		faults.add(all[limits.nodes], fmt.Sprintf("with it the network has more than %d nodes", limits.nodes))
+		return nil, faults.err()
+	}
 	made := map[string]*onnx.Node{}
 	var nodes []*onnx.Node
 	for _, n := range m.Graph.Nodes {

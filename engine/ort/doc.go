@@ -4,3 +4,6 @@ package ort
 
 // Name is what the backend is called.
 const Name = "ort"
+
+// Product is what messages call the engine.
+const Product = "ONNX Runtime"

@@ -4,14 +4,11 @@ package ort
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/internal/scratch"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -156,7 +153,7 @@ func fused(ctx context.Context, m *onnx.Model, f sessionFiles, o engine.Options)
 		return nil
 	}
 	o.Optimize = "none" // it is, and the optimiser would not know our blocks
-	s, err := prepareLean(ctx, opt, sessionFiles{own: true}, o)
+	s, err := prepareLean(ctx, opt, sessionFiles{file: f.file, own: true}, o)
 	if err != nil {
 		return nil
 	}
@@ -165,7 +162,7 @@ func fused(ctx context.Context, m *onnx.Model, f sessionFiles, o engine.Options)
 
 // optimised is what ONNX Runtime makes of a model. Its weights lie in a file until done.
 func optimised(ctx context.Context, m *onnx.Model, f sessionFiles, o engine.Options) (opt *onnx.Model, done func(), err error) {
-	f.save, done, err = scratch()
+	f.save, done, err = scratch.File()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -179,28 +176,6 @@ func optimised(ctx context.Context, m *onnx.Model, f sessionFiles, o engine.Opti
 		return nil, nil, err
 	}
 	return opt, done, nil
-}
-
-// scratch makes a file for a while. Under Linux it has no name of its own, so that a
-// program killed meanwhile leaves nothing behind.
-func scratch() (path string, done func(), err error) {
-	dir, err := os.MkdirTemp("", "onnxprobe-")
-	if err != nil {
-		return "", nil, err
-	}
-	path = filepath.Join(dir, "optimized.onnx")
-	f, err := os.Create(path)
-	if err != nil {
-		os.RemoveAll(dir)
-		return "", nil, err
-	}
-	open := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
-	if _, err := os.Stat(open); runtime.GOOS == "linux" && err == nil {
-		os.RemoveAll(dir)
-		return open, func() { f.Close() }, nil
-	}
-	f.Close()
-	return path, func() { os.RemoveAll(dir) }, nil
 }
 
 // blockSize is how many channels this machine's ONNX Runtime puts in a block, found

@@ -62,7 +62,8 @@ func (b Backend) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (
 	if err := b.Available(o); err != nil {
 		return nil, err
 	}
-	f := sessionFiles{own: m.Opset(engine.Domain) > 0, half: half(m)}
+	defer o.Watch.Watch(Product, m.Path, "prepared the model")()
+	f := sessionFiles{file: m.Path, own: m.Opset(engine.Domain) > 0, half: half(m)}
 	if m.HasExternal() {
 		f.dir = m.Dir
 	}
@@ -119,7 +120,8 @@ const weightsFile = "onnxprobe.weights"
 
 // sessionFiles is what a session needs beside the model itself.
 type sessionFiles struct {
-	dir string // of the model's external data; "" for none
+	file string // the model's, for messages
+	dir  string // of the model's external data; "" for none
 	// weights are the bytes of weightsFile, outside Go's heap; nil for none.
 	weights []byte
 	save    string // where to write the optimised model; "" for nowhere
@@ -189,7 +191,7 @@ func prepare(ctx context.Context, proto []byte, f sessionFiles, o engine.Options
 		das.Destroy()
 		return nil, fmt.Errorf("preparing the model for ort: %w", err)
 	}
-	s.place, s.net.opened = boundTo(o), o
+	s.place, s.net.opened, s.net.file = boundTo(o), o, f.file
 	if o.Fallback {
 		if s.onCPU, err = s.assigned("CPUExecutionProvider"); err != nil {
 			return nil, errors.Join(err, s.Close())

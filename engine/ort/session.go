@@ -18,6 +18,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/internal/spare"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
@@ -28,6 +29,7 @@ type network struct {
 	ptr    unsafe.Pointer // its OrtSession
 	users  atomic.Int32   // sessions that are not closed
 	opened engine.Options // what it was opened with
+	file   string         // the model's
 }
 
 // leave gives the network's memory back after its last session.
@@ -59,7 +61,7 @@ type session struct {
 	home    *thread      // that all runs are on; nil for any
 	onCPU   []string     // see engine.Placer
 	note    string       // see engine.Noter
-	spare   spare        // see engine.Recycler
+	spare   spare.Outputs
 
 	depends []bool // outputs whose shape does not follow from the inputs' shapes, and those that are inputs
 }
@@ -122,7 +124,7 @@ func (n *network) session(in, out []engine.Port) (*session, error) {
 		s.names[i] = C.CString(p.Name)
 	}
 	s.made = make([][]int, len(s.out))
-	s.spare.of = make([][]*tensor.Tensor, len(s.out))
+	s.spare.Keep(len(s.out))
 	s.depends = make([]bool, len(s.out))
 	for i, p := range s.out {
 		// ONNX Runtime hands such an output the input's memory, and leaves the
@@ -218,6 +220,14 @@ func (s *session) Close() error {
 	return err
 }
 
+// Recycle is part of engine.Recycler.
+func (s *session) Recycle(out []*tensor.Tensor) { s.spare.Give(out) }
+
+// output is memory for output i in a shape.
+func (s *session) output(i int, shape []int) (*tensor.Tensor, error) {
+	return s.spare.Take(i, s.out[i].DType, shape)
+}
+
 // Run evaluates the model. A cancelled context is seen between two nodes, so a
 // single long node runs to its end.
 func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
@@ -243,7 +253,9 @@ func (s *session) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tenso
 			}
 		}()
 	}
+	done := s.net.opened.Watch.Watch(Product, s.net.file, "ran the model")
 	out, err := s.evaluateAtHome(ctx, in)
+	done()
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

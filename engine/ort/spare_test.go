@@ -10,6 +10,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/enginetest"
+	"github.com/onnxprobe/onnxprobe/engine/internal/spare"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
@@ -54,7 +55,7 @@ func TestRecycle(t *testing.T) {
 		for range 9 {
 			s.Recycle(kept)
 		}
-		if n := len(s.spare.of[0]); n > spares {
+		if n := s.spare.Kept(0); n > spare.Most {
 			t.Errorf("%d spare outputs are kept", n)
 		}
 		if err := s.Close(); err != nil {
