@@ -26,6 +26,7 @@ var diagram = map[string][]string{
 	"engine/internal/safe":    {},
 	"engine/internal/scratch": {},
 	"engine/internal/spare":   {"onnx/tensor"},
+	"engine/isolate":          {"onnx", "onnx/tensor", "engine", "engine/internal/scratch", "engine/internal/spare"},
 	"engine/dataset/parquet":  {"engine/internal/safe"},
 	"engine/dataset/picture":  {"onnx", "onnx/tensor", "engine/internal/jpeg", "engine/internal/safe"},
 	"engine/dataset": {
@@ -35,7 +36,7 @@ var diagram = map[string][]string{
 	"engine/ort": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/internal/scratch", "engine/internal/spare", "engine/ort/install",
 	},
-	"engine/backends":           {"engine", "engine/gorgonia", "engine/ort"},
+	"engine/backends":           {"engine", "engine/gorgonia", "engine/isolate", "engine/ort"},
 	"probes/text":               {},
 	"probes/site":               {"onnx", "onnx/tensor"},
 	"probes/internal/store":     {},
@@ -59,7 +60,7 @@ var diagram = map[string][]string{
 		"probes/text",
 	},
 	"probes/region": {
-		"onnx", "onnx/tensor", "engine/dataset", "engine/dataset/picture", "probes", "probes/result",
+		"onnx", "onnx/tensor", "engine", "engine/dataset", "engine/dataset/picture", "probes", "probes/result",
 		"probes/site",
 	},
 	"probes/internal/draw": {"engine/dataset/picture", "probes/region"},
@@ -96,7 +97,7 @@ var diagram = map[string][]string{
 	"testdata": {},
 	"cmd/onnxprobe": {
 		"onnx", "onnx/tensor", "engine", "engine/backends", "engine/dataset", "engine/dataset/picture",
-		"engine/ort", "engine/ort/install", "probes", "probes/attack", "probes/bench", "probes/dynamics",
+		"engine/isolate", "engine/ort", "engine/ort/install", "probes", "probes/attack", "probes/bench", "probes/dynamics",
 		"probes/encoding", "probes/job", "probes/partition", "probes/region", "probes/region/annotate",
 		"probes/region/locate", "probes/region/overlay", "probes/region/predict", "probes/region/segment",
 		"probes/region/survey", "probes/report", "probes/result", "probes/site", "probes/text", "testdata",

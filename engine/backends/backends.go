@@ -22,6 +22,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
+	"github.com/onnxprobe/onnxprobe/engine/isolate"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
 )
 
@@ -57,6 +58,33 @@ type Request struct {
 	Float64 bool
 	// Derivatives says that the backend must be an engine.Differentiator.
 	Derivatives bool
+	// Isolate says whether models run in processes of their own, within Limits.
+	Isolate isolate.Mode
+	Limits  isolate.Limits
+}
+
+// LightRun is how many multiply-adds of a run are few: they take a millisecond or two, of
+// which a process of its own would cost a part worth knowing.
+const LightRun = 100_000_000
+
+// Apart is b in processes of their own, always.
+func Apart(b engine.Backend, limits isolate.Limits) *isolate.Backend {
+	product := map[string]string{ort.Name: ort.Product, gorgonia.Name: gorgonia.Product}[b.Name()]
+	return &isolate.Backend{Backend: b, Product: product, Limits: limits}
+}
+
+// isolated is b as r asks for it.
+func (r *Request) isolated(b engine.Backend) engine.Backend {
+	w := Apart(b, r.Limits)
+	switch {
+	case r.Isolate == isolate.Yes:
+		w.Strict = true
+	case r.Isolate == isolate.Auto && isolate.Supported && b.Name() == ort.Name && r.Options.Device.Kind != "cuda":
+		w.Light = LightRun
+	default:
+		return b
+	}
+	return w
 }
 
 // Choose takes the backend for a request. One that is asked for by name is never
@@ -96,7 +124,18 @@ func choose(all []engine.Backend, r Request) (engine.Backend, error) {
 		if name != "" && name != b.Name() {
 			continue
 		}
+		if r.Derivatives && r.Isolate == isolate.Yes {
+			faults = append(faults, &engine.UnavailableError{Backend: b.Name(), Reason: "it gives derivatives in the program itself, not in a process of its own",
+				Remedy: "do without isolation where you trust the model", Options: []string{"isolate.No"}})
+			continue
+		}
+		if !r.Derivatives {
+			b = r.isolated(b)
+		}
 		if err := b.Available(r.Options); err != nil {
+			if lost := (*engine.LostError)(nil); errors.As(err, &lost) {
+				return nil, err // it is there, and did not come up
+			}
 			faults = append(faults, err)
 			continue
 		}
