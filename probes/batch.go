@@ -23,6 +23,7 @@ type Batch struct {
 	items   []dataset.Item
 	errs    []error
 	warned  []string
+	bound   []int            // the places of Plan.Fit.Others in batch
 	others  []*tensor.Tensor // the batches of Plan.Fit.Others
 	out     []*tensor.Tensor // nil where no group reads it
 	states  []any
@@ -102,16 +103,27 @@ func (s *Batch) Codes() []byte {
 	return s.packed[:s.Len()*width]
 }
 
-// infer is the part of a step that needs the engine.
-func (s *Batch) infer(ctx context.Context, l *lane) (err error) {
-	b := s.batch
-	defer func() { s.batch = nil }()
+// beside is the rows of Plan.Fit.Others in b.
+func (s *Batch) beside(b *dataset.Batch) (others []*tensor.Tensor) {
+	for _, k := range s.bound {
+		others = append(others, b.Others[k])
+	}
+	return others
+}
+
+// step runs the network and the makers on b.
+func (s *Batch) step(ctx context.Context, l *lane, b *dataset.Batch) (err error) {
+	defer func() { err = s.limited(err) }()
 	s.session, s.makers = l.r, l.makers
+	s.batch, s.others = b, s.beside(b)
 	s.rows.reset()
 	s.items, s.errs = append(s.items[:0], b.Items...), append(s.errs[:0], b.Errs...)
 	s.warned = append(s.warned[:0], b.Warnings...)
 	s.states, s.coded = s.states[:0], false
 	if l.runs {
+		if s.out != nil { // of a step that crashed later
+			s.session.Recycle(s.out)
+		}
 		if s.out, err = s.session.Infer(ctx, b.Input, s.others...); err != nil {
 			return err
 		}
@@ -129,7 +141,7 @@ func (s *Batch) infer(ctx context.Context, l *lane) (err error) {
 	return nil
 }
 
-// write is the part of a step that does not.
+// write is the part of a step that does not need the engine: see infer.
 func (s *Batch) write(sink result.Sink, sum *result.Summary, o RunOptions) error {
 	nan := s.session.nan(s.out)
 	s.rows.reset()

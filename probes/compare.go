@@ -127,11 +127,11 @@ func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dat
 		x := samplesOf(batch, bound)
 		ca, oa, na, err := sa.codes(ctx, x)
 		if err != nil {
-			return nil, fmt.Errorf("side a: %w", err)
+			return nil, fmt.Errorf("side a: %w", lostAt(batch.Items, err))
 		}
 		cb, ob, nb, err := sb.codes(ctx, x)
 		if err != nil {
-			return nil, fmt.Errorf("side b: %w", err)
+			return nil, fmt.Errorf("side b: %w", lostAt(batch.Items, err))
 		}
 		var flipped []int
 		for i := range x.n {

@@ -193,6 +193,7 @@ type crossed struct {
 
 // Run gives what changed around the batch's items.
 func (c *counter) Run(ctx context.Context, s *Batch) (any, error) {
+	c.of = c.of[:0] // of a run that crashed
 	in := s.Input()
 	sites, around := len(c.r.Plan.Sites), in
 	others := make([]*tensor.Tensor, len(s.others))

@@ -146,10 +146,7 @@ func (p *Plan) keepsItems(ctx context.Context, b engine.Backend, o engine.Option
 	if q.Model, err = q.rewrite(); err != nil {
 		return err
 	}
-	if err := o.CheckMemory(q.Model, q.Fit.Shapes(int64(p.Fit.Batch))); err != nil {
-		return err
-	}
-	s, err := b.Prepare(ctx, q.Model, o)
+	s, err := engine.Prepare(ctx, b, q.Model, q.Fit.Shapes(int64(p.Fit.Batch)), o)
 	if err != nil {
 		return err
 	}

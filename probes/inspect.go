@@ -3,6 +3,7 @@ package probes
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -160,10 +161,7 @@ func (d *Inspection) try(ctx context.Context, b engine.Backend, o engine.Options
 		model, shapes = d.plan.Model, d.plan.Fit.Shapes(int64(max(d.plan.Fit.Batch, 1)))
 	}
 	prepare := func(m *onnx.Model) error {
-		if err := o.CheckMemory(m, shapes); err != nil {
-			return err
-		}
-		s, err := b.Prepare(ctx, m, o)
+		s, err := engine.Prepare(ctx, b, m, shapes, o)
 		if err == nil {
 			s.Close()
 		}
@@ -171,7 +169,10 @@ func (d *Inspection) try(ctx context.Context, b engine.Backend, o engine.Options
 	}
 	err := prepare(model)
 	if r.Runs = err == nil; !r.Runs {
-		r.Why, r.Plain = d.say(err), d.plan != nil && prepare(d.model) == nil
+		// What took all of the time or memory with probes is not tried once more without.
+		lost := (*engine.LostError)(nil)
+		beyond := errors.As(err, &lost) && !lost.Crashed()
+		r.Why, r.Plain = d.say(err), d.plan != nil && !beyond && prepare(d.model) == nil
 	}
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -133,7 +134,8 @@ func (r *Prober) Sessions() []*Prober { return append([]*Prober{r}, r.peers...) 
 type lane struct {
 	r       *Prober
 	makers  []Maker
-	runs    bool // the makers read the network's outputs
+	runs    bool          // the makers read the network's outputs
+	running *sync.RWMutex // of all lanes, held by each that runs
 	in, out chan *Batch
 	wait    time.Duration // for items
 	infer   time.Duration
@@ -147,8 +149,9 @@ func (r *Prober) lanes(ctx context.Context, probes []Probe) (lanes []*lane, size
 			return nil, 0, err
 		}
 	}
+	var running sync.RWMutex
 	for _, p := range r.Sessions() {
-		l := &lane{r: p, makers: make([]Maker, len(probes)), in: make(chan *Batch)}
+		l := &lane{r: p, makers: make([]Maker, len(probes)), running: &running, in: make(chan *Batch)}
 		size = 1
 		for i, g := range probes {
 			if l.makers[i], err = g.Start(ctx, p); err != nil {
@@ -205,10 +208,7 @@ func deal(ctx context.Context, lanes []*lane, batches iter.Seq2[*dataset.Batch, 
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
-		s.ready, s.batch, s.others = ready, b, s.others[:0]
-		for _, k := range bound {
-			s.others = append(s.others, b.Others[k])
-		}
+		s.ready, s.batch, s.bound = ready, b, bound
 		lanes[turn%len(lanes)].in <- s
 		turn++
 	}

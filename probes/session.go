@@ -69,10 +69,7 @@ func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, bat
 			return nil, err
 		}
 	}
-	if err := o.CheckMemory(q.Model, q.Fit.Shapes(int64(batch))); err != nil {
-		return nil, err
-	}
-	s, err := b.Prepare(ctx, q.Model, o)
+	s, err := engine.Prepare(ctx, b, q.Model, q.Fit.Shapes(int64(batch)), o)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +179,7 @@ func (p *Plan) singly(ctx context.Context, b engine.Backend, o engine.Options) (
 // sameAsSource runs two random samples through the model as exported, one by
 // one, and through the rewritten one together.
 func (r *Prober) sameAsSource(ctx context.Context) (bool, error) {
-	src, err := r.Backend.Prepare(ctx, r.Plan.source, r.Options)
+	src, err := engine.Prepare(ctx, r.Backend, r.Plan.source, r.Plan.Fit.Shapes(1), r.Options)
 	if err != nil {
 		return false, err
 	}
@@ -197,6 +194,9 @@ func (r *Prober) sameAsSource(ctx context.Context) (bool, error) {
 	got, err := r.Infer(ctx, in)
 	if ctx.Err() != nil {
 		return false, ctx.Err()
+	}
+	if lost := (*engine.LostError)(nil); errors.As(err, &lost) {
+		return false, err
 	}
 	if err != nil {
 		return false, nil // the rewritten model does not run: the exported one may

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
@@ -176,10 +177,7 @@ func (r *Prober) gather(ctx context.Context, nb *Complexity, groups int) (*Probe
 	if p.Model, err = p.rewrite(); err != nil {
 		return nil, err
 	}
-	if err := r.Options.CheckMemory(p.Model, nil); err != nil { // it declares what it takes
-		return nil, err
-	}
-	s, err := r.Backend.Prepare(ctx, p.Model, r.Options)
+	s, err := engine.Prepare(ctx, r.Backend, p.Model, nil, r.Options) // it declares what it takes
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,28 @@ type Batch struct {
 	// Others are the rows of Sides, [size, row shape...], in that order. Those of
 	// items that could not be read and from N on are zero, but for shared ones.
 	Others []*tensor.Tensor
+
+	sides []Side
+}
+
+// Only is a batch of size rows with the given items of b in their places, in memory of its
+// own. All other rows are as those from N on.
+func (b *Batch) Only(items []int, size int) (*Batch, error) {
+	c := *b
+	var err error
+	if c.Input, err = tensor.New(tensor.Float32, append([]int{size}, b.Input.Shape[1:]...)...); err != nil {
+		return nil, err
+	}
+	if c.Others, err = roomFor(b.sides, size); err != nil {
+		return nil, err
+	}
+	for _, i := range items {
+		c.Input.SetRow(i, b.Input, i)
+		for k, t := range c.Others {
+			t.SetRow(i, b.Others[k], i)
+		}
+	}
+	return &c, nil
 }
 
 // inFlight is the least number of batches there are: one with the consumer, one
@@ -68,7 +90,7 @@ func HeldBatches(ctx context.Context, ds Dataset, size, workers, held int) iter.
 				return
 			}
 			r.free <- &filling{data: make([]float32, size*width),
-				Batch: Batch{Items: make([]Item, size), Errs: make([]error, size), Warnings: make([]string, size), Others: others}}
+				Batch: Batch{Items: make([]Item, size), Errs: make([]error, size), Warnings: make([]string, size), Others: others, sides: r.sides}}
 		}
 		ctx, cancel := context.WithCancelCause(ctx)
 		r.stop = cancel

@@ -71,6 +71,32 @@ func TestRowsBesideSamples(t *testing.T) {
 			}
 		}
 	}
+	// Some of a batch are in their places, and nothing is of its memory.
+	for b, err := range Batches(context.Background(), besides(t, 3), 4, 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		some, err := b.Only([]int{0, 2}, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, box, ids := tensor.Data[float32](some.Input), tensor.Data[float32](some.Others[0]), tensor.Data[int64](some.Others[1])
+		for i := range 5 {
+			var row [3]float32
+			n := 0
+			if i == 0 || i == 2 {
+				row, n = [3]float32(tensor.Data[float32](b.Input)[3*i:]), i
+			}
+			if [3]float32(x[3*i:]) != row || box[4*i] != float32(n) || ids[2*i+1] != int64(10*n) {
+				t.Errorf("row %d of some is %v, %v, %v", i, x[3*i:3*i+3], box[4*i:4*i+4], ids[2*i:2*i+2])
+			}
+		}
+		clear(x)
+		clear(box)
+		if scale := tensor.Data[float32](some.Others[2]); !slices.Equal(scale, []float32{2, 2, 2, 2, 2}) || tensor.Data[float32](b.Input)[0] == 0 || tensor.Data[float32](b.Others[0])[8] != 2 {
+			t.Errorf("what all share is %v, and the batch %v", scale, b.Input)
+		}
+	}
 	ds, err := Beside(besides(t, 2), Side{Name: "mask", Rows: tensor.Of([]uint8{1}, 1), Shared: true})
 	if err != nil {
 		t.Fatal(err)

@@ -100,6 +100,8 @@ type Result struct {
 	DeviceGrowth int64 `json:"device_growth_bytes,omitempty"`
 	// Notes are what sessions did otherwise than they were asked to.
 	Notes []string `json:"notes,omitempty"`
+
+	peak int64 // while the sessions were open
 }
 
 // Noisy reports whether plain inference or codes varied so much that only the
@@ -163,7 +165,7 @@ func (b *Bench) Measure(ctx context.Context, batch int) (*Result, error) {
 	if len(all) > 2 {
 		res.Complexity = &all[2].Variant
 	}
-	res.HostBytes, res.Growth = slices.Max(held), growth(held)
+	res.HostBytes, res.Growth, res.peak = slices.Max(held), growth(held), peak()
 	res.DeviceBytes = b.deviceMemory(ctx)
 	res.DeviceGrowth = res.DeviceBytes - device
 	res.Notes = slices.Compact(slices.Sorted(slices.Values(append(p.Notes(), r.Notes()...))))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -359,4 +360,30 @@ func TestGPU(t *testing.T) {
 	if held(apps, "4712") != 0 || held(apps, "1") != 0 {
 		t.Error("a process without a figure has one")
 	}
+}
+
+// What engines in processes of their own hold counts.
+func TestMemoryOfChildren(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("no /proc")
+	}
+	before, peaked := resident(), peak()
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	if len(children()) == 0 {
+		t.Skip("this kernel does not list children")
+	}
+	for range 100 {
+		if resident() > before+100<<10 && peak() > peaked+100<<10 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("%d held with a child, %d before; at most %d and %d", resident(), before, peak(), peaked)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -42,11 +43,36 @@ func describe(ctx context.Context, d engine.Device) Machine {
 	return m
 }
 
-// peak is the most memory, in bytes, that this process ever held; 0 is not known.
-func peak() int64 { return kilobytes(fieldOf("/proc/self/status", "VmHWM")) }
+// peak is the most memory, in bytes, that this process ever held, and with it engines that
+// run in processes of their own; 0 is not known.
+func peak() int64 {
+	n := kilobytes(fieldOf("/proc/self/status", "VmHWM"))
+	for _, status := range children() {
+		n += kilobytes(fieldOf(status, "VmHWM"))
+	}
+	return n
+}
 
-// resident is the memory that this process holds now; 0 is not known.
-func resident() int64 { return kilobytes(fieldOf("/proc/self/status", "VmRSS")) }
+// resident is the memory that they hold now; 0 is not known.
+func resident() int64 {
+	n := kilobytes(fieldOf("/proc/self/status", "VmRSS"))
+	for _, status := range children() { // what is shared with them is counted above
+		n += kilobytes(fieldOf(status, "RssAnon")) + kilobytes(fieldOf(status, "RssFile"))
+	}
+	return n
+}
+
+// children are the status files of the processes that this one has started.
+func children() (files []string) {
+	tasks, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, t := range tasks {
+		b, _ := os.ReadFile(t)
+		for _, pid := range strings.Fields(string(b)) {
+			files = append(files, "/proc/"+pid+"/status")
+		}
+	}
+	return files
+}
 
 // fieldOf is the value of the first line "name: value" of a file of /proc; "" where
 // there is no such file.

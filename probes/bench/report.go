@@ -68,7 +68,7 @@ func (b *Bench) Report(ctx context.Context, sizes []int, say func(string)) (*Rep
 		if fit := b.Codes.Fit.Note; fit != "" && r.Results == nil {
 			say(fit)
 		}
-		r.Results = append(r.Results, res)
+		r.Results, r.PeakBytes = append(r.Results, res), max(r.PeakBytes, res.peak)
 		for _, s := range res.Notes {
 			say(s)
 		}
@@ -85,7 +85,7 @@ func (b *Bench) Report(ctx context.Context, sizes []int, say func(string)) (*Rep
 			break
 		}
 	}
-	r.PeakBytes = peak()
+	r.PeakBytes = max(r.PeakBytes, peak())
 	return r, nil
 }
 
@@ -124,7 +124,7 @@ func (r *Report) Print(w io.Writer) {
 	fmt.Fprintln(w, "\nbytes are of one image; memory is what opening and first running each session added")
 	if r.PeakBytes > 0 {
 		last := r.Results[len(r.Results)-1]
-		fmt.Fprintf(w, "the process held %s at most; over the last %s it grew by %.1f MB\n", text.Size(r.PeakBytes),
+		fmt.Fprintf(w, "the program held %s at most; over the last %s it grew by %.1f MB\n", text.Size(r.PeakBytes),
 			text.Count(last.Plain.Items+last.Codes.Items, "image"), float64(last.Growth)/1e6)
 	}
 }

@@ -16,14 +16,16 @@ import (
 
 // Status is how far a job is.
 type Status struct {
-	Shards   int   `json:"shards"`
-	Done     int   `json:"done"`
-	Missing  []int `json:"missing"` // neither done nor set aside
-	Running  []int `json:"running"` // of those, where a worker of this machine is
-	Aside    []int `json:"set_aside"`
-	Items    int   `json:"items"`
-	Finished int   `json:"items_done"`
-	Failed   int   `json:"items_failed"`
+	Shards  int   `json:"shards"`
+	Done    int   `json:"done"`
+	Missing []int `json:"missing"` // neither done nor set aside
+	Running []int `json:"running"` // of those, where a worker of this machine is
+	Aside   []int `json:"set_aside"`
+	// AsideErrors are what shards that are set aside ended with, of those that say so.
+	AsideErrors []string `json:"set_aside_errors,omitempty"`
+	Items       int      `json:"items"`
+	Finished    int      `json:"items_done"`
+	Failed      int      `json:"items_failed"`
 	// Regions counts the rows so far, where they are of regions.
 	Regions *region.RowSummary `json:"regions,omitempty"`
 	// Tiles is their number so far, where pictures are cut into them.
@@ -58,7 +60,9 @@ func (p *Plan) Status() (Status, error) {
 			return s, err
 		}
 		if aside != nil {
-			s.Aside = append(s.Aside, i)
+			if s.Aside = append(s.Aside, i); aside.Error != "" {
+				s.AsideErrors = append(s.AsideErrors, fmt.Sprintf("shard %d: %s", i, aside.Error))
+			}
 			continue
 		}
 		s.Missing = append(s.Missing, i)
@@ -104,8 +108,10 @@ func (s *Status) Print(w io.Writer) {
 		done = "yes"
 	}
 	text.Table(w, append(rows, []string{"finished", done}))
-	for _, e := range s.Errors[:min(3, len(s.Errors))] {
-		fmt.Fprintln(w, "  "+e)
+	for _, all := range [][]string{s.AsideErrors, s.Errors} {
+		for _, e := range all[:min(3, len(all))] {
+			fmt.Fprintln(w, "  "+e)
+		}
 	}
 	for _, said := range s.Warnings {
 		fmt.Fprintln(w, "  "+said.String())
@@ -190,6 +196,7 @@ func (p *Plan) whole() (w manifest, lacks []int, err error) {
 				w.Engines = append(w.Engines, r.Engine)
 			}
 		case a != nil:
+			a.Error = "" // which has names of one machine
 			w.Aside = append(w.Aside, *a)
 		default:
 			lacks = append(lacks, i)

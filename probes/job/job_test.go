@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,29 @@ type faultySession struct {
 
 func (s faultySession) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	if err := s.fail(); err != nil {
+		return nil, err
+	}
+	return s.Session.Run(ctx, in)
+}
+
+// brittle is an engine that a batch ends by what is in it.
+type brittle struct {
+	gorgonia.Backend
+	lost func(x *tensor.Tensor) error
+}
+
+func (b brittle) Prepare(ctx context.Context, m *onnx.Model, o engine.Options) (engine.Session, error) {
+	s, err := b.Backend.Prepare(ctx, m, o)
+	return brittleSession{s, b}, err
+}
+
+type brittleSession struct {
+	engine.Session
+	b brittle
+}
+
+func (s brittleSession) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+	if err := s.b.lost(in[0]); err != nil {
 		return nil, err
 	}
 	return s.Session.Run(ctx, in)
@@ -156,6 +180,116 @@ func TestEngineFails(t *testing.T) {
 	for _, n := range names(t, p.Dir()) {
 		if strings.Contains(n, "_failed") || strings.Contains(n, "_tries") || strings.HasPrefix(n, ".") {
 			t.Errorf("%s is left", n)
+		}
+	}
+}
+
+// A picture at which the engine crashes is a row that says so. Where it is none alone, or
+// the engine goes beyond a limit, the shard is set aside after its tries, which say where
+// that was; it is no fault of the machine, which would end the run.
+func TestEngineIsLost(t *testing.T) {
+	pre, err := picture.ParsePreprocess("mnist-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := dataset.Open([]string{"../../testdata/images/digits"}, dataset.Options{Preprocess: &pre})
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(x *tensor.Tensor, items ...int) bool {
+		n := x.Len() / x.Shape[0]
+		for _, i := range items {
+			want, in := make([]float32, n), false
+			if err := ds.Sample(i, want); err != nil {
+				t.Fatal(err)
+			}
+			for k := range x.Shape[0] {
+				in = in || slices.Equal(tensor.Data[float32](x)[k*n:(k+1)*n], want)
+			}
+			if !in {
+				return false
+			}
+		}
+		return true
+	}
+	crash := &engine.LostError{Engine: "fake", Model: "m.onnx", Doing: "ran the model", Signal: "SIGFPE"}
+	late := &engine.LostError{Engine: "fake", Model: "m.onnx", Doing: "ran the model", Why: errors.New("took longer than 60 s")}
+	from := func(shard int) string { return ds.Item(25*shard).ID + " to " + ds.Item(25*shard+24).ID }
+	for name, c := range map[string]struct {
+		lost   func(x *tensor.Tensor) error
+		failed int            // items
+		aside  map[int]string // the errors of shards
+	}{
+		"one picture": {func(x *tensor.Tensor) error {
+			if has(x, 53) {
+				return crash
+			}
+			return nil
+		}, 1, nil},
+		"two together": {func(x *tensor.Tensor) error {
+			if has(x, 30, 47) {
+				return crash
+			}
+			return nil
+		}, 0, map[int]string{1: "the items " + from(1) + " crash the engine together and not alone: m.onnx: fake crashed with SIGFPE while it ran the model"}},
+		"a limit everywhere": {func(x *tensor.Tensor) error { return late }, 0, map[int]string{
+			0: "items " + from(0) + ": m.onnx: fake took longer than 60 s while it ran the model", 1: "items " + from(1) + ": m.onnx: fake took",
+			2: "items " + from(2) + ": m.onnx: fake took", 3: "items " + from(3) + ": m.onnx: fake took"}},
+	} {
+		p, _ := planned(t, func() error { return nil })
+		m, err := onnx.Load(p.Model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.Open(context.Background(), probes.Request{Model: m, Backend: brittle{lost: c.lost}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { r.Close() })
+		for try := range 4 {
+			w, err := p.NewWorker(r, WorkerOptions{MaxTries: 3, Words: func(err error) string { return "in words: " + err.Error() }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []Result
+			err = w.Run(context.Background(), p.Slice(0, 1), func(res Result) { got = append(got, res) })
+			var aside AsideError
+			if len(got) != 4 || (err == nil) != (c.aside == nil) || errors.As(err, &aside) != (c.aside != nil && try == 3) {
+				t.Fatalf("%s, try %d: %+v, %v", name, try, got, err)
+			}
+			for i, res := range got {
+				want, failed := c.aside[i], 0
+				if i == 2 {
+					failed = c.failed
+				}
+				if try < 3 && want != "" {
+					want = fmt.Sprintf("in words: shard %d: %s", i, want)
+				} else if want != "" && !res.Aside || want == "" && res.Failed != failed {
+					t.Errorf("%s, try %d: shard %d is %+v", name, try, i, res)
+				}
+				if try < 3 && !strings.HasPrefix(res.Error, want) || try == 3 && res.Error != "" {
+					t.Errorf("%s, try %d: the error of shard %d is %q, want %q", name, try, i, res.Error, want)
+				}
+			}
+			var said []string
+			if try >= 2 {
+				for i := range 4 {
+					if c.aside[i] != "" {
+						said = append(said, fmt.Sprintf("shard %d: in words: %s", i, c.aside[i]))
+					}
+				}
+			}
+			s, err := p.Status()
+			if err != nil || s.Done != 4-len(c.aside) || s.Failed != c.failed || !slices.EqualFunc(s.AsideErrors, said, strings.HasPrefix) {
+				t.Errorf("%s, try %d: %+v, %v, want %q", name, try, s, err, said)
+			}
+			if c.failed > 0 && (len(s.Errors) != 1 || !strings.HasSuffix(s.Errors[0], "crashed the engine with SIGFPE")) {
+				t.Errorf("%s: the errors %q", name, s.Errors)
+			}
+			var b strings.Builder
+			if s.Print(&b); len(said) > 0 && !strings.Contains(b.String(), "\n  "+said[0]) {
+				t.Errorf("%s: printed as\n%s", name, b.String())
+			}
 		}
 	}
 }

@@ -14,6 +14,8 @@ type Aside struct {
 	Fingerprint string `json:"fingerprint"`
 	Tries       int    `json:"tries"`
 	Reason      string `json:"reason"`
+	// Error is what the last of the tries ended with, "" where it ended with its process.
+	Error string `json:"error,omitempty"`
 	// Sum is the SHA-256 of the file: see sealed.
 	Sum string `json:"sum,omitempty"`
 }
@@ -67,9 +69,9 @@ type free struct{}
 
 func (free) Release(bool) {}
 
-// setAside gives a shard up.
-func (p *Plan) setAside(i, tries int) (*Aside, error) {
-	a := &Aside{Shard: i, Fingerprint: p.fingerprint(i), Tries: tries,
+// setAside gives a shard up; last is the error of the last try, or "".
+func (p *Plan) setAside(i, tries int, last string) (*Aside, error) {
+	a := &Aside{Shard: i, Fingerprint: p.fingerprint(i), Tries: tries, Error: last,
 		Reason: strconv.Itoa(tries) + " tries ended with their process, or with an error of the engine"}
 	b, err := sealed(a, &a.Sum)
 	if err == nil {

@@ -169,7 +169,7 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 		return res, ownError{err}
 	}
 	if w.options.MaxTries > 0 && dead >= w.options.MaxTries {
-		if _, err := p.setAside(i, dead); err != nil {
+		if _, err := p.setAside(i, dead, ""); err != nil {
 			return res, err
 		}
 		res.Aside = true
@@ -182,11 +182,17 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 	r, err = w.make(ctx, i)
 	if err != nil {
 		w.inputs.forget() // what was opened may hold the fault
-		t.Release(w.blames(ctx, err))
+		blamed := w.blames(ctx, err)
+		t.Release(blamed)
 		if r, _ := p.Done(i); r != nil && !again && ctx.Err() == nil { // by another worker
 			w.done.Skipped++
 			res.Skipped = true
 			return fill(r), nil
+		}
+		if dead++; blamed && dead == w.options.MaxTries {
+			if _, lost := p.setAside(i, dead, w.worded(err)); lost != nil {
+				return res, errors.Join(err, lost)
+			}
 		}
 		return res, fmt.Errorf("shard %d: %w", i, err)
 	}
@@ -210,6 +216,14 @@ func (w *Worker) blames(ctx context.Context, err error) bool {
 		!errors.As(err, &lost) && dataset.FaultOf(err) == dataset.ItemFault
 }
 
+// worded is an error in the words of the options.
+func (w *Worker) worded(err error) string {
+	if w.options.Words == nil {
+		return err.Error()
+	}
+	return w.options.Words(err)
+}
+
 // enough is how many shards may end by the machine's fault, one after the other, before
 // others are not tried.
 const enough = 3
@@ -227,10 +241,7 @@ func (w *Worker) Run(ctx context.Context, shards iter.Seq[int], report func(Resu
 			if ctx.Err() != nil {
 				return InterruptedError{w.done.Shards}
 			}
-			res.Error, res.Seconds = err.Error(), time.Since(start).Seconds()
-			if w.options.Words != nil {
-				res.Error = w.options.Words(err)
-			}
+			res.Error, res.Seconds = w.worded(err), time.Since(start).Seconds()
 			failed++
 			var un *UnreachableError
 			if errors.As(err, &un) {

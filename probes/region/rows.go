@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -352,9 +353,11 @@ func (r *Rows) item(in batch, k int) error {
 }
 
 // machine is the one of faults that is the machine's and says nothing of an item, or nil.
+// An engine that went beyond a limit says no more.
 func machine(faults ...error) error {
 	for _, err := range faults {
-		if dataset.FaultOf(err) == dataset.MachineFault {
+		var lost *engine.LostError
+		if dataset.FaultOf(err) == dataset.MachineFault || errors.As(err, &lost) && !lost.Crashed() {
 			return err
 		}
 	}

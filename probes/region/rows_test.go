@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
@@ -312,6 +313,38 @@ func TestRowOfAPictureThatFailed(t *testing.T) {
 	row := to.rows[1+2]
 	if row["id"] != "p3" || row["region"] != nil || row["error"] != "it is no picture" || sum.Regions != 19-2 || sum.Failed != 3 {
 		t.Errorf("%v; %+v", row, sum)
+	}
+}
+
+// faulty is a source that finds nothing but a fault.
+type faulty struct{ err error }
+
+func (f faulty) Has(int) bool                                  { return true }
+func (f faulty) Regions(int, picture.Size) ([]Region, []error) { return nil, []error{f.err} }
+
+// A picture at which the engine that finds regions crashes is a row, and one that goes
+// beyond a limit ends the run.
+func TestRowsOfALostEngine(t *testing.T) {
+	x := newTrial(t)
+	lost := &engine.LostError{Engine: "fake", Doing: "ran the model", Signal: "SIGFPE"}
+	for _, ends := range []bool{false, true} {
+		to := &table{}
+		if ends {
+			lost.Signal, lost.Why = "", errors.New("took longer than 60 s")
+		}
+		where := func(int) (picture.Geometry, error) { return x.geometry, nil }
+		r, err := NewRows(to, x.plan.Sites, x.layouts, where, faulty{fmt.Errorf("regions by a model: %w", lost)}, RowOptions{Code: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.Write([]result.Column{{Name: "id", Values: []string{"p"}}, {Name: "path", Values: []string{"p"}}, {Name: "status", Values: []string{"ok"}},
+			{Name: "error", Values: []string{""}}, {Name: "code", Values: x.code[0], Width: len(x.code[0])}})
+		if errors.Is(err, lost) != ends || (len(to.rows) == 1) == ends {
+			t.Fatalf("ends %v: %v, %d rows", ends, err, len(to.rows))
+		}
+		if want := "regions by a model: fake crashed with SIGFPE while it ran the model"; !ends && to.rows[0]["error"] != want {
+			t.Errorf("the row's error is %v, want %s", to.rows[0]["error"], want)
+		}
 	}
 }
 

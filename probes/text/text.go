@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -17,12 +18,13 @@ func Table(w io.Writer, rows [][]string) {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(s)+2)
+			widths[i] = max(widths[i], utf8.RuneCountInString(Line(s))+2)
 		}
 	}
 	for _, r := range rows {
 		var b strings.Builder
 		for i, s := range r {
+			s = Line(s)
 			b.WriteString(s + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(s)))
 		}
 		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
@@ -86,4 +88,25 @@ func Numbered(v []int) string {
 		s += " …"
 	}
 	return fmt.Sprintf("%d: %s", len(v), s)
+}
+
+// Line is a text on one line, without the characters by which names in hostile files would do
+// something to a terminal.
+func Line(s string) string { return printable(s, ' ') }
+
+// Lines is Line of a text that may have several.
+func Lines(s string) string { return printable(s, '\n') }
+
+func printable(s string, newline rune) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return newline
+		case r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, s)
 }

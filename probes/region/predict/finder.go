@@ -47,7 +47,7 @@ func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o en
 	fail := func(err error) (*Finder, error) {
 		return nil, fmt.Errorf("the model of regions %s: %w", m.Path, err)
 	}
-	if err := errors.Join(s.Check(), s.Preprocess.Check(), o.CheckRandom(m), o.CheckMemory(m, nil)); err != nil {
+	if err := errors.Join(s.Check(), s.Preprocess.Check(), o.CheckRandom(m)); err != nil {
 		return fail(err)
 	}
 	if err := s.Identify(m); err != nil {
@@ -67,7 +67,7 @@ func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o en
 			in.sample, s.Preprocess.Name, got), "predict.Settings.Preprocess")
 	}
 	o.CUDAGraph = false // sizes change from picture to picture
-	session, err := b.Prepare(ctx, m, o)
+	session, err := engine.Prepare(ctx, b, m, nil, o)
 	if err != nil {
 		return fail(err)
 	}
