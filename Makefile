@@ -27,12 +27,12 @@ test: runtime
 # What takes too long for every change, in full where test takes a part: every float for
 # the activations that are applied while packing, a million pairs of points of one code,
 # random networks, 200 pages of handwriting, the memory of every verb over a large tar
-# file, every call of a job that can fail and 300 kills; and the race detector over what
-# runs at once.
+# file, every call of a job that can fail and 300 kills, 2,000 models that are made to
+# harm; and the race detector over what runs at once.
 check: runtime
-	ONNXPROBE_REQUIRE_ORT=1 ONNXPROBE_TAR_MEMORY=1 ONNXPROBE_EVERY_FLOAT=1 ONNXPROBE_EVERY_FAULT=1 ONNXPROBE_EVERY_PAGE=1 ONNXPROBE_PAIRS=1000000 ONNXPROBE_SEEDS=0:3000 \
+	ONNXPROBE_REQUIRE_ORT=1 ONNXPROBE_TAR_MEMORY=1 ONNXPROBE_EVERY_FLOAT=1 ONNXPROBE_EVERY_FAULT=1 ONNXPROBE_EVERY_PAGE=1 ONNXPROBE_PAIRS=1000000 ONNXPROBE_SEEDS=0:3000 ONNXPROBE_MODELS=0:2000 \
 	  $(GO) test -count=1 -timeout 4h -v \
-	  -run 'TestActivationsAreONNXRuntimes|TestOneCodeIsOneAffineMap|TestFusedRandomNetworks|TestTarMemoryIsConstant|TestFaultsOfTheStore|TestHashEveryCallFails|TestHashKilledAnywhere|TestHashWholeTogether|TestLinesOfManuscripts' \
+	  -run 'TestActivationsAreONNXRuntimes|TestOneCodeIsOneAffineMap|TestFusedRandomNetworks|TestTarMemoryIsConstant|TestFaultsOfTheStore|TestHashEveryCallFails|TestHashKilledAnywhere|TestHashWholeTogether|TestLinesOfManuscripts|TestHostileGrammar' \
 	  ./engine/ort ./probes ./probes/job ./probes/region/segment ./benchmarks ./cmd/onnxprobe
 	ONNXPROBE_REQUIRE_ORT=1 $(GO) test -race -count=1 -timeout 4h ./engine/ort ./engine/dataset ./probes ./probes/job ./probes/internal/store
 

@@ -77,7 +77,7 @@ func (f *compareFlags) judged(c *cobra.Command, m *onnx.Model) (*probes.Setting,
 		return nil, nil
 	}
 	j := side{flag: "--precision", text: f.judge, engineFlags: engineFlags{backend: backends.Float64, device: "cpu",
-		threads: f.threads, precision: f.judge, allowRandom: f.allowRandom, maxMemory: f.maxMemory}}
+		threads: f.threads, precision: f.judge, allowRandom: f.allowRandom, maxMemory: f.maxMemory, isolate: f.isolate, timeout: f.timeout}}
 	s, err := j.choose(c, m)
 	s.Batch = 1
 	return &s, err

@@ -117,7 +117,7 @@ func (f *followFlags) arm(c *cobra.Command, s *dynamics.Study) (err error) {
 	if s.Settings.Attack, err = f.attack(); err != nil || s.Settings.Attack == nil {
 		return err
 	}
-	e := engineFlags{backend: backends.Float64, device: "cpu", threads: f.threads, maxMemory: f.maxMemory}
+	e := engineFlags{backend: backends.Float64, device: "cpu", threads: f.threads, maxMemory: f.maxMemory, isolate: f.isolate, timeout: f.timeout}
 	if s.Gradients, s.GradientOptions, err = e.differentiator(c); err != nil {
 		return err
 	}

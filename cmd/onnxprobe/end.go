@@ -115,7 +115,7 @@ func explain(err error, stderr io.Writer) int {
 		aside       partly
 		panicked    *engine.PanicError
 	)
-	text, code := withFlags(err), exitFailed
+	words, code := withFlags(err), exitFailed
 	switch {
 	case errors.As(err, &panicked):
 		fmt.Fprintf(stderr, "onnxprobe: internal error: %s; please report it with the command line and the model\n%s",
@@ -129,9 +129,9 @@ func explain(err error, stderr io.Writer) int {
 	case errors.As(err, &unavailable):
 		code = exitUnavailable
 	case errors.Is(err, context.Canceled):
-		text = interrupted()
+		words = interrupted()
 	}
-	fmt.Fprintln(stderr, "onnxprobe:", text)
+	fmt.Fprintln(stderr, "onnxprobe:", text.Lines(words))
 	return code
 }
 

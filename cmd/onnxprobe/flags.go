@@ -73,7 +73,7 @@ func (f *modelFlags) sample(m *onnx.Model) ([]int, error) {
 // engineFlags choose the engine.
 type engineFlags struct {
 	backend, device, library, optimize string
-	maxMemory                          string
+	isolate, maxMemory, timeout        string
 	precision                          string // "" is the model's own
 	threads, batch                     int
 	noArena, allowRandom               bool
@@ -108,8 +108,7 @@ func (f *engineFlags) addOptions(fs *pflag.FlagSet) {
 	fs.IntVar(&f.threads, "threads", 0, "threads of the engine; 0 takes all cores")
 	fs.BoolVar(&f.noArena, "no-arena", false, "give memory back between runs, and leave external weights in their file: slower, smaller")
 	fs.StringVar(&f.optimize, "optimize", "", "graph optimization: all, extended, basic or none")
-	fs.StringVar(&f.maxMemory, "max-memory", "", "most memory, a `SIZE` such as 4GiB, for one value of a run and "+
-		"for its outputs together; a model that asks for more is refused before any is taken. By default three quarters of what is available")
+	f.addIsolation(fs)
 	f.gpuFlags.add(fs)
 }
 
@@ -142,12 +141,8 @@ func (f *engineFlags) options() (engine.Options, error) {
 		return engine.Options{}, usagef("--precision %q; the precisions are %s", f.precision, strings.Join(probes.Precisions, " and "))
 	}
 	o := engine.Options{Threads: f.threads, Device: f.devices[0], Library: f.library, NoArena: f.noArena, Optimize: f.optimize, AllowRandom: f.allowRandom}
-	o.MaxMemory = engine.DefaultMemory()
-	if f.maxMemory != "" {
-		var err error
-		if o.MaxMemory, err = engine.ParseBytes(f.maxMemory); err != nil {
-			return o, usagef("--max-memory %w", err)
-		}
+	if err := f.bound(&o); err != nil {
+		return o, err
 	}
 	return o, f.gpuFlags.set(&o)
 }
@@ -196,7 +191,8 @@ func (f *engineFlags) request(c *cobra.Command, r backends.Request) (engine.Back
 	if err != nil {
 		return nil, o, err
 	}
-	r.Name, r.Options = f.backend, o
+	r.Name, r.Options, r.Isolate = f.backend, o, f.mode()
+	r.Limits = f.limits(o)
 	b, err := backends.Choose(r)
 	if misfit := new(backends.RequestError); errors.As(err, &misfit) {
 		able := strings.Join(misfit.Able, " or ")
@@ -216,6 +212,7 @@ func (f *engineFlags) request(c *cobra.Command, r backends.Request) (engine.Back
 		}
 		note(c, "engine: %s %s on %s%s", b.Name(), b.Version(), f.deviceList(), in)
 	}
+	f.noteIsolation(c, b)
 	return b, o, nil
 }
 
@@ -281,7 +278,7 @@ func quiet(c *cobra.Command) bool {
 // note tells the user something on standard error.
 func note(c *cobra.Command, format string, args ...any) {
 	if !quiet(c) {
-		fmt.Fprintf(c.ErrOrStderr(), format+"\n", args...)
+		fmt.Fprintln(c.ErrOrStderr(), text.Lines(fmt.Sprintf(format, args...)))
 	}
 }
 

@@ -36,7 +36,7 @@ func TestGPUFlags(t *testing.T) {
 
 // The sides of a comparison take what is given for both where it concerns them.
 func TestSidesOnDevices(t *testing.T) {
-	base := engineFlags{device: "cpu", gpuFlags: gpuFlags{tf32: true, memory: "1GB"}}
+	base := engineFlags{device: "cpu", isolate: "auto", gpuFlags: gpuFlags{tf32: true, memory: "1GB"}}
 	for _, c := range []struct {
 		device, spec string
 		on           string

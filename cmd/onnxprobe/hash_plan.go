@@ -144,6 +144,11 @@ func (h *hashPlan) plan(c *cobra.Command, e *engineFlags, args []string) (*jobs.
 	if err := h.check(); err != nil {
 		return nil, err
 	}
+	if !h.runs && !h.strict {
+		if err := idleLimits(h.changed, "with --strict"); err != nil {
+			return nil, err
+		}
+	}
 	if h.mode == string(jobs.Overwrite) && !h.force {
 		note(c, "--mode overwrite is --force now")
 	}

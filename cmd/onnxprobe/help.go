@@ -33,7 +33,7 @@ var headings = []struct {
 }{
 	{"Data", []string{"preprocess", "resize", "crop", "mean", "std", "interpolation", "scale", "pixels", "exif", "format", "column",
 		"layout", "input", "input-size", "random", "low", "high", "tiles", "tile-thumbnail", "limit", "max-pixels", "decoders"}},
-	{"Engine", []string{"backend", "device", "threads", "batch", "precision", "library", "optimize", "no-arena", "max-memory",
+	{"Engine", []string{"backend", "device", "threads", "batch", "precision", "library", "optimize", "no-arena", "isolate", "timeout", "max-memory",
 		"allow-links", "allow-random"}},
 	{"GPU", []string{"allow-tf32", "allow-cpu-nodes", "tune", "device-memory", "cuda-graph"}},
 	{"Sites", []string{"sites", "include-maxpool", "include-gemm", "strict-sites", "by-site"}},

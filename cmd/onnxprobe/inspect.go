@@ -40,8 +40,11 @@ func newInspect() *cobra.Command {
 			if !engines {
 				found.Backends = append(found.Backends, probes.Trial{Name: b.Name()})
 			} else if ef.backend == backends.Auto || ef.backend == b.Name() {
-				asked = append(asked, b)
+				asked = append(asked, ef.apart(b, o))
 			}
+		}
+		if len(asked) > 0 {
+			ef.noteIsolation(c, asked[0])
 		}
 		if err := found.Try(c.Context(), asked, o); err != nil {
 			return err

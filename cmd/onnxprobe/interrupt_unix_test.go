@@ -14,6 +14,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/engine/isolate"
 )
 
 // asProgram, set to 1, makes the test binary the program itself.
@@ -24,6 +27,7 @@ const asProgram = "ONNXPROBE_TEST_AS_PROGRAM"
 const fileLimit = "ONNXPROBE_TEST_FILE_LIMIT"
 
 func TestMain(m *testing.M) {
+	isolate.Main(backends.All...)
 	if os.Getenv(asProgram) == "1" {
 		if n, err := strconv.Atoi(os.Getenv(fileLimit)); err == nil {
 			if err := limitFiles(n); err != nil {

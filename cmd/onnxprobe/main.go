@@ -13,10 +13,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/engine/isolate"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 func main() {
+	isolate.Main(backends.All...)
 	// What the program allocates is short-lived and in large pieces: half of the
 	// default headroom costs nothing to measure and keeps the peak near the need.
 	if os.Getenv("GOGC") == "" {

@@ -134,7 +134,11 @@ func (f *regionsFlags) run(c *cobra.Command, args []string) error {
 	}
 	r := &regionsRun{regionsFlags: f, c: c, settings: map[string]any{},
 		Survey: survey.Survey{Draw: f.draw, Singly: f.byPicture}}
-	if f.regions.model.asked() {
+	if !f.regions.model.asked() {
+		if err := idleLimits(c.Flags().Changed, "with --regions boxes:MODEL and labels:MODEL"); err != nil {
+			return err
+		}
+	} else {
 		b, o, err := f.choose(c)
 		if err != nil {
 			return err

@@ -1,6 +1,10 @@
 package main
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/onnxprobe/onnxprobe/onnx"
+)
 
 // flagOf is what the command line calls the options that errors of the libraries name: see
 // onnx.RemedyError. A value that an error gives stands in place of the flag's own.
@@ -75,7 +79,7 @@ func flags(options []string) string {
 // withFlags is an error's text with the flags of the command behind each remedy.
 func withFlags(err error) string {
 	text := err.Error()
-	for _, r := range remediesIn(err) {
+	for _, r := range onnx.Remedies(err) {
 		said, add := r.Error(), flags(r.RemedyOptions())
 		if before, after, found := strings.Cut(text, said); !found {
 			text += add
@@ -84,29 +88,4 @@ func withFlags(err error) string {
 		}
 	}
 	return text
-}
-
-// remedied is an error that names options which mend it.
-type remedied interface {
-	error
-	RemedyOptions() []string
-}
-
-// remediesIn are those that an error is or wraps, outer ones first.
-func remediesIn(err error) []remedied {
-	var all []remedied
-	if r, ok := err.(remedied); ok && len(r.RemedyOptions()) > 0 {
-		all = append(all, r)
-	}
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		if below := e.Unwrap(); below != nil {
-			all = append(all, remediesIn(below)...)
-		}
-	case interface{ Unwrap() []error }:
-		for _, below := range e.Unwrap() {
-			all = append(all, remediesIn(below)...)
-		}
-	}
-	return all
 }

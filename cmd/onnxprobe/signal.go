@@ -71,17 +71,22 @@ func watch() {
 		case <-came:
 		case <-time.After(grace):
 		}
-		cleared := make(chan struct{})
-		go func() {
-			defer close(cleared)
-			onnx.AbandonSaves()
-			result.Abandon()
-		}()
-		select {
-		case <-cleared:
-		case <-time.After(grace): // a file system that does not answer keeps nobody here
-		}
+		abandon()
 		fmt.Fprintln(os.Stderr, "onnxprobe:", interrupted())
 		os.Exit(exitFailed)
 	}()
+}
+
+// abandon removes what is not finished.
+func abandon() {
+	cleared := make(chan struct{})
+	go func() {
+		defer close(cleared)
+		onnx.AbandonSaves()
+		result.Abandon()
+	}()
+	select {
+	case <-cleared:
+	case <-time.After(grace): // a file system that does not answer keeps nobody here
+	}
 }

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/engine/isolate"
+)
+
+func (f *engineFlags) addIsolation(fs *pflag.FlagSet) {
+	fs.StringVar(&f.isolate, "isolate", string(isolate.Auto), "run the engine in a process of its own, which a model can crash, hold "+
+		"or fill without harm to anything else, or not; `WHEN` is auto, yes or no. auto does so with ONNX Runtime on the CPU under Linux, but for "+
+		"plain models a run of which takes less than 10^8 multiply-adds; yes always, and fails where it cannot be wholly")
+	fs.Lookup("isolate").NoOptDefVal = string(isolate.Yes)
+	fs.StringVar(&f.timeout, "timeout", "", "longest `TIME`, such as 20s or 5m, to prepare a model, and for a run of a batch; 0 for no limit. "+
+		"By default 5m in a process of its own, 1m with --isolate; in the program itself there is none unless it is given, and it ends the program")
+	fs.StringVar(&f.maxMemory, "max-memory", "", "most memory, a `SIZE` such as 4GiB: of the engine's own process; and for one value of a "+
+		"run and its outputs together, before any is taken, which is all that is bounded in the program itself. "+
+		"By default three quarters of what is available, 4GiB with --isolate")
+}
+
+// What holds under --isolate=yes, for models that one does not trust, and otherwise, where a
+// limit should not be in the way of any that one does.
+const (
+	strictMemory = 4 << 30
+	strictTime   = time.Minute
+	looseTime    = 5 * time.Minute
+)
+
+// mode is --isolate.
+func (f *engineFlags) mode() isolate.Mode { return isolate.Mode(f.isolate) }
+
+// bound sets the limits of o.
+func (f *engineFlags) bound(o *engine.Options) (err error) {
+	if !slices.Contains(isolate.Modes, string(f.mode())) {
+		return usagef("--isolate=%s; the choices are %s", f.isolate, strings.Join(isolate.Modes, ", "))
+	}
+	switch {
+	case f.maxMemory != "":
+		if o.MaxMemory, err = engine.ParseBytes(f.maxMemory); err != nil {
+			return usagef("--max-memory %w", err)
+		}
+	case f.mode() == isolate.Yes:
+		o.MaxMemory = strictMemory
+	default:
+		o.MaxMemory = engine.DefaultMemory()
+	}
+	limit, err := f.time()
+	if err == nil && limit > 0 && f.timeout != "" {
+		o.Watch = &engine.Watchdog{Limit: limit, Expired: expired}
+	}
+	return err
+}
+
+// time is --timeout, or what it is by default.
+func (f *engineFlags) time() (time.Duration, error) {
+	switch {
+	case f.timeout == "0":
+		return 0, nil
+	case f.timeout != "":
+		d, err := time.ParseDuration(f.timeout)
+		if err != nil || d < time.Millisecond {
+			return 0, usagef("--timeout %q; write a time such as 20s, 5m or 1h30m, of a millisecond at least, or 0 for no limit", f.timeout)
+		}
+		return d, nil
+	case f.mode() == isolate.Yes:
+		return strictTime, nil
+	}
+	return looseTime, nil
+}
+
+// limits are those of a process of the engine's own.
+func (f *engineFlags) limits(o engine.Options) isolate.Limits {
+	limit, _ := f.time() // bound has checked it
+	return isolate.Limits{Memory: o.MaxMemory, Time: limit}
+}
+
+// apart is b for trying whether it takes a model: in a process of its own wherever that can
+// be, however light the model is.
+func (f *engineFlags) apart(b engine.Backend, o engine.Options) engine.Backend {
+	if f.mode() == isolate.No || f.mode() == isolate.Auto && (!isolate.Supported || o.Device.Kind == "cuda") {
+		return b
+	}
+	w := backends.Apart(b, f.limits(o))
+	w.Strict = f.mode() == isolate.Yes
+	return w
+}
+
+// idleLimits reports flags of limits where no engine runs.
+func idleLimits(changed func(string) bool, unless string) error {
+	for _, name := range []string{"isolate", "timeout"} {
+		if changed(name) {
+			return usagef("--%s is of an engine, and none runs here but %s; leave it out", name, unless)
+		}
+	}
+	return nil
+}
+
+// noteIsolation says what holds of what was asked for, and what does not.
+func (f *engineFlags) noteIsolation(c *cobra.Command, b engine.Backend) {
+	w, apart := b.(*isolate.Backend)
+	switch missing := isolate.Missing(); {
+	case apart && f.mode() == isolate.Yes:
+		note(c, "isolation: %s", strings.Join(w.Holds(), ", "))
+	case apart && missing != "":
+		note(c, "isolation: %s; %s", strings.Join(w.Holds(), ", "), missing)
+	case !apart && f.maxMemory != "":
+		note(c, "--max-memory bounds the values of a run, and not the whole of what %s takes, which runs in the program itself", b.Name())
+	}
+}
+
+// expired ends the program whose engine does not come back.
+func expired(lost *engine.LostError) {
+	abandon()
+	fmt.Fprintln(os.Stderr, "onnxprobe:", withFlags(lost))
+	os.Exit(exitFailed)
+}
