@@ -16,6 +16,8 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/engine/ort"
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/result"
@@ -211,6 +213,9 @@ func (f *engineFlags) request(c *cobra.Command, r backends.Request) (engine.Back
 			in = " in " + f.precision
 		}
 		note(c, "engine: %s %s on %s%s", b.Name(), b.Version(), f.deviceList(), in)
+		if first := (ort.Backend{}); ort.Built && !r.Float64 && !r.Derivatives && b.Name() != first.Name() && len(install.Find("")) > 0 {
+			note(c, "%s", withFlags(first.Available(o))) // a library is there and was passed over
+		}
 	}
 	f.noteIsolation(c, b)
 	return b, o, nil

@@ -36,7 +36,7 @@ var diagram = map[string][]string{
 	"engine/ort": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/internal/scratch", "engine/internal/spare", "engine/ort/install",
 	},
-	"engine/backends":           {"engine", "engine/gorgonia", "engine/isolate", "engine/ort"},
+	"engine/backends":           {"engine", "engine/gorgonia", "engine/isolate", "engine/ort", "engine/ort/install"},
 	"probes/text":               {},
 	"probes/site":               {"onnx", "onnx/tensor"},
 	"probes/internal/store":     {},

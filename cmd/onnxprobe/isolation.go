@@ -35,6 +35,19 @@ const (
 	looseTime    = 5 * time.Minute
 )
 
+// spacedMode reports a choice that was given to --isolate after a space, which is an argument.
+func spacedMode(c *cobra.Command, args []string) error {
+	if !c.Flags().Changed("isolate") {
+		return nil
+	}
+	for _, a := range args {
+		if _, err := os.Stat(a); err != nil && slices.Contains(isolate.Modes, a) {
+			return usagef("%q is no file; give --isolate its choice after an equals sign: --isolate=%s", a, a)
+		}
+	}
+	return nil
+}
+
 // mode is --isolate.
 func (f *engineFlags) mode() isolate.Mode { return isolate.Mode(f.isolate) }
 

@@ -214,6 +214,7 @@ func TestIsolationIsSaid(t *testing.T) {
 		{[]string{"--isolate", "--timeout", "0"}, 0, "at most 4 GiB, landlock"},
 		{[]string{"--isolate", "--device", "cuda"}, exitUnavailable, "it cannot be isolated: a GPU's driver"},
 		{[]string{"--isolate=maybe"}, exitUsage, "--isolate=maybe; the choices are auto, yes, no"},
+		{[]string{"--isolate", "yes"}, exitUsage, `"yes" is no file; give --isolate its choice after an equals sign: --isolate=yes`},
 		{[]string{"--timeout", "20"}, exitUsage, `--timeout "20"; write a time such as 20s`},
 		{[]string{"--timeout", "-1s"}, exitUsage, `--timeout "-1s"`},
 		{[]string{"--isolate=no", "--max-memory", "1GiB"}, 0, "and not the whole of what ort takes"},

@@ -128,6 +128,9 @@ func atLeast(n int, what string) cobra.PositionalArgs { return within(n, math.Ma
 
 func within(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
+		if err := spacedMode(c, args); err != nil {
+			return err
+		}
 		if n := len(args); n < least || n > most {
 			return usagef("%s takes %s; see %s --help", c.Name(), what, c.CommandPath())
 		}

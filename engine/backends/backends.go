@@ -17,6 +17,7 @@ package backends
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
 	"github.com/onnxprobe/onnxprobe/engine/isolate"
 	"github.com/onnxprobe/onnxprobe/engine/ort"
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 )
 
 // All is every backend, the preferred first. To add one, add a line.
@@ -95,6 +97,7 @@ func (r *Request) isolated(b engine.Backend) engine.Backend {
 //   - else, for Float64, the engine of that name;
 //   - else the first of All that gives Derivatives, where they are wanted, and is
 //     available with these options; where none is, the error joins everyone's, one a line.
+//     An ONNX Runtime that the environment names is not passed over (install.EnvLibrary).
 //
 // Then a *RequestError says that the backend gives no derivatives, or has no use for one
 // of the options.
@@ -133,8 +136,9 @@ func choose(all []engine.Backend, r Request) (engine.Backend, error) {
 			b = r.isolated(b)
 		}
 		if err := b.Available(r.Options); err != nil {
-			if lost := (*engine.LostError)(nil); errors.As(err, &lost) {
-				return nil, err // it is there, and did not come up
+			named := b.Name() == ort.Name && ort.Built && os.Getenv(install.EnvLibrary) != ""
+			if lost := (*engine.LostError)(nil); named || errors.As(err, &lost) {
+				return nil, err // it is wanted, or is there and did not come up
 			}
 			faults = append(faults, err)
 			continue

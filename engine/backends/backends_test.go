@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
+	"github.com/onnxprobe/onnxprobe/engine/ort"
+	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
@@ -80,6 +82,17 @@ func TestChoose(t *testing.T) {
 		for _, s := range c.says {
 			if err == nil || !strings.Contains(err.Error(), s) {
 				t.Errorf("%s: got the error %v, want it to say %q", c.why, err, s)
+			}
+		}
+	}
+	if ort.Built {
+		t.Setenv(install.EnvLibrary, "lib.so")
+		if b, err := choose(away, Request{}); err == nil {
+			t.Errorf("took %v for the library that the environment names", b)
+		}
+		for _, r := range []Request{{Float64: true}, {Derivatives: true}, {Name: "third"}} {
+			if _, err := choose(away, r); err != nil {
+				t.Errorf("%+v: %v, although it wants no ONNX Runtime", r, err)
 			}
 		}
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx"
 )
 
+// Built says whether this build can run ONNX Runtime.
+const Built = false
+
 var errNoCgo = errors.New("this onnxprobe was built without cgo, which ONNX Runtime needs")
 
 // Backend runs models on ONNX Runtime; in this build it is never available.

@@ -22,6 +22,9 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
+// Built says whether this build can run ONNX Runtime.
+const Built = true
+
 // Backend runs models on ONNX Runtime. All sessions of a process share one
 // library.
 type Backend struct{}
