@@ -153,7 +153,7 @@ func (s *Batch) write(sink result.Sink, sum *result.Summary, o RunOptions) error
 		}
 		err = o.worded(err)
 		s.rows.add(it, err, s.warned[i])
-		sum.Count(err)
+		sum.Count(it.ID, err)
 		if err == nil {
 			sum.Warnings.Add(s.warned[i], it.ID)
 		}

@@ -139,7 +139,7 @@ func Compare(ctx context.Context, m *onnx.Model, o AttachOptions, ds dataset.Dat
 			if err == nil && (na[i] || nb[i]) {
 				err = errNaN
 			}
-			if d.Count(co.worded(err)); err != nil {
+			if d.Count(batch.Items[i].ID, co.worded(err)); err != nil {
 				continue
 			}
 			d.Outputs = math.Max(d.Outputs, furthest(oa[i], ob[i]))

@@ -156,7 +156,7 @@ func TestCompareLeavesOutNaN(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := d.Sites[0]
-		if d.Items != 4 || d.Failed != 2 || !slices.Contains(d.Errors, errNaN.Error()) || s.Bits != 6 || s.Flips != 1 || s.Items != 1 || *s.ForA != 1 {
+		if d.Items != 4 || d.Failed != 2 || !slices.Contains(d.Errors, "b: "+errNaN.Error()) || s.Bits != 6 || s.Flips != 1 || s.Items != 1 || *s.ForA != 1 {
 			t.Errorf("host %v: %+v, %+v", host, d.Summary, s)
 		}
 	}

@@ -263,13 +263,19 @@ type Summary struct {
 	Warnings Warnings `json:"warnings,omitempty"`
 }
 
-// Count adds an item, with its error where it has one.
-func (s *Summary) Count(err error) {
+// Count adds an item, with its error where it has one, before which its id is said unless
+// the error names it.
+func (s *Summary) Count(id string, err error) {
 	s.Items++
-	if err != nil {
-		if s.Failed++; len(s.Errors) < 10 {
-			s.Errors = append(s.Errors, err.Error())
+	if err == nil {
+		return
+	}
+	if s.Failed++; len(s.Errors) < 10 {
+		said := err.Error()
+		if !strings.Contains(said, id) {
+			said = id + ": " + said
 		}
+		s.Errors = append(s.Errors, said)
 	}
 }
 

@@ -158,7 +158,7 @@ func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum
 		if err == nil {
 			p.Regions, err = s.regions(s.Found, i, g.Picture)
 		}
-		if sum.Count(err); err != nil {
+		if sum.Count(p.Name, err); err != nil {
 			s.miss(unreadable, err)
 			continue
 		}
