@@ -9,17 +9,48 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
-// crashOf is the crash of an engine in a process of its own that an error is of, or nil.
-func crashOf(err error) *engine.LostError {
-	if lost := (*engine.LostError)(nil); errors.As(err, &lost) && lost.Crashed() {
-		return lost
-	}
-	return nil
+// runError is an engine's error of a run of a model.
+type runError struct {
+	model string
+	err   error
 }
 
-// infer is the part of a step that needs the engine. Items at which it crashes are given
+func (e *runError) Error() string {
+	if lost := (*engine.LostError)(nil); errors.As(e.err, &lost) || e.model == "" { // it names the model
+		return e.err.Error()
+	}
+	return e.model + ": " + e.err.Error()
+}
+
+func (e *runError) Unwrap() error { return e.err }
+
+// faultIn is what is said of an item that an error of a run may be the fault of: an engine in
+// a process of its own crashed, or one did not go on. It is nil of limits, of what the
+// machine lacks, and of what is no run's.
+func faultIn(err error) error {
+	var lost *engine.LostError
+	var run *runError
+	switch {
+	case errors.As(err, &lost) && lost.Crashed():
+		return fmt.Errorf("crashed the engine with %s", lost.Signal)
+	case lost != nil || !errors.As(err, &run) || dataset.FaultOf(run.err) != dataset.ItemFault:
+		return nil
+	}
+	return run.err
+}
+
+// does is what a run does that ends with an error.
+func does(err error, one, many string) string {
+	if lost := (*engine.LostError)(nil); errors.As(err, &lost) {
+		return one
+	}
+	return many
+}
+
+// infer is the part of a step that needs the engine. Items at which it fails are given
 // that error, and the others are what they are without them.
 func (s *Batch) infer(ctx context.Context, l *lane) error {
 	whole := s.batch
@@ -29,52 +60,96 @@ func (s *Batch) infer(ctx context.Context, l *lane) error {
 		defer l.running.RUnlock()
 		return s.step(ctx, l, whole)
 	}()
-	if crashOf(err) == nil {
+	if faultIn(err) == nil {
 		return err
 	}
 	// Sessions may share a process: no other lane may crash it now.
 	l.running.Lock()
 	defer l.running.Unlock()
-	return (&crashing{s, l, whole, slices.Clone(whole.Errs)}).spare(ctx)
+	return (&hunt{s: s, l: l, whole: whole, errs: slices.Clone(whole.Errs)}).spare(ctx)
 }
 
-// crashing is a batch that crashed the engine.
-type crashing struct {
+// hunt looks for the items of a batch at which the engine failed.
+type hunt struct {
 	s     *Batch
 	l     *lane
 	whole *dataset.Batch
 	errs  []error // of its items
+	fill  filler  // in the place of those that are left out
 }
 
-// spare runs the batch without the items at which the engine crashes.
-func (c *crashing) spare(ctx context.Context) error {
+// filler writes a row of a batch that is no item's; nil leaves it zero.
+type filler func(b *dataset.Batch, row int)
+
+// spare runs the batch without the items at which the engine fails.
+func (c *hunt) spare(ctx context.Context) error {
 	all := c.sound()
 	err := c.run(ctx, all)
-	lost := crashOf(err)
-	if lost == nil { // it was another lane's batch
+	if faultIn(err) == nil { // it was another lane's batch
 		return err
 	}
-	if err := c.zeros(ctx); crashOf(err) != nil {
-		return onnx.Remedy(fmt.Errorf("a batch of %d crashes the engine whatever is in it, zeros in place of the %s too; another batch may not: %w",
-			c.l.r.Batch, named(c.s.items), err), "Batch")
-	} else if err != nil {
+	if err := c.choose(ctx, all, err); err != nil {
 		return err
 	}
-	if err := c.find(ctx, all, lost); err != nil {
+	if c.fill != nil {
+		if err = c.run(ctx, all); faultIn(err) == nil { // it was the zeros beside the items
+			return err
+		}
+	}
+	if err := c.find(ctx, all, faultIn(err)); err != nil {
 		return err
 	}
 	rest := c.sound()
 	if len(rest) == 0 && len(all) > 1 {
-		return fmt.Errorf("the %s crash the engine, each alone: %w", named(c.s.items), lost)
+		return fmt.Errorf("the %s %s, each alone: %w", named(c.s.items), does(err, "crash the engine", "fail"), err)
 	}
-	if err = c.run(ctx, rest); crashOf(err) != nil {
-		return fmt.Errorf("the %s crash the engine together and not alone: %w", named(c.s.items), err)
+	if err = c.run(ctx, rest); faultIn(err) != nil {
+		return fmt.Errorf("the %s %s together and not alone: %w", named(c.s.items), does(err, "crash the engine", "fail"), err)
+	}
+	return err
+}
+
+// choose finds rows at which the engine does not fail: zeros, ones, or those of an item.
+func (c *hunt) choose(ctx context.Context, items []int, failed error) error {
+	item := func(k int) filler {
+		return func(b *dataset.Batch, row int) {
+			b.Input.SetRow(row, c.whole.Input, k)
+			for i, t := range b.Others {
+				t.SetRow(row, c.whole.Others[i], k)
+			}
+		}
+	}
+	ones := func(b *dataset.Batch, row int) {
+		n := b.Input.Len() / b.Input.Shape[0]
+		for i := range n {
+			tensor.Data[float32](b.Input)[row*n+i] = 1
+		}
+	}
+	for _, fill := range []filler{nil, ones, item(items[0]), item(items[len(items)-1])} {
+		c.fill = fill
+		b, err := c.batch(nil, c.l.r.Batch)
+		if err != nil {
+			return err
+		}
+		out, err := c.l.r.Infer(ctx, b.Input, c.s.beside(b)...)
+		if err == nil {
+			c.l.r.Recycle(out)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+	}
+	err := fmt.Errorf("a batch of %d %s whatever is in it: the %s, the first or the last of them alone, zeros or ones: %w",
+		c.l.r.Batch, does(failed, "crashes the engine", "fails"), named(c.s.items), failed)
+	if c.l.r.Batch > 1 {
+		err = onnx.Remedy(fmt.Errorf("%w; another batch may not", err), "Batch")
 	}
 	return err
 }
 
 // sound are the items without an error.
-func (c *crashing) sound() (items []int) {
+func (c *hunt) sound() (items []int) {
 	for i, err := range c.errs {
 		if err == nil {
 			items = append(items, i)
@@ -83,17 +158,17 @@ func (c *crashing) sound() (items []int) {
 	return items
 }
 
-// find gives those of the items, which crashed the engine, an error that do so alone.
-func (c *crashing) find(ctx context.Context, items []int, lost *engine.LostError) error {
+// find gives those of the items, at which the engine failed, an error that do so alone.
+func (c *hunt) find(ctx context.Context, items []int, fault error) error {
 	if len(items) == 1 {
-		c.errs[items[0]] = fmt.Errorf("crashed the engine with %s", lost.Signal)
+		c.errs[items[0]] = fault
 		return nil
 	}
 	half := len(items) / 2
 	for _, some := range [][]int{items[:half], items[half:]} {
 		err := c.run(ctx, some)
-		if lost := crashOf(err); lost != nil {
-			err = c.find(ctx, some, lost)
+		if fault := faultIn(err); fault != nil {
+			err = c.find(ctx, some, fault)
 		}
 		if err != nil {
 			return err
@@ -105,8 +180,8 @@ func (c *crashing) find(ctx context.Context, items []int, lost *engine.LostError
 var errLeftOut = errors.New("left out of this run")
 
 // run is the step with some of the items, in their places.
-func (c *crashing) run(ctx context.Context, items []int) error {
-	b, err := c.whole.Only(items, c.whole.Input.Shape[0])
+func (c *hunt) run(ctx context.Context, items []int) error {
+	b, err := c.batch(items, c.whole.Input.Shape[0])
 	if err != nil {
 		return err
 	}
@@ -119,30 +194,33 @@ func (c *crashing) run(ctx context.Context, items []int) error {
 	return c.s.step(ctx, c.l, b)
 }
 
-// zeros runs the network on a batch without items.
-func (c *crashing) zeros(ctx context.Context) error {
-	b, err := c.whole.Only(nil, c.l.r.Batch)
-	if err != nil {
-		return err
+// batch is one of size rows with some of the items, in their places.
+func (c *hunt) batch(items []int, size int) (*dataset.Batch, error) {
+	b, err := c.whole.Only(items, size)
+	if err != nil || c.fill == nil {
+		return b, err
 	}
-	out, err := c.l.r.Infer(ctx, b.Input, c.s.beside(b)...)
-	if err == nil {
-		c.l.r.Recycle(out)
+	for row := range size {
+		if _, in := slices.BinarySearch(items, row); !in {
+			c.fill(b, row)
+		}
 	}
-	return c.s.limited(err)
+	return b, nil
 }
 
-// limited is err with the items named at which an engine went beyond a limit.
+// limited is err with the items named at which an engine was lost.
 func (s *Batch) limited(err error) error {
-	if crashOf(err) != nil {
+	if faultIn(err) != nil {
 		return err
 	}
 	return lostAt(s.items, err)
 }
 
-// lostAt is err with the items named at which an engine was lost.
+// lostAt is err with the items named at which an engine was lost, or failed.
 func lostAt(items []dataset.Item, err error) error {
-	if lost := (*engine.LostError)(nil); errors.As(err, &lost) {
+	var lost *engine.LostError
+	var run *runError
+	if errors.As(err, &lost) || errors.As(err, &run) {
 		return fmt.Errorf("%s: %w", named(items), err)
 	}
 	return err

@@ -26,7 +26,9 @@ import (
 type brittle struct {
 	gorgonia.Backend
 	lost func(in []*tensor.Tensor) *engine.LostError
-	slow time.Duration
+	// fails gives an error that ends nothing; it may be nil.
+	fails func(in []*tensor.Tensor) error
+	slow  time.Duration
 
 	mu            sync.Mutex
 	starts, runs  int
@@ -51,6 +53,11 @@ func (s brittleSession) Run(ctx context.Context, in []*tensor.Tensor) ([]*tensor
 	at, lost := b.starts, b.lost(in)
 	b.mu.Unlock()
 	time.Sleep(b.slow)
+	if b.fails != nil {
+		if err := b.fails(in); err != nil {
+			return nil, err
+		}
+	}
 	out, err := s.Session.Run(ctx, in)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -186,6 +193,71 @@ func TestCrashIsTheItems(t *testing.T) {
 	}
 }
 
+// An item is found where the engine fails at zeros too, with which batches are filled up,
+// and where it gives an error instead of a crash.
+func TestItemAtWhichTheEngineFails(t *testing.T) {
+	m := bends(t)
+	zero := func(in []*tensor.Tensor) bool {
+		for i := range in[0].Shape[0] {
+			if floatRow(in[0], i)[0] == 0 {
+				return true
+			}
+		}
+		return false
+	}
+	failure := errors.New("running a model on fake: Integer division by zero")
+	frame, err := NewFrame(3, 6, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for how, b := range map[string]*brittle{
+		"crashed the engine with SIGFPE": {lost: func(in []*tensor.Tensor) *engine.LostError {
+			if zero(in) {
+				return crash()
+			}
+			return nil
+		}},
+		failure.Error(): {lost: func([]*tensor.Tensor) *engine.LostError { return nil }, fails: func(in []*tensor.Tensor) error {
+			if zero(in) {
+				return failure
+			}
+			return nil
+		}},
+	} {
+		for _, size := range []int{1, 2, 4, 8} {
+			var x [][]float32
+			for i := range 13 {
+				x = append(x, slices.Repeat([]float32{float32(i-7) / 10}, 6))
+			}
+			around := Complexity{Frame: frame, Radii: []float64{.01}} // no vertex is zero
+			for failed, probe := range []Probe{around, Code{}} {
+				without := slices.Clone(x)
+				if failed > 0 {
+					without[7] = nil
+				}
+				want, got := &memory{}, &memory{}
+				a := AttachOptions{Probes: []Probe{probe}}
+				if _, err := openOn(t, gorgonia.Backend{}, m, a, size).Write(t.Context(), points([]int{6}, without), want, RunOptions{}, probe); err != nil {
+					t.Fatal(err)
+				}
+				sum, err := openOn(t, b, m, a, size).Write(t.Context(), points([]int{6}, x), got, RunOptions{}, probe)
+				if err != nil || sum.Failed != failed {
+					t.Errorf("%s, in batches of %d: %+v, %v", how, size, sum, err)
+					continue
+				}
+				if said := got.cols["error"].Values.([]string)[7]; failed > 0 && said != how {
+					t.Errorf("%s, in batches of %d: the item's error is %q", how, size, said)
+				}
+				delete(got.cols, "error")
+				delete(want.cols, "error")
+				if !reflect.DeepEqual(got.cols, want.cols) {
+					t.Errorf("%s, in batches of %d: the other rows are not what they are without the item", how, size)
+				}
+			}
+		}
+	}
+}
+
 // The runs that it takes to find an item.
 func TestCrashIsFoundInFewRuns(t *testing.T) {
 	for size, most := range map[int]int{1: 4, 2: 6, 16: 12, 64: 16} {
@@ -234,28 +306,25 @@ func TestCrashOfTheModel(t *testing.T) {
 		}, 9, "the items a to c crash the engine together and not alone: "},
 		"each alone": {items(1, 1, 1, 1, 60, 70, 80, 90), crashesOver, 10,
 			"the items e to h crash the engine, each alone: m.onnx: fake crashed with SIGFPE while it ran the model"},
-		"whatever is in it": {items(1, 1, 1, 1, 1), func([]*tensor.Tensor) *engine.LostError { return crash() }, 3,
-			"a batch of 4 crashes the engine whatever is in it, zeros in place of the items a to d too; another batch may not: m.onnx: fake crashed with SIGFPE while it ran the model"},
-		"one item, and zeros": {items(1), func([]*tensor.Tensor) *engine.LostError { return crash() }, 3,
-			"a batch of 4 crashes the engine whatever is in it, zeros in place of the item a too; another batch may not: "},
-		"padding": {items(1, 1, 1, 1, 1), func(in []*tensor.Tensor) *engine.LostError {
-			if slices.Contains(tensor.Data[float32](in[0]), 0) {
-				return crash()
-			}
-			return nil
-		}, 4, "a batch of 4 crashes the engine whatever is in it, zeros in place of the item e too; another batch may not: "},
+		"whatever is in it": {items(1, 1, 1, 1, 1), func([]*tensor.Tensor) *engine.LostError { return crash() }, 6,
+			"a batch of 4 crashes the engine whatever is in it: the items a to d, the first or the last of them alone, zeros or ones: m.onnx: fake crashed with SIGFPE while it ran the model; another batch may not"},
+		"one item, and zeros": {items(1), func([]*tensor.Tensor) *engine.LostError { return crash() }, 6,
+			"a batch of 4 crashes the engine whatever is in it: the item a, the first or the last of them alone, zeros or ones: "},
 		"a limit": {items(1, 1, 1, 1, 60, 1), func(in []*tensor.Tensor) *engine.LostError {
 			if over(in[0]) > 0 {
 				return &engine.LostError{Engine: "fake", Model: "m.onnx", Doing: "ran the model", Why: limit}
 			}
 			return nil
 		}, 2, "items e to f: m.onnx: fake took longer than 60 s while it ran the model"},
-		"a limit while one is looked for": {items(1, 60), func(in []*tensor.Tensor) *engine.LostError {
-			if over(in[0]) == 0 {
+		"a limit while one is looked for": {items(60, 60), func(in []*tensor.Tensor) *engine.LostError {
+			switch over(in[0]) {
+			case 0:
+				return nil
+			case 1:
 				return &engine.LostError{Engine: "fake", Model: "m.onnx", Doing: "ran the model", Why: limit}
 			}
 			return crash()
-		}, 3, "items a to b: m.onnx: fake took longer than 60 s while it ran the model"},
+		}, 4, "items a to b: m.onnx: fake took longer than 60 s while it ran the model"},
 	} {
 		b := &brittle{lost: c.lost}
 		r := openOn(t, b, bends(t), AttachOptions{}, 4)

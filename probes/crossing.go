@@ -75,10 +75,10 @@ func (h *hostCrossing) put(at int, x []float32, radius, j int, t *tally) {
 
 func (h *hostCrossing) run(ctx context.Context, of []*tally) ([]bool, error) {
 	width := h.r.Plan.CodeBytes()
-	for i := len(of); i < h.r.Batch; i++ {
-		h.in.ClearRow(i)
+	for i := len(of); i < h.r.Batch; i++ { // vertices of nobody: the first once more
+		h.in.SetRow(i, h.in, 0)
 		for _, o := range h.others {
-			o.ClearRow(i)
+			o.SetRow(i, o, 0)
 		}
 	}
 	out, err := h.r.Infer(ctx, h.in, h.others...)

@@ -58,8 +58,8 @@ type Runner interface {
 	Maker
 	// Run is called before Columns, by the goroutine that owns the session. What it
 	// returns is Batch.Ran in Columns. Fail gives an item an error. When the engine has
-	// crashed (engine.LostError) Run is called again, for some of the items at a time:
-	// those that Batch.Failed does not mark.
+	// failed Run is called again, for some of the items at a time: those that
+	// Batch.Failed does not mark.
 	Run(ctx context.Context, b *Batch) (any, error)
 	// Items is how many items fill whole batches of what is run.
 	Items() int

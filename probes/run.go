@@ -316,8 +316,8 @@ func (q *Request) coded() bool {
 // Write puts a dataset through the network and writes a row for every item, in order:
 // what it is and whether it could be read, then the columns of the probes, which must be
 // among those that the plan was attached for. An item that cannot be read, for which the
-// network returns NaN, or at which an engine in a process of its own crashes, is a row with
-// an error. Write does not commit; see Run.
+// network returns NaN, or at which the engine fails, in a process of its own also by a
+// crash, is a row with an error. Write does not commit; see Run.
 //
 // Reading, inference and writing overlap: items are read on goroutines of their own
 // ahead of the engine, and the sink is written to by another behind it; each waits

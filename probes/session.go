@@ -241,6 +241,15 @@ func nearly(a, b []float64) bool {
 	return true
 }
 
+// evaluate runs the session.
+func (r *Prober) evaluate(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+	out, err := r.session.Run(ctx, in)
+	if err != nil && ctx.Err() == nil {
+		err = &runError{r.Plan.Model.Path, err}
+	}
+	return out, err
+}
+
 // Infer evaluates a batch, float32 [Batch, Sample...], and returns the outputs of
 // the probed model: the original's own, then one or more for each site. Every
 // probe output is verified to have the size that the plan says. others are the
@@ -269,7 +278,7 @@ func (r *Prober) Infer(ctx context.Context, in *tensor.Tensor, others ...*tensor
 			return nil, err
 		}
 	}
-	out, err := r.session.Run(ctx, slices.Insert(given, r.Plan.Fit.place, x))
+	out, err := r.evaluate(ctx, slices.Insert(given, r.Plan.Fit.place, x))
 	if err != nil {
 		return nil, err
 	}

@@ -272,7 +272,7 @@ func (c *graphCrossing) evaluate(ctx context.Context) ([]*tensor.Tensor, error) 
 		}
 		in = append(in, by[p.Name])
 	}
-	out, err := c.r.session.Run(ctx, in)
+	out, err := c.r.evaluate(ctx, in)
 	if err != nil {
 		return nil, err
 	}
