@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -101,6 +102,8 @@ type network struct {
 	request []byte
 	proto   *os.File
 	weights *os.File // nil, or the model's file
+	beside  []string // paths of external data
+	stamp   string   // of that, when it was read first
 
 	mu    sync.Mutex
 	p     *process
@@ -128,6 +131,7 @@ func (b *Backend) prepare(ctx context.Context, m *onnx.Model, o engine.Options) 
 			return nil, fmt.Errorf("preparing the model for %s: %w", b.Name(), err)
 		}
 		q.Files = resolved(q.Dir, m.ExternalFiles())
+		n.beside, n.stamp = q.Files, stampOf(q.Files)
 	}
 	if n.request, err = json.Marshal(q); err != nil {
 		return nil, err
@@ -165,6 +169,28 @@ func resolved(dir string, names []string) (paths []string) {
 	return paths
 }
 
+// stampOf tells files from others that have their names later.
+func stampOf(paths []string) string {
+	var b strings.Builder
+	for _, p := range paths {
+		var st unix.Stat_t
+		err := unix.Stat(p, &st)
+		fmt.Fprintln(&b, p, err, st.Dev, st.Ino, st.Size, st.Mtim)
+	}
+	return b.String()
+}
+
+// unchanged reports external data that is not what it was at first: a worker that follows
+// another would have other weights.
+func (n *network) unchanged() error {
+	if stampOf(n.beside) == n.stamp {
+		return nil
+	}
+	lost := n.doing("prepared the model")
+	lost.Why = errors.New("found other external data than at first, which changed meanwhile,")
+	return &lost
+}
+
 func (n *network) doing(what string) engine.LostError {
 	e := n.about
 	e.Doing = what
@@ -179,6 +205,9 @@ func (n *network) live(ctx context.Context) (*process, error) {
 	if n.p != nil {
 		n.p.end()
 		n.p = nil
+	}
+	if err := n.unchanged(); err != nil {
+		return nil, err
 	}
 	p := n.b.take(nil)
 	if p != nil && !p.alive() {
@@ -198,6 +227,9 @@ func (n *network) live(ctx context.Context) (*process, error) {
 	r, err := p.ask(ctx, n.doing("prepared the model"), frameLoad, n.request, fds...)
 	if err == nil && r.check(n.in, n.out) != nil {
 		err = p.lost(ctx, errProtocol, n.doing("prepared the model"))
+	}
+	if err == nil {
+		err = n.unchanged()
 	}
 	if err != nil {
 		p.end()

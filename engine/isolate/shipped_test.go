@@ -5,8 +5,10 @@ package isolate_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -185,6 +187,64 @@ func TestExternalData(t *testing.T) {
 		if !same(outputs(t, ort.Backend{}, p.Model, []*tensor.Tensor{in}), outputs(t, isolated(), p.Model, []*tensor.Tensor{in})) {
 			t.Errorf("%s: other bytes", path)
 		}
+	}
+}
+
+// A worker that follows another has the weights of that one, or none.
+func TestExternalDataThatChanges(t *testing.T) {
+	enginetest.Need(t, ort.Backend{}, engine.Options{})
+	const shipped = "../../testdata/models/cnn_external.onnx"
+	for how, change := range map[string]func(path string) error{
+		"as it was":   func(string) error { return nil },
+		"overwritten": func(path string) error { return os.WriteFile(path, make([]byte, 4<<20), 0o600) },
+		"replaced": func(path string) error {
+			b, err := os.ReadFile(path)
+			return errors.Join(err, os.WriteFile(path+".new", b, 0o600), os.Rename(path+".new", path))
+		},
+		"removed": os.Remove,
+	} {
+		dir := t.TempDir()
+		for _, suffix := range []string{"", ".data"} {
+			b, err := os.ReadFile(shipped + suffix)
+			if err := errors.Join(err, os.WriteFile(filepath.Join(dir, filepath.Base(shipped)+suffix), b, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path := filepath.Join(dir, filepath.Base(shipped))
+		m, err := onnx.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := isolated().Prepare(t.Context(), m, engine.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := s.Inputs()[0]
+		shape := append([]int{1}, in.Shape[1:]...)
+		x, err := tensor.New(in.DType, shape...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := func() error {
+			_, err := s.Run(t.Context(), []*tensor.Tensor{x})
+			return err
+		}
+		if err := errors.Join(run(), change(path+".data"), run()); err != nil {
+			t.Errorf("%s: %v", how, err) // the worker has what it has read
+		}
+		for _, pid := range childrenOf(os.Getpid()) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		_ = run()
+		err = run()
+		if want := path + ": ONNX Runtime found other external data than at first, which changed meanwhile, while it prepared the model"; how == "as it was" {
+			if err != nil {
+				t.Errorf("%s: %v", how, err)
+			}
+		} else if err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", how, err, want)
+		}
+		s.Close()
 	}
 }
 
