@@ -146,6 +146,10 @@ func start(c install.Candidate) error {
 	if err != nil {
 		return err
 	}
+	// DisableTelemetry comes too late for the files that it makes in the temporary folder.
+	if err := os.Setenv("ORT_DISABLE_TELEMETRY", "1"); err != nil {
+		return err
+	}
 	ort.SetSharedLibraryPath(abs)
 	// Every error is also returned; logged, it would be written to stderr, even
 	// for a cancelled run.

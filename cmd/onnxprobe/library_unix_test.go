@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/engine/isolate"
 	"github.com/onnxprobe/onnxprobe/engine/ort/install"
 )
 
@@ -47,6 +48,32 @@ func TestLibraryThatCannotBeUsed(t *testing.T) {
 		}
 		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(said.String(), c.want) {
 			t.Errorf("%q %q: exit code %d, want %d and %q: %s", c.env, c.args, code, c.code, c.want, said.String())
+		}
+	}
+}
+
+// ONNX Runtime's telemetry makes files where nobody asked for any.
+func TestNothingInTheTemporaryFolder(t *testing.T) {
+	needORT(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, err := filepath.Abs(resnet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range isolate.Modes {
+		dir := t.TempDir()
+		before, _ := filepath.Glob(filepath.Join(os.TempDir(), "mat-debug-*"))
+		cmd := exec.Command(self, "run", model, "--random", "2", "-o", "-", "--isolate="+mode)
+		cmd.Env = append(os.Environ(), "TMPDIR="+dir, asProgram+"=1")
+		if err := cmd.Run(); err != nil && (mode != string(isolate.Yes) || cmd.ProcessState.ExitCode() != exitUnavailable) {
+			t.Fatalf("--isolate=%s: %v", mode, err)
+		}
+		after, _ := filepath.Glob(filepath.Join(os.TempDir(), "mat-debug-*"))
+		if left := list(t, dir); len(left) > 0 || len(after) > len(before) {
+			t.Errorf("--isolate=%s: %q and %d files more in %s", mode, left, len(after)-len(before), os.TempDir())
 		}
 	}
 }
