@@ -132,7 +132,7 @@ func (f *engineFlags) noteIsolation(c *cobra.Command, b engine.Backend) {
 
 // expired ends the program whose engine does not come back.
 func expired(lost *engine.LostError) {
-	abandon()
+	abandon(true)
 	fmt.Fprintln(os.Stderr, "onnxprobe:", withFlags(lost))
 	os.Exit(exitFailed)
 }

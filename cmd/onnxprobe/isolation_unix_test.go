@@ -74,7 +74,7 @@ func endless(t *testing.T, path string) string {
 		Nodes:   []*onnx.Node{step("Identity", "goes", "go"), step("Neg", "w", "v")}}
 	loop := step("Loop", "l", "trips", "", "x")
 	loop.Attrs = []*onnx.Attr{{Name: "body", Type: onnx.AttrGraph, Graph: body}}
-	return pair(t, path, []*onnx.Tensor{onnx.NewTensor("trips", tensor.Of([]int64{1 << 50}))}, loop, step("Relu", "y", "l"))
+	return pair(t, path, []*onnx.Tensor{onnx.NewTensor("trips", tensor.Of([]int64{1 << 50}))}, loop, step("Relu", "r", "x"), step("Add", "y", "r", "l"))
 }
 
 // growing is a model that asks for more memory than it declares.
@@ -249,6 +249,26 @@ func TestTimeoutInTheProgram(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 1 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// A shard at which --timeout ends the program is set aside after three times, as one is at
+// which it was killed.
+func TestTimeoutIsATry(t *testing.T) {
+	needORT(t)
+	dir := t.TempDir()
+	model := endless(t, filepath.Join(dir, "m.onnx"))
+	codes, said := []int{}, ""
+	for range 4 {
+		cmd, messages := limited(t, dir, "1000000000", "hash", model, "--random", "10", "--isolate=no", "--timeout", "300ms", "-o", "job")
+		_ = cmd.Wait()
+		codes, said = append(codes, cmd.ProcessState.ExitCode()), messages.buf.String()
+	}
+	left, err := os.ReadDir(filepath.Join(dir, "job"))
+	if err != nil || !slices.Equal(codes[:3], []int{exitFailed, exitFailed, exitFailed}) || !slices.ContainsFunc(left, func(e os.DirEntry) bool {
+		return e.Name() == "00000_failed.json"
+	}) {
+		t.Errorf("exit codes %d, left %v, %v: %s", codes, left, err, said)
 	}
 }
 

@@ -71,19 +71,20 @@ func watch() {
 		case <-came:
 		case <-time.After(grace):
 		}
-		abandon()
+		abandon(false)
 		fmt.Fprintln(os.Stderr, "onnxprobe:", interrupted())
 		os.Exit(exitFailed)
 	}()
 }
 
-// abandon removes what is not finished.
-func abandon() {
+// abandon removes what is not finished; died says that the work ends the program, which is
+// a job's to know.
+func abandon(died bool) {
 	cleared := make(chan struct{})
 	go func() {
 		defer close(cleared)
 		onnx.AbandonSaves()
-		result.Abandon()
+		result.Abandon(died)
 	}()
 	select {
 	case <-cleared:

@@ -319,10 +319,11 @@ func (s *sink) discard() error {
 }
 
 // Abandon removes what the results that this process is making have on the disk; none is
-// completed after it. It is for the end of a process in the middle of its work.
-func Abandon() {
+// completed after it. It is for the end of a process in the middle of its work; died says
+// that the work is at fault, which counts as a try of a job's shards.
+func Abandon(died bool) {
 	abandonFolders()
-	store.Abandon()
+	store.Abandon(died)
 }
 
 // Save writes one whole file with its manifest beside it, under the rules of

@@ -159,6 +159,7 @@ type draft struct {
 	path, temp      string
 	absent          bool
 	published, gone bool
+	held            bool // it is a mark
 }
 
 // may says why a draft must not have its name.
@@ -325,7 +326,7 @@ func (f Folder) Hold(name, text string) (Held, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.Discard())
 	}
-	d.published = true
+	d.published, d.held = true, true
 	live.drop(d)
 	live.add(d, d.path, filepath.Dir(d.path))
 	return &held{d}, nil
@@ -476,13 +477,16 @@ func (r *registry) drop(d *draft) {
 // abandoned is read-locked by what makes or names files.
 var abandoned sync.RWMutex
 
-// Abandon removes all drafts and marks of this process; whoever makes or publishes one
-// after it waits for ever. It is for a process that is about to end in the middle of its
-// work: what was published stays whole.
-func Abandon() {
+// Abandon removes all drafts of this process, and its marks unless they are to tell that it
+// died; whoever makes or publishes one after it waits for ever. It is for a process that is
+// about to end in the middle of its work: what was published stays whole.
+func Abandon(died bool) {
 	abandoned.Lock()
 	live.mu.Lock()
-	for _, paths := range live.paths {
+	for d, paths := range live.paths {
+		if died && d.held {
+			continue
+		}
 		for _, path := range paths {
 			os.Remove(path) // a folder of marks when it is empty
 		}
