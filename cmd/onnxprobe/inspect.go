@@ -8,6 +8,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/engine/isolate"
 	"github.com/onnxprobe/onnxprobe/onnx"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/site"
@@ -44,6 +45,9 @@ func newInspect() *cobra.Command {
 			}
 		}
 		if len(asked) > 0 {
+			if ef.mode() == isolate.Yes && (!isolate.Supported || isolate.Missing() != "") {
+				return asked[0].Available(o)
+			}
 			ef.noteIsolation(c, asked[0])
 		}
 		if err := found.Try(c.Context(), asked, o); err != nil {

@@ -80,7 +80,7 @@ func (f *engineFlags) time() (time.Duration, error) {
 		return 0, nil
 	case f.timeout != "":
 		d, err := time.ParseDuration(f.timeout)
-		if err != nil || d < time.Millisecond {
+		if err != nil || d < time.Millisecond && d != 0 {
 			return 0, usagef("--timeout %q; write a time such as 20s, 5m or 1h30m, of a millisecond at least, or 0 for no limit", f.timeout)
 		}
 		return d, nil
@@ -124,7 +124,7 @@ func (f *engineFlags) noteIsolation(c *cobra.Command, b engine.Backend) {
 	case apart && f.mode() == isolate.Yes:
 		note(c, "isolation: %s", strings.Join(w.Holds(), ", "))
 	case apart && missing != "":
-		note(c, "isolation: %s; %s", strings.Join(w.Holds(), ", "), missing)
+		note(c, "isolation, but for plain models of few multiply-adds: %s; %s", strings.Join(w.Holds(), ", "), missing)
 	case !apart && f.maxMemory != "":
 		note(c, "--max-memory bounds the values of a run, and not the whole of what %s takes, which runs in the program itself", b.Name())
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -216,6 +217,9 @@ func TestIsolationIsSaid(t *testing.T) {
 		{[]string{"--isolate=maybe"}, exitUsage, "--isolate=maybe; the choices are auto, yes, no"},
 		{[]string{"--isolate", "yes"}, exitUsage, `"yes" is no file; give --isolate its choice after an equals sign: --isolate=yes`},
 		{[]string{"--timeout", "20"}, exitUsage, `--timeout "20"; write a time such as 20s`},
+		{[]string{"--isolate", "--timeout", "0s"}, 0, "at most 4 GiB, landlock"},
+		{[]string{"--timeout="}, exitUsage, "--timeout is empty; give it a value, or leave it out"},
+		{[]string{"--max-memory", ""}, exitUsage, "--max-memory is empty"},
 		{[]string{"--timeout", "-1s"}, exitUsage, `--timeout "-1s"`},
 		{[]string{"--isolate=no", "--max-memory", "1GiB"}, 0, "and not the whole of what ort takes"},
 		{[]string{"--backend", "gorgonia", "--max-memory", "1GiB"}, 0, "and not the whole of what gorgonia takes"},
@@ -249,6 +253,27 @@ func TestTimeoutInTheProgram(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 1 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// What the shell takes from the program it takes from its worker too, and is what is said.
+func TestLimitsOfTheShell(t *testing.T) {
+	needWorkers(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := endless(t, filepath.Join(t.TempDir(), "m.onnx"))
+	for limit, want := range map[string]string{
+		"-t 1":  model + ": ONNX Runtime used up the processor time that the program was given (ulimit) while it ran the model",
+		"-n 14": "starting a worker process: ",
+	} {
+		cmd := exec.Command("sh", "-c", "ulimit "+limit+`; exec "$0" run "$1" --random 2 --isolate -o -`, self, model)
+		cmd.Env = append(os.Environ(), asProgram+"=1")
+		said, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(string(said), want) {
+			t.Errorf("ulimit %s: exit code %d, want %q: %s", limit, code, want, said)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/engine/isolate"
@@ -53,6 +54,17 @@ func perform(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	return root.ExecuteContext(context.WithValue(ctx, commandKey{}, append([]string{root.Name()}, args...)))
 }
 
+// noneEmpty reports a flag without a value that is none by default: a variable of a script's
+// that is not set is not to be taken for a flag that was left out.
+func noneEmpty(c *cobra.Command) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.DefValue == "" && f.Value.String() == "" {
+			err = usagef("--%s is empty; give it a value, or leave it out", f.Name)
+		}
+	})
+	return err
+}
+
 // commandLine is the command line that c serves, for manifests.
 func commandLine(c *cobra.Command) []string {
 	line, _ := c.Context().Value(commandKey{}).([]string)
@@ -66,7 +78,10 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see %s --help", err, c.CommandPath())
 	})
-	root.PersistentPreRun = func(c *cobra.Command, _ []string) { sayRenamed(c) }
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		sayRenamed(c)
+		return noneEmpty(c)
+	}
 	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newHash(), newAffine(),
 		newRegions(), newSearch(), newDedup(), newEvaluate(), newReport(), newDynamics(), newPhases(), newBench(),
 		newRuntime(), newList(), newDemo())

@@ -171,6 +171,7 @@ func TestFlagsOfRemedies(t *testing.T) {
 		{onnx.Remedy(fmt.Errorf("%w, or less", links), "Batch"), "allow links (--allow-links), or less (--batch N)"},
 		{onnx.Remedy(links, "onnx.LoadOptions.AllowLinks"), "allow links (--allow-links)"},
 		{silent{hidden}, "silent (--batch N)"},
+		{errors.Join(onnx.Remedy(errors.New("take less"), "Batch"), onnx.Remedy(errors.New("take less"), "Batch")), "take less (--batch N)\ntake less (--batch N)"},
 	} {
 		if got := withFlags(c.err); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)

@@ -81,10 +81,15 @@ func withFlags(err error) string {
 	text := err.Error()
 	for _, r := range onnx.Remedies(err) {
 		said, add := r.Error(), flags(r.RemedyOptions())
-		if before, after, found := strings.Cut(text, said); !found {
+		at := strings.Index(text, said)
+		if at < 0 {
 			text += add
-		} else if !strings.HasPrefix(after, add) {
-			text = before + said + add + after
+		}
+		for from := 0; at >= 0; at = strings.Index(text[from:], said) { // the same may be said of several
+			if from += at + len(said); !strings.HasPrefix(text[from:], add) {
+				text = text[:from] + add + text[from:]
+				break
+			}
 		}
 	}
 	return text

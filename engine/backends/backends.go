@@ -137,7 +137,7 @@ func choose(all []engine.Backend, r Request) (engine.Backend, error) {
 		}
 		if err := b.Available(r.Options); err != nil {
 			named := b.Name() == ort.Name && ort.Built && os.Getenv(install.EnvLibrary) != ""
-			if lost := (*engine.LostError)(nil); named || errors.As(err, &lost) {
+			if none := (*engine.UnavailableError)(nil); named || !errors.As(err, &none) {
 				return nil, err // it is wanted, or is there and did not come up
 			}
 			faults = append(faults, err)

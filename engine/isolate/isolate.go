@@ -18,7 +18,9 @@ package isolate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -125,6 +127,17 @@ func (b *Backend) product() string { return cmp.Or(b.Product, b.Name()) }
 func (b *Backend) unavailable(reason string) error {
 	return &engine.UnavailableError{Backend: b.Name(), Reason: "it cannot be isolated: " + reason,
 		Remedy: "do without isolation where you trust the model", Options: []string{"isolate.No"}}
+}
+
+// cannot is err, for which there is no worker: want of descriptors, threads or memory passes,
+// and anything else is the system's way.
+func (b *Backend) cannot(err error) error {
+	for _, want := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM} {
+		if errors.Is(err, want) {
+			return err
+		}
+	}
+	return b.unavailable(err.Error())
 }
 
 // gibibytes writes a number of bytes as a person gives it.

@@ -98,6 +98,9 @@ func (b *Backend) start() (*process, error) {
 	control.Close() // so that it is the worker's alone, and its end is heard
 	if err := p.greeted(); err != nil {
 		p.end()
+		if strings.HasPrefix(p.said.String(), "runtime") { // Go's, which got no thread
+			err = fmt.Errorf("starting a worker process: %w", syscall.EAGAIN)
+		}
 		return nil, fmt.Errorf("%w%s", err, p.said.line())
 	}
 	if p.limits.Memory > 0 {
@@ -208,7 +211,21 @@ func held(pid int) (bytes, threads int64) {
 	return bytes, threads
 }
 
+// inherited is a limit that the program has, and its workers too.
+func inherited(what int) uint64 {
+	var now unix.Rlimit
+	if err := unix.Getrlimit(what, &now); err != nil {
+		return unix.RLIM_INFINITY
+	}
+	return now.Cur
+}
+
 func (l Limits) tooMuch() error {
+	for _, what := range []int{unix.RLIMIT_AS, unix.RLIMIT_DATA} {
+		if n := inherited(what); n < uint64(l.Memory) || l.Memory <= 0 && n != unix.RLIM_INFINITY {
+			return errors.New("needed more memory than the program was given (ulimit)")
+		}
+	}
 	if l.Memory <= 0 {
 		return errors.New("needed more memory than there is")
 	}
@@ -307,6 +324,8 @@ func (p *process) lost(ctx context.Context, err error, doing engine.LostError) e
 		doing.Why = *why
 	case wantsMemory(p.said.String()):
 		doing.Why = p.limits.tooMuch()
+	case status.Signaled() && status.Signal() == syscall.SIGKILL && (p.state.UserTime()+p.state.SystemTime()).Seconds() >= float64(inherited(unix.RLIMIT_CPU)):
+		doing.Why = errors.New("used up the processor time that the program was given (ulimit)")
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
 		doing.Why = errors.New("was killed (SIGKILL), most likely by the system for want of memory,")
 	case status.Signaled():

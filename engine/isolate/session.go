@@ -50,7 +50,7 @@ func (b *Backend) available(o engine.Options) error {
 	}
 	p, err := b.start()
 	if err != nil {
-		return b.unavailable(err.Error())
+		return b.cannot(err)
 	}
 	r, err := p.ask(context.Background(), engine.LostError{Engine: b.product(), Doing: "loaded its library"}, frameProbe, body)
 	if err != nil {
@@ -137,7 +137,7 @@ func (b *Backend) prepare(ctx context.Context, m *onnx.Model, o engine.Options) 
 		return nil, err
 	}
 	if n.proto, err = inMemory("onnxprobe-model", proto); err != nil {
-		return nil, fmt.Errorf("preparing the model for %s: %w", b.Name(), err)
+		return nil, b.cannot(fmt.Errorf("sharing the model with a worker process: %w", err))
 	}
 	s, err := n.session(ctx)
 	if err != nil {
@@ -217,7 +217,7 @@ func (n *network) live(ctx context.Context) (*process, error) {
 	if p == nil {
 		var err error
 		if p, err = n.b.start(); err != nil {
-			return nil, n.b.unavailable(err.Error())
+			return nil, n.b.cannot(err)
 		}
 	}
 	fds := []int{int(n.proto.Fd())}
