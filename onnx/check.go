@@ -43,10 +43,23 @@ func (m *Model) Check() error {
 	if m.Graph == nil {
 		return errNoGraph
 	}
-	var fs faults
-	m.checkUse(&fs, m.checkStructure(&fs))
+	var fs, use faults
+	m.checkUse(&use, m.checkStructure(&fs))
+	for _, err := range use.errs {
+		fs.add(&UseError{err})
+	}
+	fs.more += use.more
 	return fs.join()
 }
+
+// UseError is a fault that Check reports of how an operator is used, not of how the graph
+// is built.
+type UseError struct{ Err error }
+
+func (e *UseError) Error() string { return e.Err.Error() }
+
+// Unwrap is Err.
+func (e *UseError) Unwrap() error { return e.Err }
 
 // checkStructure adds to fs what is wrong with the structure; sound is whether graphs and
 // functions hold together.
