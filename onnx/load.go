@@ -196,7 +196,7 @@ func parseSize(s string) (int64, error) {
 
 // quoted is a text of a file in quotes, the beginning of one that no person reads to the end.
 func quoted(s string) string {
-	const most = 100
+	const most = 120
 	if len(s) <= most {
 		return strconv.Quote(s)
 	}
