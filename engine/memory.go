@@ -141,8 +141,13 @@ func ParseBytes(s string) (int64, error) {
 		}
 	}
 	v, err := strconv.ParseFloat(text, 64)
-	if v *= times; err != nil || !(v >= 1 && v < math.MaxInt64) {
-		return 0, fmt.Errorf("%q: write a number of bytes, or one with KB, MB, GB, KiB, MiB or GiB", s)
+	switch v *= times; {
+	case err != nil && !errors.Is(err, strconv.ErrRange), math.IsNaN(v):
+		return 0, fmt.Errorf("%q is no size: write a number of bytes, or one with KB, MB, GB, TB, KiB, MiB, GiB or TiB", s)
+	case v < 1:
+		return 0, fmt.Errorf("%q is %g bytes: write 1 or more, or leave it out", s, v)
+	case v >= math.MaxInt64:
+		return 0, fmt.Errorf("%q is more than any machine has: write less than 8388608TiB, or leave it out", s)
 	}
 	return int64(v), nil
 }

@@ -145,9 +145,21 @@ func TestPrepare(t *testing.T) {
 }
 
 func TestParseBytes(t *testing.T) {
-	for s, want := range map[string]int64{"1": 1, "8GiB": 8 << 30, "8g": 8 << 30, "500MB": 500e6, "1.5 KiB": 1536, "12B": 12, "": 0, "x": 0, "-1": 0, "0": 0, "nan": 0, "inf": 0, "1e300": 0, "GiB": 0} {
+	for s, want := range map[string]int64{"1": 1, "8GiB": 8 << 30, "8g": 8 << 30, "500MB": 500e6, "1.5 KiB": 1536, "12B": 12, "": 0, "x": 0, "-1": 0, "0": 0, "nan": 0, "inf": 0, "1e300": 0, "GiB": 0, "2TiB": 2 << 40} {
 		if n, err := engine.ParseBytes(s); (err == nil) != (want > 0) || n != want {
 			t.Errorf("%q: %d, %v", s, n, err)
+		}
+	}
+}
+
+func TestParseBytesSaysWhatIsWrong(t *testing.T) {
+	for s, want := range map[string]string{
+		"": "is no size", "nan": "is no size", "8 pages": "is no size: write a number of bytes, or one with KB, MB, GB, TB, KiB",
+		"0": "is 0 bytes: write 1 or more", "-5": "is -5 bytes", "-1e999": "is -Inf bytes", "0.5": "is 0.5 bytes",
+		"99999999999GiB": "is more than any machine has: write less", "1e999": "is more than any machine has",
+	} {
+		if _, err := engine.ParseBytes(s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", s, err, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // faults gathers independent errors, keeping a message readable.
@@ -43,10 +44,23 @@ func (m *Model) Check() error {
 	if m.Graph == nil {
 		return errNoGraph
 	}
-	var fs faults
-	m.checkUse(&fs, m.checkStructure(&fs))
+	var fs, use faults
+	m.checkUse(&use, m.checkStructure(&fs))
+	for _, err := range use.errs {
+		fs.add(&UseError{err})
+	}
+	fs.more += use.more
 	return fs.join()
 }
+
+// UseError is a fault that Check reports of how an operator is used, not of how the graph
+// is built.
+type UseError struct{ Err error }
+
+func (e *UseError) Error() string { return e.Err.Error() }
+
+// Unwrap is Err.
+func (e *UseError) Unwrap() error { return e.Err }
 
 // checkStructure adds to fs what is wrong with the structure; sound is whether graphs and
 // functions hold together.
@@ -105,9 +119,9 @@ func (g *Graph) eachNode(f func(*Node)) {
 // String names a node in messages: its operator and name.
 func (n *Node) String() string {
 	if n.Name == "" && len(n.Outputs) > 0 {
-		return fmt.Sprintf("%s (making %q)", n.Op, n.Outputs[0])
+		return fmt.Sprintf("%.120s (making %s)", n.Op, quoted(n.Outputs[0]))
 	}
-	return fmt.Sprintf("%s %q", n.Op, n.Name)
+	return fmt.Sprintf("%.120s %s", n.Op, quoted(n.Name))
 }
 
 // scope holds the names that a graph defines, with what defines each, and those
@@ -181,6 +195,9 @@ func (g *Graph) check(fs *faults, outer *scope, needOutputs bool) {
 	for _, n := range g.Nodes {
 		if n.Op == "" {
 			fs.addf("node %q has no operator", n.Name)
+		}
+		if strings.ContainsFunc(n.Domain+n.Op, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			fs.addf("node %s: its operator %s of domain %s is not a name: want characters that can be printed", quoted(n.Name), quoted(n.Op), quoted(n.Domain))
 		}
 		if !slices.ContainsFunc(n.Outputs, func(o string) bool { return o != "" }) {
 			fs.addf("node %s has no output, and operators have one at least", n)

@@ -3,6 +3,7 @@ package onnx
 import (
 	"math"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -62,6 +63,10 @@ func TestCheck(t *testing.T) {
 		{"a domain of its own", edited(func(m *Model) {
 			m.Opsets, m.Graph.Nodes[0].Domain = append(m.Opsets, Opset{"acme", 1}), "acme"
 		}), ""},
+		{"an operator of two lines", edited(func(m *Model) { m.Graph.Nodes[0].Op = "Relu\nok" }), `its operator "Relu\nok" of domain "" is not a name`},
+		{"a domain that colors", edited(func(m *Model) {
+			m.Opsets, m.Graph.Nodes[0].Domain = append(m.Opsets, Opset{"a\x1b", 1}), "a\x1b"
+		}), `of domain "a\x1b" is not a name`},
 		{"an unknown operator", edited(func(m *Model) { m.Graph.Nodes[0].Op = "Frobnicate" }), ""},
 		{"a branch captures outer values", graph(small(value("c"), node("Relu", "c", "a"), condition(branch("b", node("Neg", "a", "b")), "y"))), ""},
 		{"a branch returns an outer value", graph(small(value("c"), node("Relu", "c", "a"), condition(branch("a"), "y"))), ""},
@@ -163,4 +168,20 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		many = append(many, node("Relu", "nowhere", "y"))
 	}
 	wantError(t, small(value("x"), many...).Check(), "and 1979 more")
+}
+
+// A long name in many faults costs what the file holds, not their product.
+func TestCheckIsBounded(t *testing.T) {
+	m := small(value("x", 1), node("Relu", "x", "y"))
+	n := node("Split", "x", strings.Repeat("y ", 50_000))
+	n.Name = strings.Repeat("n", 500_000)
+	m.Graph.Nodes = append(m.Graph.Nodes, n)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := m.Check()
+	runtime.ReadMemStats(&after)
+	wantError(t, err, "is defined twice", "and 49980 more")
+	if took := after.TotalAlloc - before.TotalAlloc; took > 200<<20 {
+		t.Errorf("it took %d MB", took>>20)
+	}
 }

@@ -3,12 +3,14 @@
 package onnx
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A model in dir/model may read dir/model/w.bin (8 bytes) and nothing of
@@ -37,6 +39,7 @@ func TestExternalData(t *testing.T) {
 		{"share with slashes", `//server/share/w.bin`, nil, "plain path", "plain path"},
 		{"NUL", "w.bin\x00.onnx", nil, "not a file name", "not a file name"},
 		{"empty", "", nil, "no location", "no location"},
+		{"longer than a path", strings.Repeat("a/", 50_000) + "w.bin", nil, "(100005 bytes) is no file name", "(100005 bytes) is no file name"},
 		{"missing", "none.bin", nil, "no such file", "no such file"},
 		{"a folder", "sub", nil, "a folder", "a folder"},
 		{"the folder itself", ".", nil, "a folder", "a folder"},
@@ -50,6 +53,9 @@ func TestExternalData(t *testing.T) {
 		{"negative offset", "w.bin", []string{"offset", "-1"}, "not a size", "not a size"},
 		{"negative length", "w.bin", []string{"length", "-4"}, "not a size", "not a size"},
 		{"offset not a number", "w.bin", []string{"offset", "0x10"}, "not a size", "not a size"},
+		{"offset with a sign", "w.bin", []string{"offset", "+0"}, "not a size", "not a size"}, // ONNX Runtime refuses it
+		{"length with a sign", "w.bin", []string{"length", "+4"}, "not a size", "not a size"},
+		{"offset with a space", "w.bin", []string{"offset", " 0"}, "not a size", "not a size"},
 		{"offset beyond int64", "w.bin", []string{"offset", "9223372036854775808"}, "not a size", "not a size"},
 		{"offset past the end", "w.bin", []string{"offset", "9"}, "which has 8", "which has 8"},
 		{"largest offset", "w.bin", []string{"offset", "9223372036854775807"}, "which has 8", "which has 8"},
@@ -76,6 +82,30 @@ func TestExternalData(t *testing.T) {
 			if !ok {
 				t.Errorf("%s, links %v: got %v, want %q", c.name, links, err, want)
 			}
+		}
+	}
+}
+
+// A location of many parts costs what it is long, and its error does not repeat it.
+func TestLocationsOfManyParts(t *testing.T) {
+	dir, g := externalFolder(t), pb{}
+	deep := strings.Repeat("sub/", 200)
+	if err := os.MkdirAll(filepath.Join(dir, deep), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		location := fmt.Sprintf("%s%sw%d.bin", []string{"", deep}[i%2], strings.Repeat("a/", 1500), i)
+		g = g.b(5, externalTensor("w", 4, "location", location))
+	}
+	path, start := write(t, filepath.Join(dir, "m.onnx"), modelOf(g)), time.Now()
+	_, err := Load(path)
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("a file of %d kB took %v", len(modelOf(g))/1000, took)
+	}
+	wantError(t, err, "no such file")
+	for _, line := range strings.Split(err.Error(), "\n") {
+		if len(line) > 500 {
+			t.Errorf("a line of %d bytes: %.200s", len(line), line)
 		}
 	}
 }

@@ -89,14 +89,14 @@ func einsum(c call) ([]Fact, error) {
 			return one(f)
 		}
 		if len(s) != len(labels) {
-			return nil, fmt.Errorf("equation %q and input %d of shape %v", eq, i, s)
+			return nil, fmt.Errorf("equation %s and input %d of shape %v", quoted(eq), i, s)
 		}
 		for j, d := range s {
 			switch was, seen := dims[labels[j]]; {
 			case !seen || was == -1 || was == 1:
 				dims[labels[j]] = d
 			case d != -1 && d != 1 && d != was:
-				return nil, fmt.Errorf("equation %q and shapes %v", eq, c.shapes())
+				return nil, fmt.Errorf("equation %s and shapes %v", quoted(eq), c.shapes())
 			}
 		}
 	}
@@ -114,7 +114,7 @@ func einsum(c call) ([]Fact, error) {
 	for i := range len(out) {
 		d, ok := dims[out[i]]
 		if !ok {
-			return nil, fmt.Errorf("equation %q", eq)
+			return nil, fmt.Errorf("equation %s", quoted(eq))
 		}
 		f.Shape = append(f.Shape, d)
 	}

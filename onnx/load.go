@@ -169,24 +169,42 @@ func parseExternal(ps []Prop) (*External, error) {
 		case "location":
 			e.Location = p.Value
 		case "offset":
-			e.Offset, err = strconv.ParseInt(p.Value, 10, 64)
+			e.Offset, err = parseSize(p.Value)
 		case "length":
-			e.Length, err = strconv.ParseInt(p.Value, 10, 64)
+			e.Length, err = parseSize(p.Value)
 		case "checksum":
 			if b, err := hex.DecodeString(p.Value); err != nil || len(b) != sha1.Size {
-				return nil, fmt.Errorf("external data: checksum %q is not a SHA-1 in hex, which has %d digits", p.Value, 2*sha1.Size)
+				return nil, fmt.Errorf("external data: checksum %s is not a SHA-1 in hex, which has %d digits", quoted(p.Value), 2*sha1.Size)
 			}
 			e.Checksum = strings.ToLower(p.Value)
 			continue
 		default:
 			continue
 		}
-		if err != nil || e.Offset < 0 || p.Key == "length" && e.Length < 0 {
-			return nil, fmt.Errorf("external data: %s %q is not a size", p.Key, p.Value)
+		if err != nil {
+			return nil, fmt.Errorf("external data: %s %s is not a size: want decimal digits alone, below 2^63", p.Key, quoted(p.Value))
 		}
 	}
 	return e, nil
 }
+
+// parseSize refuses the "+" that strconv accepts and ONNX Runtime does not.
+func parseSize(s string) (int64, error) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	return int64(n), err
+}
+
+// quoted is a text of a file in quotes, the beginning of one that no person reads to the end.
+func quoted(s string) string {
+	const most = 120
+	if len(s) <= most {
+		return strconv.Quote(s)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", strings.ToValidUTF8(s[:most], ""), len(s))
+}
+
+// maxLocation is the longest path that a system opens, PATH_MAX of Linux.
+const maxLocation = 4096
 
 // localPath is nil when a location stays inside the model's folder, judged by
 // its text alone and by the rules of every system.
@@ -194,11 +212,13 @@ func localPath(loc string) error {
 	switch {
 	case loc == "":
 		return errors.New("external data: no location")
+	case len(loc) > maxLocation:
+		return fmt.Errorf("external data: location %s is no file name, which has %d bytes at most", quoted(loc), maxLocation)
 	case strings.ContainsRune(loc, 0):
-		return fmt.Errorf("external data: location %q is not a file name", loc)
+		return fmt.Errorf("external data: location %s is not a file name", quoted(loc))
 	case strings.Contains(loc, `\`), len(loc) > 1 && loc[1] == ':',
 		!filepath.IsLocal(filepath.FromSlash(loc)), slices.Contains(strings.Split(loc, "/"), ".."):
-		return fmt.Errorf("external data: location %q is not a plain path inside the model's folder; a model may only refer to data beside it", loc)
+		return fmt.Errorf("external data: location %s is not a plain path inside the model's folder; a model may only refer to data beside it", quoted(loc))
 	}
 	return nil
 }
@@ -218,7 +238,7 @@ func (m *Model) openExternal(loc string) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	fail := func(err error) (*os.File, fs.FileInfo, error) {
-		return nil, nil, fmt.Errorf("external data %q in %q: %w", loc, m.Dir, reason(err))
+		return nil, nil, fmt.Errorf("external data %s in %q: %w", quoted(loc), m.Dir, reason(err))
 	}
 	path := filepath.FromSlash(loc)
 	links := m.files != nil && m.files.allowLinks
@@ -234,7 +254,7 @@ func (m *Model) openExternal(loc string) (*os.File, fs.FileInfo, error) {
 		defer root.Close()
 		stat = func() (fs.FileInfo, error) {
 			st, err := root.Stat(path)
-			if err != nil && throughLink(root, path) {
+			if err != nil && throughLink(root, filepath.Clean(path)) {
 				return nil, Remedy(fmt.Errorf("it is behind a symbolic link that does not resolve "+
 					"inside the model's folder (%w); copy the file there, or allow links", reason(err)), "onnx.LoadOptions.AllowLinks")
 			}
@@ -270,14 +290,20 @@ func (m *Model) openExternal(loc string) (*os.File, fs.FileInfo, error) {
 	return f, st, nil
 }
 
-// throughLink reports whether a path leads through a symbolic link.
+// throughLink reports whether a clean path leads through a symbolic link. It steps into each
+// folder: looked up from the root again and again, a path costs the square of its length.
 func throughLink(root *os.Root, path string) bool {
-	for p := filepath.Clean(path); p != "."; p = filepath.Dir(p) {
-		if st, err := root.Lstat(p); err == nil && st.Mode()&fs.ModeSymlink != 0 {
-			return true
-		}
+	first, rest, more := strings.Cut(path, string(filepath.Separator))
+	st, err := root.Lstat(first)
+	if err != nil || st.Mode()&fs.ModeSymlink != 0 || !more {
+		return err == nil && st.Mode()&fs.ModeSymlink != 0
 	}
-	return false
+	sub, err := root.OpenRoot(first)
+	if err != nil {
+		return false
+	}
+	defer sub.Close()
+	return throughLink(sub, rest)
 }
 
 // checkExternal verifies that every reference resolves inside the model's folder
@@ -305,7 +331,7 @@ func (m *Model) checkExternal(noData bool) error {
 			continue // reported elsewhere
 		}
 		if t.External.Offset > size || want > size-t.External.Offset {
-			errs.addf("tensor %q: its data is %d bytes from %d on of %q, which has %d", t.Name, want, t.External.Offset, loc, size)
+			errs.addf("tensor %q: its data is %d bytes from %d on of %s, which has %d", t.Name, want, t.External.Offset, quoted(loc), size)
 		}
 	}
 	return errs.join()
@@ -336,7 +362,7 @@ func (m *Model) ExternalFiles() []string {
 // happens to the file's name later, all readers see the same data.
 func (m *Model) mapped(loc string) (*mapping, error) {
 	if m.files == nil {
-		return nil, fmt.Errorf("the model was not loaded from a folder, so its external data %q cannot be found", loc)
+		return nil, fmt.Errorf("the model was not loaded from a folder, so its external data %s cannot be found", quoted(loc))
 	}
 	m.files.mu.Lock()
 	defer m.files.mu.Unlock()
@@ -350,14 +376,14 @@ func (m *Model) mapped(loc string) (*mapping, error) {
 	mp, err := mapFile(f)
 	f.Close()
 	if err != nil {
-		return nil, fmt.Errorf("external data %q: %w", loc, err)
+		return nil, fmt.Errorf("external data %s: %w", quoted(loc), err)
 	}
 	if want := m.files.sums[loc]; len(want) > 0 {
 		got := fmt.Sprintf("%x", sha1.Sum(mp.data))
 		for _, w := range want {
 			if got != w {
-				return nil, fmt.Errorf("external data %q: its SHA-1 is %s, and the model wants %s: the file was changed or "+
-					"is another model's; copy both again", loc, got, w)
+				return nil, fmt.Errorf("external data %s: its SHA-1 is %s, and the model wants %s: the file was changed or "+
+					"is another model's; copy both again", quoted(loc), got, w)
 			}
 		}
 	}
@@ -407,7 +433,7 @@ func (m *Model) externalData(t *Tensor) ([]byte, error) {
 		return nil, err
 	}
 	if want < 0 || t.External.Offset > int64(len(mp.data)) || want > int64(len(mp.data))-t.External.Offset {
-		return nil, fmt.Errorf("tensor %q: its data is not inside %q", t.Name, t.External.Location)
+		return nil, fmt.Errorf("tensor %q: its data is not inside %s", t.Name, quoted(t.External.Location))
 	}
 	return mp.data[t.External.Offset:][:want], nil
 }

@@ -226,20 +226,20 @@ func (p port) String() string {
 // Print writes the description for people. remedy is what has an engine tried that was not,
 // pooling what makes a max-pooling a site; "" where there is nothing to say.
 func (d *Inspection) Print(w io.Writer, remedy, pooling string) {
-	fmt.Fprintf(w, "%s: opset %d, IR %d, %s, %s", d.Model, d.Opset, d.IR,
+	fmt.Fprintf(w, "%s: opset %d, IR %d, %s, %s", text.Line(d.Model), d.Opset, d.IR,
 		text.Count(d.Nodes, "node"), text.Count(d.Params, "parameter"))
 	if d.Producer != "" {
-		fmt.Fprintf(w, ", from %s", d.Producer)
+		fmt.Fprintf(w, ", from %s", text.Line(d.Producer))
 	}
 	fmt.Fprintln(w)
 	for _, p := range d.Inputs {
-		fmt.Fprintln(w, "input  ", p)
+		fmt.Fprintln(w, "input  ", text.Line(p.String()))
 	}
 	for _, p := range d.Outputs {
-		fmt.Fprintln(w, "output ", p)
+		fmt.Fprintln(w, "output ", text.Line(p.String()))
 	}
 	for _, f := range d.External {
-		fmt.Fprintln(w, "weights in", f)
+		fmt.Fprintln(w, "weights in", text.Line(f))
 	}
 	fmt.Fprintln(w)
 	d.printSites(w)
@@ -251,19 +251,19 @@ func (d *Inspection) Print(w io.Writer, remedy, pooling string) {
 		case b.Runs:
 			fmt.Fprintf(w, "runs on %s %s\n", b.Name, b.Version)
 		case b.Plain:
-			fmt.Fprintf(w, "runs on %s %s, but not with the probes of these sites: %s\n", b.Name, b.Version, b.Why)
+			fmt.Fprintf(w, "runs on %s %s, but not with the probes of these sites: %s\n", b.Name, b.Version, text.Message(b.Why))
 		default:
-			fmt.Fprintf(w, "does not run on %s: %s\n", b.Name, b.Why)
+			fmt.Fprintf(w, "does not run on %s: %s\n", b.Name, text.Message(b.Why))
 		}
 	}
 	for _, n := range d.Notes {
-		fmt.Fprintln(w, "note:", n)
+		fmt.Fprintln(w, "note:", text.Message(n))
 	}
 }
 
 func (d *Inspection) printSites(w io.Writer) {
 	if len(d.Sites) == 0 {
-		fmt.Fprintln(w, "operators:", strings.Join(d.Operators, ", "))
+		fmt.Fprintln(w, "operators:", text.Line(strings.Join(d.Operators, ", ")))
 		return
 	}
 	rows := [][]string{{"SITE", "ACTIVATION", "SHAPE", "UNITS", "KNOTS"}}
@@ -319,6 +319,6 @@ func (d *Inspection) printUnwatched(w io.Writer, pooling string) {
 		for i, op := range order {
 			order[i] = fmt.Sprintf("%d %s", count[op], op)
 		}
-		fmt.Fprintln(w, "smooth by nature, without a site:", strings.Join(order, ", "))
+		fmt.Fprintln(w, "smooth by nature, without a site:", text.Line(strings.Join(order, ", ")))
 	}
 }

@@ -119,7 +119,7 @@ func explain(err error, stderr io.Writer) int {
 	switch {
 	case errors.As(err, &panicked):
 		fmt.Fprintf(stderr, "onnxprobe: internal error: %s; please report it with the command line and the model\n%s",
-			strings.ReplaceAll(fmt.Sprint(panicked.Value), "\n", " "), panicked.Stack)
+			text.Message(text.Line(fmt.Sprint(panicked.Value))), panicked.Stack)
 		return exitFailed
 	case errors.As(err, &partial), errors.As(err, &aside):
 		code = exitSomeFailed
@@ -131,7 +131,7 @@ func explain(err error, stderr io.Writer) int {
 	case errors.Is(err, context.Canceled):
 		words = interrupted()
 	}
-	fmt.Fprintln(stderr, "onnxprobe:", text.Lines(words))
+	fmt.Fprintln(stderr, "onnxprobe:", text.Message(words))
 	return code
 }
 

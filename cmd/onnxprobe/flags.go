@@ -283,7 +283,7 @@ func quiet(c *cobra.Command) bool {
 // note tells the user something on standard error.
 func note(c *cobra.Command, format string, args ...any) {
 	if !quiet(c) {
-		fmt.Fprintln(c.ErrOrStderr(), text.Lines(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(c.ErrOrStderr(), text.Message(fmt.Sprintf(format, args...)))
 	}
 }
 

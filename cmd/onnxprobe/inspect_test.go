@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -9,7 +10,10 @@ import (
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine/backends"
+	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
 func decode(t testing.TB, text string, into any) {
@@ -59,6 +63,44 @@ func TestInspectContract(t *testing.T) {
 			t.Errorf("%q is %v, not a list", key, all[key])
 		}
 	}
+}
+
+// Names in models and data neither begin lines of their own nor reach the terminal.
+func TestNamesFromFilesStayOnTheirLine(t *testing.T) {
+	const evil = "\x1b[31mevil\nonnxprobe: ok"
+	open := []onnx.Dim{{Param: evil}, {Size: 4}}
+	node := func(op, in, out string) *onnx.Node {
+		return &onnx.Node{Name: out + evil, Op: op, Inputs: []string{in}, Outputs: []string{out}}
+	}
+	m := &onnx.Model{IR: 8, Producer: evil, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{Name: "g",
+		Inputs: []*onnx.Value{onnx.NewValue("x"+evil, tensor.Float32, open)}, Outputs: []*onnx.Value{onnx.NewValue("y"+evil, tensor.Float32, open)}}}
+	lines := func(what, printed string, most int) {
+		if n := strings.Count(printed, "\n"); n > most || strings.Contains(printed, "\x1b") || strings.Contains(printed, "\nonnxprobe: ok") {
+			t.Errorf("%s: %d lines, want %d at most:\n%q", what, n, most, printed)
+		}
+	}
+	for what, nodes := range map[string][]*onnx.Node{
+		"no site":  {node("Strange", "x"+evil, "y"+evil)},
+		"a site":   {node("Strange", "x"+evil, "h"), node("Relu", "h", "y"+evil)},
+		"a smooth": {node("Sin", "x"+evil, "h"), node("Relu", "h", "y"+evil)},
+	} {
+		m.Graph.Nodes = nodes
+		path := filepath.Join(t.TempDir(), "m.onnx")
+		if err := m.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		lines(what, stdoutOf(t, "inspect", path), 15)
+	}
+	var b strings.Builder
+	p := printer{w: bufio.NewWriter(&b), labels: []string{evil}}
+	column := func(name string, width int, values any) result.Column {
+		return result.Column{Name: name, Width: width, Values: values}
+	}
+	if err := p.Write([]result.Column{column("id", 0, []string{evil, evil}), column("status", 0, []string{"ok", "error"}), column("error", 0, []string{"", "red \x1b[31m"}),
+		column("top", 1, []int64{0, 0}), column("score", 1, []float64{1, 0})}); err != nil {
+		t.Fatal(err)
+	}
+	lines("run", b.String(), 2)
 }
 
 func TestInspect(t *testing.T) {

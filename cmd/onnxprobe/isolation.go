@@ -13,6 +13,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
 	"github.com/onnxprobe/onnxprobe/engine/isolate"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 func (f *engineFlags) addIsolation(fs *pflag.FlagSet) {
@@ -133,6 +134,6 @@ func (f *engineFlags) noteIsolation(c *cobra.Command, b engine.Backend) {
 // expired ends the program whose engine does not come back.
 func expired(lost *engine.LostError) {
 	abandon(true)
-	fmt.Fprintln(os.Stderr, "onnxprobe:", withFlags(lost))
+	fmt.Fprintln(os.Stderr, "onnxprobe:", text.Message(withFlags(lost)))
 	os.Exit(exitFailed)
 }

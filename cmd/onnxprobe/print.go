@@ -11,6 +11,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // printer is a sink that shows plain inference to a person, a line an item.
@@ -28,9 +29,9 @@ func (p *printer) Write(cols []result.Column) error {
 	top, ranked := by["top"].Values.([]int64)
 	score, _ := by["score"].Values.([]float64)
 	for i, id := range ids {
-		fmt.Fprint(p.w, id)
+		fmt.Fprint(p.w, text.Line(id))
 		if by["status"].Values.([]string)[i] != "ok" {
-			fmt.Fprintf(p.w, "  error: %s\n", by["error"].Values.([]string)[i])
+			fmt.Fprintf(p.w, "  error: %s\n", text.Message(by["error"].Values.([]string)[i]))
 			continue
 		}
 		if ranked {
@@ -38,7 +39,7 @@ func (p *printer) Write(cols []result.Column) error {
 			for j := i * k; j < (i+1)*k; j++ {
 				name := fmt.Sprint(top[j])
 				if p.labels != nil {
-					name = p.labels[top[j]]
+					name = text.Line(p.labels[top[j]])
 				}
 				fmt.Fprintf(p.w, "  %s %.4g", name, score[j])
 			}

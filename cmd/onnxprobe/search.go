@@ -139,7 +139,7 @@ func printMatches(w io.Writer, r *encoding.Matches) error {
 		if q > 0 {
 			fmt.Fprintln(b)
 		}
-		fmt.Fprintln(b, r.Queries.ID(q))
+		fmt.Fprintln(b, text.Line(r.Queries.ID(q)))
 		if len(neighbors) == 0 {
 			fmt.Fprintln(b, "  no other item")
 			continue

@@ -50,7 +50,7 @@ func Inline(m *onnx.Model) (*onnx.Model, error) {
 		}
 		in.most = min(maxInlined, max(fewInlined, maxCopies*written))
 		if err = in.count(m.Graph); err == nil {
-			out, err = Apply(m, Pass{"inline", in.do})
+			out, err = Apply(m, Pass{Name: "inline", Do: in.do, Shows: "its functions are in the place of their calls"})
 		}
 	}
 	if err != nil {

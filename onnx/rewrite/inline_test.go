@@ -321,6 +321,8 @@ func TestInlineRefuses(t *testing.T) {
 		{calling("y", "y = f.F x", function("f.F a -> b", "b = Relu z")), `function "f.F": node Relu "n_b" reads "z", which nothing makes`},
 		{calling("y", "y = f.F x", function("f.F a -> b", "b = acme.Relu a")), `domain "acme" is not among the imported operator sets`},
 		{calling("y", "y = f.F x", function("f.F a -> b", "c = Relu a")), `nothing makes the graph output "b"`},
+		{calling("y", "y = f.F x size=0", function("f.F a -> b", "b = DepthToSpace a blocksize=@int.size")),
+			`the model is broken, which shows once its functions are in the place of their calls: node DepthToSpace "n_y/n_b": blocksize is 0`},
 		{lone, `its attribute "alpha" is a function's "slope", and it is in no function`},
 	} {
 		start := time.Now()

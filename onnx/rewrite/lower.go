@@ -85,10 +85,10 @@ func Lower(m *onnx.Model, inputs map[string][]int64) (*onnx.Model, map[string]on
 		return fail(err)
 	}
 	var l *lowering
-	out, err := Apply(m, Pass{"lower", func(e *Edit) error {
+	out, err := Apply(m, Pass{Name: "lower", Do: func(e *Edit) error {
 		l = newLowering(e.In("lower"), facts)
 		return l.run(given)
-	}})
+	}, Shows: "what follows from its constants is computed"})
 	if err != nil {
 		return fail(err)
 	}

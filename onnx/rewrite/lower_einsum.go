@@ -16,7 +16,7 @@ func einsum(l *lowering, n *onnx.Node) (string, error) {
 	terms, out, explicit := strings.Cut(eq, "->")
 	in := strings.Split(terms, ",")
 	if len(in) != len(n.Inputs) || len(in) > 2 || strings.Contains(eq, ".") {
-		return "", left("its equation is %q", eq)
+		return "", left("its equation is %.100q", eq)
 	}
 	if !explicit { // the labels that appear once, in alphabetical order
 		var once []rune
@@ -32,18 +32,18 @@ func einsum(l *lowering, n *onnx.Node) (string, error) {
 	for i, labels := range in {
 		s := l.shape(n.Inputs[i])
 		if len(s) != len(labels) {
-			return "", left("its equation is %q and input %d has the shape %v", eq, i, s)
+			return "", left("its equation is %.100q and input %d has the shape %v", eq, i, s)
 		}
 		for j, r := range labels {
 			if strings.Count(labels, string(r)) > 1 || dims[r] != 0 && dims[r] != s[j] {
-				return "", left("its equation is %q and input %d has the shape %v", eq, i, s)
+				return "", left("its equation is %.100q and input %d has the shape %v", eq, i, s)
 			}
 			dims[r] = s[j]
 		}
 	}
 	for _, r := range out {
 		if dims[r] == 0 || strings.Count(out, string(r)) > 1 {
-			return "", left("its equation is %q", eq)
+			return "", left("its equation is %.100q", eq)
 		}
 	}
 	operands := make([]labelled, len(in))

@@ -298,6 +298,17 @@ func TestLowerRefuses(t *testing.T) {
 	}
 }
 
+// Constants that only the lowering computes can show that a model is at fault.
+func TestLowerBlamesTheModel(t *testing.T) {
+	m := graph(17, sh{2}, map[string]*tensor.Tensor{"least": tensor.Of([]int64{math.MinInt64}, 1), "factors": tensor.Of([]int64{-1, 1}, 2)},
+		"y", "minus = ReduceProd factors keepdims=0\nd = Div least minus\nf = Cast d to=1\ny = Add x f")
+	_, _, err := rewrite.Lower(m, map[string][]int64{"x": {2}})
+	const want = "lowering the model: the model is broken, which shows once what follows from its constants is computed: node Div "
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
 // Large numbers do not go through facts, which hold float64.
 func TestLowerKeepsLargeIntegers(t *testing.T) {
 	m := graph(15, sh{2}, map[string]*tensor.Tensor{"a": ints(1<<53+1, 2), "b": ints(1<<53, 1)}, "y", "y = Sub a b")

@@ -25,7 +25,7 @@ func Narrow(m *onnx.Model) (*onnx.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("narrowing the model: %w", err)
 	}
-	out, err := Apply(m, Pass{"narrow", func(e *Edit) error {
+	out, err := Apply(m, Pass{Name: "narrow", Do: func(e *Edit) error {
 		w := &retyping{e.In("narrow"), tensor.Float16}
 		was := map[string]tensor.DType{}
 		for _, v := range slices.Concat(e.Graph.Inputs, e.Graph.Outputs) {

@@ -4,6 +4,7 @@ package rewrite
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,6 +17,9 @@ import (
 type Pass struct {
 	Name string
 	Do   func(*Edit) error
+	// Shows says after what a model's own faulty use of operators may come to light, such as
+	// "its functions are in the place of their calls"; "" where the pass would be at fault.
+	Shows string
 }
 
 // Apply clones m, runs the passes on the clone and returns it. m is never
@@ -31,6 +35,9 @@ func Apply(m *onnx.Model, passes ...Pass) (*onnx.Model, error) {
 		err := m.Graph.Sort()
 		if err == nil {
 			err = m.Check()
+		}
+		if use := (*onnx.UseError)(nil); p.Shows != "" && errors.As(err, &use) {
+			return nil, fmt.Errorf("the model is broken, which shows once %s: %w", p.Shows, err)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("pass %s left a broken graph: %w", p.Name, err)

@@ -42,7 +42,7 @@ func apply(t *testing.T, do func(*Edit) error) (*onnx.Model, error) {
 	t.Helper()
 	m := source()
 	before := marshal(t, m)
-	out, err := Apply(m, Pass{"test", do})
+	out, err := Apply(m, Pass{Name: "test", Do: do})
 	if !bytes.Equal(marshal(t, m), before) {
 		t.Error("the pass changed its source")
 	}
@@ -83,11 +83,11 @@ func TestApply(t *testing.T) {
 		t.Errorf("the last output is %q", last.Name)
 	}
 	// Passes see what those before them did, and the nodes come out sorted.
-	first := Pass{"first", func(e *Edit) error {
+	first := Pass{Name: "first", Do: func(e *Edit) error {
 		e.Graph.Nodes = append([]*onnx.Node{{Name: "early", Op: "Neg", Inputs: []string{"a"}, Outputs: []string{"early"}}}, e.Graph.Nodes...)
 		return nil
 	}}
-	second := Pass{"second", func(e *Edit) error {
+	second := Pass{Name: "second", Do: func(e *Edit) error {
 		if e.Graph.Nodes[0].Name != "add" {
 			return errors.New("not sorted")
 		}
@@ -114,6 +114,21 @@ func TestApplyNamesTheFaultyPass(t *testing.T) {
 		"pass test: no":                  func(*Edit) error { return errors.New("no") },
 	} {
 		if m, err := apply(t, do); err == nil || m != nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// A model is blamed for how it uses operators, and where a pass can bring that to light.
+func TestApplyBlamesTheModel(t *testing.T) {
+	misuse := func(e *Edit) error { e.Op("DepthToSpace", map[string]any{"blocksize": 0}, "x"); return nil }
+	lose := func(e *Edit) error { e.Op("Relu", nil, "nowhere"); return nil }
+	for want, p := range map[string]Pass{
+		"the model is broken, which shows once it is so: node DepthToSpace": {Do: misuse, Shows: "it is so"},
+		"pass own left a broken graph: node DepthToSpace":                   {Name: "own", Do: misuse},
+		"pass lost left a broken graph: node Relu":                          {Name: "lost", Do: lose, Shows: "it is so"},
+	} {
+		if _, err := Apply(source(), p); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
@@ -194,7 +209,7 @@ func TestConst(t *testing.T) {
 		t.Errorf("a constant followed the caller's data: %v, %v", v, err)
 	}
 	// A second pass starts anew, so it cannot share with what a first one may have changed.
-	two := Pass{"two", func(e *Edit) error { e.Const(tensor.Scalar(int64(1))); return nil }}
+	two := Pass{Name: "two", Do: func(e *Edit) error { e.Const(tensor.Scalar(int64(1))); return nil }}
 	if m, err = Apply(source(), two, two); err != nil || len(m.Graph.Initializers) != 3 {
 		t.Errorf("two passes: %v", err)
 	}

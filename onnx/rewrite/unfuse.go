@@ -17,14 +17,14 @@ func Unfuse(m *onnx.Model) (*onnx.Model, error) {
 	if !slices.ContainsFunc(m.Graph.Nodes, func(n *onnx.Node) bool { return apart(n) != nil }) {
 		return m, nil
 	}
-	out, err := Apply(m, Pass{"unfuse", func(e *Edit) error {
+	out, err := Apply(m, Pass{Name: "unfuse", Do: func(e *Edit) error {
 		for _, n := range slices.Clone(e.Graph.Nodes) {
 			if do := apart(n); do != nil {
 				do(e, n)
 			}
 		}
 		return nil
-	}})
+	}, Shows: "its fused operators are taken apart"})
 	if err != nil {
 		return nil, fmt.Errorf("taking fused operators apart: %w", err)
 	}

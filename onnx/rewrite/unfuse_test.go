@@ -1,6 +1,7 @@
 package rewrite_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/onnxprobe/onnxprobe/engine"
@@ -10,6 +11,16 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/rewrite"
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
+
+// Numbers of a fused operator are checked when it is taken apart.
+func TestUnfuseBlamesTheModel(t *testing.T) {
+	broken := graph(17, sh{1, 1, 4, 4}, map[string]*tensor.Tensor{"w": ramp(1, 1, 2, 2)}, "y", "y = FusedConv x w activation=Relu strides=0,0")
+	broken.Opsets, broken.Graph.Nodes[0].Domain = append(broken.Opsets, onnx.Opset{Domain: "com.microsoft", Version: 1}), "com.microsoft"
+	const blamed = "the model is broken, which shows once its fused operators are taken apart: node Conv "
+	if _, err := rewrite.Unfuse(broken); err == nil || !strings.Contains(err.Error(), blamed) {
+		t.Errorf("got %v, want %q", err, blamed)
+	}
+}
 
 // What ONNX Runtime's optimizer fused computes the same when it is taken apart, and its
 // activation is a node of its own, named as before it was fused.

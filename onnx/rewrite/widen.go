@@ -26,7 +26,7 @@ func Widen(m *onnx.Model) (*onnx.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("widening the model: %w", err)
 	}
-	out, err := Apply(m, Pass{"widen", func(e *Edit) error {
+	out, err := Apply(m, Pass{Name: "widen", Do: func(e *Edit) error {
 		w := &retyping{e.In("widen"), tensor.Float64}
 		return w.graph(e.Graph, map[string]bool{})
 	}})

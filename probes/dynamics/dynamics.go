@@ -114,8 +114,8 @@ func (s *Study) Follow(ctx context.Context, dir, fingerprint string, cs []Checkp
 			if fatal(ctx, err) {
 				return &out, err
 			}
-			s.say("step %d: %s: %v", c.Step, c.Path, err)
-			r = &Record{Path: c.Path, SHA256: c.SHA256, Error: s.words(err)}
+			r = &Record{Path: c.Path, SHA256: c.SHA256, Error: s.words(c.Path, err)}
+			s.say("step %d: %s: %s", c.Step, c.Path, r.Error)
 		} else {
 			before, last = c, codes
 			s.say("step %d: %s in %.1f s", c.Step, c.Path, r.Seconds)
@@ -138,11 +138,11 @@ func (s *Study) step(ctx context.Context, c, before *Checkpoint, last sets) (*Re
 	if before != nil && last.train == nil {
 		j, err := s.open(ctx, before.Path, before.SHA256)
 		if err != nil {
-			return nil, sets{}, fmt.Errorf("the checkpoint before it, %s: %w", before.Path, err)
+			return nil, sets{}, fmt.Errorf("the checkpoint before it, %w", ofNetwork(before.Path, err))
 		}
 		last, err = j.both(ctx, false)
 		if err := errors.Join(err, j.r.Close()); err != nil {
-			return nil, sets{}, fmt.Errorf("the checkpoint before it, %s: %w", before.Path, err)
+			return nil, sets{}, fmt.Errorf("the checkpoint before it, %w", ofNetwork(before.Path, err))
 		}
 	}
 	return s.measure(ctx, c.Path, c.SHA256, last)

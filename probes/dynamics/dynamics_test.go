@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/gorgonia"
 	"github.com/onnxprobe/onnxprobe/onnx"
@@ -384,6 +385,28 @@ func TestABrokenCheckpointIsARow(t *testing.T) {
 	save(t, corner(0.25, 0.5), path)
 	if out = follow(t, study(t), ckpts, dir); out.Failed != 0 || out.Measured != 2 || out.Kept != 1 {
 		t.Errorf("mended: %+v", out)
+	}
+}
+
+// An engine that is lost names the model by itself.
+func TestALostEngineNamesTheModelOnce(t *testing.T) {
+	ckpts := corners(t, threeSteps...)
+	path := filepath.Join(ckpts, "step-2.onnx")
+	s, said := study(t), ""
+	s.Say = func(format string, args ...any) { said += fmt.Sprintf(format+"\n", args...) }
+	s.Load = func(file string) (*onnx.Model, error) {
+		if file == path {
+			return nil, &engine.LostError{Engine: "ONNX Runtime", Model: file, Doing: "ran the model", Signal: "SIGFPE"}
+		}
+		return onnx.Load(file)
+	}
+	const lost = "ONNX Runtime crashed with SIGFPE while it ran the model"
+	out := follow(t, s, ckpts, t.TempDir())
+	if want := "step 2: " + path + ": " + lost + "\n"; !strings.Contains(said, want) || out.Records[1].Error != lost {
+		t.Errorf("said\n%swant %s\nrecord %q", said, want, out.Records[1].Error)
+	}
+	if got := ofNetwork(path, &engine.LostError{Model: path, Signal: "SIGFPE"}).Error(); strings.Count(got, path) != 1 {
+		t.Errorf("%q names its model twice", got)
 	}
 }
 

@@ -115,8 +115,8 @@ func (s *Study) Evaluate(ctx context.Context, dir, fingerprint string, models []
 			if fatal(ctx, err) {
 				return &out, err
 			}
-			s.say("%s: %v", m.Path, err)
-			r = &Record{Path: m.Path, Error: s.words(err)}
+			r = &Record{Path: m.Path, Error: s.words(m.Path, err)}
+			s.say("%s: %s", m.Path, r.Error)
 		}
 		out.record(r, kept)
 	}

@@ -30,7 +30,7 @@ func (o *Outcome) Print(w io.Writer, radius float64, cs []Checkpoint) {
 		row := []string{strconv.FormatInt(cs[i].Step, 10)}
 		if r.Error != "" {
 			row = append(row, "error")
-			fmt.Fprintf(&failed, "step %d: %s\n", cs[i].Step, r.Error)
+			fmt.Fprintf(&failed, "step %d: %s\n", cs[i].Step, text.Message(r.Error))
 		} else {
 			for _, col := range curves {
 				cell := "-"

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // Label is the class of an item: the number that a dataset gives it, with its name where it
@@ -99,7 +101,7 @@ func (c *Codes) labelCounts(rows []int) (counts []LabelCount) {
 func labelsText(counts []LabelCount, most int) string {
 	var said []string
 	for _, n := range counts[:min(most, len(counts))] {
-		said = append(said, fmt.Sprintf("%s (%d)", n.Label, n.Items))
+		said = append(said, fmt.Sprintf("%s (%d)", text.Line(n.Label.String()), n.Items))
 	}
 	if more := len(counts) - most; more > 0 {
 		said = append(said, fmt.Sprintf("and %d more", more))

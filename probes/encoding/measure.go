@@ -220,7 +220,7 @@ func (r *Evaluated) Text(w io.Writer) error {
 	}
 	for _, e := range all {
 		if e.Unlabelled != nil {
-			fmt.Fprintf(t, "%s, without labels: %s\n", e.Name, e.Unlabelled)
+			fmt.Fprintf(t, "%s, without labels: %s\n", text.Line(e.Name), e.Unlabelled)
 		}
 	}
 	if len(r.Labels) > 0 {
@@ -250,7 +250,7 @@ func (r *Evaluated) row(w io.Writer, e *Evaluation, test bool) {
 		return
 	}
 	name := map[bool]string{true: "test", false: "train"}[test]
-	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4f", e.Name, name, d.Items, d.Regions, d.Ratio)
+	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4f", text.Line(e.Name), name, d.Items, d.Regions, d.Ratio)
 	if e.Units != nil {
 		u := e.Units.set(test)
 		fmt.Fprintf(w, "\t%d\t%d\t%d\t%.3f", u.Bits, u.Dead, u.Saturated, u.Entropy)

@@ -110,11 +110,11 @@ func (s *Status) Print(w io.Writer) {
 	text.Table(w, append(rows, []string{"finished", done}))
 	for _, all := range [][]string{s.AsideErrors, s.Errors} {
 		for _, e := range all[:min(3, len(all))] {
-			fmt.Fprintln(w, "  "+e)
+			fmt.Fprintln(w, "  "+text.Message(e))
 		}
 	}
 	for _, said := range s.Warnings {
-		fmt.Fprintln(w, "  "+said.String())
+		fmt.Fprintln(w, "  "+text.Message(said.String()))
 	}
 }
 

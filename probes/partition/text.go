@@ -129,7 +129,7 @@ func (a *Affine) verdict() (s []string) {
 func some(names []string) string {
 	const most = 8
 	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+		return fmt.Sprintf("%s and %d more", text.Line(strings.Join(names[:most], ", ")), len(names)-most)
 	}
-	return strings.Join(names, ", ")
+	return text.Line(strings.Join(names, ", "))
 }

@@ -15,6 +15,9 @@ func TestNamesStayOnTheirLine(t *testing.T) {
 	if got := Lines(name); got != "?[31mred?[0m\nonnxprobe: ok ?ä" {
 		t.Errorf("lines: %q", got)
 	}
+	if got := Message(name); got != Lines(name) {
+		t.Errorf("a message: %q", got)
+	}
 	var b bytes.Buffer
 	Table(&b, [][]string{{name, "x"}})
 	if got := b.String(); strings.Count(got, "\n") != 1 || strings.Contains(got, "\x1b") {

@@ -10,22 +10,24 @@ import (
 	"unicode/utf8"
 )
 
-// Table writes rows in aligned columns, two spaces apart.
+// Table writes rows in aligned columns, two spaces apart. A cell that is wider than a column
+// gets shifts the rest of its row, not of all.
 func Table(w io.Writer, rows [][]string) {
+	const widest = 120
 	var widths []int
 	for _, r := range rows {
 		for i, s := range r {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(Line(s))+2)
+			widths[i] = max(widths[i], min(utf8.RuneCountInString(Line(s)), widest)+2)
 		}
 	}
 	for _, r := range rows {
 		var b strings.Builder
 		for i, s := range r {
 			s = Line(s)
-			b.WriteString(s + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(s)))
+			b.WriteString(s + strings.Repeat(" ", max(widths[i]-utf8.RuneCountInString(s), 2)))
 		}
 		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
 	}
@@ -96,6 +98,19 @@ func Line(s string) string { return printable(s, ' ') }
 
 // Lines is Line of a text that may have several.
 func Lines(s string) string { return printable(s, '\n') }
+
+// Message is Lines of what is said to a person, with the middle of a very long line left out.
+func Message(s string) string {
+	const begin, end = 1500, 500
+	lines := strings.Split(Lines(s), "\n")
+	for i, line := range lines {
+		r := []rune(line)
+		if n := len(r) - begin - end; n > 0 {
+			lines[i] = fmt.Sprintf("%s … (%s) … %s", string(r[:begin]), Count(n, "more character"), string(r[begin+n:]))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
 
 func printable(s string, newline rune) string {
 	return strings.Map(func(r rune) rune {

@@ -27,3 +27,30 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+func TestMessageIsBounded(t *testing.T) {
+	long := "begin " + strings.Repeat("ä", 100_000) + " end"
+	got := text.Message("first\n" + long + "\nlast")
+	for _, want := range []string{"first\nbegin ä", "ä … (98,010 more characters) … ä", "ä end\nlast"} {
+		if !strings.Contains(got, want) || len(got) > 5000 {
+			t.Errorf("%d bytes, want %q in %.100s", len(got), want, got)
+		}
+	}
+	if whole := strings.Repeat("x", 2000); text.Message(whole) != whole {
+		t.Error("a line of 2,000 characters is cut")
+	}
+}
+
+// One long name does not widen the rows of all others.
+func TestTableIsBounded(t *testing.T) {
+	long := strings.Repeat("x", 100_000)
+	rows := [][]string{{"NAME", "N"}, {long, "0"}}
+	for range 1000 {
+		rows = append(rows, []string{"x", "1"})
+	}
+	var b strings.Builder
+	text.Table(&b, rows)
+	if n := b.Len(); n > 250_000 || !strings.Contains(b.String(), long+"  0\nx   ") {
+		t.Errorf("a table of %d bytes", n)
+	}
+}
