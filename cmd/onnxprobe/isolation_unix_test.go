@@ -271,3 +271,43 @@ func TestLimitsAreNotIgnored(t *testing.T) {
 		t.Errorf("inspect: exit %d, %s", r.code, r.messages)
 	}
 }
+
+// A model of regions that crashes at every picture leaves nothing: regions writes no file, and
+// a job ends as codes does, with the regions that failed counted.
+func TestModelOfRegionsThatAlwaysCrashes(t *testing.T) {
+	needWorkers(t)
+	dir := t.TempDir()
+	constants := []*onnx.Tensor{onnx.NewTensor("least", tensor.Of([]int64{-1 << 63}, 1)), onnx.NewTensor("zero", tensor.Of([]int64{0}, 1)),
+		onnx.NewTensor("one", tensor.Of([]int64{1}, 1))}
+	m := &onnx.Model{IR: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{Name: "net", Initializers: constants,
+		Nodes: []*onnx.Node{cast("whole", "x", tensor.Int64), step("Mul", "none", "whole", "zero"), step("Sub", "by", "none", "one"),
+			step("Div", "y", "least", "by")},
+		Inputs:  []*onnx.Value{onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Size: 1}, {Size: 1}, {Size: 8}, {Size: 8}})},
+		Outputs: []*onnx.Value{onnx.NewValue("y", tensor.Int64, nil)}}}
+	model := filepath.Join(dir, "crash.onnx")
+	if err := m.Save(model); err != nil {
+		t.Fatal(err)
+	}
+	found := []string{"--regions", "labels:" + model, "--region-preprocess", "mnist-01", "--limit", "2"}
+	file := filepath.Join(dir, "found.json")
+	crashed := model + ": ONNX Runtime crashed with SIGFPE while it ran the model"
+	r := do(with([]string{"regions", digits, "-o", file}, found...)...)
+	if _, err := os.Stat(file); r.code != exitFailed || err == nil || !strings.Contains(r.messages, "none of 2 pictures could be used") || !strings.Contains(r.messages, crashed) {
+		t.Errorf("regions ends with %d, the file: %v\n%s", r.code, err, r.messages)
+	}
+	for _, form := range []string{"jsonl", "npy"} {
+		job := filepath.Join(dir, form)
+		args := []string{"hash", resnet, digits, "--preprocess", "mnist-01", "--output-format", form, "--channels", "-o", job}
+		r = do(with(args, found...)...)
+		if r.code != exitFailed || !strings.Contains(r.messages, "; 2 of 2 regions failed, ") || !strings.Contains(r.messages, "none of 2 regions could be used: ") ||
+			!strings.Contains(r.messages, crashed) {
+			t.Errorf("hash of %s ends with %d\n%s", form, r.code, r.messages)
+		}
+		if done, _ := filepath.Glob(filepath.Join(job, "*."+form)); (len(done) > 0) != (form == "jsonl") {
+			t.Errorf("hash of %s leaves %q", form, done)
+		}
+	}
+	if r := do("hash", "finish", filepath.Join(dir, "jsonl")); r.code != exitFailed {
+		t.Errorf("hash finish ends with %d\n%s", r.code, r.messages)
+	}
+}
