@@ -311,3 +311,12 @@ func TestModelOfRegionsThatAlwaysCrashes(t *testing.T) {
 		t.Errorf("hash finish ends with %d\n%s", r.code, r.messages)
 	}
 }
+
+// What holds of both sides of a comparison is said once.
+func TestIsolationIsSaidOnce(t *testing.T) {
+	needWorkers(t)
+	r := do("compare", resnet, digits, "--preprocess", "mnist-01", "--limit", "2", "--isolate", "-a", "ort", "-b", "ort,optimize=none")
+	if r.code != exitDone || strings.Count(r.messages, "isolation: ") != 1 {
+		t.Errorf("compare ends with %d, and says what holds other than once:\n%s", r.code, r.messages)
+	}
+}
