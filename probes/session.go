@@ -45,6 +45,11 @@ const maxBatchBytes = 1 << 30
 // never a silent gap. With PackAuto the session's model packs in the way that is
 // fastest on the backend; its outputs are the plan's.
 func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, batch int) (*Prober, error) {
+	r, err := p.open(ctx, b, o, batch)
+	return r, engine.Named(p.source.Path, err)
+}
+
+func (p *Plan) open(ctx context.Context, b engine.Backend, o engine.Options, batch int) (*Prober, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("a batch of %d samples", batch)
 	}
@@ -271,7 +276,7 @@ func (r *Prober) Infer(ctx context.Context, in *tensor.Tensor, others ...*tensor
 	}
 	out, err := r.session.Run(ctx, slices.Insert(given, r.Plan.Fit.place, x))
 	if err != nil {
-		return nil, err
+		return nil, engine.Named(r.Plan.source.Path, err)
 	}
 	if r.Plan.Fit.Unbatched {
 		for i, t := range out[:min(r.Plan.Own, len(out))] {

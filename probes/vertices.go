@@ -179,7 +179,7 @@ func (r *Prober) gather(ctx context.Context, nb *Complexity, groups int) (*Probe
 	}
 	s, err := engine.Prepare(ctx, r.Backend, p.Model, nil, r.Options) // it declares what it takes
 	if err != nil {
-		return nil, err
+		return nil, engine.Named(p.source.Path, err)
 	}
 	own := &Prober{Plan: &p, Batch: r.Batch, Backend: r.Backend, Options: r.Options, Pack: p.options.Pack, session: s}
 	if err := own.check(); err != nil {
@@ -274,7 +274,7 @@ func (c *graphCrossing) evaluate(ctx context.Context) ([]*tensor.Tensor, error) 
 	}
 	out, err := c.r.session.Run(ctx, in)
 	if err != nil {
-		return nil, err
+		return nil, engine.Named(c.r.Plan.source.Path, err)
 	}
 	return out, c.r.complete(out)
 }

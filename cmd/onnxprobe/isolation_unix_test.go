@@ -320,3 +320,31 @@ func TestIsolationIsSaidOnce(t *testing.T) {
 		t.Errorf("compare ends with %d, and says what holds other than once:\n%s", r.code, r.messages)
 	}
 }
+
+// What is wrong with a model names its file once, whoever finds it.
+func TestErrorsNameTheModel(t *testing.T) {
+	needWorkers(t)
+	dir := t.TempDir()
+	zero := []*onnx.Tensor{onnx.NewTensor("zero", tensor.Of([]int64{0}, 1))}
+	divides := pair(t, filepath.Join(dir, "divides.onnx"), zero, cast("whole", "x", tensor.Int64), step("Mul", "none", "whole", "zero"),
+		step("Div", "d", "whole", "none"), cast("f", "d", tensor.Float32), step("Relu", "y", "f"))
+	misfit := pair(t, filepath.Join(dir, "misfit.onnx"), []*onnx.Tensor{onnx.NewTensor("three", tensor.Of(make([]float32, 3), 3))},
+		step("Add", "a", "x", "three"), step("Relu", "y", "a"))
+	linear := pair(t, filepath.Join(dir, "linear.onnx"), nil, step("Neg", "y", "x"))
+	for _, c := range []struct {
+		model, want string
+		args        []string
+	}{
+		{divides, "running a model on ort: ", []string{"run", divides, "--random", "2", "-o", "-"}},
+		{divides, "running a model on ort: ", []string{"codes", divides, "--random", "2", "-o", "-", "--isolate"}},
+		{misfit, "inferring shapes: ", []string{"codes", misfit, "--random", "2", "-o", "-"}},
+		{linear, "the model has no activation ", []string{"codes", linear, "--random", "2", "-o", "-"}},
+		{divides, "a batch of 200000000 samples: each takes ", []string{"run", divides, "--random", "2", "-o", "-", "--batch", "200000000"}},
+		{divides, "the input \"x\" has the shape ", []string{"run", divides, "--random", "2", "-o", "-", "--batch", "2000", "--max-memory", "1KB"}},
+	} {
+		r := do(append(c.args, "--quiet")...)
+		if r.code != exitFailed || !strings.Contains(r.messages, c.model+": "+c.want) || strings.Count(r.messages, c.model) != 1 {
+			t.Errorf("%q ends with %d, want %q after the model once:\n%s", c.args, r.code, c.want, r.messages)
+		}
+	}
+}
