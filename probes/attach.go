@@ -47,6 +47,11 @@ type Plan struct {
 // numpy.packbits does. m is not changed; see rewrite.Plain for what is spelled out in the
 // probed model.
 func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
+	p, err := attach(m, o)
+	return p, engine.Named(m.Path, err)
+}
+
+func attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 	for _, v := range m.Graph.Outputs {
 		if strings.HasPrefix(v.Name, "onnxprobe.") {
 			return nil, fmt.Errorf("the model is probed already: it has the output %q; take the model it was made from", v.Name)
@@ -84,13 +89,14 @@ func Attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 // Plain is a plan without probes: the model as it is, for inference. sample is as
 // in AttachOptions.
 func Plain(m *onnx.Model, sample []int) (*Plan, error) {
+	path := m.Path
 	m, err := rewrite.Inline(m) // counted before, where an engine would try
 	if err != nil {
-		return nil, err
+		return nil, engine.Named(path, err)
 	}
 	f, err := fit(m, nil, sample)
 	if err != nil {
-		return nil, err
+		return nil, engine.Named(path, err)
 	}
 	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Fit: *f, source: m}, nil
 }
@@ -98,17 +104,18 @@ func Plain(m *onnx.Model, sample []int) (*Plan, error) {
 // Locate is a plan without probes that knows the sites: their shapes, and how
 // samples enter the model. Use it to read the values at the sites some other way.
 func Locate(m *onnx.Model, o site.Options, sample []int) (*Plan, error) {
+	path := m.Path
 	m, err := rewrite.Plain(m)
 	if err != nil {
-		return nil, err
+		return nil, engine.Named(path, err)
 	}
 	found, err := site.Find(m, o)
 	if err != nil {
-		return nil, err
+		return nil, engine.Named(path, err)
 	}
 	f, err := fit(m, found.Sites, sample)
 	if err != nil {
-		return nil, err
+		return nil, engine.Named(path, err)
 	}
 	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Sites: found.Sites, Unwatched: found.Unwatched, Fit: *f, source: m}, nil
 }

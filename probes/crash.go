@@ -12,42 +12,41 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
-// runError is an engine's error of a run of a model.
-type runError struct {
-	model string
-	err   error
-}
+// runError is an engine's error of a run.
+type runError struct{ error }
 
-func (e *runError) Error() string {
-	if lost := (*engine.LostError)(nil); errors.As(e.err, &lost) || e.model == "" { // it names the model
-		return e.err.Error()
+func (e *runError) Unwrap() error { return e.error }
+
+// crashOf is the crash of an engine in a process of its own that an error is of, or nil.
+func crashOf(err error) *engine.LostError {
+	if lost := (*engine.LostError)(nil); errors.As(err, &lost) && lost.Crashed() {
+		return lost
 	}
-	return e.model + ": " + e.err.Error()
+	return nil
 }
-
-func (e *runError) Unwrap() error { return e.err }
 
 // faultIn is what is said of an item that an error of a run may be the fault of: an engine in
 // a process of its own crashed, or one did not go on. It is nil of limits, of what the
 // machine lacks, and of what is no run's.
 func faultIn(err error) error {
-	var lost *engine.LostError
-	var run *runError
-	switch {
-	case errors.As(err, &lost) && lost.Crashed():
+	if lost := crashOf(err); lost != nil {
 		return fmt.Errorf("crashed the engine with %s", lost.Signal)
-	case lost != nil || !errors.As(err, &run) || dataset.FaultOf(run.err) != dataset.ItemFault:
+	}
+	var lost *engine.LostError
+	var none *engine.UnavailableError
+	var run *runError
+	if errors.As(err, &lost) || errors.As(err, &none) || !errors.As(err, &run) || dataset.FaultOf(run.error) != dataset.ItemFault {
 		return nil
 	}
-	return run.err
+	return run.error
 }
 
 // does is what a run does that ends with an error.
-func does(err error, one, many string) string {
-	if lost := (*engine.LostError)(nil); errors.As(err, &lost) {
-		return one
+func does(err error, crash, fail string) string {
+	if crashOf(err) != nil {
+		return crash
 	}
-	return many
+	return fail
 }
 
 // infer is the part of a step that needs the engine. Items at which it fails are given
@@ -66,7 +65,7 @@ func (s *Batch) infer(ctx context.Context, l *lane) error {
 	// Sessions may share a process: no other lane may crash it now.
 	l.running.Lock()
 	defer l.running.Unlock()
-	return (&hunt{s: s, l: l, whole: whole, errs: slices.Clone(whole.Errs)}).spare(ctx)
+	return (&hunt{s: s, l: l, whole: whole, errs: slices.Clone(whole.Errs)}).spare(ctx, err)
 }
 
 // hunt looks for the items of a batch at which the engine failed.
@@ -81,10 +80,13 @@ type hunt struct {
 // filler writes a row of a batch that is no item's; nil leaves it zero.
 type filler func(b *dataset.Batch, row int)
 
-// spare runs the batch without the items at which the engine fails.
-func (c *hunt) spare(ctx context.Context) error {
+// spare runs the batch without the items at which the engine fails, as it did first.
+func (c *hunt) spare(ctx context.Context, first error) error {
 	all := c.sound()
 	err := c.run(ctx, all)
+	if err == nil && crashOf(first) == nil {
+		return lostAt(c.s.items, first) // an error that passes is none of the items'
+	}
 	if faultIn(err) == nil { // it was another lane's batch
 		return err
 	}

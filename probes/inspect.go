@@ -93,7 +93,7 @@ func Inspect(m *onnx.Model, o AttachOptions, say func(error) string) (*Inspectio
 	}
 	o.Sites.Strict = false
 	if err := d.survey(o); err != nil {
-		return nil, err
+		return nil, engine.Named(m.Path, err)
 	}
 	d.note(engine.RandomNote(m.RandomNodes()))
 	smooth := 0
@@ -110,7 +110,7 @@ func Inspect(m *onnx.Model, o AttachOptions, say func(error) string) (*Inspectio
 
 // survey finds the sites: with their shapes where probes can be attached.
 func (d *Inspection) survey(o AttachOptions) error {
-	plan, fault := Attach(d.model, o)
+	plan, fault := attach(d.model, o) // the file stands above its notes
 	if fault != nil {
 		plain, err := rewrite.Plain(d.model)
 		if err != nil {

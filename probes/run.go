@@ -130,7 +130,7 @@ func Open(ctx context.Context, q Request) (*Prober, error) {
 	}
 	m, err := Precise(q.Model, q.Precision)
 	if err != nil {
-		return nil, err
+		return nil, engine.Named(q.Model.Path, err)
 	}
 	if q.Sample == nil && q.Data != nil {
 		q.Sample = q.Data.Shape()

@@ -45,6 +45,11 @@ const maxBatchBytes = 1 << 30
 // never a silent gap. With PackAuto the session's model packs in the way that is
 // fastest on the backend; its outputs are the plan's.
 func (p *Plan) Open(ctx context.Context, b engine.Backend, o engine.Options, batch int) (*Prober, error) {
+	r, err := p.open(ctx, b, o, batch)
+	return r, engine.Named(p.source.Path, err)
+}
+
+func (p *Plan) open(ctx context.Context, b engine.Backend, o engine.Options, batch int) (*Prober, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("a batch of %d samples", batch)
 	}
@@ -241,11 +246,11 @@ func nearly(a, b []float64) bool {
 	return true
 }
 
-// evaluate runs the session.
+// evaluate runs the session; an error of the engine is a runError of the model.
 func (r *Prober) evaluate(ctx context.Context, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	out, err := r.session.Run(ctx, in)
 	if err != nil && ctx.Err() == nil {
-		err = &runError{r.Plan.Model.Path, err}
+		err = engine.Named(r.Plan.source.Path, &runError{err})
 	}
 	return out, err
 }

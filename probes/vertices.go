@@ -179,7 +179,7 @@ func (r *Prober) gather(ctx context.Context, nb *Complexity, groups int) (*Probe
 	}
 	s, err := engine.Prepare(ctx, r.Backend, p.Model, nil, r.Options) // it declares what it takes
 	if err != nil {
-		return nil, err
+		return nil, engine.Named(p.source.Path, err)
 	}
 	own := &Prober{Plan: &p, Batch: r.Batch, Backend: r.Backend, Options: r.Options, Pack: p.options.Pack, session: s}
 	if err := own.check(); err != nil {

@@ -181,7 +181,7 @@ func TestInterruptedAfterAResult(t *testing.T) {
 
 // A study of which no network could be measured has failed.
 func TestNoNetworkMeasured(t *testing.T) {
-	bad := []studyFailure{{"a.onnx", "torn"}, {"b.onnx", "torn too"}}
+	bad := []studyFailure{{"a.onnx", "a.onnx: torn"}, {"b.onnx", "b.onnx: torn too"}}
 	for networks, want := range map[int]int{2: exitFailed, 3: exitSomeFailed} {
 		s := studySummary{Networks: networks, Failed: bad}
 		err := s.show(newRoot(nil, &full{}, &full{room: 1000}), false, func(io.Writer) {})

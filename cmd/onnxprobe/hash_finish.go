@@ -51,12 +51,12 @@ func finish(c *cobra.Command, p *jobs.Plan, allow, asJSON bool) error {
 		note(c, "%s of %s, %d of them failed; %s without regions", text.Count(r.Regions, "region"),
 			text.Count(r.Pictures, "picture"), r.Failed, text.Count(r.Without, "picture"))
 		noteCrop(c, *r)
-		if r.Failed > 0 {
-			return regionsFailed(*r)
-		}
 	}
-	if s.Failed > 0 && s.Failed == s.Finished {
-		return &jobs.AllFailedError{Summary: result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
+	if err := s.AllFailed(); err != nil {
+		return err
+	}
+	if r := s.Regions; r != nil && r.Failed > 0 {
+		return regionsFailed(*r)
 	}
 	if s.Failed > 0 {
 		return someFailed{result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}

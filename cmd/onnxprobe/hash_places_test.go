@@ -253,7 +253,7 @@ func TestHashAllFailed(t *testing.T) {
 	for format, stays := range map[string]bool{"npy": false, "parquet": true, "jsonl": true} {
 		job := filepath.Join(dir, format)
 		r := do("hash", mlp, data, "--preprocess", "mnist-01", "--backend", "gorgonia", "--output-format", format, "-o", job)
-		if r.code != exitFailed || strings.Count(r.messages, "none of the 2 items could be read: reading image") != 1 {
+		if r.code != exitFailed || strings.Count(r.messages, "none of 2 items could be used: reading image") != 1 {
 			t.Errorf("%s: exit code %d\n%s", format, r.code, r.messages)
 		}
 		if slices.Contains(list(t, job), "00000."+format) != stays || slices.Contains(list(t, job), "_SUCCESS") != stays {

@@ -143,8 +143,12 @@ func (h *hashRun) said(c *cobra.Command, d jobs.Progress, took time.Duration) {
 		return
 	}
 	s := d.Seconds
-	note(c, "%s in %s in %s, %.4g a second; %d failed, %s written, %s done before", text.Count(d.Items, "item"), text.Count(d.Shards, "shard"),
-		took.Round(time.Millisecond), float64(d.Items)/took.Seconds(), d.Failed, text.Size(d.Bytes), text.Count(d.Skipped, "shard"))
+	failed := fmt.Sprint(d.Failed, " failed")
+	if n := d.Regions.Regions; n > 0 {
+		failed = fmt.Sprintf("%d of %s failed", d.Regions.Failed, text.Count(n, "region"))
+	}
+	note(c, "%s in %s in %s, %.4g a second; %s, %s written, %s done before", text.Count(d.Items, "item"), text.Count(d.Shards, "shard"),
+		took.Round(time.Millisecond), float64(d.Items)/took.Seconds(), failed, text.Size(d.Bytes), text.Count(d.Skipped, "shard"))
 	note(c, "seconds: reading %.2f and decoding %.2f on %d goroutines, inference %.2f, waiting for items %.2f, writing %.2f",
 		s.Read, s.Decode, h.decoders, s.Infer, s.Wait, s.Write)
 }

@@ -118,16 +118,25 @@ func idleLimits(changed func(string) bool, unless string) error {
 	return nil
 }
 
-// noteIsolation says what holds of what was asked for, and what does not.
+// noteIsolation says what holds of what was asked for, and what does not: once of engines
+// that have it in common.
 func (f *engineFlags) noteIsolation(c *cobra.Command, b engine.Backend) {
 	w, apart := b.(*isolate.Backend)
+	line := ""
 	switch missing := isolate.Missing(); {
 	case apart && f.mode() == isolate.Yes:
-		note(c, "isolation: %s", strings.Join(w.Holds(), ", "))
+		line = "isolation: " + strings.Join(w.Holds(), ", ")
 	case apart && missing != "":
-		note(c, "isolation, but for plain models of few multiply-adds: %s; %s", strings.Join(w.Holds(), ", "), missing)
+		line = fmt.Sprintf("isolation, but for plain models of few multiply-adds: %s; %s", strings.Join(w.Holds(), ", "), missing)
 	case !apart && f.maxMemory != "":
-		note(c, "--max-memory bounds the values of a run, and not the whole of what %s takes, which runs in the program itself", b.Name())
+		line = fmt.Sprintf("--max-memory bounds the values of a run, and not the whole of what %s takes, which runs in the program itself", b.Name())
+	}
+	if line != "" && c.Annotations[line] == "" {
+		if c.Annotations == nil {
+			c.Annotations = map[string]string{}
+		}
+		c.Annotations[line] = "said"
+		note(c, "%s", line)
 	}
 }
 

@@ -316,3 +316,80 @@ func TestLimitsAreNotIgnored(t *testing.T) {
 		t.Errorf("inspect: exit %d, %s", r.code, r.messages)
 	}
 }
+
+// A model of regions that crashes at every picture leaves nothing: regions writes no file, and
+// a job ends as codes does, with the regions that failed counted.
+func TestModelOfRegionsThatAlwaysCrashes(t *testing.T) {
+	needWorkers(t)
+	dir := t.TempDir()
+	constants := []*onnx.Tensor{onnx.NewTensor("least", tensor.Of([]int64{-1 << 63}, 1)), onnx.NewTensor("zero", tensor.Of([]int64{0}, 1)),
+		onnx.NewTensor("one", tensor.Of([]int64{1}, 1))}
+	m := &onnx.Model{IR: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{Name: "net", Initializers: constants,
+		Nodes: []*onnx.Node{cast("whole", "x", tensor.Int64), step("Mul", "none", "whole", "zero"), step("Sub", "by", "none", "one"),
+			step("Div", "y", "least", "by")},
+		Inputs:  []*onnx.Value{onnx.NewValue("x", tensor.Float32, []onnx.Dim{{Size: 1}, {Size: 1}, {Size: 8}, {Size: 8}})},
+		Outputs: []*onnx.Value{onnx.NewValue("y", tensor.Int64, nil)}}}
+	model := filepath.Join(dir, "crash.onnx")
+	if err := m.Save(model); err != nil {
+		t.Fatal(err)
+	}
+	found := []string{"--regions", "labels:" + model, "--region-preprocess", "mnist-01", "--limit", "2"}
+	file := filepath.Join(dir, "found.json")
+	crashed := model + ": ONNX Runtime crashed with SIGFPE while it ran the model"
+	r := do(with([]string{"regions", digits, "-o", file}, found...)...)
+	if _, err := os.Stat(file); r.code != exitFailed || err == nil || !strings.Contains(r.messages, "none of 2 pictures could be used") || !strings.Contains(r.messages, crashed) {
+		t.Errorf("regions ends with %d, the file: %v\n%s", r.code, err, r.messages)
+	}
+	for _, form := range []string{"jsonl", "npy"} {
+		job := filepath.Join(dir, form)
+		args := []string{"hash", resnet, digits, "--preprocess", "mnist-01", "--output-format", form, "--channels", "-o", job}
+		r = do(with(args, found...)...)
+		if r.code != exitFailed || !strings.Contains(r.messages, "; 2 of 2 regions failed, ") || !strings.Contains(r.messages, "none of 2 regions could be used: ") ||
+			!strings.Contains(r.messages, crashed) {
+			t.Errorf("hash of %s ends with %d\n%s", form, r.code, r.messages)
+		}
+		if done, _ := filepath.Glob(filepath.Join(job, "*."+form)); (len(done) > 0) != (form == "jsonl") {
+			t.Errorf("hash of %s leaves %q", form, done)
+		}
+	}
+	if r := do("hash", "finish", filepath.Join(dir, "jsonl")); r.code != exitFailed {
+		t.Errorf("hash finish ends with %d\n%s", r.code, r.messages)
+	}
+}
+
+// What holds of both sides of a comparison is said once.
+func TestIsolationIsSaidOnce(t *testing.T) {
+	needWorkers(t)
+	r := do("compare", resnet, digits, "--preprocess", "mnist-01", "--limit", "2", "--isolate", "-a", "ort", "-b", "ort,optimize=none")
+	if r.code != exitDone || strings.Count(r.messages, "isolation: ") != 1 {
+		t.Errorf("compare ends with %d, and says what holds other than once:\n%s", r.code, r.messages)
+	}
+}
+
+// What is wrong with a model names its file once, whoever finds it.
+func TestErrorsNameTheModel(t *testing.T) {
+	needWorkers(t)
+	dir := t.TempDir()
+	zero := []*onnx.Tensor{onnx.NewTensor("zero", tensor.Of([]int64{0}, 1))}
+	divides := pair(t, filepath.Join(dir, "divides.onnx"), zero, cast("whole", "x", tensor.Int64), step("Mul", "none", "whole", "zero"),
+		step("Div", "d", "whole", "none"), cast("f", "d", tensor.Float32), step("Relu", "y", "f"))
+	misfit := pair(t, filepath.Join(dir, "misfit.onnx"), []*onnx.Tensor{onnx.NewTensor("three", tensor.Of(make([]float32, 3), 3))},
+		step("Add", "a", "x", "three"), step("Relu", "y", "a"))
+	linear := pair(t, filepath.Join(dir, "linear.onnx"), nil, step("Neg", "y", "x"))
+	for _, c := range []struct {
+		model, want string
+		args        []string
+	}{
+		{divides, "running a model on ort: ", []string{"run", divides, "--random", "2", "-o", "-"}},
+		{divides, "running a model on ort: ", []string{"codes", divides, "--random", "2", "-o", "-", "--isolate"}},
+		{misfit, "inferring shapes: ", []string{"codes", misfit, "--random", "2", "-o", "-"}},
+		{linear, "the model has no activation ", []string{"codes", linear, "--random", "2", "-o", "-"}},
+		{divides, "a batch of 200000000 samples: each takes ", []string{"run", divides, "--random", "2", "-o", "-", "--batch", "200000000"}},
+		{divides, "the input \"x\" has the shape ", []string{"run", divides, "--random", "2", "-o", "-", "--batch", "2000", "--max-memory", "1KB"}},
+	} {
+		r := do(append(c.args, "--quiet")...)
+		if r.code != exitFailed || !strings.Contains(r.messages, c.model+": "+c.want) || strings.Count(r.messages, c.model) != 1 {
+			t.Errorf("%q ends with %d, want %q after the model once:\n%s", c.args, r.code, c.want, r.messages)
+		}
+	}
+}

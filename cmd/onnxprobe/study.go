@@ -161,10 +161,10 @@ func (s *studySummary) show(c *cobra.Command, asJSON bool, print func(io.Writer)
 	}
 	switch {
 	case len(s.Failed) > 0 && len(s.Failed) == s.Networks:
-		return noneUsed{result.Summary{Items: s.Networks, Failed: s.Networks, Errors: []string{s.Failed[0].Path + ": " + s.Failed[0].Error}}, "network"}
+		return noneUsed{result.Summary{Items: s.Networks, Failed: s.Networks, Errors: []string{s.Failed[0].Error}}, "network"}
 	case len(s.Failed) > 0:
 		return partly{fmt.Errorf("%d of %s could not be "+
-			"measured; their rows say why\n  %s: %s", len(s.Failed), text.Count(s.Networks, "network"), s.Failed[0].Path, s.Failed[0].Error)}
+			"measured; their rows say why\n  %s", len(s.Failed), text.Count(s.Networks, "network"), s.Failed[0].Error)}
 	case s.Lost > 0:
 		return partly{fmt.Errorf("%s could not be used and %s left out of every figure", text.Count(s.Lost, "item"), text.Are(s.Lost))}
 	}

@@ -22,6 +22,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+
+	"github.com/onnxprobe/onnxprobe/engine"
 )
 
 // Outcome is what a run came to.
@@ -54,7 +56,7 @@ func (o *Outcome) whole() error {
 		return errors.New("there are no networks")
 	}
 	r := o.Records[0]
-	return fmt.Errorf("none of %d networks could be measured; the first, %s: %s", len(o.Records), r.Path, r.Error)
+	return fmt.Errorf("none of %d networks could be measured; the first: %s", len(o.Records), r.Error)
 }
 
 // records are the files that hold the figures of networks.
@@ -114,8 +116,9 @@ func (s *Study) Follow(ctx context.Context, dir, fingerprint string, cs []Checkp
 			if fatal(ctx, err) {
 				return &out, err
 			}
-			r = &Record{Path: c.Path, SHA256: c.SHA256, Error: s.words(c.Path, err)}
-			s.say("step %d: %s: %s", c.Step, c.Path, r.Error)
+			err = engine.Named(c.Path, err)
+			s.say("step %d: %v", c.Step, err)
+			r = &Record{Path: c.Path, SHA256: c.SHA256, Error: s.words(err)}
 		} else {
 			before, last = c, codes
 			s.say("step %d: %s in %.1f s", c.Step, c.Path, r.Seconds)
@@ -138,11 +141,11 @@ func (s *Study) step(ctx context.Context, c, before *Checkpoint, last sets) (*Re
 	if before != nil && last.train == nil {
 		j, err := s.open(ctx, before.Path, before.SHA256)
 		if err != nil {
-			return nil, sets{}, fmt.Errorf("the checkpoint before it, %w", ofNetwork(before.Path, err))
+			return nil, sets{}, fmt.Errorf("the checkpoint before it: %w", engine.Named(before.Path, err))
 		}
 		last, err = j.both(ctx, false)
 		if err := errors.Join(err, j.r.Close()); err != nil {
-			return nil, sets{}, fmt.Errorf("the checkpoint before it, %w", ofNetwork(before.Path, err))
+			return nil, sets{}, fmt.Errorf("the checkpoint before it: %w", engine.Named(before.Path, err))
 		}
 	}
 	return s.measure(ctx, c.Path, c.SHA256, last)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +43,11 @@ type Study struct {
 
 func (s *Study) say(format string, args ...any) {
 	if s.Say != nil {
+		for i, a := range args {
+			if err, ok := a.(error); ok {
+				args[i] = s.words(err)
+			}
+		}
 		s.Say(format, args...)
 	}
 }
@@ -329,19 +333,10 @@ func fatal(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.As(err, &u)
 }
 
-// words is the error of a network, without its path, in the words of the program.
-func (s *Study) words(path string, err error) string {
-	said := err.Error()
-	if s.Words != nil {
-		said = s.Words(err)
+// words is an error in the words of the program.
+func (s *Study) words(err error) string {
+	if s.Words == nil {
+		return err.Error()
 	}
-	return strings.TrimPrefix(said, filepath.ToSlash(path)+": ")
-}
-
-// ofNetwork is err behind the path of the network, with which an engine.LostError begins by itself.
-func ofNetwork(path string, err error) error {
-	if strings.HasPrefix(err.Error(), filepath.ToSlash(path)+": ") {
-		return err
-	}
-	return fmt.Errorf("%s: %w", path, err)
+	return s.Words(err)
 }

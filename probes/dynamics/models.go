@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/probes/result"
 )
 
@@ -115,8 +116,9 @@ func (s *Study) Evaluate(ctx context.Context, dir, fingerprint string, models []
 			if fatal(ctx, err) {
 				return &out, err
 			}
-			r = &Record{Path: m.Path, Error: s.words(m.Path, err)}
-			s.say("%s: %s", m.Path, r.Error)
+			err = engine.Named(m.Path, err)
+			s.say("%v", err)
+			r = &Record{Path: m.Path, Error: s.words(err)}
 		}
 		out.record(r, kept)
 	}

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -256,22 +257,39 @@ func some(v []int) string {
 	return fmt.Sprintf("%v and %d more", v[:10], len(v)-10)
 }
 
-// AllFailedError says that not one item of a job could be read.
-type AllFailedError struct{ result.Summary }
+// AllFailedError says that not one item of a job could be used, or not one region where rows
+// are of these.
+type AllFailedError struct {
+	result.Summary
+	what string
+}
 
 func (e *AllFailedError) Error() string {
-	s := fmt.Sprintf("none of the %d items could be read", e.Items)
+	s := fmt.Sprintf("none of %s could be used", text.Count(e.Items, e.what))
 	if len(e.Errors) > 0 {
 		s += ": " + e.Errors[0]
 	}
 	return s
 }
 
+// AllFailed is an *AllFailedError where not one of the items that are done could be used, or
+// not one of their regions where rows are of these; else nil.
+func (s *Status) AllFailed() error {
+	e := &AllFailedError{result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}, "item"}
+	if r := s.Regions; r != nil && r.Regions > 0 {
+		e.Items, e.Failed, e.what = r.Regions, r.Failed, "region"
+	}
+	if e.Failed == 0 || e.Failed < e.Items {
+		return nil
+	}
+	return e
+}
+
 // Finish verifies all that the workers wrote and then writes manifest.json,
 // sketches.faiss where it is asked for, and _SUCCESS. What is not complete is an
 // *IncompleteError; with allowAside, shards that are set aside are left out. A job of
-// arrays of which every item failed is an *AllFailedError: its shards, which hold nothing,
-// are removed. Anyone may call it, at any time and again.
+// arrays that hold nothing, for AllFailed, is an *AllFailedError: its shards are
+// removed. Anyone may call it, at any time and again.
 func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 	v, err := p.verify(false, seen)
 	if err != nil && len(v.Findings) > 0 {
@@ -287,11 +305,8 @@ func (p *Plan) Finish(allowAside bool, seen func(shard int)) (Status, error) {
 	if len(s.Missing) > 0 || len(v.Findings) > 0 || len(s.Aside) > 0 && !allowAside {
 		return s, &IncompleteError{s.Missing, s.Aside, v.Findings}
 	}
-	if p.Settings.Format == "npy" && s.Failed > 0 && s.Failed == s.Finished {
-		if err := p.dropShards(); err != nil {
-			return s, err
-		}
-		return s, &AllFailedError{result.Summary{Items: s.Finished, Failed: s.Failed, Errors: s.Errors}}
+	if none := s.AllFailed(); none != nil && p.Settings.Format == "npy" {
+		return s, cmp.Or(p.dropShards(), none)
 	}
 	unlock, now, err := p.lock()
 	if err != nil {

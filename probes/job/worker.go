@@ -44,7 +44,8 @@ type WorkerOptions struct {
 type Progress struct {
 	Shards, Skipped int
 	Items, Failed   int
-	Kept            int // of Items: those in shards that are done, which no interruption loses
+	Kept            int               // of Items: those in shards that are done, which no interruption loses
+	Regions         region.RowSummary // of shards, where rows are of regions
 	Bytes           int64
 	Seconds         Seconds
 }
@@ -201,6 +202,9 @@ func (w *Worker) Process(ctx context.Context, i int) (Result, error) {
 		return res, outputError{err}
 	}
 	w.done.Shards, w.done.Items, w.done.Failed, w.done.Bytes = w.done.Shards+1, w.done.Items+r.Items, w.done.Failed+r.Failed, w.done.Bytes+r.Bytes()
+	if r.Regions != nil {
+		w.done.Regions.Add(*r.Regions)
+	}
 	w.done.Seconds.add(r.Seconds)
 	return fill(r), nil
 }

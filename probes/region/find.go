@@ -33,7 +33,7 @@ func (r *Rows) Find(ds dataset.Dataset, id string) (*Place, error) {
 			return nil, fmt.Errorf("looking for the region %q: %w", id, err)
 		}
 		all, faults := r.from.Regions(i, g.Picture)
-		if lost := machine(faults...); lost != nil {
+		if lost := Machine(faults...); lost != nil {
 			return nil, fmt.Errorf("looking for the region %q: %w", id, lost)
 		}
 		names := rowNames{}

@@ -71,8 +71,8 @@ func (p *Parts) choose(use func(g picture.Geometry, r *Region) error) error {
 		if err == nil {
 			regions, faults = p.from.Regions(i, g.Picture)
 		}
-		if lost := machine(faults...); lost != nil {
-			return fmt.Errorf("looking for regions: %w", lost)
+		if lost := Machine(faults...); lost != nil {
+			return fmt.Errorf("looking for the regions of picture %q: %w", p.of.Item(i).ID, lost)
 		}
 		if err != nil {
 			add("", g, part{err: err}, nil)

@@ -302,7 +302,7 @@ func (r *Rows) item(in batch, k int) error {
 	var err error
 	if in.status[k] != "ok" {
 		err = errors.New(in.message[k])
-	} else if g, err = r.where(i); machine(err) != nil {
+	} else if g, err = r.where(i); Machine(err) != nil {
 		return err
 	}
 	if err != nil {
@@ -311,8 +311,8 @@ func (r *Rows) item(in batch, k int) error {
 		return nil
 	}
 	regions, faults := r.from.Regions(i, g.Picture)
-	if lost := machine(faults...); lost != nil {
-		return lost
+	if lost := Machine(faults...); lost != nil {
+		return fmt.Errorf("picture %q: %w", whole.image, lost)
 	}
 	if len(regions)+len(faults) == 0 {
 		r.sum.Without++
@@ -352,9 +352,9 @@ func (r *Rows) item(in batch, k int) error {
 	return nil
 }
 
-// machine is the one of faults that is the machine's and says nothing of an item, or nil.
+// Machine is the one of faults that is the machine's and says nothing of an item, or nil.
 // An engine that went beyond a limit says no more.
-func machine(faults ...error) error {
+func Machine(faults ...error) error {
 	for _, err := range faults {
 		var lost *engine.LostError
 		if dataset.FaultOf(err) == dataset.MachineFault || errors.As(err, &lost) && !lost.Crashed() {

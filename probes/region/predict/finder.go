@@ -22,6 +22,7 @@ type Finder struct {
 	Settings
 	ctx     context.Context // of the run that the finder belongs to
 	mu      sync.Mutex
+	path    string // of the model
 	session engine.Session
 	input   port
 	out     outputs
@@ -45,7 +46,7 @@ type port struct {
 // fixed, or that has no outputs to read is an error. Runs end with ctx.
 func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o engine.Options) (*Finder, error) {
 	fail := func(err error) (*Finder, error) {
-		return nil, fmt.Errorf("the model of regions %s: %w", m.Path, err)
+		return nil, fmt.Errorf("the model of regions: %w", engine.Named(m.Path, err))
 	}
 	if err := errors.Join(s.Check(), s.Preprocess.Check(), o.CheckRandom(m)); err != nil {
 		return fail(err)
@@ -71,7 +72,7 @@ func Open(ctx context.Context, m *onnx.Model, s Settings, b engine.Backend, o en
 	if err != nil {
 		return fail(err)
 	}
-	f := &Finder{Settings: s, ctx: ctx, session: session, input: in}
+	f := &Finder{Settings: s, ctx: ctx, path: m.Path, session: session, input: in}
 	if f.out, err = s.choose(session.Outputs()); err != nil {
 		return fail(errors.Join(err, session.Close()))
 	}
@@ -169,5 +170,5 @@ func (f *Finder) run(p image.Image) ([]*tensor.Tensor, picture.Geometry, error) 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out, err := f.session.Run(f.ctx, []*tensor.Tensor{x})
-	return out, g, err
+	return out, g, engine.Named(f.path, err)
 }

@@ -133,8 +133,8 @@ func (s *Survey) fault(err error) {
 }
 
 // Run calls use with the regions of each picture that can be read, after scoring them, and
-// draws them. The summary is of pictures: it says how many cannot be read, and of the first
-// why.
+// draws them. The summary is of pictures: it says how many cannot be read or are not looked
+// into, and of the first why. What region.Machine tells ends the run.
 func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum result.Summary, err error) {
 	s.Faults, s.Labels = append([]string{}, s.Faults...), []*label{}
 	if s.True != nil {
@@ -150,19 +150,16 @@ func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum
 		}
 	}()
 	for i := range s.Pictures.Len() {
-		if err := ctx.Err(); err != nil {
-			return sum, err
+		p, err := s.look(i)
+		if ends := cmp.Or(ctx.Err(), region.Machine(err)); ends != nil {
+			return sum, ends
 		}
-		g, err := dataset.GeometryOf(s.Pictures, i)
-		p := annotate.Picture{Name: s.Pictures.Item(i).ID, Size: g.Picture}
-		if err == nil {
-			p.Regions, err = s.regions(s.Found, i, g.Picture)
-		}
-		if sum.Count(p.Name, err); err != nil {
+		sum.Count(p.Name, err)
+		if unread := (*region.PictureError)(nil); errors.As(err, &unread) {
 			s.miss(unreadable, err)
 			continue
 		}
-		truth, _ := s.regions(s.True, i, g.Picture) // which reads no picture
+		truth, _ := s.regions(s.True, i, p.Size) // which reads no picture
 		s.add(p, truth)
 		if err := use(p); err != nil {
 			return sum, err
@@ -181,13 +178,27 @@ func (s *Survey) Run(ctx context.Context, use func(annotate.Picture) error) (sum
 	return sum, nil
 }
 
-// regions is the regions of a picture, without those that are faulty; the error is of a
-// picture that cannot be read.
+// look finds the regions of a picture. An error is as that of regions.
+func (s *Survey) look(i int) (p annotate.Picture, err error) {
+	p.Name = s.Pictures.Item(i).ID
+	g, err := dataset.GeometryOf(s.Pictures, i)
+	if err != nil {
+		return p, &region.PictureError{Err: err}
+	}
+	p.Size = g.Picture
+	p.Regions, err = s.regions(s.Found, i, g.Picture)
+	return p, err
+}
+
+// regions is the regions of a picture, without those that are faulty. The error is a
+// *region.PictureError of a picture that cannot be read, or of one with no region but what
+// failed, which is counted then.
 func (s *Survey) regions(source region.Source, i int, size picture.Size) ([]region.Region, error) {
 	if source == nil || !source.Has(i) {
 		return nil, nil
 	}
 	rs, errs := source.Regions(i, size)
+	var failed error
 	for _, err := range errs {
 		unread := (*region.PictureError)(nil)
 		switch {
@@ -196,10 +207,14 @@ func (s *Survey) regions(source region.Source, i int, size picture.Size) ([]regi
 		case errors.As(err, &unread):
 			return nil, err
 		default:
-			s.miss(unfound, fmt.Errorf("picture %q: %w", s.Pictures.Item(i).ID, err))
+			failed = fmt.Errorf("picture %q: %w", s.Pictures.Item(i).ID, err)
+			s.miss(unfound, failed)
 		}
 	}
-	return rs, nil
+	if len(rs) > 0 {
+		return rs, nil
+	}
+	return nil, failed
 }
 
 // add counts a picture's regions, and scores them.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/dataset"
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/probes/region"
@@ -28,9 +29,9 @@ func (b boxed) Regions(i int, _ picture.Size) ([]region.Region, []error) {
 }
 
 // finds is a finder that fails.
-type finds struct{}
+type finds struct{ err error }
 
-func (finds) Regions(image.Image) ([]region.Region, error) { return nil, errors.New("no number") }
+func (f finds) Regions(image.Image) ([]region.Region, error) { return nil, f.err }
 
 func TestSurvey(t *testing.T) {
 	gray, err := picture.ParsePreprocess("none")
@@ -72,15 +73,15 @@ func TestSurvey(t *testing.T) {
 	if !strings.Contains(text.String(), "\n\"b\"    1      2      1 ") || s.Strangers() {
 		t.Errorf("strangers %v, and it says\n%s", s.Strangers(), text.String())
 	}
-	s = Survey{Pictures: ds, Found: segment.Source(finds{}, func(i int) (image.Image, error) {
+	s = Survey{Pictures: ds, Found: segment.Source(finds{errors.New("no number")}, func(i int) (image.Image, error) {
 		if i == 0 {
 			return nil, errors.New("its data is damaged")
 		}
 		return image.NewGray(image.Rect(0, 0, 8, 8)), nil
 	})}
 	sum, err = s.Run(t.Context(), func(annotate.Picture) error { return nil })
-	if left := (annotate.Counts{unreadable: 1, unfound: 1}); err != nil || sum.Failed != 1 || !reflect.DeepEqual(s.LeftOut, left) {
-		t.Errorf("%+v, left out %v, %v; want a picture that cannot be read and one without regions", sum, s.LeftOut, err)
+	if left := (annotate.Counts{unreadable: 1, unfound: 1}); err != nil || sum.Failed != 2 || !reflect.DeepEqual(s.LeftOut, left) {
+		t.Errorf("%+v, left out %v, %v; want a picture that cannot be read and one in which no region can be found", sum, s.LeftOut, err)
 	}
 	if err := s.Unused(); !strings.Contains(err.Error(), "2 annotations or pictures could") || !strings.Contains(err.Error(), `0231.png": no number`) {
 		t.Errorf("it says %v", err)
@@ -99,5 +100,27 @@ func TestSurvey(t *testing.T) {
 	s = Survey{Pictures: ds, Found: boxed{{box("b", 0)}, nil}, True: boxed{{box("c", 0)}, nil}, IoU: 0.5}
 	if _, err := s.Run(t.Context(), func(annotate.Picture) error { return nil }); err != nil || !s.Strangers() {
 		t.Errorf("nothing to compare is not seen: %v", err)
+	}
+}
+
+// A finder whose engine goes beyond a limit ends the run at its first picture.
+func TestSurveyOfALostEngine(t *testing.T) {
+	gray, err := picture.ParsePreprocess("none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := dataset.Open([]string{"../../../testdata/images/digits/3/"}, dataset.Options{Preprocess: &gray})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := &engine.LostError{Engine: "fake", Doing: "ran the model", Why: errors.New("took longer than 60 s")}
+	looked := 0
+	s := Survey{Pictures: ds, Found: segment.Source(finds{lost}, func(i int) (image.Image, error) {
+		looked++
+		return dataset.Picture(ds, i)
+	})}
+	_, err = s.Run(t.Context(), func(annotate.Picture) error { return nil })
+	if want := `picture "` + ds.Item(0).ID + `": fake took longer`; !errors.Is(err, lost) || !strings.Contains(err.Error(), want) || looked != 1 {
+		t.Errorf("after %d pictures of %d: %v, want %s", looked, ds.Len(), err, want)
 	}
 }
