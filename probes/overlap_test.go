@@ -239,7 +239,7 @@ func TestOverlapEnds(t *testing.T) {
 		if !errors.Is(err, c.want) || sum.Items == ds.Len() {
 			t.Errorf("%s: %d items, then %v", c.name, sum.Items, err)
 		}
-		if b.all > 60 { // of some 400
+		if b.all > 80 { // of some 400; the batch that failed is run once more
 			t.Errorf("%s: %d runs", c.name, b.all)
 		}
 		if err := r.Close(); err != nil || b.open != 0 {
