@@ -127,7 +127,11 @@ func (c *hunt) choose(ctx context.Context, items []int, failed error) error {
 			tensor.Data[float32](b.Input)[row*n+i] = 1
 		}
 	}
-	for _, fill := range []filler{nil, ones, item(items[0]), item(items[len(items)-1])} {
+	fillers := []filler{nil, ones}
+	if len(items) > 0 { // else none could be read, and zeros ran
+		fillers = append(fillers, item(items[0]), item(items[len(items)-1]))
+	}
+	for _, fill := range fillers {
 		c.fill = fill
 		b, err := c.batch(nil, c.l.r.Batch)
 		if err != nil {

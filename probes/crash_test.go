@@ -286,6 +286,16 @@ func TestCrashOfTheModel(t *testing.T) {
 		return points([]int{6}, all)
 	}
 	limit := errors.New("took longer than 60 s")
+	zero := func(in []*tensor.Tensor) *engine.LostError {
+		if floatRow(in[0], 0)[0] == 0 {
+			return crash()
+		}
+		return nil
+	}
+	b := &brittle{lost: zero}
+	if sum, err := openOn(t, b, bends(t), AttachOptions{}, 2).Write(t.Context(), points([]int{6}, make([][]float32, 4)), &memory{}, RunOptions{}, Code{}); err != nil || sum.Failed != 4 {
+		t.Errorf("of items that cannot be read, at whose zeros the engine crashes: %+v, %v", sum, err)
+	}
 	for name, c := range map[string]struct {
 		ds   dataset.Dataset
 		lost func(in []*tensor.Tensor) *engine.LostError
