@@ -247,7 +247,7 @@ func TestTimeoutInTheProgram(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(said, fmt.Sprintf("%s: ONNX Runtime took longer than 1 s (--timeout) while it ran the model", model)) {
 		t.Errorf("exit code %d: %s", code, said)
 	}
-	if took := time.Since(start); took > 5*time.Second {
+	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	left, err := os.ReadDir(dir)

@@ -42,7 +42,7 @@ func TestMemoryIsLimited(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"--max-memory", "much"}, exitUsage, `--max-memory "much": write a number of bytes, or one with`},
+		{[]string{"--max-memory", "much"}, exitUsage, `--max-memory "much" is no size: write a number of bytes, or one with`},
 		{[]string{"--max-memory", "-1GB"}, exitUsage, `--max-memory "-1GB"`},
 		{[]string{"--max-memory", "0"}, exitUsage, `--max-memory "0"`},
 		{[]string{"--max-memory", "1KB", "--batch", "8"}, exitFailed, "takes 2048 bytes (2 KiB), and the limit is 1000 bytes: take a smaller batch"},

@@ -262,7 +262,7 @@ func TestEvilPrepare(t *testing.T) {
 			if crashed := strings.Contains(want, "SIG"); lost != nil && lost.Crashed() != crashed {
 				t.Errorf("crashed: %v", lost.Crashed())
 			}
-			if took := time.Since(start); took > limits.Time+2*time.Second {
+			if took := time.Since(start); took > limits.Time+10*time.Second {
 				t.Errorf("it took %v", took)
 			}
 		})
@@ -323,7 +323,7 @@ func evilRun(ctx context.Context, s engine.Session, first float32) ([]*tensor.Te
 // A worker that is lost in a run costs that run, and not its session or those that share it.
 func TestLostInARun(t *testing.T) {
 	before := children(t)
-	b := evilBackend(isolate.Limits{Memory: 512 << 20, Time: 2 * time.Second})
+	b := evilBackend(isolate.Limits{Memory: 512 << 20, Time: 6 * time.Second})
 	s, err := b.Prepare(context.Background(), evilModel(""), engine.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -352,12 +352,12 @@ func TestLostInARun(t *testing.T) {
 		t.Errorf("%d workers, want 1", n)
 	}
 	for first, want := range map[float32]string{crash: "dir/m.onnx: Evil crashed with SIGFPE while it ran the model",
-		hang: "took longer than 2 s while it ran the model", two: "did not keep to the protocol", grow: "needed more than 512 MiB",
+		hang: "took longer than 6 s while it ran the model", two: "did not keep to the protocol", grow: "needed more than 512 MiB",
 		panics: "ended with exit status 2: panic: a defect", other: "did not keep to the protocol"} {
 		start := time.Now()
 		_, err := evilRun(ctx, s, first)
 		var lost *engine.LostError
-		if !errors.As(err, &lost) || !strings.Contains(err.Error(), want) || time.Since(start) > 4*time.Second {
+		if !errors.As(err, &lost) || !strings.Contains(err.Error(), want) || time.Since(start) > 20*time.Second {
 			t.Errorf("%v: got %v after %v, want %q", first, err, time.Since(start), want)
 		}
 		works(shared)
@@ -368,7 +368,7 @@ func TestLostInARun(t *testing.T) {
 		ctx, cancel := context.WithCancel(ctx)
 		time.AfterFunc(50*time.Millisecond, cancel)
 		start := time.Now()
-		if _, err := evilRun(ctx, s, first); !errors.Is(err, context.Canceled) || time.Since(start) > time.Second {
+		if _, err := evilRun(ctx, s, first); !errors.Is(err, context.Canceled) || time.Since(start) > 5*time.Second {
 			t.Errorf("cancelled: got %v after %v", err, time.Since(start))
 		}
 		works(s)
@@ -428,7 +428,7 @@ func TestPreparingIsInterrupted(t *testing.T) {
 	time.AfterFunc(300*time.Millisecond, cancel)
 	start := time.Now()
 	_, err := evilBackend(isolate.Limits{}).Prepare(ctx, evilModel("sleep"), engine.Options{})
-	if !errors.Is(err, context.Canceled) || time.Since(start) > time.Second {
+	if !errors.Is(err, context.Canceled) || time.Since(start) > 5*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(start))
 	}
 }

@@ -223,7 +223,7 @@ func TestManyRefusedNodes(t *testing.T) {
 	}
 	start := time.Now()
 	err := named(&remote{nodes: make([][2]string, 500_000)}, "evil", &onnx.Model{Graph: g})
-	if took := time.Since(start); err == nil || took > 2*time.Second {
+	if took := time.Since(start); err == nil || took > 10*time.Second {
 		t.Errorf("%v after %v", err, took)
 	}
 }

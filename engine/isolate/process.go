@@ -220,6 +220,12 @@ func inherited(what int) uint64 {
 	return now.Cur
 }
 
+// outOfTime says whether a worker that exited had the processor time that it was given; the
+// kernel counts it in other steps.
+func (p *process) outOfTime() bool {
+	return (p.state.UserTime() + p.state.SystemTime()).Seconds() >= float64(inherited(unix.RLIMIT_CPU))-.5
+}
+
 func (l Limits) tooMuch() error {
 	for _, what := range []int{unix.RLIMIT_AS, unix.RLIMIT_DATA} {
 		if n := inherited(what); n < uint64(l.Memory) || l.Memory <= 0 && n != unix.RLIM_INFINITY {
@@ -324,7 +330,7 @@ func (p *process) lost(ctx context.Context, err error, doing engine.LostError) e
 		doing.Why = *why
 	case wantsMemory(p.said.String()):
 		doing.Why = p.limits.tooMuch()
-	case status.Signaled() && status.Signal() == syscall.SIGKILL && (p.state.UserTime()+p.state.SystemTime()).Seconds() >= float64(inherited(unix.RLIMIT_CPU)):
+	case status.Signaled() && status.Signal() == syscall.SIGKILL && p.outOfTime():
 		doing.Why = errors.New("used up the processor time that the program was given (ulimit)")
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
 		doing.Why = errors.New("was killed (SIGKILL), most likely by the system for want of memory,")
