@@ -139,20 +139,23 @@ func environment() (env []string) {
 	return append(env, marker+"=1", "GOTRACEBACK=none", "GOGC=50", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1")
 }
 
-// alive says whether the worker has not exited.
-func (p *process) alive() bool {
+// alive says whether the worker is there, and was not killed.
+func (p *process) alive() bool { return !p.gone() && p.why.Load() == nil }
+
+// gone says whether the worker has exited.
+func (p *process) gone() bool {
 	select {
 	case <-p.exited:
-		return false
-	default:
 		return true
+	default:
+		return false
 	}
 }
 
 // kill ends the worker; the first reason is what is said.
 func (p *process) kill(why error) {
 	p.why.CompareAndSwap(nil, &why)
-	if p.alive() {
+	if !p.gone() {
 		_ = p.child.Kill()
 	}
 }
@@ -242,27 +245,39 @@ func (l Limits) tooMuch() error {
 const grace = 500 * time.Millisecond
 
 // guard ends the worker at its limit of time, and when ctx is done: after it was asked to
-// stop the run of a session, where it is one, and had time to.
+// stop the run of a session, where it is one, and had time to. Once done has returned it
+// ends it no more: what the worker does next is not what took too long.
 func (p *process) guard(ctx context.Context, run []byte) (done func()) {
+	var mu sync.Mutex
+	over := make(chan struct{}) // closed while mu is held
+	kill := func(why error) {
+		mu.Lock()
+		defer mu.Unlock()
+		select {
+		case <-over:
+		default:
+			p.kill(why)
+		}
+	}
 	expire := func() {}
 	if p.limits.Time > 0 {
-		expire = engine.AfterRunning(p.limits.Time, func() { p.kill(engine.TookLonger(p.limits.Time)) })
+		expire = engine.AfterRunning(p.limits.Time, func() { kill(engine.TookLonger(p.limits.Time)) })
 	}
-	over := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		if run != nil {
 			_ = p.lifeline.SetWriteDeadline(time.Now().Add(grace)) // it may have filled the pipe
 			_, _ = p.lifeline.Write(run)
 			select {
 			case <-over:
-				return
 			case <-time.After(grace):
 			}
 		}
-		p.kill(errInterrupted)
+		kill(errInterrupted)
 	})
 	return func() {
+		mu.Lock()
 		close(over)
+		mu.Unlock()
 		stop()
 		expire()
 	}
@@ -295,6 +310,9 @@ func (p *process) ask(ctx context.Context, doing engine.LostError, kind byte, bo
 	done := p.guard(ctx, nil)
 	f, err := p.exchange(&p.control, kind, body, fds...)
 	done()
+	if why := p.why.Load(); err == nil && why != nil { // it answered just before
+		err = *why
+	}
 	if err != nil {
 		return r, p.lost(ctx, err, doing)
 	}
