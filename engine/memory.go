@@ -98,17 +98,25 @@ func (o Options) above(what string) error {
 
 // size writes a number of bytes exactly, and as a person reads it.
 func size(n int64) string {
-	if n == math.MaxInt64 {
+	switch {
+	case n == math.MaxInt64:
 		return "more than 8 EiB"
+	case n < 1024:
+		return Bytes(n)
+	}
+	return fmt.Sprintf("%d bytes (%s)", n, Bytes(n))
+}
+
+// Bytes writes a number of bytes in binary units and four digits: "4 GiB".
+func Bytes(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d bytes", n)
 	}
 	v, unit := float64(n), -1
 	for v >= 1024 && unit < 5 {
 		v, unit = v/1024, unit+1
 	}
-	if unit < 0 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	return fmt.Sprintf("%d bytes (%.4g %ciB)", n, v, "KMGTPE"[unit])
+	return fmt.Sprintf("%.4g %ciB", v, "KMGTPE"[unit])
 }
 
 // leastMemory is what DefaultMemory allows, however little seems to be available.

@@ -30,8 +30,8 @@ func (w *Watchdog) Watch(engine, file, doing string) (done func()) {
 }
 
 // AfterRunning calls f, on a goroutine of its own, when the program has run for a time,
-// unless stop is called before. Time in which the program was stopped, as by Ctrl-Z,
-// does not count.
+// unless stop is called before. f is over, or never begins, once stop has returned. Time in
+// which the program was stopped, as by Ctrl-Z, does not count.
 func AfterRunning(d time.Duration, f func()) (stop func()) {
 	// Of what passes between two steps no more than a step counts.
 	const steps = 8
@@ -42,14 +42,13 @@ func AfterRunning(d time.Duration, f func()) (stop func()) {
 	t = time.AfterFunc(d/steps, func() {
 		mu.Lock()
 		defer mu.Unlock()
-		if left--; stopped {
-			return
-		}
-		if left > 0 {
+		switch left--; {
+		case stopped:
+		case left > 0:
 			t.Reset(d / steps)
-			return
+		default:
+			f()
 		}
-		go f()
 	})
 	return func() {
 		mu.Lock()

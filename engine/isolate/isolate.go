@@ -19,7 +19,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"syscall"
 	"time"
 
@@ -138,15 +137,4 @@ func (b *Backend) cannot(err error) error {
 		}
 	}
 	return b.unavailable(err.Error())
-}
-
-// gibibytes writes a number of bytes as a person gives it.
-func gibibytes(n int64) string {
-	switch {
-	case n < 1<<20:
-		return fmt.Sprintf("%d bytes", n)
-	case n < 1<<30:
-		return fmt.Sprintf("%.4g MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.4g GiB", float64(n)/(1<<30))
 }

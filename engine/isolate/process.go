@@ -238,7 +238,7 @@ func (l Limits) tooMuch() error {
 	if l.Memory <= 0 {
 		return errors.New("needed more memory than there is")
 	}
-	return onnx.Remedy(fmt.Errorf("needed more than %s", gibibytes(l.Memory)), "isolate.Limits.Memory")
+	return onnx.Remedy(fmt.Errorf("needed more than %s", engine.Bytes(l.Memory)), "isolate.Limits.Memory")
 }
 
 // grace is how long a run may take to hear that it is cancelled.
@@ -248,37 +248,29 @@ const grace = 500 * time.Millisecond
 // stop the run of a session, where it is one, and had time to. Once done has returned it
 // ends it no more: what the worker does next is not what took too long.
 func (p *process) guard(ctx context.Context, run []byte) (done func()) {
-	var mu sync.Mutex
-	over := make(chan struct{}) // closed while mu is held
-	kill := func(why error) {
-		mu.Lock()
-		defer mu.Unlock()
-		select {
-		case <-over:
-		default:
-			p.kill(why)
-		}
-	}
 	expire := func() {}
 	if p.limits.Time > 0 {
-		expire = engine.AfterRunning(p.limits.Time, func() { kill(engine.TookLonger(p.limits.Time)) })
+		expire = engine.AfterRunning(p.limits.Time, func() { p.kill(engine.TookLonger(p.limits.Time)) })
 	}
+	over, ended := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		if run != nil {
 			_ = p.lifeline.SetWriteDeadline(time.Now().Add(grace)) // it may have filled the pipe
 			_, _ = p.lifeline.Write(run)
 			select {
 			case <-over:
+				return
 			case <-time.After(grace):
 			}
 		}
-		kill(errInterrupted)
+		p.kill(errInterrupted)
 	})
 	return func() {
-		mu.Lock()
 		close(over)
-		mu.Unlock()
-		stop()
+		if !stop() {
+			<-ended
+		}
 		expire()
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	"golang.org/x/sys/unix"
+
+	"github.com/onnxprobe/onnxprobe/engine"
 )
 
 // overhead is what a worker may have beside its limit: Go's heap and the library.
@@ -119,7 +121,7 @@ func Missing() string {
 func (b *Backend) Holds() []string {
 	all := []string{"a process of its own"}
 	if b.Limits.Memory > 0 {
-		all = append(all, "at most "+gibibytes(b.Limits.Memory))
+		all = append(all, "at most "+engine.Bytes(b.Limits.Memory))
 	}
 	if b.Limits.Time > 0 {
 		all = append(all, fmt.Sprintf("%v to prepare the model and for each run", b.Limits.Time))
