@@ -79,15 +79,10 @@ func high(t *testing.T, program string, args ...string) (most int) {
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
 	for {
-		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.Process.Pid)) // none once it has ended
+		now := mark(fmt.Sprint(c.Process.Pid))
 		// Before it is the program it is the test, whose mark is its own.
 		if exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", c.Process.Pid)); exe == program {
-			if _, mark, ok := strings.Cut(string(status), "VmHWM:"); ok {
-				var kb int
-				if _, err := fmt.Sscan(mark, &kb); err == nil {
-					most = max(most, kb<<10)
-				}
-			}
+			most = max(most, now)
 		}
 		select {
 		case err := <-ended:
@@ -98,6 +93,15 @@ func high(t *testing.T, program string, args ...string) (most int) {
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
+}
+
+// mark is the most memory that a running process held, in bytes; 0 once it has ended.
+func mark(pid string) (n int) {
+	status, _ := os.ReadFile("/proc/" + pid + "/status")
+	if _, text, ok := strings.Cut(string(status), "VmHWM:"); ok {
+		_, _ = fmt.Sscan(text, &n)
+	}
+	return n << 10
 }
 
 // The peak of memory over a tar file of 100,000 pictures is that over 10,000, within
