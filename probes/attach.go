@@ -88,34 +88,34 @@ func attach(m *onnx.Model, o AttachOptions) (*Plan, error) {
 
 // Plain is a plan without probes: the model as it is, for inference. sample is as
 // in AttachOptions.
-func Plain(m *onnx.Model, sample []int) (*Plan, error) {
-	path := m.Path
-	m, err := rewrite.Inline(m) // counted before, where an engine would try
+func Plain(m *onnx.Model, sample []int) (_ *Plan, err error) {
+	defer func(path string) { err = engine.Named(path, err) }(m.Path)
+	m, err = rewrite.Inline(m) // counted before, where an engine would try
 	if err != nil {
-		return nil, engine.Named(path, err)
+		return nil, err
 	}
 	f, err := fit(m, nil, sample)
 	if err != nil {
-		return nil, engine.Named(path, err)
+		return nil, err
 	}
 	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Fit: *f, source: m}, nil
 }
 
 // Locate is a plan without probes that knows the sites: their shapes, and how
 // samples enter the model. Use it to read the values at the sites some other way.
-func Locate(m *onnx.Model, o site.Options, sample []int) (*Plan, error) {
-	path := m.Path
-	m, err := rewrite.Plain(m)
+func Locate(m *onnx.Model, o site.Options, sample []int) (_ *Plan, err error) {
+	defer func(path string) { err = engine.Named(path, err) }(m.Path)
+	m, err = rewrite.Plain(m)
 	if err != nil {
-		return nil, engine.Named(path, err)
+		return nil, err
 	}
 	found, err := site.Find(m, o)
 	if err != nil {
-		return nil, engine.Named(path, err)
+		return nil, err
 	}
 	f, err := fit(m, found.Sites, sample)
 	if err != nil {
-		return nil, engine.Named(path, err)
+		return nil, err
 	}
 	return &Plan{Model: f.model, Own: len(m.Graph.Outputs), Sites: found.Sites, Unwatched: found.Unwatched, Fit: *f, source: m}, nil
 }

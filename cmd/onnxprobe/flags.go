@@ -287,6 +287,18 @@ func note(c *cobra.Command, format string, args ...any) {
 	}
 }
 
+// noteOnce is note of what several parts of a run may each have to say.
+func noteOnce(c *cobra.Command, line string) {
+	if c.Annotations[line] != "" {
+		return
+	}
+	if c.Annotations == nil {
+		c.Annotations = map[string]string{}
+	}
+	c.Annotations[line] = "said"
+	note(c, "%s", line)
+}
+
 // progress shows how far a run is, where someone is looking.
 func progress(c *cobra.Command, total int, what string) (func(result.Summary), func()) {
 	w := c.ErrOrStderr()

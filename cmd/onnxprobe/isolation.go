@@ -131,12 +131,8 @@ func (f *engineFlags) noteIsolation(c *cobra.Command, b engine.Backend) {
 	case !apart && f.maxMemory != "":
 		line = fmt.Sprintf("--max-memory bounds the values of a run, and not the whole of what %s takes, which runs in the program itself", b.Name())
 	}
-	if line != "" && c.Annotations[line] == "" {
-		if c.Annotations == nil {
-			c.Annotations = map[string]string{}
-		}
-		c.Annotations[line] = "said"
-		note(c, "%s", line)
+	if line != "" {
+		noteOnce(c, line)
 	}
 }
 
