@@ -40,27 +40,22 @@ func newAffine() *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args[0], args[1:]) }
 	fs := c.Flags()
 	f.modelFlags.add(fs)
-	fs.StringArrayVar(&f.sites, "sites", nil,
-		"report only the sites whose name matches `GLOB` (repeatable); all bound the region")
+	fs.StringArrayVar(&f.sites, "sites", nil, "")
 	f.addBackend(fs)
 	f.addOptions(fs)
 	f.addAllowRandom(fs)
 	f.dataFlags.add(fs)
 	f.addRandom(fs)
 	f.feed.add(fs, &f.modelFlags, &f.dataFlags)
-	fs.StringVar(&f.frameInput, "frame-input", "", "find the map by this input of the model, a `NAME`, "+
-		"such as its box; the others are held. By default by the one that the data goes into")
-	fs.StringVar(&f.precision, "precision", "float64",
-		"float64 widens the whole model first; float32 runs a float32 model as it is")
-	fs.IntVar(&f.index, "index", -1, "which item of the data to take, counted from 0, where there are several")
-	fs.IntSliceVar(&f.rows, "row", nil,
-		"row `K` of the output, counted from 0 (repeatable); the direction is that of the first")
-	fs.StringVar(&f.value, "value", "",
-		"find the map of this value of the graph, a `NAME`, instead of the first output: the logits before a Softmax")
-	fs.BoolVar(&f.all, "all", false, "find all rows; the direction is that of the largest")
-	fs.StringVarP(&f.output, "output", "o", "", "write the map to a .npz or .npy `FILE`")
-	fs.BoolVar(&f.force, "force", false, "replace an existing result")
-	fs.Uint64Var(&f.seed, "seed", 0, "seed of --random")
+	fs.StringVar(&f.frameInput, "frame-input", "", "")
+	fs.StringVar(&f.precision, "precision", "float64", "")
+	fs.IntVar(&f.index, "index", -1, "")
+	fs.IntSliceVar(&f.rows, "row", nil, "")
+	fs.StringVar(&f.value, "value", "", "")
+	fs.BoolVar(&f.all, "all-rows", false, "")
+	fs.StringVarP(&f.output, "output", "o", "", "")
+	fs.BoolVar(&f.force, "force", false, "")
+	fs.Uint64Var(&f.seed, "seed", 0, "")
 	f.plot.add(fs)
 	return c
 }
@@ -68,7 +63,7 @@ func newAffine() *cobra.Command {
 // check reports what is wrong with the flags before anything is loaded.
 func (f *affineFlags) check(c *cobra.Command, inputs []string) error {
 	if f.all && len(f.rows) > 0 {
-		return usagef("give --row or --all, not both")
+		return usagef("give --row or --all-rows, not both")
 	}
 	return cmp.Or(f.feed.check(c.Flags().Changed), f.checkOutput(inputs), f.plot.check(f.output, f.force, inputs...))
 }

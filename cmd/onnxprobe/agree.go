@@ -16,11 +16,8 @@ import (
 type agreeFlags struct{ with, maps string }
 
 func (f *agreeFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.with, "region-agree", "", "with --regions: compare with a region, `IMAGE#REGION` as rows are "+
-		"called, and write the agreement of each region. The reference says for each site, channel and knot whether the "+
-		"bit is set at half or more of the positions inside; a region's agreement is the share of the bits inside that are the same, mean over the sites")
-	fs.StringVar(&f.maps, "map", "", "with --region-agree: draw for every picture how far each place agrees with "+
-		"that region, PNG files in a `DIR`, which report and --plot show too: a position's share of bits that are the same, on its cell, mean over the sites")
+	fs.StringVar(&f.with, "region-agree", "", "")
+	fs.StringVar(&f.maps, "map", "", "")
 }
 
 // check reports flags that do not go together.

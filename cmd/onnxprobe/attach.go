@@ -74,9 +74,9 @@ func newAttach() *cobra.Command {
 	}
 	mf.addSites(c.Flags())
 	mf.add(c.Flags())
-	c.Flags().StringVarP(&out, "output", "o", "", "the `FILE` to write")
-	c.Flags().BoolVar(&sign3, "sign3", false, `add "onnxprobe.below/SITE": the bits of "below the knot"`)
-	c.Flags().Float64Var(&fragile, "fragile", 0, `add "onnxprobe.fragile/SITE": how many values lie within this distance of a knot`)
-	c.Flags().BoolVar(&force, "force", false, "replace an existing file")
+	c.Flags().StringVarP(&out, "output", "o", "", "")
+	c.Flags().BoolVar(&sign3, "sign3", false, "")
+	c.Flags().Float64Var(&fragile, "fragile", 0, "")
+	c.Flags().BoolVar(&force, "force", false, "")
 	return c
 }

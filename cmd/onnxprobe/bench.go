@@ -25,7 +25,7 @@ type benchJob struct {
 	seed       uint64
 	complexity bool
 	directions int
-	radius     float64
+	radii      []float64
 	plot       plotFlag
 	force      bool
 }
@@ -42,17 +42,16 @@ func newBench() *cobra.Command {
 	j.addOptions(fs)
 	j.addAllowRandom(fs)
 	j.addPrecision(fs)
-	fs.StringVar(&j.sizes, "batch", "", "images of a run: a size, several (1,8,32), or auto to find the best; by the size of a sample if not given")
-	fs.StringArrayVar(&j.inputs, "input", nil, "what goes into another input of the model, `NAME=VALUE` (one, or "+
-		"one for each element, for all items); random numbers otherwise; repeatable")
-	fs.Float64Var(&j.seconds, "seconds", 10, "how long to measure each batch size")
-	fs.IntVar(&j.images, "images", 0, "send so many images through each variant instead, for example to see memory stay flat")
-	fs.Uint64Var(&j.seed, "seed", 0, "seed of the input and of the directions")
-	fs.BoolVar(&j.complexity, "complexity", false, "measure local complexity too")
-	fs.IntVar(&j.directions, "directions", 20, "with --complexity: orthonormal directions; each gives two vertices")
-	fs.Float64Var(&j.radius, "radius", 0.005, "with --complexity: distance of the vertices")
+	fs.StringVar(&j.sizes, "batches", "", "")
+	fs.StringArrayVar(&j.inputs, "input", nil, "")
+	fs.Float64Var(&j.seconds, "seconds", 10, "")
+	fs.IntVar(&j.images, "images", 0, "")
+	fs.Uint64Var(&j.seed, "seed", 0, "")
+	fs.BoolVar(&j.complexity, "complexity", false, "")
+	fs.IntVar(&j.directions, "directions", 20, "")
+	fs.Float64SliceVar(&j.radii, "radius", []float64{0.005}, "")
 	j.plot.add(fs)
-	fs.BoolVar(&j.force, "force", false, "replace an existing plot")
+	fs.BoolVar(&j.force, "force", false, "")
 	return c
 }
 
@@ -68,7 +67,7 @@ func (j *benchJob) batches(sample []int) ([]int, error) {
 	for _, s := range strings.Split(j.sizes, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(s))
 		if err != nil || n < 1 || slices.Contains(sizes, n) {
-			return nil, usagef("--batch %q: write sizes of 1 or more, each once, as in 1,8,32, or auto", j.sizes)
+			return nil, usagef("--batches %q: write sizes of 1 or more, each once, as in 1,8,32, or auto", j.sizes)
 		}
 		sizes = append(sizes, n)
 	}
@@ -80,8 +79,8 @@ func (j *benchJob) check(c *cobra.Command, path string) error {
 	switch {
 	case !(j.seconds > 0 && j.seconds <= 1e6) || j.images < 0:
 		return usagef("--seconds is above 0 and --images 0 or more")
-	case !(j.radius > 0 && j.radius <= 1e30):
-		return usagef("--radius %g: a radius is positive and finite", j.radius)
+	case len(j.radii) != 1 || !(j.radii[0] > 0 && j.radii[0] <= 1e30):
+		return usagef("--radius %v: bench takes one radius, positive and finite", j.radii)
 	}
 	for _, name := range []string{"directions", "radius"} {
 		if c.Flags().Changed(name) && !j.complexity {
@@ -129,7 +128,7 @@ func (j *benchJob) run(c *cobra.Command, path string) error {
 		if err != nil {
 			return err
 		}
-		b.Around = probes.Complexity{Frame: f, Radii: []float64{j.radius}}
+		b.Around = probes.Complexity{Frame: f, Radii: j.radii}
 	}
 	sizes, err := j.batches(b.Codes.Fit.Sample)
 	if err != nil {

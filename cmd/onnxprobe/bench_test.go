@@ -39,7 +39,7 @@ func TestBenchJSON(t *testing.T) {
 		Best  int `json:"best_batch"`
 		Noisy *bool
 	}
-	decode(t, stdoutOf(t, "bench", resnet, "--batch", "8,1", "--seconds", "0.01", "--threads", "1", "--complexity", "--directions", "4", "--json"), &r)
+	decode(t, stdoutOf(t, "bench", resnet, "--batches", "8,1", "--seconds", "0.01", "--threads", "1", "--complexity", "--directions", "4", "--json"), &r)
 	i := inspectJSON(t, resnet)
 	if r.Model != resnet || r.Sites != len(i.Sites) || r.CodeBytes != 400 || r.Units != 3200 || r.Backend != "ort" || r.Device != "cpu" ||
 		r.Precision != "float32" || r.Threads != 1 || r.Radius != 0.005 || r.Machine.Cores < 1 || r.Machine.OS == "" || r.Versions["ort"] == "" ||
@@ -73,7 +73,7 @@ func TestBenchJSON(t *testing.T) {
 
 func TestBenchTable(t *testing.T) {
 	needORT(t)
-	r := do("bench", resnet, "--seconds", "0.01", "--batch", "2,4")
+	r := do("bench", resnet, "--seconds", "0.01", "--batches", "2,4")
 	for _, want := range []string{"9 sites", "3,200 units", "BATCH", "RATIO", "most images a second with codes at batch", "256 bytes  440 bytes", "n/a", "engine  "} {
 		if r.code != exitDone || !strings.Contains(r.stdout, want) {
 			t.Fatalf("%d: %q is not in\n%s%s", r.code, want, r.stdout, r.messages)
@@ -87,7 +87,7 @@ func TestBenchTable(t *testing.T) {
 // An export whose batch is fixed is freed, as by the other verbs.
 func TestBenchFreesTheBatch(t *testing.T) {
 	var r bench.Report
-	out := do("bench", "../../testdata/models/resnet_basic_dynamo_fixed.onnx", "--backend", "gorgonia", "--seconds", "0.01", "--batch", "3,5", "--json")
+	out := do("bench", "../../testdata/models/resnet_basic_dynamo_fixed.onnx", "--backend", "gorgonia", "--seconds", "0.01", "--batches", "3,5", "--json")
 	decode(t, out.stdout, &r)
 	if len(r.Results) != 2 || r.Results[0].Batch != 3 || r.Results[1].Batch != 5 {
 		t.Errorf("%+v\n%s", r.Results, out.messages)
@@ -111,10 +111,10 @@ func TestBenchUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--batch", "0"}, "1 or more"},
-		{[]string{"--batch", "8,8"}, "each once"},
-		{[]string{"--batch", "8,"}, "1,8,32"},
-		{[]string{"--batch", "best"}, "auto"},
+		{[]string{"--batches", "0"}, "1 or more"},
+		{[]string{"--batches", "8,8"}, "each once"},
+		{[]string{"--batches", "8,"}, "1,8,32"},
+		{[]string{"--batches", "best"}, "auto"},
 		{[]string{"--seconds", "0"}, "--seconds"},
 		{[]string{"--seconds", "nan"}, "--seconds"},
 		{[]string{"--images", "-1"}, "--images"},

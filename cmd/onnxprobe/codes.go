@@ -15,12 +15,12 @@ import (
 // codesOptions are what codes is asked for.
 type codesOptions struct {
 	inference
-	bySite, noCode bool
-	sketch         int
-	fragile        float64
-	regionCodes    codeRegions
-	agree          agreeFlags
-	plot           plotFlag
+	bySite, code bool
+	sketch       int
+	fragile      float64
+	regionCodes  codeRegions
+	agree        agreeFlags
+	plot         plotFlag
 }
 
 func newCodes() *cobra.Command {
@@ -30,10 +30,10 @@ func newCodes() *cobra.Command {
 	fs := c.Flags()
 	o.addSites(fs)
 	o.addRandom(fs)
-	fs.BoolVar(&o.bySite, "by-site", false, "write each site's code as a column of its own")
-	fs.BoolVar(&o.noCode, "no-code", false, "leave the code out; write digests, and what else is asked for")
-	fs.IntVar(&o.sketch, "sketch", 0, "add a sketch of `K` bits sampled from the code by --seed")
-	fs.Float64Var(&o.fragile, "fragile", 0, "count, for each item, the values within this `DISTANCE` of their knot")
+	fs.BoolVar(&o.bySite, "by-site", false, "")
+	fs.BoolVar(&o.code, "code", true, "")
+	fs.IntVar(&o.sketch, "sketch", 0, "")
+	fs.Float64Var(&o.fragile, "fragile", 0, "")
 	o.regionCodes.add(fs)
 	o.agree.add(fs)
 	o.plot.add(fs)
@@ -70,7 +70,7 @@ func (o *codesOptions) check(c *cobra.Command, args []string) error {
 	if err := o.agree.check(&o.regions); err != nil {
 		return err
 	}
-	if o.noCode && strings.HasSuffix(strings.ToLower(o.output), ".npy") {
+	if !o.code && strings.HasSuffix(strings.ToLower(o.output), ".npy") {
 		return usagef("a .npy file holds the code; write .parquet or .jsonl without it")
 	}
 	return o.plot.check(o.output, o.force, args...)
@@ -98,7 +98,7 @@ func (o *codesOptions) measured(c *cobra.Command) *measured {
 		if o.sketch > 0 && o.regions.path == "" {
 			list = append(list, probes.Sketch{Bits: o.sketch, Seed: o.seed})
 		}
-		if o.regions.path != "" || !o.noCode {
+		if o.regions.path != "" || o.code {
 			list = append(list, probes.Code{BySite: o.bySite})
 		}
 		return list, nil

@@ -150,9 +150,9 @@ func TestParts(t *testing.T) {
 			t.Fatalf("row %d: the code of the chosen sites is not cut from the whole", i)
 		}
 	}
-	for i, r := range codesOf(t, with(args, "--no-code")...) {
+	for i, r := range codesOf(t, with(args, "--code=false")...) {
 		if _, has := r["code"]; has || r["digest"] != whole[i]["digest"] {
-			t.Fatalf("--no-code: %v", r)
+			t.Fatalf("--code=false: %v", r)
 		}
 	}
 	all := codesOf(t, with(args, "--fragile", "1e9")...)

@@ -44,13 +44,13 @@ func newCompare() *cobra.Command {
 	f.addBatch(fs)
 	f.addDecoders(fs)
 	f.dataFlags.add(fs)
-	fs.StringVarP(&f.a, "a", "a", "ort", "one `SETTING`")
-	fs.StringVarP(&f.b, "b", "b", "ort,optimize=none", "the other `SETTING`")
-	fs.StringVar(&f.deviceA, "device-a", "", "the `DEVICE` of -a")
-	fs.StringVar(&f.deviceB, "device-b", "", "the `DEVICE` of -b, which is ort then unless it is given")
-	fs.StringVar(&f.judge, "precision", "", "float64: decide in it, on the pure-Go engine, which side is right")
+	fs.StringVarP(&f.a, "a", "a", "ort", "")
+	fs.StringVarP(&f.b, "b", "b", "ort,optimize=none", "")
+	fs.StringVar(&f.deviceA, "device-a", "", "")
+	fs.StringVar(&f.deviceB, "device-b", "", "")
+	fs.StringVar(&f.judge, "decide", "", "")
 	f.addRandom(fs)
-	fs.Uint64Var(&f.seed, "seed", 0, "seed of --random")
+	fs.Uint64Var(&f.seed, "seed", 0, "")
 	return c
 }
 
@@ -76,7 +76,7 @@ func (f *compareFlags) judged(c *cobra.Command, m *onnx.Model) (*probes.Setting,
 	if f.judge == "" {
 		return nil, nil
 	}
-	j := side{flag: "--precision", text: f.judge, engineFlags: engineFlags{backend: backends.Float64, device: "cpu",
+	j := side{flag: "--decide", text: f.judge, engineFlags: engineFlags{backend: backends.Float64, device: "cpu",
 		threads: f.threads, precision: f.judge, allowRandom: f.allowRandom, maxMemory: f.maxMemory, isolate: f.isolate, timeout: f.timeout}}
 	s, err := j.choose(c, m)
 	s.Batch = 1
@@ -89,7 +89,7 @@ func (f *compareFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	if f.judge != "" && f.judge != "float64" {
-		return usagef("--precision %q: the judge of a comparison computes in float64; "+
+		return usagef("--decide %q: the judge of a comparison computes in float64; "+
 			"for a side write -a ENGINE,precision=...", f.judge)
 	}
 	if err := cmp.Or(f.feed.check(c.Flags().Changed), f.out.check(args)); err != nil {

@@ -18,8 +18,8 @@ type compareOutput struct {
 }
 
 func (f *compareOutput) add(fs *pflag.FlagSet) {
-	fs.StringVarP(&f.path, "output", "o", "", "write a row for each site to a `FILE`, .parquet or .jsonl; report draws them as a determinism map")
-	fs.BoolVar(&f.force, "force", false, "replace existing results")
+	fs.StringVarP(&f.path, "output", "o", "", "")
+	fs.BoolVar(&f.force, "force", false, "")
 	f.plot.add(fs)
 }
 

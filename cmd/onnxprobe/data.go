@@ -34,35 +34,32 @@ type dataFlags struct {
 }
 
 func (f *dataFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.preprocess, "preprocess", "", "how pictures become inputs: a `PRESET` (see list presets), or a Hugging Face or timm JSON file")
-	fs.StringVar(&f.resize, "resize", "", "override: 256 for the shorter edge, 224x224, or none")
-	fs.StringVar(&f.crop, "crop", "", "override: centre crop, 224, 224x160 or none")
-	fs.StringVar(&f.mean, "mean", "", "override: mean of each channel, comma-separated")
-	fs.StringVar(&f.std, "std", "", "override: standard deviation of each channel, comma-separated")
-	fs.StringVar(&f.interpolation, "interpolation", "", "override: nearest, box, bilinear, hamming, bicubic or lanczos of PIL, or torchvision-bilinear …")
-	fs.Float64Var(&f.scale, "scale", 0, "override: factor for pixels 0 to 255; 1/255 by default")
-	fs.StringVar(&f.format, "format", "auto", "kind of data (see list datasets); told by name and first bytes by default")
-	fs.StringVar(&f.pixels, "pixels", "", "what the values of arrays are: pixels from 0 to 255 or to 1, or none: model inputs")
-	fs.StringVar(&f.column, "column", "", "what holds the pictures, or their paths: a column of Parquet or CSV, a field of JSON Lines, "+
-		"an extension in tar files, an array of an .npz file")
-	fs.StringVar(&f.layout, "layout", "auto", "axes of pictures in arrays: nchw or nhwc")
-	fs.BoolVar(&f.exif, "exif", false, "turn pictures as their EXIF or XMP orientation says; PIL and torchvision turn TIFF files alone")
-	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "refuse pictures of more pixels, or of more than 5 bytes of memory for each of so many; 0 takes PIL's limit")
-	fs.IntVar(&f.limit, "limit", 0, "use only the first `N` items")
+	fs.StringVar(&f.preprocess, "preprocess", "", "")
+	fs.StringVar(&f.resize, "resize", "", "")
+	fs.StringVar(&f.crop, "crop", "", "")
+	fs.StringVar(&f.mean, "mean", "", "")
+	fs.StringVar(&f.std, "std", "", "")
+	fs.StringVar(&f.interpolation, "interpolation", "", "")
+	fs.Float64Var(&f.scale, "scale", 0, "")
+	fs.StringVar(&f.format, "format", "auto", "")
+	fs.StringVar(&f.pixels, "pixels", "", "")
+	fs.StringVar(&f.column, "column", "", "")
+	fs.StringVar(&f.layout, "layout", "auto", "")
+	fs.BoolVar(&f.exif, "exif", false, "")
+	fs.Int64Var(&f.maxPixels, "max-pixels", 0, "")
+	fs.IntVar(&f.limit, "limit", 0, "")
 }
 
 // addDecoders adds the number of goroutines that read, to verbs that run the model at once.
 func (f *dataFlags) addDecoders(fs *pflag.FlagSet) {
-	fs.IntVar(&f.decoders, "decoders", 0, decodersUsage)
+	fs.IntVar(&f.decoders, "decoders", 0, "")
 }
-
-const decodersUsage = "goroutines that read and decode; 0 takes one for each core"
 
 // addRandom adds points drawn at random as a kind of data.
 func (f *dataFlags) addRandom(fs *pflag.FlagSet) {
-	fs.IntVar(&f.random, "random", 0, "use `N` random points, uniform between --low and --high, instead of data")
-	fs.Float64Var(&f.low, "low", 0, "lowest value of a random point")
-	fs.Float64Var(&f.high, "high", 1, "highest value of a random point")
+	fs.IntVar(&f.random, "random", 0, "")
+	fs.Float64Var(&f.low, "low", 0, "")
+	fs.Float64Var(&f.high, "high", 1, "")
 }
 
 func numbers(flag, s string) ([]float64, error) {
@@ -112,9 +109,6 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 	}
 	if f.decoders == 0 {
 		f.decoders = runtime.GOMAXPROCS(0)
-	}
-	if err := f.check(); err != nil {
-		return nil, nil, err
 	}
 	v, ports, err := inputsOf(m, f.others)
 	if err != nil {
@@ -240,13 +234,6 @@ func (f *dataFlags) record(settings map[string]any) {
 	if f.random > 0 {
 		settings["random"], settings["low"], settings["high"] = f.random, f.low, f.high
 	}
-}
-
-// check reports names that nothing has.
-func (f *dataFlags) check() error {
-	formats := namesOf(dataset.Formats, func(k dataset.Format) string { return k.Name })
-	return cmp.Or(oneOf("--format", f.format, "formats", append(formats, "auto")...),
-		oneOf("--layout", f.layout, "layouts", "auto", "nchw", "nhwc"), oneOf("--pixels", cmp.Or(f.pixels, dataset.PixelsNone), "choices", dataset.PixelChoices...))
 }
 
 // distance checks a flag that is a distance, 0 for none.

@@ -37,7 +37,7 @@ func newDemo() *cobra.Command {
 		}
 		return demo(c, dir)
 	}
-	c.Flags().StringVar(&dir, "dir", "", "folder for the demo's files; a temporary one by default")
+	c.Flags().StringVarP(&dir, "output", "o", "", "")
 	return c
 }
 
@@ -50,7 +50,7 @@ func demo(c *cobra.Command, dir string) error {
 	at := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
 	fmt.Fprintf(w, "A residual network trained on handwritten digits, exported by PyTorch, and 100 digits\n"+
 		"it has not seen, are in %s\n", dir)
-	compare, sides := "Do two engines agree, and if not, who is right?", "-a ort -b gorgonia --precision float64"
+	compare, sides := "Do two engines agree, and if not, who is right?", "-a ort -b gorgonia --decide float64"
 	if err := (ort.Backend{}).Available(engine.Options{}); err != nil {
 		note(c, "engine: gorgonia, in pure Go; %s", withFlags(err))
 		compare, sides = "Do the codes depend on the precision?", "-a gorgonia -b gorgonia,precision=float64"

@@ -29,7 +29,7 @@ func TestSeveralDevices(t *testing.T) {
 	if b, err := os.ReadFile(file + ".manifest.json"); err != nil || !strings.Contains(string(b), `"device": "cpu,cpu"`) {
 		t.Errorf("the manifest does not name the devices: %v, %.400s", err, b)
 	}
-	if out := stdoutOf(t, "bench", mlp, "--device", "cpu,cpu", "--batch", "2", "--seconds", "0.01", "--json"); !strings.Contains(out, `"device": "cpu,cpu"`) {
+	if out := stdoutOf(t, "bench", mlp, "--device", "cpu,cpu", "--batches", "2", "--seconds", "0.01", "--json"); !strings.Contains(out, `"device": "cpu,cpu"`) {
 		t.Errorf("bench does not name the devices:\n%s", out)
 	}
 	dirs := [2]string{filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")}
@@ -69,7 +69,7 @@ func TestDevicesWrong(t *testing.T) {
 		}
 	}
 	if _, err := ort.GPUs(); err != nil {
-		if r := do(with(codes, "cuda:0,cuda:0")...); r.code != exitUnavailable || !strings.Contains(r.messages, "runtime list --device cuda") {
+		if r := do(with(codes, "cuda:0,cuda:0")...); r.code != exitUnavailable || !strings.Contains(r.messages, "runtime list --require cuda") {
 			t.Errorf("two runs on no GPU: %d, %s", r.code, r.messages)
 		}
 		if r := do(with(codes, "cuda:all")...); r.code != exitUnavailable || !strings.Contains(r.messages, err.Error()) {

@@ -49,25 +49,25 @@ type followFlags struct {
 
 func (f *followFlags) add(fs *pflag.FlagSet) {
 	f.studyFlags.add(fs)
-	fs.Float64SliceVar(&f.radii, "radius", []float64{0.005}, "distance of local complexity's vertices, in the units of the model's input (repeatable)")
-	fs.IntVar(&f.directions, "directions", 20, "orthonormal directions; each gives two vertices")
-	fs.StringVar(&f.frame, "frame", "", "read the directions from a .npy `FILE` [P, ...] instead of drawing them")
-	fs.BoolVar(&f.sign3, "sign3", false, "count a value exactly on its knot as a third side, as the authors' code does")
-	fs.BoolVar(&f.centre, "include-center", false, "make the item itself a vertex too")
-	fs.IntVar(&f.points, "points", 1024, "measure local complexity at `N` items of each set, drawn by --seed; 0 takes all")
-	fs.IntVar(&f.random, "random", 0, "measure local complexity at `N` random points too, uniform between --low and --high")
-	fs.Float64Var(&f.low, "low", 0, "lowest value of a random point")
-	fs.Float64Var(&f.high, "high", 1, "highest value of a random point")
-	fs.Uint64Var(&f.seed, "seed", 0, "seed of the frame, of the items that are drawn, of random points and of attacks")
-	fs.Float64Var(&f.fragile, "fragile", 0, "count the values within this `DISTANCE` of their knot")
-	fs.StringVar(&f.logits, "logits", "", "the value that is the logits, a `NAME`, instead of the first output: another output, or what a Softmax reads")
-	fs.BoolVar(&f.bySite, "by-site", false, "measure redundancy, K-NN and churn of each site's codes too")
-	fs.StringVar(&f.norm, "attack", "", "attack test items by projected gradient descent, bounded by a `NORM`: linf or l2")
-	fs.StringVar(&f.epsilon, "epsilon", "8/255", "the attack's bound, where black is 0 and white 1")
-	fs.StringVar(&f.step, "attack-step", "", "length of a step; a quarter of --epsilon by default")
-	fs.IntVar(&f.iterations, "attack-iterations", 10, "steps of the attack")
-	fs.IntVar(&f.attackPoints, "attack-points", 1000, "attack `N` items, drawn by --seed; 0 takes all")
-	fs.BoolVar(&f.noStart, "attack-no-start", false, "begin at the item, not at a random point of the ball around it")
+	fs.Float64SliceVar(&f.radii, "radius", []float64{0.005}, "")
+	fs.IntVar(&f.directions, "directions", 20, "")
+	fs.StringVar(&f.frame, "frame", "", "")
+	fs.BoolVar(&f.sign3, "sign3", false, "")
+	fs.BoolVar(&f.centre, "include-center", false, "")
+	fs.IntVar(&f.points, "points", 1024, "")
+	fs.IntVar(&f.random, "random-points", 0, "")
+	fs.Float64Var(&f.low, "low", 0, "")
+	fs.Float64Var(&f.high, "high", 1, "")
+	fs.Uint64Var(&f.seed, "seed", 0, "")
+	fs.Float64Var(&f.fragile, "fragile", 0, "")
+	fs.StringVar(&f.logits, "value", "", "")
+	fs.BoolVar(&f.bySite, "by-site", false, "")
+	fs.StringVar(&f.norm, "attack", "", "")
+	fs.StringVar(&f.epsilon, "epsilon", "8/255", "")
+	fs.StringVar(&f.step, "attack-step", "", "")
+	fs.IntVar(&f.iterations, "attack-iterations", 10, "")
+	fs.IntVar(&f.attackPoints, "attack-points", 1000, "")
+	fs.BoolVar(&f.noStart, "attack-no-start", false, "")
 }
 
 func (f *followFlags) check(c *cobra.Command) error {
@@ -81,7 +81,7 @@ func (f *followFlags) check(c *cobra.Command) error {
 	}
 	switch {
 	case f.points < 0 || f.random < 0 || f.attackPoints < 0:
-		return usagef("--points, --random and --attack-points are 0 or more")
+		return usagef("--points, --random-points and --attack-points are 0 or more")
 	case f.random > 0 && (!(f.low < f.high) || math.IsInf(f.high-f.low, 0)):
 		return usagef("--low %g is not below --high %g, both finite", f.low, f.high)
 	case f.frame != "" && c.Flags().Changed("directions"):
@@ -197,7 +197,7 @@ func noteSoftmax(c *cobra.Command, load dynamics.Loader) dynamics.Loader {
 		if err == nil {
 			if before := dynamics.SoftmaxOf(m); before != "" {
 				once.Do(func() {
-					note(c, "%s: the first output is a Softmax: margins, losses and attacks are of probabilities; --logits %s takes what it reads", path, before)
+					note(c, "%s: the first output is a Softmax: margins, losses and attacks are of probabilities; --value %s takes what it reads", path, before)
 				})
 			}
 		}

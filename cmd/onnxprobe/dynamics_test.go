@@ -60,7 +60,7 @@ func figuresOf(t *testing.T, path string) map[string]float64 {
 func TestDynamics(t *testing.T) {
 	ckpts := checkpoints(t, map[string]string{"step-000010.onnx": mlp, "step-000100.onnx": mlp})
 	out := filepath.Join(t.TempDir(), "run")
-	args := following(ckpts, out, "--table", "csv", "--radius", "0.05,0.5", "--points", "40", "--random", "7", "--by-site", "--fragile", "1e-3",
+	args := following(ckpts, out, "--output-format", "csv", "--radius", "0.05,0.5", "--points", "40", "--random-points", "7", "--by-site", "--fragile", "1e-3",
 		"--attack", "linf", "--epsilon", "0.1", "--attack-points", "30", "--directions", "5")
 	shown := stdoutOf(t, args...)
 	if strings.Count(shown, "\n") != 3 || !strings.Contains(shown, "CHURN TEST") {
@@ -81,7 +81,7 @@ func TestDynamics(t *testing.T) {
 	total, sites := 0.0, map[string]float64{}
 	frame := filepath.Join(out, "frame.npy")
 	all := filepath.Join(t.TempDir(), "all")
-	stdoutOf(t, following(ckpts, all, "--table", "csv", "--radius", "0.05", "--points", "0", "--frame", frame)...)
+	stdoutOf(t, following(ckpts, all, "--output-format", "csv", "--radius", "0.05", "--points", "0", "--frame", frame)...)
 	items := rows(t, stdoutOf(t, "complexity", mlp, digits, "--preprocess", "mnist-01", "--resize", "none", "--crop", "none",
 		"--backend", "gorgonia", "--radius", "0.05", "--frame", frame, "-o", "-"))
 	for _, r := range items {
@@ -154,7 +154,7 @@ func TestDynamicsExitCodes(t *testing.T) {
 		"norm":         {following(ckpts, out, "--attack", "l1"), exitUsage, "l1"},
 		"epsilon":      {following(ckpts, out, "--attack", "l2", "--epsilon", "8/0"), exitUsage, "8/255"},
 		"radius":       {following(ckpts, out, "--radius", "-1"), exitUsage, "--radius"},
-		"table":        {following(ckpts, out, "--table", "xlsx"), exitUsage, "parquet, jsonl, csv"},
+		"table":        {following(ckpts, out, "--output-format", "xlsx"), exitUsage, "parquet, jsonl, csv"},
 		"memory":       {following(ckpts, out+"4", append(quick, "--memory", "1e-7")...), exitFailed, "bytes of memory"},
 		"directions":   {following(ckpts, out+"5", "--directions", "65"), exitUsage, "--directions"},
 		"thresholds":   {[]string{"phases", "m.csv", "--train", digits, "--test", digits, "-o", out, "--unique", "2"}, exitUsage, "unique"},
@@ -174,7 +174,7 @@ func TestPhasesVerb(t *testing.T) {
 	}
 	out := filepath.Join(t.TempDir(), "chart")
 	args := []string{"phases", list, "--train", digits, "--test", digits, "--preprocess", "mnist-01", "--resize", "none", "--crop", "none",
-		"--backend", "gorgonia", "-o", out, "--table", "csv", "--json"}
+		"--backend", "gorgonia", "-o", out, "--output-format", "csv", "--json"}
 	for i := range 2 {
 		r := do(args...)
 		var sum struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,8 +16,9 @@ import (
 type evaluateFlags struct {
 	codesFlags
 	encoding.MeasureOptions
-	unlabeled     encoding.UnlabelledOptions
-	test, earlier string
+	unlabeled encoding.UnlabelledOptions
+	tests     []string // one
+	earlier   string
 }
 
 func newEvaluate() *cobra.Command {
@@ -36,7 +38,7 @@ func (f *evaluateFlags) add(fs *pflag.FlagSet) {
 	f.codesFlags.add(fs,
 		"what is measured: code, channels, sketch or digest; codes where there are some, else sketches, channels, digests",
 		"write the figures, as --json gives them, to a `FILE` with its manifest beside it")
-	fs.StringVar(&f.test, "test", "", "`CODES` of the test set")
+	fs.StringArrayVar(&f.tests, "test", nil, "")
 	fs.IntVarP(&f.K, "neighbors", "k", 9, "how many nearest neighbors vote")
 	fs.BoolVar(&f.KMeans, "kmeans", false, "cluster the codes by K-means")
 	fs.IntVar(&f.Clusters, "clusters", 0,
@@ -61,6 +63,9 @@ func (f *evaluateFlags) add(fs *pflag.FlagSet) {
 func (f *evaluateFlags) check(c *cobra.Command, path string) error {
 	u := &f.unlabeled
 	f.logits, f.Threads = true, f.threads
+	if len(f.tests) > 1 {
+		return usagef("--test is given %d times; evaluate takes the CODES of one test set", len(f.tests))
+	}
 	if on, _ := c.Flags().GetBool("unlabeled"); on {
 		f.Unlabelled = u
 	}
@@ -71,7 +76,7 @@ func (f *evaluateFlags) check(c *cobra.Command, path string) error {
 		return usagef("--sample %d, --eta %g: want 2 to 2048, and more than 0", u.Sample, u.Eta)
 	}
 	for _, name := range []string{"logistic", "C", "neighbors"} {
-		if f.test == "" && c.Flags().Changed(name) {
+		if f.tests == nil && c.Flags().Changed(name) {
 			return usagef("--%s goes with --test, the set that is predicted", name)
 		}
 	}
@@ -81,7 +86,7 @@ func (f *evaluateFlags) check(c *cobra.Command, path string) error {
 	if f.Together && f.Sites == nil {
 		return usagef("--together goes with --sites, which names what is taken together")
 	}
-	inputs := []string{path, f.test, f.earlier}
+	inputs := append([]string{path, f.earlier}, f.tests...)
 	if err := newOutput("-o", f.output, f.force, inputs); err != nil {
 		return err
 	}
@@ -101,7 +106,7 @@ func (f *evaluateFlags) run(c *cobra.Command, path string) error {
 	for _, other := range []struct {
 		path string
 		set  **encoding.Codes
-	}{{f.test, &f.Test}, {f.earlier, &f.Earlier}} {
+	}{{strings.Join(f.tests, ""), &f.Test}, {f.earlier, &f.Earlier}} {
 		if other.path == "" {
 			continue
 		}
@@ -112,7 +117,7 @@ func (f *evaluateFlags) run(c *cobra.Command, path string) error {
 	}
 	r, err := encoding.Measure(c.Context(), train, f.MeasureOptions)
 	if errors.Is(err, encoding.ErrNoSites) {
-		err = fmt.Errorf("%w; write codes without --no-code, or hash with --code or --channels", err)
+		err = fmt.Errorf("%w; write codes with --code, or hash with --code or --channels", err)
 	}
 	if err != nil {
 		return err

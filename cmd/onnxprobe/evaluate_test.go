@@ -79,7 +79,7 @@ func TestEvaluate(t *testing.T) {
 		{[]string{path, "-k", "0"}, 2, "-k 0"},
 		{[]string{path, "--sites", "x*"}, 2, `no site matches ["x*"]`},
 		{[]string{path, "-o", out}, 2, "--force"},
-		{[]string{brief, "--by-site"}, 1, "--no-code"},
+		{[]string{brief, "--by-site"}, 1, "--code"},
 		{[]string{path, "--memory", "0.00001"}, 1, "raise --memory"}, // not the sketches, which would fit
 		{[]string{path, "--test", path, "-k", "200"}, 0, ""},
 		{[]string{path, "--test", brief}, 1, "have no code"},

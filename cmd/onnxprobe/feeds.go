@@ -1,10 +1,6 @@
 package main
 
-import (
-	"strings"
-
-	"github.com/spf13/pflag"
-)
+import "github.com/spf13/pflag"
 
 // feedFlags say what goes into a model's other inputs in a verb that writes no rows of
 // regions.
@@ -19,8 +15,6 @@ func (f *feedFlags) add(fs *pflag.FlagSet, mf *modelFlags, df *dataFlags) {
 	f.others.settings = map[string]any{}
 	f.others.add(fs)
 	f.regions.add(fs)
-	fs.Lookup("regions").Usage = "with --region-input: each region is " +
-		"an item whose box goes into the model; " + strings.TrimPrefix(fs.Lookup("regions").Usage, rowForEach)
 	f.regions.model.of(mf, df)
 	hide(fs, "Regions", "regions", "region-input")
 }

@@ -35,16 +35,16 @@ type modelFlags struct {
 }
 
 func (f *modelFlags) addSites(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&f.sites, "sites", nil, "probe only the sites whose name matches `GLOB` (repeatable)")
-	fs.BoolVar(&f.maxPool, "include-maxpool", false, "make the arg-max of every max-pooling a site too")
-	fs.BoolVar(&f.strictSites, "strict-sites", false, "fail where the model bends and no site shows it; inspect lists such places")
-	fs.BoolVar(&f.gemm, "include-gemm", false, "make linear layers without an activation sites too, with knot 0")
+	fs.StringArrayVar(&f.sites, "sites", nil, "")
+	fs.BoolVar(&f.maxPool, "include-maxpool", false, "")
+	fs.BoolVar(&f.strictSites, "strict-sites", false, "")
+	fs.BoolVar(&f.gemm, "include-gemm", false, "")
 }
 
 func (f *modelFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.inputSize, "input-size", "", "`SHAPE` of a sample, where the model leaves it open: HxW or CxHxW")
-	fs.BoolVar(&f.allowLinks, "allow-links", false, "follow links from the model's folder to external data elsewhere")
-	fs.BoolVar(&f.json, "json", false, "print JSON instead of tables")
+	fs.StringVar(&f.inputSize, "input-size", "", "")
+	fs.BoolVar(&f.allowLinks, "allow-links", false, "")
+	fs.BoolVar(&f.json, "json", false, "")
 }
 
 func (f *modelFlags) siteOptions() site.Options {
@@ -86,16 +86,15 @@ type engineFlags struct {
 }
 
 func (f *engineFlags) addPrecision(fs *pflag.FlagSet) {
-	fs.StringVar(&f.precision, "precision", "", "float64 widens the whole model first, and auto takes the pure-Go engine; float32 asserts that the model is")
+	fs.StringVar(&f.precision, "precision", "", "")
 }
 
 func (f *engineFlags) addBatch(fs *pflag.FlagSet) {
-	fs.IntVar(&f.batch, "batch", 0, "samples of a run; 0 chooses by the size of a sample; of codes, run and "+
-		"compare no more than there are items, of hash such that its shards are padded least. Recorded: another batch may round differently")
+	fs.IntVar(&f.batch, "batch", 0, "")
 }
 
 func (f *engineFlags) addBackend(fs *pflag.FlagSet) {
-	fs.StringVar(&f.backend, "backend", backends.Auto, "engine to run on; auto takes the first that is available and says which")
+	fs.StringVar(&f.backend, "backend", backends.Auto, "")
 }
 
 func (f *engineFlags) addOptions(fs *pflag.FlagSet) {
@@ -105,18 +104,17 @@ func (f *engineFlags) addOptions(fs *pflag.FlagSet) {
 			"sessions that share the threads. A GPU runs two batches at once, so that copies overlap, but one with " +
 			"--device-memory or --cuda-graph; cuda:0,cuda:0 asks for two"
 	}
-	fs.StringVar(&f.device, "device", "cpu", devices)
-	fs.StringVar(&f.library, "library", "", "ONNX Runtime library to use, a `FILE`")
-	fs.IntVar(&f.threads, "threads", 0, "threads of the engine; 0 takes all cores")
-	fs.BoolVar(&f.noArena, "no-arena", false, "give memory back between runs, and leave external weights in their file: slower, smaller")
-	fs.StringVar(&f.optimize, "optimize", "", "graph optimization: all, extended, basic or none")
+	fs.StringVar(&f.device, "device", "cpu", "")
+	fs.StringVar(&f.library, "library", "", "")
+	fs.IntVar(&f.threads, "threads", 0, "")
+	fs.BoolVar(&f.noArena, "no-arena", false, "")
+	fs.StringVar(&f.optimize, "optimize", "", "")
 	f.addIsolation(fs)
 	f.gpuFlags.add(fs)
 }
 
 func (f *engineFlags) addAllowRandom(fs *pflag.FlagSet) {
-	fs.BoolVar(&f.allowRandom, "allow-random", false, "run a model that draws random numbers or is in training "+
-		"mode, though an item has other numbers in every run. Recorded")
+	fs.BoolVar(&f.allowRandom, "allow-random", false, "")
 }
 
 // noteRandom says it of a model that was allowed to.
@@ -127,7 +125,7 @@ func noteRandom(c *cobra.Command, m *onnx.Model) {
 }
 
 func (f *engineFlags) options() (engine.Options, error) {
-	if names := backends.Names(); !slices.Contains(names, f.backend) {
+	if names := backends.Names(); !slices.Contains(names, f.backend) { // of a setting of compare
 		return engine.Options{}, usagef("no engine is called %q; the choices are %s", f.backend, strings.Join(names, ", "))
 	}
 	if err := f.parseDevices(); err != nil {
@@ -257,14 +255,6 @@ func (f *engineFlags) batchFor(sample []int, items int) int {
 		n = min(n, items)
 	}
 	return n
-}
-
-// oneOf is an error where a flag is none of its choices, which are called what.
-func oneOf(flag, value, what string, choices ...string) error {
-	if slices.Contains(choices, value) {
-		return nil
-	}
-	return usagef("%s %q; the %s are %s", flag, value, what, strings.Join(choices, ", "))
 }
 
 // namesOf are the names of the rows of a table.

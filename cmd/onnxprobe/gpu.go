@@ -13,11 +13,11 @@ type gpuFlags struct {
 }
 
 func (f *gpuFlags) add(fs *pflag.FlagSet) {
-	fs.BoolVar(&f.tf32, "allow-tf32", false, "let the GPU round the factors of products to TF32: faster, and bits flip. Recorded")
-	fs.StringVar(&f.tune, "tune", "", "how the GPU's algorithms are chosen: heuristic, default, or exhaustive, which may round differently each time")
-	fs.StringVar(&f.memory, "device-memory", "", "most memory of the GPU to keep, a `SIZE` such as 8GiB or 500MB")
-	fs.BoolVar(&f.graph, "cuda-graph", false, "record a run on the GPU and replay it")
-	fs.BoolVar(&f.cpuNodes, "allow-cpu-nodes", false, "let nodes that the GPU has no kernel for run on the CPU; they are listed and recorded")
+	fs.BoolVar(&f.tf32, "allow-tf32", false, "")
+	fs.StringVar(&f.tune, "tune", "", "")
+	fs.StringVar(&f.memory, "device-memory", "", "")
+	fs.BoolVar(&f.graph, "cuda-graph", false, "")
+	fs.BoolVar(&f.cpuNodes, "allow-cpu-nodes", false, "")
 }
 
 // set puts the settings into o; what goes with no such device is wrong usage.

@@ -18,7 +18,7 @@ func TestGPUFlags(t *testing.T) {
 		{with(codes, "--device-memory", "8GiB"), "memory: only the device cuda"},
 		{with(codes, "--cuda-graph"), "CUDA graph: only the device cuda"},
 		{with(codes, "--allow-cpu-nodes", "--device", "cpu"), "nodes on the CPU: only the device cuda"},
-		{with(codes, "--device", "cuda", "--tune", "guess"), "heuristic, default and exhaustive"},
+		{with(codes, "--device", "cuda", "--tune", "guess"), "heuristic, default, exhaustive"},
 		{with(codes, "--device", "cuda", "--device-memory", "much"), `--device-memory "much"`},
 		{with(codes, "--device", "cuda", "--cuda-graph", "--allow-cpu-nodes"), "take one of the two"},
 		{[]string{"complexity", mlp, "--random", "1", "-o", "-", "--allow-tf32"}, "TF32: only"},

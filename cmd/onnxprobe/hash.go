@@ -18,7 +18,7 @@ func newHash() *cobra.Command {
 	r.add(c.Flags())
 	r.addPrecision(c.Flags())
 	r.addBatch(c.Flags())
-	c.Flags().BoolVar(&allow, "allow-failed", false, "finish without the shards that are set aside")
+	c.Flags().BoolVar(&allow, "allow-failed", false, "")
 	plot.add(c.Flags())
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := plot.check(h.output, true, args...); err != nil {

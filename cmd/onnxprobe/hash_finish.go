@@ -16,8 +16,8 @@ func newHashFinish() *cobra.Command {
 	var asJSON, allow bool
 	var plot plotFlag
 	c := command("hash_finish", exactly(1, "one folder"))
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().BoolVar(&allow, "allow-failed", false, "finish without the shards that are set aside")
+	c.Flags().BoolVar(&asJSON, "json", false, "")
+	c.Flags().BoolVar(&allow, "allow-failed", false, "")
 	plot.add(c.Flags())
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := plot.check(args[0], true); err != nil {

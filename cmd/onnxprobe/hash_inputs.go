@@ -18,9 +18,6 @@ func (h *hashPlan) inputs(c *cobra.Command, s *jobs.Settings, v *onnx.Value, sam
 	if h.limit < 0 || h.random < 0 {
 		return nil, nil, usagef("--limit and --random are 0 or more")
 	}
-	if err := h.dataFlags.check(); err != nil {
-		return nil, nil, err
-	}
 	if sample == nil {
 		sample = probes.SampleShape(v)
 	}

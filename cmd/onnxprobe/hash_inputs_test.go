@@ -66,7 +66,7 @@ func TestHashOfPicturesAndBoxes(t *testing.T) {
 			stdoutOf(t, "hash", "run", out, "--shard", slice, "--backend", engine, "--quiet")
 		}
 		stdoutOf(t, "hash", "finish", out, "--quiet")
-		sameDigests(t, jobRows(t, out), rows(t, stdoutOf(t, slices.Concat([]string{"codes"}, data, []string{"--no-code", "--backend", engine, "-o", "-"})...)))
+		sameDigests(t, jobRows(t, out), rows(t, stdoutOf(t, slices.Concat([]string{"codes"}, data, []string{"--code=false", "--backend", engine, "-o", "-"})...)))
 		m := slurp(t, filepath.Join(out, "manifest.json"))
 		if !strings.Contains(m, `"command": [`) || !strings.Contains(m, `"other_inputs": [`) || strings.Contains(slurp(t, filepath.Join(out, "plan.json")), `"command": null`) {
 			t.Errorf("the manifest lacks the command or the other inputs:\n%s", m)
@@ -115,7 +115,7 @@ func TestHashOfRegionsAsItems(t *testing.T) {
 	boxes := spill(t, filepath.Join(dir, "boxes.csv"), []byte("path,id,x0,y0,x1,y1\na.png,left,0,0,20,20\na.png,all,0,0,40,20\ne.png,mid,10,5,30,20\n"))
 	model := regionModels + "regionblip_dynamo.onnx"
 	flags := []string{"--regions", boxes, "--region-input", "box=xyxy01", "--backend", "ort", "--preprocess", "blip2", "--resize", "32x32", "--quiet"}
-	want := rows(t, stdoutOf(t, slices.Concat([]string{"codes", model, pictures}, flags, []string{"--no-code", "-o", "-"})...))
+	want := rows(t, stdoutOf(t, slices.Concat([]string{"codes", model, pictures}, flags, []string{"--code=false", "-o", "-"})...))
 	out := filepath.Join(dir, "job")
 	job := slices.Concat([]string{"hash", model, pictures}, flags, []string{"--shard-size", "2", "-o", out})
 	stdoutOf(t, with(job, "--output-format", "jsonl")...)
@@ -141,7 +141,7 @@ func TestCompareOfPicturesAndBoxes(t *testing.T) {
 	needORT(t)
 	x, box, _ := regionArrays(t, "regionblip")
 	model := regionModels + "regionblip_dynamo.onnx"
-	for _, more := range [][]string{{"-b", "gorgonia"}, {"-b", "gorgonia", "--precision", "float64"}, {"-b", "gorgonia,precision=float64"}, {"-b", "ort,batch=2"}} {
+	for _, more := range [][]string{{"-b", "gorgonia"}, {"-b", "gorgonia", "--decide", "float64"}, {"-b", "gorgonia,precision=float64"}, {"-b", "ort,batch=2"}} {
 		out := stdoutOf(t, with([]string{"compare", model, x, "--input", box, "-a", "ort", "--quiet"}, more...)...)
 		if !strings.Contains(out, "of 6,948 bits differ") {
 			t.Errorf("%v:\n%s", more, out)

@@ -16,7 +16,6 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes"
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
 	"github.com/onnxprobe/onnxprobe/probes/region/annotate"
-	"github.com/onnxprobe/onnxprobe/probes/result"
 	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
@@ -30,6 +29,7 @@ type hashPlan struct {
 	asked          jobs.Settings // as far as flags alone say them
 	around         jobs.Complexity
 	complexity     bool
+	bySite         bool
 	directions     int
 	frame          string
 	strict         bool
@@ -45,28 +45,27 @@ func (h *hashPlan) add(fs *pflag.FlagSet) {
 	h.addSites(fs)
 	h.dataFlags.add(fs)
 	h.addRandom(fs)
-	fs.StringVarP(&h.output, "output", "o", "", "the job's folder, a `DIR`")
-	fs.StringVar(&h.mode, "mode", string(jobs.Incremental), "where DIR holds a job: incremental goes on with it, if it is the same; "+
-		"extend adds the inputs that it does not have")
-	fs.BoolVar(&h.force, "force", false, "remove the job that DIR holds, and begin anew")
-	fs.StringVar(&s.Format, "output-format", "parquet", "parquet, npy or jsonl")
-	fs.IntVar(&h.shardSize, "shard-size", 0, "items of an output shard: what is lost at most when a worker is; by default a 64th of all, "+
-		"from 16 to 10,000. Take 100,000 and more on a GPU; of tar and Parquet inputs, whole files up to so many items")
-	fs.IntVar(&s.Sketch, "sketch", 256, "write a sketch of `K` bits sampled from the code by --seed; 0 for none")
-	fs.Uint64Var(&s.Seed, "seed", 0, "seed of everything drawn at random")
-	fs.BoolVar(&s.Code, "code", false, "write the full code")
-	fs.StringArrayVar(&s.CodeSites, "code-sites", nil, "write the code of the sites whose name matches `GLOB` (repeatable), a column each")
-	fs.BoolVar(&s.Channels, "channels", false, "write one bit for each channel of a site: whether it is above the knot anywhere")
-	fs.BoolVar(&s.Logits, "logits", false, "write the model's first output")
-	fs.BoolVar(&h.complexity, "complexity", false, "write local complexity; see onnxprobe complexity for the flags it takes")
-	fs.Float64SliceVar(&h.around.Radii, "radius", []float64{0.005}, "with --complexity: distance of the vertices; several give several counts")
-	fs.IntVar(&h.directions, "directions", 20, "with --complexity: orthonormal directions")
-	fs.StringVar(&h.frame, "frame", "", "with --complexity: read the directions from a .npy `FILE`")
-	fs.BoolVar(&h.around.Sign3, "sign3", false, "with --complexity: count a value exactly on its knot as a third side")
-	fs.BoolVar(&h.around.Centre, "include-center", false, "with --complexity: make the item itself a vertex too")
-	fs.BoolVar(&s.FAISS, "faiss", false, "write the sketches as a FAISS IndexBinaryFlat too: sketches.faiss, vector i for item i")
-	fs.BoolVar(&h.strict, "strict", false, "make engine, version and device part of the job: another is refused")
-	fs.BoolVar(&h.noTimes, "ignore-mtime", false, "tell inputs by name and size, where machines have copies of their own")
+	fs.StringVarP(&h.output, "output", "o", "", "")
+	fs.StringVar(&h.mode, "mode", string(jobs.Incremental), "")
+	fs.BoolVar(&h.force, "force", false, "")
+	fs.StringVar(&s.Format, "output-format", "parquet", "")
+	fs.IntVar(&h.shardSize, "shard-size", 0, "")
+	fs.IntVar(&s.Sketch, "sketch", 256, "")
+	fs.Uint64Var(&s.Seed, "seed", 0, "")
+	fs.BoolVar(&s.Code, "code", false, "")
+	fs.StringArrayVar(&s.CodeSites, "code-sites", nil, "")
+	fs.BoolVar(&h.bySite, "by-site", false, "")
+	fs.BoolVar(&s.Channels, "channels", false, "")
+	fs.BoolVar(&s.Logits, "logits", false, "")
+	fs.BoolVar(&h.complexity, "complexity", false, "")
+	fs.Float64SliceVar(&h.around.Radii, "radius", []float64{0.005}, "")
+	fs.IntVar(&h.directions, "directions", 20, "")
+	fs.StringVar(&h.frame, "frame", "", "")
+	fs.BoolVar(&h.around.Sign3, "sign3", false, "")
+	fs.BoolVar(&h.around.Centre, "include-center", false, "")
+	fs.BoolVar(&s.FAISS, "faiss", false, "")
+	fs.BoolVar(&h.strict, "strict", false, "")
+	fs.BoolVar(&h.noTimes, "ignore-mtime", false, "")
 	h.regions.add(fs)
 	h.regions.model.of(&h.modelFlags, &h.dataFlags)
 	h.others = &otherFlags{}
@@ -92,10 +91,6 @@ func (h *hashPlan) check() error {
 	if !slices.Contains(jobs.Modes, jobs.Mode(h.mode)) {
 		return usagef("--mode %q; the modes are incremental and extend; --force begins anew", h.mode)
 	}
-	forms := namesOf(result.Formats, func(f result.Format) string { return f.Name })
-	if err := oneOf("--output-format", h.asked.Format, "formats", forms...); err != nil {
-		return err
-	}
 	if h.shardSize < 1 && h.changed("shard-size") {
 		return usagef("--shard-size %d: 1 or more", h.shardSize)
 	}
@@ -115,6 +110,12 @@ func (h *hashPlan) check() error {
 	if h.frame != "" && h.changed("directions") {
 		return usagef("--frame has its own number of directions; leave --directions out")
 	}
+	if h.bySite {
+		if len(h.asked.CodeSites) > 0 {
+			return usagef("give --code-sites or --by-site, which is --code-sites of all, not both")
+		}
+		h.asked.CodeSites = []string{"*"}
+	}
 	h.regionCodes.channels = h.asked.Channels
 	if err := h.regions.check(h.changed, "region-share", "region-code"); err != nil {
 		return err
@@ -126,7 +127,7 @@ func (h *hashPlan) check() error {
 		return err
 	}
 	if h.others.box == "" {
-		if err := h.regions.without(h.changed, "rows of regions have none", "code", "code-sites", "logits", "faiss", "random"); err != nil {
+		if err := h.regions.without(h.changed, "rows of regions have none", "code", "code-sites", "by-site", "logits", "faiss", "random"); err != nil {
 			return err
 		}
 	}

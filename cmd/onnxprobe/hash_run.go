@@ -38,12 +38,11 @@ func (h *hashRun) add(fs *pflag.FlagSet) {
 	h.addBackend(fs)
 	h.addOptions(fs)
 	h.addAllowRandom(fs)
-	fs.IntVar(&h.decoders, "decoders", 0, decodersUsage)
-	fs.IntVar(&h.maxTries, "max-tries", 3, "set a shard aside after so many tries that ended with their process, or with an error of the engine; 0 for never")
-	fs.BoolVar(&h.retry, "retry", false, "try again the shards that are set aside")
-	fs.StringVar(&h.retryErrors, "retry-errors", "", "make again the shards that have a row whose error has "+
-		"`REASON` in it; machine stands for every fault of the machine, such as too many open files")
-	fs.StringVar(&h.name, "worker", "", "the worker's `NAME` in the records; HOST:PROCESS by default")
+	fs.IntVar(&h.decoders, "decoders", 0, "")
+	fs.IntVar(&h.maxTries, "max-tries", 3, "")
+	fs.BoolVar(&h.retry, "retry", false, "")
+	fs.StringVar(&h.retryErrors, "retry-errors", "", "")
+	fs.StringVar(&h.name, "worker", "", "")
 }
 
 // run makes shards of a job. all is false where shards come one by one.
@@ -223,12 +222,12 @@ func newHashRun() *cobra.Command {
 	var shard string
 	var stdin, lines bool
 	c := command("hash_run", exactly(1, "one folder"))
-	c.Long = strings.ReplaceAll(c.Long, "VARIABLES", strings.Join(jobs.IndexVariables, ", "))
+	c.Long = strings.ReplaceAll(c.Long, "VARIABLES", strings.Join(jobs.IndexVariables, "\n  "))
 
 	h.add(c.Flags())
-	c.Flags().StringVar(&shard, "shard", "", "the slice, `i/n` or auto/n")
-	c.Flags().BoolVar(&stdin, "stdin", false, "read shard numbers from standard input, one a line")
-	c.Flags().BoolVar(&lines, "json", false, "write a line of JSON for each shard")
+	c.Flags().StringVar(&shard, "shard", "", "")
+	c.Flags().BoolVar(&stdin, "stdin", false, "")
+	c.Flags().BoolVar(&lines, "json", false, "")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		i, n := 0, 1
 		var err error

@@ -33,7 +33,7 @@ func noJob(dir string, err error) error {
 func newHashStatus() *cobra.Command {
 	var asJSON bool
 	c := command("hash_status", exactly(1, "one folder"))
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of a table")
+	c.Flags().BoolVar(&asJSON, "json", false, "")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		p, err := load(c, args[0])
 		if err != nil {
@@ -55,7 +55,7 @@ func newHashStatus() *cobra.Command {
 func newHashVerify() *cobra.Command {
 	var asJSON bool
 	c := command("hash_verify", exactly(1, "one folder"))
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&asJSON, "json", false, "")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		v, err := jobs.Verify(args[0], nil)
 		if errors.Is(err, fs.ErrNotExist) {

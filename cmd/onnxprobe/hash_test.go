@@ -843,7 +843,7 @@ func TestHashThenSearch(t *testing.T) {
 			if c.At(sketch, 99); c.Len() != 100 || c.Width() != 32 {
 				t.Errorf("%s: %s has %d codes of %d bytes, want 100 of 32", form, from, c.Len(), c.Width())
 			}
-			rows := rows(t, stdoutOf(t, "codes", resnet, digits, "--preprocess", "mnist-01", "--sketch", "256", "--no-code", "-o", "-"))
+			rows := rows(t, stdoutOf(t, "codes", resnet, digits, "--preprocess", "mnist-01", "--sketch", "256", "--code=false", "-o", "-"))
 			if !bytes.Equal(sketch, unhex(t, rows[99]["sketch"].(string))) {
 				t.Errorf("%s: the last sketch in %s is another", form, from)
 			}

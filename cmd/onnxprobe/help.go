@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"embed"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,76 +14,222 @@ import (
 //go:embed help
 var helpTexts embed.FS
 
-// command is a command as help/NAME.txt describes it: the first line is its usage, the second
-// says in a line what it does; then come what it says of itself, and its examples.
-func command(name string, args cobra.PositionalArgs) *cobra.Command {
+// width is that of help, in columns.
+const width = 100
+
+func helpText(name string) string {
 	b, err := helpTexts.ReadFile("help/" + name + ".txt")
 	if err != nil {
 		panic(err) // the texts are part of the program
 	}
-	use, rest, _ := strings.Cut(string(b), "\n")
+	return string(b)
+}
+
+// command is a command as help/NAME.txt describes it: the first line is its usage, the second
+// says in a line what it does; then come what it says of itself, and its examples.
+func command(name string, args cobra.PositionalArgs) *cobra.Command {
+	use, rest, _ := strings.Cut(helpText(name), "\n")
 	short, rest, _ := strings.Cut(rest, "\n")
 	long, example, _ := strings.Cut(rest, "\nExamples:\n")
 	return &cobra.Command{Use: use, Short: short, Long: strings.TrimSpace(long), Example: strings.TrimRight(example, "\n"), Args: args}
 }
 
-// headings are what flags that several verbs have stand under in a verb's help, after its
-// own.
-var headings = []struct {
-	title string
-	flags []string
-}{
-	{"Data", []string{"preprocess", "resize", "crop", "mean", "std", "interpolation", "scale", "pixels", "exif", "format", "column",
-		"layout", "input", "input-size", "random", "low", "high", "tiles", "tile-thumbnail", "limit", "max-pixels", "decoders"}},
-	{"Engine", []string{"backend", "device", "threads", "batch", "precision", "library", "optimize", "no-arena", "isolate", "timeout", "max-memory",
-		"allow-links", "allow-random"}},
-	{"GPU", []string{"allow-tf32", "allow-cpu-nodes", "tune", "device-memory", "cuda-graph"}},
-	{"Sites", []string{"sites", "include-maxpool", "include-gemm", "strict-sites", "by-site"}},
-	{"Regions", nil}, // those whose names begin so
-	{"Output", []string{"output", "force", "json", "quiet", "plot"}},
+// heading gathers flags that several verbs have: a verb's help has their names, and with
+// --help-all what they mean. The last one, own, is of the flags that are shown always.
+type heading struct {
+	title, about string
+	flags        []string
 }
 
-// headingOf is the heading of a flag, "" for one of a verb's own.
+// headings, and what each flag means in whichever verb has it, are those of help/flags.txt.
+var headings, meanings = readFlags(helpText("flags"))
+
+const own = "A verb's own"
+
+func readFlags(table string) (all []heading, meaning map[string]string) {
+	meaning = map[string]string{}
+	for line := range strings.Lines(table) {
+		line = strings.TrimRight(line, "\n")
+		name, says, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
+		switch {
+		case line == "" || strings.HasPrefix(line, "#"):
+		case strings.HasPrefix(line, " "):
+			all[len(all)-1].flags = append(all[len(all)-1].flags, name)
+			meaning[name] = strings.TrimSpace(says)
+		default:
+			title, about, _ := strings.Cut(line, ": ")
+			all = append(all, heading{title: title, about: about})
+		}
+	}
+	return all, meaning
+}
+
+// headingOf is the heading of a flag.
 func headingOf(name string) string {
 	for _, h := range headings {
-		if slices.Contains(h.flags, name) || h.flags == nil && strings.HasPrefix(name, "region") {
+		if slices.Contains(h.flags, name) {
 			return h.title
 		}
 	}
-	return ""
+	return own
 }
 
-// flagHelp is the flags of a command, its own first, the shared ones under headings.
-func flagHelp(c *cobra.Command) string {
+// explainFlags gives each flag of a command, and of those below it, its meaning.
+func explainFlags(c *cobra.Command) {
+	say := func(f *pflag.Flag) {
+		f.Usage = cmp.Or(meanings[f.Name], f.Usage)
+		f.Usage = strings.ReplaceAll(f.Usage, "{choices}", strings.Join(choiceOf(c, f.Name).names, ", "))
+	}
+	c.Flags().VisitAll(say)
+	c.PersistentFlags().VisitAll(say)
+	c.Flags().VarPF(helpAll{c}, "help-all", "", "").NoOptDefVal = "true"
+	c.Flags().Lookup("help-all").Hidden = true
+	for _, below := range c.Commands() {
+		explainFlags(below)
+	}
+}
+
+// helpAll is --help-all, which asks for help too.
+type helpAll struct{ c *cobra.Command }
+
+func (h helpAll) Set(string) error {
+	h.c.InitDefaultHelpFlag()
+	return h.c.Flags().Set("help", "true")
+}
+func (helpAll) String() string { return "false" }
+func (helpAll) Type() string   { return "bool" }
+
+// usage is what a command's help says besides what it does: how it is called, examples, what
+// is below it, and its flags.
+func usage(c *cobra.Command) string {
 	var b strings.Builder
-	under := func(title, heading string) {
-		some := pflag.NewFlagSet(title, pflag.ContinueOnError)
-		c.Flags().VisitAll(func(f *pflag.Flag) {
-			if !f.Hidden && headingOf(f.Name) == heading {
-				some.AddFlag(f)
-			}
-		})
-		if text := some.FlagUsages(); text != "" {
-			b.WriteString("\n\n" + title + ":\n" + strings.TrimRight(text, "\n"))
+	line := strings.TrimSuffix(c.UseLine(), " [flags]")
+	if !c.HasParent() {
+		line += " VERB ..."
+	}
+	fmt.Fprintf(&b, "Usage:\n  %s\n", line)
+	if c.Example != "" {
+		fmt.Fprintf(&b, "\nExamples:\n%s\n", c.Example)
+	}
+	for _, g := range c.Groups() {
+		fmt.Fprintf(&b, "\n%s\n", g.Title)
+		below(&b, c, g.ID)
+	}
+	if !c.HasParent() {
+		fmt.Fprintf(&b, "\nTopics, as in onnxprobe help %s:\n  %s\n", topics[0], strings.Join(topics, ", "))
+	} else if c.HasAvailableSubCommands() {
+		b.WriteString("\nBelow it:\n")
+		below(&b, c, "")
+	}
+	b.WriteString(flagHelp(c))
+	return b.String()
+}
+
+// below lists the commands of a group below c.
+func below(b *strings.Builder, c *cobra.Command, group string) {
+	for _, s := range c.Commands() {
+		if s.GroupID == group && (s.IsAvailableCommand() || s.Name() == "help") {
+			fmt.Fprintf(b, "  %-11s %s\n", s.Name(), s.Short)
 		}
 	}
-	if c.HasAvailableInheritedFlags() { // --quiet
-		c.Flags().AddFlagSet(c.InheritedFlags())
+}
+
+// flagHelp is the flags of a command: its own in full, and of those under headings the names,
+// or with --help-all all in full.
+func flagHelp(c *cobra.Command) string {
+	c.InitDefaultHelpFlag()
+	c.Flags().AddFlagSet(c.InheritedFlags()) // --quiet
+	var b strings.Builder
+	full := func(title string, flags []string) {
+		fs := pflag.NewFlagSet(title, pflag.ContinueOnError)
+		fs.SortFlags = false
+		for _, name := range flags {
+			fs.AddFlag(c.Flags().Lookup(name))
+		}
+		if len(flags) > 0 {
+			b.WriteString("\n" + title + ":\n" + fs.FlagUsagesWrapped(width))
+		}
 	}
-	under("Flags", "")
+	shown := map[string][]string{}
 	for _, h := range headings {
-		under(h.title, h.title)
+		for _, name := range h.flags {
+			if f := c.Flags().Lookup(name); f != nil && !f.Hidden {
+				title := h.title
+				if title == "Complexity" && c.Flags().Lookup("complexity") == nil {
+					title = own // what such a verb is about
+				}
+				shown[title] = append(shown[title], name)
+			}
+		}
+	}
+	full("Flags", shown[own])
+	all := c.Flags().Changed("help-all")
+	for i, h := range headings {
+		switch {
+		case h.title == own || shown[h.title] == nil || !c.HasParent():
+		case all:
+			full(h.title+", "+h.about, shown[h.title])
+		default:
+			if i == 0 || b.Len() > 0 && !strings.Contains(b.String(), shared) {
+				b.WriteString("\n" + shared + "\n")
+			}
+			b.WriteString(names(c, h.title, shown[h.title]))
+		}
 	}
 	return b.String()
 }
 
-// groupFlags makes root and all commands below show their flags so.
-func groupFlags(root *cobra.Command) {
-	cobra.AddTemplateFunc("flagHelp", flagHelp)
-	const from, to = "{{if .HasAvailableLocalFlags}}", "{{if .HasHelpSubCommands}}"
-	text := root.UsageTemplate()
-	i, j := strings.Index(text, from), strings.Index(text, to)
-	root.SetUsageTemplate(text[:i] + "{{flagHelp .}}" + text[j:])
+const shared = "Shared flags, which --help-all explains:"
+
+// names are those of the flags of c under a heading.
+func names(c *cobra.Command, title string, flags []string) string {
+	text, line := "", fmt.Sprintf("  %-10s", title)
+	if title == "Regions" && len(flags) > 4 { // which are many, and whose names begin so
+		return fmt.Sprintf("%s --regions, and %d from --%s to --%s (help regions)\n", line, len(flags)-1, flags[1], flags[len(flags)-1])
+	}
+	for _, name := range flags {
+		f := c.Flags().Lookup(name)
+		if name = "--" + name; f.Shorthand != "" {
+			name = "-" + f.Shorthand + "/" + name
+		}
+		if len(line)+1+len(name) > width {
+			text, line = text+line+"\n", fmt.Sprintf("  %-10s", "")
+		}
+		line += " " + name
+	}
+	return text + line + "\n"
+}
+
+// verbGroups are the verbs as help gathers them.
+var verbGroups = []struct {
+	title string
+	verbs []string
+}{
+	{"Look", []string{"demo", "inspect", "run", "list"}},
+	{"Make", []string{"codes", "complexity", "hash", "attach", "affine"}},
+	{"Ask", []string{"search", "dedup", "evaluate", "compare", "report"}},
+	{"Study", []string{"dynamics", "phases", "regions", "bench"}},
+	{"Set up", []string{"runtime", "completion", "version", "help"}},
+}
+
+// arrange makes root and all commands below show their verbs and flags so.
+func arrange(root *cobra.Command) {
+	cobra.EnableCommandSorting = false
+	for _, g := range verbGroups {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title + ":"})
+		for _, name := range g.verbs {
+			for _, c := range root.Commands() {
+				if c.Name() == name {
+					root.RemoveCommand(c)
+					root.AddCommand(c)
+					c.GroupID = g.title
+				}
+			}
+		}
+	}
+	explainFlags(root)
+	cobra.AddTemplateFunc("usage", usage)
+	root.SetUsageTemplate("{{usage .}}")
 }
 
 // hide hides the flags under a heading, but for some; they go on working.

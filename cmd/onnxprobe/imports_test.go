@@ -96,7 +96,7 @@ var diagram = map[string][]string{
 	},
 	"testdata": {},
 	"cmd/onnxprobe": {
-		"onnx", "onnx/tensor", "engine", "engine/backends", "engine/dataset", "engine/dataset/picture",
+		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/backends", "engine/dataset", "engine/dataset/picture",
 		"engine/isolate", "engine/ort", "engine/ort/install", "probes", "probes/attack", "probes/bench", "probes/dynamics",
 		"probes/encoding", "probes/job", "probes/partition", "probes/region", "probes/region/annotate",
 		"probes/region/locate", "probes/region/overlay", "probes/region/predict", "probes/region/segment",

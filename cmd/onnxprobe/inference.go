@@ -47,9 +47,9 @@ func (f *inference) add(c *cobra.Command) {
 	f.others.add(fs)
 	f.regions.add(fs)
 	f.regions.model.of(&f.modelFlags, &f.dataFlags)
-	fs.StringVarP(&f.output, "output", "o", "", "the `FILE` to write: .parquet, .npy or .jsonl; - is JSON Lines on standard output")
-	fs.BoolVar(&f.force, "force", false, "replace an existing result")
-	fs.Uint64Var(&f.seed, "seed", 0, "seed of everything drawn at random")
+	fs.StringVarP(&f.output, "output", "o", "", "")
+	fs.BoolVar(&f.force, "force", false, "")
+	fs.Uint64Var(&f.seed, "seed", 0, "")
 }
 
 // measured is what a verb measures of each item.

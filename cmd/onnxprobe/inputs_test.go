@@ -65,7 +65,7 @@ func TestBenchOfTwoInputs(t *testing.T) {
 	needORT(t)
 	for _, given := range [][]string{nil, {"--input", "box=0.1,0.1,0.6,0.9"}} {
 		var r bench.Report
-		decode(t, stdoutOf(t, with([]string{"bench", regionBlip, "--batch", "2", "--images", "4", "--backend", "ort", "--json"}, given...)...), &r)
+		decode(t, stdoutOf(t, with([]string{"bench", regionBlip, "--batches", "2", "--images", "4", "--backend", "ort", "--json"}, given...)...), &r)
 		if len(r.Results) != 1 || r.Results[0].Codes.Items < 4 || r.Results[0].Codes.BytesIn != 4*(3*32*32+4) {
 			t.Errorf("%v: %+v", given, r.Results)
 		}

@@ -61,7 +61,7 @@ func newInspect() *cobra.Command {
 	}
 	mf.addSites(c.Flags())
 	mf.add(c.Flags())
-	c.Flags().BoolVar(&engines, "engines", false, "say which engines can run the model here, by preparing it on each; the flags of engines go with it")
+	c.Flags().BoolVar(&engines, "engines", false, "")
 	ef.addBackend(ofEngines)
 	ef.addOptions(ofEngines)
 	c.Flags().AddFlagSet(ofEngines)

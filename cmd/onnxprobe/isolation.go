@@ -17,15 +17,10 @@ import (
 )
 
 func (f *engineFlags) addIsolation(fs *pflag.FlagSet) {
-	fs.StringVar(&f.isolate, "isolate", string(isolate.Auto), "run the engine in a process of its own, which a model can crash, hold "+
-		"or fill without harm to anything else, or not; `WHEN` is auto, yes or no. auto does so with ONNX Runtime on the CPU under Linux, but for "+
-		"plain models a run of which takes less than 10^8 multiply-adds; yes always, and fails where it cannot be wholly")
+	fs.StringVar(&f.isolate, "isolate", string(isolate.Auto), "")
 	fs.Lookup("isolate").NoOptDefVal = string(isolate.Yes)
-	fs.StringVar(&f.timeout, "timeout", "", "longest `TIME`, such as 20s or 5m, to prepare a model, and for a run of a batch; 0 for no limit. "+
-		"By default 5m in a process of its own, 1m with --isolate; in the program itself there is none unless it is given, and it ends the program")
-	fs.StringVar(&f.maxMemory, "max-memory", "", "most memory, a `SIZE` such as 4GiB: of the engine's own process; and for one value of a "+
-		"run and its outputs together, before any is taken, which is all that is bounded in the program itself. "+
-		"By default three quarters of what is available, 4GiB with --isolate")
+	fs.StringVar(&f.timeout, "timeout", "", "")
+	fs.StringVar(&f.maxMemory, "max-memory", "", "")
 }
 
 // What holds under --isolate=yes, for models that one does not trust, and otherwise, where a
@@ -54,9 +49,6 @@ func (f *engineFlags) mode() isolate.Mode { return isolate.Mode(f.isolate) }
 
 // bound sets the limits of o.
 func (f *engineFlags) bound(o *engine.Options) (err error) {
-	if !slices.Contains(isolate.Modes, string(f.mode())) {
-		return usagef("--isolate=%s; the choices are %s", f.isolate, strings.Join(isolate.Modes, ", "))
-	}
 	switch {
 	case f.maxMemory != "":
 		if o.MaxMemory, err = engine.ParseBytes(f.maxMemory); err != nil {

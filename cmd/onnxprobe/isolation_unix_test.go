@@ -214,7 +214,7 @@ func TestIsolationIsSaid(t *testing.T) {
 		{[]string{"--isolate=yes", "--max-memory", "512MiB", "--timeout", "20s"}, 0, "at most 512 MiB, 20s"},
 		{[]string{"--isolate", "--timeout", "0"}, 0, "at most 4 GiB, landlock"},
 		{[]string{"--isolate", "--device", "cuda"}, exitUnavailable, "it cannot be isolated: a GPU's driver"},
-		{[]string{"--isolate=maybe"}, exitUsage, "--isolate=maybe; the choices are auto, yes, no"},
+		{[]string{"--isolate=maybe"}, exitUsage, `--isolate "maybe" is not known; the choices are auto, yes, no`},
 		{[]string{"--isolate", "yes"}, exitUsage, `"yes" is no file; give --isolate its choice after an equals sign: --isolate=yes`},
 		{[]string{"--timeout", "20"}, exitUsage, `--timeout "20"; write a time such as 20s`},
 		{[]string{"--isolate", "--timeout", "0s"}, 0, "at most 4 GiB, landlock"},

@@ -71,7 +71,7 @@ func TestLeftOutAndWarned(t *testing.T) {
 	}
 	t.Run("codes", func(t *testing.T) {
 		out := filepath.Join(to, "c.jsonl")
-		r := do("codes", model, dir, "--preprocess", "mnist-01", "--resize", "8x8", "--no-code", "-o", out)
+		r := do("codes", model, dir, "--preprocess", "mnist-01", "--resize", "8x8", "--code=false", "-o", out)
 		check(t, r.messages, slurp(t, out+".manifest.json"), rows(t, slurp(t, out)))
 	})
 	t.Run("hash", func(t *testing.T) {

@@ -90,6 +90,6 @@ func newList() *cobra.Command {
 			text.Table(w, rows)
 		})
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&asJSON, "json", false, "")
 	return c
 }

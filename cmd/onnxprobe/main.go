@@ -3,13 +3,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"math"
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -75,36 +75,28 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := command("onnxprobe", nil)
 	root.Version, root.SilenceUsage, root.SilenceErrors = result.Version(), true, true
 
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w; see %s --help", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
 		sayRenamed(c)
-		return noneEmpty(c)
+		return cmp.Or(noneEmpty(c), chosen(c))
 	}
 	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newHash(), newAffine(),
 		newRegions(), newSearch(), newDedup(), newEvaluate(), newReport(), newDynamics(), newPhases(), newBench(),
-		newRuntime(), newList(), newDemo())
-	root.PersistentFlags().Bool("quiet", false, "no progress and no notes on standard error")
+		newRuntime(), newList(), newDemo(), newVersion())
+	root.PersistentFlags().Bool("quiet", false, "")
 	root.SetIn(stdin)
 	root.SetOut(stdout) // before the completion command, which keeps it
 	root.SetErr(stderr)
+	root.SetHelpCommand(newHelp(root))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	group(root)
 	addRenamed(root)
-	groupFlags(root)
+	arrange(root)
+	offer(root)
 	for _, c := range root.Commands() {
-		switch c.Name() {
-		case "completion", "runtime":
+		if c.Name() == "completion" || c.Name() == "runtime" {
 			group(c)
-		case "help":
-			c.Args = func(_ *cobra.Command, args []string) error {
-				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 {
-					return unknownCommand(found, args)
-				}
-				return nil
-			}
 		}
 	}
 	return root
@@ -115,26 +107,11 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 func group(c *cobra.Command) {
 	c.Args = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return unknownCommand(c, args)
+			return unknown(c, args[0])
 		}
 		return nil
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-}
-
-func unknownCommand(c *cobra.Command, args []string) error {
-	name := args[len(args)-1]
-	c.SuggestionsMinimumDistance = 2
-	choices, said := c.SuggestionsFor(name), "did you mean"
-	if len(choices) == 0 {
-		said = "the commands are"
-		for _, s := range c.Commands() {
-			if s.IsAvailableCommand() {
-				choices = append(choices, s.Name())
-			}
-		}
-	}
-	return usagef("%s has no command %q; %s: %s", c.CommandPath(), name, said, strings.Join(choices, ", "))
 }
 
 // exactly and atLeast are cobra's argument checks as usage errors.
@@ -143,7 +120,7 @@ func atLeast(n int, what string) cobra.PositionalArgs { return within(n, math.Ma
 
 func within(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if err := spacedMode(c, args); err != nil {
+		if err := cmp.Or(spacedMode(c, args), spaced(c, args)); err != nil {
 			return err
 		}
 		if n := len(args); n < least || n > most {

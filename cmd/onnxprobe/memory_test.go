@@ -58,7 +58,7 @@ func TestMemoryIsLimited(t *testing.T) {
 // Every verb that has an engine has the limit.
 func TestEveryEngineIsLimited(t *testing.T) {
 	for _, verb := range []string{"run", "codes", "complexity", "affine", "bench", "compare", "dynamics", "phases", "regions", "inspect", "hash run"} {
-		r := do(append(strings.Fields(verb), "--help")...)
+		r := do(append(strings.Fields(verb), "--help-all")...)
 		if has := strings.Contains(r.stdout, "--backend"); has != strings.Contains(r.stdout, "--max-memory SIZE") && verb != "compare" {
 			t.Errorf("%s: an engine: %v; its help:\n%s", verb, has, r.stdout)
 		} else if !strings.Contains(r.stdout, "--max-memory SIZE") {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,6 +26,16 @@ var renamed = []struct {
 	{"radius", "distance", []string{"dedup"}},
 	{"unlabelled", "unlabeled", []string{"evaluate"}},
 	{"channel-share", "region-share", nil},
+	{"all", "all-rows", []string{"affine"}},
+	{"all", "all-libraries", []string{"install"}},
+	{"batch", "batches", []string{"bench"}},
+	{"device", "require", []string{"list"}},
+	{"dir", "output", []string{"demo"}},
+	{"logits", "value", []string{"dynamics"}},
+	{"no-code", "code", []string{"codes"}},
+	{"precision", "decide", []string{"compare"}},
+	{"random", "random-points", []string{"dynamics"}},
+	{"table", "output-format", []string{"dynamics", "phases"}},
 }
 
 // Annotations: of a flag the old name that it was given by and its text, of an old name what
@@ -45,8 +56,12 @@ func addRenamed(c *cobra.Command) {
 			c.Flags().Lookup(r.old).Hidden = true
 			_ = c.Flags().SetAnnotation(r.old, isNow, []string{"does nothing here any more"})
 		} else if f := c.Flags().Lookup(r.new); f != nil {
+			says := "--" + r.new
+			if not := "no-" + r.new; not == r.old {
+				says += "=false"
+			}
 			c.Flags().AddFlag(&pflag.Flag{Name: r.old, Usage: f.Usage, NoOptDefVal: f.NoOptDefVal, DefValue: f.DefValue,
-				Hidden: true, Annotations: map[string][]string{isNow: {"is --" + r.new + " now"}}, Value: oldValue{f.Value,
+				Hidden: true, Annotations: map[string][]string{isNow: {"is " + says + " now"}}, Value: oldValue{f.Value, "no-"+r.new == r.old,
 					func(text string) { // Set of the new one would say twice what is wrong
 						f.Changed = true
 						_ = c.Flags().SetAnnotation(r.new, givenAs, []string{r.old, text})
@@ -70,10 +85,14 @@ func sayRenamed(c *cobra.Command) {
 // oldValue is the value of a flag under an old name.
 type oldValue struct {
 	pflag.Value
+	not   bool // it says the contrary
 	given func(text string)
 }
 
 func (v oldValue) Set(text string) error {
+	if on, err := strconv.ParseBool(text); v.not && err == nil {
+		text = strconv.FormatBool(!on)
+	}
 	err := v.Value.Set(text)
 	if err == nil {
 		v.given(text)

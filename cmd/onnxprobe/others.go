@@ -28,14 +28,10 @@ type otherFlags struct {
 }
 
 func (f *otherFlags) add(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&f.inputs, "input", nil, "what goes into another input of the model, `NAME=FILE.npy`, "+
-		"FILE.npz:KEY (a row for each item), or VALUE (one, or one for each element, for all items); one without a "+
-		"batch axis, such as t=2.0, takes a value or its own array, for all items; repeatable. NAME= may be left out where there is one other input")
-	fs.StringVar(&f.box, "region-input", "", "with --regions, for a model that takes a box: each region is an "+
-		"item, and its box goes in as `NAME=UNITS` says: "+strings.Join(region.Units, ", ")+" (01: fractions of the input's width and height)")
-	fs.IntVar(&f.tiles, "tiles", 0, "cut each picture into at most `N` tiles of the model's size, as InternVL "+
-		"does; each is an item, and with --regions there is a row for each region and tile that it meets")
-	fs.BoolVar(&f.thumbnail, "tile-thumbnail", true, "with --tiles: add the whole picture as a tile, where there are several")
+	fs.StringArrayVar(&f.inputs, "input", nil, "")
+	fs.StringVar(&f.box, "region-input", "", "")
+	fs.IntVar(&f.tiles, "tiles", 0, "")
+	fs.BoolVar(&f.thumbnail, "tile-thumbnail", true, "")
 }
 
 // take makes the regions what goes into the model, where --region-input is given: no

@@ -114,7 +114,7 @@ func TestRegionsGoIntoTheModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	model := regionModels + "regionblip_dynamo.onnx"
-	flags := []string{"--backend", "ort", "--preprocess", "blip2", "--resize", "32x32", "--no-code", "--quiet", "-o", "-"}
+	flags := []string{"--backend", "ort", "--preprocess", "blip2", "--resize", "32x32", "--code=false", "--quiet", "-o", "-"}
 	rows := jsonRows(t, succeed(t, slices.Concat([]string{"codes", model, dir + "/a.png", dir + "/b.png", "--regions", boxes, "--region-input", "box=xyxy01"}, flags)...).stdout)
 	if len(rows) != 3 || !strings.HasSuffix(rows[0]["id"].(string), "a.png#left") || !strings.HasSuffix(rows[2]["id"].(string), "b.png#mid") {
 		t.Fatalf("the rows are %v", rows)
@@ -145,7 +145,7 @@ func TestTilesAreItems(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := attempt(time.Minute, "codes", regionModels+"internvit_rms_dynamo.onnx", dir, "--backend", "ort", "--preprocess", "internvl", "--resize", "32x32",
-		"--tiles", "4", "--no-code", "--quiet", "-o", "-")
+		"--tiles", "4", "--code=false", "--quiet", "-o", "-")
 	if err != nil || r.code != exitSomeFailed {
 		t.Fatalf("%v, exit code %d: %s", err, r.code, r.stderr)
 	}

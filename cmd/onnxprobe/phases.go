@@ -15,9 +15,9 @@ func newPhases() *cobra.Command {
 	c := command("phases", exactly(1, "one table of networks"))
 	fs := c.Flags()
 	f.add(fs)
-	fs.Float64Var(&t.Redundant, "redundant", t.Redundant, "redundancy above which a network is under-expressive (ours)")
-	fs.Float64Var(&t.Unique, "unique", t.Unique, "redundancy up to which it may be sufficiently expressive (ours)")
-	fs.Float64Var(&t.Saturated, "saturated", t.Saturated, "largest change of K-NN accuracy of a sufficiently expressive network (ours)")
+	fs.Float64Var(&t.Redundant, "redundant", t.Redundant, "")
+	fs.Float64Var(&t.Unique, "unique", t.Unique, "")
+	fs.Float64Var(&t.Saturated, "saturated", t.Saturated, "")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := f.check(); err != nil {
 			return err

@@ -100,7 +100,7 @@ func TestCompareJudges(t *testing.T) {
 		{"two engines", []string{resnet, "--random", "40", "--low", "-300", "--high", "300", "--include-maxpool"}, "ort", "gorgonia", -1, "", 0, 40},
 		{"real pictures", pictures("compare", resnet, digits)[1:], "ort", "gorgonia,precision=float64", -1, "b", 0, 100},
 	} {
-		args := with(with([]string{"compare"}, c.args...), "-a", c.a, "-b", c.b, "--precision", "float64")
+		args := with(with([]string{"compare"}, c.args...), "-a", c.a, "-b", c.b, "--decide", "float64")
 		var d probes.Diff
 		decode(t, stdoutOf(t, with(args, "--json")...), &d)
 		var flips, forA, forB int64

@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -33,34 +32,29 @@ type regionsFlags struct {
 
 func newRegions() *cobra.Command {
 	var f regionsFlags
-	var forms []string
-	for _, o := range annotate.Outputs {
-		forms = append(forms, o.Name)
-	}
 	c := command("regions", atLeast(1, "pictures"))
 	fs := c.Flags()
 	f.regions.add(fs)
-	fs.Lookup("regions").Usage = strings.TrimPrefix(fs.Lookup("regions").Usage, rowForEach)
 	_ = fs.MarkHidden("region-rule") // is of units, and there are none
 	f.regions.model.of(&f.modelFlags, &f.dataFlags)
 	f.addBackend(fs)
 	f.addOptions(fs)
 	f.addAllowRandom(fs)
-	fs.StringVar(&f.truth, "truth", "", "compare with the true regions of a `FILE|DIR`")
-	fs.StringVar(&f.truthForm, "truth-format", "auto", "format of --truth, as --region-format")
-	fs.Float64Var(&f.iou, "iou", 0.9, "the least IoU of a match for DR, RA and FM")
-	fs.BoolVar(&f.anyLabel, "any-label", false, "compare regions whatever their labels")
-	fs.BoolVar(&f.byPicture, "by-picture", false, "a row for each picture too")
-	fs.StringVarP(&f.output, "output", "o", "", "write the regions to a `FILE` or a new folder; - is standard output")
-	fs.StringVar(&f.form, "output-format", "auto", "what is written: "+strings.Join(forms, ", ")+"; by default by the extension")
-	fs.StringVar(&f.draw, "draw", "", "draw each picture with its regions and their numbers, and the true ones in green, to a `DIR`")
+	fs.StringVar(&f.truth, "truth", "", "")
+	fs.StringVar(&f.truthForm, "truth-format", "auto", "")
+	fs.Float64Var(&f.iou, "iou", 0.9, "")
+	fs.BoolVar(&f.anyLabel, "any-label", false, "")
+	fs.BoolVar(&f.byPicture, "by-picture", false, "")
+	fs.StringVarP(&f.output, "output", "o", "", "")
+	fs.StringVar(&f.form, "output-format", "auto", "")
+	fs.StringVar(&f.draw, "draw", "", "")
 	all := pflag.NewFlagSet("all", pflag.ContinueOnError)
 	f.modelFlags.add(all)
 	f.dataFlags.add(all)
 	for _, name := range []string{"allow-links", "json", "format", "column", "layout", "pixels", "exif", "max-pixels", "limit"} {
 		fs.AddFlag(all.Lookup(name))
 	}
-	fs.BoolVar(&f.force, "force", false, "replace an existing file")
+	fs.BoolVar(&f.force, "force", false, "")
 	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args) }
 	return c
 }
@@ -87,9 +81,6 @@ func (f *regionsFlags) check(c *cobra.Command, args []string) (out annotate.Outp
 	}
 	if f.limit < 0 || f.maxPixels < 0 {
 		return out, usagef("--limit and --max-pixels are 0 or more")
-	}
-	if err := f.dataFlags.check(); err != nil {
-		return out, err
 	}
 	if f.output == "" {
 		if changed("output-format") || f.force {

@@ -44,16 +44,12 @@ var (
 )
 
 func (r *regionModel) add(fs *pflag.FlagSet) {
-	fs.StringVar(&r.preprocess, "region-preprocess", "", "with boxes:MODEL or labels:MODEL: how pictures become "+
-		"that model's inputs, a `PRESET|FILE` as --preprocess takes it; by default as the other model's")
-	fs.Float64Var(&r.score, "region-score", 0.5, "with boxes:MODEL: the least score of a box")
-	fs.Float64Var(&r.nms, "region-nms", 0, "with boxes:MODEL: leave out boxes that share more than this of their "+
-		"union with a better one of the same label; 0 for a model that did so itself")
-	fs.StringArrayVar(&r.outputs, "region-output", nil, "with boxes:MODEL or labels:MODEL: which output to read, "+
-		"`ROLE=NAME` (repeatable); roles are boxes, scores, labels. By default told by name, type and shape")
-	fs.StringVar(&r.activation, "region-activation", "none", "with boxes:MODEL: what makes "+
-		"scores of the values of classes: "+strings.Join(predict.Activations, ", ")+"; with softmax the last class is no object, as DETR has it")
-	fs.IntVar(&r.smooth, "region-smooth", 0, "with labels:MODEL: give each of about `N` super-pixels the label with the largest mean probability, as ATR does")
+	fs.StringVar(&r.preprocess, "region-preprocess", "", "")
+	fs.Float64Var(&r.score, "region-score", 0.5, "")
+	fs.Float64Var(&r.nms, "region-nms", 0, "")
+	fs.StringArrayVar(&r.outputs, "region-output", nil, "")
+	fs.StringVar(&r.activation, "region-activation", "none", "")
+	fs.IntVar(&r.smooth, "region-smooth", 0, "")
 }
 
 // of says which flags the other model has.

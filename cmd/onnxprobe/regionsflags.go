@@ -27,30 +27,18 @@ type regionFlags struct {
 	items                     bool            // taken by --region-input
 }
 
-// rowForEach begins what --regions says of itself.
-const rowForEach = "write a row for each region of a picture: "
-
 func (f *regionFlags) add(fs *pflag.FlagSet) {
-	forms := namesOf(annotate.Formats, func(k annotate.Format) string { return k.Name })
-	fs.StringVar(&f.path, "regions", "", rowForEach+"boxes or masks in a `FILE|DIR`, or found in the picture "+
-		"itself: slic:N (about N super-pixels), lines (lines of text of a page), boxes:MODEL.onnx (a detector) or "+
-		"labels:MODEL.onnx (a segmentation network or human parser); a file of such a name is ./lines")
-	fs.StringVar(&f.form, "region-format", "auto", "format of --regions: auto, "+strings.Join(forms, ", "))
-	fs.StringVar(&f.rule, "region-rule", region.Nominal.String(), "which units lie inside: nominal (their cell of "+
-		"the strides' grid meets the region), any (a pixel that they depend on does) or all (all those do)")
-	fs.StringVar(&f.boxes, "region-boxes", "", "what four numbers of a CSV or JSON Lines box, or of a detector's, "+
-		"are: xyxy, xywh or cxcywh; by default what the header says, or xyxy")
-	fs.BoolVar(&f.normalised, "region-normalized", false, "the numbers of CSV and JSON Lines boxes are fractions "+
-		"of width and height; those of a detector, of its input's")
-	fs.BoolVar(&f.clip, "region-clip", false, "cut boxes that reach beyond the picture, instead of refusing them")
-	fs.BoolVar(&f.boxOnly, "region-box-only", false, "take the boxes of regions that have masks too")
-	fs.StringVar(&f.names, "region-names", "", "names of labels, for label maps, YOLO, boxes:MODEL and "+
-		"labels:MODEL: a text `FILE`, one a line, the first of label 0")
-	fs.StringVar(&f.task, "region-task", "", "what rows of YOLO's files are: "+strings.Join(annotate.Tasks, ", ")+
-		" or with its points pose:17x3; by default kpt_shape of a data.yaml says it, or the rows")
-	fs.StringVar(&f.images, "region-images", "", "COCO `FILE` that lists the images of --regions, a list of COCO's results")
-	fs.StringVar(&f.ignore, "region-ignore", "0", "`LABELS` that are no region, of label maps, labels:MODEL and, "+
-		"if given, boxes:MODEL, separated by commas; none keeps all")
+	fs.StringVar(&f.path, "regions", "", "")
+	fs.StringVar(&f.form, "region-format", "auto", "")
+	fs.StringVar(&f.rule, "region-rule", region.Nominal.String(), "")
+	fs.StringVar(&f.boxes, "region-boxes", "", "")
+	fs.BoolVar(&f.normalised, "region-normalized", false, "")
+	fs.BoolVar(&f.clip, "region-clip", false, "")
+	fs.BoolVar(&f.boxOnly, "region-box-only", false, "")
+	fs.StringVar(&f.names, "region-names", "", "")
+	fs.StringVar(&f.task, "region-task", "", "")
+	fs.StringVar(&f.images, "region-images", "", "")
+	fs.StringVar(&f.ignore, "region-ignore", "0", "")
 	f.model = &regionModel{}
 	f.model.add(fs)
 }
@@ -192,14 +180,14 @@ type codeRegions struct {
 }
 
 func (f *codeRegions) add(fs *pflag.FlagSet) {
-	fs.BoolVar(&f.channels, "channels", false, "with --regions: write one bit for each channel of a site, whether it is above the knot at a position inside")
+	fs.BoolVar(&f.channels, "channels", false, "")
 	f.addOwn(fs)
 }
 
 // addOwn adds the flags that every verb with channels has not already.
 func (f *codeRegions) addOwn(fs *pflag.FlagSet) {
-	fs.Float64Var(&f.share, "region-share", 0, "with --regions and --channels: above the knot at this share of the positions inside, 0 to 1")
-	fs.BoolVar(&f.code, "region-code", false, "with --regions: write the bits of the units inside, as hex")
+	fs.Float64Var(&f.share, "region-share", 0, "")
+	fs.BoolVar(&f.code, "region-code", false, "")
 }
 
 // own reports what is wrong with them.

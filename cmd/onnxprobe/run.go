@@ -28,9 +28,9 @@ func newRun() *cobra.Command {
 	fs := c.Flags()
 	o.addRandom(fs)
 	hide(fs, "Regions", "regions", "region-input")
-	fs.IntVar(&o.top, "top", 5, "how many of the highest entries to name")
-	fs.BoolVar(&o.softmax, "softmax", false, "turn the first output into probabilities")
-	fs.StringVar(&o.labels, "labels", "", "names of the entries: a text `FILE`, one a line")
+	fs.IntVar(&o.top, "top", 5, "")
+	fs.BoolVar(&o.softmax, "softmax", false, "")
+	fs.StringVar(&o.labels, "labels", "", "")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if o.top < 0 {
 			return usagef("--top %d: 0 or more", o.top)

@@ -26,7 +26,7 @@ func newRuntimeInstall() *cobra.Command {
 	c.Example = strings.ReplaceAll(c.Example, "VERSION", install.Pinned)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if o.All && !o.CUDA {
-			return usagef("--all goes with --cuda")
+			return usagef("--all-libraries goes with --cuda")
 		}
 		o.Log = c.ErrOrStderr()
 		if quiet(c) {
@@ -48,7 +48,7 @@ func newRuntimeInstall() *cobra.Command {
 	c.Flags().StringVar(&o.From, "from", "", "install from a wheel, an npm archive, a library or a folder with "+
 		"one, with --cuda all of them: for machines without a network")
 	c.Flags().BoolVar(&o.CUDA, "cuda", false, "the build with the CUDA provider, and the libraries of CUDA and cuDNN that are not found")
-	c.Flags().BoolVar(&o.All, "all", false, "with --cuda: every library of CUDA and cuDNN, also those that are found or that few models need")
+	c.Flags().BoolVar(&o.All, "all-libraries", false, "with --cuda: every library of CUDA and cuDNN, also those that are found or that few models need")
 	c.Flags().StringVar(&o.Client, "client", "", "package client to use: pip or npm; either by default")
 	return c
 }
@@ -62,7 +62,7 @@ func newRuntimeList() *cobra.Command {
 		if device != "" {
 			var err error
 			if d, err = engine.ParseDevice(device); err != nil {
-				return usagef("--device: %w", err)
+				return usagef("--require: %w", err)
 			}
 		}
 		pieces := ort.Inventory()
@@ -82,7 +82,7 @@ func newRuntimeList() *cobra.Command {
 		return nil
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().StringVar(&device, "device", "", "end with exit code 4 unless runs on this device, cpu, cuda or cuda:N, have what they need")
+	c.Flags().StringVar(&device, "require", "", "end with exit code 4 unless runs on this device, cpu, cuda or cuda:N, have what they need")
 	return c
 }
 

@@ -93,7 +93,7 @@ func TestRuntimeList(t *testing.T) {
 	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv(install.EnvLibrary, library)
-	r := do("runtime", "list", "--device", "cpu")
+	r := do("runtime", "list", "--require", "cpu")
 	if r.code != exitDone || !strings.Contains(r.stdout, install.EnvLibrary+"  "+library) || r.messages != "" {
 		t.Errorf("with a library: exit code %d\n%s%s", r.code, r.stdout, r.messages)
 	}
@@ -122,7 +122,7 @@ func TestRuntimeList(t *testing.T) {
 
 func TestRuntimeInstallFlags(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	if r := do("runtime", "install", "--all"); r.code != exitUsage || !strings.Contains(r.messages, "--all goes with --cuda") {
+	if r := do("runtime", "install", "--all-libraries"); r.code != exitUsage || !strings.Contains(r.messages, "--all-libraries goes with --cuda") {
 		t.Errorf("--all alone: exit code %d\n%s", r.code, r.messages)
 	}
 	r := do("runtime", "install", "--cuda", "--client", "npm")

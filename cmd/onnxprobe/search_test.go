@@ -303,7 +303,7 @@ func TestSearchAndDedupEndings(t *testing.T) {
 		{"a picture that is not in it", []string{"search", c, "--query", alien}, 2, "onnxprobe codes MODEL " + alien + " ... -o query.parquet"},
 		{"unknown item", []string{"search", c, "--query", "nope"}, 2, `it has 100 items, such as "0/0276.png"`},
 		{"a file among items", []string{"search", c, "--query", "0/0276.png", "--query", seed}, 2, "stands alone"},
-		{"unknown kind", with(q, "--on", "bits"), 2, "sketch, code, channels and digest"},
+		{"unknown kind", with(q, "--on", "bits"), 2, "sketch, code, channels, digest"},
 		{"array of results", with(q, "-o", filepath.Join(dir, "x.npy")), 2, "no array"},
 		{"unknown format", with(q, "-o", filepath.Join(dir, "x.txt")), 2, "names no format"},
 		{"result exists", with(q, "-o", exists), 2, "--force"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -40,13 +39,13 @@ func (f *studyFlags) add(fs *pflag.FlagSet) {
 	f.addBatch(fs)
 	f.dataFlags.add(fs)
 	f.addDecoders(fs)
-	fs.StringArrayVar(&f.train, "train", nil, "`DATA` of the training set (repeatable)")
-	fs.StringArrayVar(&f.test, "test", nil, "`DATA` of the test set (repeatable)")
-	fs.StringVarP(&f.output, "output", "o", "", "the folder to work in, a `DIR`; the same command goes on in it")
-	fs.StringVar(&f.to, "table", "parquet", "format of the tables: "+strings.Join(dynamics.Formats, ", "))
-	fs.IntVarP(&f.k, "neighbors", "k", 9, "how many nearest neighbors vote")
-	fs.Float64Var(&f.memory, "memory", 8, "the most `GiB` of memory that codes may take")
-	fs.BoolVar(&f.force, "force", false, "start anew in a folder of other settings or data")
+	fs.StringArrayVar(&f.train, "train", nil, "")
+	fs.StringArrayVar(&f.test, "test", nil, "")
+	fs.StringVarP(&f.output, "output", "o", "", "")
+	fs.StringVar(&f.to, "output-format", "parquet", "")
+	fs.IntVarP(&f.k, "neighbors", "k", 9, "")
+	fs.Float64Var(&f.memory, "memory", 8, "")
+	fs.BoolVar(&f.force, "force", false, "")
 	f.plot.add(fs)
 }
 
@@ -59,8 +58,7 @@ func (f *studyFlags) check() error {
 	case f.k < 1 || !(f.memory > 0):
 		return usagef("-k %d, --memory %g: want 1 or more, and more than 0", f.k, f.memory)
 	}
-	return cmp.Or(oneOf("--table", f.to, "formats", dynamics.Formats...),
-		f.plot.check(f.output, true, slices.Concat(f.train, f.test)...)) // the same command goes on, and draws anew
+	return f.plot.check(f.output, true, slices.Concat(f.train, f.test)...) // the same command goes on, and draws anew
 }
 
 // study opens the data for the first of the models that can be read, chooses the engine,

@@ -74,6 +74,10 @@ func sinc(x float64) float64 {
 
 const torchvision = "torchvision-"
 
+// Filters are the names of filters: PIL's, and torchvision's by name.
+var Filters = []string{string(Nearest), string(Box), string(Bilinear), string(Hamming), string(Bicubic), string(Lanczos),
+	torchvision + string(Nearest), torchvision + string(Bilinear), torchvision + string(Bicubic), torchvision + string(Lanczos)}
+
 // kind is the filter by PIL's name, and whether torchvision's arithmetic is meant.
 func (f Filter) kind() (pil Filter, torch bool) {
 	name, torch := strings.CutPrefix(strings.TrimPrefix(string(f), float), torchvision)
@@ -91,8 +95,7 @@ func (f Filter) check() error {
 	if kind == Nearest || filters[kind].weight != nil {
 		return nil
 	}
-	names := []string{string(Nearest), string(Box), string(Bilinear), string(Hamming), string(Bicubic), string(Lanczos)}
-	return fmt.Errorf("interpolation %q is not known, want one of %s, or torchvision-bilinear, -bicubic, -lanczos, -nearest", f, strings.Join(names, " "))
+	return fmt.Errorf("interpolation %q is not known, want one of %s", f, strings.Join(Filters, ", "))
 }
 
 // precision is the number of fraction bits of PIL's weights: 32 less 8 for the

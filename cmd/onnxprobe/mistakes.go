@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/onnxprobe/onnxprobe/probes/text"
+)
+
+// unknown is the error of a command line that names a verb that there is not.
+func unknown(c *cobra.Command, name string) error {
+	var verbs []string
+	for _, s := range c.Commands() {
+		if s.IsAvailableCommand() || s.Name() == "help" {
+			verbs = append(verbs, s.Name())
+		}
+	}
+	of := ""
+	if c.HasParent() {
+		of = " of " + c.Name()
+	} else if c := elsewhere[strings.ToLower(name)]; c != "" {
+		return usagef("unknown verb %q; that is onnxprobe %s", name, c)
+	}
+	return usagef("unknown verb %q%s; %s", name, of, text.DidYouMean(name, "the verbs are", verbs))
+}
+
+// elsewhere are what one may look for under a name that no verb is near.
+var elsewhere = map[string]string{
+	"install": "runtime install", "update": "runtime install", "plan": "hash plan", "status": "hash status", "verify": "hash verify", "finish": "hash finish",
+	"diff": "compare", "infer": "run", "predict": "run", "forward": "run", "info": "inspect", "show": "inspect", "summary": "inspect", "probe": "codes",
+	"extract": "codes", "encode": "codes", "duplicates": "dedup", "similar": "search", "nearest": "search", "find": "search", "plot": "report",
+	"benchmark": "bench", "train": "dynamics", "checkpoints": "dynamics", "usage": "help", "presets": "list presets", "datasets": "list datasets",
+	"activations": "list activations", "backends": "list backends", "formats": "list formats", "export": "attach",
+}
+
+// flagError says what is wrong with a flag of c, by what pflag says of it.
+func flagError(c *cobra.Command, err error) error {
+	if args := commandLine(c); len(args) > 1 && c.RunE != nil && c.HasAvailableSubCommands() && !c.HasParent() {
+		for _, a := range args[1:] { // flags of a verb that is misspelt are unknown too
+			if !strings.HasPrefix(a, "-") {
+				return unknown(c, a)
+			}
+		}
+	}
+	var (
+		none    *pflag.NotExistError
+		bare    *pflag.ValueRequiredError
+		invalid *pflag.InvalidValueError
+	)
+	switch {
+	case errors.As(err, &none):
+		return unknownFlag(c, none)
+	case errors.As(err, &bare):
+		f := bare.GetFlag()
+		name, says := pflag.UnquoteUsage(f)
+		return usagef("--%s needs a value, %s: %s", f.Name, name, says)
+	case errors.As(err, &invalid):
+		f := invalid.GetFlag()
+		if want := wanted[f.Value.Type()]; want != "" {
+			return usagef("--%s %q: want %s", f.Name, invalid.GetValue(), want)
+		}
+		return usagef("--%s %q: %w", f.Name, invalid.GetValue(), errors.Unwrap(invalid))
+	}
+	return usagef("%w; see %s --help", err, c.CommandPath())
+}
+
+// wanted is what the values of a flag's type are, in words.
+var wanted = map[string]string{
+	"bool": "true or false, after an equals sign", "int": "a whole number", "int64": "a whole number", "uint64": "a whole number, 0 or more",
+	"float64": "a number", "float64Slice": "a number, or several with commas between them", "intSlice": "a whole number, or several with commas between them",
+}
+
+// unknownFlag reports a flag that c does not have.
+func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
+	name := err.GetSpecifiedName()
+	if s := err.GetSpecifiedShortnames(); s != "" {
+		if len(s) > 1 && slices.Contains(strings.Split(s, ""), "=") || len(name) == 1 && len(s) > 1 {
+			if whole, _, _ := strings.Cut(s, "="); c.Flags().Lookup(whole) != nil {
+				return usagef("unknown flag -%s; did you mean --%s?", whole, s)
+			}
+		}
+		return usagef("unknown flag -%s of %s; see %s --help", name, c.CommandPath(), c.CommandPath())
+	}
+	var names, verbs []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	each(c.Root(), func(other *cobra.Command) {
+		if f := other.Flags().Lookup(name); f != nil && !f.Hidden {
+			verbs = append(verbs, strings.TrimPrefix(other.CommandPath(), "onnxprobe "))
+		}
+	})
+	switch near := text.Nearest(name, names); {
+	case len(verbs) > 0:
+		return usagef("%s has no flag --%s, which is of %s", c.CommandPath(), name, text.First(verbs, 6))
+	case len(near) > 0:
+		return usagef("unknown flag --%s; did you mean --%s?", name, strings.Join(near, " or --"))
+	}
+	return usagef("unknown flag --%s; %s --help-all has all", name, c.CommandPath())
+}
+
+// each calls f of a command and those below it.
+func each(c *cobra.Command, f func(*cobra.Command)) {
+	f(c)
+	for _, below := range c.Commands() {
+		each(below, f)
+	}
+}
+
+// spaced reports arguments that were meant as values of a flag that takes several with commas,
+// or one after an equals sign.
+func spaced(c *cobra.Command, args []string) (err error) {
+	for i, a := range args {
+		if _, bad := os.Stat(a); bad == nil {
+			continue
+		}
+		_, none := strconv.ParseFloat(a, 64)
+		c.Flags().Visit(func(f *pflag.Flag) {
+			if kind := f.Value.Type(); none == nil && err == nil && (kind == "float64Slice" || kind == "intSlice" || f.Name == "mean" || f.Name == "std") {
+				err = usagef("%q is no file; several values of --%s have commas between them: --%s %s,%s",
+					a, f.Name, f.Name, strings.Trim(f.Value.String(), "[]"), strings.Join(numbersOf(args[i:]), ","))
+			}
+		})
+	}
+	return err
+}
+
+// numbersOf are the numbers that args begin with.
+func numbersOf(args []string) (all []string) {
+	for _, a := range args {
+		if _, err := strconv.ParseFloat(a, 64); err != nil {
+			break
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// topicError is of help about something that there is not.
+func topicError(root *cobra.Command, name string) error {
+	all := slices.Clone(topics)
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			all = append(all, c.Name())
+		}
+	}
+	return fmt.Errorf("there is no help about %q; %s", name, text.DidYouMean(name, "there is about", all))
+}
