@@ -245,6 +245,45 @@ func TestREADMEsAreShort(t *testing.T) {
 	}
 }
 
+// The flags that the README files name in a line exist: those of `VERB ... --flag` in that verb,
+// others in some verb.
+func TestFlagsInREADMEs(t *testing.T) {
+	all := commands()
+	has := func(path, name string) bool {
+		for at, c := range all {
+			if (at == path || strings.HasPrefix(at, path+" ")) && (c.Flags().Lookup(name) != nil || c.InheritedFlags().Lookup(name) != nil) {
+				return true
+			}
+		}
+		return name == "version" || name == "help"
+	}
+	span, flag := regexp.MustCompile("`[^`]+`"), regexp.MustCompile(`(?:^| )--([a-z][a-z0-9-]*)`)
+	checked := 0
+	for _, file := range readmes(t) {
+		_, prose := blocks(slurp(t, "../../"+file))
+		for i, line := range prose {
+			for _, code := range span.FindAllString(line, -1) {
+				code = strings.Trim(code, "`")
+				first, _, _ := strings.Cut(strings.TrimPrefix(code, "onnxprobe "), " ")
+				path := "onnxprobe " + first
+				if all[path] == nil && !strings.HasPrefix(code, "--") {
+					continue // of another program
+				} else if all[path] == nil {
+					path = "onnxprobe"
+				}
+				for _, m := range flag.FindAllStringSubmatch(code, -1) {
+					if checked++; !has(path, m[1]) && (file != "benchmarks/README.md" || path != "onnxprobe") {
+						t.Errorf("%s:%d: %s has no flag --%s", file, i+1, path, m[1])
+					}
+				}
+			}
+		}
+	}
+	if checked < 100 {
+		t.Errorf("only %d flags", checked)
+	}
+}
+
 // The examples in the helps are command lines that the program knows: verbs, flags, their values.
 func TestExamplesParse(t *testing.T) {
 	examples := 0

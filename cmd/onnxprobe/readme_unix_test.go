@@ -31,7 +31,7 @@ type elsewhereRow struct {
 var elsewhere = []elsewhereRow{
 	{"make demo", "it fetches ONNX Runtime", true},
 	{"make ", "it builds, tests or measures for minutes", false},
-	{"go install", "it needs a folder for programs; TestModuleProxy of the release does it", false},
+	{"go install", "it fetches", false},
 	{"go test", "it is a test of its own", false},
 	{"pip ", "it fetches", false},
 	{"python -m venv", "what it makes is for pip", false},
