@@ -53,25 +53,22 @@ type block struct {
 	lines []string
 }
 
-// blocks are the fenced blocks of a text, and prose the text without them, line by line.
+// blocks are the fenced blocks of a text, and prose its lines, those of blocks empty.
 func blocks(text string) (found []block, prose []string) {
 	in := false
 	for i, line := range strings.Split(text, "\n") {
 		word, fence := strings.CutPrefix(strings.TrimSpace(line), "```")
 		switch {
 		case fence && !in:
-			in, found = true, append(found, block{line: i + 1, word: word})
-		case fence:
-			in = false
-		case in:
+			found = append(found, block{line: i + 1, word: word})
+		case in && !fence:
 			b := &found[len(found)-1]
 			b.lines = append(b.lines, line)
-			continue
-		default:
-			prose = append(prose, line)
-			continue
 		}
-		prose = append(prose, "")
+		if in = in != fence; in || fence {
+			line = ""
+		}
+		prose = append(prose, line)
 	}
 	return found, prose
 }
