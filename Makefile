@@ -28,11 +28,12 @@ test: runtime
 # the activations that are applied while packing, a million pairs of points of one code,
 # random networks, 200 pages of handwriting, the memory of every verb over a large tar
 # file, every call of a job that can fail and 300 kills, 2,000 models that are made to
-# harm; and the race detector over what runs at once.
+# harm, the README files' commands that fetch something; and the race detector over what
+# runs at once.
 check: runtime
-	ONNXPROBE_REQUIRE_ORT=1 ONNXPROBE_TAR_MEMORY=1 ONNXPROBE_EVERY_FLOAT=1 ONNXPROBE_EVERY_FAULT=1 ONNXPROBE_EVERY_PAGE=1 ONNXPROBE_PAIRS=1000000 ONNXPROBE_SEEDS=0:3000 ONNXPROBE_MODELS=0:2000 \
+	ONNXPROBE_REQUIRE_ORT=1 ONNXPROBE_TAR_MEMORY=1 ONNXPROBE_EVERY_FLOAT=1 ONNXPROBE_EVERY_FAULT=1 ONNXPROBE_EVERY_PAGE=1 ONNXPROBE_PAIRS=1000000 ONNXPROBE_SEEDS=0:3000 ONNXPROBE_MODELS=0:2000 ONNXPROBE_EVERY_COMMAND=1 \
 	  $(GO) test -count=1 -timeout 4h -v \
-	  -run 'TestActivationsAreONNXRuntimes|TestOneCodeIsOneAffineMap|TestFusedRandomNetworks|TestTarMemoryIsConstant|TestFaultsOfTheStore|TestHashEveryCallFails|TestHashKilledAnywhere|TestHashWholeTogether|TestLinesOfManuscripts|TestHostileGrammar' \
+	  -run 'TestActivationsAreONNXRuntimes|TestOneCodeIsOneAffineMap|TestFusedRandomNetworks|TestTarMemoryIsConstant|TestFaultsOfTheStore|TestHashEveryCallFails|TestHashKilledAnywhere|TestHashWholeTogether|TestLinesOfManuscripts|TestHostileGrammar|TestREADMEs' \
 	  ./engine/ort ./probes ./probes/job ./probes/region/segment ./benchmarks ./cmd/onnxprobe
 	ONNXPROBE_REQUIRE_ORT=1 $(GO) test -race -count=1 -timeout 4h ./engine/ort ./engine/dataset ./probes ./probes/job ./probes/internal/store
 
