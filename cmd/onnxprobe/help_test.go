@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// shown calls f of every flag that a command's help shows.
-func shown(c *cobra.Command, f func(*pflag.Flag)) {
+// visible calls f of every flag that a command's help shows.
+func visible(c *cobra.Command, f func(*pflag.Flag)) {
 	c.InitDefaultHelpFlag()
 	c.Flags().AddFlagSet(c.InheritedFlags())
 	c.Flags().VisitAll(func(flag *pflag.Flag) {
@@ -38,7 +37,7 @@ func TestHelpFits(t *testing.T) {
 			if n := strings.Count(text, "\n"); how == "--help" && n > cmp.Or(most[path], 80) {
 				t.Errorf("%q: %d lines", args, n)
 			}
-			shown(c, func(f *pflag.Flag) {
+			visible(c, func(f *pflag.Flag) {
 				if !strings.Contains(text, "--"+f.Name) && !(how == "--help" && strings.HasPrefix(f.Name, "region-")) && c.HasParent() {
 					t.Errorf("%q does not have --%s", args, f.Name)
 				}
@@ -64,7 +63,7 @@ func TestFlagTable(t *testing.T) {
 	type kind struct{ typ, meaning string }
 	of, meant := map[string]kind{}, map[string]string{}
 	for path, c := range commands() {
-		shown(c, func(f *pflag.Flag) {
+		visible(c, func(f *pflag.Flag) {
 			k := kind{f.Value.Type(), meanings[f.Name]}
 			if f.Name == "no-descriptions" { // cobra's
 				return
@@ -103,61 +102,10 @@ func TestFlagTable(t *testing.T) {
 	// The headings of DESIGN are in the verbs that have a use for them.
 	for path, c := range commands() {
 		has := map[string]bool{}
-		shown(c, func(f *pflag.Flag) { has[headingOf(f.Name)] = true })
+		visible(c, func(f *pflag.Flag) { has[headingOf(f.Name)] = true })
 		runs := slices.Contains([]string{"codes", "complexity", "run", "compare", "hash", "bench", "dynamics", "phases", "affine", "regions"}, c.Name())
 		if has["GPU"] && !runs {
 			t.Errorf("%s shows flags of a GPU, and runs no model", path)
 		}
-	}
-}
-
-// Every flag and verb of the examples in help is there.
-func TestExamplesOfHelp(t *testing.T) {
-	all := commands()
-	check := func(where, text string) {
-		text = strings.ReplaceAll(text, "\\\n", " ")
-		for line := range strings.Lines(text) {
-			_, rest, ok := strings.Cut(" "+line, " onnxprobe ")
-			if !ok {
-				continue
-			}
-			words := strings.Fields(rest)
-			c := all["onnxprobe"]
-			for _, w := range words {
-				if below, ok := all[c.CommandPath()+" "+w]; ok {
-					c = below
-				} else {
-					break
-				}
-			}
-			if !c.HasParent() && len(words) > 0 && strings.HasPrefix(line, "  ") {
-				t.Errorf("%s: unknown verb: %s", where, line)
-			}
-			for _, w := range words {
-				if w == "|" || w == "||" {
-					break
-				}
-				name, _, _ := strings.Cut(strings.Trim(w, "'`).,;:"), "=")
-				if long, ok := strings.CutPrefix(name, "--"); ok && c.HasParent() {
-					c.InitDefaultHelpFlag()
-					if f := c.Flags().Lookup(long); f == nil && c.InheritedFlags().Lookup(long) == nil || f != nil && f.Annotations[isNow] != nil {
-						t.Errorf("%s: %s has no --%s: %s", where, c.CommandPath(), long, line)
-					}
-				}
-			}
-		}
-	}
-	for path, c := range all {
-		if !strings.Contains(path, "completion") { // cobra's
-			check(path, c.Example)
-			check(path, c.Long)
-		}
-	}
-	for _, topic := range topics {
-		check("help "+topic, helpText("topics/"+topic))
-	}
-	entries, err := os.ReadDir("help/topics")
-	if err != nil || len(entries) != len(topics) {
-		t.Errorf("%d texts of %d topics, %v", len(entries), len(topics), err)
 	}
 }

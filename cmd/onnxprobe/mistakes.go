@@ -25,14 +25,14 @@ func unknown(c *cobra.Command, name string) error {
 	of := ""
 	if c.HasParent() {
 		of = " of " + c.Name()
-	} else if c := elsewhere[strings.ToLower(name)]; c != "" {
+	} else if c := instead[strings.ToLower(name)]; c != "" {
 		return usagef("unknown verb %q; that is onnxprobe %s", name, c)
 	}
 	return usagef("unknown verb %q%s; %s", name, of, text.DidYouMean(name, "the verbs are", verbs))
 }
 
-// elsewhere are what one may look for under a name that no verb is near.
-var elsewhere = map[string]string{
+// instead are what one may look for under a name that no verb is near.
+var instead = map[string]string{
 	"install": "runtime install", "update": "runtime install", "plan": "hash plan", "status": "hash status", "verify": "hash verify", "finish": "hash finish",
 	"diff": "compare", "infer": "run", "predict": "run", "forward": "run", "info": "inspect", "show": "inspect", "summary": "inspect", "probe": "codes",
 	"extract": "codes", "encode": "codes", "duplicates": "dedup", "similar": "search", "nearest": "search", "find": "search", "plot": "report",

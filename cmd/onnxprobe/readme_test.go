@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/spf13/pflag"
 )
 
 // The convention of the README files, which cmd/onnxprobe/README.md describes:
@@ -281,11 +283,25 @@ func TestFlagsInREADMEs(t *testing.T) {
 	}
 }
 
-// The examples in the helps are command lines that the program knows: verbs, flags, their values.
+// The examples in help are command lines that the program knows: verbs, flags by their present
+// names, their values.
 func TestExamplesParse(t *testing.T) {
-	examples := 0
+	examples, texts := 0, map[string]string{}
 	for name, c := range commands() {
-		for line := range strings.Lines(c.Example) {
+		texts[name] = c.Example
+	}
+	for _, topic := range topics {
+		texts["help "+topic] = strings.ReplaceAll(helpText("topics/"+topic), " --preprocess ...", "")
+	}
+	entries, err := os.ReadDir("help/topics")
+	if err != nil || len(entries) != len(topics) {
+		t.Errorf("%d texts of %d topics, %v", len(entries), len(topics), err)
+	}
+	for name, text := range texts {
+		for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", "")) {
+			if strings.HasPrefix(name, "help ") && !strings.HasPrefix(line, "  onnxprobe ") {
+				continue // a sentence
+			}
 			_, line, found := strings.Cut(strings.TrimSpace(line), "onnxprobe ")
 			if !found {
 				continue
@@ -293,7 +309,7 @@ func TestExamplesParse(t *testing.T) {
 			if strings.Count(line, "'")%2 == 1 { // it stands in sh -c '...'
 				line = line[:strings.LastIndex(line, "'")]
 			}
-			for _, end := range []string{" #", " | ", " || ", " > "} {
+			for _, end := range []string{" #", " | ", " || ", " > ", "    "} {
 				line, _, _ = strings.Cut(line, end)
 			}
 			examples++
@@ -311,6 +327,11 @@ func TestExamplesParse(t *testing.T) {
 			if err != nil {
 				t.Errorf("an example of %s: %s: %v", name, line, err)
 			}
+			verb.Flags().Visit(func(f *pflag.Flag) {
+				if f.Annotations[isNow] != nil {
+					t.Errorf("an example of %s: %s: --%s %s", name, line, f.Name, f.Annotations[isNow])
+				}
+			})
 		}
 	}
 	if examples < 60 {
