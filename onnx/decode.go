@@ -3,6 +3,8 @@ package onnx
 import (
 	"errors"
 	"fmt"
+
+	"github.com/onnxprobe/onnxprobe/onnx/filetype"
 )
 
 // Bounds on what a file may claim, so that decoding takes memory in proportion to
@@ -61,6 +63,12 @@ func parse(data []byte, src *mapping) (*Model, error) {
 		return true, nil
 	})
 	switch {
+	case err != nil || m.Graph == nil:
+		if is := filetype.Of(data); is.Name != "" && is.Name != filetype.ONNX {
+			return nil, otherKind(is)
+		}
+	}
+	switch {
 	case err != nil:
 		return nil, fmt.Errorf("this is not an ONNX model, or it is damaged: %w", err)
 	case m.Graph == nil && m.IR == 0 && len(m.Opsets) == 0:
@@ -70,6 +78,14 @@ func parse(data []byte, src *mapping) (*Model, error) {
 	}
 	m.hidden = d.hidden
 	return m, nil
+}
+
+// otherKind is of a file that is of another kind.
+func otherKind(is filetype.Type) error {
+	if is.Remedy == "" {
+		return fmt.Errorf("this is %s, not an ONNX model", is.Name)
+	}
+	return fmt.Errorf("this is %s, not an ONNX model; %s", is.Name, is.Remedy)
 }
 
 func (d *decoder) opset(b []byte) (Opset, error) {

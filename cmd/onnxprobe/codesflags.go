@@ -137,15 +137,6 @@ func manifestOfCodes(c *cobra.Command, settings map[string]any, codes ...*encodi
 	return m
 }
 
-// share is how far a comparison is, for someone who looks.
-func shareDone(c *cobra.Command, what string) (func(float64), func()) {
-	show, done := progress(c, 1000, what)
-	if show == nil {
-		return nil, done
-	}
-	return func(d float64) { show(result.Summary{Items: int(d * 1000)}) }, done
-}
-
 // foundFlags are those of search and dedup.
 type foundFlags struct{ codesFlags }
 

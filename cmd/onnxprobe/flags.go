@@ -4,15 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/onnxprobe/onnxprobe/engine"
 	"github.com/onnxprobe/onnxprobe/engine/backends"
@@ -287,24 +284,6 @@ func noteOnce(c *cobra.Command, line string) {
 	}
 	c.Annotations[line] = "said"
 	note(c, "%s", line)
-}
-
-// progress shows how far a run is, where someone is looking.
-func progress(c *cobra.Command, total int, what string) (func(result.Summary), func()) {
-	w := c.ErrOrStderr()
-	f, ok := w.(*os.File)
-	if quiet(c) || !ok || !term.IsTerminal(int(f.Fd())) {
-		return nil, func() {}
-	}
-	bar := progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true),
-		progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
-	return func(s result.Summary) {
-		if s.Failed > 0 {
-			bar.Describe(fmt.Sprintf("%s (%d failed)", what, s.Failed))
-		}
-		_ = bar.Set(s.Items)
-	}, func() { _ = bar.Finish() }
 }
 
 // elapsed reports a finished run.

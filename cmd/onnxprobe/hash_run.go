@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/onnxprobe/onnxprobe/probes"
 	jobs "github.com/onnxprobe/onnxprobe/probes/job" // job is what one command line does
@@ -159,26 +158,30 @@ func jobProgress(c *cobra.Command, total int) (func(jobs.Progress), func()) {
 		return nil, func() {}
 	}
 	w := c.ErrOrStderr()
-	f, ok := w.(*os.File)
 	every, begin, end := time.Minute, "", "\n"
-	if ok && term.IsTerminal(int(f.Fd())) {
+	if attended(c) {
 		every, begin, end = 200*time.Millisecond, "\r\x1b[K", ""
 	}
-	start, last := time.Now(), time.Now()
+	going, last := &pace{total: total, window: max(5*time.Second, every)}, time.Now()
+	going.rate(last, 0)
 	return func(p jobs.Progress) {
 			now := time.Now()
 			if now.Sub(last) < every {
 				return
 			}
 			last = now
-			rate := float64(p.Items) / now.Sub(start).Seconds()
-			of, left := "", ""
+			of, at := "", ""
 			if total > 0 {
 				of = fmt.Sprintf("/%d", total)
-				left = fmt.Sprintf(", %s left", time.Duration(float64(total-p.Items)/rate*float64(time.Second)).Round(time.Second))
 			}
-			fmt.Fprintf(w, "%shash: %d%s items, %.4g/s%s, %d "+
-				"failed, %s written; an interruption loses %d%s", begin, p.Items, of, rate, left, p.Failed, text.Size(p.Bytes), p.Items-p.Kept, end)
+			if rate, left := going.rate(now, p.Items); rate > 0 {
+				at = ", " + speed(rate)
+				if left > 0 {
+					at += ", " + timeLeft(left) + " left"
+				}
+			}
+			fmt.Fprintf(w, "%shash: %d%s items%s, %d "+
+				"failed, %s written; an interruption loses %d%s", begin, p.Items, of, at, p.Failed, text.Size(p.Bytes), p.Items-p.Kept, end)
 		}, func() {
 			if begin != "" {
 				fmt.Fprint(w, begin)

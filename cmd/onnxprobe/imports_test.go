@@ -15,7 +15,8 @@ import (
 // its left in onnx <- engine <- probes <- cmd. Tests may import more.
 var diagram = map[string][]string{
 	"onnx/tensor":             {},
-	"onnx":                    {"onnx/tensor"},
+	"onnx/filetype":           {},
+	"onnx":                    {"onnx/filetype", "onnx/tensor"},
 	"onnx/rewrite":            {"onnx", "onnx/tensor"},
 	"engine":                  {"onnx", "onnx/tensor"},
 	"engine/enginetest":       {"onnx", "onnx/tensor", "engine"},
@@ -30,7 +31,7 @@ var diagram = map[string][]string{
 	"engine/dataset/parquet":  {"engine/internal/safe"},
 	"engine/dataset/picture":  {"onnx", "onnx/tensor", "engine/internal/jpeg", "engine/internal/safe"},
 	"engine/dataset": {
-		"onnx", "onnx/tensor", "engine/dataset/parquet", "engine/dataset/picture", "engine/internal/safe",
+		"onnx", "onnx/filetype", "onnx/tensor", "engine/dataset/parquet", "engine/dataset/picture", "engine/internal/safe",
 	},
 	"engine/ort/install": {"onnx"},
 	"engine/ort": {
@@ -38,10 +39,10 @@ var diagram = map[string][]string{
 	},
 	"engine/backends":           {"engine", "engine/gorgonia", "engine/isolate", "engine/ort", "engine/ort/install"},
 	"probes/text":               {},
-	"probes/site":               {"onnx", "onnx/tensor"},
+	"probes/site":               {"onnx", "onnx/tensor", "probes/text"},
 	"probes/internal/store":     {},
 	"probes/internal/storetest": {"probes/internal/store"},
-	"probes/result":             {"onnx", "onnx/tensor", "engine/dataset", "probes/internal/store", "probes/site"},
+	"probes/result":             {"onnx", "onnx/filetype", "onnx/tensor", "engine/dataset", "probes/internal/store", "probes/site"},
 	"probes": {
 		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/dataset", "probes/result", "probes/site",
 		"probes/text",
@@ -96,7 +97,7 @@ var diagram = map[string][]string{
 	},
 	"testdata": {},
 	"cmd/onnxprobe": {
-		"onnx", "onnx/rewrite", "onnx/tensor", "engine", "engine/backends", "engine/dataset", "engine/dataset/picture",
+		"onnx", "onnx/filetype", "onnx/rewrite", "onnx/tensor", "engine", "engine/backends", "engine/dataset", "engine/dataset/picture",
 		"engine/isolate", "engine/ort", "engine/ort/install", "probes", "probes/attack", "probes/bench", "probes/dynamics",
 		"probes/encoding", "probes/job", "probes/partition", "probes/region", "probes/region/annotate",
 		"probes/region/locate", "probes/region/overlay", "probes/region/predict", "probes/region/segment",

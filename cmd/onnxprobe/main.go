@@ -120,7 +120,7 @@ func atLeast(n int, what string) cobra.PositionalArgs { return within(n, math.Ma
 
 func within(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if err := cmp.Or(spacedMode(c, args), spaced(c, args)); err != nil {
+		if err := cmp.Or(spacedMode(c, args), spaced(c, args), roles(c, args)); err != nil {
 			return err
 		}
 		if n := len(args); n < least || n > most {

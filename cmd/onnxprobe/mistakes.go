@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/onnxprobe/onnxprobe/onnx/filetype"
 	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
@@ -132,6 +134,38 @@ func spaced(c *cobra.Command, args []string) (err error) {
 		})
 	}
 	return err
+}
+
+// roles reports files that are given in the place of others: what a verb makes of them would say
+// less, and later.
+func roles(c *cobra.Command, args []string) error {
+	use := strings.Fields(c.Use)
+	if len(args) == 0 || len(use) < 2 {
+		return nil
+	}
+	first := filetype.OfFile(args[0])
+	switch use[1] {
+	case "CODES":
+		if first.Name == filetype.ONNX || strings.HasSuffix(first.Name, "picture") {
+			return usagef("%s is %s, and %s reads codes; make them first: onnxprobe codes MODEL DATA -o codes.parquet", args[0], first.Name, c.Name())
+		}
+	case "MODEL":
+		for _, a := range args[1:] {
+			if !strings.EqualFold(filepath.Ext(a), ".onnx") || filetype.OfFile(a).Name != filetype.ONNX {
+				continue
+			}
+			switch {
+			case first.Name != filetype.ONNX:
+				return usagef("%s is a model, and %s takes it first: onnxprobe %s", a, c.Name(), c.Use)
+			case c.Name() == "compare":
+				return usagef("%s is a second model, and compare holds two engines or settings against each other, of one. Two checkpoints "+
+					"are compared by their codes: onnxprobe codes %s DATA -o a.parquet, onnxprobe codes %s DATA -o b.parquet, then "+
+					"onnxprobe evaluate b.parquet --churn a.parquet --by-site; many by onnxprobe dynamics", a, args[0], a)
+			}
+			return usagef("%s is a second model, and %s takes one; run it for each", a, c.Name())
+		}
+	}
+	return nil
 }
 
 // numbersOf are the numbers that args begin with.

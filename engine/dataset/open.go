@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/engine/dataset/picture"
 	"github.com/onnxprobe/onnxprobe/engine/internal/safe"
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/onnx/filetype"
 )
 
 // Format is a kind of source that Open reads.
@@ -280,8 +282,53 @@ func formatOf(fsys fs.FS, path string) (*Format, error) {
 			return f, nil
 		}
 	}
+	if is := typeOf(fsys, path); is.Name != "" && !st.IsDir() {
+		err = fmt.Errorf("this is %s, and none of the formats of data knows it; give the format, one of %s", is.Name, formatNames())
+		return nil, onnx.Remedy(err, "dataset.Options.Format")
+	}
 	err = fmt.Errorf("cannot tell its format by its name or first bytes; give the format, one of %s", formatNames())
 	return nil, onnx.Remedy(err, "dataset.Options.Format")
+}
+
+// beside says what files are in the folder where a pattern matches none: names that differ by
+// case, .jpg beside .JPEG.
+func beside(fsys fs.FS, pattern string) string {
+	dir := filepath.Dir(pattern)
+	entries, err := fs.ReadDir(fsys, dir)
+	if isGlob(dir) || err != nil {
+		return ""
+	}
+	files := map[string]int{}
+	for _, e := range entries {
+		if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") {
+			files[filepath.Ext(e.Name())]++
+		}
+	}
+	var kinds []string
+	for ext, n := range files {
+		if ext != "" {
+			kinds = append(kinds, fmt.Sprintf("%d %s", n, ext))
+		}
+	}
+	slices.SortFunc(kinds, func(a, b string) int { // the most first
+		return cmp.Or(files[b[strings.Index(b, " ")+1:]]-files[a[strings.Index(a, " ")+1:]], strings.Compare(a, b))
+	})
+	if kinds == nil {
+		return fmt.Sprintf("; there is no file in %s", dir)
+	}
+	return fmt.Sprintf("; in %s there are %s", dir, strings.Join(kinds[:min(6, len(kinds))], ", "))
+}
+
+// typeOf is the type of a file by its first bytes.
+func typeOf(fsys fs.FS, path string) filetype.Type {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return filetype.Type{}
+	}
+	defer f.Close()
+	b := make([]byte, filetype.Prefix)
+	n, _ := io.ReadFull(f, b)
+	return filetype.Of(b[:n])
 }
 
 // expand resolves braces, globs and the list on standard input.
@@ -318,7 +365,7 @@ func expand(fsys fs.FS, sources []string, stdin io.Reader) ([]string, error) {
 				return nil, fmt.Errorf("opening dataset %q: %w", name, err)
 			}
 			if len(found) == 0 {
-				return nil, fmt.Errorf("opening dataset %q: the pattern matches no file", name)
+				return nil, fmt.Errorf("opening dataset %q: the pattern matches no file%s", name, beside(fsys, name))
 			}
 			paths = append(paths, found...)
 		}

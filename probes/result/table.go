@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/onnxprobe/onnxprobe/onnx/filetype"
 )
 
 // Table is a result to be read: a file that Open opened, or what Memory keeps. It serves
@@ -46,6 +48,12 @@ var readable = map[string]func(t *Table) error{
 	".jsonl": openText, ".ndjson": openText, ".csv": openText, ".tsv": openText,
 }
 
+// kinds are what files of an extension are, by filetype.
+var kinds = map[string][]string{
+	".parquet": {"a Parquet file"}, ".npy": {"a .npy array"}, ".faiss": {"a FAISS index"}, ".index": {"a FAISS index"},
+	".jsonl": {"a JSON file", "a text file"}, ".ndjson": {"a JSON file", "a text file"}, ".csv": {"a text file"}, ".tsv": {"a text file"},
+}
+
 // Open opens a result by its extension: .parquet, .npy with the items beside it, .jsonl or
 // .ndjson, .csv or .tsv, and a FAISS IndexBinaryFlat, which is known by its first bytes too.
 // Every file is taken for hostile: one that is damaged is an error, here or in Read, and no
@@ -59,12 +67,20 @@ func Open(path string) (*Table, error) {
 	if open == nil && isFaiss(path) {
 		open = openIndex
 	}
+	is := filetype.OfFile(path)
+	if open == nil && is.Name != "" && is.Name != "a text file" {
+		return nil, fmt.Errorf("this is %s, not a result; results are read from .parquet, .npy, .jsonl, .csv, .tsv, "+
+			"FAISS IndexBinaryFlat, and codes from folders of those too", is.Name)
+	}
 	if open == nil {
 		return nil, fmt.Errorf("extension %q names no format; results are read from .parquet, .npy, .jsonl, .csv, "+
 			".tsv, FAISS IndexBinaryFlat, and codes from folders of those too", ext)
 	}
 	t := &Table{path: path, rows: -1, manifest: func() (*Manifest, error) { return manifestBeside(path) }}
 	if err := open(t); err != nil {
+		if want := kinds[ext]; want != nil && is.Name != "" && !slices.Contains(want, is.Name) {
+			err = fmt.Errorf("this is %s, whatever its name says: %w", is.Name, err)
+		}
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/onnx"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // Options choose sites.
@@ -305,7 +306,27 @@ func (e *PatternError) Error() string {
 	if e.err != nil {
 		return e.err.Error()
 	}
-	return fmt.Sprintf("no site matches %q; %s %d: %q", e.Missed, whose, len(e.Names), e.Names)
+	return fmt.Sprintf("no site matches %q%s; %s %d: %q", e.Missed, e.meant(), whose, len(e.Names), e.Names)
+}
+
+// meant is what a misspelt name may have meant: a name, or a part of names before a dot.
+func (e *PatternError) meant() string {
+	names := slices.Clone(e.Names)
+	for _, n := range e.Names {
+		for i, c := range n {
+			if c == '.' {
+				names = append(names, n[:i])
+			}
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, missed := range e.Missed {
+		if near := text.Nearest(strings.Trim(missed, "*."), names); near != nil && !slices.Contains(near, strings.Trim(missed, "*.")) {
+			return " (did you mean " + strings.Join(near, " or ") + "?)"
+		}
+	}
+	return ""
 }
 
 func (e *PatternError) Unwrap() error { return e.err }
