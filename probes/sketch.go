@@ -48,7 +48,7 @@ func (s Sketch) Of(p *Plan, codes []byte) ([]byte, error) {
 type SketchError struct{ Bits, Of int }
 
 func (e *SketchError) Error() string {
-	return fmt.Sprintf("a sketch of %d bits of a code of %d", e.Bits, e.Of)
+	return fmt.Sprintf("a sketch of %d bits of a code of %d: want 1 to %d", e.Bits, e.Of, e.Of)
 }
 
 // sampler is a sketch of the codes of a plan.

@@ -77,6 +77,17 @@ var (
 	annotationNames = append(namesOf(annotate.Formats, func(f annotate.Format) string { return f.Name }), "auto")
 )
 
+// synonyms are what people call choices elsewhere.
+var synonyms = map[string]string{
+	"backend onnxruntime": "ort", "backend onnx-runtime": "ort", "backend onnx": "ort", "backend go": "gorgonia", "backend pure-go": "gorgonia",
+	"backend cuda": "ort, with --device cuda", "backend gpu": "ort, with --device cuda",
+	"device gpu": "cuda", "device gpu:0": "cuda:0", "device 0": "cuda:0", "device cuda0": "cuda:0",
+	"format imagefolder": "images", "format folder": "images", "format numpy": "npy", "format npz": "npy", "format tar": "webdataset",
+	"format csv": "list", "format jsonl": "list", "precision double": "float64", "precision fp32": "float32", "precision fp64": "float64",
+	"layout hwc": "nhwc", "layout chw": "nchw", "layout channels_last": "nhwc", "layout channels_first": "nchw", "optimize 0": "none", "optimize off": "none",
+	"attack inf": "linf", "attack pgd": "linf or l2, the norm; every attack is PGD", "on codes": "code", "on hash": "digest", "on digests": "digest",
+}
+
 // choiceOf is what a flag of a command can be, no names where it can be anything.
 func choiceOf(c *cobra.Command, flag string) choice {
 	if own, ok := choices[c.Name()+" "+flag]; ok {
@@ -90,6 +101,10 @@ func chosen(c *cobra.Command) (err error) {
 	c.Flags().Visit(func(f *pflag.Flag) {
 		of, value := choiceOf(c, f.Name), f.Value.String()
 		if err != nil || of.names == nil || slices.Contains(of.names, value) {
+			return
+		}
+		if other := synonyms[f.Name+" "+strings.ToLower(value)]; other != "" {
+			err = usagef("--%s %q is not known; did you mean %s? The choices are %s", f.Name, value, other, strings.Join(of.names, ", "))
 			return
 		}
 		if of.others {
@@ -111,6 +126,7 @@ func misspelt(flag, value string, names []string) error {
 	case "preprocess", "region-preprocess":
 	case "regions":
 		names = []string{"lines"}
+	case "distance":
 	default:
 		return nil
 	}

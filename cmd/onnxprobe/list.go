@@ -79,7 +79,7 @@ func newList() *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		l := lists[args[0]]
 		if l == nil {
-			return usagef("there is no list of %q; the lists are %s", args[0], strings.Join(names, ", "))
+			return usagef("there is no list of %q; %s", args[0], text.DidYouMean(args[0], "the lists are", names))
 		}
 		all := l()
 		return show(c, asJSON, all, func(w io.Writer) {

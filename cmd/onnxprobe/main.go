@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -49,6 +50,11 @@ type commandKey struct{}
 
 // perform runs one command line.
 func perform(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	for _, a := range args {
+		if strings.HasPrefix(a, "-out") {
+			return usagef("%s is -o %s; write -o FILE or --output FILE", a, a[2:])
+		}
+	}
 	root := newRoot(stdin, stdout, stderr)
 	root.SetArgs(args)
 	return root.ExecuteContext(context.WithValue(ctx, commandKey{}, append([]string{root.Name()}, args...)))
@@ -78,7 +84,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
 		sayRenamed(c)
-		return cmp.Or(noneEmpty(c), chosen(c))
+		return cmp.Or(noneEmpty(c), chosen(c), idle(c))
 	}
 	root.AddCommand(newInspect(), newRun(), newAttach(), newCodes(), newComplexity(), newCompare(), newHash(), newAffine(),
 		newRegions(), newSearch(), newDedup(), newEvaluate(), newReport(), newDynamics(), newPhases(), newBench(),

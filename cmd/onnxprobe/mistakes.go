@@ -62,7 +62,11 @@ func flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &bare):
 		f := bare.GetFlag()
 		name, says := pflag.UnquoteUsage(f)
-		return usagef("--%s needs a value, %s: %s", f.Name, name, says)
+		dashes := "--"
+		if len(f.Name) == 1 {
+			dashes = "-"
+		}
+		return usagef("%s%s needs a value, %s: %s", dashes, f.Name, name, says)
 	case errors.As(err, &invalid):
 		f := invalid.GetFlag()
 		if want := wanted[f.Value.Type()]; want != "" {
@@ -102,12 +106,55 @@ func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
 		}
 	})
 	switch near := text.Nearest(name, names); {
+	case c.Flags().ShorthandLookup(name[:1]) != nil && len(name) == 1:
+		return usagef("unknown flag --%s; did you mean -%s?", name, name)
 	case len(verbs) > 0:
 		return usagef("%s has no flag --%s, which is of %s", c.CommandPath(), name, text.First(verbs, 6))
 	case len(near) > 0:
 		return usagef("unknown flag --%s; did you mean --%s?", name, strings.Join(near, " or --"))
+	case flagSynonyms[name] != "":
+		return usagef("unknown flag --%s; did you mean %s?", name, flagSynonyms[name])
 	}
 	return usagef("unknown flag --%s; %s --help-all has all", name, c.CommandPath())
+}
+
+// flagSynonyms are what people call flags elsewhere.
+var flagSynonyms = map[string]string{
+	"gpu": "--device cuda", "cuda": "--device cuda", "layer": "--sites", "layers": "--sites", "module": "--sites", "normalize": "--mean and --std, or --preprocess",
+	"transform": "--preprocess", "num-workers": "--decoders", "jobs": "--decoders", "fp16": "-b ort,precision=float16 of compare", "threshold": "--distance",
+	"overwrite": "--force", "yes": "--force", "outdir": "-o", "out-dir": "-o", "out": "-o", "outfile": "-o", "verbose": "nothing: notes are shown unless --quiet",
+	"input-shape": "--input-size", "image-size": "--input-size, or --resize", "size": "--input-size, or --resize", "onnx": "nothing: the model comes first",
+	"model": "nothing: the model comes first", "data": "nothing: data comes behind the model", "eps": "--radius, or --epsilon of dynamics", "top-k": "--top of run, or -k",
+	"engine": "--backend", "provider": "--device cuda, or --backend", "max": "--limit", "num": "--limit", "n": "--limit",
+}
+
+// needs are flags that change nothing but with one of others, "VERB FLAG" of one that is used
+// alone in other verbs.
+var needs = map[string][]string{
+	"low": {"random", "random-points"}, "high": {"random", "random-points"}, "sheet": {"plot"},
+	"codes seed": {"sketch", "random"}, "run seed": {"random"}, "compare seed": {"random"}, "affine seed": {"random"},
+	"epsilon": {"attack"}, "attack-step": {"attack"}, "attack-iterations": {"attack"}, "attack-points": {"attack"}, "attack-no-start": {"attack"},
+	"eta": {"unlabeled"}, "evaluate sample": {"unlabeled"}, "evaluate seed": {"kmeans", "unlabeled"},
+}
+
+// idle reports a flag that changes nothing in this run.
+func idle(c *cobra.Command) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		others, of := needs[c.Name()+" "+f.Name]
+		if !of {
+			others = needs[f.Name]
+		}
+		given, has := others == nil, []string{}
+		for _, name := range others {
+			if other := c.Flags().Lookup(name); other != nil {
+				given, has = given || other.Changed, append(has, "--"+name)
+			}
+		}
+		if !given && err == nil {
+			err = usagef("--%s changes nothing here; it goes with %s", f.Name, strings.Join(has, " or "))
+		}
+	})
+	return err
 }
 
 // each calls f of a command and those below it.
@@ -129,11 +176,22 @@ func spaced(c *cobra.Command, args []string) (err error) {
 		c.Flags().Visit(func(f *pflag.Flag) {
 			if kind := f.Value.Type(); none == nil && err == nil && (kind == "float64Slice" || kind == "intSlice" || f.Name == "mean" || f.Name == "std") {
 				err = usagef("%q is no file; several values of --%s have commas between them: --%s %s,%s",
-					a, f.Name, f.Name, strings.Trim(f.Value.String(), "[]"), strings.Join(numbersOf(args[i:]), ","))
+					a, f.Name, f.Name, plain(f.Value.String()), strings.Join(numbersOf(args[i:]), ","))
 			}
 		})
 	}
 	return err
+}
+
+// plain is the value of a flag of several numbers without pflag's brackets and zeros.
+func plain(value string) string {
+	numbers := strings.Split(strings.Trim(value, "[]"), ",")
+	for i, n := range numbers {
+		if x, err := strconv.ParseFloat(n, 64); err == nil {
+			numbers[i] = strconv.FormatFloat(x, 'g', -1, 64)
+		}
+	}
+	return strings.Join(numbers, ",")
 }
 
 // roles reports files that are given in the place of others: what a verb makes of them would say
@@ -143,8 +201,21 @@ func roles(c *cobra.Command, args []string) error {
 	if len(args) == 0 || len(use) < 2 {
 		return nil
 	}
+	if _, err := os.Stat(args[0]); err != nil && c.HasAvailableSubCommands() && !strings.ContainsAny(args[0], `./\`) {
+		var steps []string
+		for _, s := range c.Commands() {
+			steps = append(steps, s.Name())
+		}
+		if near := text.Nearest(args[0], steps); near != nil {
+			return usagef("%q is no file, and no step of %s; did you mean %s %s?", args[0], c.Name(), c.Name(), strings.Join(near, " or "))
+		}
+	}
 	first := filetype.OfFile(args[0])
 	switch use[1] {
+	case "TABLE.csv":
+		if first.Name == filetype.ONNX {
+			return usagef("%s is an ONNX model, and phases reads a table that lists models; dynamics follows one over its checkpoints", args[0])
+		}
 	case "CODES":
 		if first.Name == filetype.ONNX || strings.HasSuffix(first.Name, "picture") {
 			return usagef("%s is %s, and %s reads codes; make them first: onnxprobe codes MODEL DATA -o codes.parquet", args[0], first.Name, c.Name())

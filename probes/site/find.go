@@ -306,7 +306,7 @@ func (e *PatternError) Error() string {
 	if e.err != nil {
 		return e.err.Error()
 	}
-	return fmt.Sprintf("no site matches %q%s; %s %d: %q", e.Missed, e.meant(), whose, len(e.Names), e.Names)
+	return fmt.Sprintf("no site matches %q; %s %d: %q%s", e.Missed, whose, len(e.Names), e.Names, e.meant())
 }
 
 // meant is what a misspelt name may have meant: a name, or a part of names before a dot.
@@ -323,7 +323,7 @@ func (e *PatternError) meant() string {
 	names = slices.Compact(names)
 	for _, missed := range e.Missed {
 		if near := text.Nearest(strings.Trim(missed, "*."), names); near != nil && !slices.Contains(near, strings.Trim(missed, "*.")) {
-			return " (did you mean " + strings.Join(near, " or ") + "?)"
+			return "; did you mean " + strings.Join(near, " or ") + "?"
 		}
 	}
 	return ""
