@@ -38,6 +38,15 @@ func write(t *testing.T, path, text string) string {
 	return path
 }
 
+func slurped(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 func collect(t *testing.T, paths ...string) *Page {
 	t.Helper()
 	p, err := Collect(context.Background(), paths, Options{Sample: 50})

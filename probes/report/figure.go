@@ -3,9 +3,11 @@ package report
 import (
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"math"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -64,6 +66,20 @@ func (f *Figure) SVG(w io.Writer) error {
 	return nil
 }
 
+// svgText is a text as SVG, with its size and what it says.
+var svgText = regexp.MustCompile(`<text ([^>]*font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
+
+// fitted gives every text of an SVG the width that it was laid out for, so that it takes
+// no more room in the font of whoever looks at it.
+func fitted(svg string) string {
+	return svgText.ReplaceAllStringFunc(svg, func(text string) string {
+		m := svgText.FindStringSubmatch(text)
+		size, _ := strconv.ParseFloat(m[2], 64)
+		width := style(vg.Length(size)).Width(html.UnescapeString(m[3]))
+		return fmt.Sprintf("<text textLength=\"%.2f\" lengthAdjust=\"spacingAndGlyphs\" %s>%s</text>", float64(width), m[1], m[3])
+	})
+}
+
 // svgFixes name fonts that are at hand, leave pictures unblurred, and name their type right.
 var svgFixes = strings.NewReplacer("font-family:Liberation Sans",
 	"font-family:Liberation Sans,Arial,Helvetica,sans-serif", "<image ", "<image preserveAspectRatio=\"none\" ",
@@ -79,7 +95,7 @@ func (f *Figure) svg(background bool) (string, error) {
 	f.draw(d)
 	var b strings.Builder
 	_, err := c.WriteTo(&b)
-	return svgFixes.Replace(b.String()), err
+	return fitted(svgFixes.Replace(b.String())), err
 }
 
 var svgOpening = regexp.MustCompile(`(?s)^.*?<svg[^>]*>`)

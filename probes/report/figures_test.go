@@ -9,6 +9,8 @@ import (
 	"image/png"
 	"io"
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -124,6 +126,46 @@ func TestFiguresAreTheSameBytes(t *testing.T) {
 		}
 		if r, g, b, _ := m.At(0, 0).RGBA(); r != 0xffff || g != 0xffff || b != 0xffff {
 			t.Errorf("%s: a PNG is on white paper, and its corner is %v", name, m.At(0, 0))
+		}
+	}
+}
+
+// Every text has the width that it was laid out for, in whatever font it is shown: that of
+// golang.org/x/image, whose Liberation Sans has Arial's widths.
+func TestTextNeedsNoFont(t *testing.T) {
+	text := regexp.MustCompile(`<text[^>]*>[^<]*`)
+	fit := regexp.MustCompile(`textLength="([0-9.]+)" lengthAdjust="spacingAndGlyphs"[^>]*font-size:([0-9.]+)px[^>]*>([^<]*)`)
+	arial := map[rune]float64{'d': 556, 'i': 222, 's': 500, 't': 278, 'a': 556, 'n': 556, 'c': 500, 'e': 556} // of 1000, from its metrics
+	for name, f := range drawn(t) {
+		inner, err := f.inline()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, svg := range []string{inner, string(svgOf(t, f))} {
+			all := text.FindAllString(svg, -1)
+			if len(all) == 0 || len(all) != strings.Count(svg, "<text") {
+				t.Fatalf("%s: %d texts", name, len(all))
+			}
+			for _, s := range all {
+				m := fit.FindStringSubmatch(s)
+				if m == nil {
+					t.Fatalf("%s: a text has no width: %s", name, s)
+				}
+				width, _ := strconv.ParseFloat(m[1], 64)
+				size, _ := strconv.ParseFloat(m[2], 64)
+				if m[3] == "distance" {
+					want := 0.0
+					for _, r := range m[3] {
+						want += arial[r] / 1000 * size
+					}
+					if math.Abs(width-want) > 0.5 {
+						t.Errorf("%s: %q is %g wide, in Arial %g", name, m[3], width, want)
+					}
+				}
+				if !(width > 0) {
+					t.Errorf("%s: %q is %g wide", name, m[3], width)
+				}
+			}
 		}
 	}
 }
