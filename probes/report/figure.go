@@ -32,7 +32,16 @@ type Figure struct {
 	// which a page lays out in as many columns as it has room for.
 	key    *Figure
 	panels []*Figure
+	// large says that a page draws it as wide as it is itself: it has pictures.
+	large bool
+	// says is in words what a figure of a single bar shows: a page has it instead.
+	says string
+	// spots are the points behind which are pictures, known once the figure is drawn.
+	spots []spot
 }
+
+// Says is in words what a figure of a single bar shows, "" of every other.
+func (f *Figure) Says() string { return f.says }
 
 // ErrNoData says that there is nothing to draw.
 var ErrNoData = errors.New("there are no data to draw")
@@ -114,7 +123,8 @@ func (f *Figure) inline() (string, error) {
 			s = strings.ReplaceAll(s, fmt.Sprintf("%s:#%02X%02X%02X", property, c[0], c[1], c[2]), fmt.Sprintf("%s:var(--%s)", property, name))
 		}
 	}
-	return fmt.Sprintf("<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">", float64(f.width), float64(f.height), escape(f.Alt)) + s, nil
+	opening := fmt.Sprintf("<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">", float64(f.width), float64(f.height), escape(f.Alt))
+	return opening + strings.TrimSpace(s), nil
 }
 
 // refuse is the error of data that cannot be drawn.
@@ -155,9 +165,8 @@ func newPlot(x, y string) *plot.Plot {
 
 // paint draws a plot, and the titles of its axes in the middle beside the data. Left to
 // itself a title takes the middle of the values, which on a logarithmic axis is near the
-// end, and one longer than the data narrows them.
-func paint(p *plot.Plot, c draw.Canvas) {
-	var at draw.Canvas
+// end, and one longer than the data narrows them. at is where the data are.
+func paint(p *plot.Plot, c draw.Canvas) (at draw.Canvas) {
 	untitled(p, c, func(c draw.Canvas) {
 		p.Draw(c)
 		at = p.DataCanvas(c)
@@ -172,6 +181,7 @@ func paint(p *plot.Plot, c draw.Canvas) {
 	y := middle(p.Y.Label.Text, at.Min.Y, at.Max.Y, c.Min.Y, c.Max.Y)
 	s.Rotation, s.YAlign = math.Pi/2, draw.YTop
 	c.FillText(s, vg.Point{X: c.Min.X, Y: y}, p.Y.Label.Text)
+	return at
 }
 
 // untitled calls do with what is left of a canvas beside the titles of a plot's axes, and

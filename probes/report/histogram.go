@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"gonum.org/v1/plot/plotter"
+
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // binned are the numbers of one group of a histogram.
@@ -67,7 +69,7 @@ func histogramOn(stem, x string, log bool, groups ...binned) (*Figure, error) {
 		line.LineStyle = lineOf(i)
 		line.FillColor = fade(category(i), 48)
 		p.Add(line)
-		l = append(l, entry{fmt.Sprintf("%s (%d)", name(g.Name, 40), len(g.Values)), line})
+		l = append(l, entry{fmt.Sprintf("%s (%s)", name(g.Name, 40), text.Grouped(len(g.Values))), line})
 		alt += fmt.Sprintf(" %s: %d values, mean %.4g.", g.Name, len(g.Values), sum/float64(len(g.Values)))
 	}
 	if log {
@@ -75,7 +77,11 @@ func histogramOn(stem, x string, log bool, groups ...binned) (*Figure, error) {
 	}
 	p.Y.Min = 0
 	p.Y.Max *= 1.04
-	return single(Figure{Name: stem, Alt: strings.TrimSpace(alt)}, p, l), nil
+	says := ""
+	if len(groups) == 1 && low == high {
+		says = fmt.Sprintf("%s, all %s of %s: %s.", capital(x), text.Grouped(len(groups[0].Values)), groups[0].Name, num(low))
+	}
+	return single(Figure{Name: stem, Alt: strings.TrimSpace(alt), says: says}, p, l), nil
 }
 
 // binsOf chooses at most 32 bins.

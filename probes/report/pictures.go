@@ -48,7 +48,7 @@ func pictures(stem string, key pictureKey, tiles []tile, span func(i int) string
 		}
 	}
 	rows := (len(tiles) + columns - 1) / columns
-	f := Figure{Name: stem, Alt: alt, width: figureWidth, height: above + vg.Length(rows)*(side+below) + 16}
+	f := Figure{Name: stem, Alt: alt, large: true, width: figureWidth, height: above + vg.Length(rows)*(side+below) + 16}
 	f.draw = func(c draw.Canvas) {
 		c = margins(c)
 		key.draw(c)
@@ -61,7 +61,7 @@ func pictures(stem string, key pictureKey, tiles []tile, span func(i int) string
 			c.DrawImage(vg.Rectangle{Min: vg.Point{X: x, Y: top - h}, Max: vg.Point{X: x + w, Y: top}}, small[i])
 			s := style(10)
 			s.YAlign = draw.YTop
-			c.FillText(s, vg.Point{X: x, Y: top - h - 3}, name(t.Title, 19))
+			c.FillText(s, vg.Point{X: x, Y: top - h - 3}, tail(t.Title, 19))
 			s.Color = muted
 			c.FillText(s, vg.Point{X: x, Y: top - h - 16}, span(i))
 		}

@@ -42,6 +42,7 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		"change their side around an item", Head: []string{"radius", "items", "without", "mean", "standard deviation", "smallest", "median", "largest"}}
 	var groups []binned
 	var curve []curvePoint
+	without := 0
 	for i, radius := range radii {
 		values, missing := present(totals[i])
 		if len(values) == 0 {
@@ -49,8 +50,9 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		}
 		m, sd := moments(values)
 		s := slices.Sorted(slices.Values(values))
-		table.Rows = append(table.Rows, cells(radius, len(values), missing, fmt.Sprintf("%.2f", m),
-			fmt.Sprintf("%.2f", sd), num(s[0]), num((s[(len(s)-1)/2]+s[len(s)/2])/2), num(s[len(s)-1])))
+		table.Rows = append(table.Rows, cells(radius, len(values), missing, num(math.Round(m*100)/100),
+			num(math.Round(sd*100)/100), num(s[0]), num((s[(len(s)-1)/2]+s[len(s)/2])/2), num(s[len(s)-1])))
+		without = max(without, missing)
 		groups = append(groups, binned{"radius " + radius, values})
 		if x, err := strconv.ParseFloat(radius, 64); err == nil {
 			curve = append(curve, curvePoint{x, m, m - sd, m + sd})
@@ -60,6 +62,7 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		return fmt.Errorf("no item has a local complexity: %w", ErrNoData)
 	}
 	r.Tables = append(r.Tables, table)
+	r.around(groups, without)
 	const together = 12 // radii in a figure
 	for i := 0; i < len(groups); i += together {
 		r.figure("Local complexity of the items",

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 const (
@@ -41,7 +42,7 @@ func maps(c *collector, r *shown) error {
 	var rows []int
 	for i := range t.rows {
 		if len(tiles) == maxMaps {
-			r.note("The first %d of %d pictures.", maxMaps, t.rows)
+			r.note("The first %d of %s are shown, %s more are not.", maxMaps, text.Count(t.rows, "picture"), text.Grouped(t.rows-maxMaps))
 			break
 		}
 		m, err := readPicture(filepath.Dir(r.path), t.text("map", i))
@@ -51,6 +52,7 @@ func maps(c *collector, r *shown) error {
 		}
 		tiles, rows = append(tiles, tile{t.text("id", i), m, t.number("largest", i)}), append(rows, i)
 	}
+	r.found("Maps of %s.", text.Count(t.rows, "picture"))
 	for i := 0; i < len(tiles); i += mapsOfOne {
 		to := min(i+mapsOfOne, len(tiles))
 		stem, shown, places := fmt.Sprintf("maps-%d", i/mapsOfOne+1), tiles[i:to], rows[i:to]
