@@ -42,7 +42,7 @@ func TestReport(t *testing.T) {
 		t.Error("the page leads to the network, or leaves out what it should show")
 	}
 	// The nearest neighbor and the query of 50 searches of 100, and the groups.
-	if n := strings.Count(page, `<use href="#picture-`); n < 50*3 || !strings.Contains(page, "The sheet shows the 50 queries whose nearest neighbor is farthest of 100, the most doubtful first, and 50 more are not at all.") {
+	if n := strings.Count(page, `<use href="#picture-`); n < 50*3 || !strings.Contains(page, "The sheet shows 50 of 100 queries, those whose nearest neighbor is farthest first: they are the most doubtful. It leaves out 50 more.") {
 		t.Errorf("%d pictures of items that are alike", n)
 	}
 	if n := strings.Count(page, ` href="data:image/`); n < 100 || n > 200 {

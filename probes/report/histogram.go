@@ -79,7 +79,7 @@ func histogramOn(stem, x string, log bool, groups ...binned) (*Figure, error) {
 	p.Y.Max *= 1.04
 	says := ""
 	if len(groups) == 1 && low == high {
-		says = fmt.Sprintf("%s, all %s of %s: %s.", capital(x), text.Grouped(len(groups[0].Values)), groups[0].Name, num(low))
+		says = fmt.Sprintf("%s: %s, for all %s (%s).", capital(x), num(low), text.Grouped(len(groups[0].Values)), name(groups[0].Name, 40))
 	}
 	return single(Figure{Name: stem, Alt: strings.TrimSpace(alt), says: says}, p, l), nil
 }

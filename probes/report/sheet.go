@@ -103,16 +103,16 @@ func (s *sought) sheet(r *shown, most int) (shown []int) {
 			break
 		}
 	}
-	what, first := "queries", "whose nearest neighbor is farthest"
+	what, first := "queries", "those whose nearest neighbor is farthest"
 	if s.grouped {
-		what, first = "groups", "with the largest distances"
+		what, first = "groups", "those with the largest distances"
 	}
-	switch more := s.n() - len(shown); {
-	case more > 0:
-		r.note("The sheet shows the %s %s %s of %s, the most doubtful first, and %s more %s not at all.", text.Grouped(len(shown)), what, first,
-			text.Grouped(s.n()), text.Grouped(more), text.Are(more))
+	switch left := s.n() - len(shown); {
+	case left > 0:
+		r.note("The sheet shows %s of %s %s, %s first: they are the most doubtful. It leaves out %s more.", text.Grouped(len(shown)),
+			text.Grouped(s.n()), what, first, text.Grouped(left))
 	case s.n() > 1:
-		r.note("The sheet shows the %s %s first: they are the most doubtful.", what, first)
+		r.note("The sheet shows %s first: they are the most doubtful.", first)
 	}
 	return shown
 }
