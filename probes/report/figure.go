@@ -32,8 +32,8 @@ type Figure struct {
 	// which a page lays out in as many columns as it has room for.
 	key    *Figure
 	panels []*Figure
-	// large says that a page draws it as wide as it is itself: it has pictures.
-	large bool
+	// sheet says that a page shows its pictures as a contact sheet instead.
+	sheet bool
 	// says is in words what a figure of a single bar shows: a page has it instead.
 	says string
 	// spots are the points behind which are pictures, known once the figure is drawn.

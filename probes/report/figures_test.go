@@ -66,6 +66,10 @@ func drawn(t *testing.T) map[string]*Figure {
 	return figures
 }
 
+func pictureChart(stem, unit string, tiles []tile) (*Figure, error) {
+	return pictures(stem, ownScale(unit), tiles, func(i int) string { return share(tiles[i].Largest) })
+}
+
 func svgOf(t *testing.T, f *Figure) []byte {
 	t.Helper()
 	var b bytes.Buffer

@@ -155,7 +155,6 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 		}
 		return template.CSS(pageStyle)
 	},
-	"large":  func(f *Figure) bool { return f.large },
 	"key":    func(f *Figure) *Figure { return f.key },
 	"panels": func(f *Figure) []*Figure { return f.panels },
 	"few":    func(paths []string) []string { return paths[:min(len(paths), 20)] },
@@ -163,7 +162,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"wrap":   func(s string) template.HTML { return template.HTML(wrapped(s)) }, // which escapes
 	"id":     func(i int) string { return fmt.Sprintf("result-%d", i+1) },
 	"drawn": func(all []*Figure) []*Figure {
-		return slices.DeleteFunc(slices.Clone(all), func(f *Figure) bool { return f.says != "" })
+		return slices.DeleteFunc(slices.Clone(all), func(f *Figure) bool { return f.says != "" || f.sheet })
 	},
 }).Parse(pageHTML))
 

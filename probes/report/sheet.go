@@ -13,7 +13,11 @@ import (
 // Strip is a group of pictures on a page: those of items that belong together.
 type Strip struct {
 	Title string
-	Items []Item
+	// Caption says what the pictures show, and Key what their colours stand for; "" and nil
+	// where they are as they are.
+	Caption string
+	Key     *Figure
+	Items   []Item
 }
 
 // Item is one of a Strip, with its picture. An item whose picture cannot be read shows
@@ -103,16 +107,16 @@ func (s *sought) sheet(r *shown, most int) (shown []int) {
 			break
 		}
 	}
-	what, first := "queries", "those whose nearest neighbor is farthest"
+	what, first := "queries", "whose nearest neighbor is farthest"
 	if s.grouped {
-		what, first = "groups", "those with the largest distances"
+		what, first = "groups", "with the largest distances"
 	}
 	switch left := s.n() - len(shown); {
 	case left > 0:
-		r.note("The sheet shows %s of %s %s, %s first: they are the most doubtful. It leaves out %s more.", text.Grouped(len(shown)),
+		r.note("The sheet shows %s of %s %s, those %s first: they are the most doubtful. It leaves out %s more.", text.Grouped(len(shown)),
 			text.Grouped(s.n()), what, first, text.Grouped(left))
 	case s.n() > 1:
-		r.note("The sheet shows %s first: they are the most doubtful.", first)
+		r.note("The sheet shows the %s %s first: they are the most doubtful.", what, first)
 	}
 	return shown
 }

@@ -39,7 +39,9 @@ func long(c *collector, r *shown) error {
 		title := capital(m.title)
 		if whole := m.sites[""]; len(whole) > 0 {
 			for _, s := range whole {
-				if a, b := s.Points[0], s.Points[len(s.Points)-1]; len(r.Found) < 6 {
+				if a, b := s.Points[0], s.Points[len(s.Points)-1]; len(r.Found) < 6 && a.Y == b.Y {
+					r.found("%s (%s) stayed at %s.", capital(m.title), s.Name, num(a.Y))
+				} else if len(r.Found) < 6 {
 					r.found("%s (%s) went from %s to %s.", capital(m.title), s.Name, num(a.Y), num(b.Y))
 				}
 				a, b := s.Points[0], s.Points[len(s.Points)-1]

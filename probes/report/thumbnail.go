@@ -95,16 +95,16 @@ func (t *thumbnails) put(m image.Image, edge int) thumbnail {
 	}
 	var buf bytes.Buffer
 	w, h := m.Bounds().Dx(), m.Bounds().Dy()
-	kind, class, err := "jpeg", "", error(nil)
+	kind, err := "jpeg", error(nil)
 	if max(w, h) <= tiny {
-		kind, class, err = "png", ` class="small"`, png.Encode(&buf, m)
+		kind, err = "png", png.Encode(&buf, m)
 	} else {
 		err = jpeg.Encode(&buf, m, &jpeg.Options{Quality: 80})
 	}
 	if err != nil {
 		return thumbnail{}
 	}
-	element := fmt.Sprintf(`%s width="%d" height="%d" href="data:image/%s;base64,%s"/>`, class, w, h, kind, base64.StdEncoding.EncodeToString(buf.Bytes()))
+	element := fmt.Sprintf(` width="%d" height="%d" href="data:image/%s;base64,%s"/>`, w, h, kind, base64.StdEncoding.EncodeToString(buf.Bytes()))
 	n, ok := t.store[element]
 	if !ok {
 		if t.store == nil {

@@ -167,6 +167,8 @@ func (r *shown) grouped(s *sought, of int) {
 	switch {
 	case equal == s.n():
 		r.found("All have equal codes.")
+	case equal == 0:
+		r.found("Within a group codes differ in up to %s bits.", num(far))
 	default:
 		r.found("In %s all codes are equal; elsewhere they differ in up to %s bits.", text.Count(equal, "group"), num(far))
 	}
