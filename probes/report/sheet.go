@@ -42,9 +42,11 @@ func (i Item) text() string {
 }
 
 const (
-	// mostTogether is how many items of a group are shown, mostPictures of all groups.
+	// mostTogether is how many items of a group are shown, mostPictures of a sheet, mostOnPage
+	// of all sheets of a page.
 	mostTogether = 100
 	mostPictures = 1000
+	mostOnPage   = 3000
 )
 
 // sought gathers what was found for queries, or groups of duplicates: distances of all, and
@@ -88,7 +90,7 @@ func (s *sought) found(place int, distance float64) {
 
 // sheet are the queries or groups that are shown with their pictures, the most doubtful
 // first, and says which are not.
-func (s *sought) sheet(r *shown, most int) (shown []int) {
+func (c *collector) sheet(r *shown, s *sought) (shown []int) {
 	for k := range s.n() {
 		shown = append(shown, k)
 	}
@@ -102,10 +104,13 @@ func (s *sought) sheet(r *shown, most int) (shown []int) {
 	pictures := 0
 	for i, k := range shown {
 		pictures += min(s.counts[k], mostTogether)
-		if i == most || i > 0 && pictures > mostPictures {
+		if i == c.Pictures || i > 0 && (pictures > mostPictures || c.sheets+pictures > mostOnPage) {
 			shown = shown[:i]
 			break
 		}
+	}
+	for _, k := range shown {
+		c.sheets += min(s.counts[k], mostTogether)
 	}
 	what, first := "queries", "whose nearest neighbor is farthest"
 	if s.grouped {

@@ -148,9 +148,10 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 	points, unlabelled := make([]marked, n), map[bool]string{true: "no label", false: "items"}[labelled]
 	for i := range points {
 		points[i] = marked{X: x[i], Y: y[i], Group: cmp.Or(labels[i], unlabelled)}
-		if i < mostBehind {
+		if i < mostBehind && c.behind < mostSpots {
 			p := set.Picture(rows[i])
 			points[i].Behind = &p
+			c.behind++
 		}
 	}
 	sortByGroup(points)

@@ -31,7 +31,7 @@ func (c *collector) matches(r *shown, m *encoding.Matches) {
 			s.found(place, float64(n.Distance))
 		}
 	}
-	for _, q := range s.sheet(r, c.Pictures) {
+	for _, q := range c.sheet(r, &s) {
 		strip := Strip{Title: m.Queries.ID(q), Items: []Item{{Mark: "query", Caption: m.Queries.ID(q), Picture: m.Queries.Picture(q)}}}
 		for _, n := range m.Found[q] {
 			s.add(&strip, m.Base, m.Base.Picture(int(n.Row)), float64(n.Distance))
@@ -57,7 +57,7 @@ func search(c *collector, r *shown) error {
 		s.found(i-starts[len(starts)-1], t.number("distance", i))
 	}
 	base, queries := c.sets(r)
-	for _, q := range s.sheet(r, c.Pictures) {
+	for _, q := range c.sheet(r, &s) {
 		id := t.text("query", starts[q])
 		strip := Strip{Title: id, Items: []Item{{Mark: "query", Caption: id, Picture: encoding.Picture{ID: id}}}}
 		for i := starts[q]; i < end(starts, q, t.rows); i++ {
@@ -95,7 +95,7 @@ func (c *collector) groups(r *shown, g *encoding.Groups) {
 			s.found(place, float64(g.Codes.Distance(rows[0], row)))
 		}
 	}
-	for _, k := range s.sheet(r, c.Pictures) {
+	for _, k := range c.sheet(r, &s) {
 		rows := g.Members[k]
 		strip := s.group(k, k, len(rows))
 		for _, row := range rows {
@@ -126,7 +126,7 @@ func dedup(c *collector, r *shown) error {
 		s.found(i-starts[len(starts)-1], t.number("distance", i))
 	}
 	set, _ := c.sets(r)
-	for _, k := range s.sheet(r, c.Pictures) {
+	for _, k := range c.sheet(r, &s) {
 		from, to := starts[k], end(starts, k, t.rows)
 		strip := s.group(int(t.number("group", from)), k, to-from)
 		for i := from; i < to; i++ {

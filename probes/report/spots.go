@@ -17,9 +17,10 @@ type spot struct {
 }
 
 const (
-	// mostBehind is how many points of a figure have a picture behind them, and behindEdge the
-	// edge of these.
+	// mostBehind is how many points of a figure have a picture behind them, mostSpots of a
+	// page, and behindEdge the edge of these.
 	mostBehind = 500
+	mostSpots  = 2000
 	behindEdge = 144
 )
 
