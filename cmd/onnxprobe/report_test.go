@@ -48,7 +48,7 @@ func TestReport(t *testing.T) {
 	if n := strings.Count(page, ` href="data:image/`); n < 100 || n > 200 {
 		t.Errorf("%d pictures of 100 items in the page, want each once, and once small", n)
 	}
-	if n, drawn := len(list(t, figures)), strings.Count(page, `role="img"`); n != 2*drawn || drawn < 18 {
+	if n, drawn := len(list(t, figures)), strings.Count(page, `role="img"`)+strings.Count(page, `role="group" aria-label="Map of the codes`); n != 2*drawn || drawn < 18 {
 		t.Errorf("%d files of %d figures; want an SVG and a PNG each", n, drawn)
 	}
 	again := filepath.Join(dir, "again.html")

@@ -77,7 +77,10 @@ func (c *collector) add(path string, how func(c *collector, r *shown) error) err
 	if err != nil {
 		return c.skip(path, err)
 	}
-	r.manifested()
+	other := r.Attention
+	r.Attention = nil
+	r.manifested() // first
+	r.Attention = append(r.Attention, other...)
 	if len(r.Figures) == 0 && len(r.Tables) == 0 {
 		return c.skip(path, ErrNoData)
 	}

@@ -46,6 +46,7 @@ func (t *thumbnails) svg(f *Figure) (template.HTML, error) {
 		return template.HTML(s), nil
 	}
 	hint := fmt.Sprintf("A point shows its picture under the pointer, and keeps it after a click: %d of them do.", shown)
+	s = strings.Replace(s, `role="img"`, `role="group"`, 1) // an image has no links in it
 	return template.HTML(strings.TrimSuffix(s, "</svg>") + b.String() + "</svg>\n<p class=\"note\">" + hint + "</p>"), nil
 }
 
@@ -63,7 +64,7 @@ func (t *thumbnails) peek(b *strings.Builder, f *Figure, at spot, p thumbnail) {
 	if at.x < f.width/2 {
 		x = float64(f.width) - width - 3*edge
 	}
-	fmt.Fprintf(b, `<a class="spot" id="spot-%d" href="#spot-%[1]d"><circle cx="%.1f" cy="%.1f" r="5"/><title>%s</title>`,
+	fmt.Fprintf(b, `<a class="spot" id="spot-%d" href="#spot-%[1]d" tabindex="-1"><circle cx="%.1f" cy="%.1f" r="5"/><title>%s</title>`,
 		t.spots, float64(at.x), float64(at.y), escape(at.picture.ID))
 	fmt.Fprintf(b, `<g class="peek"><rect x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, x-edge, y-edge, width+2*edge, h+below+2*edge)
 	fmt.Fprintf(b, `<svg x="%.1f" y="%.1f" width="%.1f" height="%.1f" viewBox="0 0 %d %d"><use href="#picture-%d"/></svg>`, x, y, w, h, p.w, p.h, p.number)

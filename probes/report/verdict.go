@@ -69,7 +69,7 @@ func (r *shown) coded(red encoding.Redundancy, failed int) {
 	if red.Ratio >= collapsed && red.Items > 1 {
 		r.alarm("The regions collapse: %s share %s.", text.Count(red.Items, "item"), text.Count(red.Regions, "linear region"))
 	}
-	if failed > 0 {
+	if failed > 0 && r.manifest.Kind == "" && r.Kind == "" { // else that says so
 		r.alarm("%s without a code.", text.Count(failed, "item"))
 	}
 }

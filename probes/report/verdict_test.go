@@ -24,6 +24,8 @@ func TestVerdicts(t *testing.T) {
 		"collapsed": {"a.jsonl", row("1", "x", "00", 5) + row("2", "x", "00", 5) + row("3", "y", "00", 5) + row("4", "y", "01", 5), manifest,
 			"The 4 items lie in 2 linear regions.|Of 1,000 values of an item 5 lie so near",
 			"The regions collapse: 4 items share 2 linear regions.|7 of 8 bits have one value for all items.|3 of 2,000 items failed|1 bend of the network is unwatched, so codes do not tell all of its linear regions apart: swish/Mul.|5 in a thousand values are fragile"},
+		"failed, without a manifest": {"i.jsonl", row("1", "", "0f", 0) + row("2", "", "f0", 0) + `{"id": "3", "status": "error"}` + "\n", "",
+			"Each of the 2 items", "1 item without a code."},
 		"healthy": {"b.jsonl", row("1", "x", "0f", 0) + row("2", "x", "f0", 0), `{"verb": "codes", "summary": {"items": 2, "failed": 0}, "units": 100, "backend": "ort", "unwatched": []}`,
 			"Each of the 2 items has a linear region of its own.", ""},
 		"complexity": {"c.csv", "complexity\n0\n0\n3\n", `{"verb": "complexity", "settings": {"radius": [0.1]}}`,
