@@ -17,7 +17,8 @@ import (
 //
 // Its columns are, per radius, in total the number of units whose bit is not the same at
 // all vertices, "complexity"; and per site that number, "count", and its fraction of the
-// site's units, "fraction". Vertices go through the network in the batch dimension,
+// site's units, "fraction". Their parts have the same names however many radii there are:
+// of a radius of 0.05 "complexity" has r0.05, and "count" and "fraction" SITE@0.05. Vertices go through the network in the batch dimension,
 // several items to a batch where they fit; at no time does more than a batch of them
 // exist.
 type Complexity struct {
@@ -336,21 +337,13 @@ func (nb *Complexity) layOut(p *Plan, counts []int64, failed []bool) []result.Co
 	}
 	var perRadius, perSite []result.Part
 	for _, radius := range nb.Radii {
-		at := ""
-		if radii > 1 {
-			at = fmt.Sprintf("@%g", radius)
-			perRadius = append(perRadius, result.Part{Name: fmt.Sprintf("r%g", radius), Width: 1})
-		}
+		perRadius = append(perRadius, result.Part{Name: fmt.Sprintf("r%g", radius), Width: 1})
 		for i := range p.Sites {
-			perSite = append(perSite, result.Part{Name: p.Sites[i].Name + at, Width: 1})
+			perSite = append(perSite, result.Part{Name: fmt.Sprintf("%s@%g", p.Sites[i].Name, radius), Width: 1})
 		}
-	}
-	width := 0
-	if radii > 1 {
-		width = radii
 	}
 	return []result.Column{
-		{Name: "complexity", Values: total, Width: width, Parts: perRadius, Null: failed},
+		{Name: "complexity", Values: total, Width: radii, Parts: perRadius, Null: failed},
 		{Name: "count", Values: counts, Width: radii * sites, Parts: perSite, Null: failed},
 		{Name: "fraction", Values: fraction, Width: radii * sites, Parts: perSite, Null: failed},
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"math"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,6 +68,39 @@ func complexityOf(t *testing.T, args ...string) []map[string]any {
 	return rows(t, stdoutOf(t, with([]string{"complexity", mlp, "--random", "6", "--seed", "5", "-o", "-"}, args...)...))
 }
 
+// only is the value of the only key.
+func only(t *testing.T, v any) float64 {
+	t.Helper()
+	by, _ := v.(map[string]any)
+	for _, n := range by {
+		if f, ok := n.(float64); ok && len(by) == 1 {
+			return f
+		}
+	}
+	t.Fatalf("%v, want one number, by the radius", v)
+	return 0
+}
+
+// A row has the same shape for one radius as for several: what one radius gives is part of
+// what several give.
+func TestOneShapeOfComplexity(t *testing.T) {
+	needORT(t)
+	one, several := complexityOf(t, "--radius", "0.05"), complexityOf(t, "--radius", "0.05,0.5")
+	for i := range one {
+		for _, column := range []string{"complexity", "count", "fraction"} {
+			a, b := one[i][column].(map[string]any), several[i][column].(map[string]any)
+			if len(a) == 0 || len(b) != 2*len(a) {
+				t.Errorf("item %d, %s: %d keys of one radius, %d of two", i, column, len(a), len(b))
+			}
+			for name, n := range a {
+				if b[name] != n || !strings.HasSuffix(name, "0.05") {
+					t.Errorf("item %d, %s: %q is %v of one radius, %v of two", i, column, name, n, b[name])
+				}
+			}
+		}
+	}
+}
+
 func TestFramesAreSavedAndRead(t *testing.T) {
 	needORT(t)
 	frame := filepath.Join(t.TempDir(), "frame.npy")
@@ -82,10 +116,10 @@ func TestFramesAreSavedAndRead(t *testing.T) {
 		t.Fatalf("the frame has shape %v, want 9 directions of 64 dimensions", f.Shape)
 	}
 	got := complexityOf(t, "--radius", "0.3", "--frame", frame)
-	if a, b := column(want, "complexity"), column(got, "complexity"); !slices.Equal(a, b) {
+	if a, b := column(want, "complexity"), column(got, "complexity"); !reflect.DeepEqual(a, b) {
 		t.Errorf("with the saved frame %v, want %v", b, a)
 	}
-	if a, b := column(want, "complexity"), column(complexityOf(t, "--radius", "0.3", "--directions", "20"), "complexity"); slices.Equal(a, b) {
+	if a, b := column(want, "complexity"), column(complexityOf(t, "--radius", "0.3", "--directions", "20"), "complexity"); reflect.DeepEqual(a, b) {
 		t.Error("another frame gives the same counts: this test sees nothing")
 	}
 	bent := saveArray(t, frame, tensor.Of(slices.Repeat([]float32{1}, 128), 2, 64))
@@ -108,7 +142,7 @@ func TestComplexityFlags(t *testing.T) {
 	one := complexityOf(t, "--radius", "0.5", "--sites", inspectJSON(t, mlp).Sites[0].Name)
 	grew := false
 	for i := range both {
-		n, f, c := near[i]["complexity"].(float64), far[i]["complexity"].(float64), centre[i]["complexity"].(float64)
+		n, f, c := only(t, near[i]["complexity"]), only(t, far[i]["complexity"]), only(t, centre[i]["complexity"])
 		r := both[i]["complexity"].(map[string]any)
 		if r["r0.05"] != n || r["r0.5"] != f || n >= f {
 			t.Errorf("item %d: both radii %v, one by one %v and %v", i, r, n, f)
@@ -128,7 +162,7 @@ func TestComplexityFlags(t *testing.T) {
 			t.Errorf("item %d: the sites' counts %v add up to %v, not %v", i, count, sum, f)
 		}
 		g := gemm[i]["count"].(map[string]any)
-		grew = grew || gemm[i]["complexity"].(float64) > f
+		grew = grew || only(t, gemm[i]["complexity"]) > f
 		for name := range count {
 			if g[name] != count[name] {
 				t.Errorf("item %d: --include-gemm changes site %s", i, name)

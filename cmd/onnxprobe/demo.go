@@ -125,7 +125,15 @@ func unpack(dir string) error {
 // demoRow is what the demo reads of a line of its own results.
 type demoRow struct {
 	ID, Path, Digest string
-	Complexity       int
+	Complexity       map[string]int // by the radius, of which there is one
+}
+
+// units is how many change their side around the item.
+func (r demoRow) units() (n int) {
+	for _, at := range r.Complexity {
+		n += at
+	}
+	return n
 }
 
 func readRows(path string) ([]demoRow, error) {
@@ -153,10 +161,10 @@ func sayRegions(w io.Writer, rows []demoRow) {
 }
 
 func sayComplexity(w io.Writer, rows []demoRow) {
-	slices.SortStableFunc(rows, func(a, b demoRow) int { return cmp.Compare(a.Complexity, b.Complexity) })
+	slices.SortStableFunc(rows, func(a, b demoRow) int { return cmp.Compare(a.units(), b.units()) })
 	for k, r := range []demoRow{rows[0], rows[len(rows)/2], rows[len(rows)-1]} {
 		fmt.Fprintf(w, "%-8s  %4d of the units change their side around %s\n",
-			[]string{"smallest", "median", "largest"}[k], r.Complexity, r.ID)
+			[]string{"smallest", "median", "largest"}[k], r.units(), r.ID)
 	}
 }
 

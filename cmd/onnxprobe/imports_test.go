@@ -93,7 +93,7 @@ var diagram = map[string][]string{
 	},
 	"probes/report": {
 		"engine/dataset", "probes", "probes/bench", "probes/encoding", "probes/internal/draw", "probes/job",
-		"probes/partition", "probes/region/overlay", "probes/result",
+		"probes/partition", "probes/region/overlay", "probes/result", "probes/text",
 	},
 	"testdata": {},
 	"cmd/onnxprobe": {

@@ -43,7 +43,7 @@ func TestVerticesOfTwoInputsInFloat64(t *testing.T) {
 			return all
 		}
 		single, double := counts("float32"), counts("float64")
-		if len(single) != 4 || single[1].(float64) == 0 || !reflect.DeepEqual(single, double) {
+		if len(single) != 4 || only(t, single[1]) == 0 || !reflect.DeepEqual(single, double) {
 			t.Errorf("%v: float32 %v, float64 %v", of, single, double)
 		}
 	}

@@ -40,7 +40,7 @@ func TestPlot(t *testing.T) {
 		"regions":    {quick(with(pictures("codes", resnet, digits+"/3"), "--regions", "slic:4", "--channels", "-o", at("rc.parquet"))...), "Hamming distances between items"},
 		"around":     {quick(with(pictures("complexity", resnet, digits+"/3"), "--regions", "slic:4", "--radius", "0.05", "--directions", "2", "-o", at("rl.parquet"))...), "Local complexity, by site"},
 		"search":     {[]string{"search", at("given.parquet"), "--all", "-o", at("s.parquet")}, "Distances of the neighbors found"},
-		"dedup":      {[]string{"dedup", at("given.parquet"), "--distance", "0.2", "--json"}, `<figcaption>0/0276.png</figcaption>`},
+		"dedup":      {[]string{"dedup", at("given.parquet"), "--distance", "0.2", "--json"}, `title="0/0276.png"`},
 		"hash":       {quick(with(pictures("hash", resnet, digits+"/3"), "-o", at("job"))...), "The batch job"},
 	} {
 		for _, ext := range []string{".html", ".svg", ".png"} {

@@ -28,12 +28,12 @@ func TestComplexityOfRegions(t *testing.T) {
 			}
 			continue
 		}
-		count[id] = r["complexity"].(float64)
+		count[id] = only(t, r["complexity"])
 	}
 	var whole float64
 	for _, r := range rows(t, stdoutOf(t, with(args, "--directions", "4")...)) {
 		if r["id"] == name {
-			whole = r["complexity"].(float64)
+			whole = only(t, r["complexity"])
 		}
 	}
 	// The kernel is 3 x 3: two pixels square are seen by 9 positions of 8 channels.

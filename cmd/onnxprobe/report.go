@@ -70,7 +70,11 @@ func (f *reportFlags) run(c *cobra.Command, paths []string) error {
 	}
 	figures := 0
 	for _, s := range page.Sections {
-		figures += len(s.Figures)
+		for _, f := range s.Figures {
+			if f.Says() == "" {
+				figures++
+			}
+		}
 	}
 	said := text.Count(len(page.Sections), "result") + ", " + text.Count(figures, "figure")
 	if k := len(page.Skipped); k > 0 {

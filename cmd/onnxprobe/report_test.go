@@ -32,7 +32,7 @@ func TestReport(t *testing.T) {
 	}
 	page := slurp(t, out)
 	for _, want := range []string{"&lt;Digits&gt;", "codes: codes.parquet", "codes: digests.jsonl", "complexity: complexity.parquet", "complexity: complexity.npy", "hash: job", "evaluate: evaluate.json", "compare: compare.json",
-		"search: search.parquet", "dedup: dedup.jsonl", "notes.txt", "is of no result", "A sample of 60 of 100 items, seed 0.", "Map of the codes", "within a class", "Local complexity, by site", "Encoding properties", "The batch job",
+		"search: search.parquet", "dedup: dedup.jsonl", "notes.<wbr/>txt", "is of no result", "A sample of 60 of 100 items, seed 0.", "Map of the codes", "within a class", "Local complexity, by site", "Encoding properties", "The batch job",
 		"Sizes of the groups of duplicates", "Distances of the neighbors found", "Accuracy from the codes alone", "Bits that differ, of"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
@@ -42,11 +42,14 @@ func TestReport(t *testing.T) {
 		t.Error("the page leads to the network, or leaves out what it should show")
 	}
 	// The nearest neighbor and the query of 50 searches of 100, and the groups.
-	if n := strings.Count(page, `src="data:image/jpeg;base64,`); n < 50*3 || !strings.Contains(page, "The first 50 queries of 100") {
+	if n := strings.Count(page, `<use href="#picture-`); n < 50*3 || !strings.Contains(page, "The sheet shows 50 of 100 queries, those whose nearest neighbor is farthest first: they are the most doubtful. It leaves out 50 more.") {
 		t.Errorf("%d pictures of items that are alike", n)
 	}
-	if n, svg := len(list(t, figures)), strings.Count(page, "<svg "); n != 2*svg || svg < 18 {
-		t.Errorf("%d files of %d figures; want an SVG and a PNG each", n, svg)
+	if n := strings.Count(page, ` href="data:image/`); n < 100 || n > 200 {
+		t.Errorf("%d pictures of 100 items in the page, want each once, and once small", n)
+	}
+	if n, drawn := len(list(t, figures)), strings.Count(page, `role="img"`)+strings.Count(page, `role="group" aria-label="Map of the codes`); n != 2*drawn || drawn < 18 {
+		t.Errorf("%d files of %d figures; want an SVG and a PNG each", n, drawn)
 	}
 	again := filepath.Join(dir, "again.html")
 	stdoutOf(t, "report", filepath.Dir(at("x")), "-o", again, "--title", "<Digits>", "--sample", "60")

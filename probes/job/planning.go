@@ -66,6 +66,11 @@ func New(r Request) (*Plan, error) {
 	s := &p.Settings
 	s.Data.JPEG = picture.JPEGDecoder
 	s.Layout, s.Model, s.Sample = Layout, slices.Sorted(maps.Values(sums)), r.Data.Shape()
+	if s.Complexity != nil {
+		c := *s.Complexity
+		c.ByRadius = len(c.Radii) == 1
+		s.Complexity = &c
+	}
 	for i := range probed.Sites {
 		site := &probed.Sites[i]
 		s.Sites = append(s.Sites, fmt.Sprintf("%s:%d:%d", site.Name, site.Units, site.Planes()))

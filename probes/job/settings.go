@@ -67,6 +67,9 @@ type Complexity struct {
 	Frame  string    `json:"frame_sha256"`
 	Sign3  bool      `json:"sign3,omitempty"`
 	Centre bool      `json:"include_centre,omitempty"`
+	// ByRadius says that columns are named by the radius where there is one, as they are where
+	// there are several. New says it; in plans of earlier versions they were not.
+	ByRadius bool `json:"by_radius,omitempty"`
 }
 
 // Data is how inputs are read.
@@ -136,6 +139,10 @@ func (p *Plan) probes() ([]probes.Probe, error) {
 		list = append(list, probes.Channels{})
 	}
 	if c := s.Complexity; c != nil {
+		if len(c.Radii) == 1 && !c.ByRadius {
+			return nil, &VersionError{fmt.Errorf("the plan in %s is of an earlier version, in whose shards local complexity at one radius "+
+				"has columns that do not name it; finish the job with the program that planned it, or plan anew", p.dir)}
+		}
 		f, err := p.readFrame()
 		if err != nil {
 			return nil, err

@@ -59,7 +59,7 @@ type RowOptions struct {
 //	digest           the digest of the region code: see Digest
 //
 // and what RowOptions ask for, and with Agree its "agreement"; of local complexity, for each radius, "complexity", and
-// for each site "count" and "fraction" of the units inside. Sites without positions are
+// for each site "count" and "fraction" of the units inside, named as probes.Complexity does. Sites without positions are
 // left out. An item that failed, a region that the model does not see or that has no
 // units, and one that the source cannot give, is a row with an error; items without
 // regions have no row.

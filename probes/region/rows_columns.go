@@ -313,19 +313,14 @@ func (c *rowColumns) codeColumns() []result.Column {
 func (c *rowColumns) complexityColumns() []result.Column {
 	radii := c.of.o.Radii
 	var perRadius, perSite []result.Part
-	width := 0
 	for _, radius := range radii {
-		at := ""
-		if len(radii) > 1 {
-			at, width = fmt.Sprintf("@%g", radius), len(radii)
-			perRadius = append(perRadius, result.Part{Name: fmt.Sprintf("r%g", radius), Width: 1})
-		}
+		perRadius = append(perRadius, result.Part{Name: fmt.Sprintf("r%g", radius), Width: 1})
 		for _, s := range c.of.sites {
-			perSite = append(perSite, result.Part{Name: s.Site + at, Width: 1})
+			perSite = append(perSite, result.Part{Name: fmt.Sprintf("%s@%g", s.Site, radius), Width: 1})
 		}
 	}
 	return []result.Column{
-		{Name: "complexity", Values: c.complexity, Width: width, Parts: perRadius, Null: c.failed},
+		{Name: "complexity", Values: c.complexity, Width: len(radii), Parts: perRadius, Null: c.failed},
 		{Name: "count", Values: c.count, Width: len(perSite), Parts: perSite, Null: c.failed},
 		{Name: "fraction", Values: c.fraction, Width: len(perSite), Parts: perSite, Null: c.failed},
 	}

@@ -59,11 +59,15 @@ func barChart(stem, x string, sites []string, bars ...barSeries) (*Figure, error
 		top, bottom := slices.Index(b.Values, slices.Max(b.Values)), slices.Index(b.Values, slices.Min(b.Values))
 		alt += fmt.Sprintf(" %s: largest %.4g (%s), smallest %.4g (%s).", b.Name, b.Values[top], sites[top], b.Values[bottom], sites[bottom])
 	}
+	says := ""
+	if n == 1 && len(bars) == 1 {
+		says = fmt.Sprintf("%s of %s: %s.", capital(x), name(sites[0], 60), num(bars[0].Values[0]))
+	}
 	nominal(p, sites)
 	if p.X.Max <= 0 {
 		p.X.Max = 1
 	}
-	f := Figure{Name: stem, Alt: alt, height: 60 + vg.Length(n)*(vg.Length(len(bars))*(thick+1)+6)}
+	f := Figure{Name: stem, Alt: alt, says: says, height: 60 + vg.Length(n)*(vg.Length(len(bars))*(thick+1)+6)}
 	return single(f, p, l.unlessOne()), nil
 }
 

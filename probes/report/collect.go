@@ -79,6 +79,8 @@ type collector struct {
 	ctx  context.Context
 	page Page
 	seen map[string]bool
+	// sheets are the pictures of sheets so far, behind the points with a picture.
+	sheets, behind int
 }
 
 func newCollector(ctx context.Context, o Options) (*collector, error) {

@@ -38,6 +38,15 @@ func write(t *testing.T, path, text string) string {
 	return path
 }
 
+func slurped(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 func collect(t *testing.T, paths ...string) *Page {
 	t.Helper()
 	p, err := Collect(context.Background(), paths, Options{Sample: 50})
@@ -83,7 +92,7 @@ func TestDynamicsInEveryFormat(t *testing.T) {
 			t.Errorf("%s: figures %q, skipped %v", path, got, p.Skipped)
 			continue
 		}
-		if row := strings.Join(p.Sections[0].Tables[0].Rows[0], " "); row != "complexity train 0 2 1000 1002" {
+		if row := strings.Join(p.Sections[0].Tables[0].Rows[0], " "); row != "complexity train 0 2 1,000 1,002" {
 			t.Errorf("%s: the first row of the summary: %s", path, row)
 		}
 	}
@@ -144,7 +153,7 @@ func TestComplexityOfSeveralRadii(t *testing.T) {
 	if got := strings.Join(titles(p), "; "); got != "Local complexity of the items; Local complexity against the radius; Local complexity, by site" {
 		t.Fatalf("figures %q, skipped %v", got, p.Skipped)
 	}
-	if row := strings.Join(p.Sections[0].Tables[0].Rows[1], " "); row != "0.5 2 1 3.00 1.41 2 3 4" {
+	if row := strings.Join(p.Sections[0].Tables[0].Rows[1], " "); row != "0.5 2 1 3 1.41 2 3 4" {
 		t.Errorf("the row of radius 0.5: %s", row)
 	}
 	if alt := p.Sections[0].Figures[2].Alt; !strings.Contains(alt, "radius 0.5: largest 30 (a.b)") {

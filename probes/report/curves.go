@@ -83,7 +83,7 @@ func tiled(f Figure, plots []*plot.Plot, l legend) *Figure {
 		c = l.over(margins(c))
 		tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: 12, PadY: 10}
 		for i, p := range plots {
-			paint(p, tiles.At(c, i%columns, i/columns))
+			_ = paint(p, tiles.At(c, i%columns, i/columns))
 		}
 	}
 	return &f

@@ -87,7 +87,11 @@ func dotChart(stem string, a axisTitles, rows []string, dots ...dotSeries) (*Fig
 			p.X.Tick.Marker = plot.ConstantTicks(append([]plot.Tick{{Value: low, Label: "0"}}, logTicks(low*zeroStep, high)...))
 		}
 	}
-	f := Figure{Name: stem, Alt: alt, height: 60 + vg.Length(n)*vg.Length(12+4*len(dots))}
+	says := ""
+	if n == 1 && len(dots) == 1 {
+		says = fmt.Sprintf("%s of %s: %s.", capital(a.X), name(rows[0], 60), num(dots[0].Values[0].Value))
+	}
+	f := Figure{Name: stem, Alt: alt, says: says, height: 60 + vg.Length(n)*vg.Length(12+4*len(dots))}
 	return single(f, p, l.unlessOne()), nil
 }
 

@@ -3,9 +3,11 @@ package report
 import (
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"math"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -30,7 +32,16 @@ type Figure struct {
 	// which a page lays out in as many columns as it has room for.
 	key    *Figure
 	panels []*Figure
+	// sheet says that a page shows its pictures as a contact sheet instead.
+	sheet bool
+	// says is in words what a figure of a single bar shows: a page has it instead.
+	says string
+	// spots are the points behind which are pictures, known once the figure is drawn.
+	spots []spot
 }
+
+// Says is in words what a figure of a single bar shows, "" of every other.
+func (f *Figure) Says() string { return f.says }
 
 // ErrNoData says that there is nothing to draw.
 var ErrNoData = errors.New("there are no data to draw")
@@ -64,6 +75,20 @@ func (f *Figure) SVG(w io.Writer) error {
 	return nil
 }
 
+// svgText is a text as SVG, with its size and what it says.
+var svgText = regexp.MustCompile(`<text ([^>]*font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
+
+// fitted gives every text of an SVG the width that it was laid out for, so that it takes
+// no more room in the font of whoever looks at it.
+func fitted(svg string) string {
+	return svgText.ReplaceAllStringFunc(svg, func(text string) string {
+		m := svgText.FindStringSubmatch(text)
+		size, _ := strconv.ParseFloat(m[2], 64)
+		width := style(vg.Length(size)).Width(html.UnescapeString(m[3]))
+		return fmt.Sprintf("<text textLength=\"%.2f\" lengthAdjust=\"spacingAndGlyphs\" %s>%s</text>", float64(width), m[1], m[3])
+	})
+}
+
 // svgFixes name fonts that are at hand, leave pictures unblurred, and name their type right.
 var svgFixes = strings.NewReplacer("font-family:Liberation Sans",
 	"font-family:Liberation Sans,Arial,Helvetica,sans-serif", "<image ", "<image preserveAspectRatio=\"none\" ",
@@ -79,7 +104,7 @@ func (f *Figure) svg(background bool) (string, error) {
 	f.draw(d)
 	var b strings.Builder
 	_, err := c.WriteTo(&b)
-	return svgFixes.Replace(b.String()), err
+	return fitted(svgFixes.Replace(b.String())), err
 }
 
 var svgOpening = regexp.MustCompile(`(?s)^.*?<svg[^>]*>`)
@@ -98,7 +123,8 @@ func (f *Figure) inline() (string, error) {
 			s = strings.ReplaceAll(s, fmt.Sprintf("%s:#%02X%02X%02X", property, c[0], c[1], c[2]), fmt.Sprintf("%s:var(--%s)", property, name))
 		}
 	}
-	return fmt.Sprintf("<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">", float64(f.width), float64(f.height), escape(f.Alt)) + s, nil
+	opening := fmt.Sprintf("<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">", float64(f.width), float64(f.height), escape(f.Alt))
+	return opening + strings.TrimSpace(s), nil
 }
 
 // refuse is the error of data that cannot be drawn.
@@ -139,9 +165,8 @@ func newPlot(x, y string) *plot.Plot {
 
 // paint draws a plot, and the titles of its axes in the middle beside the data. Left to
 // itself a title takes the middle of the values, which on a logarithmic axis is near the
-// end, and one longer than the data narrows them.
-func paint(p *plot.Plot, c draw.Canvas) {
-	var at draw.Canvas
+// end, and one longer than the data narrows them. at is where the data are.
+func paint(p *plot.Plot, c draw.Canvas) (at draw.Canvas) {
 	untitled(p, c, func(c draw.Canvas) {
 		p.Draw(c)
 		at = p.DataCanvas(c)
@@ -156,6 +181,7 @@ func paint(p *plot.Plot, c draw.Canvas) {
 	y := middle(p.Y.Label.Text, at.Min.Y, at.Max.Y, c.Min.Y, c.Max.Y)
 	s.Rotation, s.YAlign = math.Pi/2, draw.YTop
 	c.FillText(s, vg.Point{X: c.Min.X, Y: y}, p.Y.Label.Text)
+	return at
 }
 
 // untitled calls do with what is left of a canvas beside the titles of a plot's axes, and

@@ -9,6 +9,8 @@ import (
 	"image/png"
 	"io"
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -42,9 +44,11 @@ func drawn(t *testing.T) map[string]*Figure {
 		"bars": func() (*Figure, error) {
 			return barChart("bars", "bits (%)", []string{"relu", hostile}, barSeries{"dead", []float64{3, 0}}, barSeries{"saturated", []float64{1, 2}})
 		},
-		"map": func() (*Figure, error) { return placeMap("map", []marked{{0, 1, "7"}, {1, 0, hostile}, {-1, -1, "7"}}) },
+		"map": func() (*Figure, error) {
+			return placeMap("map", []marked{{X: 0, Y: 1, Group: "7"}, {X: 1, Group: hostile}, {X: -1, Y: -1, Group: "7"}})
+		},
 		"phases": func() (*Figure, error) {
-			return phaseChart("phases", axisTitles{X: "width (units)", Y: "training step", LogX: true}, true, []marked{{10, 0, "under-expressive"}, {40, 100, "critically-expressive"}})
+			return phaseChart("phases", axisTitles{X: "width (units)", Y: "training step", LogX: true}, true, []marked{{X: 10, Group: "under-expressive"}, {X: 40, Y: 100, Group: "critically-expressive"}})
 		},
 		"dots": func() (*Figure, error) {
 			return dotChart("dots", axisTitles{X: "distance", LogX: true}, []string{"relu", hostile}, dotSeries{Name: "ahead", Values: []span{{0, 0, 0}, {0.01, 0.001, 0.1}}}, dotSeries{Name: hostile, Values: []span{{math.NaN(), 0, 0}, {3, 3, 3}}}, dotSeries{Name: "network", Values: []span{{1, 1, 1}}, Across: true})
@@ -60,6 +64,10 @@ func drawn(t *testing.T) map[string]*Figure {
 		figures[name] = f
 	}
 	return figures
+}
+
+func pictureChart(stem, unit string, tiles []tile) (*Figure, error) {
+	return pictures(stem, ownScale(unit), tiles, func(i int) string { return share(tiles[i].Largest) })
 }
 
 func svgOf(t *testing.T, f *Figure) []byte {
@@ -128,6 +136,46 @@ func TestFiguresAreTheSameBytes(t *testing.T) {
 	}
 }
 
+// Every text has the width that it was laid out for, in whatever font it is shown: that of
+// golang.org/x/image, whose Liberation Sans has Arial's widths.
+func TestTextNeedsNoFont(t *testing.T) {
+	text := regexp.MustCompile(`<text[^>]*>[^<]*`)
+	fit := regexp.MustCompile(`textLength="([0-9.]+)" lengthAdjust="spacingAndGlyphs"[^>]*font-size:([0-9.]+)px[^>]*>([^<]*)`)
+	arial := map[rune]float64{'d': 556, 'i': 222, 's': 500, 't': 278, 'a': 556, 'n': 556, 'c': 500, 'e': 556} // of 1000, from its metrics
+	for name, f := range drawn(t) {
+		inner, err := f.inline()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, svg := range []string{inner, string(svgOf(t, f))} {
+			all := text.FindAllString(svg, -1)
+			if len(all) == 0 || len(all) != strings.Count(svg, "<text") {
+				t.Fatalf("%s: %d texts", name, len(all))
+			}
+			for _, s := range all {
+				m := fit.FindStringSubmatch(s)
+				if m == nil {
+					t.Fatalf("%s: a text has no width: %s", name, s)
+				}
+				width, _ := strconv.ParseFloat(m[1], 64)
+				size, _ := strconv.ParseFloat(m[2], 64)
+				if m[3] == "distance" {
+					want := 0.0
+					for _, r := range m[3] {
+						want += arial[r] / 1000 * size
+					}
+					if math.Abs(width-want) > 0.5 {
+						t.Errorf("%s: %q is %g wide, in Arial %g", name, m[3], width, want)
+					}
+				}
+				if !(width > 0) {
+					t.Errorf("%s: %q is %g wide", name, m[3], width)
+				}
+			}
+		}
+	}
+}
+
 func TestFiguresRefuse(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	axes := axisTitles{X: "x", Y: "y", LogX: true}
@@ -154,8 +202,8 @@ func TestFiguresRefuse(t *testing.T) {
 		"too few values":       {func() (*Figure, error) { return barChart("f", "x", []string{"a", "b"}, barSeries{"m", []float64{1}}) }, "1 values for 2 sites", false},
 		"NaN in a bar":         {func() (*Figure, error) { return barChart("f", "x", []string{"a"}, barSeries{"m", []float64{nan}}) }, "is NaN", false},
 		"no places":            {func() (*Figure, error) { return placeMap("f", nil) }, "no data", true},
-		"a place nowhere":      {func() (*Figure, error) { return placeMap("f", []marked{{nan, 0, "g"}}) }, "is NaN", false},
-		"a setting below zero": {func() (*Figure, error) { return phaseChart("f", axes, true, []marked{{1, -1, "g"}}) }, "begins at 0", false},
+		"a place nowhere":      {func() (*Figure, error) { return placeMap("f", []marked{{X: nan, Group: "g"}}) }, "is NaN", false},
+		"a setting below zero": {func() (*Figure, error) { return phaseChart("f", axes, true, []marked{{X: 1, Y: -1, Group: "g"}}) }, "begins at 0", false},
 		"no dots":              {func() (*Figure, error) { return dotChart("f", axes, []string{"a"}) }, "no data", true},
 		"dots of nothing": {func() (*Figure, error) {
 			return dotChart("f", axes, []string{"a"}, dotSeries{Values: []span{{Value: nan}}})
@@ -196,7 +244,7 @@ func TestFiguresOfExtremes(t *testing.T) {
 			t.Fatal(err)
 		}
 		wellFormed(t, "histogram", svgOf(t, f))
-		if f, err = placeMap("f", []marked{{v, v, "a"}}); err != nil {
+		if f, err = placeMap("f", []marked{{X: v, Y: v, Group: "a"}}); err != nil {
 			t.Fatal(err)
 		}
 		wellFormed(t, "map of one place", svgOf(t, f))
@@ -223,7 +271,7 @@ func TestTicks(t *testing.T) {
 	for _, c := range []struct {
 		low, high float64
 		want      string
-	}{{0, 1e7, "0 1  100  10000  1e6 "}, {0, 1000, "0 1 10 100 1000"}, {3, 100, "5 10 20 50 100"}, {2, 2.5, "2"}, {0.01, 0.2, "0.01 0.02 0.05 0.1 0.2"}} {
+	}{{0, 1e7, "0 1  100  10,000  1e6 "}, {0, 1000, "0 1 10 100 1,000"}, {3, 100, "5 10 20 50 100"}, {2, 2.5, "2"}, {0.01, 0.2, "0.01 0.02 0.05 0.1 0.2"}} {
 		var got []string
 		for _, k := range logTicks(c.low, c.high) {
 			got = append(got, k.Label)

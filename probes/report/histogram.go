@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"gonum.org/v1/plot/plotter"
+
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // binned are the numbers of one group of a histogram.
@@ -18,6 +20,12 @@ type binned struct {
 // that groups of different sizes can be compared. All groups share the bins; those of
 // whole numbers hold equally many whole numbers each.
 func histogram(stem, x string, groups ...binned) (*Figure, error) {
+	return histogramOn(stem, x, false, groups...)
+}
+
+// histogramOn is a histogram whose x axis, and bins, can be logarithmic: for values of 0 or
+// more, of groups that lie far apart.
+func histogramOn(stem, x string, log bool, groups ...binned) (*Figure, error) {
 	low, high, whole := math.Inf(1), math.Inf(-1), true
 	for _, g := range groups {
 		if len(g.Values) == 0 {
@@ -33,7 +41,13 @@ func histogram(stem, x string, groups ...binned) (*Figure, error) {
 	if len(groups) == 0 {
 		return nil, noData(stem)
 	}
-	start, width, bins := binsOf(low, high, whole)
+	log = log && low >= 0 && high > low
+	place, edge := func(v float64) float64 { return v }, func(v float64) float64 { return v }
+	if log {
+		place, edge, whole = math.Log1p, math.Expm1, false
+	}
+	start, width, bins := binsOf(place(low), place(high), whole)
+	at := func(bin int) float64 { return edge(start + float64(bin)*width) }
 	p := newPlot(x, "share of values (%)")
 	p.X.Tick.Marker = linear{whole}
 	p.Add(grid(0.5, 0))
@@ -42,26 +56,32 @@ func histogram(stem, x string, groups ...binned) (*Figure, error) {
 	for i, g := range groups {
 		counts, sum := make([]float64, bins), 0.0
 		for _, v := range g.Values {
-			counts[min(max(int((v-start)/width), 0), bins-1)]++
+			counts[min(max(int((place(v)-start)/width), 0), bins-1)]++
 			sum += v
 		}
-		outline := plotter.XYs{{X: start, Y: 0}}
+		outline := plotter.XYs{{X: at(0), Y: 0}}
 		for b, n := range counts {
 			share := 100 * n / float64(len(g.Values))
-			outline = append(outline, plotter.XY{X: start + float64(b)*width, Y: share},
-				plotter.XY{X: start + float64(b+1)*width, Y: share})
+			outline = append(outline, plotter.XY{X: at(b), Y: share}, plotter.XY{X: at(b + 1), Y: share})
 		}
-		outline = append(outline, plotter.XY{X: start + float64(bins)*width, Y: 0})
+		outline = append(outline, plotter.XY{X: at(bins), Y: 0})
 		line, _ := plotter.NewLine(outline)
 		line.LineStyle = lineOf(i)
 		line.FillColor = fade(category(i), 48)
 		p.Add(line)
-		l = append(l, entry{fmt.Sprintf("%s (%d)", name(g.Name, 40), len(g.Values)), line})
+		l = append(l, entry{fmt.Sprintf("%s (%s)", name(g.Name, 40), text.Grouped(len(g.Values))), line})
 		alt += fmt.Sprintf(" %s: %d values, mean %.4g.", g.Name, len(g.Values), sum/float64(len(g.Values)))
+	}
+	if log {
+		logarithmic(&p.X, p.X.Min, p.X.Max)
 	}
 	p.Y.Min = 0
 	p.Y.Max *= 1.04
-	return single(Figure{Name: stem, Alt: strings.TrimSpace(alt)}, p, l), nil
+	says := ""
+	if len(groups) == 1 && low == high {
+		says = fmt.Sprintf("%s: %s, for all %s (%s).", capital(x), num(low), text.Grouped(len(groups[0].Values)), name(groups[0].Name, 40))
+	}
+	return single(Figure{Name: stem, Alt: strings.TrimSpace(alt), says: says}, p, l), nil
 }
 
 // binsOf chooses at most 32 bins.

@@ -91,6 +91,6 @@ func single(f Figure, p *plot.Plot, l legend) *Figure {
 		f.height = 280
 	}
 	f.height += l.height(f.width - 16)
-	f.draw = func(c draw.Canvas) { paint(p, l.over(margins(c))) }
+	f.draw = func(c draw.Canvas) { _ = paint(p, l.over(margins(c))) }
 	return &f
 }

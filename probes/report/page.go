@@ -30,11 +30,16 @@ type Section struct {
 	// Kind is the verb that made the result.
 	Kind string
 	// Path is where the result lies, Notes what is to be known of it.
-	Path    string
-	Notes   []string
+	Path  string
+	Notes []string
+	// Found says in sentences what the result shows, Attention what of it somebody should
+	// look at: together they are the verdict that a page begins with.
+	Found, Attention []string
+
 	Tables  []Table
 	Figures []*Figure
-	// Strips are pictures of the items that the result is about.
+	// Strips are the contact sheet: pictures of the items that the result is about, below
+	// the figures.
 	Strips []Strip
 	// Manifest is how the result came about, as text.
 	Manifest string
@@ -70,11 +75,17 @@ func (p *Page) Unshown() (groups []Unshown) {
 }
 
 // Main is the figure that comes first, others is how many more there are; nil of a
-// page without figures.
+// page without figures. One of a single bar, for which a page has a sentence, is it only
+// where there is no other.
 func (p *Page) Main() (main *Figure, others int) {
 	for _, s := range p.Sections {
-		if others += len(s.Figures); main == nil && others > 0 {
-			main = s.Figures[0]
+		for _, f := range s.Figures {
+			if main == nil || main.says != "" && f.says == "" {
+				main = f
+			}
+			if f.says == "" {
+				others++
+			}
 		}
 	}
 	return main, max(0, others-1)
@@ -101,7 +112,7 @@ func (p *Page) Draw(ext string) (write func(io.Writer) error, said string, err e
 	return main.SVG, said, nil
 }
 
-// WriteFigures writes every figure to a folder as SVG and PNG; with force also in place of
+// WriteFigures writes every figure of more than one bar to a folder as SVG and PNG; with force also in place of
 // files that are there, which else are an error that is fs.ErrExist.
 func (p *Page) WriteFigures(dir string, force bool) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -109,6 +120,9 @@ func (p *Page) WriteFigures(dir string, force bool) error {
 	}
 	for _, s := range p.Sections {
 		for _, f := range s.Figures {
+			if f.says != "" {
+				continue
+			}
 			for ext, write := range map[string]func(io.Writer) error{".svg": f.SVG, ".png": f.PNG} {
 				path := filepath.Join(dir, f.Name+ext)
 				if _, err := os.Lstat(path); err == nil && !force {
@@ -135,10 +149,6 @@ var stripStyle string
 var pageHTML string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"svg": func(f *Figure) (template.HTML, error) {
-		s, err := f.inline()
-		return template.HTML(s), err // ours: texts of files in it are escaped
-	},
 	"style": func(all []Section) template.CSS {
 		if slices.ContainsFunc(all, func(s Section) bool { return len(s.Strips) > 0 }) {
 			return template.CSS(pageStyle + stripStyle)
@@ -149,23 +159,52 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"panels": func(f *Figure) []*Figure { return f.panels },
 	"few":    func(paths []string) []string { return paths[:min(len(paths), 20)] },
 	"more":   func(paths []string) int { return max(0, len(paths)-20) },
-	"text":   Item.text,
+	"wrap":   func(s string) template.HTML { return template.HTML(wrapped(s)) }, // which escapes
 	"id":     func(i int) string { return fmt.Sprintf("result-%d", i+1) },
+	"drawn": func(all []*Figure) []*Figure {
+		return slices.DeleteFunc(slices.Clone(all), func(f *Figure) bool { return f.says != "" || f.sheet })
+	},
 }).Parse(pageHTML))
 
 // WritePage writes the report as one HTML page: no script, no other file, readable on a
 // phone, on paper, and in light and dark.
 func WritePage(w io.Writer, p Page) error {
 	var b strings.Builder
-	var t thumbnails
+	t := thumbnails{edge: edgeFor(p.pictures())}
 	if err := pageTemplate.Execute(&b, struct {
 		*Page
-		Thumbnail func(Item) template.HTML
-	}{&p, t.element}); err != nil {
+		Item   func(Item) template.HTML
+		SVG    func(*Figure) (template.HTML, error)
+		Stored func() template.HTML
+	}{&p, t.item, t.svg, t.stored}); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	_, err := io.WriteString(w, strings.Map(printable, strings.ToValidUTF8(b.String(), "\uFFFD")))
 	return err
+}
+
+// pictures is how many its sheets show.
+func (p *Page) pictures() int {
+	distinct := map[string]bool{}
+	for _, s := range p.Sections {
+		for k := range s.Strips {
+			s.Strips[k].each(func(i *Item, _ bool) { distinct[i.Picture.Path+" "+i.Picture.ID] = true })
+		}
+	}
+	return len(distinct)
+}
+
+// Alarms is how many sentences say what somebody should look at.
+func (p *Page) Alarms() (n int) {
+	for _, s := range p.Sections {
+		n += len(s.Attention)
+	}
+	return n
+}
+
+// Verdicts says whether there is anything to say of the results in short.
+func (p *Page) Verdicts() bool {
+	return len(p.Sections) > 1 || slices.ContainsFunc(p.Sections, func(s Section) bool { return len(s.Found)+len(s.Attention) > 0 })
 }
 
 // printable replaces what neither HTML nor XML can hold.

@@ -20,16 +20,14 @@ type tile struct {
 	Largest float64
 }
 
-// pictureChart draws heat maps over pictures, three in a row, each with its own scale from
-// nothing on.
-func pictureChart(stem, unit string, tiles []tile) (*Figure, error) {
-	return pictures(stem, pictureKey{unit, "none", "the picture's largest"}, tiles, func(i int) string { return share(tiles[i].Largest) })
-}
-
 // pictureKey is what colours stand for, and what the darkest and the brightest do.
 type pictureKey struct{ unit, from, to string }
 
-// pictures draws heat maps over pictures under a key, each above its range in words.
+// ownScale is the key of pictures each of which has its own scale, from nothing on.
+func ownScale(unit string) pictureKey { return pictureKey{unit, "none", "the picture's largest"} }
+
+// pictures draws heat maps over pictures, three in a row, under a key, each above its range
+// in words.
 func pictures(stem string, key pictureKey, tiles []tile, span func(i int) string) (*Figure, error) {
 	if len(tiles) == 0 {
 		return nil, noData(stem)
@@ -48,7 +46,7 @@ func pictures(stem string, key pictureKey, tiles []tile, span func(i int) string
 		}
 	}
 	rows := (len(tiles) + columns - 1) / columns
-	f := Figure{Name: stem, Alt: alt, width: figureWidth, height: above + vg.Length(rows)*(side+below) + 16}
+	f := Figure{Name: stem, Alt: alt, sheet: true, width: figureWidth, height: above + vg.Length(rows)*(side+below) + 16}
 	f.draw = func(c draw.Canvas) {
 		c = margins(c)
 		key.draw(c)
@@ -61,7 +59,7 @@ func pictures(stem string, key pictureKey, tiles []tile, span func(i int) string
 			c.DrawImage(vg.Rectangle{Min: vg.Point{X: x, Y: top - h}, Max: vg.Point{X: x + w, Y: top}}, small[i])
 			s := style(10)
 			s.YAlign = draw.YTop
-			c.FillText(s, vg.Point{X: x, Y: top - h - 3}, name(t.Title, 19))
+			c.FillText(s, vg.Point{X: x, Y: top - h - 3}, tail(t.Title, 19))
 			s.Color = muted
 			c.FillText(s, vg.Point{X: x, Y: top - h - 16}, span(i))
 		}
@@ -75,6 +73,13 @@ func share(v float64) string {
 		return "scale not known"
 	}
 	return fmt.Sprintf("up to %s %%", num(math.Round(1e4*v)/100))
+}
+
+// alone is a figure of nothing but the scale.
+func (k pictureKey) alone() *Figure {
+	f := Figure{Name: "key", Alt: fmt.Sprintf("Colors of %s, from %s to %s.", k.unit, k.from, k.to), width: figureWidth, height: 48}
+	f.draw = func(c draw.Canvas) { k.draw(margins(c)) }
+	return &f
 }
 
 // draw draws the scale above the pictures.

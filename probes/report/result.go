@@ -18,6 +18,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/partition"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // shown is a file or folder that is being shown, or what a verb has just printed.
@@ -76,6 +77,10 @@ func (c *collector) add(path string, how func(c *collector, r *shown) error) err
 	if err != nil {
 		return c.skip(path, err)
 	}
+	other := r.Attention
+	r.Attention = nil
+	r.manifested() // first
+	r.Attention = append(r.Attention, other...)
 	if len(r.Figures) == 0 && len(r.Tables) == 0 {
 		return c.skip(path, ErrNoData)
 	}
@@ -321,10 +326,17 @@ func (r *shown) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
-// cells are the texts of values.
+// cells are the texts of values, whole numbers with their digits parted.
 func cells(values ...any) (texts []string) {
 	for _, v := range values {
-		texts = append(texts, fmt.Sprint(v))
+		switch v := v.(type) {
+		case int:
+			texts = append(texts, text.Grouped(v))
+		case int64:
+			texts = append(texts, text.Grouped(v))
+		default:
+			texts = append(texts, fmt.Sprint(v))
+		}
 	}
 	return texts
 }

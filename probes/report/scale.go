@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"gonum.org/v1/plot"
+
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // fromZero spaces values by the logarithm of 1 + x.
@@ -102,8 +104,16 @@ func logTicks(low, high float64) (ticks []plot.Tick) {
 	return ticks
 }
 
-// num writes a number short: six digits, powers of ten only from a million on.
+// num writes a number short: six digits, those before the point parted by commas, and powers
+// of ten only from a million on.
 func num(v float64) string {
+	if whole := math.Trunc(v); math.Abs(whole) >= 1000 && math.Abs(v) < 999_999.5 {
+		_, rest, _ := strings.Cut(strconv.FormatFloat(v, 'g', 6, 64), ".")
+		if rest == "" {
+			return text.Grouped(int64(math.Round(v)))
+		}
+		return text.Grouped(int64(whole)) + "." + rest
+	}
 	s := strconv.FormatFloat(v, 'g', 6, 64)
 	if mantissa, exponent, ok := strings.Cut(s, "e+"); ok {
 		return mantissa + "e" + strings.TrimLeft(exponent, "0")

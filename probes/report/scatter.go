@@ -8,6 +8,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
 )
 
 // marked is a place in the plane with the group it belongs to, such as a label or a
@@ -15,6 +17,8 @@ import (
 type marked struct {
 	X, Y  float64
 	Group string
+	// Behind is the item's picture; nil for none.
+	Behind *encoding.Picture
 }
 
 // placeMap draws places without units, such as codes laid out by their distances, to one
@@ -78,7 +82,7 @@ func scatter(stem string, a axisTitles, logY bool, points []marked, radius vg.Le
 	f := Figure{Name: stem, Alt: alt}
 	if square {
 		f.height = 400
-		return squared(f, p, l), nil
+		return squared(f, p, l, points), nil
 	}
 	if a.LogX {
 		logarithmic(&p.X, p.X.Min, p.X.Max)
@@ -90,7 +94,7 @@ func scatter(stem string, a axisTitles, logY bool, points []marked, radius vg.Le
 }
 
 // squared is a figure of one plot whose axes have one scale.
-func squared(f Figure, p *plot.Plot, l legend) *Figure {
+func squared(f Figure, p *plot.Plot, l legend, points []marked) *Figure {
 	xmin, xmax, ymin, ymax := p.X.Min, p.X.Max, p.Y.Min, p.Y.Max
 	out := single(f, p, l)
 	out.draw = func(c draw.Canvas) {
@@ -102,7 +106,14 @@ func squared(f Figure, p *plot.Plot, l legend) *Figure {
 		scale := math.Max((xmax-xmin)/wide, (ymax-ymin)/high)
 		dx, dy := (scale*wide-(xmax-xmin))/2, (scale*high-(ymax-ymin))/2
 		p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = xmin-dx, xmax+dx, ymin-dy, ymax+dy
-		paint(p, c)
+		at = paint(p, c)
+		x, y := p.Transforms(&at)
+		out.spots = nil
+		for _, m := range points {
+			if m.Behind != nil {
+				out.spots = append(out.spots, spot{x(m.X), out.height - y(m.Y), *m.Behind})
+			}
+		}
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/onnxprobe/onnxprobe/probes/partition"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // affineFile shows a map that affine -o wrote, by what its manifest says.
@@ -34,12 +35,12 @@ func affine(r *shown, b []byte) error {
 		[]string{"row", "value", "norm of A", "b"}, rows...)
 	switch {
 	case len(a.Bent) > 0:
-		r.note("Not exact: the network is not piecewise linear, so this is its tangent.")
+		r.alarm("Not exact: the network is not piecewise linear, so this is its tangent.")
 	case a.Check != nil && a.Check.Exact:
-		r.note("Exact: inside the region the map is the network, to within %.0e.", a.Check.Tolerance)
+		r.found("Exact: inside the region the map is the network, to within %.0e.", a.Check.Tolerance)
 	}
 	if a.OnKnot > 0 {
-		r.note("%d units lie exactly on a knot.", a.OnKnot)
+		r.alarm("%s exactly on a knot, where two regions meet.", text.Count(a.OnKnot, "unit"))
 	}
 	var sites []string
 	ahead, behind := dotSeries{Name: "ahead"}, dotSeries{Name: "behind"}

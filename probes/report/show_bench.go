@@ -1,10 +1,13 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
+	"slices"
 
 	"github.com/onnxprobe/onnxprobe/probes/bench"
 )
@@ -23,7 +26,7 @@ func benchmark(r *shown, b []byte) error {
 	r.note("Model %s, engine %s on %s, %s of %d: %s.", filepath.Base(m.Model), m.Backend, m.Device, threads,
 		m.Machine.Cores, name(m.Machine.CPU, 80))
 	if m.Noisy {
-		r.note("The machine was noisy: rates vary by more than a fifth of their median. Read the ratio.")
+		r.alarm("The machine was noisy: rates vary by more than a fifth of their median. Read the ratio.")
 	}
 	t := Table{Caption: "Images a second, medians of the turns", Head: []string{"batch", "plain", "with codes", "ratio", "turns"}}
 	var rows []string
@@ -44,6 +47,11 @@ func benchmark(r *shown, b []byte) error {
 			fmt.Sprintf("%.3f", x.Ratio.Median), x.Turns))
 	}
 	r.Tables = append(r.Tables, t)
+	if n := len(m.Results); n > 0 {
+		best := slices.MaxFunc(m.Results, func(a, b *bench.Result) int { return cmp.Compare(a.Codes.Rate.Median, b.Codes.Rate.Median) })
+		r.found("With codes %s images a second at batch %d, %.0f %% of plain inference.", num(math.Round(best.Codes.Rate.Median*10)/10),
+			best.Batch, 100*best.Ratio.Median)
+	}
 	const lines = " Lines reach from the 10th to the 90th percentile of the turns."
 	r.figure("What codes cost",
 		"The rate with the codes of all sites over that of plain inference, turn by turn; 1 is no cost."+lines)(

@@ -8,6 +8,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/result"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // codes shows a result with codes, sketches or digests.
@@ -38,10 +39,13 @@ func codes(c *collector, r *shown) error {
 		Rows: [][]string{cells(red.Items, set.Failed, red.Regions, fmt.Sprintf("%.4f", red.Ratio))}}
 	if set.On != encoding.Digest {
 		u := encoding.Use(set, c.Threads)
+		r.bitsUsed(set.Bits, u.Dead, u.Saturated)
 		t.Head = append(t.Head, "bits", "dead", "saturated", "entropy")
 		t.Rows[0] = append(t.Rows[0], cells(set.Bits, u.Dead, u.Saturated, fmt.Sprintf("%.3f", u.Entropy))...)
 	}
 	r.Tables = append(r.Tables, t)
+	r.coded(red, set.Failed)
+	r.fragile()
 	if set.On == encoding.Digest {
 		r.note("Digests are equal or not: they have no distances to draw.")
 	} else if err := c.distances(r, set); err != nil {
@@ -113,9 +117,9 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 		n = n * 9 / 10
 	}
 	rows := sampleOf(set.Len(), n, c.Seed)
-	of := fmt.Sprintf("All %d items.", n)
+	of := fmt.Sprintf("All %s.", text.Count(n, "item"))
 	if n < set.Len() {
-		of = fmt.Sprintf("A sample of %d of %d items, seed %d.", n, set.Len(), c.Seed)
+		of = fmt.Sprintf("A sample of %s of %s, seed %d.", text.Grouped(n), text.Count(set.Len(), "item"), c.Seed)
 	}
 	d, err := pairDistances(c.ctx, set, rows)
 	if err != nil {
@@ -131,18 +135,24 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 		}
 	}
 	if set.On == encoding.Sketch && set.FullBits > 0 {
-		of += fmt.Sprintf(" The %d bits are a sample of codes of %d.", set.Bits, set.FullBits)
+		of += fmt.Sprintf(" The %s bits are a sample of codes of %s.", text.Grouped(set.Bits), text.Grouped(set.FullBits))
 	}
 	groups, caption := pairsOf(d, labels, labelled)
+	r.apart(groups)
 	r.figure("Hamming distances between items", caption+" "+of)(
-		histogram("hamming", fmt.Sprintf("Hamming distance (of %d bits)", set.Bits), groups...))
+		histogram("hamming", fmt.Sprintf("Hamming distance (of %s)", text.Count(set.Bits, "bit")), groups...))
 	x, y, share, err := planar(d)
 	if err != nil {
 		return err
 	}
 	points, unlabelled := make([]marked, n), map[bool]string{true: "no label", false: "items"}[labelled]
 	for i := range points {
-		points[i] = marked{x[i], y[i], cmp.Or(labels[i], unlabelled)}
+		points[i] = marked{X: x[i], Y: y[i], Group: cmp.Or(labels[i], unlabelled)}
+		if i < mostBehind && c.behind < mostSpots {
+			p := set.Picture(rows[i])
+			points[i].Behind = &p
+			c.behind++
+		}
 	}
 	sortByGroup(points)
 	r.figure("Map of the codes",

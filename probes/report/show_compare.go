@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/onnxprobe/onnxprobe/probes"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // comparison shows what compare --json says.
@@ -56,7 +57,7 @@ func determinism(r *shown, d *probes.Diff) error {
 	if len(d.Sites) == 0 {
 		return ErrNoData
 	}
-	t := Table{Caption: fmt.Sprintf("Bits that differ, of %d items; the outputs differ by at most %.3g", d.Items, d.Outputs),
+	t := Table{Caption: fmt.Sprintf("Bits that differ, of %s; the outputs differ by at most %.3g", text.Count(d.Items, "item"), d.Outputs),
 		Head: []string{"site", "bits", "differ", "items", "largest margin", "of scale"}}
 	var sites []string
 	var margins []span
@@ -67,7 +68,7 @@ func determinism(r *shown, d *probes.Diff) error {
 		million := func(n int64) float64 { return 1e6 * float64(n) / float64(max(s.Bits, 1)) }
 		sites, differ.Values = append(sites, s.Site), append(differ.Values, million(s.Flips))
 		flips += s.Flips
-		row, of := []string{s.Site, fmt.Sprint(s.Bits), fmt.Sprint(s.Flips), fmt.Sprint(s.Items), "", ""}, math.NaN()
+		row, of := []string{s.Site, text.Grouped(s.Bits), text.Grouped(s.Flips), text.Grouped(s.Items), "", ""}, math.NaN()
 		if s.Flips > 0 {
 			if row[4] = fmt.Sprintf("%.3g", s.Margin); s.Scale > 0 && finite(s.Margin) {
 				of = s.Margin / s.Scale
@@ -83,6 +84,7 @@ func determinism(r *shown, d *probes.Diff) error {
 		t.Rows = append(t.Rows, row)
 	}
 	r.Tables = append(r.Tables, t)
+	r.flipped(d, flips)
 	bars, caption := []barSeries{differ}, "Bits flip where a value lies within rounding of its knot."
 	switch {
 	case flips == 0:

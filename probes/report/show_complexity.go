@@ -21,6 +21,7 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 			return err
 		}
 		r.use(t.order...)
+		t.byRadius(r.radii())
 		if all == nil || all.rows == 0 {
 			all = t
 			continue
@@ -33,7 +34,7 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 	if all == nil {
 		return ErrNoData
 	}
-	radii, totals := totalsOf(all, r.radii())
+	radii, totals := totalsOf(all)
 	if len(radii) == 0 {
 		return ErrNoData
 	}
@@ -41,6 +42,7 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		"change their side around an item", Head: []string{"radius", "items", "without", "mean", "standard deviation", "smallest", "median", "largest"}}
 	var groups []binned
 	var curve []curvePoint
+	without := 0
 	for i, radius := range radii {
 		values, missing := present(totals[i])
 		if len(values) == 0 {
@@ -48,8 +50,9 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		}
 		m, sd := moments(values)
 		s := slices.Sorted(slices.Values(values))
-		table.Rows = append(table.Rows, cells(radius, len(values), missing, fmt.Sprintf("%.2f", m),
-			fmt.Sprintf("%.2f", sd), num(s[0]), num((s[(len(s)-1)/2]+s[len(s)/2])/2), num(s[len(s)-1])))
+		table.Rows = append(table.Rows, cells(radius, len(values), missing, num(math.Round(m*100)/100),
+			num(math.Round(sd*100)/100), num(s[0]), num((s[(len(s)-1)/2]+s[len(s)/2])/2), num(s[len(s)-1])))
+		without = max(without, missing)
 		groups = append(groups, binned{"radius " + radius, values})
 		if x, err := strconv.ParseFloat(radius, 64); err == nil {
 			curve = append(curve, curvePoint{x, m, m - sd, m + sd})
@@ -59,12 +62,13 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 		return fmt.Errorf("no item has a local complexity: %w", ErrNoData)
 	}
 	r.Tables = append(r.Tables, table)
-	for i := 0; i < len(groups) && i < 12; i += 3 {
+	r.around(groups, without)
+	const together = 12 // radii in a figure
+	for i := 0; i < len(groups); i += together {
 		r.figure("Local complexity of the items",
 			"How many units change their side among the vertices around an item; more units, more linear "+
 				"regions nearby.")(
-			histogram(stem("complexity", strconv.Itoa(i/3+1)), "local complexity (units)",
-				groups[i:min(len(groups), i+3)]...))
+			histogramOn(numbered("complexity", i/together), "local complexity (units)", len(groups) > 1, groups[i:min(len(groups), i+together)]...))
 	}
 	if len(curve) >= 3 {
 		r.figure("Local complexity against the radius",
@@ -76,31 +80,47 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 	return nil
 }
 
-// totalsOf are the totals for each radius, which is named as the file names it.
-func totalsOf(t *columns, known []float64) (radii []string, totals [][]float64) {
-	if v, ok := t.numbers["complexity"]; ok {
-		radius := "one"
-		if len(known) == 1 {
-			radius = num(known[0])
-		}
-		return []string{radius}, [][]float64{v}
+// byRadius names the columns of one radius as those of several are named, and as results of
+// earlier versions did not; a radius that is not known is "one".
+func (c *columns) byRadius(known []float64) {
+	total, ok := c.numbers["complexity"]
+	if !ok {
+		return
 	}
+	radius := "one"
+	if len(known) == 1 {
+		radius = strconv.FormatFloat(known[0], 'g', -1, 64)
+	}
+	delete(c.numbers, "complexity")
+	c.numbers["complexity.r"+radius] = total
+	for i, n := range c.order {
+		switch values := c.numbers[n]; {
+		case n == "complexity":
+			c.order[i] = "complexity.r" + radius
+		case strings.HasPrefix(n, "fraction."):
+			c.order[i] = n + "@" + radius
+			delete(c.numbers, n)
+			c.numbers[c.order[i]] = values
+		}
+	}
+}
+
+// totalsOf are the totals for each radius, which is named as the file names it.
+func totalsOf(t *columns) (radii []string, totals [][]float64) {
 	for _, part := range t.below("complexity") {
 		radii, totals = append(radii, strings.TrimPrefix(part, "r")), append(totals, t.numbers["complexity."+part])
 	}
 	return radii, totals
 }
 
-// siteFractions draws the mean fraction of each site's units, for three radii at the most.
+// siteFractions draws the mean fraction of each site's units, for so many radii at the most
+// in one figure.
 func siteFractions(r *shown, t *columns, radii []string) {
-	shown := radii
-	if len(radii) > 3 {
-		shown = []string{radii[0], radii[len(radii)/2], radii[len(radii)-1]}
-	}
+	const most = 6
 	var sites []string
 	for _, part := range t.below("fraction") {
 		site := part
-		if at := strings.LastIndex(part, "@"); at >= 0 && len(radii) > 1 {
+		if at := strings.LastIndex(part, "@"); at >= 0 {
 			site = part[:at]
 		}
 		if !slices.Contains(sites, site) {
@@ -114,22 +134,28 @@ func siteFractions(r *shown, t *columns, radii []string) {
 		return
 	}
 	var bars []barSeries
-	for _, radius := range shown {
+	for _, radius := range radii {
 		b := barSeries{Name: "radius " + radius}
 		for _, site := range sites {
-			column := "fraction." + site
-			if len(radii) > 1 {
-				column += "@" + radius
-			}
-			values, _ := present(t.numbers[column])
+			values, _ := present(t.numbers["fraction."+site+"@"+radius])
 			m, _ := moments(values)
 			b.Values = append(b.Values, 100*m)
 		}
 		bars = append(bars, b)
 	}
-	r.figure("Local complexity, by site",
-		"Mean over the items of the share of a site's units that change their side around an item.")(
-		barChart("fractions", "units that change their side (%)", sites, bars...))
+	for i := 0; i < len(bars); i += most {
+		r.figure("Local complexity, by site",
+			"Mean over the items of the share of a site's units that change their side around an item.")(
+			barChart(numbered("fractions", i/most), "units that change their side (%)", sites, bars[i:min(len(bars), i+most)]...))
+	}
+}
+
+// numbered is the stem of one of several figures of a kind.
+func numbered(name string, i int) string {
+	if i == 0 {
+		return name
+	}
+	return stem(name, strconv.Itoa(i+1))
 }
 
 // present are the finite values.

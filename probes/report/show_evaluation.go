@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // accuracies are those of an evaluation that are shown.
@@ -38,15 +39,16 @@ func evaluation(r *shown, b []byte) error {
 	}
 	r.Tables = append(r.Tables, encodings(all))
 	if c := e.Churn; c != nil {
-		text := fmt.Sprintf("Churn: %d of %d items moved to another region.", c.Moved, c.Items)
+		said := fmt.Sprintf("Churn: %s of %s moved to another region.", text.Grouped(c.Moved), text.Count(c.Items, "item"))
 		if c.Mean != nil {
-			text += fmt.Sprintf(" Codes differ in %.1f bits on average.", *c.Mean)
+			said += fmt.Sprintf(" Codes differ in %.1f bits on average.", *c.Mean)
 		}
-		r.Notes = append(r.Notes, text)
+		r.found("%s", said)
 	}
 	if e.Kernel != "" {
 		r.Notes = append(r.Notes, "Kernel score (NASWOT): "+e.Kernel+".")
 	}
+	r.evaluated(all)
 	var sites []string
 	for _, x := range all {
 		sites = append(sites, x.Name)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	planned "github.com/onnxprobe/onnxprobe/probes/job"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 func isJob(dir string) bool {
@@ -36,7 +37,14 @@ func job(c *collector, r *shown) error {
 		cells(s.Shards, s.Done, len(s.Aside), len(s.Missing), s.Items, s.Finished, s.Failed, s.Bytes,
 			fmt.Sprintf("%.1f", s.ItemsPerSecond)))
 	if !s.Success {
-		r.note("The job is not finished.")
+		r.alarm("The job is not finished: %s of %s are done.", text.Grouped(s.Done), text.Count(s.Shards, "shard"))
+	}
+	r.found("%s of %s are done.", text.Grouped(s.Finished), text.Count(s.Items, "item"))
+	if s.Failed > 0 {
+		r.alarm("%s failed.", text.Count(s.Failed, "item"))
+	}
+	if n := len(s.Aside); n > 0 {
+		r.alarm("%s %s set aside.", text.Count(n, "shard"), text.Are(n))
 	}
 	for _, e := range s.Errors {
 		r.Notes = append(r.Notes, name(e, 300))

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // long shows a table with a row for each step, set, site, radius and measure, such as the
@@ -24,7 +26,7 @@ func long(c *collector, r *shown) error {
 		return fmt.Errorf("no row has a step and a value: %w", ErrNoData)
 	}
 	if skipped > 0 {
-		r.note("%d rows without a value are left out.", skipped)
+		r.alarm("%s without a value %s left out.", text.Count(skipped, "row"), text.Are(skipped))
 	}
 	for i := range t.rows {
 		if why := t.text("error", i); why != "" && len(r.Notes) < 10 {
@@ -37,6 +39,11 @@ func long(c *collector, r *shown) error {
 		title := capital(m.title)
 		if whole := m.sites[""]; len(whole) > 0 {
 			for _, s := range whole {
+				if a, b := s.Points[0], s.Points[len(s.Points)-1]; len(r.Found) < 6 && a.Y == b.Y {
+					r.found("%s (%s) stayed at %s.", capital(m.title), s.Name, num(a.Y))
+				} else if len(r.Found) < 6 {
+					r.found("%s (%s) went from %s to %s.", capital(m.title), s.Name, num(a.Y), num(b.Y))
+				}
 				a, b := s.Points[0], s.Points[len(s.Points)-1]
 				summary.Rows = append(summary.Rows, []string{m.title, s.Name, num(a.X), num(a.Y), num(b.X), num(b.Y)})
 			}

@@ -9,7 +9,9 @@ import (
 	"math"
 	"path/filepath"
 
+	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/region/overlay"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 const (
@@ -41,7 +43,7 @@ func maps(c *collector, r *shown) error {
 	var rows []int
 	for i := range t.rows {
 		if len(tiles) == maxMaps {
-			r.note("The first %d of %d pictures.", maxMaps, t.rows)
+			r.note("The first %d of %s are shown, %s more are not.", maxMaps, text.Count(t.rows, "picture"), text.Grouped(t.rows-maxMaps))
 			break
 		}
 		m, err := readPicture(filepath.Dir(r.path), t.text("map", i))
@@ -51,28 +53,33 @@ func maps(c *collector, r *shown) error {
 		}
 		tiles, rows = append(tiles, tile{t.text("id", i), m, t.number("largest", i)}), append(rows, i)
 	}
+	r.found("Maps of %s.", text.Count(t.rows, "picture"))
+	title, caption := "Local complexity over the picture",
+		"Bright where many of the units that stand for a place change their side around the picture: the share of a position's "+
+			"units, mean over the sites. Each picture has its own scale, up to the share below it."
+	key := ownScale("units that change (share of a position's)")
+	span := func(k int) string { return share(tiles[k].Largest) }
+	if agreement && len(rows) > 0 {
+		reference := name(t.text("reference", rows[0]), 80)
+		title, caption = "Agreement with "+reference,
+			"Bright where the channels of the code are as in "+reference+", which is outlined in its picture: the share of a "+
+				"position's bits that are set where at half or more of the positions inside the reference they are, and not set "+
+				"where they are not, mean over the sites. One scale for all pictures, that of the reference's; below each picture "+
+				"its least and largest agreement."
+		key = pictureKey{"bits as in the reference (share of a position's)", percent("from", rows[0]), percent("to", rows[0])}
+		span = func(k int) string { return percent("least", rows[k]) + " to " + percent("largest", rows[k]) }
+	}
+	sheet := Strip{Title: title, Caption: caption, Key: key.alone()}
+	for k, i := range rows {
+		at := encoding.Picture{ID: t.text("id", i), Path: filepath.Join(r.Path, t.text("map", i))}
+		sheet.Items = append(sheet.Items, Item{Caption: at.ID, Detail: span(k), Picture: at})
+	}
+	if sheet.Items != nil {
+		r.Strips = append(r.Strips, sheet)
+	}
 	for i := 0; i < len(tiles); i += mapsOfOne {
 		to := min(i+mapsOfOne, len(tiles))
-		stem, shown, places := fmt.Sprintf("maps-%d", i/mapsOfOne+1), tiles[i:to], rows[i:to]
-		if !agreement {
-			r.figure("Local complexity over the picture",
-				"Bright where many of the units that stand for a place change their side around the picture: the "+
-					"share of a position's units, mean over the sites. Each picture has its own scale, up to the "+
-					"share below it.")(
-				pictureChart(stem, "units that change (share of a position's)", shown))
-			continue
-		}
-		reference := name(t.text("reference", places[0]), 80)
-		key := pictureKey{"bits as in the reference (share of a position's)",
-			percent("from", places[0]), percent("to", places[0])}
-		r.figure("Agreement with "+reference,
-			"Bright where the channels of the code are as in "+reference+", which is outlined in its picture: the "+
-				"share of a position's bits that are set where at half or more of the positions inside the reference "+
-				"they are, and not set where they are not, mean over the sites. One scale for all pictures, that of "+
-				"the reference's; below each picture its least and largest agreement.")(
-			pictures(stem, key, shown, func(i int) string {
-				return percent("least", places[i]) + " to " + percent("largest", places[i])
-			}))
+		r.figure(title, caption)(pictures(fmt.Sprintf("maps-%d", i/mapsOfOne+1), key, tiles[i:to], func(k int) string { return span(i + k) }))
 	}
 	return nil
 }

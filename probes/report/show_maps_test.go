@@ -47,4 +47,12 @@ func TestMapsOfAgreement(t *testing.T) {
 			t.Errorf("the scale does not say %s", want)
 		}
 	}
+	// A page shows them as a sheet under the key, each once, which a click enlarges.
+	page := pageOf(t, *p)
+	for want, n := range map[string]int{`<details class="picture">`: 2, ` href="data:image/`: 2, `aria-label="Colors of bits as in the reference`: 1,
+		`<span class="detail">62.5 % to 90 %</span>`: 1, "Agreement with x.<wbr/>png#7": 1, "<svg viewBox": 3} {
+		if got := strings.Count(page, want); got != n {
+			t.Errorf("the page has %d of %s, want %d", got, want, n)
+		}
+	}
 }

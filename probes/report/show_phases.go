@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // settings are the columns that can be axes of a phase chart, with their titles.
@@ -39,6 +41,15 @@ func phases(c *collector, r *shown) error {
 		return err
 	}
 	r.Kind = "phases"
+	counts := map[string]int{}
+	for i := range t.rows {
+		counts[t.text("regime", i)]++
+	}
+	for _, regime := range regimes {
+		if n := counts[regime.name]; n > 0 {
+			r.found("%s: %s.", capital(regime.name), text.Count(n, "setting"))
+		}
+	}
 	for _, pair := range pairsIn(t) {
 		phasesOf(r, t, pair)
 	}

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"image"
 	"image/jpeg"
+	"image/png"
 	"math"
 	"regexp"
 	"slices"
@@ -19,32 +20,22 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 )
 
-// thumb is the edge of a thumbnail.
-const thumb = 112
-
-// Strip is a row of pictures on a page: those of items that belong together.
-type Strip struct {
-	Title string
-	Items []Item
-}
-
-// Item is one of a Strip: what stands below the picture, and where that lies. An item
-// whose picture cannot be read shows its name.
-type Item struct {
-	Caption string
-	Picture encoding.Picture
-}
-
 // thumbnails makes pictures small. It remembers the files opened last, which can hold many
-// items, and what it made.
+// items, and what it made: a page has every picture once, in a store at its end.
 type thumbnails struct {
-	open []*container // the latest first
-	made map[string]template.HTML
+	edge  int          // of a picture, at most
+	open  []*container // the latest first
+	made  map[string]thumbnail
+	store map[string]int // of what was encoded, its number
+	all   []string       // elements, by their numbers
+	spots int            // of all figures, so far
 }
+
+// thumbnail is a picture of the store with its size; 0 where there is no picture.
+type thumbnail struct{ number, w, h int }
 
 const (
 	maxContainers = 16
-	maxThumbs     = 10_000
 	// maxMembers is how many items of a file are told by their names.
 	maxMembers = 1 << 20
 )
@@ -57,48 +48,123 @@ type container struct {
 	members      map[string]int  // by the IDs, made when they are asked for
 }
 
-// element is an item's picture as an element of a page, or its name.
-func (t *thumbnails) element(i Item) template.HTML {
-	p := i.Picture
-	key := fmt.Sprintf("%q %q", p.Path, p.ID)
-	html, ok := t.made[key]
-	if !ok {
-		if t.made == nil || len(t.made) >= maxThumbs {
-			t.made = map[string]template.HTML{}
-		}
-		html = thumbnail(escape(p.ID), t.read(p))
-		t.made[key] = html
+// edgeFor is the edge of a picture on a page with so many of them: enough to be looked at
+// enlarged where there are few, and of some hundred not more than about 10 MB of a page.
+func edgeFor(pictures int) int {
+	switch {
+	case pictures <= 60:
+		return 512
+	case pictures <= 200:
+		return 384
+	case pictures <= 600:
+		return 288
 	}
-	return html
+	return sheetEdge
 }
 
-// thumbnail is a picture made small, or where there is none the name of the item.
-func thumbnail(name string, m image.Image) template.HTML {
-	if m == nil {
-		return template.HTML(fmt.Sprintf(`<div class="name" title="%s">%[1]s</div>`, name))
+// sheetEdge is that of a picture on a sheet; tiny is that of one without loss.
+const (
+	sheetEdge = 224
+	tiny      = 64
+)
+
+// of is an item's picture with an edge at most, put into the store.
+func (t *thumbnails) of(p encoding.Picture, edge int) thumbnail {
+	key := fmt.Sprintf("%d %q %q", edge, p.Path, p.ID)
+	made, ok := t.made[key]
+	if !ok {
+		made = t.put(t.read(p), edge)
+		if t.made == nil {
+			t.made = map[string]thumbnail{}
+		}
+		t.made[key] = made
 	}
-	class := ` class="small"`
-	if b := m.Bounds(); b.Dx() > thumb || b.Dy() > thumb {
-		class = ""
-		scale := float64(thumb) / float64(max(b.Dx(), b.Dy()))
+	return made
+}
+
+// put puts a picture into the store, once however often it comes.
+func (t *thumbnails) put(m image.Image, edge int) thumbnail {
+	if m == nil {
+		return thumbnail{}
+	}
+	if b := m.Bounds(); max(b.Dx(), b.Dy()) > edge {
+		scale := float64(edge) / float64(max(b.Dx(), b.Dy()))
 		small := image.NewRGBA(image.Rect(0, 0, max(int(float64(b.Dx())*scale), 1), max(int(float64(b.Dy())*scale), 1)))
 		draw.CatmullRom.Scale(small, small.Bounds(), m, b, draw.Src, nil)
 		m = small
 	}
 	var buf bytes.Buffer
-	if jpeg.Encode(&buf, m, &jpeg.Options{Quality: 85}) != nil {
-		return thumbnail(name, nil)
+	w, h := m.Bounds().Dx(), m.Bounds().Dy()
+	kind, err := "jpeg", error(nil)
+	if max(w, h) <= tiny {
+		kind, err = "png", png.Encode(&buf, m)
+	} else {
+		err = jpeg.Encode(&buf, m, &jpeg.Options{Quality: 80})
 	}
-	return template.HTML(fmt.Sprintf(`<img%s alt="%s" title="%[2]s" src="data:image/jpeg;base64,%s"/>`,
-		class, name, base64.StdEncoding.EncodeToString(buf.Bytes())))
+	if err != nil {
+		return thumbnail{}
+	}
+	element := fmt.Sprintf(` width="%d" height="%d" href="data:image/%s;base64,%s"/>`, w, h, kind, base64.StdEncoding.EncodeToString(buf.Bytes()))
+	n, ok := t.store[element]
+	if !ok {
+		if t.store == nil {
+			t.store = map[string]int{}
+		}
+		n = len(t.all) + 1
+		t.store[element], t.all = n, append(t.all, fmt.Sprintf(`<image id="picture-%d"%s`, n, element))
+	}
+	return thumbnail{n, w, h}
 }
 
-// text is what stands below the picture, with the class of a region.
-func (i Item) text() string {
-	if r := i.Picture.Region; r != nil && r.Label != "" {
-		return i.Caption + " (" + r.Label + ")"
+// stored is the store as an element of a page; nothing where it is empty.
+func (t *thumbnails) stored() template.HTML {
+	if len(t.all) == 0 {
+		return ""
 	}
-	return i.Caption
+	return template.HTML("<svg class=\"store\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs>\n" + strings.Join(t.all, "\n") + "\n</defs></svg>\n")
+}
+
+// item is an item as an element of a page: its picture, which a click enlarges, or its name,
+// and what is said of it, with the items that are folded into it.
+func (t *thumbnails) item(i Item) template.HTML {
+	var b strings.Builder
+	class := ""
+	if i.Mark != "" {
+		class = " marked"
+	}
+	title := escape(i.text())
+	fmt.Fprintf(&b, `<figure class="item%s">`, class)
+	if p := t.of(i.Picture, t.edge); p.number == 0 {
+		fmt.Fprintf(&b, `<div class="name" title="%s">%s</div>`, title, wrapped(shortened(i.text())))
+	} else {
+		fmt.Fprintf(&b, `<details class="picture"><summary title="%s" aria-label="%[1]s, larger"><svg viewBox="0 0 %d %d" aria-hidden="true">`+
+			`<use href="#picture-%d"/></svg></summary></details>`, title, p.w, p.h, p.number)
+	}
+	b.WriteString("<figcaption>")
+	if i.Mark != "" {
+		fmt.Fprintf(&b, `<b class="mark">%s</b> `, escape(i.Mark))
+	}
+	fmt.Fprintf(&b, `<span class="words" title="%s">%s</span>`, title, wrapped(shortened(i.text())))
+	if i.Detail != "" {
+		fmt.Fprintf(&b, `<span class="detail">%s</span>`, escape(i.Detail))
+	}
+	b.WriteString("</figcaption>")
+	if n := len(i.Equal); n > 0 {
+		var names []string
+		for _, e := range i.Equal[:min(n, 3)] {
+			names = append(names, wrapped(shortened(e.text())))
+		}
+		if n > 3 {
+			names = append(names, fmt.Sprintf("and %d more", n-3))
+		}
+		fmt.Fprintf(&b, `<details class="equal"><summary>%d equal: %s</summary>`, n, strings.Join(names, ", "))
+		for _, e := range i.Equal {
+			b.WriteString(string(t.item(e)))
+		}
+		b.WriteString("</details>")
+	}
+	b.WriteString("</figure>")
+	return template.HTML(b.String())
 }
 
 // element is how dataset names the elements of an array file and the rows of a Parquet

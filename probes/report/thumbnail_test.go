@@ -8,7 +8,7 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
-	"image/jpeg"
+	_ "image/jpeg"
 	"image/png"
 	"io"
 	"math"
@@ -36,7 +36,7 @@ func flat(t testing.TB, w, h int, c color.Color) []byte {
 	return b.Bytes()
 }
 
-var thumbs = regexp.MustCompile(`alt="([^"]*)"[^>]*base64,([^"]*)"`)
+var thumbs = regexp.MustCompile(`<image id="([^"]*)"[^>]*base64,([^"]*)"`)
 
 // Items of tar and Parquet files get their pictures on a page, of whatever
 // size these are, and whatever path a Parquet file says they had.
@@ -127,7 +127,7 @@ func TestPicturesInContainers(t *testing.T) {
 			}
 			continue
 		}
-		got, err := jpeg.Decode(base64.NewDecoder(base64.StdEncoding, strings.NewReader(m[2])))
+		got, err := decoded(base64.NewDecoder(base64.StdEncoding, strings.NewReader(m[2])))
 		if err != nil && err != io.EOF {
 			t.Fatal(err)
 		}
@@ -137,6 +137,11 @@ func TestPicturesInContainers(t *testing.T) {
 			t.Errorf("%s: the colour is %04x %04x %04x, want %04x %04x %04x", c.tile.ID, r, g, b, wr, wg, wb)
 		}
 	}
+}
+
+func decoded(r io.Reader) (image.Image, error) {
+	m, _, err := image.Decode(r)
+	return m, err
 }
 
 func absDiff(a, b uint32) uint32 { return max(a, b) - min(a, b) }
