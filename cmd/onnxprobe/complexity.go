@@ -36,17 +36,15 @@ func newComplexity() *cobra.Command {
 	fs := c.Flags()
 	o.addSites(fs)
 	o.addRandom(fs)
-	fs.Float64SliceVar(&o.radii, "radius", []float64{0.005}, "distance of the vertices, in the units of the model's input; several give several counts")
-	fs.IntVar(&o.directions, "directions", 20, "orthonormal directions; each gives two vertices")
-	fs.BoolVar(&o.sign3, "sign3", false, "count a value exactly on its knot as a third side, as the authors' code does")
-	fs.BoolVar(&o.center, "include-center", false, "make the item itself a vertex too")
-	fs.StringVar(&o.frame, "frame", "", "read the directions from a .npy `FILE` [P, ...] instead of drawing them")
-	fs.StringVar(&o.save, "save-frame", "", "write the directions to a .npy `FILE`")
-	fs.StringVar(&o.around, "frame-input", "", "`NAME` of the input that the vertices move, of a model with several; by default the picture's")
-	fs.BoolVar(&o.others.frame, "region-frame", false, "with --regions: each region is an item, and its vertices "+
-		"move nothing but the region: directions are cut to it and made orthonormal again. All units count")
-	fs.StringVar(&o.maps, "map", "", "draw for every picture, with its regions, where the units lie that change at "+
-		"the first radius: PNG files in a `DIR`, which report and --plot show too")
+	fs.Float64SliceVar(&o.radii, "radius", []float64{0.005}, "")
+	fs.IntVar(&o.directions, "directions", 20, "")
+	fs.BoolVar(&o.sign3, "sign3", false, "")
+	fs.BoolVar(&o.center, "include-center", false, "")
+	fs.StringVar(&o.frame, "frame", "", "")
+	fs.StringVar(&o.save, "save-frame", "", "")
+	fs.StringVar(&o.around, "frame-input", "", "")
+	fs.BoolVar(&o.others.frame, "region-frame", false, "")
+	fs.StringVar(&o.maps, "map", "", "")
 	o.plot.add(fs)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := o.check(c, args); err != nil {

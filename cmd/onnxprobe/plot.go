@@ -27,7 +27,7 @@ type plotFlag struct {
 var plotFormats = []string{".svg", ".png", ".html"}
 
 func (f *plotFlag) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.path, "plot", "", "draw the result too, as report does, to a `FILE`: .svg or .png takes the main figure, .html all figures and tables")
+	fs.StringVar(&f.path, "plot", "", "")
 	f.flag = fs.Lookup("plot")
 }
 

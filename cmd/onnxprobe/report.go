@@ -27,15 +27,15 @@ func newReport() *cobra.Command {
 	var f reportFlags
 	c := command("report", atLeast(1, "results, or folders of them"))
 	fs := c.Flags()
-	fs.StringVarP(&f.output, "output", "o", "report.html", "the page, an HTML `FILE`")
-	fs.StringVar(&f.title, "title", "", "title of the page")
-	fs.StringVar(&f.figures, "figures", "", "write each figure to a `DIR` as SVG and PNG")
-	fs.IntVar(&f.Sample, "sample", 1000, fmt.Sprintf("items whose distances are drawn, %d at the most", report.MaxItems))
-	fs.Uint64Var(&f.Seed, "seed", 0, "seed of --sample")
-	fs.IntVar(&f.Threads, "threads", 0, "threads; 0 takes all cores")
-	fs.Float64Var(&f.memory, "memory", 8, "the most `GiB` of memory that codes may take")
-	fs.BoolVar(&f.force, "force", false, "replace existing files")
-	fs.BoolVar(&f.verbose, "verbose", false, "name every file that is not shown, not only how many there are")
+	fs.StringVarP(&f.output, "output", "o", "report.html", "")
+	fs.StringVar(&f.title, "title", "", "")
+	fs.StringVar(&f.figures, "figures", "", "")
+	fs.IntVar(&f.Sample, "sample", 1000, "")
+	fs.Uint64Var(&f.Seed, "seed", 0, "")
+	fs.IntVar(&f.Threads, "threads", 0, "")
+	fs.Float64Var(&f.memory, "memory", 8, "")
+	fs.BoolVar(&f.force, "force", false, "")
+	fs.BoolVar(&f.verbose, "verbose", false, "")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case f.Sample < 2 || f.Sample > report.MaxItems:
