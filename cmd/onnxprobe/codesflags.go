@@ -147,16 +147,27 @@ func shareDone(c *cobra.Command, what string) (func(float64), func()) {
 }
 
 // foundFlags are those of search and dedup.
-type foundFlags struct{ codesFlags }
+type foundFlags struct {
+	codesFlags
+	distance distanceFlag
+}
 
 func (f *foundFlags) add(fs *pflag.FlagSet, on string) {
 	f.codesFlags.add(fs, on, "the `FILE` to write: .parquet or .jsonl; - is JSON Lines on standard output")
+	fs.StringVar(&f.distance.text, "distance", "", "the most `BITS` in which near copies differ, with a decimal point "+
+		"a share of all, or auto: up to the valley of the nearest distances")
 	fs.IntVar(&f.plot.rows, "sheet", 200, "rows of pictures on the page of --plot FILE.html, at most")
 }
 
 func (f *foundFlags) check(inputs []string) error {
 	if f.plot.rows < 1 {
 		return usagef("--sheet %d: 1 or more", f.plot.rows)
+	}
+	if err := f.distance.parse(); err != nil {
+		return err
+	}
+	if f.on == encoding.Digest && f.distance.near() {
+		return usagef("--distance %s: digests are equal or not; compare sketches or codes", f.distance.text)
 	}
 	if err := newTable(f.output, f.force, inputs); err != nil {
 		return err

@@ -84,6 +84,7 @@ func (c *collector) groups(r *shown, g *encoding.Groups) {
 			s.item(g.Codes, g.Codes.Picture(row), place, float64(g.Codes.Distance(rows[0], row)))
 		}
 	}
+	r.nearest(g)
 	r.duplicates(&s)
 }
 
