@@ -36,8 +36,9 @@ func (e *NoValleyError) Error() string {
 // by two networks, and held to other networks and pictures: benchmarks/results.
 const (
 	valleyPairs = 20   // no fewer tell a valley from chance
-	valleyDepth = 4    // standard deviations; 1 in 100 smooth histograms without a valley has such a one
+	valleyDepth = 3    // standard deviations; fewer than 1 in 100 histograms of one peak have such a valley
 	valleyFloor = 0.15 // of the lower peak beside it
+	valleyScale = 0.4  // of the distance to the eighth nearest item; where strangers are nearest, it is more
 	valleyUnits = 128  // steps to where most strangers are: no finer ones are looked at
 )
 
@@ -48,7 +49,7 @@ const (
 // both are at their upper tenth, say at what distance E strangers begin. A valley lies there,
 // and not somewhere among the copies: it is a window of M/16, M/8 or M/4 bits that reaches to
 // E, less 5 % of M and no more than 10 % above it, with fewer pairs than windows on both sides
-// of it have, by four standard deviations of chance, and at most 15 % of them. It goes as far
+// of it have, by three standard deviations of chance, and at most 15 % of them. It goes as far
 // to both sides as there are no more pairs than by chance. Two items that are each other's
 // nearest ones are one pair.
 func (d *Distances) Valley() (*Valley, error) {
@@ -59,9 +60,12 @@ func (d *Distances) Valley() (*Valley, error) {
 	if least, most := slices.Min(pairs), slices.Max(pairs); least == most {
 		return nil, &NoValleyError{fmt.Sprintf("all nearest distances are the same, %d bits", least)}
 	}
-	usual, edge := d.strangers()
-	if usual <= 0 {
+	usual, edge, scale := d.strangers()
+	switch {
+	case usual <= 0:
 		return nil, &NoValleyError{"most items have eight equals or more"}
+	case scale < valleyScale:
+		return nil, &NoValleyError{"nearly every item has a copy, so that the nearest distances do not show how far strangers are"}
 	}
 	h := newHeights(pairs, int(math.Ceil(usual/valleyUnits)))
 	usual, edge = usual/float64(h.unit), max(edge, 0)/float64(h.unit)
@@ -80,15 +84,15 @@ func (d *Distances) Valley() (*Valley, error) {
 }
 
 // strangers estimates the usual distance of an item to its nearest stranger, and the one at
-// which strangers begin.
-func (d *Distances) strangers() (usual, edge float64) {
+// which strangers begin; scale is the nearest distance over that to the eighth nearest item.
+func (d *Distances) strangers() (usual, edge, scale float64) {
 	of, far := slices.Sorted(slices.Values(d.Of)), slices.Sorted(slices.Values(d.Eighth))
 	if quantile(far, 0.9) == 0 {
-		return 0, 0
+		return 0, 0, 0
 	}
-	scale := quantile(of, 0.9) / quantile(far, 0.9)
+	scale = quantile(of, 0.9) / quantile(far, 0.9)
 	median := quantile(far, 0.5)
-	return scale * median, scale * (median - 3*(median-quantile(far, 0.1)))
+	return scale * median, scale * (median - 3*(median-quantile(far, 0.1))), scale
 }
 
 // quantile is that of sorted numbers, between two of them in proportion.
