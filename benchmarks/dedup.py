@@ -47,9 +47,9 @@ def altered(picture, kind, level, rng):
 def originals(data, name):
     """The pictures of a collection, with their names."""
     images = data / "images"
-    if name == "cifar":
+    if name.startswith("cifar"):
         pixels = np.fromfile(images / "cifar10/cifar10_test_jpegdecoded_A.bin", np.uint8).reshape(-1, 3073)
-        for i in range(0, len(pixels), 2):
+        for i in range(0, len(pixels), 2 if name == "cifar" else 6):
             yield f"{i:05d}", Image.fromarray(pixels[i, 1:].reshape(3, 32, 32).transpose(1, 2, 0))
         return
     folders = {"photos": ["imagenet", "coco_val2017"], "blood": ["bccd"]}[name]
@@ -98,7 +98,7 @@ NETWORKS = {
         "last: layer3.2.relu_1": ["--sites", "layer3.2.relu_1"],
         "channels": ["channels"],
     }),
-    "ResNet-56": ("cifar10/ak_resnet56_op13.onnx", SMALL, ["cifar"], {
+    "ResNet-56": ("cifar10/ak_resnet56_op13.onnx", SMALL, ["cifar, 326"], {
         "all": [],
         "early: relu, layer1": ["--sites", "relu", "--sites", "layer1*"],
         "middle: layer2": ["--sites", "layer2*"],
@@ -126,7 +126,7 @@ def codes(args, network, pictures, sites):
     if out.exists():
         z = np.load(out)
         return z["bits"], list(z["names"])
-    folder = args.work / pictures
+    folder = args.work / pictures  # of PNG files
     common = [str(args.data / "models" / model), str(folder), *preprocess, "--quiet"]
     width = 960 if "ViT" in network else 1024
     if "ViT" in network and sites != "all":
@@ -145,7 +145,8 @@ def codes(args, network, pictures, sites):
         column = "sketch"
         tmp.unlink()
         Path(str(tmp).replace(".jsonl", ".manifest.json")).unlink(missing_ok=True)
-    bits = np.unpackbits(np.array([np.frombuffer(bytes.fromhex(r[column]), np.uint8) for r in rows]), axis=1)
+    texts = [r[column] if isinstance(r[column], str) else "".join(r[column].values()) for r in rows]  # channels are by site
+    bits = np.unpackbits(np.array([np.frombuffer(bytes.fromhex(t), np.uint8) for t in texts]), axis=1)
     names = [r["id"] for r in rows]
     np.savez_compressed(out, bits=bits, names=names)
     return bits, names
@@ -359,7 +360,7 @@ def main():
     p.add_argument("--onnxprobe", default="bin/onnxprobe")
     args = p.parse_args()
     args.onnxprobe = str(Path(args.onnxprobe).resolve())
-    for name in ("photos", "blood", "cifar"):
+    for name in ("photos", "blood", "cifar", "cifar, 326"):
         make(args.data, name, args.work / name)
     text = io.StringIO()
     measure(args, text)

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // evaluateFlags are those of evaluate.
@@ -88,7 +91,44 @@ func (f *evaluateFlags) check(c *cobra.Command, path string) error {
 	return f.codesFlags.check(inputs)
 }
 
+// look says before codes are read, which may take long, what they cannot give.
+func (f *evaluateFlags) look(c *cobra.Command, path string) error {
+	// Whoever asks for these does not wait for K-NN.
+	other := f.KMeans || f.Unlabelled != nil || f.earlier != "" || f.Kernel
+	if f.test == "" && !other {
+		note(c, "no K-NN and no logistic regression: they are fitted on one set and right or wrong on another, which --test CODES names")
+	}
+	train, known := labelsIn(path)
+	if known && train < 2 && (f.KMeans || f.Logistic) {
+		return fmt.Errorf("evaluating %s: its items have %s, and K-means and logistic regression are judged by two or more: "+
+			"put pictures into a folder for each class, or cluster without labels (--unlabeled)", path, text.Count(train, "different label"))
+	}
+	if known && train < 2 && (f.test != "" || !other) {
+		note(c, "no accuracy of any kind: the items of %s have %s. Labels are class folders or label columns of the data, and regions' own",
+			path, text.Count(train, "different label"))
+	} else if test, known := labelsIn(f.test); known && test == 0 {
+		note(c, "no accuracy: the items of %s, the test set, have no labels", f.test)
+	}
+	return nil
+}
+
+// labelsIn counts the different labels of a result's items. They are known where they can be
+// told without reading the codes.
+func labelsIn(path string) (n int, known bool) {
+	if path == "" || strings.EqualFold(filepath.Ext(path), ".jsonl") { // whose lines hold the codes
+		return 0, false
+	}
+	items, err := encoding.Open(path, encoding.OpenOptions{On: encoding.Digest, Names: true})
+	if err != nil { // said when the codes are read
+		return 0, false
+	}
+	return items.Classes(), true
+}
+
 func (f *evaluateFlags) run(c *cobra.Command, path string) error {
+	if err := f.look(c, path); err != nil {
+		return err
+	}
 	kinds := []string{encoding.Code, ""}
 	if f.on != "" {
 		kinds = []string{f.on}

@@ -175,15 +175,11 @@ func (h *heights) sides(f found, pairs []int32) *Valley {
 	if f.floor > 0 { // its sides lie within the first and the last window
 		low, high = from+f.w/2-1, to+f.w/2
 	}
-	v := &Valley{Low: max((low+1)*h.unit-1, 0), High: (high+1)*h.unit - 1, Depth: f.depth}
-	if f.floor == 0 { // no bits more than there are copies
-		least := int32(0)
-		for _, p := range pairs {
-			if int(p) <= v.Low {
-				least = max(least, p)
-			}
+	v := &Valley{High: (high+1)*h.unit - 1, Depth: f.depth}
+	for _, p := range pairs { // a distance that there is
+		if int(p) < (low+1)*h.unit {
+			v.Low = max(v.Low, int(p))
 		}
-		v.Low = int(least)
 	}
 	for _, p := range pairs {
 		switch {

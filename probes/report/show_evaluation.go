@@ -44,6 +44,7 @@ func evaluation(r *shown, b []byte) error {
 		}
 		r.Notes = append(r.Notes, text)
 	}
+	moved(r, e.Sites)
 	if e.Kernel != "" {
 		r.Notes = append(r.Notes, "Kernel score (NASWOT): "+e.Kernel+".")
 	}

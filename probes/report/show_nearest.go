@@ -73,3 +73,29 @@ func nearestFigure(g *encoding.Groups) (*Figure, error) {
 	p.Y.Min, p.Y.Max = 0, top
 	return single(Figure{Name: stem, Alt: alt}, p, l), nil
 }
+
+// moved shows by site how the codes differ from those by another network.
+func moved(r *shown, sites []encoding.Evaluation) {
+	t := Table{Caption: "Churn by site", Head: []string{"site", "items", "moved", "share", "bits that changed, mean", "of all"}}
+	bars := barSeries{Name: "share of items that moved"}
+	var names []string
+	for _, s := range sites {
+		x := s.Churn
+		if x == nil {
+			continue
+		}
+		share := float64(x.Moved) / float64(max(x.Items, 1))
+		row := cells(s.Name, x.Items, x.Moved, fmt.Sprintf("%.4f", share), "", "")
+		if x.Mean != nil {
+			copy(row[4:], cells(fmt.Sprintf("%.1f", *x.Mean), fmt.Sprintf("%.4f", *x.Fraction)))
+		}
+		t.Rows = append(t.Rows, row)
+		names, bars.Values = append(names, s.Name), append(bars.Values, share)
+	}
+	if names == nil {
+		return
+	}
+	r.Tables = append(r.Tables, t)
+	r.figure("Churn by site", "Share of the items whose code of the site differs between the two networks.")(
+		barChart("churn", "share of items that moved", names, bars))
+}
