@@ -77,8 +77,8 @@ func (d *Distances) Valley() (*Valley, error) {
 		}
 	}
 	if best.depth == 0 {
-		return nil, &NoValleyError{fmt.Sprintf("about %.0f bits, where strangers begin, the distances of nearest items "+
-			"have no gap that is not chance", edge*float64(h.unit))}
+		return nil, &NoValleyError{fmt.Sprintf("the distances of nearest items have no gap that could not be chance "+
+			"at about %.0f bits, where strangers begin", edge*float64(h.unit))}
 	}
 	return h.sides(best, pairs), nil
 }
