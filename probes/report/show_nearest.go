@@ -26,7 +26,7 @@ func (r *shown) nearest(g *encoding.Groups) {
 	if len(g.Around) == 0 {
 		return
 	}
-	t := Table{Caption: "Groups at distances beside", Head: []string{"distance", "groups", "items in them", "largest"}}
+	t := Table{Caption: "Groups at this and other distances", Head: []string{"distance", "groups", "items in them", "largest"}}
 	for _, n := range g.Around {
 		t.Rows = append(t.Rows, cells(n.Distance, n.Groups, n.Grouped, n.Largest))
 	}
