@@ -33,7 +33,7 @@ func (e *NoValleyError) Error() string {
 }
 
 // What a valley is. The numbers were chosen on copies of CIFAR-10 pictures and photographs
-// by two networks, and held to other networks and pictures: benchmarks/results.
+// by three networks, and held to another network and other pictures: benchmarks/results.
 const (
 	valleyPairs = 20   // no fewer tell a valley from chance
 	valleyDepth = 3    // standard deviations; fewer than 1 in 100 histograms of one peak have such a valley
