@@ -26,23 +26,18 @@ type codesFlags struct {
 	plot        plotFlag
 }
 
-func (f *codesFlags) add(fs *pflag.FlagSet, on, output string) {
-	fs.StringVar(&f.on, "on", "", on)
-	fs.StringVarP(&f.output, "output", "o", "", output)
-	fs.IntVar(&f.threads, "threads", 0, "threads; 0 takes all cores")
-	fs.Float64Var(&f.memory, "memory", 8, "the most `GiB` of memory that codes may take")
-	fs.BoolVar(&f.force, "force", false, "replace existing results")
-	fs.BoolVar(&f.json, "json", false, "print JSON instead of tables")
+func (f *codesFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.on, "on", "", "")
+	fs.StringVarP(&f.output, "output", "o", "", "")
+	fs.IntVar(&f.threads, "threads", 0, "")
+	fs.Float64Var(&f.memory, "memory", 8, "")
+	fs.BoolVar(&f.force, "force", false, "")
+	fs.BoolVar(&f.json, "json", false, "")
 	f.plot.add(fs)
 }
 
 // check reports what is wrong with the flags before anything is read.
 func (f *codesFlags) check(inputs []string) error {
-	switch f.on {
-	case "", encoding.Sketch, encoding.Code, encoding.Digest, encoding.Channels:
-	default:
-		return usagef("--on %q: the choices are sketch, code, channels and digest", f.on)
-	}
 	if f.threads < 0 {
 		return usagef("--threads %d: 0 or more", f.threads)
 	}
@@ -138,16 +133,26 @@ func manifestOfCodes(c *cobra.Command, settings map[string]any, codes ...*encodi
 }
 
 // foundFlags are those of search and dedup.
-type foundFlags struct{ codesFlags }
+type foundFlags struct {
+	codesFlags
+	distance distanceFlag
+}
 
-func (f *foundFlags) add(fs *pflag.FlagSet, on string) {
-	f.codesFlags.add(fs, on, "the `FILE` to write: .parquet or .jsonl; - is JSON Lines on standard output")
-	fs.IntVar(&f.plot.rows, "sheet", 200, "rows of pictures on the page of --plot FILE.html, at most")
+func (f *foundFlags) add(fs *pflag.FlagSet) {
+	f.codesFlags.add(fs)
+	fs.StringVar(&f.distance.text, "distance", "", "")
+	fs.IntVar(&f.plot.rows, "sheet", 200, "")
 }
 
 func (f *foundFlags) check(inputs []string) error {
 	if f.plot.rows < 1 {
 		return usagef("--sheet %d: 1 or more", f.plot.rows)
+	}
+	if err := f.distance.parse(); err != nil {
+		return err
+	}
+	if f.on == encoding.Digest && f.distance.near() {
+		return usagef("--distance %s: digests are equal or not; compare sketches or codes", f.distance.text)
 	}
 	if err := newTable(f.output, f.force, inputs); err != nil {
 		return err

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
+	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
 // evaluateFlags are those of evaluate.
@@ -35,28 +37,22 @@ func newEvaluate() *cobra.Command {
 }
 
 func (f *evaluateFlags) add(fs *pflag.FlagSet) {
-	f.codesFlags.add(fs,
-		"what is measured: code, channels, sketch or digest; codes where there are some, else sketches, channels, digests",
-		"write the figures, as --json gives them, to a `FILE` with its manifest beside it")
+	f.codesFlags.add(fs)
 	fs.StringArrayVar(&f.tests, "test", nil, "")
-	fs.IntVarP(&f.K, "neighbors", "k", 9, "how many nearest neighbors vote")
-	fs.BoolVar(&f.KMeans, "kmeans", false, "cluster the codes by K-means")
-	fs.IntVar(&f.Clusters, "clusters", 0,
-		"how many clusters; 0 takes the number of labels, and without labels that of the least coding length")
-	fs.BoolVar(&f.Logistic, "logistic", false, "fit logistic regression")
-	fs.Float64Var(&f.C, "C", 1, "logistic regression's weight of the data against the penalty")
-	fs.Uint64Var(&f.Seed, "seed", 0, "seed of clusters and of --sample")
-	fs.Bool("unlabeled", false, "cluster the codes of the training set without labels")
-	fs.IntVar(&f.unlabeled.Sample, "sample", 1000,
-		"the most items that --unlabeled takes, 2 to 2048; the time grows with its cube, 1000 take seconds")
-	fs.Float64Var(&f.unlabeled.Eta, "eta", 0.175,
-		"temperature of the affinity of --unlabeled; less joins only nearer items")
-	fs.BoolVar(&f.BySite, "by-site", false, "measure each site's code too")
-	fs.StringArrayVar(&f.Sites, "sites", nil,
-		"measure the codes of the sites that match a `GLOB` (repeatable), one by one")
-	fs.BoolVar(&f.Together, "together", false, "measure the sites of --sites as one code")
-	fs.StringVar(&f.earlier, "churn", "", "compare with `CODES` of the same items by another network")
-	fs.BoolVar(&f.Kernel, "kernel-score", false, "the NASWOT score of the (training) codes")
+	fs.IntVarP(&f.K, "neighbors", "k", 9, "")
+	fs.BoolVar(&f.KMeans, "kmeans", false, "")
+	fs.IntVar(&f.Clusters, "clusters", 0, "")
+	fs.BoolVar(&f.Logistic, "logistic", false, "")
+	fs.Float64Var(&f.C, "C", 1, "")
+	fs.Uint64Var(&f.Seed, "seed", 0, "")
+	fs.Bool("unlabeled", false, "")
+	fs.IntVar(&f.unlabeled.Sample, "sample", 1000, "")
+	fs.Float64Var(&f.unlabeled.Eta, "eta", 0.175, "")
+	fs.BoolVar(&f.BySite, "by-site", false, "")
+	fs.StringArrayVar(&f.Sites, "sites", nil, "")
+	fs.BoolVar(&f.Together, "together", false, "")
+	fs.StringVar(&f.earlier, "churn", "", "")
+	fs.BoolVar(&f.Kernel, "kernel-score", false, "")
 }
 
 // check reports what is wrong with the flags before anything is read.
@@ -93,7 +89,45 @@ func (f *evaluateFlags) check(c *cobra.Command, path string) error {
 	return f.codesFlags.check(inputs)
 }
 
+// look says before codes are read, which may take long, what they cannot give.
+func (f *evaluateFlags) look(c *cobra.Command, path string) error {
+	// Whoever asks for these does not wait for K-NN.
+	other := f.KMeans || f.Unlabelled != nil || f.earlier != "" || f.Kernel
+	second := strings.Join(f.tests, "") // one, or none
+	if second == "" && !other {
+		note(c, "no K-NN and no logistic regression: they are fitted on one set and right or wrong on another, which --test CODES names")
+	}
+	train, known := labelsIn(path)
+	if known && train < 2 && (f.KMeans || f.Logistic) {
+		return fmt.Errorf("evaluating %s: its items have %s, and K-means and logistic regression are judged by two or more: "+
+			"put pictures into a folder for each class, or cluster without labels (--unlabeled)", path, text.Count(train, "different label"))
+	}
+	if known && train < 2 && (second != "" || !other) {
+		note(c, "no accuracy of any kind: the items of %s have %s. Labels are class folders or label columns of the data, and regions' own",
+			path, text.Count(train, "different label"))
+	} else if test, known := labelsIn(second); known && test == 0 {
+		note(c, "no accuracy: the items of %s, the test set, have no labels", second)
+	}
+	return nil
+}
+
+// labelsIn counts the different labels of a result's items. They are known where they can be
+// told without reading the codes.
+func labelsIn(path string) (n int, known bool) {
+	if path == "" || strings.EqualFold(filepath.Ext(path), ".jsonl") { // whose lines hold the codes
+		return 0, false
+	}
+	items, err := encoding.Open(path, encoding.OpenOptions{On: encoding.Digest, Names: true})
+	if err != nil { // said when the codes are read
+		return 0, false
+	}
+	return items.Classes(), true
+}
+
 func (f *evaluateFlags) run(c *cobra.Command, path string) error {
+	if err := f.look(c, path); err != nil {
+		return err
+	}
 	kinds := []string{encoding.Code, ""}
 	if f.on != "" {
 		kinds = []string{f.on}

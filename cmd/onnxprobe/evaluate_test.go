@@ -3,11 +3,13 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/onnxprobe/onnxprobe/probes"
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 )
 
@@ -222,6 +224,72 @@ func TestEvaluateFlagsThatGoTogether(t *testing.T) {
 	} {
 		if r := do(append([]string{"evaluate", path}, args...)...); r.code != 2 || !strings.Contains(r.messages, want) {
 			t.Errorf("%v: exit %d, %s", args, r.code, r.messages)
+		}
+	}
+}
+
+// Churn by site against the sites' bytes, and what evaluate says before it reads.
+func TestEvaluateChurnBySite(t *testing.T) {
+	dir := t.TempDir()
+	needORT(t)
+	a, b := filepath.Join(dir, "a.parquet"), filepath.Join(dir, "b.parquet")
+	stdoutOf(t, with(pictures("codes", resnet, digits), "-o", a)...)
+	// The same network with other pixels is another network as far as churn knows.
+	stdoutOf(t, "codes", resnet, digits, "--preprocess", "mnist", "-o", b)
+	var got encoding.Evaluated
+	decode(t, stdoutOf(t, "evaluate", b, "--churn", a, "--by-site", "--json"), &got)
+	bits := func(path string) map[string][]byte {
+		codes, err := encoding.Open(path, encoding.OpenOptions{On: encoding.Code})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := map[string][]byte{}
+		for i := range codes.Len() {
+			all[codes.ID(i)] = make([]byte, codes.Width())
+			codes.At(all[codes.ID(i)], i)
+		}
+		return all
+	}
+	before, after := bits(a), bits(b)
+	offset, total := 0, 0
+	for _, site := range got.Sites {
+		width := (site.Units.Train.Bits + 7) / 8
+		moved, changed := 0, 0
+		for id, code := range after {
+			if d := probes.Hamming(code[offset:offset+width], before[id][offset:offset+width]); d > 0 {
+				moved, changed = moved+1, changed+d
+			}
+		}
+		offset, total = offset+width, total+changed
+		if x := site.Churn; x == nil || x.Items != 100 || x.Moved != moved || math.Abs(*x.Mean-float64(changed)/100) > 1e-9 {
+			t.Errorf("%s: %+v; want %d moved, %d bits", site.Name, site.Churn, moved, changed)
+		}
+	}
+	if len(got.Sites) != 9 || total == 0 || got.Churn == nil || math.Abs(*got.Churn.Mean-float64(total)/100) > 1e-9 {
+		t.Errorf("%d sites, %d bits changed, %+v", len(got.Sites), total, got.Churn)
+	}
+	r := do("evaluate", b, "--churn", a, "--by-site", "--plot", filepath.Join(dir, "p.html"))
+	if !strings.Contains(r.stdout, "CHANGED BITS") || strings.Contains(r.messages, "no K-NN") ||
+		!strings.Contains(slurp(t, filepath.Join(dir, "p.html")), "Churn by site") {
+		t.Errorf("%s\n%s", r.stdout, r.messages)
+	}
+	if r := do("evaluate", a); !strings.Contains(r.messages, "which --test CODES names") || strings.Contains(r.messages, "labels") {
+		t.Errorf("without --test: %s", r.messages)
+	}
+	// Pictures without class folders have no labels.
+	flat := filepath.Join(dir, "flat.parquet")
+	stdoutOf(t, with(pictures("codes", resnet, filepath.Join(digits, "3")), "-o", flat)...)
+	for _, x := range []struct {
+		args []string
+		exit int
+		want string
+	}{
+		{[]string{flat}, 0, "have 0 different labels"},
+		{[]string{flat, "--kmeans"}, 1, "a folder for each class"},
+		{[]string{a, "--test", flat}, 0, "the test set, have no labels"},
+	} {
+		if r := do(append([]string{"evaluate"}, x.args...)...); r.code != x.exit || !strings.Contains(r.messages, x.want) {
+			t.Errorf("%q: exit code %d, %s", x.args, r.code, r.messages)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func headingOf(name string) string {
 // explainFlags gives each flag of a command, and of those below it, its meaning.
 func explainFlags(c *cobra.Command) {
 	say := func(f *pflag.Flag) {
-		f.Usage = cmp.Or(meanings[f.Name], f.Usage)
+		f.Usage = cmp.Or(f.Usage, meanings[f.Name])
 		f.Usage = strings.ReplaceAll(f.Usage, "{choices}", strings.Join(choiceOf(c, f.Name).names, ", "))
 	}
 	c.Flags().VisitAll(say)

@@ -64,9 +64,12 @@ func TestFlagTable(t *testing.T) {
 	of, meant := map[string]kind{}, map[string]string{}
 	for path, c := range commands() {
 		visible(c, func(f *pflag.Flag) {
-			k := kind{f.Value.Type(), meanings[f.Name]}
 			if f.Name == "no-descriptions" { // cobra's
 				return
+			}
+			k := kind{f.Value.Type(), meanings[f.Name]}
+			if says := strings.ReplaceAll(k.meaning, "{choices}", strings.Join(choiceOf(c, f.Name).names, ", ")); f.Usage != says {
+				t.Errorf("%s --%s says where it is added what it means, not in help/flags.txt alone: %s", path, f.Name, f.Usage)
 			}
 			if k.meaning == "" {
 				t.Errorf("%s --%s is not in help/flags.txt", path, f.Name)

@@ -40,6 +40,7 @@ var elsewhere = []elsewhereRow{
 	{"git ", "it fetches", false},
 	{"python testdata/export/", "it needs PyTorch", false},
 	{"python benchmarks/compare.py", "it needs PyTorch, and minutes", false},
+	{"python benchmarks/dedup.py", "it takes half an hour", false},
 }
 
 // everyCommand, set to 1, has TestREADMEs run what make check can run too.

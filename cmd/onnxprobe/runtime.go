@@ -45,11 +45,10 @@ func newRuntimeInstall() *cobra.Command {
 		fmt.Fprintln(c.OutOrStdout(), path)
 		return nil
 	}
-	c.Flags().StringVar(&o.From, "from", "", "install from a wheel, an npm archive, a library or a folder with "+
-		"one, with --cuda all of them: for machines without a network")
-	c.Flags().BoolVar(&o.CUDA, "cuda", false, "the build with the CUDA provider, and the libraries of CUDA and cuDNN that are not found")
-	c.Flags().BoolVar(&o.All, "all-libraries", false, "with --cuda: every library of CUDA and cuDNN, also those that are found or that few models need")
-	c.Flags().StringVar(&o.Client, "client", "", "package client to use: pip or npm; either by default")
+	c.Flags().StringVar(&o.From, "from", "", "")
+	c.Flags().BoolVar(&o.CUDA, "cuda", false, "")
+	c.Flags().BoolVar(&o.All, "all-libraries", false, "")
+	c.Flags().StringVar(&o.Client, "client", "", "")
 	return c
 }
 
@@ -81,8 +80,8 @@ func newRuntimeList() *cobra.Command {
 		}
 		return nil
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().StringVar(&device, "require", "", "end with exit code 4 unless runs on this device, cpu, cuda or cuda:N, have what they need")
+	c.Flags().BoolVar(&asJSON, "json", false, "")
+	c.Flags().StringVar(&device, "require", "", "")
 	return c
 }
 

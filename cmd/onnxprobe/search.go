@@ -28,11 +28,10 @@ func newSearch() *cobra.Command {
 	var f searchFlags
 	c := command("search", exactly(1, "one result with codes"))
 	fs := c.Flags()
-	f.add(fs, "what is compared: sketch, code, channels or digest; "+
-		"sketches where there are some, else codes; of regions channels")
-	fs.StringArrayVar(&f.queries, "query", nil, "the id of an `ITEM` of CODES (repeatable), or another result with codes")
-	fs.BoolVar(&f.all, "all", false, "every item of CODES is a query")
-	fs.IntVarP(&f.k, "neighbors", "k", 10, "how many neighbors of a query to find")
+	f.add(fs)
+	fs.StringArrayVar(&f.queries, "query", nil, "")
+	fs.BoolVar(&f.all, "all", false, "")
+	fs.IntVarP(&f.k, "neighbors", "k", 10, "")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case f.k < 1:
@@ -59,6 +58,19 @@ func (f *searchFlags) run(c *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
+	if f.distance.near() && base.On == encoding.Digest {
+		return fmt.Errorf("%s has digests only, which are equal or not; --distance needs sketches or codes (codes --sketch)", path)
+	}
+	var d *encoding.Distances
+	if f.distance.auto {
+		if d, err = f.nearest(c, base); err != nil {
+			return err
+		}
+	}
+	within, _, err := f.distance.of(c, base, d)
+	if err != nil {
+		return err
+	}
 	show, done := shareDone(c, "search")
 	start := time.Now()
 	o := encoding.SearchOptions{Threads: f.threads, Self: self, Progress: show}
@@ -67,13 +79,19 @@ func (f *searchFlags) run(c *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
+	settings := map[string]any{"k": f.k, "query": f.queries, "all": f.all}
+	if f.distance.given() {
+		r.Within(within)
+		settings["distance"], settings["radius"] = f.distance.text, within
+		note(c, "neighbors within %d of %s", within, text.Count(base.Bits, "bit"))
+	}
 	note(c, "%s, %s of %s in %s", text.Count(queries.Len(), "query"), text.Count(base.Len(), "code"), text.Count(base.Bits, "bit"),
 		time.Since(start).Round(time.Microsecond))
 	inputs := []*encoding.Codes{base}
 	if queries.Name != base.Name {
 		inputs = append(inputs, queries)
 	}
-	m := manifestOfCodes(c, map[string]any{"k": f.k, "query": f.queries, "all": f.all}, inputs...)
+	m := manifestOfCodes(c, settings, inputs...)
 	return f.tell(c, m, path, r, func(w io.Writer) error { return printMatches(w, r) })
 }
 
@@ -135,13 +153,17 @@ var pictureName = regexp.MustCompile(`(?i)\.(jpe?g|png|webp|bmp|gif|tiff?)$`)
 
 func printMatches(w io.Writer, r *encoding.Matches) error {
 	b := bufio.NewWriter(w)
+	within := ""
+	if r.Radius != nil {
+		within = fmt.Sprintf(" within %s", text.Count(*r.Radius, "bit"))
+	}
 	for q, neighbors := range r.Found {
 		if q > 0 {
 			fmt.Fprintln(b)
 		}
 		fmt.Fprintln(b, text.Line(r.Queries.ID(q)))
 		if len(neighbors) == 0 {
-			fmt.Fprintln(b, "  no other item")
+			fmt.Fprintln(b, "  no other item"+within)
 			continue
 		}
 		rows := r.Table(q)

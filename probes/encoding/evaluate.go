@@ -50,6 +50,8 @@ type Evaluation struct {
 	Network *Network `json:"network,omitempty"`
 	// Unlabelled are the training set's clusters found without labels.
 	Unlabelled *Unlabelled `json:"unlabelled,omitempty"`
+	// Churn is how the codes differ from those of the same items by another network.
+	Churn *Churn `json:"churn,omitempty"`
 }
 
 // Evaluated is the contract of evaluate --json: what the whole codes of a set say, and those
@@ -63,7 +65,6 @@ type Evaluated struct {
 	Labels []LabelCount `json:"labels,omitempty"`
 	Evaluation
 	Sites []Evaluation `json:"sites,omitempty"`
-	Churn *Churn       `json:"churn,omitempty"`
 	// Kernel is a number, or "-Inf".
 	Kernel string `json:"kernel_score,omitempty"`
 	// Notes say what could not be measured, and why.

@@ -3,6 +3,7 @@ package encoding_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 
@@ -106,4 +107,48 @@ func ExampleMeasure() {
 	// 3 regions of 4 items, redundancy 0.25
 	// 0.988 bits of entropy a unit
 	// 2 nearest neighbors find 1 of the labels
+}
+
+// A distance can be chosen by how far items are from their nearest other ones: near copies
+// and strangers have a valley between them.
+func ExampleNearestDistances() {
+	set, err := encoding.NewCodes(32)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 100 { // strangers, every fourth with a copy that differs in up to 6 bits
+		code := make([]byte, 32)
+		for i := range code {
+			code[i] = byte(random.Uint32())
+		}
+		_ = set.Append(code)
+		if set.Len()%5 == 4 {
+			for range random.IntN(6) + 1 {
+				code[random.IntN(32)] ^= 1
+			}
+			_ = set.Append(code)
+		}
+	}
+	d, err := encoding.NearestDistances(context.Background(), set, encoding.DistancesOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	v, err := d.Valley()
+	if err != nil { // a *encoding.NoValleyError where there is none
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%d pairs of copies within %d bits; strangers from %d on\n", v.Copies, v.Low, v.High+1)
+	g, err := encoding.Duplicates(context.Background(), set, v.Low, encoding.NearOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(g.Summary())
+	// Output:
+	// 25 pairs of copies within 6 bits; strangers from 96 on
+	// 125 items: 50 in 25 groups of codes within 6 of 256 bits; without 25 duplicates 100 are left; the largest group has 2
 }

@@ -21,6 +21,12 @@ type Groups struct {
 	// group, as nearGroups gives them.
 	Radius  int
 	Members [][]int
+	// Nearest, Valley and Around say, where they were asked for, how far items are from their
+	// nearest other ones, where that has a valley, and what groups there are at distances
+	// beside Radius. They are nil where they were not.
+	Nearest *Distances
+	Valley  *Valley
+	Around  []GroupCount
 }
 
 // GroupSummary counts Groups: the first part of the contract of dedup. Kept is how many
@@ -34,6 +40,7 @@ type GroupSummary struct {
 	Failed     int    `json:"failed"`
 	Groups     int    `json:"groups"`
 	Grouped    int    `json:"grouped"`
+	Largest    int    `json:"largest"`
 	Duplicates int    `json:"duplicates"`
 	Kept       int    `json:"kept"`
 }
@@ -50,9 +57,8 @@ func (g *Groups) Summary() GroupSummary {
 	s := GroupSummary{
 		Codes: c.Name, On: c.On, Bits: c.Bits, Radius: g.Radius, Items: c.Len(), Failed: c.Failed, Groups: len(g.Members),
 	}
-	for _, rows := range g.Members {
-		s.Grouped += len(rows)
-	}
+	n := countOf(g.Radius, g.Members)
+	s.Grouped, s.Largest = n.Grouped, n.Largest
 	s.Duplicates = s.Grouped - s.Groups
 	s.Kept = s.Items - s.Duplicates
 	return s
@@ -66,6 +72,9 @@ func (s GroupSummary) String() string {
 	}
 	line := fmt.Sprintf("%s: %d in %s of %s; without %s %d %s left", text.Count(s.Items, "item"), s.Grouped,
 		text.Count(s.Groups, "group"), like, text.Count(s.Duplicates, "duplicate"), s.Kept, text.Are(s.Kept))
+	if s.Radius > 0 && s.Groups > 1 {
+		line += fmt.Sprintf("; the largest group has %d", s.Largest)
+	}
 	if s.Failed > 0 {
 		line += fmt.Sprintf("; %d more without a %s", s.Failed, strings.Replace(s.On, "channels", "channel code", 1))
 	}
@@ -151,6 +160,9 @@ func (g *Groups) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(struct {
 		GroupSummary
-		Members [][]item `json:"members"`
-	}{g.Summary(), members})
+		Nearest *Distances   `json:"nearest,omitempty"`
+		Valley  *Valley      `json:"valley,omitempty"`
+		Around  []GroupCount `json:"around,omitempty"`
+		Members [][]item     `json:"members"`
+	}{g.Summary(), g.Nearest, g.Valley, g.Around, members})
 }

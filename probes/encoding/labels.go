@@ -152,6 +152,9 @@ func (l *labels) put(row int, label Label) {
 	l.of = append(l.of, k)
 }
 
+// Classes is how many different labels the items have.
+func (c *Codes) Classes() int { return len(c.labels.all) }
+
 // strange says that two sets have labels, and none in common.
 func (c *Codes) strange(other *Codes) bool {
 	for _, l := range other.labels.all {

@@ -17,6 +17,18 @@ type Matches struct {
 	// query, the nearest first.
 	K     int
 	Found [][]Neighbor
+	// Radius is in how many bits a neighbor differs at the most; nil without a bound.
+	Radius *int
+}
+
+// Within leaves out neighbors that differ in more bits.
+func (m *Matches) Within(bits int) {
+	m.Radius = &bits
+	for i, ns := range m.Found {
+		if n := slices.IndexFunc(ns, func(n Neighbor) bool { return int(n.Distance) > bits }); n >= 0 {
+			m.Found[i] = ns[:n]
+		}
+	}
 }
 
 // Nearest is what Search finds. A set that is searched for its own items, base itself, finds
@@ -154,8 +166,9 @@ func (m *Matches) MarshalJSON() ([]byte, error) {
 		Items    int     `json:"items"`
 		Failed   int     `json:"failed"`
 		K        int     `json:"k"`
+		Radius   *int    `json:"radius,omitempty"`
 		Queries  []query `json:"queries"`
-	}{b.Name, b.On, b.Bits, b.FullBits, b.Len(), b.Failed, m.K, queries})
+	}{b.Name, b.On, b.Bits, b.FullBits, b.Len(), b.Failed, m.K, m.Radius, queries})
 }
 
 // UnknownItemError says that a set has no item of an id. Sample names some that it has.

@@ -85,11 +85,19 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 		if test != nil {
 			test = test.Group(name, parts)
 		}
-		e, err := Evaluate(ctx, train.Group(name, parts), test, o.EvaluateOptions)
+		own := train.Group(name, parts)
+		e, err := Evaluate(ctx, own, test, o.EvaluateOptions)
 		if err != nil {
 			return nil, err
 		}
 		e.Name = name
+		if o.Earlier != nil {
+			churn, err := Between(o.Earlier.Group(name, parts), own)
+			if err != nil {
+				return nil, err
+			}
+			e.Churn = &churn
+		}
 		r.Sites = append(r.Sites, *e)
 	}
 	if o.Earlier != nil {
@@ -213,6 +221,9 @@ func (r *Evaluated) Text(w io.Writer) error {
 	if r.Network != nil {
 		fmt.Fprint(t, "\tNETWORK")
 	}
+	if r.Churn != nil && len(r.Sites) > 0 {
+		fmt.Fprint(t, "\tMOVED\tCHANGED BITS\tOF ALL")
+	}
 	fmt.Fprintln(t)
 	for i := range all {
 		r.row(t, &all[i], false)
@@ -267,6 +278,12 @@ func (r *Evaluated) row(w io.Writer, e *Evaluation, test bool) {
 	share(r.KMeans != nil, a.Purity, a.Matched)
 	share(r.Logistic != nil, a.Multinomial, a.OneVsOne)
 	share(r.Network != nil, a.Network)
+	if x := e.Churn; len(r.Sites) > 0 && x != nil && !test {
+		fmt.Fprintf(w, "\t%.4f", float64(x.Moved)/float64(x.Items))
+		if x.Mean != nil {
+			fmt.Fprintf(w, "\t%.1f\t%.4f", *x.Mean, *x.Fraction)
+		}
+	}
 	fmt.Fprintln(w)
 }
 

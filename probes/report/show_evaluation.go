@@ -45,6 +45,7 @@ func evaluation(r *shown, b []byte) error {
 		}
 		r.found("%s", said)
 	}
+	moved(r, e.Sites)
 	if e.Kernel != "" {
 		r.Notes = append(r.Notes, "Kernel score (NASWOT): "+e.Kernel+".")
 	}

@@ -103,6 +103,7 @@ func (c *collector) groups(r *shown, g *encoding.Groups) {
 		}
 		r.Strips = append(r.Strips, farthestFirst(strip))
 	}
+	r.nearest(g)
 	sum := g.Summary()
 	r.duplicates(&s, sum.Items)
 }
