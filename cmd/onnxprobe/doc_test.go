@@ -99,7 +99,20 @@ func TestEveryNameHasAComment(t *testing.T) {
 }
 
 // bare are the packages without an Example, and why.
-var bare = map[string]string{}
+var bare = map[string]string{
+	"engine":                 "it has interfaces, and the packages of engines have examples",
+	"engine/dataset/parquet": "package dataset reads files by it",
+	"engine/enginetest":      "the tests of every engine call it",
+	"engine/ort/install":     "what it finds and gets is this machine's",
+	"probes/bench":           "it measures time",
+	"probes/dynamics":        "it takes the checkpoints of a training",
+	"probes/region/locate":   "it is what verbs have in common",
+	"probes/region/overlay":  "its pictures are to be looked at",
+	"probes/region/predict":  "it takes a detector, and the shipped networks have none",
+	"probes/region/survey":   "it is the verb regions",
+	"probes/report":          "its pages are to be looked at",
+	"probes/text":            "it words messages and tables of this module",
+}
 
 // Every package that a program imports is shown at work.
 func TestPackagesHaveExamples(t *testing.T) {
