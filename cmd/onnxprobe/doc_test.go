@@ -155,9 +155,13 @@ func TestCommentsNameWhatThereIs(t *testing.T) {
 		}
 	}
 	qualified := regexp.MustCompile(`(?:^|[\s(\[*])([a-z]+)(\.[A-Z]\w*)(\.[A-Z]\w*)?`)
+	unresolved := regexp.MustCompile(`\[\*?[a-z]*\.?[A-Z][a-z]\w*(\.\w+)?\](?:[^:]|$)`)
 	checked := 0
 	for folder, p := range all {
 		check := func(of, comment string) {
+			if link := unresolved.Find(p.Text(comment)); link != nil {
+				t.Errorf("the comment of %s.%s has the link %s, which leads nowhere", folder, of, link)
+			}
 			for _, m := range qualified.FindAllStringSubmatch(comment, -1) {
 				if known[m[1]] {
 					if checked++; !known[m[1]+m[2]+m[3]] {
