@@ -107,7 +107,7 @@
 //	engine, err := backends.Choose(backends.Request{Name: "ort"})
 //
 // The pure-Go engine needs neither cgo nor a library, and gives derivatives, which package
-// partition needs: ask with backends.Request{Derivatives: true}. A program that has another
+// partition needs: backends.Request{Derivatives: true} asks for an [engine.Differentiator]. A program that has another
 // package with protobuf's types of ONNX imports engine/ort alone, and takes ort.Backend{};
 // [backends] says why. The examples of this module run on gorgonia.Backend{}.
 //

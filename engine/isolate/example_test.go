@@ -27,7 +27,7 @@ func ExampleMain() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	s, err := b.Prepare(context.Background(), m, engine.Options{MaxMemory: limits.Memory})
+	s, err := engine.Prepare(context.Background(), b, m, nil, engine.Options{MaxMemory: limits.Memory})
 	if lost := (*engine.LostError)(nil); errors.As(err, &lost) {
 		fmt.Println("the model is bad:", lost)
 		return
