@@ -14,7 +14,7 @@ import (
 	"github.com/onnxprobe/onnxprobe/onnx/tensor"
 )
 
-// Backend runs models in one particular way.
+// Backend runs models in one particular way. Several goroutines may use one.
 type Backend interface {
 	// Name is what users ask for it by.
 	Name() string
@@ -121,7 +121,8 @@ func (d Device) String() string {
 
 // Options are the settings of a session. The zero value is the backend's default, on
 // the CPU. What a backend cannot do is an error of Prepare; Library and NoArena are
-// nothing to a backend without a library or an arena.
+// nothing to a backend without a library or an arena. The fields from AllowTF32 on are of
+// the device cuda; each is an error on the CPU, see CheckGPU.
 type Options struct {
 	// Threads bounds the threads of one Run; 0 takes the backend's default, all
 	// cores.
@@ -150,9 +151,6 @@ type Options struct {
 
 	// Watch is told how long the engine takes in the program; nil is nothing.
 	Watch *Watchdog `json:"-"`
-
-	// What follows is about a GPU. With the CPU as the device each of these is an
-	// error; see CheckGPU.
 
 	// AllowTF32 lets the GPU round the factors of products and convolutions to TF32,
 	// 10 bits after the point: faster, and other bits than those of float32.

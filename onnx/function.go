@@ -48,6 +48,7 @@ func (c Callee) Operator() string {
 // Known reports whether it is an operator of Operators.
 func (c Callee) Known() bool { return c.Overload == "" && OperatorNamed(c.Operator()) != nil }
 
+// String is the callee in quotes, with its overload behind a colon, for messages.
 func (c Callee) String() string {
 	s := c.Operator()
 	if c.Overload != "" {

@@ -71,6 +71,7 @@ const (
 // Verdict is what a survey says of a node.
 type Verdict uint8
 
+// The verdicts.
 const (
 	// None: nothing; the operator bends nothing by itself. Where it is no longer affine,
 	// as a product of two computed values, it is smooth.
@@ -109,7 +110,9 @@ var operators = func() map[string]*Operator {
 // Operators is the table of every operator that the project knows anything of, of all
 // versions of ONNX's own up to 25. To teach it one, add a row; tests say which
 // functions the facts demand.
-var Operators = func() []Operator {
+var Operators = rows
+
+var rows = func() []Operator {
 	var all []Operator
 	// add adds a row for each name of a list.
 	add := func(names string, affine Inputs, traits Trait, v Verdict, why ...string) {

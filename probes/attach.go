@@ -25,7 +25,8 @@ type AttachOptions struct {
 	Pack Packing
 }
 
-// Plan is a probed model and the meaning of its outputs.
+// Plan is a probed model and the meaning of its outputs. Opening it may change it, where a
+// batch that Fit.Freed marks turns out not to be free: it is opened by one goroutine at a time.
 type Plan struct {
 	// Model is an ordinary ONNX model, of standard operators unless
 	// AttachOptions.Pack asks for others. Its first Own outputs are those of the

@@ -70,3 +70,30 @@ func ExampleAttach() {
 	// onnxprobe.code/relu1 uint8
 	// onnxprobe.code/relu2 uint8
 }
+
+// Local complexity of ten pictures: how many units do not have one side at all of eight
+// points at a distance from each. The frame is the same for all.
+func ExampleComplexity() {
+	model, err := onnx.Load("../testdata/models/mlp_dynamo.onnx")
+	check(err)
+	prepared, err := picture.ParsePreprocess("mnist-01")
+	check(err)
+	digits, err := dataset.Open([]string{"../testdata/images/digits/3"}, dataset.Options{Preprocess: &prepared})
+	check(err)
+	frame, err := probes.NewFrame(4, 64, 0)
+	check(err)
+	out := result.Memory()
+	_, err = probes.Run(context.Background(), probes.Request{Model: model, Data: digits, Backend: gorgonia.Backend{},
+		Probes: []probes.Probe{probes.Complexity{Frame: frame, Radii: []float64{0.01, 0.1}}}}, out)
+	check(err)
+	var near, far int64
+	check(out.Read(func(name string) bool { return name == "complexity" }, func(batch []result.Column) error {
+		values := batch[0].Values.([]int64) // a value for each item and radius
+		for i := 0; i < len(values); i += 2 {
+			near, far = near+values[i], far+values[i+1]
+		}
+		return nil
+	}))
+	fmt.Println("within 0.01 of ten pictures", near, "units change their side, within 0.1", far)
+	// Output: within 0.01 of ten pictures 1 units change their side, within 0.1 16
+}

@@ -30,6 +30,7 @@ const (
 
 var packings = []string{"auto", "portable", "unsigned", "operator"}
 
+// String is the packing's name.
 func (p Packing) String() string { return packings[p] }
 
 // packing is the fastest form on a backend.

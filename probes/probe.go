@@ -247,6 +247,7 @@ func (p *Plan) gives(probe Probe) error {
 // coded is the part of a probe that wants nothing of the graph but codes.
 type coded struct{}
 
+// Attach asks for the site's code.
 func (coded) Attach(t *Tap) error {
 	t.Code()
 	return nil
@@ -255,4 +256,5 @@ func (coded) Attach(t *Tap) error {
 // uncoded is the part of a probe that adds nothing to the graph.
 type uncoded struct{}
 
+// Attach asks for nothing.
 func (uncoded) Attach(*Tap) error { return nil }

@@ -1,7 +1,7 @@
 // Package backends lists the engines that can run a model, and says which one is taken.
 //
 // Whoever imports it, or engine/gorgonia, has onnx-go in the program, which hands its Go
-// types of ONNX's messages (onnx.ModelProto and so on, of a file onnx.proto3) to the
+// types of ONNX's messages ("onnx.ModelProto" and so on, of a file onnx.proto3) to the
 // registries of google.golang.org/protobuf. A program that has other types of these
 // names, as protoc makes them of ONNX's onnx.proto, then panics when it starts:
 // "onnx.ModelProto is already registered", or "has a name conflict over" it. There are two ways out:

@@ -2,8 +2,10 @@
 // dataset formats into a stream of fixed-shape batches.
 //
 // Open makes a Dataset of files, in memory that does not grow with the number
-// of pixels; Batches reads it on worker goroutines in order. Package picture
-// decodes and preprocesses pictures. Every file is taken for hostile.
+// of pixels; Memory makes one of samples that the program has. Batches reads it on
+// worker goroutines in order. Package picture decodes and preprocesses pictures, all
+// in plain Go: a JPEG file has the pixels that libjpeg-turbo gives, and one resized
+// with a filter of PIL's has PIL's, bit for bit. Every file is taken for hostile.
 package dataset
 
 import (

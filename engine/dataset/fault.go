@@ -238,6 +238,7 @@ func (w *Witness) pardon(before error, err *error) {
 	}
 }
 
+// Open opens a file of the other file system, whose reading is watched too.
 func (w *Witness) Open(name string) (fs.File, error) {
 	f, err := w.FS.Open(name)
 	if err != nil {
@@ -250,26 +251,31 @@ func (w *Witness) Open(name string) (fs.File, error) {
 	return seen, nil
 }
 
+// Stat is fs.Stat of the other file system.
 func (w *Witness) Stat(name string) (fs.FileInfo, error) {
 	st, err := fs.Stat(w.FS, name)
 	return st, w.note("stat", name, err)
 }
 
+// Lstat is fs.Lstat of the other file system.
 func (w *Witness) Lstat(name string) (fs.FileInfo, error) {
 	st, err := fs.Lstat(w.FS, name)
 	return st, w.note("lstat", name, err)
 }
 
+// ReadLink is fs.ReadLink of the other file system.
 func (w *Witness) ReadLink(name string) (string, error) {
 	to, err := fs.ReadLink(w.FS, name)
 	return to, w.note("readlink", name, err)
 }
 
+// ReadDir is fs.ReadDir of the other file system.
 func (w *Witness) ReadDir(name string) ([]fs.DirEntry, error) {
 	entries, err := fs.ReadDir(w.FS, name)
 	return entries, w.note("readdir", name, err)
 }
 
+// Glob is fs.Glob of the other file system.
 func (w *Witness) Glob(pattern string) ([]string, error) {
 	names, err := fs.Glob(w.FS, pattern)
 	return names, w.note("glob", pattern, err)

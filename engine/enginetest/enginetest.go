@@ -21,7 +21,7 @@ import (
 const envRequire = "ONNXPROBE_REQUIRE_ORT"
 
 // Need skips the test, saying why, when the backend cannot run here; it fails
-// the test where envRequire says so and the device is the CPU.
+// the test where ONNXPROBE_REQUIRE_ORT is 1 in the environment and the device is the CPU.
 func Need(t testing.TB, b engine.Backend, o engine.Options) {
 	t.Helper()
 	err := b.Available(o)

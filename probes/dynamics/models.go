@@ -26,12 +26,12 @@ const maxModels = 1_000_000
 // Model is a network of a phase chart.
 type Model struct {
 	Path string `json:"path"`
-	// At is where it is on each of axisNames; NaN for an axis that the table has not.
+	// At is where it is on the axes size, time and samples; NaN for an axis that the table has not.
 	At [3]float64 `json:"-"`
 }
 
-// ReadModels reads a CSV table with a column path and at least one of axisNames. Paths are
-// relative to the table. axes are the places in axisNames of those it has.
+// ReadModels reads a CSV table with a column path and at least one of size, time and
+// samples. Paths are relative to the table. axes are the places of those it has, 0 for size.
 func ReadModels(path string) (models []Model, axes []int, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -61,7 +61,7 @@ const (
 type Cell struct {
 	// Pair is the axes in question; the second is "" where the table has only one.
 	Pair [2]string
-	// At is the setting on each of axisNames, NaN for those that the table has not.
+	// At is the setting on the axes size, time and samples, NaN for those that the table has not.
 	At     [3]float64
 	Models int
 	// Train and Test are mean redundancies, KNN the mean accuracy.

@@ -59,7 +59,7 @@ type Record struct {
 	Fingerprint string `json:"fingerprint"`
 	Path        string `json:"path"`
 	SHA256      string `json:"sha256"`
-	// SitesHash is probes.SiteTable's; "" in records of versions before it.
+	// SitesHash is result.SiteTable.Hash of the sites; "" in records of versions before it.
 	SitesHash string `json:"sites_hash,omitempty"`
 	// Before is the SHA-256 of the checkpoint that churn compares with, "" for none.
 	Before string `json:"before,omitempty"`

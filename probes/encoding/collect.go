@@ -43,9 +43,11 @@ func (c *Collector) Write(cols []result.Column) error {
 	return nil
 }
 
-// Commit and Abort do nothing: there are no files.
+// Commit does nothing, as Abort: there are no files.
 func (c *Collector) Commit(any) error { return nil }
-func (c *Collector) Abort() error     { return nil }
+
+// Abort does nothing.
+func (c *Collector) Abort() error { return nil }
 
 // Codes are those collected so far. Give them a Name; for whole codes of several sites
 // set Origin's Sites, so that Parts tells them apart.

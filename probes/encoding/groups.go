@@ -64,6 +64,7 @@ func (g *Groups) Summary() GroupSummary {
 	return s
 }
 
+// String says in one line what there is: items, groups, and what is left.
 func (s GroupSummary) String() string {
 	like := "equal codes"
 	if s.Radius > 0 {

@@ -1,8 +1,11 @@
 // Package job runs one model over very many items: as shards of output that are
 // made in any order, by any number of processes on any number of machines, and
-// that come out byte for byte the same whatever happens to those. It is a package
-// of its own because it knows about files that several processes share, which
-// probes does not, and about probes, which probes/sink does not.
+// that come out byte for byte the same whatever happens to those. It knows
+// about files that several processes share, which package probes does not.
+//
+// Any process plans a job: New, then Plan.Save to a folder. Workers, on any machines that
+// reach the folder, Load the plan, open it on an engine (Plan.Open) and make shards
+// (Worker.Run). Plan.Finish verifies what they made and writes the manifest.
 //
 // A folder is the whole state of a job, so any scheduler can spread it:
 //
@@ -22,7 +25,7 @@
 //
 // A fault of the machine is never a row (dataset.FaultOf decides): the shard is not done,
 // and is made again by the next run. The plan and the records hold their own SHA-256
-// (seal.go), and Verify holds every other file against them.
+// and Verify holds every other file against them.
 package job
 
 import (
@@ -48,7 +51,7 @@ type Plan struct {
 	Fingerprint string   `json:"fingerprint"`
 	Tool        string   `json:"tool"`
 	Command     []string `json:"command,omitempty"`
-	// Sum is the SHA-256 of the plan's file: see sealed. Plans of earlier versions have none.
+	// Sum is the SHA-256 of the plan's file as it is without its sum. Plans of earlier versions have none.
 	Sum string `json:"sum,omitempty"`
 	// Model is the model's path as it was given; AllowLinks is how it was loaded.
 	Model      string   `json:"model"`

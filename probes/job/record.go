@@ -34,7 +34,7 @@ type Record struct {
 	Worker  string  `json:"worker"`
 	Tool    string  `json:"tool"`
 	Ended   string  `json:"ended"`
-	// Sum is the SHA-256 of the record's file: see sealed.
+	// Sum is the SHA-256 of the record's file as it is without its sum.
 	Sum string `json:"sum,omitempty"`
 }
 

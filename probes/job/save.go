@@ -18,6 +18,7 @@ import (
 // Mode says what becomes of a plan that is there already.
 type Mode string
 
+// The modes.
 const (
 	// Incremental goes on with a plan that equals the one asked for.
 	Incremental Mode = "incremental"

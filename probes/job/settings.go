@@ -41,11 +41,11 @@ type Settings struct {
 	Code      bool     `json:"code,omitempty"`
 	CodeSites []string `json:"code_sites,omitempty"`
 	Channels  bool     `json:"channels,omitempty"`
-	// ChannelShare is RowOptions.Share of regions.
+	// ChannelShare is region.RowOptions.Share.
 	ChannelShare float64     `json:"channel_share,omitempty"`
 	Logits       bool        `json:"logits,omitempty"`
 	Complexity   *Complexity `json:"complexity,omitempty"`
-	// Format is one of sink.Formats; FAISS adds an index of the sketches.
+	// Format is one of result.Formats; FAISS adds an index of the sketches.
 	Format string `json:"format"`
 	FAISS  bool   `json:"faiss,omitempty"`
 	Data   Data   `json:"data"`

@@ -16,7 +16,7 @@ type Aside struct {
 	Reason      string `json:"reason"`
 	// Error is what the last of the tries ended with, "" where it ended with its process.
 	Error string `json:"error,omitempty"`
-	// Sum is the SHA-256 of the file: see sealed.
+	// Sum is the SHA-256 of the file as it is without its sum.
 	Sum string `json:"sum,omitempty"`
 }
 

@@ -20,6 +20,7 @@ type Mismatch struct {
 	Remedy string `json:"remedy"`
 }
 
+// String says in one line which file it is, what is wrong with it and the remedy.
 func (m Mismatch) String() string {
 	of := ""
 	if m.Shard >= 0 {

@@ -1,5 +1,10 @@
 // Package partition holds the exact geometry of the regions into which a network
 // of piecewise-linear activations divides its input space.
+//
+// Open readies the derivatives of a model's output on an engine.Differentiator, and
+// Mapper.At gives the affine map of the region that holds a point, and how far away the
+// region's boundaries are along the direction in which an output grows fastest. The map is
+// checked against the network inside the region and beyond its boundary: Affine.Check.
 package partition
 
 import (

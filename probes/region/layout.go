@@ -24,6 +24,7 @@ const (
 
 var ruleNames = []string{"nominal", "any", "all"}
 
+// String is what ParseRule reads.
 func (r Rule) String() string { return ruleNames[r] }
 
 // ParseRule reads "nominal", "any" or "all".

@@ -114,7 +114,7 @@ func (p *Parts) Regions(i int, _ picture.Size) ([]Region, []error) {
 }
 
 // Frame is f restricted to the elements of the input that show an item's region, for
-// probes.Neighborhood.Each.
+// probes.Complexity.Each.
 func (p *Parts) Frame(it dataset.Item, f *probes.Frame) (*probes.Frame, error) {
 	k, ok := p.number[it.ID]
 	if !ok {

@@ -53,7 +53,7 @@ func Sum(f io.ReaderAt, name string) (File, error) {
 	return File{name, n, hex.EncodeToString(h.Sum(nil))}, err
 }
 
-// SumDraft is Sum of a sealed draft.
+// SumDraft is Sum of a sealed draft, for the packages of this module.
 func SumDraft(d store.Draft, name string) (File, error) {
 	f, err := d.Open()
 	if err != nil {
@@ -218,6 +218,7 @@ func existsError(path string) error {
 	return onnx.Remedy(fmt.Errorf("%s exists; give another, or force it to be replaced", path), "result.Options.Force")
 }
 
+// Write appends rows; see Sink.
 func (s *sink) Write(cols []Column) error {
 	if s.done != nil {
 		return fmt.Errorf("writing %s: %w", s.path, s.done)
@@ -241,6 +242,7 @@ func (s *sink) write(cols []Column) error {
 	return s.enc.write(cols, rows)
 }
 
+// Commit completes the result; see Sink.
 func (s *sink) Commit(manifest any) error {
 	if s.done != nil {
 		return fmt.Errorf("completing %s: %w", s.path, s.done)

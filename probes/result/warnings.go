@@ -13,6 +13,7 @@ type Warning struct {
 	First string `json:"first"`
 }
 
+// String is the warning with the item, or the first one and how many more there are.
 func (w Warning) String() string {
 	if w.Items == 1 {
 		return w.First + ": " + w.Text

@@ -2,8 +2,8 @@
 //
 // Decode gives the pixels that PIL gives, Preprocess resizes, crops and normalises them
 // as torchvision does, and Renderer lays them out as a model takes them. Resizing is bit
-// for bit PIL's, and JPEG's pixels are libjpeg-turbo's. Geometry says where the pixels
-// of the result lie on the picture. Every file is taken for hostile.
+// for bit PIL's, and JPEG's pixels are libjpeg-turbo's; both are in plain Go.
+// Geometry says where the pixels of the result lie on the picture. Every file is taken for hostile.
 package picture
 
 import (
@@ -30,6 +30,7 @@ type Picture struct {
 const clippedWarning = "more than 1 % of its pixels, which have 16 bits, are over 255 and were clipped to white, as PIL does; " +
 	"scale such pictures to 8 bits before"
 
+// New is a black picture of w x h pixels and c channels, 1 or 3.
 func New(w, h, c int) *Picture {
 	return &Picture{W: w, H: h, C: c, Pix: make([]uint8, w*h*c)}
 }

@@ -18,6 +18,7 @@ type Size struct {
 	W int `json:"w"`
 }
 
+// String is HxW.
 func (s Size) String() string { return fmt.Sprintf("%dx%d", s.H, s.W) }
 
 // Preprocess turns a picture into a model's input, in the order of its fields
@@ -212,7 +213,7 @@ func (p Preprocess) value(level float64, channel int) float32 {
 	return x
 }
 
-// Overrides are preprocessing flags that replace parts of a preset. Zero values
+// Overrides replace parts of a preset, in the form in which people give them. Zero values
 // leave the preset's.
 type Overrides struct {
 	Resize        string // "256" for the shorter edge, "224x224" for height x width, "none"
@@ -222,7 +223,7 @@ type Overrides struct {
 	Scale         float64
 }
 
-// With is p with flags applied, checked.
+// With is p with the overrides in their places, checked.
 func (p Preprocess) With(o Overrides) (Preprocess, error) {
 	if o.Resize != "" || o.Crop != "" {
 		p.Pad = Pad{} // to the size of another resize or crop

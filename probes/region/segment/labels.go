@@ -27,7 +27,7 @@ type Labels struct {
 }
 
 // NewLabels makes labels of 0. It is an error when an edge is not positive or there
-// are more than maxPixels pixels.
+// are more than 2^28 pixels.
 func NewLabels(h, w int) (*Labels, error) {
 	if h < 1 || w < 1 || h > maxPixels/w {
 		return nil, fmt.Errorf("labels for a picture of %d x %d (height x width): want positive edges and at most %d pixels", h, w, maxPixels)
