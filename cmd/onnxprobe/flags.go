@@ -95,12 +95,6 @@ func (f *engineFlags) addBackend(fs *pflag.FlagSet) {
 }
 
 func (f *engineFlags) addOptions(fs *pflag.FlagSet) {
-	devices := "cpu, cuda or cuda:N"
-	if f.several {
-		devices += "; cuda:0,cuda:1 or cuda:all to deal batches among GPUs, which should be of one kind; cpu,cpu for " +
-			"sessions that share the threads. A GPU runs two batches at once, so that copies overlap, but one with " +
-			"--device-memory or --cuda-graph; cuda:0,cuda:0 asks for two"
-	}
 	fs.StringVar(&f.device, "device", "cpu", "")
 	fs.StringVar(&f.library, "library", "", "")
 	fs.IntVar(&f.threads, "threads", 0, "")
