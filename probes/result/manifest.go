@@ -66,8 +66,10 @@ type Run struct {
 	Batch     int              `json:"batch"`
 	Backend   string           `json:"backend"`
 	Runtime   string           `json:"backend_version"`
-	Device    string           `json:"device"`
-	Threads   int              `json:"threads"`
+	// Library is the path of the backend's shared library, where it has one.
+	Library string `json:"backend_library,omitempty"`
+	Device  string `json:"device"`
+	Threads int    `json:"threads"`
 	// NoArena leaves external weights in the order of their file, by which other
 	// kernels run: bits within rounding of a knot may differ.
 	NoArena   bool   `json:"no_arena,omitempty"`
