@@ -81,7 +81,8 @@ func moduleZip(archive io.Reader, prefix string) ([]byte, error) {
 	for t := tar.NewReader(archive); ; {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
-			return b.Bytes(), z.Close()
+			err := z.Close()
+			return b.Bytes(), err
 		}
 		if err != nil {
 			return nil, err
