@@ -183,7 +183,7 @@ func TestEmptied(t *testing.T) {
 }
 
 // go install takes a tag from the module proxy that is written of it, and finds it by its
-// version, with the sum that Go itself computes of the repository.
+// version.
 func TestProxy(t *testing.T) {
 	repository, proxy, path := t.TempDir(), t.TempDir(), t.TempDir()
 	if _, err := exec.LookPath("git"); err != nil {

@@ -25,7 +25,7 @@ func pythonPlaces() []place {
 		}
 	}
 	if self, err := os.Executable(); err == nil {
-		for _, path := range []string{self, realPath(self)} { // pipx links to it
+		for _, path := range []string{self, realPath(self)} { // a link to it, such as pipx makes, is followed where the system has not done so
 			if dir := filepath.Dir(path); filepath.Base(dir) == scripts {
 				add(filepath.Dir(dir), FromProgram)
 			}
