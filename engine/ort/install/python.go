@@ -73,7 +73,7 @@ func (c Candidate) Check() error {
 }
 
 // repin is how a Python environment comes by a library that is taken.
-const repin = "\"python -m pip install --force-reinstall onnxruntime==" + Pinned + "\" puts one there that is taken"
+const repin = "\"python -m pip uninstall onnxruntime\" and \"python -m pip install onnxruntime==" + Pinned + "\" put one there that is taken"
 
 // pinned is nil for a library of a Python environment that says it is Pinned, or says nothing.
 func (c Candidate) pinned() error {

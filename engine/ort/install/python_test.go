@@ -65,7 +65,7 @@ func TestFindInPythons(t *testing.T) {
 		{"a newer one", "libonnxruntime.so.1.32.0", body, nil, []string{"it is ONNX Runtime 1.32.0", Pinned + " alone", "pip install", "onnxruntime==" + Pinned}, nil},
 		{"an older one", "libonnxruntime.so.1.20.1", body, nil, []string{"it is ONNX Runtime 1.20.1", "pip install"}, nil},
 		{"no library", good, []byte("text"), nil, []string{"not a shared library"}, nil},
-		{"one byte more", good, append(slices.Clone(body), 0), nil, nil, []string{"SHA-256", Pinned, "pip install --force-reinstall"}},
+		{"one byte more", good, append(slices.Clone(body), 0), nil, nil, []string{"SHA-256", Pinned, "pip uninstall onnxruntime", "pip install onnxruntime=="}},
 		{"another system's", good, elftest.ELF(good, "libm.so.6"), nil, nil, []string{"SHA-256"}},
 		{"with CUDA", good, elftest.ELF(good, "libdl.so.2"), provider, nil, nil},
 		{"with another's CUDA provider", good, elftest.ELF(good, "libdl.so.2"), []byte("the other half"), nil, []string{"libonnxruntime_providers_cuda.so", "got 14 bytes, want 13"}},
