@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/onnxprobe
 
-.PHONY: all build static runtime demo test check lint fuzz bench same clean
+.PHONY: all build static runtime demo test check lint fuzz bench same release clean
 
 all: build
 
@@ -66,5 +66,10 @@ bench: runtime
 same: runtime
 	GO="$(GO)" benchmarks/same.sh "$(BEFORE)"
 
+# What users download, of the commit at HEAD: programs for six systems, Python wheels, and
+# their checksums. See cmd/onnxprobe/release/README.md.
+release:
+	$(GO) run ./cmd/onnxprobe/release -o dist
+
 clean:
-	rm -rf bin
+	rm -rf bin dist

@@ -269,6 +269,20 @@ type Namer interface {
 	DeviceName(Device) string
 }
 
+// Library is a shared library that a backend has loaded.
+type Library struct {
+	Path string // absolute
+	From string // the rule by which it was found; "" where it is as it should be and needs no word
+	// Passed are those that the rules gave before it, each with why it was not taken.
+	Passed []string
+}
+
+// Librarian is a Backend that loads a library.
+type Librarian interface {
+	// Library is the one in use, the zero value before one is.
+	Library() Library
+}
+
 // UnavailableError says that a backend or device cannot be used on this
 // machine, and what to do about it.
 type UnavailableError struct {

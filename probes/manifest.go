@@ -19,6 +19,9 @@ func (r *Prober) NewManifest(m *onnx.Model) (*result.Manifest, error) {
 	}
 	mf.Batch = r.Batch
 	mf.Backend, mf.Runtime, mf.Device = r.Backend.Name(), r.Backend.Version(), r.Devices()
+	if l, ok := r.Backend.(engine.Librarian); ok {
+		mf.Library = l.Library().Path
+	}
 	mf.Threads, mf.Optimize, mf.NoArena = r.Options.Threads, r.Options.Optimize, r.Options.NoArena
 	if mf.Optimize == "" {
 		mf.Optimize = "all"

@@ -206,6 +206,7 @@ func (f *engineFlags) request(c *cobra.Command, r backends.Request) (engine.Back
 			note(c, "%s", withFlags(first.Available(o))) // a library is there and was passed over
 		}
 	}
+	noteLibrary(c, b)
 	f.noteIsolation(c, b)
 	return b, o, nil
 }

@@ -95,7 +95,8 @@ var diagram = map[string][]string{
 		"engine/dataset", "probes", "probes/bench", "probes/encoding", "probes/internal/draw", "probes/job",
 		"probes/partition", "probes/region/overlay", "probes/result", "probes/text",
 	},
-	"testdata": {},
+	"testdata":              {},
+	"cmd/onnxprobe/release": {"engine/ort/install", "probes/result"},
 	"cmd/onnxprobe": {
 		"onnx", "onnx/filetype", "onnx/rewrite", "onnx/tensor", "engine", "engine/backends", "engine/dataset", "engine/dataset/picture",
 		"engine/isolate", "engine/ort", "engine/ort/install", "probes", "probes/attack", "probes/bench", "probes/dynamics",

@@ -8,36 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/onnxprobe/onnxprobe/engine/backends"
-	"github.com/onnxprobe/onnxprobe/engine/isolate"
 )
-
-// asProgram, set to 1, makes the test binary the program itself.
-const asProgram = "ONNXPROBE_TEST_AS_PROGRAM"
-
-// fileLimit is how large a file the program may write then, in bytes; what goes beyond
-// fails as on a full disk.
-const fileLimit = "ONNXPROBE_TEST_FILE_LIMIT"
-
-func TestMain(m *testing.M) {
-	isolate.Main(backends.All...)
-	if os.Getenv(asProgram) == "1" {
-		if n, err := strconv.Atoi(os.Getenv(fileLimit)); err == nil {
-			if err := limitFiles(n); err != nil {
-				panic(err)
-			}
-		}
-		main()
-	}
-	os.Exit(m.Run())
-}
 
 // watched is standard output that says when something was written to it.
 type watched struct {

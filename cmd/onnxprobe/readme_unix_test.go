@@ -41,6 +41,9 @@ var elsewhere = []elsewhereRow{
 	{"python testdata/export/", "it needs PyTorch", false},
 	{"python benchmarks/compare.py", "it needs PyTorch, and minutes", false},
 	{"python benchmarks/dedup.py", "it takes half an hour", false},
+	{"sha256sum ", "it is of files of a release", false},
+	{"install -m ", "it is of files of a release", false},
+	{"go run ./cmd/onnxprobe/release", "it builds", false},
 }
 
 // everyCommand, set to 1, has TestREADMEs run what make check can run too.

@@ -85,6 +85,22 @@ func newRuntimeList() *cobra.Command {
 	return c
 }
 
+// noteLibrary says which shared library runs models, unless it is what "runtime install" put
+// there, and which were passed over for it.
+func noteLibrary(c *cobra.Command, b engine.Backend) {
+	l, ok := b.(engine.Librarian)
+	if !ok {
+		return
+	}
+	used := l.Library()
+	for _, passed := range used.Passed {
+		note(c, "passed over: %s", passed)
+	}
+	if used.From != "" {
+		note(c, "library: %s (%s)", used.Path, used.From)
+	}
+}
+
 func pieceRows(pieces []ort.Piece) [][]string {
 	rows := [][]string{{"PIECE", "VERSION", "FROM", "PATH", "STATE"}}
 	for _, p := range pieces {

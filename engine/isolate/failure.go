@@ -25,7 +25,8 @@ type request struct {
 
 // ready answers it.
 type ready struct {
-	Version string        `json:",omitempty"`
+	Version string `json:",omitempty"`
+	Library engine.Library
 	In, Out []engine.Port `json:",omitempty"`
 	OnCPU   []string      `json:",omitempty"`
 	Shares  bool          `json:",omitempty"` // sessions are engine.Sharers

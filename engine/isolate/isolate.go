@@ -91,6 +91,17 @@ func (b *Backend) DeviceName(d engine.Device) string {
 // Version is the other's.
 func (b *Backend) Version() string { return cmp.Or(b.version(), b.Backend.Version()) }
 
+// Library is part of engine.Librarian.
+func (b *Backend) Library() engine.Library {
+	if l := b.library().Library; l.Path != "" {
+		return l
+	}
+	if l, ok := b.Backend.(engine.Librarian); ok {
+		return l.Library()
+	}
+	return engine.Library{}
+}
+
 // Available says whether the other backend can run, and, where it is to be isolated
 // always, whether it can in a worker.
 func (b *Backend) Available(o engine.Options) error {

@@ -17,6 +17,8 @@ type workers struct{}
 
 func (workers) version() string { return "" }
 
+func (workers) library() (none struct{ Library engine.Library }) { return none }
+
 func (b *Backend) available(engine.Options) error {
 	return b.unavailable("workers need Linux on amd64 or arm64, and this is " + runtime.GOOS + " on " + runtime.GOARCH)
 }

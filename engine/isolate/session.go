@@ -27,10 +27,12 @@ import (
 type workers struct {
 	mu     sync.Mutex
 	idle   *process // that has the library loaded, for the next model
-	loaded string   // version of the library, once one was
+	loaded ready    // version and path of the library, once one was
 }
 
-func (w *workers) version() string {
+func (w *workers) version() string { return w.library().Version }
+
+func (w *workers) library() ready {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.loaded
@@ -59,7 +61,7 @@ func (b *Backend) available(o engine.Options) error {
 	}
 	b.mu.Lock()
 	before := b.idle
-	b.idle, b.loaded = p, r.Version
+	b.idle, b.loaded = p, r
 	b.mu.Unlock()
 	if before != nil {
 		before.end()

@@ -149,6 +149,9 @@ func (w *worker) ask(f frame) (r ready, err error) {
 			return r, err
 		}
 		r.Version = b.Version()
+		if l, ok := b.(engine.Librarian); ok {
+			r.Library = l.Library()
+		}
 		if f.kind == frameLoad {
 			err = w.load(b, q, f.fds, &r)
 		}

@@ -32,6 +32,8 @@ var loaded struct {
 	sync.Mutex
 	ok        bool
 	path      string // as found
+	from      string
+	passed    []string // those found before it, and why they were not taken
 	file      os.FileInfo
 	version   string
 	providers string
@@ -107,6 +109,7 @@ func load(library string) error {
 			c.Fault = start(*c)
 		}
 		if c.Fault == nil {
+			loaded.from, loaded.passed = c.From, faultsOf(found[:i])
 			return nil
 		}
 	}
@@ -136,6 +139,9 @@ func sameLibrary(library string) error {
 func start(c install.Candidate) error {
 	info, err := os.Stat(c.Path)
 	if err != nil {
+		return err
+	}
+	if err := c.Check(); err != nil {
 		return err
 	}
 	_, api, version, err := open(c.Path)

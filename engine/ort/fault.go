@@ -1,7 +1,6 @@
 package ort
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,15 +44,15 @@ func unusable(found []install.Candidate) error {
 	if len(found) == 0 {
 		return unavailable("no ONNX Runtime library was found on this machine", remedy)
 	}
-	var faults []error
-	for _, c := range found {
-		faults = append(faults, fmt.Errorf("%s (%s): %w", c.Path, c.From, c.Fault))
-	}
-	return unavailable("no usable ONNX Runtime library: "+join(faults), remedy)
+	return unavailable("no usable ONNX Runtime library: "+strings.Join(faultsOf(found), "; "), remedy)
 }
 
-func join(faults []error) string {
-	return strings.ReplaceAll(errors.Join(faults...).Error(), "\n", "; ")
+// faultsOf is a line for each candidate, all of which have faults.
+func faultsOf(found []install.Candidate) (faults []string) {
+	for _, c := range found {
+		faults = append(faults, strings.ReplaceAll(fmt.Sprintf("%s (%s): %v", c.Path, c.From, c.Fault), "\n", "; "))
+	}
+	return faults
 }
 
 func unavailable(reason string, r remedies) error {

@@ -44,7 +44,9 @@ func List() []install.Candidate {
 	found := install.Find("")
 	for i := range found {
 		if c := &found[i]; c.Fault == nil {
-			c.Fault = loadable(c.Path)
+			if c.Fault = c.Check(); c.Fault == nil {
+				c.Fault = loadable(c.Path)
+			}
 		}
 	}
 	return found

@@ -141,11 +141,12 @@ func TestFoundLibraries(t *testing.T) {
 	if err := os.Symlink(libraryInUse(), filepath.Join(lib, "libonnxruntime.so.1.30.0")); err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"XDG_CACHE_HOME=" + cache, "LD_LIBRARY_PATH=" + lib, install.EnvLibrary + "="}
+	env := []string{"XDG_CACHE_HOME=" + cache, "VIRTUAL_ENV=", "LD_LIBRARY_PATH=" + lib, install.EnvLibrary + "="}
 	if out := child(t, "", env...); out != "<nil>\nfalse\n" {
 		t.Errorf("with a good library third: %q", out)
 	}
 	t.Setenv("XDG_CACHE_HOME", cache)
+	t.Setenv("VIRTUAL_ENV", "")
 	t.Setenv("LD_LIBRARY_PATH", lib)
 	t.Setenv(install.EnvLibrary, "")
 	var got []string

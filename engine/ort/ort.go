@@ -48,6 +48,17 @@ func (Backend) Version() string {
 	return ""
 }
 
+// Library is part of engine.Librarian. What Install put there needs no word.
+func (Backend) Library() engine.Library {
+	loaded.Lock()
+	defer loaded.Unlock()
+	from := loaded.from
+	if from == install.FromInstall {
+		from = ""
+	}
+	return engine.Library{Path: loaded.path, From: from, Passed: loaded.passed}
+}
+
 // Available loads the library.
 func (Backend) Available(o engine.Options) error {
 	if err := load(o.Library); err != nil {

@@ -76,6 +76,7 @@ NANS(plain_float_nan, float)
 NANS(plain_double_nan, double)
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 
 // FETCH has what lies two pages behind p brought to the nearest cache: processors look
@@ -254,9 +255,12 @@ SCALER(256, ISA256, __m256, 8)
 SCALER(512, ISA512, __m512, 16)
 
 static int simd(void) {
-  __builtin_cpu_init();
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-  return __builtin_cpu_supports("avx512f") ? 2 : 1;
+  // Asked of the processor itself: in what zig links, __builtin_cpu_supports says no to all.
+  unsigned a, b, c, d, kept, high;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AVX) || !(c & bit_FMA)) return 0;
+  __asm__("xgetbv" : "=a"(kept), "=d"(high) : "c"(0)); // which registers the system keeps
+  if ((kept & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2)) return 0;
+  return (b & bit_AVX512F) && (kept & 0xe6) == 0xe6 ? 2 : 1;
 }
 static const op_packer packers[3][2][2] = {
     {{plain_float_above, plain_float_below}, {plain_double_above, plain_double_below}},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -65,8 +66,10 @@ type Run struct {
 	Batch     int              `json:"batch"`
 	Backend   string           `json:"backend"`
 	Runtime   string           `json:"backend_version"`
-	Device    string           `json:"device"`
-	Threads   int              `json:"threads"`
+	// Library is the path of the backend's shared library, where it has one.
+	Library string `json:"backend_library,omitempty"`
+	Device  string `json:"device"`
+	Threads int    `json:"threads"`
 	// NoArena leaves external weights in the order of their file, by which other
 	// kernels run: bits within rounding of a knot may differ.
 	NoArena   bool   `json:"no_arena,omitempty"`
@@ -331,14 +334,27 @@ func UnwatchedNote(all []site.Unwatched) string {
 	return line + "; inspect says why"
 }
 
+// module is where this tool comes from.
+const module = "github.com/onnxprobe/onnxprobe"
+
+// pseudo is the end of a version that Go makes of a commit without a tag.
+var pseudo = regexp.MustCompile(`[-.]\d{14}-[0-9a-f]{12}(\+dirty)?$`)
+
 // Version is the tool's version, from the build: that of the program, or of the module
 // in a program of another one.
 func Version() string {
-	const module = "github.com/onnxprobe/onnxprobe"
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
+	return VersionOf(info)
+}
+
+// VersionOf is the tool's version in a program that was built so: the tag or, of a checkout
+// at a commit without one, devel-COMMIT, either with +dirty where there were changes; the
+// module's version where the program comes from a module proxy or is another module's; and
+// "devel" where the build knows nothing.
+func VersionOf(info *debug.BuildInfo) string {
 	v := info.Main.Version
 	for _, d := range info.Deps {
 		if d.Path == module {
@@ -348,12 +364,22 @@ func Version() string {
 		}
 	}
 	v = strings.Trim(v, "()") // "(devel)" is that of a build in the module's folder
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && info.Main.Path == module && (v == "" || v == "devel") {
-			v = "devel-" + s.Value[:min(12, len(s.Value))]
-		}
+	if info.Main.Path != module || v != "" && v != "devel" && !pseudo.MatchString(v) {
+		return cmp.Or(v, "devel")
 	}
-	return cmp.Or(v, "devel")
+	setting := map[string]string{}
+	for _, s := range info.Settings {
+		setting[s.Key] = s.Value
+	}
+	commit := setting["vcs.revision"]
+	if commit == "" {
+		return cmp.Or(v, "devel")
+	}
+	v = "devel-" + commit[:min(12, len(commit))]
+	if setting["vcs.modified"] == "true" {
+		v += "+dirty"
+	}
+	return v
 }
 
 // DataOf describes a dataset for the manifest. The ids of random points say nothing, and

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -102,5 +103,45 @@ func TestReadManifest(t *testing.T) {
 	}
 	if _, err := ReadManifest(filepath.Dir(path)); err == nil {
 		t.Error("a folder is read")
+	}
+}
+
+// What Go writes into a program is what it wrote in builds of each of these ways.
+func TestVersionOf(t *testing.T) {
+	const here = "github.com/onnxprobe/onnxprobe"
+	main := func(path, version string, settings ...string) *debug.BuildInfo {
+		info := &debug.BuildInfo{Main: debug.Module{Path: path, Version: version}}
+		for i := 0; i < len(settings); i += 2 {
+			info.Settings = append(info.Settings, debug.BuildSetting{Key: settings[i], Value: settings[i+1]})
+		}
+		return info
+	}
+	other := func(d debug.Module) *debug.BuildInfo {
+		info := main("example.org/embeds", "v9.9.9", "vcs.revision", "ffffffffffffffffffff")
+		info.Deps = []*debug.Module{{Path: "example.org/a", Version: "v7.0.0"}, &d}
+		return info
+	}
+	const commit = "8089c05abcde0123456789abcdef0123456789ab"
+	for _, c := range []struct {
+		why, want string
+		info      *debug.BuildInfo
+	}{
+		{"a tag", "v0.3.0", main(here, "v0.3.0", "vcs.revision", commit, "vcs.modified", "false")},
+		{"a tag and changes", "v0.3.0+dirty", main(here, "v0.3.0+dirty", "vcs.revision", commit, "vcs.modified", "true")},
+		{"a commit before any tag", "devel-8089c05abcde", main(here, "v0.0.0-20261201173032-8089c05abcde", "vcs.revision", commit)},
+		{"a commit after a tag", "devel-8089c05abcde", main(here, "v0.3.1-0.20261201173032-8089c05abcde", "vcs.revision", commit)},
+		{"a commit and changes", "devel-8089c05abcde+dirty",
+			main(here, "v0.0.0-20261201173032-8089c05abcde+dirty", "vcs.revision", commit, "vcs.modified", "true")},
+		{"an older Go, or files given", "devel-8089c05abcde", main(here, "(devel)", "vcs.revision", commit)},
+		{"no git", "devel", main(here, "(devel)")},
+		{"go test", "devel", main(here, "")},
+		{"go install of a version", "v0.3.0", main(here, "v0.3.0")},
+		{"go install of a commit", "v0.3.1-0.20261201173032-8089c05abcde", main(here, "v0.3.1-0.20261201173032-8089c05abcde")},
+		{"another program", "v0.3.0", other(debug.Module{Path: here, Version: "v0.3.0"})},
+		{"another program that replaces it", "devel", other(debug.Module{Path: here, Version: "v0.3.0", Replace: &debug.Module{Path: "../x"}})},
+	} {
+		if got := VersionOf(c.info); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.why, got, c.want)
+		}
 	}
 }

@@ -170,22 +170,28 @@ func putFile(r io.Reader, m member, from, target string) error {
 // checkFile is nil when the file at path has this SHA-256 and, unless size is
 // 0, this size.
 func checkFile(path string, size int64, sum string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil {
+	if info, err := os.Stat(path); err != nil {
 		return err
 	} else if size != 0 && info.Size() != size {
 		return fmt.Errorf("checking %q: got %d bytes, want %d", path, info.Size(), size)
 	}
+	got, err := sumOf(path)
+	if err == nil && got != sum {
+		err = fmt.Errorf("checking %q: got SHA-256 %s, want %s", path, got, sum)
+	}
+	return err
+}
+
+// sumOf is the SHA-256 of the file at path.
+func sumOf(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
-		return fmt.Errorf("checking %q: %w", path, err)
+		return "", fmt.Errorf("checking %q: %w", path, err)
 	}
-	if got := hex.EncodeToString(h.Sum(nil)); got != sum {
-		return fmt.Errorf("checking %q: got SHA-256 %s, want %s", path, got, sum)
-	}
-	return nil
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Where CUDA's libraries are looked for, in this order. What Install put there
-// goes first, so that "runtime install --cuda --all" mends a machine whose own
+// goes first, so that installing all of them mends a machine whose own
 // libraries do not work.
 const (
 	FromPath    = "LD_LIBRARY_PATH"

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"debug/elf"
 	"fmt"
 	"os"
@@ -20,7 +21,8 @@ const EnvLibrary = "ONNXPROBE_ORT_LIBRARY"
 // package ort asks for.
 const MinMinor = 29
 
-// Where a candidate was found, in the order they are tried.
+// Where a candidate was found, in the order they are tried: FromProgram and FromVenv come
+// before FromSystem.
 const (
 	FromFlag    = "asked for"
 	FromEnv     = EnvLibrary
@@ -39,7 +41,8 @@ type Candidate struct {
 }
 
 // Find lists the libraries in the order they are tried, without loading any. One that was
-// asked for, by library or EnvLibrary, is the only one.
+// asked for, by library or EnvLibrary, is the only one. Candidate.Check, which takes longer,
+// goes before a library is loaded.
 func Find(library string) []Candidate {
 	if library != "" {
 		return []Candidate{inspect(library, FromFlag)}
@@ -62,6 +65,11 @@ func Find(library string) []Candidate {
 			if p := LibraryPath(root, cuda); exists(p) {
 				add(p, FromInstall)
 			}
+		}
+	}
+	for _, at := range pythonPlaces() {
+		for _, p := range librariesIn(at.dir) {
+			add(p, at.from)
 		}
 	}
 	for _, dir := range systemDirs() {
@@ -165,7 +173,7 @@ func inspect(path, from string) Candidate {
 	}
 	c.CUDA = exists(CUDAProvider(path))
 	if c.Version, c.Fault = fileVersion(path); c.Fault == nil && c.Version != "" {
-		c.Fault = CheckVersion(c.Version)
+		c.Fault = cmp.Or(c.pinned(), CheckVersion(c.Version))
 	}
 	return c
 }
