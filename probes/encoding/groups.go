@@ -18,7 +18,7 @@ import (
 type Groups struct {
 	Codes *Codes
 	// Radius is in how many bits duplicates may differ, and Members are the rows of each
-	// group, as nearGroups gives them.
+	// group, those that are connected by steps of at most the radius.
 	Radius  int
 	Members [][]int
 	// Nearest, Valley and Around say, where they were asked for, how far items are from their

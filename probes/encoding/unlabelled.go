@@ -10,7 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// UnlabelledOptions go with clusterUnlabelled. The zero value is of the defaults named
+// UnlabelledOptions say how items are clustered without labels. The zero value is of the defaults named
 // here.
 type UnlabelledOptions struct {
 	// Sample is the most items to cluster, 1,000 when 0 and up to 2,048; Seed draws them.
@@ -19,7 +19,7 @@ type UnlabelledOptions struct {
 	// Eta is the temperature of the affinity, 0.175 when 0: less of it joins only
 	// nearer items.
 	Eta float64
-	// Clusters is their number; 0 takes that of 2 to 20 with the least codingLength. Of
+	// Clusters is their number; 0 takes that of 2 to 20 with the least coding length. Of
 	// codes of more bits than items it grows with the number, and the choice is 2: every
 	// cluster is charged for all dimensions, and few items do not make up for it.
 	Clusters int
@@ -33,8 +33,8 @@ type Unlabelled struct {
 	Items int     `json:"items"`
 	Of    int     `json:"of"`
 	Eta   float64 `json:"eta"`
-	// Clusters is how many were looked for, Sizes their items; Chosen says that the
-	// codingLength, in nats, chose how many.
+	// Clusters is how many were looked for, Sizes their items; Chosen says that
+	// the coding length, in nats, chose how many.
 	Clusters     int     `json:"clusters"`
 	Chosen       bool    `json:"chosen"`
 	Sizes        []int   `json:"sizes"`

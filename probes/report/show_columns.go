@@ -16,13 +16,16 @@ const (
 	maxNamed    = 5    // values that are named
 )
 
+// identity are the columns that say which item a row is of, and are no findings.
+var identity = []string{"id", "path", "class"}
+
 // restOf adds a table of the columns that no figure uses: what they hold, in short. The
 // values of bytes, which can be very many, are not read.
 func (r *shown) restOf(t *result.Table) error {
 	var all []*summed
 	by := map[string]*summed{}
 	for _, c := range t.Columns() {
-		if r.used[c.Name] || slices.ContainsFunc(partsOf(c), func(p part) bool { return r.used[p.name] }) {
+		if slices.Contains(identity, c.Name) || r.used[c.Name] || slices.ContainsFunc(partsOf(c), func(p part) bool { return r.used[p.name] }) {
 			continue
 		}
 		if len(all) == maxRest {

@@ -18,7 +18,7 @@ func TestKindComesFirst(t *testing.T) {
 		{Name: "logits", Width: 2, Values: []float32{1, 2, 3, 4, 5, 6}}, {Name: "kept", Values: []bool{true, false, true}},
 		{Name: "at", Width: 2, Parts: []result.Part{{Name: "x", Width: 1}, {Name: "y", Width: 1}}, Values: []int32{1, 2, 3, 4, 5, 6}},
 	}
-	rest := []string{"id|texts|3|0||||3: a, b, c", "digest|texts|3|1||||2: 00, 01", "changed|2 bytes|3|||||",
+	rest := []string{"digest|texts|3|1||||2: 00, 01", "changed|2 bytes|3|||||",
 		"logits|numbers, 2 a row|3|0|1|3.5|6|", "kept|truth values|3|0|0|0.666667|1|", "at|numbers in 2 parts|3|0|1|3.5|6|"}
 	for _, file := range []string{"a.parquet", "a.npy"} {
 		for _, c := range []struct {
@@ -26,7 +26,7 @@ func TestKindComesFirst(t *testing.T) {
 			rest          []string
 		}{
 			{"complexity", "Local complexity of the items", rest},
-			{"run", "", append(append([]string{}, rest[:2]...), append([]string{"complexity|numbers|3|1|1|1.5|2|"}, rest[2:]...)...)},
+			{"run", "", append(append([]string{}, rest[:1]...), append([]string{"complexity|numbers|3|1|1|1.5|2|"}, rest[1:]...)...)},
 		} {
 			path := filepath.Join(t.TempDir(), file)
 			s, err := result.Create(path, result.Options{Array: "changed"})
