@@ -7,11 +7,11 @@ BIN := bin/onnxprobe
 all: build
 
 build:
-	$(GO) build -o $(BIN) ./cmd/onnxprobe
+	$(GO) build -buildvcs=auto -o $(BIN) ./cmd/onnxprobe
 
 # One file that needs no library, with the pure-Go engine alone.
 static:
-	CGO_ENABLED=0 $(GO) build -o $(BIN)-static ./cmd/onnxprobe
+	CGO_ENABLED=0 $(GO) build -buildvcs=auto -o $(BIN)-static ./cmd/onnxprobe
 
 # ONNX Runtime goes to the user's cache folder; a second time this does nothing.
 runtime: build
