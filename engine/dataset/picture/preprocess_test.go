@@ -144,7 +144,7 @@ func TestConfigsRefused(t *testing.T) {
 		`{"input_size":[3,224,224],"crop_pct":1e-300}`:       "both edges must be",
 		`{"input_size":[3,-1,224]}`:                          "both edges must be",
 		`{"input_size":[3,9,9],"crop_mode":"x"}`:             "center, squash or border",
-		`{"input_size":[3,9,9],"interpolation":"cubic"}`:     "bicubic lanczos",
+		`{"input_size":[3,9,9],"interpolation":"cubic"}`:     "bicubic, lanczos",
 		`{"scale":1,"resize":{"mode":"larger","h":1,"w":1}}`: `resize mode "larger"`,
 		`{"scale":1,"bgr":true}`:                             "bgr needs channels 3",
 	} {
