@@ -122,7 +122,7 @@ func TestBenchUsage(t *testing.T) {
 		{[]string{"--radius", "3"}, "--complexity"},
 		{[]string{"--complexity", "--radius", "inf"}, "finite"},
 		{[]string{"--complexity", "--directions", "65"}, "between 1 and 64"},
-		{[]string{"--device", "gpu"}, "cuda:N"},
+		{[]string{"--device", "gpu"}, "did you mean cuda?"},
 		{[]string{"--backend", "nope"}, "auto, ort"},
 		{[]string{"--sites", "nope"}, "this model has 9"},
 		{[]string{"more.onnx"}, "one model"},

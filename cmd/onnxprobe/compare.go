@@ -169,6 +169,10 @@ func (f *engineFlags) onGPU() bool { return strings.HasPrefix(f.device, "cuda") 
 func setting(flag, s string, base engineFlags) (side, error) {
 	parts := strings.Split(s, ",")
 	sd := side{engineFlags: base, flag: flag, text: s}
+	if strings.HasSuffix(strings.ToLower(parts[0]), ".onnx") {
+		return sd, usagef("%s %s: a setting is an engine, and compare is of one model. Two checkpoints are compared by their codes: "+
+			"onnxprobe codes of each, then onnxprobe evaluate NEW --churn OLD --by-site", flag, s)
+	}
 	if sd.backend = parts[0]; sd.backend == "" {
 		return sd, usagef("%s %q: a setting begins with an engine: %s", flag, s, strings.Join(backends.Names(), ", "))
 	}

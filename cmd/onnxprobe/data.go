@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"math"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -140,6 +141,7 @@ func (f *dataFlags) open(c *cobra.Command, m *onnx.Model, sources []string, samp
 		return nil, nil, err
 	}
 	noteSources(c, ds)
+	noteClasses(c, ds)
 	if f.others != nil {
 		if ds, err = f.others.feed(c, ds, ports); err != nil {
 			return nil, nil, err
@@ -201,6 +203,22 @@ func noteSources(c *cobra.Command, ds dataset.Dataset) {
 		if s.RoundedFrom != "" {
 			note(c, "%s holds %s, which is rounded to float32: inputs are float32 in every precision", s.Path, s.RoundedFrom)
 		}
+	}
+}
+
+// noteClasses says of items from several folders that none has a label, since that of class
+// folders is had by the folder above them alone.
+func noteClasses(c *cobra.Command, ds dataset.Dataset) {
+	folders := map[string]bool{}
+	for i := range min(ds.Len(), 1000) {
+		it := ds.Item(i)
+		if it.Path == "" || it.Label >= 0 {
+			return
+		}
+		folders[filepath.Dir(it.Path)] = true
+	}
+	if len(folders) > 1 {
+		note(c, "no item has a label: folders are classes where the folder that holds them is given, and a list (CSV) can have a column class")
 	}
 }
 

@@ -58,7 +58,7 @@ func (f *dedupFlags) run(c *cobra.Command, path string) error {
 	}
 	if near && codes.On == encoding.Digest {
 		return fmt.Errorf("%s has digests only, which are equal or not; near duplicates need sketches or codes "+
-			"(codes --sketch)", path)
+			"(codes --sketch), and of regions channel codes (--channels)", path)
 	}
 	start := time.Now()
 	r, err := f.groups(c, codes)

@@ -90,7 +90,7 @@ func (f *foundFlags) nearest(c *cobra.Command, codes *encoding.Codes) (*encoding
 	d, err := encoding.NearestDistances(c.Context(), codes, encoding.DistancesOptions{Threads: f.threads, Progress: show})
 	done()
 	if err == nil {
-		note(c, "%s, found in %s", d, time.Since(start).Round(time.Millisecond))
+		note(c, "nearest distances in %s", time.Since(start).Round(time.Millisecond))
 	}
 	return d, err
 }

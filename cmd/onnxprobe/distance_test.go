@@ -121,7 +121,7 @@ func TestDistanceIsRefused(t *testing.T) {
 		{[]string{"dedup", path, "--distance", "auto"}, 1, []string{"no valley", "BITS", "--distance BITS"}},
 		{[]string{"search", path, "--all", "--distance", "auto"}, 1, []string{"no valley", "BITS", "--distance BITS"}},
 		{[]string{"dedup", few, "--distance", "auto"}, 1, []string{"fewer than 20"}},
-		{[]string{"dedup", path, "--distance", "automatic"}, 2, []string{"or auto"}},
+		{[]string{"dedup", path, "--distance", "automatic"}, 2, []string{"did you mean auto"}},
 		{[]string{"dedup", path, "--distance", "1.5"}, 2, []string{"from 0 to below 1"}},
 		{[]string{"dedup", path, "--distance", "300"}, 2, []string{"codes of 256 bits"}},
 		{[]string{"search", path, "--all", "--distance", "300"}, 2, []string{"codes of 256 bits"}},

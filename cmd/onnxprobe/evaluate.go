@@ -106,7 +106,7 @@ func (f *evaluateFlags) look(c *cobra.Command, path string) error {
 		note(c, "no accuracy of any kind: the items of %s have %s. Labels are class folders or label columns of the data, and regions' own",
 			path, text.Count(train, "different label"))
 	} else if test, known := labelsIn(second); known && test == 0 {
-		note(c, "no accuracy: the items of %s, the test set, have no labels", second)
+		noteOnce(c, fmt.Sprintf("no accuracy: no item of %s has a label", second))
 	}
 	return nil
 }
@@ -157,7 +157,7 @@ func (f *evaluateFlags) run(c *cobra.Command, path string) error {
 		return err
 	}
 	for _, n := range r.Notes {
-		note(c, "%s", n)
+		noteOnce(c, n)
 	}
 	if u := r.Unlabelled; u != nil && u.Chosen && r.Bits > u.Items {
 		note(c, "clusters without labels: with more bits (%d) than items (%d) the coding length is least for few clusters; "+

@@ -48,6 +48,7 @@ func (h *hashPlan) inputs(c *cobra.Command, s *jobs.Settings, v *onnx.Value, sam
 		s.Data.Preprocess = &named
 	}
 	noteSources(c, ds)
+	noteClasses(c, ds)
 	if err := h.preprocessed(ds, o); err != nil || h.others.tiles == 0 {
 		return sources, ds, err
 	}

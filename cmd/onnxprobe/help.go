@@ -78,6 +78,9 @@ func headingOf(name string) string {
 func explainFlags(c *cobra.Command) {
 	say := func(f *pflag.Flag) {
 		f.Usage = cmp.Or(f.Usage, meanings[f.Name])
+		if f.Value.Type() == "float64Slice" {
+			f.DefValue = plain(f.DefValue)
+		}
 		f.Usage = strings.ReplaceAll(f.Usage, "{choices}", strings.Join(choiceOf(c, f.Name).names, ", "))
 	}
 	c.Flags().VisitAll(say)

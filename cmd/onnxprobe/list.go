@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -67,7 +68,12 @@ var lists = map[string]func() []entry{
 	"datasets": entries(dataset.Formats, func(f dataset.Format) entry { return entry{f.Name, f.Doc} }),
 	"formats":  entries(result.Formats, func(f result.Format) entry { return entry{f.Name, f.Doc} }),
 	"regions":  entries(annotate.Formats, func(f annotate.Format) entry { return entry{f.Name, f.Doc} }),
-	"presets":  entries(picture.Presets, func(p picture.Preset) entry { return entry{p.Name, p.Doc} }),
+	"presets": entries(picture.Presets, func(p picture.Preset) entry {
+		if pre := p.Preprocess; pre.Mean != nil {
+			p.Doc += fmt.Sprintf("; mean %v, std %v", pre.Mean, pre.Std)
+		}
+		return entry{p.Name, p.Doc}
+	}),
 }
 
 func newList() *cobra.Command {

@@ -25,6 +25,10 @@ func unknown(c *cobra.Command, name string) error {
 		}
 	}
 	of := ""
+	if low := strings.ToLower(name); !c.HasParent() && (strings.HasPrefix(low, "outlier") || strings.HasPrefix(low, "anomal") || low == "novelty" || low == "odd") {
+		return usagef("unknown verb %q; there is none for odd items: the distance between codes is not oddness, since it ranks flat and blurred "+
+			"pictures as the most usual ones", name)
+	}
 	if c.HasParent() {
 		of = " of " + c.Name()
 	} else if c := instead[strings.ToLower(name)]; c != "" {
@@ -39,7 +43,8 @@ var instead = map[string]string{
 	"diff": "compare", "infer": "run", "predict": "run", "forward": "run", "info": "inspect", "show": "inspect", "summary": "inspect", "probe": "codes",
 	"extract": "codes", "encode": "codes", "duplicates": "dedup", "similar": "search", "nearest": "search", "find": "search", "plot": "report",
 	"benchmark": "bench", "train": "dynamics", "checkpoints": "dynamics", "usage": "help", "presets": "list presets", "datasets": "list datasets",
-	"activations": "list activations", "backends": "list backends", "formats": "list formats", "export": "attach",
+	"knn": "evaluate --test CODES", "k-nn": "evaluate --test CODES", "neighbors": "search", "sites": "inspect", "lc": "complexity", "preprocess": "help preprocess",
+	"accuracy": "evaluate --test CODES", "churn": "evaluate --churn CODES", "activations": "list activations", "backends": "list backends", "formats": "list formats", "export": "attach",
 }
 
 // flagError says what is wrong with a flag of c, by what pflag says of it.
@@ -210,6 +215,10 @@ func roles(c *cobra.Command, args []string) error {
 			return usagef("%q is no file, and no step of %s; did you mean %s %s?", args[0], c.Name(), c.Name(), strings.Join(near, " or "))
 		}
 	}
+	if _, err := os.Stat(filepath.Join(args[0], "plan.json")); err == nil && c.Name() == "hash" {
+		return usagef("%s is a job, and hash makes one of a model and data; onnxprobe hash run %s goes on with it, then onnxprobe hash finish %s",
+			args[0], args[0], args[0])
+	}
 	first := filetype.OfFile(args[0])
 	switch use[1] {
 	case "TABLE.csv":
@@ -217,6 +226,9 @@ func roles(c *cobra.Command, args []string) error {
 			return usagef("%s is an ONNX model, and phases reads a table that lists models; dynamics follows one over its checkpoints", args[0])
 		}
 	case "CODES":
+		if len(args) > 1 && first.Name == "" {
+			return nil // said with what the verb takes
+		}
 		if first.Name == filetype.ONNX || strings.HasSuffix(first.Name, "picture") {
 			return usagef("%s is %s, and %s reads codes; make them first: onnxprobe codes MODEL DATA -o codes.parquet", args[0], first.Name, c.Name())
 		}

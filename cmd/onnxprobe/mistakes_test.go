@@ -32,6 +32,8 @@ help nope                                       | there is about data, preproces
 help cods                                       | did you mean codes?
 help radii                                      | did you mean radius?
 list preset                                     | did you mean presets?
+outliers C                                      | the distance between codes is not oddness
+hash $T/planned                                 | onnxprobe hash run
 list models                                     | the lists are activations, backends
 list                                            | list takes one of activations
 version 1                                       | version takes no arguments; see onnxprobe version --help
@@ -105,14 +107,14 @@ codes M D -o - --preprocess $T/nothere.json     | no such file or directory
 codes M D -o - --preprocess $T/x.json           | it has neither image_mean (Hugging Face)
 codes M D -o - --preprocess P                   | it is not a JSON object
 codes X -o - --sites rleu                       | ; did you mean relu?
-codes X -o - --sites layr1*                     | ; did you mean layer1?
+codes X -o - --sites layr1*                     | ; did you mean layer1.*
 inspect M --sites nothing                       | this model has 9
 codes X -o - --sites layer[1                    | syntax error in pattern
 codes X -o - --plot x.pdf                       | the choices are .svg, .png, .html
 codes X -o - --low 3                            | --low changes nothing here; it goes with --random
 codes X -o - --seed 3                           | it goes with --sketch or --random
 codes X -o - --tile-thumbnail                   | --tile-thumbnail goes with --tiles
-codes X -o - --channels                         | --channels goes with --regions
+codes X -o - --channels                         | --channels goes with --regions; of whole pictures hash --channels writes them
 codes X -o - --map maps                         | --map goes with --region-agree IMAGE#REGION
 codes X -o - --regions line                     | did you mean lines?
 codes X -o - --regions slic                     | want slic:N
@@ -163,6 +165,8 @@ evaluate C --sites nope                         | the codes have 9
 evaluate C --clusters 5                         | --clusters goes with --kmeans or --unlabeled
 evaluate C --eta 0.1                            | it goes with --unlabeled
 report nothere                                  | nothere: no such file or directory
+report C -o $T/r.pdf                            | --figures DIR writes figures
+compare X -a M -b M                             | evaluate NEW --churn OLD --by-site
 dynamics M --train D -o run                     | give --train DATA and --test DATA
 dynamics M --train D --test D                   | say where to work: -o DIR
 dynamics M --train D --test D -o r --attack inf | did you mean linf?
@@ -214,6 +218,7 @@ func TestMistakes(t *testing.T) {
 	at := func(name, content string) { spill(t, filepath.Join(dir, name), []byte(content)) }
 	at("photo.jpg", "\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01")
 	at("x.json", "{\"a\": 1}\n")
+	at("planned/plan.json", "{}")
 	at("w.safetensors", "\x14\x00\x00\x00\x00\x00\x00\x00{\"a\":{\"dtype\":\"F32\"}}")
 	at("lfs.onnx", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
 	at("page.onnx", "<!DOCTYPE html><html>")

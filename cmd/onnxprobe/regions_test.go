@@ -194,7 +194,7 @@ func TestRegionsThatAreAlike(t *testing.T) {
 			t.Errorf("%s: searched on %s, %d queries", name, found.On, len(found.Queries))
 		}
 		sheet := slurp(t, page)
-		if n := strings.Count(sheet, "data:image/jpeg"); n != 24*3 || !strings.Contains(sheet, "(half)") {
+		if n := strings.Count(sheet, `<details class="picture">`); n != 24*3 || !strings.Contains(sheet, "(half)") {
 			t.Errorf("%s: a sheet of %d pictures, want 72, with their labels", name, n)
 		}
 		stdoutOf(t, "dedup", out, "--on", "channels", "--distance", "0.05", "--plot", page, "--force")

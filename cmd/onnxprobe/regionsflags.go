@@ -56,6 +56,9 @@ func (f *regionFlags) check(changed func(string) bool, others ...string) error {
 		for _, name := range slices.Concat([]string{"region-format", "region-rule", "region-boxes", "region-normalized",
 			"region-clip", "region-box-only", "region-names", "region-ignore", "region-images", "region-task"}, modelOnly, others) {
 			if changed(name) {
+				if name == "channels" {
+					return usagef("--channels goes with --regions; of whole pictures hash --channels writes them")
+				}
 				return usagef("--%s goes with --regions", name)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,6 +45,9 @@ func newReport() *cobra.Command {
 			return usagef("--memory %g: want more than 0", f.memory)
 		case f.Threads < 0:
 			return usagef("--threads %d: want 0 or more", f.Threads)
+		}
+		if ext := strings.ToLower(filepath.Ext(f.output)); ext != ".html" && ext != ".htm" {
+			return usagef("-o %s: the page is HTML, so its name ends with .html; --figures DIR writes figures as SVG and PNG", f.output)
 		}
 		if err := newOutput("-o", f.output, f.force, args); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,6 +103,9 @@ func (f *searchFlags) chosen(c *cobra.Command, base *encoding.Codes) (*encoding.
 	}
 	rows, err := base.Lookup(f.queries...)
 	var unknown *encoding.UnknownItemError
+	for errors.As(err, &unknown) && f.byFile(c, base, unknown.ID) {
+		rows, err = base.Lookup(f.queries...)
+	}
 	if errors.As(err, &unknown) {
 		queries, err := f.another(c, base, unknown)
 		return queries, nil, err
@@ -115,6 +119,35 @@ func (f *searchFlags) chosen(c *cobra.Command, base *encoding.Codes) (*encoding.
 		}
 	}
 	return base.Pick(rows), rows, nil
+}
+
+// byFile puts the id of an item in the place of a query that names its file otherwise: by a
+// path from here, or by the end of its id. It is false where no item, or more than one, is so.
+func (f *searchFlags) byFile(c *cobra.Command, base *encoding.Codes, query string) bool {
+	if query == "" {
+		return false
+	}
+	meant := ""
+	for i := range base.Len() {
+		id := base.ID(i)
+		if base.Path(i) != query && !strings.HasSuffix(id, "/"+query) {
+			continue
+		}
+		if meant != "" && meant != id {
+			return false
+		}
+		meant = id
+	}
+	if meant == "" || meant == query {
+		return false
+	}
+	note(c, "--query %s is the item %s", query, meant)
+	for i, q := range f.queries {
+		if q == query {
+			f.queries[i] = meant
+		}
+	}
+	return true
 }
 
 // another is the result that --query names instead of an item.
@@ -142,6 +175,9 @@ func (f *searchFlags) another(
 	}
 	if err := encoding.Comparable(base, queries); err != nil {
 		return nil, err
+	}
+	if n := encoding.PreparedOtherwise(base, queries); n != "" {
+		note(c, "%s", n)
 	}
 	if base.Origin == nil || queries.Origin == nil {
 		note(c, "without manifests of both, nothing says that the codes are of one model and its same sites")

@@ -165,6 +165,9 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 		return e, nil
 	}
 	o.Clusters = cmp.Or(o.Clusters, len(all))
+	if test != nil && !test.anyLabel() {
+		test = nil // nothing is right or wrong there
+	}
 	if test != nil && len(labels) >= o.K {
 		say("nearest neighbors")
 		if e.KNN, err = nearestNeighbors(ctx, train, test, o.K, SearchOptions{Threads: o.Threads}); err != nil {
@@ -186,6 +189,12 @@ func Evaluate(ctx context.Context, train, test *Codes, o EvaluateOptions) (*Eval
 		}
 	}
 	return e, ctx.Err()
+}
+
+// anyLabel says whether any item has a label.
+func (c *Codes) anyLabel() bool {
+	rows, _ := c.labelled()
+	return len(rows) > 0
 }
 
 func (o EvaluateOptions) cluster(ctx context.Context, c *Codes) (*Clustering, error) {

@@ -70,9 +70,26 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 	if train.On == Digest {
 		r.note("%s holds digests only, which are equal or not: redundancy and churn are all they tell; "+
 			"codes, channel codes and sketches tell more", train.Name)
+	} else if o.Test != nil && !o.Test.anyLabel() {
+		r.note("no accuracy: no item of %s has a label", o.Test.Name)
 	} else if o.Test != nil && whole.KNN == nil {
 		r.note("no K-NN: it takes %s with labels, and two labels; %s has %s",
 			text.Count(o.K, "training item"), train.Name, text.Count(train.n, "item"))
+	}
+	for _, other := range []*Codes{o.Test, o.Earlier} {
+		if other == nil {
+			continue
+		}
+		if n := PreparedOtherwise(train, other); n != "" {
+			r.note("%s", n)
+		}
+	}
+	if o.Earlier != nil && sameModel(train, o.Earlier) {
+		r.note("churn: %s and %s are of one network", o.Earlier.Name, train.Name)
+	}
+	if n := common(train, o.Test); n > 0 {
+		r.note("%s of %s, the test set, %s in the training set with the same code: what is right of them says nothing",
+			text.Count(n, "item"), o.Test.Name, text.Are(n))
 	}
 	if o.Test != nil && train.strange(o.Test.agreed(train)) {
 		r.note("no label of %s is among those of %s: what is fitted on one cannot be right on the other", o.Test.Name, train.Name)

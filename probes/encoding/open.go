@@ -276,6 +276,9 @@ func openFiles(paths []string, origin *Origin, o OpenOptions) (*Codes, error) {
 			if err = itsShard(f); err == nil {
 				err = b.file(f, i == 0)
 			}
+			if err == nil {
+				err = b.alike(f)
+			}
 			f.Close()
 		}
 		if err != nil && len(paths) > 1 {
@@ -293,15 +296,42 @@ func openFiles(paths []string, origin *Origin, o OpenOptions) (*Codes, error) {
 	return c, nil
 }
 
+// alike is an error for sketches of regions of which several selections of units were made:
+// their bits are of other units, and no distance says anything.
+func (b *builder) alike(f *source) error {
+	if b.On != Sketch || !f.has("selection") {
+		return nil
+	}
+	return f.Read(func(name string) bool { return name == "selection" }, func(cols []result.Column) error {
+		for _, c := range cols {
+			values, _ := c.Values.([]string)
+			for i, v := range values {
+				if c.Null != nil && c.Null[i] || v == "" {
+					continue
+				}
+				if b.selection == "" {
+					b.selection = v
+				}
+				if v != b.selection {
+					return errors.New("its sketches are of regions with different selections of units, and only those of one can be " +
+						"compared; channel codes compare any regions")
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // builder gathers the codes of files.
 type builder struct {
 	OpenOptions
-	c        *Codes // nil before the first code
-	width    int    // that files say
-	origin   *Origin
-	row      int // of all files together
-	failures int
-	failed   map[string]string
+	selection string // of the regions so far
+	c         *Codes // nil before the first code
+	width     int    // that files say
+	origin    *Origin
+	row       int // of all files together
+	failures  int
+	failed    map[string]string
 }
 
 // maxFailed is how many items without a code are remembered by name.

@@ -1,10 +1,12 @@
 package encoding
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -37,6 +39,8 @@ type Origin struct {
 	find   func(path string) string // where a path leads; nil for there
 	exif   bool                     // pictures were turned as their EXIF tag says
 	parts  bool                     // Sites say the channels of regions
+	// prepared is how pictures became inputs; its text is "" where that is not known.
+	prepared struct{ name, text string }
 }
 
 // settings are those of a manifest, or of a job's plan, that say where items come from.
@@ -127,6 +131,43 @@ func Comparable(a, b *Codes) error {
 	return nil
 }
 
+// PreparedOtherwise says, where it is known, that the pictures of two sets became inputs in
+// different ways, which their codes then show too; "" where they did not.
+func PreparedOtherwise(a, b *Codes) string {
+	if a.Origin == nil || b.Origin == nil || a.Origin.prepared.text == "" || b.Origin.prepared.text == "" ||
+		a.Origin.prepared.text == b.Origin.prepared.text {
+		return ""
+	}
+	return fmt.Sprintf("pictures of %s were preprocessed otherwise (%s) than those of %s (%s): what differs can be that",
+		b.Name, b.Origin.prepared.name, a.Name, a.Origin.prepared.name)
+}
+
+// sameModel says that the codes of two sets are known to be of one network.
+func sameModel(a, b *Codes) bool {
+	return a.Origin != nil && b.Origin != nil && len(a.Origin.SHA256) > 0 && maps.Equal(a.Origin.SHA256, b.Origin.SHA256)
+}
+
+// common counts the items of test that train has too, by their ids and codes.
+func common(train, test *Codes) (n int) {
+	if test == nil || train.width != test.width {
+		return 0
+	}
+	at := map[string]int{}
+	for i := range train.n {
+		at[train.ID(i)] = i
+	}
+	one, other := make([]byte, test.width), make([]byte, test.width)
+	for i := range test.n {
+		if j, ok := at[test.ID(i)]; ok {
+			train.At(one, j)
+			if test.At(other, i); bytes.Equal(one, other) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // sameSites says why the codes of two networks are not of the same sites, or nil; without
 // manifests of both nothing is known.
 func sameSites(a, b *Codes) error {
@@ -181,6 +222,15 @@ func originOf(m *result.Manifest) (*Origin, error) {
 		for _, f := range m.Dataset.Sources {
 			if f.Format == "parquet" {
 				o.files = append(o.files, f.Path)
+			}
+			if p := f.Preprocess; p != nil && o.prepared.text == "" {
+				plain := *p
+				plain.Name, plain.Note = "", "" // which change no pixels
+				b, err := json.Marshal(plain)
+				if err != nil {
+					return nil, err
+				}
+				o.prepared.name, o.prepared.text = cmp.Or(filepath.Base(p.Name), "none"), string(b)
 			}
 		}
 	}

@@ -142,28 +142,16 @@ func (p *Plan) grown(source string, have map[string]bool, fresh []string, o data
 	if err != nil {
 		return err
 	}
-	mine := map[string]bool{} // pictures of folders, and those to come
-	for _, path := range fresh {
-		mine[filepath.Clean(path)] = true
+	mine, err := p.pictures() // and those to come
+	if err != nil {
+		return err
 	}
-	for _, s := range p.Shards {
-		for _, c := range s.Pieces {
-			folder := p.Sources[c.Source].Folder
-			if c.End == c.At || folder == "" {
-				continue
-			}
-			names, err := p.names(c)
-			if err != nil {
-				return err
-			}
-			for _, n := range names {
-				mine[filepath.Join(folder, n)] = true
-			}
-		}
+	for _, path := range fresh {
+		mine[resolved(path)] = true
 	}
 	n, first := 0, ""
 	for i := range ds.Len() {
-		if path := ds.Item(i).Path; path != "" && !have[path] && !mine[filepath.Clean(path)] {
+		if path := ds.Item(i).Path; path != "" && !have[path] && !mine[resolved(path)] {
 			if n++; n == 1 {
 				first = path
 			}
@@ -174,6 +162,35 @@ func (p *Plan) grown(source string, have map[string]bool, fresh []string, o data
 			"give the new files by their names", source, n, first)
 	}
 	return nil
+}
+
+// resolved is where a path leads from this folder.
+func resolved(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return filepath.Clean(path)
+}
+
+// pictures are the paths, resolved, of the pictures of the job's folders.
+func (p *Plan) pictures() (map[string]bool, error) {
+	mine := map[string]bool{}
+	for _, s := range p.Shards {
+		for _, c := range s.Pieces {
+			folder := p.Sources[c.Source].Folder
+			if c.End == c.At || folder == "" {
+				continue
+			}
+			names, err := p.names(c)
+			if err != nil {
+				return nil, err
+			}
+			for _, n := range names {
+				mine[resolved(filepath.Join(folder, n))] = true
+			}
+		}
+	}
+	return mine, nil
 }
 
 // fromHere is paths that count from this folder as ones that count from where the plan was
@@ -221,14 +238,19 @@ func (p *Plan) Extend(sources []string, format string) (int, error) {
 	if err := p.addNames(have); err != nil {
 		return 0, err
 	}
-	// A folder of array files stands for the files that were in it.
+	mine, err := p.pictures()
+	if err != nil {
+		return 0, err
+	}
+	// A folder of array files stands for the files that were in it, and one of pictures has
+	// some of those that are given by their names.
 	fresh := slices.DeleteFunc(slices.Clone(sources), func(path string) bool {
-		return have[path] || have[strings.TrimSuffix(path, "/")]
+		return have[path] || have[strings.TrimSuffix(path, "/")] || mine[resolved(path)]
 	})
 	o := p.options(nil)
 	o.Format = format
 	for _, path := range sources {
-		if slices.Contains(fresh, path) {
+		if slices.Contains(fresh, path) || mine[resolved(path)] {
 			continue
 		}
 		if err := p.grown(path, have, fresh, o); err != nil {

@@ -314,15 +314,15 @@ func (e *PatternError) meant() string {
 	names := slices.Clone(e.Names)
 	for _, n := range e.Names {
 		for i, c := range n {
-			if c == '.' {
-				names = append(names, n[:i])
+			if c == '.' { // a pattern of all below
+				names = append(names, n[:i]+".*")
 			}
 		}
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
 	for _, missed := range e.Missed {
-		if near := text.Nearest(strings.Trim(missed, "*."), names); near != nil && !slices.Contains(near, strings.Trim(missed, "*.")) {
+		if near := text.Nearest(strings.Trim(missed, "*."), names); near != nil {
 			return "; did you mean " + strings.Join(near, " or ") + "?"
 		}
 	}

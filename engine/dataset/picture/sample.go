@@ -8,7 +8,9 @@ import (
 )
 
 // Sample is a picture as a model's input, and where that lies on the picture: what
-// dataset.Open makes of a picture in a file, for pictures that come one by one. input is the
+// dataset.Open makes of a picture in a file, for pictures that come one by one. For the same
+// pixels decode files by [Decode], whose Picture has an Image: package image/jpeg rounds
+// otherwise than libjpeg, and Pillow, do. input is the
 // shape of the model's sample, without the batch axis. The tensor has that shape, is
 // float32 and the caller's; ChannelsLast follows from input.
 func (p Preprocess) Sample(m image.Image, input []int) (*tensor.Tensor, Geometry, error) {
