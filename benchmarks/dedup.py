@@ -1,6 +1,6 @@
 """What a distance finds: altered copies of real pictures, by network, sites, sketch bits and distance.
 
-    python benchmarks/dedup.py --data ../shared/data --work /tmp/dedup --out benchmarks/results/DATE-dedup.md
+    python benchmarks/dedup.py --data PICTURES --work /tmp/dedup --out benchmarks/results/DATE-dedup.md
 
 makes copies of pictures (Pillow), has `onnxprobe codes` and `hash` write their sketches, groups collections of
 originals and copies at every distance, and holds `onnxprobe dedup --distance auto` to the distance with the best F1
@@ -150,7 +150,7 @@ def codes(args, network, pictures, sites):
         rows = [json.loads(line) for part in sorted(job.glob("[0-9]*.jsonl")) for line in part.open()]
         column = "channels"
     else:
-        run([args.onnxprobe, "codes", *common, *flags, "--sketch", str(width), "--no-code", "-o", str(tmp)])
+        run([args.onnxprobe, "codes", *common, *flags, "--sketch", str(width), "--code=false", "-o", str(tmp)])
         rows = [json.loads(line) for line in tmp.open()]
         column = "sketch"
         tmp.unlink()
@@ -367,7 +367,7 @@ SqueezeNet's photographs in view too. Blood cells and ResNet-56 were looked at a
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--data", type=Path, default=Path("../shared/data"))
+    p.add_argument("--data", type=Path, required=True, help="images/imagenet, images/bccd, images/cifar10 and models/imagenet, models/cifar10, models/vit below it")
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--onnxprobe", default="bin/onnxprobe")

@@ -29,6 +29,9 @@ func newAttach() *cobra.Command {
 		if err := keep(out, args); err != nil {
 			return err
 		}
+		if out == "-" {
+			return usagef("-o -: a model goes to a file, not to standard output; name one")
+		}
 		if err := newFile(out, force); err != nil {
 			return usageError{err}
 		}

@@ -85,7 +85,7 @@ var synonyms = map[string]string{
 	"format imagefolder": "images", "format folder": "images", "format numpy": "npy", "format npz": "npy", "format tar": "webdataset",
 	"format csv": "list", "format jsonl": "list", "precision double": "float64", "precision fp32": "float32", "precision fp64": "float64",
 	"layout hwc": "nhwc", "layout chw": "nchw", "layout channels_last": "nhwc", "layout channels_first": "nchw", "optimize 0": "none", "optimize off": "none",
-	"attack inf": "linf", "attack pgd": "linf or l2, the norm; every attack is PGD", "on codes": "code", "on hash": "digest", "on digests": "digest",
+	"attack inf": "linf", "on codes": "code", "on hash": "digest", "on digests": "digest",
 }
 
 // choiceOf is what a flag of a command can be, no names where it can be anything.
@@ -98,9 +98,9 @@ func choiceOf(c *cobra.Command, flag string) choice {
 
 // chosen reports a flag that is none of its choices.
 func chosen(c *cobra.Command) (err error) {
-	c.Flags().Visit(func(f *pflag.Flag) {
+	c.Flags().VisitAll(func(f *pflag.Flag) { // Visit passes over flags that were given by an old name
 		of, value := choiceOf(c, f.Name), f.Value.String()
-		if err != nil || of.names == nil || slices.Contains(of.names, value) {
+		if !f.Changed || err != nil || of.names == nil || slices.Contains(of.names, value) {
 			return
 		}
 		if other := synonyms[f.Name+" "+strings.ToLower(value)]; other != "" {
@@ -129,6 +129,9 @@ func misspelt(flag, value string, names []string) error {
 	case "distance":
 	default:
 		return nil
+	}
+	if flag == "distance" && text.Nearest(value, names) != nil {
+		return usagef("--distance %q: it is a number of bits, a share such as 0.02, or auto; did you mean auto?", value)
 	}
 	if _, err := os.Stat(value); err == nil || text.Nearest(value, names) == nil || strings.ContainsAny(value, `/\:`) {
 		return nil

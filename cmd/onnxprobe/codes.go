@@ -55,6 +55,9 @@ func (o *codesOptions) check(c *cobra.Command, args []string) error {
 	if err := o.needOutput(); err != nil {
 		return err
 	}
+	if c.Flags().Changed("code") && o.code && o.regions.path != "" && o.others.box == "" {
+		return usagef("--code is of whole pictures; of regions --region-code writes the bits of the units inside")
+	}
 	if o.sketch < 0 {
 		return usagef("--sketch %d: 0 or more", o.sketch)
 	}

@@ -64,6 +64,9 @@ func newOutput(flag, path string, force bool, inputs []string) error {
 	if path == "" {
 		return nil
 	}
+	if path == "-" {
+		return usagef("%s -: this goes to a file, not to standard output; name one", flag)
+	}
 	if err := newFile(path, force); err != nil {
 		return usagef("%s: %w", flag, err)
 	}

@@ -76,6 +76,9 @@ func (o *complexityOptions) check(c *cobra.Command, args []string) error {
 	if o.drawn = !changed("directions"); o.frame != "" && !o.drawn {
 		return usagef("--frame has its own number of directions; leave --directions out")
 	}
+	if o.frame != "" && changed("seed") && o.random == 0 {
+		return usagef("--seed changes nothing here: --frame has the directions")
+	}
 	if o.others.frame && (o.maps != "" || o.random > 0) {
 		return usagef("--region-frame goes with neither --map nor --random")
 	}

@@ -97,7 +97,7 @@ func (f *evaluateFlags) look(c *cobra.Command, path string) error {
 	if second == "" && !other {
 		note(c, "no K-NN and no logistic regression: they are fitted on one set and right or wrong on another, which --test CODES names")
 	}
-	train, known := labelsIn(path)
+	train, known := f.labelsIn(path)
 	if known && train < 2 && (f.KMeans || f.Logistic) {
 		return fmt.Errorf("evaluating %s: its items have %s, and K-means and logistic regression are judged by two or more: "+
 			"put pictures into a folder for each class, or cluster without labels (--unlabeled)", path, text.Count(train, "different label"))
@@ -105,7 +105,7 @@ func (f *evaluateFlags) look(c *cobra.Command, path string) error {
 	if known && train < 2 && (second != "" || !other) {
 		note(c, "no accuracy of any kind: the items of %s have %s. Labels are class folders or label columns of the data, and regions' own",
 			path, text.Count(train, "different label"))
-	} else if test, known := labelsIn(second); known && test == 0 {
+	} else if test, known := f.labelsIn(second); known && test == 0 {
 		noteOnce(c, fmt.Sprintf("no accuracy: no item of %s has a label", second))
 	}
 	return nil
@@ -113,11 +113,13 @@ func (f *evaluateFlags) look(c *cobra.Command, path string) error {
 
 // labelsIn counts the different labels of a result's items. They are known where they can be
 // told without reading the codes.
-func labelsIn(path string) (n int, known bool) {
-	if path == "" || strings.EqualFold(filepath.Ext(path), ".jsonl") { // whose lines hold the codes
+func (f *evaluateFlags) labelsIn(path string) (n int, known bool) {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".parquet", ".npy": // of which codes need not be read
+	default:
 		return 0, false
 	}
-	items, err := encoding.Open(path, encoding.OpenOptions{On: encoding.Digest, Names: true})
+	items, err := encoding.Open(path, encoding.OpenOptions{On: encoding.Digest, Names: true, MaxBytes: int64(f.memory * (1 << 30))})
 	if err != nil { // said when the codes are read
 		return 0, false
 	}

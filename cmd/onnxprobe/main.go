@@ -51,7 +51,7 @@ type commandKey struct{}
 // perform runs one command line.
 func perform(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	for _, a := range args {
-		if strings.HasPrefix(a, "-out") {
+		if strings.HasPrefix(a, "-out.") || strings.HasPrefix(a, "-output") {
 			return usagef("%s is -o %s; write -o FILE or --output FILE", a, a[2:])
 		}
 	}
@@ -63,8 +63,8 @@ func perform(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 // noneEmpty reports a flag without a value that is none by default: a variable of a script's
 // that is not set is not to be taken for a flag that was left out.
 func noneEmpty(c *cobra.Command) (err error) {
-	c.Flags().Visit(func(f *pflag.Flag) {
-		if f.Value.Type() == "string" && f.DefValue == "" && f.Value.String() == "" {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed && f.Value.Type() == "string" && f.DefValue == "" && f.Value.String() == "" {
 			err = usagef("--%s is empty; give it a value, or leave it out", f.Name)
 		}
 	})
@@ -103,6 +103,11 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" || c.Name() == "runtime" {
 			group(c)
+		}
+		for _, shell := range c.Commands() {
+			if c.Name() == "completion" {
+				shell.Args = exactly(0, "no arguments")
+			}
 		}
 	}
 	return root

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +17,13 @@ import (
 	"github.com/onnxprobe/onnxprobe/probes/text"
 )
 
+var oddness = regexp.MustCompile(`(?i)^(outlier|anomal|novel|odd)`)
+
 // unknown is the error of a command line that names a verb that there is not.
 func unknown(c *cobra.Command, name string) error {
+	if !c.HasAvailableSubCommands() {
+		return usagef("%s has no steps, and %q is none of its topics; help takes one verb, step or topic", c.Name(), name)
+	}
 	var verbs []string
 	for _, s := range c.Commands() {
 		if s.IsAvailableCommand() || s.Name() == "help" {
@@ -25,7 +31,7 @@ func unknown(c *cobra.Command, name string) error {
 		}
 	}
 	of := ""
-	if low := strings.ToLower(name); !c.HasParent() && (strings.HasPrefix(low, "outlier") || strings.HasPrefix(low, "anomal") || low == "novelty" || low == "odd") {
+	if !c.HasParent() && oddness.MatchString(name) {
 		return usagef("unknown verb %q; there is none for odd items: the distance between codes is not oddness, since it ranks flat and blurred "+
 			"pictures as the most usual ones", name)
 	}
@@ -43,17 +49,23 @@ var instead = map[string]string{
 	"diff": "compare", "infer": "run", "predict": "run", "forward": "run", "info": "inspect", "show": "inspect", "summary": "inspect", "probe": "codes",
 	"extract": "codes", "encode": "codes", "duplicates": "dedup", "similar": "search", "nearest": "search", "find": "search", "plot": "report",
 	"benchmark": "bench", "train": "dynamics", "checkpoints": "dynamics", "usage": "help", "presets": "list presets", "datasets": "list datasets",
-	"knn": "evaluate --test CODES", "k-nn": "evaluate --test CODES", "neighbors": "search", "sites": "inspect", "lc": "complexity", "preprocess": "help preprocess",
-	"accuracy": "evaluate --test CODES", "churn": "evaluate --churn CODES", "activations": "list activations", "backends": "list backends", "formats": "list formats", "export": "attach",
+	"knn": "evaluate --test CODES", "k-nn": "evaluate --test CODES", "neighbors": "search", "sites": "inspect", "lc": "complexity",
+	"preprocess": "help preprocess",
+	"accuracy":   "evaluate --test CODES", "churn": "evaluate --churn CODES", "activations": "list activations",
+	"backends": "list backends", "formats": "list formats", "export": "attach",
 }
 
 // flagError says what is wrong with a flag of c, by what pflag says of it.
 func flagError(c *cobra.Command, err error) error {
 	if args := commandLine(c); len(args) > 1 && c.RunE != nil && c.HasAvailableSubCommands() && !c.HasParent() {
 		for _, a := range args[1:] { // flags of a verb that is misspelt are unknown too
-			if !strings.HasPrefix(a, "-") {
-				return unknown(c, a)
+			if strings.HasPrefix(a, "-") {
+				continue
 			}
+			if verb, _, err := c.Find([]string{a}); err == nil && verb != c {
+				return usagef("flags stand behind the verb: onnxprobe %s ... %s", a, args[1])
+			}
+			return unknown(c, a)
 		}
 	}
 	var (
@@ -97,7 +109,7 @@ func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
 				return usagef("unknown flag -%s; did you mean --%s?", whole, s)
 			}
 		}
-		return usagef("unknown flag -%s of %s; see %s --help", name, c.CommandPath(), c.CommandPath())
+		return usagef("unknown flag -%s of %s; see %s --help", s, c.CommandPath(), c.CommandPath())
 	}
 	var names, verbs []string
 	c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -125,11 +137,13 @@ func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
 
 // flagSynonyms are what people call flags elsewhere.
 var flagSynonyms = map[string]string{
-	"gpu": "--device cuda", "cuda": "--device cuda", "layer": "--sites", "layers": "--sites", "module": "--sites", "normalize": "--mean and --std, or --preprocess",
+	"gpu": "--device cuda", "cuda": "--device cuda", "layer": "--sites", "layers": "--sites", "module": "--sites",
+	"normalize": "--mean and --std, or --preprocess",
 	"transform": "--preprocess", "num-workers": "--decoders", "jobs": "--decoders", "fp16": "-b ort,precision=float16 of compare", "threshold": "--distance",
 	"overwrite": "--force", "yes": "--force", "outdir": "-o", "out-dir": "-o", "out": "-o", "outfile": "-o", "verbose": "nothing: notes are shown unless --quiet",
 	"input-shape": "--input-size", "image-size": "--input-size, or --resize", "size": "--input-size, or --resize", "onnx": "nothing: the model comes first",
-	"model": "nothing: the model comes first", "data": "nothing: data comes behind the model", "eps": "--radius, or --epsilon of dynamics", "top-k": "--top of run, or -k",
+	"model": "nothing: the model comes first", "data": "nothing: data comes behind the model",
+	"eps": "--radius, or --epsilon of dynamics", "top-k": "--top of run, or -k",
 	"engine": "--backend", "provider": "--device cuda, or --backend", "max": "--limit", "num": "--limit", "n": "--limit",
 }
 
@@ -144,7 +158,10 @@ var needs = map[string][]string{
 
 // idle reports a flag that changes nothing in this run.
 func idle(c *cobra.Command) (err error) {
-	c.Flags().Visit(func(f *pflag.Flag) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Changed || f.Annotations[isNow] != nil {
+			return
+		}
 		others, of := needs[c.Name()+" "+f.Name]
 		if !of {
 			others = needs[f.Name]

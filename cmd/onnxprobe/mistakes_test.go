@@ -12,7 +12,8 @@ import (
 
 // mistakes are command lines that someone new writes, and the remedy that has to stand in the
 // message: the right name, the choices, what the value should be, or what to do first. In a
-// line M is a model, D pictures, C codes, P a picture, and X a model with its data.
+// line M is a model, D pictures, C codes, P a picture, and X a model with its data; one that
+// begins with ! ends with 1, as the fault is a file's, the others with 2.
 const mistakes = `
 cods X -o -                                     | unknown verb "cods"; did you mean codes?
 code X -o -                                     | unknown verb "code"; did you mean codes?
@@ -103,7 +104,7 @@ codes X -o - --crop -3                          | HEIGHTxWIDTH, or none
 codes M D -o - --preprocess imagnet             | did you mean imagenet?
 codes M D -o - --preprocess IMAGENET            | did you mean imagenet?
 codes M D -o - --preprocess nope                | mnist-01
-codes M D -o - --preprocess $T/nothere.json     | no such file or directory
+! codes M D -o - --preprocess $T/nothere.json     | no such file or directory
 codes M D -o - --preprocess $T/x.json           | it has neither image_mean (Hugging Face)
 codes M D -o - --preprocess P                   | it is not a JSON object
 codes X -o - --sites rleu                       | ; did you mean relu?
@@ -118,36 +119,36 @@ codes X -o - --channels                         | --channels goes with --regions
 codes X -o - --map maps                         | --map goes with --region-agree IMAGE#REGION
 codes X -o - --regions line                     | did you mean lines?
 codes X -o - --regions slic                     | want slic:N
-codes X -o - --regions none.json                | no such file or directory
+! codes X -o - --regions none.json                | no such file or directory
 codes M --random 3 --low 2 --high 1 -o -        | --low 2 is not below --high 1
 codes M --random many -o -                      | --random "many": want a whole number
 codes M D --random 3 -o -                       | give data or --random, not both
 codes D M -o -                                  | is a model, and codes takes it first: onnxprobe codes MODEL DATA
 codes M D M -o - --preprocess mnist-01          | is a second model, and codes takes one
 compare M M D                                   | evaluate b.parquet --churn a.parquet --by-site; many by onnxprobe dynamics
-codes P D -o -                                  | this is a PNG picture, not an ONNX model
-inspect $T/photo.jpg                            | this is a JPEG picture, not an ONNX model
-inspect $T/net.pt                               | this is a PyTorch file, not an ONNX model; export the network in PyTorch: torch.onnx.export
-inspect $T/w.safetensors                        | this is a safetensors file, not an ONNX model; export
-inspect $T/lfs.onnx                             | Git LFS pointer, not the file itself, not an ONNX model; run git lfs pull
-inspect $T/page.onnx                            | web page, as a failed download leaves, not an ONNX model; download the file again
-inspect $T/m.onnx.gz                            | this is a gzip file, not an ONNX model; unpack it first
-inspect $T/x.json                               | this is a JSON file, not an ONNX model
-inspect C                                       | this is a Parquet file, not an ONNX model
-inspect D                                       | it is not a regular file but a folder
-inspect $T/empty.onnx                           | the file is empty
-inspect nothere.onnx                            | no such file or directory
-codes M $T/x.json -o -                          | this is a JSON file, and none of the formats of data knows it; give the format, one of npy
-codes M $T/*.jpeg --preprocess mnist-01 -o -    | the pattern matches no file; in $T there are
-codes M C -o -                                  | no column holds image files
+! codes P D -o -                                  | this is a PNG picture, not an ONNX model
+! inspect $T/photo.jpg                            | this is a JPEG picture, not an ONNX model
+! inspect $T/net.pt                               | this is a PyTorch file, not an ONNX model; export the network in PyTorch: torch.onnx.export
+! inspect $T/w.safetensors                        | this is a safetensors file, not an ONNX model; export
+! inspect $T/lfs.onnx                             | Git LFS pointer, not the file itself, not an ONNX model; run git lfs pull
+! inspect $T/page.onnx                            | web page, as a failed download leaves, not an ONNX model; download the file again
+! inspect $T/m.onnx.gz                            | this is a gzip file, not an ONNX model; unpack it first
+! inspect $T/x.json                               | this is a JSON file, not an ONNX model
+! inspect C                                       | this is a Parquet file, not an ONNX model
+! inspect D                                       | it is not a regular file but a folder
+! inspect $T/empty.onnx                           | the file is empty
+! inspect nothere.onnx                            | no such file or directory
+! codes M $T/x.json -o -                          | this is a JSON file, and none of the formats of data knows it; give the format, one of npy
+! codes M $T/*.jpeg --preprocess mnist-01 -o -    | the pattern matches no file; in $T there are
+! codes M C -o -                                  | no column holds image files
 dedup M                                         | is an ONNX model, and dedup reads codes; make them first: onnxprobe codes MODEL DATA -o codes.parquet
 search P --all                                  | is a PNG picture, and search reads codes; make them first
-dedup $T/x.json                                 | this is a JSON file, not a result; results are read from .parquet
-dedup $T/wrong.parquet                          | this is a .npy array, whatever its name says
-search D --all                                  | the folder has no .parquet, .npy or .jsonl files
+! dedup $T/x.json                                 | this is a JSON file, not a result; results are read from .parquet
+! dedup $T/wrong.parquet                          | this is a .npy array, whatever its name says
+! search D --all                                  | the folder has no .parquet, .npy or .jsonl files
 search C                                        | --query ITEM, --query CODES, or --all
 search C --query nope                           | it has 100 items, such as
-search C --query P                              | Make codes of it first
+search C --query $T/photo.jpg                   | Make codes of it first
 search C --all --query x                        | give --query or --all, not both
 search C --all -k 0                             | -k 0: 1 or more
 search C --all --on sketches                    | did you mean sketch?
@@ -164,7 +165,7 @@ evaluate C --test C --test C                    | evaluate takes the CODES of on
 evaluate C --sites nope                         | the codes have 9
 evaluate C --clusters 5                         | --clusters goes with --kmeans or --unlabeled
 evaluate C --eta 0.1                            | it goes with --unlabeled
-report nothere                                  | nothere: no such file or directory
+! report nothere                                  | nothere: no such file or directory
 report C -o $T/r.pdf                            | --figures DIR writes figures
 compare X -a M -b M                             | evaluate NEW --churn OLD --by-site
 dynamics M --train D -o run                     | give --train DATA and --test DATA
@@ -177,7 +178,7 @@ complexity X -o - --radius abc                  | want a number, or several with
 complexity X -o - --radius 0.1 0.2              | have commas between them: --radius 0.1,0.2
 complexity X -o - --radius 0.1,0.1              | --radius 0.1 is given twice
 complexity X -o - --directions 1000             | between 1 and 64 can be had
-complexity X -o - --frame none.npy              | none.npy: no such file or directory
+! complexity X -o - --frame none.npy              | none.npy: no such file or directory
 compare X -a ort -b tensorrt                    | the choices are auto, ort, gorgonia
 compare X -a ort,thread=1                       | the keys are device, threads, batch
 compare X -a ort,threads=x                      | want a whole number, 0 or more
@@ -200,7 +201,7 @@ hash X -o $T/j --mode overwite                  | the modes are incremental and 
 hash X -o $T/j --output-format csv              | the choices are parquet, npy, jsonl
 hash X -o $T/j --shard-size 0                   | --shard-size 0: 1 or more
 hash X -o $T/j --faiss --sketch 100             | a multiple of 8
-hash run $T/nothere                             | onnxprobe hash plan makes one
+! hash run $T/nothere                             | onnxprobe hash plan makes one
 hash run $T --shard 5/4                         | indices count from 0
 regions D                                       | --regions FILE, DIR, slic:N, lines, boxes:MODEL or labels:MODEL
 regions D --regions lines -o x.docx             | name the format: coco, csv
@@ -249,6 +250,10 @@ func TestMistakes(t *testing.T) {
 			continue
 		}
 		n++
+		code := exitUsage
+		if rest, file := strings.CutPrefix(command, "! "); file {
+			code, command = exitFailed, rest
+		}
 		var args []string
 		for _, w := range strings.Fields(command) {
 			if w == "X" {
@@ -262,8 +267,8 @@ func TestMistakes(t *testing.T) {
 		}
 		remedy = strings.ReplaceAll(strings.TrimSpace(remedy), "$T", dir)
 		r := do(args...)
-		if r.code != exitUsage && r.code != exitFailed || !strings.Contains(r.messages, remedy) {
-			t.Errorf("%s: exit code %d, want a message with %q:\n%s", strings.TrimSpace(command), r.code, remedy, r.messages)
+		if r.code != code || !strings.Contains(r.messages, remedy) {
+			t.Errorf("%s: exit code %d, want %d and a message with %q:\n%s", strings.TrimSpace(command), r.code, code, remedy, r.messages)
 		}
 		if r.stdout != "" && !strings.Contains(command, "report") {
 			t.Errorf("%s: on standard output: %.200s", command, r.stdout)

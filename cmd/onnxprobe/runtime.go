@@ -94,10 +94,10 @@ func noteLibrary(c *cobra.Command, b engine.Backend) {
 	}
 	used := l.Library()
 	for _, passed := range used.Passed {
-		note(c, "passed over: %s", passed)
+		noteOnce(c, fmt.Sprintf("passed over: %s", passed))
 	}
 	if used.From != "" {
-		note(c, "library: %s (%s)", used.Path, used.From)
+		noteOnce(c, fmt.Sprintf("library: %s, version %s (%s)", used.Path, b.Version(), used.From))
 	}
 }
 

@@ -68,9 +68,12 @@ func (f *searchFlags) run(c *cobra.Command, path string) error {
 			return err
 		}
 	}
-	within, _, err := f.distance.of(c, base, d)
+	within, valley, err := f.distance.of(c, base, d)
 	if err != nil {
 		return err
+	}
+	if f.distance.auto && !quiet(c) {
+		printNearest(c.ErrOrStderr(), d, valley, within)
 	}
 	show, done := shareDone(c, "search")
 	start := time.Now()

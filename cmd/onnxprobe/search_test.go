@@ -196,7 +196,7 @@ func TestContactSheet(t *testing.T) {
 	codes := filepath.Join(t.TempDir(), "array.parquet")
 	stdoutOf(t, with(pictures("codes", resnet, array), "--pixels", "none", "-o", codes)...)
 	stdoutOf(t, "search", codes, "--all", "-k", "1", "--plot", html, "--force", "--sheet", "3", "-o", "-")
-	if page = slurp(t, html); strings.Count(page, `<details class="picture">`) != 6 || !strings.Contains(page, "The first 3 queries") {
+	if page = slurp(t, html); strings.Count(page, `<details class="picture">`) != 6 || !strings.Contains(page, "The sheet shows 3 of 16 queries") {
 		t.Errorf("the sheet of an array:\n%.1000s", page)
 	}
 }

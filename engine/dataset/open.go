@@ -282,7 +282,11 @@ func formatOf(fsys fs.FS, path string) (*Format, error) {
 			return f, nil
 		}
 	}
-	if is := typeOf(fsys, path); is.Name != "" && !st.IsDir() {
+	is := filetype.Type{}
+	if st.Mode().IsRegular() { // a pipe may never open
+		is = typeOf(fsys, path)
+	}
+	if is.Name != "" {
 		err = fmt.Errorf("this is %s, and none of the formats of data knows it; give the format, one of %s", is.Name, formatNames())
 		return nil, onnx.Remedy(err, "dataset.Options.Format")
 	}
@@ -306,17 +310,22 @@ func beside(fsys fs.FS, pattern string) string {
 	}
 	var kinds []string
 	for ext, n := range files {
-		if ext != "" {
-			kinds = append(kinds, fmt.Sprintf("%d %s", n, ext))
-		}
+		kinds = append(kinds, fmt.Sprintf("%d %s", n, cmp.Or(ext, "without an extension")))
 	}
 	slices.SortFunc(kinds, func(a, b string) int { // the most first
-		return cmp.Or(files[b[strings.Index(b, " ")+1:]]-files[a[strings.Index(a, " ")+1:]], strings.Compare(a, b))
+		var n, m int
+		fmt.Sscan(a, &n)
+		fmt.Sscan(b, &m)
+		return cmp.Or(m-n, strings.Compare(a, b))
 	})
 	if kinds == nil {
 		return fmt.Sprintf("; there is no file in %s", dir)
 	}
-	return fmt.Sprintf("; in %s there are %s", dir, strings.Join(kinds[:min(6, len(kinds))], ", "))
+	said := strings.Join(kinds[:min(6, len(kinds))], ", ")
+	if n := len(kinds) - 6; n > 0 {
+		said += fmt.Sprintf(" and files of %d more kinds", n)
+	}
+	return fmt.Sprintf("; in %s there are %s", dir, said)
 }
 
 // typeOf is the type of a file by its first bytes.

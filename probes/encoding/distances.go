@@ -126,7 +126,7 @@ func (d *Distances) Histogram(most int) (width int, counts []int) {
 // String says what there is in a line.
 func (d *Distances) String() string {
 	s := fmt.Sprintf("distances to the nearest other item, of %s", text.Count(d.Items, "item"))
-	if len(d.Rows) < d.Items {
+	if len(d.Rows) < d.Items && d.Items > 1 {
 		s = fmt.Sprintf("distances to the nearest other item, of a sample of %d of %s", len(d.Rows), text.Count(d.Items, "item"))
 	}
 	return fmt.Sprintf("%s, in bits of %d", s, d.Bits)

@@ -111,6 +111,12 @@ func (p *Plan) saveIn(at store.Store, mode Mode, frame *probes.Frame) error {
 // join makes of a plan the one that is there already, if it asks for the same. Of one that
 // was changed since it was written this one takes the place.
 func (p *Plan) join(old *Plan, frame *probes.Frame) error {
+	if was, is := old.Settings.Complexity, p.Settings.Complexity; was != nil && is != nil && len(was.Radii) == 1 && is.ByRadius && !was.ByRadius {
+		earlier := *is // whose columns are those of an earlier version: a finished job is one all the same
+		earlier.ByRadius = false
+		p.Settings.Complexity = &earlier
+		p.seal()
+	}
 	if err := old.same(p); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -311,11 +312,11 @@ func (e *PatternError) Error() string {
 
 // meant is what a misspelt name may have meant: a name, or a part of names before a dot.
 func (e *PatternError) meant() string {
-	names := slices.Clone(e.Names)
+	names, pattern := slices.Clone(e.Names), map[string]string{}
 	for _, n := range e.Names {
 		for i, c := range n {
 			if c == '.' { // a pattern of all below
-				names = append(names, n[:i]+".*")
+				names, pattern[n[:i]] = append(names, n[:i]), n[:i]+".*"
 			}
 		}
 	}
@@ -323,6 +324,9 @@ func (e *PatternError) meant() string {
 	names = slices.Compact(names)
 	for _, missed := range e.Missed {
 		if near := text.Nearest(strings.Trim(missed, "*."), names); near != nil {
+			for i, n := range near {
+				near[i] = cmp.Or(pattern[n], n)
+			}
 			return "; did you mean " + strings.Join(near, " or ") + "?"
 		}
 	}
