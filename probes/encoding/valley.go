@@ -37,11 +37,12 @@ func (e *NoValleyError) Error() string {
 // three networks, and held to another network, other sites and other pictures, as
 // benchmarks/results tell; half or twice of each gives nearly the same distances.
 const (
-	valleyPairs = 20   // no fewer pairs tell anything
+	valleyPairs = 20   // no fewer pairs, or strangers, tell anything
 	valleyScale = 0.4  // of the distance to the eighth nearest item, where strangers are nearest; it is more
 	copyChance  = 0.01 // at the most, that a stranger is as near as a copy
-	copyTimes   = 3    // as many copies as as near strangers, and
+	copyTimes   = 10   // as many copies as as near strangers, and
 	copyMore    = 5    // that many more, are not chance
+	bitsCost    = 0.05 // of F1, that as many bits as the eighth nearest item is away have to bring
 )
 
 // Valley chooses the distance for Duplicates, or says with a *NoValleyError why none can be
@@ -57,12 +58,13 @@ const (
 // Which items are copies? Groups grow as links between items join them, the shortest first. A
 // link that would be so short between strangers, seen from either end, in fewer than 1 % of the
 // items is one between copies. Fewer than 1 % it has to be in a large set with few copies:
-// there must be three times as many copies as strangers that are as near, and five more, or
+// there must be ten times as many copies as strangers that are as near, and five more, or
 // there is no valley.
 //
 // At which distance do groups hold most copies and fewest strangers? At each the links say
 // which share of the copies is grouped, and of the pairs in groups those that copies made, and
-// thus F1 over pairs; of the distances with the best one the smallest is taken.
+// thus F1 over pairs. The best one is taken, less a little for each bit, so that in a wide valley
+// it is the lower side, and not that of some stranger which happens to be as near as a copy.
 //
 // Of a sample of a large set only the links of its items are known.
 func (d *Distances) Valley() (*Valley, error) {
@@ -73,7 +75,9 @@ func (d *Distances) Valley() (*Valley, error) {
 	if least, most := slices.Min(pairs), slices.Max(pairs); least == most {
 		return nil, &NoValleyError{fmt.Sprintf("all nearest distances are the same, %d bits", least)}
 	}
-	if far := slices.Sorted(slices.Values(d.Eighth)); far[len(far)/2] == 0 {
+	far := slices.Sorted(slices.Values(d.Eighth))
+	usual := float64(far[len(far)/2])
+	if usual == 0 {
 		return nil, &NoValleyError{"most items have eight equals or more"}
 	}
 	c, ok := d.crowd()
@@ -91,7 +95,7 @@ func (d *Distances) Valley() (*Valley, error) {
 	if copies == 0 {
 		return nil, &NoValleyError{"no more items are near each other than strangers are by chance, seen by how near their eighth nearest item is"}
 	}
-	v := bestOf(bridges, limit, copies)
+	v := bestOf(bridges, limit, copies, bitsCost/usual)
 	chance := limit * float64(len(d.Rows))
 	v.Depth = (float64(copies) - chance) / math.Sqrt(chance+1)
 	for _, p := range pairs {
@@ -206,9 +210,10 @@ func copyLimit(bridges []bridge, items int) (limit float64, copies int) {
 	return limit, copies
 }
 
-// bestOf is the valley at the distance with the best F1.
-func bestOf(bridges []bridge, limit float64, copies int) *Valley {
-	var best, found, right, all float64
+// bestOf is the valley at the distance with the best F1 less a cost of each bit.
+func bestOf(bridges []bridge, limit float64, copies int, cost float64) *Valley {
+	var found, right, all float64
+	best := math.Inf(-1)
 	v, next := &Valley{}, 0
 	for i, b := range bridges {
 		all += b.pairs
@@ -220,8 +225,8 @@ func bestOf(bridges []bridge, limit float64, copies int) *Valley {
 			continue
 		}
 		recall, precision := found/float64(copies), right/all
-		if f1 := 2 * recall * precision / max(recall+precision, 1e-9); f1 > best+1e-9 {
-			best, next = f1, i+1
+		if f1 := 2 * recall * precision / max(recall+precision, 1e-9); f1-cost*float64(b.Distance) > best+1e-9 {
+			best, next = f1-cost*float64(b.Distance), i+1
 			v.Low = int(b.Distance)
 		}
 	}
