@@ -38,8 +38,9 @@ func (e *NoValleyError) Error() string {
 // benchmarks/results tell; half or twice of each gives nearly the same distances.
 const (
 	valleyPairs = 20   // no fewer pairs, or strangers, tell anything
+	valleyBits  = 8    // to the eighth nearest item, or fewer, are no measure of how near strangers are
 	valleyScale = 0.4  // of the distance to the eighth nearest item, where strangers are nearest; it is more
-	copyChance  = 0.01 // at the most, that a stranger is as near as a copy
+	copyChance  = 0.02 // at the most, that a stranger is as near as a copy
 	copyTimes   = 10   // as many copies as as near strangers, and
 	copyMore    = 5    // that many more, are not chance
 	bitsCost    = 0.05 // of F1, that as many bits as the eighth nearest item is away have to bring
@@ -56,8 +57,8 @@ const (
 // little.
 //
 // Which items are copies? Groups grow as links between items join them, the shortest first. A
-// link that would be so short between strangers, seen from either end, in fewer than 1 % of the
-// items is one between copies. Fewer than 1 % it has to be in a large set with few copies:
+// link that would be so short between strangers, seen from either end, in fewer than 2 % of the
+// items is one between copies. It has to be less in a set with few copies:
 // there must be ten times as many copies as strangers that are as near, and five more, or
 // there is no valley.
 //
@@ -77,8 +78,11 @@ func (d *Distances) Valley() (*Valley, error) {
 	}
 	far := slices.Sorted(slices.Values(d.Eighth))
 	usual := float64(far[len(far)/2])
-	if usual == 0 {
+	switch {
+	case usual == 0:
 		return nil, &NoValleyError{"most items have eight equals or more"}
+	case usual < valleyBits:
+		return nil, &NoValleyError{fmt.Sprintf("most items have eight others within %.0f bits, so that bits do not tell items apart", usual)}
 	}
 	c, ok := d.crowd()
 	if !ok {
@@ -118,9 +122,10 @@ type crowd struct {
 	dimensions float64
 }
 
-// crowd finds the dimensions by the items that have no copy: at first by the nineteen of
-// twenty of all items that have a nearer one than the twentieth, then by the middle one of those
-// whose nearest item is no copy. It is false where nearly all have one.
+// crowd finds the dimensions by how near the items come that have no copy, in shares of the
+// distance to the eighth: at first by the share that one of twenty items exceeds, then by the
+// upper quartile of those whose nearest item is no copy by the first. It is false where nearly
+// all have a copy.
 func (d *Distances) crowd() (crowd, bool) {
 	shares := make([]float64, len(d.Of))
 	for i, v := range d.Of {
@@ -140,7 +145,7 @@ func (d *Distances) crowd() (crowd, bool) {
 	}
 	if len(strangers) >= valleyPairs {
 		slices.Sort(strangers)
-		c.dimensions = dimensions(strangers[len(strangers)/2], 0.5)
+		c.dimensions = dimensions(strangers[len(strangers)*3/4], 0.75)
 	}
 	return c, true
 }
