@@ -40,7 +40,7 @@ const (
 	valleyPairs = 20   // no fewer pairs, or strangers, tell anything
 	valleyBits  = 8    // to the eighth nearest item, or fewer, are no measure of how near strangers are
 	valleyScale = 0.4  // of the distance to the eighth nearest item, where strangers are nearest; it is more
-	copyChance  = 0.02 // at the most, that a stranger is as near as a copy
+	copyChance  = 0.01 // at the most, that a stranger is as near as a copy
 	copyTimes   = 10   // as many copies as as near strangers, and
 	copyMore    = 5    // that many more, are not chance
 	bitsCost    = 0.05 // of F1, that as many bits as the eighth nearest item is away have to bring
@@ -57,7 +57,7 @@ const (
 // little.
 //
 // Which items are copies? Groups grow as links between items join them, the shortest first. A
-// link that would be so short between strangers, seen from either end, in fewer than 2 % of the
+// link that would be so short between strangers, seen from either end, in fewer than 1 % of the
 // items is one between copies. It has to be less in a set with few copies:
 // there must be ten times as many copies as strangers that are as near, and five more, or
 // there is no valley.
