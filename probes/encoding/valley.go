@@ -35,7 +35,8 @@ func (e *NoValleyError) Error() string {
 
 // What a copy is. The numbers were chosen on copies of CIFAR-10 pictures and photographs by
 // three networks, and held to another network, other sites and other pictures, as
-// benchmarks/results tell; half or twice of each gives nearly the same distances.
+// benchmarks/results tell; half or twice of copyChance and copyTimes give nearly the same
+// distances.
 const (
 	valleyPairs = 20   // no fewer pairs, or strangers, tell anything
 	valleyBits  = 8    // to the eighth nearest item, or fewer, are no measure of how near strangers are
@@ -58,16 +59,16 @@ const (
 //
 // Which items are copies? Groups grow as links between items join them, the shortest first. A
 // link that would be so short between strangers, seen from either end, in fewer than 1 % of the
-// items is one between copies. It has to be less in a set with few copies:
-// there must be ten times as many copies as strangers that are as near, and five more, or
-// there is no valley.
+// items is one between copies. It has to be less in a set with few copies: there must be ten
+// times as many copies as strangers that are as near, and five more, or there is no valley.
 //
 // At which distance do groups hold most copies and fewest strangers? At each the links say
 // which share of the copies is grouped, and of the pairs in groups those that copies made, and
 // thus F1 over pairs. The best one is taken, less a little for each bit, so that in a wide valley
 // it is the lower side, and not that of some stranger which happens to be as near as a copy.
 //
-// Of a sample of a large set only the links of its items are known.
+// Of a sample of a large set only the links of its items are known; of Distances that
+// NearestDistances did not make there are none, and no valley.
 func (d *Distances) Valley() (*Valley, error) {
 	pairs := d.pairs()
 	if len(pairs) < valleyPairs {
