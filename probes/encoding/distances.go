@@ -25,6 +25,8 @@ type Distances struct {
 	// the eighth nearest, or the last of fewer: how far strangers are, where an item has
 	// fewer than eight copies.
 	Rows, Nearest, Of, Eighth []int32
+	// near are the eight nearest items of each, or fewer where there are fewer.
+	near []Neighbor
 }
 
 // eighth is the place of the neighbor that is taken for a stranger.
@@ -52,7 +54,8 @@ const sampleWords = 1 << 37
 
 // NearestDistances finds the distance of every item to its nearest other item exactly, by
 // comparing it with all, and of equally near ones the one that comes first. Of a large set it
-// takes a sample of the items, always the same. Memory is 16 bytes an item of the sample beside the codes.
+// takes a sample of the items, always the same. Memory is 80 bytes an item of the sample beside
+// the codes.
 // A set of one item or none has no distances, which is no error; digests have none, which is
 // ErrNoDistances.
 func NearestDistances(ctx context.Context, c *Codes, o DistancesOptions) (*Distances, error) {
@@ -86,7 +89,7 @@ func NearestDistances(ctx context.Context, c *Codes, o DistancesOptions) (*Dista
 		}
 		for _, f := range found {
 			d.Nearest, d.Of = append(d.Nearest, f[0].Row), append(d.Of, f[0].Distance)
-			d.Eighth = append(d.Eighth, f[len(f)-1].Distance)
+			d.Eighth, d.near = append(d.Eighth, f[len(f)-1].Distance), append(d.near, f...)
 		}
 	}
 	return d, nil

@@ -149,6 +149,6 @@ func ExampleNearestDistances() {
 	}
 	fmt.Println(g.Summary())
 	// Output:
-	// 25 pairs of copies within 6 bits; strangers from 96 on
+	// 25 pairs of copies within 6 bits; strangers from 95 on
 	// 125 items: 50 in 25 groups of codes within 6 of 256 bits; without 25 duplicates 100 are left; the largest group has 2
 }

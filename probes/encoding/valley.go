@@ -7,12 +7,13 @@ import (
 	"slices"
 )
 
-// Valley is the gap in the distances of items to their nearest other ones that lies between
-// near copies and strangers: the items that are in nobody's copies and nevertheless have a
-// nearest one.
+// Valley is what lies, in the distances of items to other ones, between near copies and
+// strangers: the items that are in nobody's copies and nevertheless have a nearest one. Where
+// copies run into strangers it is narrow, or has no width at all.
 type Valley struct {
-	// Low and High are its sides in bits. Copies differ in Low bits or fewer; with more bits
-	// than High strangers begin. Low is the distance to take.
+	// Low and High are its sides in bits. Low is the distance to take: the groups at it have
+	// the best F1 that can be told without knowing the copies. Beyond Low, the first groups
+	// that strangers would join join at more bits than High.
 	Low  int `json:"low"`
 	High int `json:"high"`
 	// Copies, Between and Strangers count the pairs of nearest items at distances up to Low,
@@ -20,8 +21,8 @@ type Valley struct {
 	Copies    int `json:"pairs_low"`
 	Between   int `json:"pairs_between"`
 	Strangers int `json:"pairs_high"`
-	// Depth is by how many standard deviations of chance the valley is lower than the lower
-	// one of the two peaks beside it.
+	// Depth is by how many standard deviations of chance there are more copies than as near
+	// strangers.
 	Depth float64 `json:"depth"`
 }
 
@@ -32,26 +33,42 @@ func (e *NoValleyError) Error() string {
 	return "there is no valley between near copies and other items: " + e.Why
 }
 
-// What a valley is. The numbers were chosen on copies of CIFAR-10 pictures and photographs
-// by three networks, and held to another network and other pictures: benchmarks/results.
+// What a copy is. The numbers were chosen on copies of CIFAR-10 pictures and photographs by
+// three networks, and held to another network, other sites and other pictures, as
+// benchmarks/results tell; half or twice of copyChance and copyTimes give nearly the same
+// distances.
 const (
-	valleyPairs = 20   // no fewer tell a valley from chance
-	valleyDepth = 3    // standard deviations; fewer than 1 in 100 histograms of one peak have such a valley
-	valleyFloor = 0.15 // of the lower peak beside it
-	valleyScale = 0.4  // of the distance to the eighth nearest item; where strangers are nearest, it is more
-	valleyUnits = 128  // steps to where most strangers are: no finer ones are looked at
+	valleyPairs = 20   // no fewer pairs, or strangers, tell anything
+	valleyBits  = 8    // to the eighth nearest item, or fewer, are no measure of how near strangers are
+	valleyScale = 0.4  // of the distance to the eighth nearest item, where strangers are nearest; it is more
+	copyChance  = 0.01 // at the most, that a stranger is as near as a copy
+	copyTimes   = 10   // as many copies as as near strangers, and
+	copyMore    = 5    // that many more, are not chance
+	bitsCost    = 0.05 // of F1, that as many bits as the eighth nearest item is away have to bring
 )
 
-// Valley finds where near copies end, or says with a *NoValleyError why that cannot be told.
+// Valley chooses the distance for Duplicates, or says with a *NoValleyError why none can be
+// told. It takes three steps.
 //
-// Strangers are known by the distance to the eighth nearest item, which is no copy where there
-// are fewer than eight: its median M and lower tenth, scaled to the nearest distance by what
-// both are at their upper tenth, say at what distance E strangers begin. A valley lies there,
-// and not somewhere among the copies: it is a window of M/16, M/8 or M/4 bits that reaches to
-// E, less 5 % of M and no more than 10 % above it, with fewer pairs than windows on both sides
-// of it have, by three standard deviations of chance, and at most 15 % of them. It goes as far
-// to both sides as there are no more pairs than by chance. Two items that are each other's
-// nearest ones are one pair.
+// How near do strangers come? The eighth nearest item is no copy, where there are fewer than
+// eight. If it is E bits away, others are spread around the item as in a space of M dimensions,
+// so that the nearest of eight strangers is within D bits by a chance of 1-(1-(D/E)^M)^7. M is
+// the same for all items, and follows from how near those come that have no copy; E is the
+// item's own, so that few bits between flat pictures, which have many others near, count for
+// little.
+//
+// Which items are copies? Groups grow as links between items join them, the shortest first. A
+// link that would be so short between strangers, seen from either end, in fewer than 1 % of the
+// items is one between copies. It has to be less in a set with few copies: there must be ten
+// times as many copies as strangers that are as near, and five more, or there is no valley.
+//
+// At which distance do groups hold most copies and fewest strangers? At each the links say
+// which share of the copies is grouped, and of the pairs in groups those that copies made, and
+// thus F1 over pairs. The best one is taken, less a little for each bit, so that in a wide valley
+// it is the lower side, and not that of some stranger which happens to be as near as a copy.
+//
+// Of a sample of a large set only the links of its items are known; of Distances that
+// NearestDistances did not make there are none, and no valley.
 func (d *Distances) Valley() (*Valley, error) {
 	pairs := d.pairs()
 	if len(pairs) < valleyPairs {
@@ -60,127 +77,32 @@ func (d *Distances) Valley() (*Valley, error) {
 	if least, most := slices.Min(pairs), slices.Max(pairs); least == most {
 		return nil, &NoValleyError{fmt.Sprintf("all nearest distances are the same, %d bits", least)}
 	}
-	usual, edge, scale := d.strangers()
+	far := slices.Sorted(slices.Values(d.Eighth))
+	usual := float64(far[len(far)/2])
 	switch {
-	case usual <= 0:
+	case usual == 0:
 		return nil, &NoValleyError{"most items have eight equals or more"}
-	case scale < valleyScale:
+	case usual < valleyBits:
+		return nil, &NoValleyError{fmt.Sprintf("most items have eight others within %.0f bits, so that bits do not tell items apart", usual)}
+	}
+	c, ok := d.crowd()
+	if !ok {
 		return nil, &NoValleyError{"nearly every item has a copy, so that the nearest distances do not show how far strangers are"}
 	}
-	h := newHeights(pairs, int(math.Ceil(usual/valleyUnits)))
-	usual, edge = usual/float64(h.unit), max(edge, 0)/float64(h.unit)
-	var best found
-	for _, part := range []float64{16, 8, 4} {
-		w := max(int(math.Round(usual/part)), 1)
-		if f := h.deepest(w, int(math.Round(edge-0.05*usual)), int(math.Round(edge+0.1*usual))); f.depth > best.depth {
-			best = f
+	bridges := d.bridges()
+	for i, b := range bridges {
+		bridges[i].chance = c.chance(b.a, b.Distance)
+		if at, ok := slices.BinarySearch(d.Rows, b.Row); ok {
+			bridges[i].chance = max(bridges[i].chance, c.chance(at, b.Distance))
 		}
 	}
-	if best.depth == 0 {
-		return nil, &NoValleyError{fmt.Sprintf("the distances of nearest items have no gap that could not be chance "+
-			"at about %.0f bits, where strangers begin", edge*float64(h.unit))}
+	limit, copies := copyLimit(bridges, len(d.Rows))
+	if copies == 0 {
+		return nil, &NoValleyError{"no more items are near each other than strangers are by chance, seen by how near their eighth nearest item is"}
 	}
-	return h.sides(best, pairs), nil
-}
-
-// strangers estimates the usual distance of an item to its nearest stranger, and the one at
-// which strangers begin; scale is the nearest distance over that to the eighth nearest item.
-func (d *Distances) strangers() (usual, edge, scale float64) {
-	of, far := slices.Sorted(slices.Values(d.Of)), slices.Sorted(slices.Values(d.Eighth))
-	if quantile(far, 0.9) == 0 {
-		return 0, 0, 0
-	}
-	scale = quantile(of, 0.9) / quantile(far, 0.9)
-	median := quantile(far, 0.5)
-	return scale * median, scale * (median - 3*(median-quantile(far, 0.1))), scale
-}
-
-// quantile is that of sorted numbers, between two of them in proportion.
-func quantile(sorted []int32, q float64) float64 {
-	at := q * float64(len(sorted)-1)
-	i := int(at)
-	v := float64(sorted[i])
-	if i+1 < len(sorted) {
-		v += (at - float64(i)) * float64(sorted[i+1]-sorted[i])
-	}
-	return v
-}
-
-// heights are the numbers of pairs before each unit of distance: sum[i] of those below
-// i*unit bits.
-type heights struct {
-	unit int
-	sum  []int
-}
-
-func newHeights(pairs []int32, unit int) *heights {
-	h := &heights{unit: max(unit, 1)}
-	h.sum = make([]int, int(slices.Max(pairs))/h.unit+3)
-	for _, v := range pairs {
-		h.sum[int(v)/h.unit+1]++
-	}
-	for i := 1; i < len(h.sum); i++ {
-		h.sum[i] += h.sum[i-1]
-	}
-	return h
-}
-
-// window counts the pairs of w units from unit i on.
-func (h *heights) window(i, w int) int { return h.sum[i+w] - h.sum[max(i, 0)] }
-
-// found is a valley: the floor is a window of w units from unit at on.
-type found struct {
-	at, w, floor int
-	depth        float64
-}
-
-// deepest is the deepest valley whose floor, w units wide, meets the units from one to
-// another; its depth is 0 where none is.
-func (h *heights) deepest(w, from, to int) (best found) {
-	last := len(h.sum) - 1 - w // the last window begins there
-	if last < 1 {
-		return best
-	}
-	right := make([]int, last+2) // the highest window from here on
-	for i := last; i >= 0; i-- {
-		right[i] = max(right[i+1], h.window(i, w))
-	}
-	left := 0
-	for i := 1; i+w <= last; i++ {
-		left = max(left, h.sum[i]-h.sum[max(i-w, 0)])
-		if i+w-1 < from || i > to {
-			continue
-		}
-		floor, peak := h.window(i, w), min(left, right[i+w])
-		// The square root of a count has a standard deviation of a half, whatever the count.
-		depth := math.Sqrt2 * (math.Sqrt(float64(peak)+0.375) - math.Sqrt(float64(floor)+0.375))
-		if depth >= valleyDepth && float64(floor) <= valleyFloor*float64(peak) && depth > best.depth {
-			best = found{i, w, floor, depth}
-		}
-	}
-	return best
-}
-
-// sides widens a valley as far as it is no higher than by chance.
-func (h *heights) sides(f found, pairs []int32) *Valley {
-	limit := int(float64(f.floor) + math.Sqrt(float64(f.floor)))
-	from, to := f.at, f.at
-	for from > 0 && h.window(from-1, f.w) <= limit {
-		from--
-	}
-	for to+1 <= len(h.sum)-1-f.w && h.window(to+1, f.w) <= limit {
-		to++
-	}
-	low, high := from-1, to+f.w-1
-	if f.floor > 0 { // its sides lie within the first and the last window
-		low, high = from+f.w/2-1, to+f.w/2
-	}
-	v := &Valley{High: (high+1)*h.unit - 1, Depth: f.depth}
-	for _, p := range pairs { // a distance that there is
-		if int(p) < (low+1)*h.unit {
-			v.Low = max(v.Low, int(p))
-		}
-	}
+	v := bestOf(bridges, limit, copies, bitsCost/usual)
+	chance := limit * float64(len(d.Rows))
+	v.Depth = (float64(copies) - chance) / math.Sqrt(chance+1)
 	for _, p := range pairs {
 		switch {
 		case int(p) <= v.Low:
@@ -189,6 +111,136 @@ func (h *heights) sides(f found, pairs []int32) *Valley {
 			v.Between++
 		default:
 			v.Strangers++
+		}
+	}
+	return v, nil
+}
+
+// crowd says how near strangers come: eighth are the distances to the eighth nearest items,
+// dimensions by which power of the distance items become more.
+type crowd struct {
+	eighth     []int32
+	dimensions float64
+}
+
+// crowd finds the dimensions by how near the items come that have no copy, in shares of the
+// distance to the eighth: at first by the share that one of twenty items exceeds, then by the
+// upper quartile of those whose nearest item is no copy by the first. It is false where nearly
+// all have a copy.
+func (d *Distances) crowd() (crowd, bool) {
+	shares := make([]float64, len(d.Of))
+	for i, v := range d.Of {
+		shares[i] = shareOf(v, d.Eighth[i])
+	}
+	sorted := slices.Sorted(slices.Values(shares))
+	high := sorted[(len(sorted)-1)*19/20]
+	if high < valleyScale {
+		return crowd{}, false
+	}
+	c := crowd{d.Eighth, dimensions(high, 0.95)}
+	var strangers []float64
+	for i, s := range shares {
+		if s < 1 && c.chance(i, d.Of[i]) > copyChance {
+			strangers = append(strangers, s)
+		}
+	}
+	if len(strangers) >= valleyPairs {
+		slices.Sort(strangers)
+		c.dimensions = dimensions(strangers[len(strangers)*3/4], 0.75)
+	}
+	return c, true
+}
+
+// shareOf is a distance over another; a whole number of bits stands for half a bit more or less.
+func shareOf(distance, of int32) float64 {
+	return min((float64(distance)+0.5)/(float64(of)+0.5), 1)
+}
+
+// dimensions are those in which strangers are within a share of the eighth one's distance by a
+// chance.
+func dimensions(share, chance float64) float64 {
+	return math.Log(1-math.Pow(1-chance, 1./(eighth-1))) / math.Log(min(share, 0.99))
+}
+
+// chance is how likely the nearest stranger of item i of the sample is within a distance.
+func (c crowd) chance(i int, distance int32) float64 {
+	return 1 - math.Pow(1-math.Pow(shareOf(distance, c.eighth[i]), c.dimensions), eighth-1)
+}
+
+// bridge is a link that joins two groups: from item a of the sample to a near row; pairs are how
+// many pairs of items come into one group by it, and chance how likely strangers are as near.
+type bridge struct {
+	a int
+	Neighbor
+	pairs, chance float64
+}
+
+// bridges are the links that join groups when the distance grows, the shortest first.
+func (d *Distances) bridges() (all []bridge) {
+	each := len(d.near) / max(len(d.Rows), 1)
+	order := make([]int32, len(d.near))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortStableFunc(order, func(a, b int32) int { return int(d.near[a].Distance - d.near[b].Distance) })
+	u, sizes := newForest(d.Items), map[int32]float64{}
+	size := func(root int32) float64 { return max(sizes[root], 1) }
+	for _, at := range order {
+		to := d.near[at]
+		a := int(at) / each
+		x, y := u.find(d.Rows[a]), u.find(to.Row)
+		if x == y {
+			continue
+		}
+		all = append(all, bridge{a: a, Neighbor: to, pairs: size(x) * size(y)})
+		sum := size(x) + size(y)
+		u.unite(int(x), int(y))
+		sizes[u.find(x)] = sum
+	}
+	return all
+}
+
+// copyLimit is the chance that a stranger is as near below which a link is one of copies, and
+// how many these are; 0 where none can be told from chance.
+func copyLimit(bridges []bridge, items int) (limit float64, copies int) {
+	chances := make([]float64, len(bridges))
+	for i, b := range bridges {
+		chances[i] = b.chance
+	}
+	slices.Sort(chances)
+	for i, chance := range chances {
+		if chance <= copyChance && float64(i+1) >= copyTimes*chance*float64(items)+copyMore {
+			limit, copies = chance, i+1
+		}
+	}
+	return limit, copies
+}
+
+// bestOf is the valley at the distance with the best F1 less a cost of each bit.
+func bestOf(bridges []bridge, limit float64, copies int, cost float64) *Valley {
+	var found, right, all float64
+	best := math.Inf(-1)
+	v, next := &Valley{}, 0
+	for i, b := range bridges {
+		all += b.pairs
+		if b.chance <= limit {
+			found++
+			right += b.pairs
+		}
+		if i+1 < len(bridges) && bridges[i+1].Distance == b.Distance {
+			continue
+		}
+		recall, precision := found/float64(copies), right/all
+		if f1 := 2 * recall * precision / max(recall+precision, 1e-9); f1-cost*float64(b.Distance) > best+1e-9 {
+			best, next = f1-cost*float64(b.Distance), i+1
+			v.Low = int(b.Distance)
+		}
+	}
+	v.High = v.Low
+	for _, b := range bridges[next:] {
+		if b.chance > limit {
+			v.High = int(b.Distance) - 1
+			break
 		}
 	}
 	return v

@@ -18,7 +18,7 @@ func (r *shown) nearest(g *encoding.Groups) {
 	caption := "Bits in which an item's code differs from the nearest other one."
 	switch v := g.Valley; {
 	case v != nil && v.High > v.Low:
-		caption += fmt.Sprintf(" Near copies differ in %d bits or fewer, strangers in more than %d.", v.Low, v.High)
+		caption += fmt.Sprintf(" Most near copies differ in %d bits or fewer, most strangers in more than %d.", v.Low, v.High)
 	case g.Radius > 0:
 		caption += " Items up to the distance that was taken are in groups."
 	}
