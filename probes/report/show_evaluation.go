@@ -65,7 +65,8 @@ func evaluation(r *shown, b []byte) error {
 
 // encodings is the table of all sets.
 func encodings(all []encoding.Evaluation, a alike) Table {
-	t := Table{Caption: "Encoding properties", Head: []string{"code", "set", "items", strings.TrimPrefix(a.different(), "linear "), "redundancy", "bits", "dead", "saturated", "entropy"}}
+	t := Table{Caption: "Encoding properties", Head: []string{"code", "set", "items",
+		strings.TrimPrefix(a.different(), "linear "), "redundancy", "bits", "dead", "saturated", "entropy"}}
 	var shown []int
 	for i, m := range accuracies {
 		if slices.ContainsFunc(all, func(e encoding.Evaluation) bool {
