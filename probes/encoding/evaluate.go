@@ -60,6 +60,9 @@ type Evaluated struct {
 	On    string `json:"on"`
 	Items int    `json:"items"`
 	Bits  int    `json:"bits"`
+	// Smooth are the smooth sites of the codes, by whose bits regions are none of linear maps;
+	// nil for none.
+	Smooth *SmoothSites `json:"smooth_sites,omitempty"`
 	// Labels are those of the training set, by which codes are judged: the 1,000 that most
 	// items have.
 	Labels []LabelCount `json:"labels,omitempty"`

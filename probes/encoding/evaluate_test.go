@@ -2,6 +2,7 @@ package encoding
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -248,6 +249,51 @@ func TestClusterUnlabelled(t *testing.T) {
 	for _, o := range []UnlabelledOptions{{Sample: 1}, {Sample: maxSpectral + 1}, {Clusters: 301}, {Clusters: -1}, {Eta: -1}} {
 		if _, err := clusterUnlabelled(t.Context(), c, o); err == nil {
 			t.Errorf("%+v gives no error", o)
+		}
+	}
+}
+
+// What is measured of codes says which of their sites are smooth, so that no reader takes
+// their regions for linear ones; the sites that a job did not write are none of them.
+func TestEvaluationSaysSmoothSites(t *testing.T) {
+	for _, c := range []struct {
+		smooth []bool
+		wrote  string
+		want   string
+	}{
+		{[]bool{true, false}, `null`, "1 of 2 sites are smooth"},
+		{[]bool{true, false}, `["s1"]`, ""},
+		{[]bool{true, true}, `["s1"]`, "1 of 1 sites are smooth"},
+		{[]bool{false, false}, `null`, ""},
+	} {
+		width, sites := 0, ""
+		for i, s := range c.smooth {
+			if c.wrote == "null" || i == 1 {
+				width++
+			}
+			sites += fmt.Sprintf(`, {"name": "s%d", "op": "Gelu", "units": 8, "planes": 1, "smooth": %v}`, i, s)
+		}
+		path := filepath.Join(t.TempDir(), "c.jsonl")
+		for name, content := range map[string]string{path: fmt.Sprintf("{\"id\": \"a\", \"code\": \"%0*d\"}\n", 2*width, 1),
+			result.ManifestPath(path): fmt.Sprintf(`{"verb": "codes", "model": "m", "sha256": {"m": "0"}, "code_bytes": 2, "settings": {"code_sites": %s}, "sites": [%s]}`, c.wrote, sites[2:])} {
+			if err := os.WriteFile(name, []byte(content), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set, err := Open(path, OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Measure(t.Context(), set, MeasureOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := r.Text(&b); err != nil {
+			t.Fatal(err)
+		}
+		if (r.Smooth != nil) != (c.want != "") || strings.Contains(b.String(), "sign codes, not sides") != (c.want != "") || !strings.Contains(b.String(), c.want) {
+			t.Errorf("%v, of which %s are written: %+v, %s", c.smooth, c.wrote, r.Smooth, b.String())
 		}
 	}
 }

@@ -66,9 +66,9 @@ func (g *Groups) Summary() GroupSummary {
 
 // String says in one line what there is: items, groups, and what is left.
 func (s GroupSummary) String() string {
-	like := "equal codes"
+	what := map[string]string{Sketch: "sketches", Code: "codes", Digest: "codes", Channels: "channel codes"}[s.On]
+	like := "equal " + what
 	if s.Radius > 0 {
-		what := map[string]string{Sketch: "sketches", Code: "codes", Channels: "channel codes"}[s.On]
 		like = fmt.Sprintf("%s within %d of %d bits", what, s.Radius, s.Bits)
 	}
 	line := fmt.Sprintf("%s: %d in %s of %s; without %s %d %s left", text.Count(s.Items, "item"), s.Grouped,

@@ -64,7 +64,7 @@ func Measure(ctx context.Context, train *Codes, o MeasureOptions) (*Evaluated, e
 	if err != nil {
 		return nil, err
 	}
-	r := &Evaluated{On: train.On, Items: train.n, Bits: train.Bits, Evaluation: *whole}
+	r := &Evaluated{On: train.On, Items: train.n, Bits: train.Bits, Smooth: train.Smooth(), Evaluation: *whole}
 	r.Labels = train.labelCounts(rowsFrom(0, train.n))
 	r.Labels = r.Labels[:min(len(r.Labels), maxLabels)]
 	if train.On == Digest {
@@ -250,6 +250,9 @@ func (r *Evaluated) Text(w io.Writer) error {
 		if e.Unlabelled != nil {
 			fmt.Fprintf(t, "%s, without labels: %s\n", text.Line(e.Name), e.Unlabelled)
 		}
+	}
+	if r.Smooth != nil {
+		fmt.Fprintln(t, r.Smooth)
 	}
 	if len(r.Labels) > 0 {
 		fmt.Fprintf(t, "labels of the training set: %s\n", labelsText(r.Labels, 10))

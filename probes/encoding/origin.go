@@ -61,6 +61,8 @@ type OriginSite struct {
 	// Channels is the length of the site's first axis, and in rows of regions the channels
 	// of a position; 0 where the site has no channel code.
 	Channels int `json:"channels,omitempty"`
+	// Smooth marks an activation that bends everywhere: its bits are a sign code.
+	Smooth bool `json:"smooth,omitempty"`
 
 	text string // result.SiteText of it, where it was read
 }
@@ -79,6 +81,37 @@ func (o *Origin) bits() (n int) {
 		n += o.Sites[i].bits(Code)
 	}
 	return n
+}
+
+// SmoothSites counts the sites of codes that bend everywhere, and all of them.
+type SmoothSites struct {
+	Smooth int `json:"smooth"`
+	All    int `json:"all"`
+}
+
+// String says what the bits of such sites are.
+func (s *SmoothSites) String() string { return result.SmoothNote(s.Smooth, s.All) }
+
+// Smooth counts the sites of the codes that are smooth, whose bits are sign codes and no
+// sides of linear regions; nil where none is, or where no manifest tells.
+func (c *Codes) Smooth() *SmoothSites {
+	if c.Origin == nil {
+		return nil
+	}
+	var n SmoothSites
+	for i := range c.Origin.Sites {
+		s := &c.Origin.Sites[i]
+		if c.On == Code && !c.Origin.wrote(s.Name) || c.On == Channels && s.Channels == 0 {
+			continue
+		}
+		if n.All++; s.Smooth {
+			n.Smooth++
+		}
+	}
+	if n.Smooth == 0 {
+		return nil
+	}
+	return &n
 }
 
 func (o *Origin) table() result.SiteTable {
@@ -204,7 +237,7 @@ func originOf(m *result.Manifest) (*Origin, error) {
 		o.CodeBytes = m.CodeBytes
 		o.parts = slices.ContainsFunc(m.Sites, func(s result.Site) bool { return s.RegionChannels > 0 })
 		for i, s := range m.Sites {
-			at := OriginSite{Name: s.Name, Units: s.Units, Planes: s.Planes, text: table.Texts[i]}
+			at := OriginSite{Name: s.Name, Units: s.Units, Planes: s.Planes, Smooth: s.Smooth, text: table.Texts[i]}
 			if o.parts {
 				at.Channels = s.RegionChannels
 			} else if len(s.Shape) > 1 && s.Op != "MaxPool" { // those that have channel codes

@@ -29,6 +29,7 @@ type shown struct {
 	path     string
 	used     map[string]bool // columns that figures show
 	failed   error           // of the first figure that could not be drawn
+	failures int             // how many items are said to have failed
 }
 
 // settingsOf are those of a manifest that figures need.
@@ -37,6 +38,7 @@ type settingsOf struct {
 	B          string          `json:"b"`
 	Map        json.RawMessage `json:"map"`
 	Radius     []float64       `json:"radius"`
+	Fragile    float64         `json:"fragile"` // the distance from a knot
 	Complexity *struct {
 		Radii []float64 `json:"radii"`
 	} `json:"complexity"`

@@ -26,7 +26,8 @@ type Item struct {
 	// Caption is its name, Mark what it is in its group, such as "kept", Detail how far it
 	// is from the first.
 	Caption, Mark, Detail string
-	// Equal are items with the same code, which are folded away.
+	// Equal are items with the same code, which are folded away; those with the same sketch
+	// or channel code may differ, and are not.
 	Equal   []Item
 	Picture encoding.Picture
 
@@ -53,6 +54,7 @@ const (
 // what a contact sheet shows of some.
 type sought struct {
 	grouped     bool
+	alike       alike // what equal ones are
 	items       int
 	counts      []int     // items of each query or group
 	far         []float64 // how doubtful each is: of a group the largest distance, of a query the nearest neighbor's
@@ -136,13 +138,13 @@ func (s *sought) group(number, k, size int) Strip {
 	case far > 0:
 		title += ", up to " + text.Count(int64(far), "bit") + " apart"
 	case far == 0:
-		title += " with equal codes"
+		title += " with equal " + s.alike.codes
 	}
 	return Strip{Title: title}
 }
 
 // add adds an item of set to a group, or what was found for a query: one with the code of the
-// first is folded into that.
+// first is folded into that, one with its sketch alone is not.
 func (s *sought) add(to *Strip, set *encoding.Codes, p encoding.Picture, distance float64) {
 	item := Item{Caption: p.ID, Picture: p, far: distance}
 	switch {
@@ -150,7 +152,7 @@ func (s *sought) add(to *Strip, set *encoding.Codes, p encoding.Picture, distanc
 		item.Mark = "kept"
 	case len(to.Items)+len(to.Items[0].Equal) >= mostTogether:
 		return
-	case distance == 0:
+	case distance == 0 && s.alike.whole:
 		to.Items[0].Equal = append(to.Items[0].Equal, item)
 		return
 	case finite(distance):

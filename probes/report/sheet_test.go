@@ -87,6 +87,24 @@ func TestSheetOfDuplicates(t *testing.T) {
 	}
 }
 
+// Equal sketches may be of different codes: whoever looks sees each, and how far it is by the whole.
+func TestEqualSketchesAreNotFolded(t *testing.T) {
+	set := coded(t, map[string]string{"a": "00", "a2": "00", "b": "0f"}, "a", "a2", "b")
+	set.On, set.Bits, set.FullBits = encoding.Sketch, 8, 1000
+	groups, err := encoding.Duplicates(t.Context(), set, 0, encoding.NearOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := sheetOf(t, groups, Options{})
+	s := p.Sections[0]
+	if len(s.Strips) != 1 || names(s.Strips[0]) != "kept a, a2" || !strings.HasSuffix(s.Strips[0].Title, "2 items with equal sketches") || !strings.HasPrefix(s.Strips[0].Items[1].Detail, "0 of 8; about ") {
+		t.Errorf("the sheet is %+v", s.Strips)
+	}
+	if page := pageOf(t, *p); strings.Contains(page, "equal codes") || strings.Contains(page, `<details class="equal">`) {
+		t.Error("the page says that codes are equal")
+	}
+}
+
 // The query whose nearest neighbor is farthest comes first; neighbors keep their order.
 func TestSheetOfSearch(t *testing.T) {
 	set := coded(t, map[string]string{"a": "00", "b": "01", "c": "ff", "d": "00"}, "a", "b", "c", "d")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/onnxprobe/onnxprobe/probes/encoding"
 	"github.com/onnxprobe/onnxprobe/probes/result"
@@ -32,10 +33,13 @@ func codes(c *collector, r *shown) error {
 	}
 	r.Notes = append(r.Notes, set.Notes...)
 	red := encoding.Redundant(set)
-	kinds := map[string]string{encoding.Code: "codes", encoding.Sketch: "sketches", encoding.Digest: "digests",
-		encoding.Channels: "channels"}[set.On]
-	t := Table{Caption: "Items and linear regions, by their " + kinds,
-		Head: []string{"items", "without a code", "regions", "redundancy"},
+	a := alikeBy(set.On, set.Smooth())
+	caption := "Items and their " + a.different()
+	if a.linear {
+		caption = "Items and linear regions, by their " + map[bool]string{true: "digests", false: "codes"}[set.On == encoding.Digest]
+	}
+	t := Table{Caption: caption,
+		Head: []string{"items", "without a code", strings.TrimPrefix(a.different(), "linear "), "redundancy"},
 		Rows: [][]string{cells(red.Items, set.Failed, red.Regions, fmt.Sprintf("%.4f", red.Ratio))}}
 	if set.On != encoding.Digest {
 		u := encoding.Use(set, c.Threads)
@@ -44,7 +48,8 @@ func codes(c *collector, r *shown) error {
 		t.Rows[0] = append(t.Rows[0], cells(set.Bits, u.Dead, u.Saturated, fmt.Sprintf("%.3f", u.Entropy))...)
 	}
 	r.Tables = append(r.Tables, t)
-	r.coded(red, set.Failed)
+	r.coded(red, a, set.Failed)
+	r.smooth(set.Smooth())
 	r.fragile()
 	if set.On == encoding.Digest {
 		r.note("Digests are equal or not: they have no distances to draw.")
@@ -54,12 +59,12 @@ func codes(c *collector, r *shown) error {
 	if err := c.sitesOf(r, set); err != nil {
 		return err
 	}
-	regionSizes(r, set, red)
+	regionSizes(r, set, red, a)
 	return nil
 }
 
-// regionSizes draws how many items the linear regions hold.
-func regionSizes(r *shown, set *encoding.Codes, red encoding.Redundancy) {
+// regionSizes draws how many items the linear regions hold, or have equal codes.
+func regionSizes(r *shown, set *encoding.Codes, red encoding.Redundancy, a alike) {
 	if set.On != encoding.Digest && red.Regions == red.Items {
 		return
 	}
@@ -70,9 +75,12 @@ func regionSizes(r *shown, set *encoding.Codes, red encoding.Redundancy) {
 	for len(sizes) < red.Regions { // those of one item
 		sizes = append(sizes, 1)
 	}
-	r.figure("Items of a linear region",
-		"Items with equal codes lie in one region; 1 where every item has a region of its own.")(
-		histogram("regions", "items of a region", binned{"regions", sizes}))
+	title, caption := "Items of a linear region", "Items with equal codes lie in one region; 1 where every item has a region of its own."
+	if !a.linear {
+		title, caption = "Items with equal "+a.codes, "1 where every item has a "+a.code+" of its own."
+	}
+	r.figure(title, caption)(
+		histogram("regions", "items of a "+strings.TrimPrefix(a.region, "linear "), binned{strings.TrimPrefix(a.regions, "linear "), sizes}))
 }
 
 // sitesOf draws how each site's bits are used.
@@ -101,8 +109,8 @@ func (c *collector) sitesOf(r *shown, set *encoding.Codes) error {
 		barChart("dead", "bits (%)", sites, barSeries{"dead (0 for every item)", dead},
 			barSeries{"saturated (1 for every item)", saturated}))
 	if slices.Max(redundancy) > 0 {
-		r.figure("Redundancy, by site", "0 where the site's code alone gives every item a region of its own.")(
-			barChart("redundancy", "redundancy (items - regions) / items", sites, barSeries{"redundancy", redundancy}))
+		r.figure("Redundancy, by site", "0 where no two items have the same code at the site.")(
+			barChart("redundancy", "redundancy (items - different codes) / items", sites, barSeries{"redundancy", redundancy}))
 	}
 	return nil
 }
@@ -138,7 +146,7 @@ func (c *collector) distances(r *shown, set *encoding.Codes) error {
 		of += fmt.Sprintf(" The %s bits are a sample of codes of %s.", text.Grouped(set.Bits), text.Grouped(set.FullBits))
 	}
 	groups, caption := pairsOf(d, labels, labelled)
-	r.apart(groups)
+	r.apart(groups, alikeBy(set.On, nil))
 	r.figure("Hamming distances between items", caption+" "+of)(
 		histogram("hamming", fmt.Sprintf("Hamming distance (of %s)", text.Count(set.Bits, "bit")), groups...))
 	x, y, share, err := planar(d)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -63,11 +64,14 @@ func (c *collector) complexityOf(r *shown, files []string) error {
 	}
 	r.Tables = append(r.Tables, table)
 	r.around(groups, without)
+	nearby := "; more units, more linear regions nearby."
+	if smoothSites(r.manifest) != nil {
+		nearby = "; of a smooth site they change their sign, and stand for no linear regions."
+	}
 	const together = 12 // radii in a figure
 	for i := 0; i < len(groups); i += together {
 		r.figure("Local complexity of the items",
-			"How many units change their side among the vertices around an item; more units, more linear "+
-				"regions nearby.")(
+			"How many units change their side among the vertices around an item"+nearby)(
 			histogramOn(numbered("complexity", i/together), "local complexity (units)", len(groups) > 1, groups[i:min(len(groups), i+together)]...))
 	}
 	if len(curve) >= 3 {
@@ -105,12 +109,25 @@ func (c *columns) byRadius(known []float64) {
 	}
 }
 
-// totalsOf are the totals for each radius, which is named as the file names it.
+// totalsOf are the totals for each radius, which is named as the file names it, the smallest
+// radius first.
 func totalsOf(t *columns) (radii []string, totals [][]float64) {
-	for _, part := range t.below("complexity") {
+	parts := t.below("complexity")
+	slices.SortStableFunc(parts, func(a, b string) int { return cmp.Compare(radiusOf(a), radiusOf(b)) })
+	for _, part := range parts {
 		radii, totals = append(radii, strings.TrimPrefix(part, "r")), append(totals, t.numbers["complexity."+part])
 	}
 	return radii, totals
+}
+
+// radiusOf is the radius that a part of a column is of; NaN, before all others, where that is
+// not known.
+func radiusOf(part string) float64 {
+	v, err := strconv.ParseFloat(strings.TrimPrefix(part, "r"), 64)
+	if err != nil {
+		return math.NaN()
+	}
+	return v
 }
 
 // siteFractions draws the mean fraction of each site's units, for so many radii at the most

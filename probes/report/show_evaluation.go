@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -37,9 +38,10 @@ func evaluation(r *shown, b []byte) error {
 	if len(all) > maxSites {
 		return fmt.Errorf("it is of %d sites; %d are shown at the most", len(all), maxSites)
 	}
-	r.Tables = append(r.Tables, encodings(all))
+	a := alikeBy(cmp.Or(e.On, encoding.Code), e.Smooth)
+	r.Tables = append(r.Tables, encodings(all, a))
 	if c := e.Churn; c != nil {
-		said := fmt.Sprintf("Churn: %s of %s moved to another region.", text.Grouped(c.Moved), text.Count(c.Items, "item"))
+		said := fmt.Sprintf("Churn: %s of %s moved to another %s.", text.Grouped(c.Moved), text.Count(c.Items, "item"), strings.TrimPrefix(a.region, "linear "))
 		if c.Mean != nil {
 			said += fmt.Sprintf(" Codes differ in %.1f bits on average.", *c.Mean)
 		}
@@ -49,20 +51,22 @@ func evaluation(r *shown, b []byte) error {
 	if e.Kernel != "" {
 		r.Notes = append(r.Notes, "Kernel score (NASWOT): "+e.Kernel+".")
 	}
-	r.evaluated(all)
+	r.evaluated(all, a)
+	r.smooth(e.Smooth)
 	var sites []string
 	for _, x := range all {
 		sites = append(sites, x.Name)
 	}
 	accuracy(r, sites, all)
-	redundancy(r, sites, all)
+	redundancy(r, sites, all, a)
 	unlabelled(r, all)
 	return nil
 }
 
 // encodings is the table of all sets.
-func encodings(all []encoding.Evaluation) Table {
-	t := Table{Caption: "Encoding properties", Head: []string{"code", "set", "items", "regions", "redundancy", "bits", "dead", "saturated", "entropy"}}
+func encodings(all []encoding.Evaluation, a alike) Table {
+	t := Table{Caption: "Encoding properties", Head: []string{"code", "set", "items",
+		strings.TrimPrefix(a.different(), "linear "), "redundancy", "bits", "dead", "saturated", "entropy"}}
 	var shown []int
 	for i, m := range accuracies {
 		if slices.ContainsFunc(all, func(e encoding.Evaluation) bool {
@@ -122,7 +126,7 @@ func accuracy(r *shown, sites []string, all []encoding.Evaluation) {
 		dotChart("accuracy", axisTitles{X: "accuracy (%)"}, sites, dots...))
 }
 
-func redundancy(r *shown, sites []string, all []encoding.Evaluation) {
+func redundancy(r *shown, sites []string, all []encoding.Evaluation, a alike) {
 	train, test := barSeries{Name: "training set"}, barSeries{Name: "test set"}
 	for _, x := range all {
 		train.Values = append(train.Values, x.Redundancy.Train.Ratio)
@@ -135,12 +139,12 @@ func redundancy(r *shown, sites []string, all []encoding.Evaluation) {
 		bars = append(bars, test)
 	}
 	if slices.Max(slices.Concat(train.Values, test.Values)) == 0 {
-		if r.note("Every item has a linear region of its own: redundancy is 0."); len(r.Figures) > 0 {
+		if r.note("Every item has a %s of its own%s: redundancy is 0.", a.region, a.sign); len(r.Figures) > 0 {
 			return
 		}
 	}
-	r.figure("Redundancy of the codes", "0 where every item has a linear region of its own.")(
-		barChart("redundancy", "redundancy (items - regions) / items", sites, bars...))
+	r.figure("Redundancy of the codes", fmt.Sprintf("0 where every item has a %s of its own.", a.region))(
+		barChart("redundancy", fmt.Sprintf("redundancy (items - %s) / items", strings.TrimPrefix(a.different(), "linear ")), sites, bars...))
 }
 
 // unlabelled shows the clusters that codes have by themselves, and their rates.

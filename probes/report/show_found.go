@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -24,7 +25,7 @@ func (c *collector) found(r *shown, printed any) (known bool) {
 }
 
 func (c *collector) matches(r *shown, m *encoding.Matches) {
-	var s sought
+	s := sought{alike: alikeBy(m.Base.On, nil)}
 	for _, neighbors := range m.Found {
 		s.next()
 		for place, n := range neighbors {
@@ -47,7 +48,8 @@ func search(c *collector, r *shown) error {
 	if err != nil {
 		return err
 	}
-	var s sought
+	base, queries := c.sets(r)
+	s := sought{alike: alikeBy(base.On, nil)}
 	var starts []int // of queries
 	for i := range t.rows {
 		if t.number("rank", i) == 1 || i == 0 {
@@ -56,7 +58,6 @@ func search(c *collector, r *shown) error {
 		}
 		s.found(i-starts[len(starts)-1], t.number("distance", i))
 	}
-	base, queries := c.sets(r)
 	for _, q := range c.sheet(r, &s) {
 		id := t.text("query", starts[q])
 		strip := Strip{Title: id, Items: []Item{{Mark: "query", Caption: id, Picture: encoding.Picture{ID: id}}}}
@@ -81,13 +82,13 @@ func (c *columns) picture(row int) encoding.Picture {
 func (r *shown) neighbors(s *sought) {
 	r.table("Search", []string{"queries", "neighbors"}, cells(s.n(), s.items))
 	groups := filled(binned{"the nearest", s.first}, binned{"the others found", s.rest})
-	r.figure("Distances of the neighbors found", "Bits in which a neighbor's code differs from its query's.")(
+	r.figure("Distances of the neighbors found", fmt.Sprintf("Bits in which a neighbor's %s differs from its query's.", s.alike.code))(
 		histogram("neighbors", "Hamming distance (bits)", groups...))
 	r.searched(s)
 }
 
 func (c *collector) groups(r *shown, g *encoding.Groups) {
-	s := sought{grouped: true}
+	s := sought{grouped: true, alike: alikeBy(g.Codes.On, nil)}
 	for _, rows := range g.Members {
 		s.next()
 		s.sizes = append(s.sizes, float64(len(rows)))
@@ -114,7 +115,8 @@ func dedup(c *collector, r *shown) error {
 	if err != nil {
 		return err
 	}
-	s := sought{grouped: true}
+	set, _ := c.sets(r)
+	s := sought{grouped: true, alike: alikeBy(set.On, nil)}
 	var starts []int // of groups
 	for i := range t.rows {
 		if i == 0 || t.number("group", i) != t.number("group", i-1) {
@@ -126,7 +128,6 @@ func dedup(c *collector, r *shown) error {
 		}
 		s.found(i-starts[len(starts)-1], t.number("distance", i))
 	}
-	set, _ := c.sets(r)
 	for _, k := range c.sheet(r, &s) {
 		from, to := starts[k], end(starts, k, t.rows)
 		strip := s.group(int(t.number("group", from)), k, to-from)
@@ -145,10 +146,10 @@ func dedup(c *collector, r *shown) error {
 func (r *shown) duplicates(s *sought, of int) {
 	r.table("Duplicates", []string{"groups", "items in them", "items too many"}, cells(s.n(), s.items, s.items-s.n()))
 	slices.Sort(s.sizes)
-	r.figure("Sizes of the groups of duplicates", "Items of a group have equal or nearly equal codes.")(
+	r.figure("Sizes of the groups of duplicates", fmt.Sprintf("Items of a group have equal or nearly equal %s.", s.alike.codes))(
 		histogram("groups", "items of a group", filled(binned{"groups", s.sizes})...))
 	if far := slices.Concat(s.first, s.rest); slices.Max(append(far, 0)) > 0 {
-		r.figure("Distances within the groups", "Bits in which an item's code differs from that of its group's first.")(
+		r.figure("Distances within the groups", fmt.Sprintf("Bits in which an item's %s differs from that of its group's first.", s.alike.code))(
 			histogram("group-distances", "Hamming distance from the group's first (bits)", binned{"items", far}))
 	}
 	r.grouped(s, of)

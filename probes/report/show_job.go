@@ -40,9 +40,7 @@ func job(c *collector, r *shown) error {
 		r.alarm("The job is not finished: %s of %s are done.", text.Grouped(s.Done), text.Count(s.Shards, "shard"))
 	}
 	r.found("%s of %s are done.", text.Grouped(s.Finished), text.Count(s.Items, "item"))
-	if s.Failed > 0 {
-		r.alarm("%s failed.", text.Count(s.Failed, "item"))
-	}
+	r.failing(s.Failed, s.Items)
 	if n := len(s.Aside); n > 0 {
 		r.alarm("%s %s set aside.", text.Count(n, "shard"), text.Are(n))
 	}

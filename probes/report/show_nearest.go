@@ -15,7 +15,7 @@ func (r *shown) nearest(g *encoding.Groups) {
 	if g.Nearest == nil || len(g.Nearest.Of) == 0 {
 		return
 	}
-	caption := "Bits in which an item's code differs from the nearest other one."
+	caption := fmt.Sprintf("Bits in which an item's %s differs from the nearest other one.", alikeBy(g.Codes.On, nil).code)
 	switch v := g.Valley; {
 	case v != nil && v.High > v.Low:
 		caption += fmt.Sprintf(" Most near copies differ in %d bits or fewer, most strangers in more than %d.", v.Low, v.High)

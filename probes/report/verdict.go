@@ -24,12 +24,8 @@ func (r *shown) alarm(format string, args ...any) {
 // manifested says what a manifest says that somebody should look at: items that failed, and
 // operators that bend and that no code sees.
 func (r *shown) manifested() {
-	var sum struct {
-		Items  int `json:"items"`
-		Failed int `json:"failed"`
-	}
-	if err := r.manifest.Summed(&sum); err == nil && sum.Failed > 0 {
-		r.alarm("%s of %s failed; the column error says why.", text.Grouped(sum.Failed), text.Count(sum.Items, "item"))
+	if r.failures == 0 { // else they are said
+		r.failing(r.summed())
 	}
 	if r.manifest.Run == nil {
 		return
@@ -46,6 +42,25 @@ func (r *shown) manifested() {
 	}
 }
 
+// summed are the items of which a manifest's summary says that they failed, and all of them.
+func (r *shown) summed() (failed, items int) {
+	var sum struct {
+		Items  int `json:"items"`
+		Failed int `json:"failed"`
+	}
+	if err := r.manifest.Summed(&sum); err != nil {
+		return 0, 0
+	}
+	return sum.Failed, sum.Items
+}
+
+// failing says how many items failed.
+func (r *shown) failing(failed, items int) {
+	if r.failures = failed; failed > 0 {
+		r.alarm("%s of %s failed; the column error says why.", text.Grouped(failed), text.Count(items, "item"))
+	}
+}
+
 // more is what a list that is cut goes on with.
 func more(n int) string {
 	if n <= 0 {
@@ -59,15 +74,23 @@ func more(n int) string {
 const collapsed = 0.5
 
 // coded says how codes tell items apart.
-func (r *shown) coded(red encoding.Redundancy, failed int) {
+func (r *shown) coded(red encoding.Redundancy, a alike, failed int) {
+	shared := text.Count(red.Regions, a.region)
 	switch {
+	case red.Regions == red.Items && red.Items == 1:
+		r.found("The only item has a %s of its own%s.", a.region, a.sign)
 	case red.Regions == red.Items:
-		r.found("Each of the %s has a linear region of its own.", text.Count(red.Items, "item"))
+		r.found("Each of the %s has a %s of its own%s.", text.Count(red.Items, "item"), a.region, a.sign)
+	case a.linear:
+		r.found("The %s lie in %s.", text.Count(red.Items, "item"), shared)
 	default:
-		r.found("The %s lie in %s.", text.Count(red.Items, "item"), text.Count(red.Regions, "linear region"))
+		r.found("The %s have %s %s%s.", text.Count(red.Items, "item"), text.Grouped(red.Regions), a.different(), a.signs)
+	}
+	if !a.whole && red.Regions < red.Items {
+		r.found("Items with equal %s may have different whole codes.", a.codes)
 	}
 	if red.Ratio >= collapsed && red.Items > 1 {
-		r.alarm("The regions collapse: %s share %s.", text.Count(red.Items, "item"), text.Count(red.Regions, "linear region"))
+		r.alarm("The %s collapse: %s share %s.", strings.TrimPrefix(a.regions, "linear "), text.Count(red.Items, "item"), shared)
 	}
 	if failed > 0 && r.manifest.Kind == "" && r.Kind == "" { // else that says so
 		r.alarm("%s without a code.", text.Count(failed, "item"))
@@ -76,22 +99,27 @@ func (r *shown) coded(red encoding.Redundancy, failed int) {
 
 // apart says how far the codes of a class lie from each other and from those of others,
 // where the groups of distances are these.
-func (r *shown) apart(groups []binned) {
+func (r *shown) apart(groups []binned, a alike) {
 	if len(groups) != 2 {
 		return
 	}
 	within, _ := moments(groups[0].Values)
 	between, _ := moments(groups[1].Values)
-	r.found("Codes of one class differ in %s bits on average, those of two classes in %s.", num(math.Round(within)), num(math.Round(between)))
+	of := strings.ToUpper(a.codes[:1]) + a.codes[1:]
+	r.found("%s of one class differ in %s bits on average, those of two classes in %s.", of, num(math.Round(within)), num(math.Round(between)))
 	if within >= between {
-		r.alarm("Codes do not tell the classes apart: those of one class differ as much as those of two.")
+		r.alarm("%s do not tell the classes apart: those of one class differ as much as those of two.", of)
 	}
 }
 
-// fragileShare is the share of values near their knots from which on they are many.
-const fragileShare = 1e-3
+// fragileShare is the share of values near their knots from which on they are many, and
+// roundingMost the distance from a knot up to which rounding is said to turn a bit.
+const (
+	fragileShare = 1e-3
+	roundingMost = 1e-4
+)
 
-// fragile says how many values lie so near their knots that rounding can turn their bits,
+// fragile says how many values lie within the distance from their knots that was asked for,
 // where a table counts them.
 func (r *shown) fragile() {
 	t, err := readTable(r.path, func(n string) bool { return n == "fragile" })
@@ -105,9 +133,17 @@ func (r *shown) fragile() {
 	}
 	mean, _ := moments(values)
 	share := mean / float64(r.manifest.Units)
-	r.found("Of %s values of an item %s lie so near their knot that rounding can turn their bit, %s in a million.",
-		text.Grouped(r.manifest.Units), num(math.Round(10*mean)/10), num(math.Round(1e7*share)/10))
-	if share >= fragileShare {
+	within, near := r.settings.Fragile, "near their knot (the manifest does not say how near)"
+	rounding := within > 0 && within <= roundingMost
+	if within > 0 {
+		near = fmt.Sprintf("within %g of their knot", within)
+	}
+	if rounding {
+		near += ", where rounding can turn their bit"
+	}
+	r.found("Of %s values of an item on average %s lie %s: %s in a million.",
+		text.Grouped(r.manifest.Units), num(math.Round(10*mean)/10), near, num(math.Round(1e7*share)/10))
+	if rounding && share >= fragileShare {
 		r.alarm("%s in a thousand values are fragile: another engine may give other codes.", num(math.Round(1e4*share)/10))
 	}
 }
@@ -132,7 +168,11 @@ func (r *shown) searched(s *sought) {
 	r.found("%s: the nearest neighbor differs in %s to %s bits, in half of the queries in at most %s.", text.Count(s.n(), "query"),
 		num(sorted[0]), num(sorted[len(sorted)-1]), num(sorted[(len(sorted)-1)/2]))
 	if k, _ := slices.BinarySearch(sorted, 1); k > 0 {
-		r.found("For %s of them it has an equal code.", text.Grouped(k))
+		what := "an equal " + s.alike.code
+		if !s.alike.whole {
+			what += ", which need not mean an equal whole code"
+		}
+		r.found("For %s of them it has %s.", text.Grouped(k), what)
 	}
 }
 
@@ -166,11 +206,14 @@ func (r *shown) grouped(s *sought, of int) {
 	}
 	switch {
 	case equal == s.n():
-		r.found("All have equal codes.")
+		r.found("All have equal %s.", s.alike.codes)
 	case equal == 0:
-		r.found("Within a group codes differ in up to %s bits.", num(far))
+		r.found("Within a group %s differ in up to %s.", s.alike.codes, text.Count(int64(far), "bit"))
 	default:
-		r.found("In %s all codes are equal; elsewhere they differ in up to %s bits.", text.Count(equal, "group"), num(far))
+		r.found("In %s all %s are equal; elsewhere they differ in up to %s.", text.Count(equal, "group"), s.alike.codes, text.Count(int64(far), "bit"))
+	}
+	if equal > 0 && !s.alike.whole {
+		r.found("Items with equal %s may have different whole codes.", s.alike.codes)
 	}
 	if len(s.sizes) == 0 {
 		return
@@ -181,7 +224,8 @@ func (r *shown) grouped(s *sought, of int) {
 	}
 }
 
-// around says what local complexity is at each radius, and of how many items there is none.
+// around says what local complexity is at the smallest radius and at the largest, of radii in
+// rising order, and of how many items there is none.
 func (r *shown) around(radii []binned, without int) {
 	var said []string
 	for i, g := range radii {
@@ -191,7 +235,8 @@ func (r *shown) around(radii []binned, without int) {
 		}
 	}
 	r.found("Around an item so many units change their side on average: %s.", strings.Join(said, ", "))
-	if without > 0 {
+	r.smooth(smoothSites(r.manifest))
+	if failed, _ := r.summed(); without > max(failed, r.failures) { // else that is said of them
 		r.alarm("%s without local complexity.", text.Count(without, "item"))
 	}
 	last := radii[len(radii)-1]
@@ -220,13 +265,13 @@ func (r *shown) flipped(d *probes.Diff, flips int64) {
 }
 
 // evaluated says what an evaluation found.
-func (r *shown) evaluated(all []encoding.Evaluation) {
+func (r *shown) evaluated(all []encoding.Evaluation, a alike) {
 	whole := &all[0]
 	red := whole.Redundancy.Train
 	if whole.Redundancy.Test != nil {
 		red = *whole.Redundancy.Test
 	}
-	r.coded(red, 0)
+	r.coded(red, a, 0)
 	if u := whole.Units; u != nil {
 		r.bitsUsed(u.Train.Bits, u.Train.Dead, u.Train.Saturated)
 	}

@@ -39,6 +39,9 @@ func Count[N int | int64](n N, what string) string {
 		if stem, ok := strings.CutSuffix(what, "ry"); ok {
 			what = stem + "rie"
 		}
+		if strings.HasSuffix(what, "ch") {
+			what += "e"
+		}
 		what += "s"
 	}
 	return Grouped(n) + " " + what
