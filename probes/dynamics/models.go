@@ -33,6 +33,9 @@ type Model struct {
 // ReadModels reads a CSV table with a column path and at least one of size, time and
 // samples. Paths are relative to the table. axes are the places of those it has, 0 for size.
 func ReadModels(path string) (models []Model, axes []int, err error) {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() { // a pipe may never open
+		return nil, nil, fmt.Errorf("reading the table of models %s: it is not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the table of models: %w", err)
