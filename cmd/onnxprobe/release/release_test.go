@@ -200,7 +200,7 @@ func TestReplace(t *testing.T) {
 	for _, c := range []struct {
 		why, refused string
 		more         map[string]string
-		without      string
+		without      string // of a release, "*" is all
 	}{
 		{"a release", "", nil, ""},
 		{"a release without one of its files", "", nil, program},
@@ -208,13 +208,17 @@ func TestReplace(t *testing.T) {
 		{"a folder by the name of a file", "holds " + program + ", which no release made", map[string]string{program + "/thesis.tex": "x"}, program},
 		{"a program that is not listed", "holds onnxprobe-notes, which no release made", map[string]string{"onnxprobe-notes": "x"}, ""},
 		{"files without a list", "holds README.txt, which no release made", nil, sumsFile},
-		{"another's list", `lists "debian.iso", which no release made`, map[string]string{sumsFile: sumsOf("debian.iso"), "debian.iso": "x"}, ""},
+		{"another's list", `lists "debian.iso", which no release made`, map[string]string{sumsFile: sumsOf("debian.iso"), "debian.iso": "x"}, "*"},
 		{"a list of what lies elsewhere", `lists "onnxprobe-/../../outside", which`, map[string]string{sumsFile: sumsOf("onnxprobe-/../../outside")}, ""},
 		{"another release in the making", "holds .onnxprobe-release-1, of another", map[string]string{hidden + "1/README.txt": "x"}, ""},
 		{"a rename that fails halfway", "replacing the release", nil, ""},
 	} {
 		dir := filepath.Join(t.TempDir(), "dist")
-		for _, files := range []map[string]string{ours, c.more} {
+		folder := []map[string]string{ours, c.more}
+		if c.without == "*" {
+			folder = folder[1:]
+		}
+		for _, files := range folder {
 			for name, content := range files {
 				if name != c.without {
 					spill(t, filepath.Join(dir, name), content)
@@ -337,7 +341,7 @@ func (e environment) pip(args ...string) string {
 
 // sh runs a line with the environment's programs on PATH and no other ONNX Runtime in reach.
 func (e environment) sh(line string) (stdout, stderr string) {
-	path := filepath.Dir(e.bin("")) + ":" + os.Getenv("PATH")
+	path := filepath.Join(e.work, "venv", "bin") + ":" + os.Getenv("PATH")
 	quiet := []string{"PATH=" + path, "HOME=" + e.work, "XDG_CACHE_HOME=" + e.work, install.EnvLibrary + "=", "LD_LIBRARY_PATH=", "VIRTUAL_ENV="}
 	return must(e.t, e.work, quiet, "sh", "-c", line)
 }
