@@ -72,23 +72,50 @@ func (t target) environment(cc string) []string {
 // release is one in the making.
 type release struct {
 	tree string // the clone that is built
-	dir  string // what is written into
+	dir  string // where the release goes
 	cc   string
 	log  io.Writer
 
+	stage    string // the folder in dir that is written into until all is there
 	version  string
 	licenses []byte
 	made     []file
 }
 
 // file is one of a release, with what it is and how far it was tried.
-type file struct{ name, what, tried string }
+type file struct {
+	name, what, tried string
+	size              int
+}
 
-// all makes the release.
+// all makes the release beside an earlier one in its folder, and replaces that one once the
+// new one is whole.
 func (r *release) all(ctx context.Context) error {
-	if err := emptied(r.dir); err != nil {
+	if _, err := earlier(r.dir, ""); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return err
+	}
+	var err error
+	if r.stage, err = os.MkdirTemp(r.dir, hidden+"*"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(r.stage)
+	if err := r.files(ctx); err != nil {
+		return err
+	}
+	if err := replace(r.dir, r.stage); err != nil {
+		return err
+	}
+	for _, f := range r.made {
+		fmt.Fprintf(r.log, "%12d bytes  %s\n", f.size, filepath.Join(r.dir, f.name))
+	}
+	return nil
+}
+
+// files writes the files of the release.
+func (r *release) files(ctx context.Context) error {
 	if r.cc == "" {
 		r.cc = zig(ctx)
 	}
@@ -204,9 +231,9 @@ func (r *release) write(name string, content []byte, f file) error {
 	if strings.HasPrefix(f.what, "the program") {
 		mode = 0o755
 	}
-	f.name = name
+	f.name, f.size = name, len(content)
 	r.made = append(r.made, f)
-	return os.WriteFile(filepath.Join(r.dir, name), content, mode)
+	return os.WriteFile(filepath.Join(r.stage, name), content, mode)
 }
 
 // readme says what each file is, and what nobody has tried.
@@ -229,13 +256,12 @@ func (r *release) readme() []byte {
 func (r *release) sums() error {
 	var lines []string
 	for _, f := range r.made {
-		content, err := os.ReadFile(filepath.Join(r.dir, f.name))
+		content, err := os.ReadFile(filepath.Join(r.stage, f.name))
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(r.log, "%12d bytes  %s\n", len(content), filepath.Join(r.dir, f.name))
 		lines = append(lines, fmt.Sprintf("%x  %s\n", sha256.Sum256(content), f.name))
 	}
 	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[64:], b[64:]) })
-	return os.WriteFile(filepath.Join(r.dir, sumsFile), []byte(strings.Join(lines, "")), 0o644)
+	return os.WriteFile(filepath.Join(r.stage, sumsFile), []byte(strings.Join(lines, "")), 0o644)
 }

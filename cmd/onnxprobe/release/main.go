@@ -10,19 +10,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
@@ -33,7 +32,7 @@ func main() {
 func run(ctx context.Context, args []string, log io.Writer) error {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	flags.SetOutput(log)
-	out := flags.String("o", "dist", "the folder to write into: absent, empty, or a release's, which is replaced")
+	out := flags.String("o", "dist", "the folder to write into: absent, empty, or a release's, which is replaced once the new one is whole")
 	proxy := flags.String("proxy", "", "write the tag at HEAD as a Go module proxy into this folder, and nothing else")
 	cc := flags.String("cc", "", "the C compiler, such as \"zig cc -target x86_64-linux-gnu.2.28\"; \"\" is zig where there is one, else Go's own choice")
 	if err := flags.Parse(args); err != nil {
@@ -76,30 +75,4 @@ func output(ctx context.Context, dir string, env []string, name string, args ...
 		return "", fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, said.String())
 	}
 	return string(out), nil
-}
-
-// emptied makes the folder dir and takes an earlier release out of it, by its list.
-func emptied(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	sums, err := os.ReadFile(filepath.Join(dir, sumsFile))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	for line := range strings.Lines(string(sums)) {
-		if _, name, ok := strings.Cut(strings.TrimSpace(line), "  "); ok && filepath.Base(name) == name {
-			if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
-		}
-	}
-	if err := os.Remove(filepath.Join(dir, sumsFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	left, err := os.ReadDir(dir)
-	if err == nil && len(left) > 0 {
-		err = fmt.Errorf("the folder %s holds %s, which no release made; take another folder, or empty it", dir, left[0].Name())
-	}
-	return err
 }

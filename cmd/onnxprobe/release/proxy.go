@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -64,14 +65,25 @@ func writeProxy(ctx context.Context, repository, tag, dir string) (module string
 		return "", err
 	}
 	for name, content := range map[string][]byte{
-		"list": []byte(tag + "\n"), tag + ".mod": []byte(mod), tag + ".zip": files,
+		tag + ".mod": []byte(mod), tag + ".zip": files,
 		tag + ".info": fmt.Appendf(nil, "{\"Version\":%q,\"Time\":%q}\n", tag, when),
 	} {
 		if err := os.WriteFile(filepath.Join(at, name), content, 0o644); err != nil {
 			return "", err
 		}
 	}
-	return module, nil
+	return module, listVersion(filepath.Join(at, "list"), tag)
+}
+
+// listVersion adds a tag to a list of versions, which may be absent, in the order of letters.
+func listVersion(path, tag string) error {
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	tags := append(strings.Fields(string(before)), tag)
+	slices.Sort(tags)
+	return os.WriteFile(path, []byte(strings.Join(slices.Compact(tags), "\n")+"\n"), 0o644)
 }
 
 // moduleZip packs the files of a tar archive as go.dev/ref/mod#zip-files has it.
