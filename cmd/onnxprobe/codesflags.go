@@ -101,6 +101,9 @@ func (f *codesFlags) open(c *cobra.Command, path string, names bool, kinds ...st
 			break
 		}
 	}
+	if st, bad := os.Stat(path); bad == nil && st.IsDir() && err != nil && strings.HasSuffix(err.Error(), "files") {
+		return nil, fmt.Errorf("%w; codes of pictures are made first: onnxprobe codes MODEL %s -o codes.parquet", err, path)
+	}
 	var large *encoding.TooLargeError
 	if errors.As(err, &large) {
 		return nil, fmt.Errorf("%w; raise --memory, or compare sketches, which codes --sketch writes", err)

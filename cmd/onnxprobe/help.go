@@ -166,23 +166,22 @@ func flagHelp(c *cobra.Command) string {
 		}
 	}
 	full("Flags", shown[own])
-	all := c.Flags().Changed("help-all")
-	for i, h := range headings {
+	all, titled := c.Flags().Changed("help-all"), false
+	for _, h := range headings {
 		switch {
 		case h.title == own || shown[h.title] == nil || !c.HasParent():
 		case all:
 			full(h.title+", "+h.about, shown[h.title])
 		default:
-			if i == 0 || b.Len() > 0 && !strings.Contains(b.String(), shared) {
-				b.WriteString("\n" + shared + "\n")
+			if !titled {
+				b.WriteString("\nShared flags, which --help-all explains:\n")
 			}
+			titled = true
 			b.WriteString(names(c, h.title, shown[h.title]))
 		}
 	}
 	return b.String()
 }
-
-const shared = "Shared flags, which --help-all explains:"
 
 // names are those of the flags of c under a heading.
 func names(c *cobra.Command, title string, flags []string) string {

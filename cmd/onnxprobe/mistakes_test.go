@@ -145,7 +145,7 @@ dedup M                                         | is an ONNX model, and dedup re
 search P --all                                  | is a PNG picture, and search reads codes; make them first
 ! dedup $T/x.json                                 | this is a JSON file, not a result; results are read from .parquet
 ! dedup $T/wrong.parquet                          | this is a .npy array, whatever its name says
-! search D --all                                  | the folder has no .parquet, .npy or .jsonl files
+! search D --all                                  | codes of pictures are made first: onnxprobe codes MODEL
 search C                                        | --query ITEM, --query CODES, or --all
 search C --query nope                           | it has 100 items, such as
 search C --query $T/photo.jpg                   | Make codes of it first

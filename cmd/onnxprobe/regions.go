@@ -89,7 +89,7 @@ func (f *regionsFlags) check(c *cobra.Command, args []string) (out annotate.Outp
 		return out, nil
 	}
 	if out, err = annotate.OutputOf(f.output, f.form); err != nil {
-		return out, usageError{err}
+		return out, usagef("%w (--output-format NAME)", err)
 	}
 	return out, f.writable(out, args)
 }

@@ -195,7 +195,11 @@ func ConstantSide(name string, d tensor.DType, shape []int, values string) (Side
 	for i := range t.Len() {
 		text := strings.TrimSpace(list[i%len(list)])
 		if err := setText(t, i, text); err != nil {
-			return Side{}, fmt.Errorf("the input %q is given %q: want numbers of %s, or an array for each item: an .npy or an .npz file", name, text, d)
+			why := ""
+			if num := new(strconv.NumError); !errors.As(err, &num) {
+				why = "; " + err.Error()
+			}
+			return Side{}, fmt.Errorf("the input %q is given %q: want numbers of %s, or an array for each item: an .npy or an .npz file%s", name, text, d, why)
 		}
 	}
 	s := Side{Name: name, Rows: t, Shared: true, From: values}

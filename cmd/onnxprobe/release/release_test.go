@@ -437,7 +437,7 @@ func TestWheelInAFreshEnvironment(t *testing.T) {
 
 // besideRuntime runs a line that has ONNX Runtime in the library beside, and writes codes.npy.
 func (e environment) besideRuntime(line, beside string) {
-	if _, said := e.sh(line); !strings.Contains(said, "engine: ort "+install.Pinned+" on cpu\nlibrary: "+beside+" ("+install.FromProgram+")\n") {
+	if _, said := e.sh(line); !strings.Contains(said, "engine: ort "+install.Pinned+" on cpu\nlibrary: "+beside+", version "+install.Pinned+" ("+install.FromProgram+")\n") {
 		e.t.Errorf("with ONNX Runtime beside it: %s", said)
 	}
 	var manifest map[string]any
