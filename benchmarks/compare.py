@@ -110,7 +110,7 @@ class Runner:
     def bench(self, row, model, batch, *more):
         a = self.args
         return self.json(row, [a.program, "--quiet", "bench", model, "--json", "--backend", "ort", "--device", self.device, "--threads", a.threads,
-                               "--batch", batch, "--seconds", a.seconds, *more])
+                               "--batches", batch, "--seconds", a.seconds, *more])
 
     def peer(self, row, name, mode, batch):
         a = self.args

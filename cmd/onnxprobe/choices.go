@@ -122,19 +122,21 @@ func chosen(c *cobra.Command) (err error) {
 // misspelt reports a value of a flag that takes other values too, where it is no file and
 // nearly one of the names.
 func misspelt(flag, value string, names []string) error {
+	others := "a file or one of " + strings.Join(names, ", ")
 	switch flag {
 	case "preprocess", "region-preprocess":
 	case "regions":
-		names = []string{"lines"}
+		names, others = []string{"lines"}, "a file or folder, slic:N, lines, boxes:MODEL or labels:MODEL"
 	case "distance":
+		if text.Nearest(value, names) != nil {
+			return usagef("--distance %q: it is a number of bits, a share such as 0.02, or auto; did you mean auto?", value)
+		}
+		return nil
 	default:
 		return nil
-	}
-	if flag == "distance" && text.Nearest(value, names) != nil {
-		return usagef("--distance %q: it is a number of bits, a share such as 0.02, or auto; did you mean auto?", value)
 	}
 	if _, err := os.Stat(value); err == nil || text.Nearest(value, names) == nil || strings.ContainsAny(value, `/\:`) {
 		return nil
 	}
-	return usagef("--%s %q: no such file is here; %s It is a file or one of %s", flag, value, text.DidYouMean(value, "", names), strings.Join(names, ", "))
+	return usagef("--%s %q: no such file is here; %s It is %s", flag, value, text.DidYouMean(value, "", names), others)
 }

@@ -78,7 +78,7 @@ func valuesOf(c *cobra.Command, f *pflag.Flag) offered {
 		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		}
-	case name == "FILE", strings.Contains(name, "FILE"), name == "DATA", name == "CODES", name == "ITEM":
+	case strings.Contains(name, "FILE"), name == "DATA", name == "CODES", name == "ITEM":
 		return nil
 	}
 	return cobra.NoFileCompletions

@@ -77,7 +77,7 @@ func (f *dedupFlags) run(c *cobra.Command, path string) error {
 	if err == nil && (!f.json || f.output == "-") { // JSON says it too
 		note(c, "%s, in %s", sum, time.Since(start).Round(time.Millisecond))
 		if !f.distance.given() && codes.Len() > 0 {
-			note(c, "these are equal codes; near copies have others: --distance auto, or --distance BITS")
+			note(c, "only equal ones are grouped; near copies differ in some bits: --distance auto, or --distance BITS")
 		}
 	}
 	return err

@@ -104,10 +104,8 @@ var wanted = map[string]string{
 func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
 	name := err.GetSpecifiedName()
 	if s := err.GetSpecifiedShortnames(); s != "" {
-		if len(s) > 1 && slices.Contains(strings.Split(s, ""), "=") || len(name) == 1 && len(s) > 1 {
-			if whole, _, _ := strings.Cut(s, "="); c.Flags().Lookup(whole) != nil {
-				return usagef("unknown flag -%s; did you mean --%s?", whole, s)
-			}
+		if whole, _, _ := strings.Cut(s, "="); len(whole) > 1 && c.Flags().Lookup(whole) != nil {
+			return usagef("unknown flag -%s; did you mean --%s?", whole, s)
 		}
 		return usagef("unknown flag -%s of %s; see %s --help", s, c.CommandPath(), c.CommandPath())
 	}
@@ -191,12 +189,14 @@ func each(c *cobra.Command, f func(*cobra.Command)) {
 // or one after an equals sign.
 func spaced(c *cobra.Command, args []string) (err error) {
 	for i, a := range args {
-		if _, bad := os.Stat(a); bad == nil {
+		if _, no := strconv.ParseFloat(a, 64); no != nil {
 			continue
 		}
-		_, none := strconv.ParseFloat(a, 64)
-		c.Flags().Visit(func(f *pflag.Flag) {
-			if kind := f.Value.Type(); none == nil && err == nil && (kind == "float64Slice" || kind == "intSlice" || f.Name == "mean" || f.Name == "std") {
+		if _, no := os.Stat(a); no == nil {
+			continue
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if kind := f.Value.Type(); f.Changed && err == nil && (kind == "float64Slice" || kind == "intSlice" || f.Name == "mean" || f.Name == "std") {
 				err = usagef("%q is no file; several values of --%s have commas between them: --%s %s,%s",
 					a, f.Name, f.Name, plain(f.Value.String()), strings.Join(numbersOf(args[i:]), ","))
 			}

@@ -117,7 +117,7 @@ codes X -o - --seed 3                           | it goes with --sketch or --ran
 codes X -o - --tile-thumbnail                   | --tile-thumbnail goes with --tiles
 codes X -o - --channels                         | --channels goes with --regions; of whole pictures hash --channels writes them
 codes X -o - --map maps                         | --map goes with --region-agree IMAGE#REGION
-codes X -o - --regions line                     | did you mean lines?
+codes X -o - --regions line                     | did you mean lines? It is a file or folder, slic:N, lines, boxes:MODEL or labels:MODEL
 codes X -o - --regions slic                     | want slic:N
 ! codes X -o - --regions none.json                | no such file or directory
 codes M --random 3 --low 2 --high 1 -o -        | --low 2 is not below --high 1
